@@ -1,0 +1,17 @@
+# The build, with the toolchain of go.mod.
+FROM golang:1.26 AS build
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY . .
+ARG VERSION
+RUN .ci/build /out/mintkeep "$VERSION"
+
+# The image: one static binary, and the authorities by which it knows a Redis with TLS. There is no shell.
+FROM scratch
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=build /out/mintkeep /mintkeep
+USER 65532:65532
+EXPOSE 8080
+HEALTHCHECK --interval=10s --timeout=5s --start-period=15s CMD ["/mintkeep", "healthcheck"]
+ENTRYPOINT ["/mintkeep"]

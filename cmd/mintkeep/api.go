@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/mintkeep/mintkeep/config"
+)
+
+// api calls the admin route of a running server.
+type api struct {
+	base  string
+	token config.Secret
+}
+
+// newAPI finds server and token in the environment.
+func newAPI(p process) (*api, error) {
+	e := newEnvironment(p)
+	a := &api{base: e.url(), token: e.secret("MINTKEEP_ADMIN_TOKEN", `"$(cat admin-token)"`)}
+	return a, e.err()
+}
+
+const (
+	apiTimeout  = 30 * time.Second
+	maxResponse = 16 << 20
+	mergePatch  = "application/merge-patch+json" // RFC 7396
+)
+
+// httpClient follows no redirect: none is expected, and it would carry the token
+// elsewhere.
+func httpClient(timeout time.Duration) *http.Client {
+	return &http.Client{
+		Timeout:       timeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+func (a *api) get(ctx context.Context, path string, query url.Values) (json.RawMessage, error) {
+	if len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	return a.call(ctx, http.MethodGet, path, "", nil)
+}
+
+// post sends body as JSON; without a body, it sends none.
+func (a *api) post(ctx context.Context, path string, body map[string]any) (json.RawMessage, error) {
+	if body == nil {
+		return a.call(ctx, http.MethodPost, path, "", nil)
+	}
+	return a.call(ctx, http.MethodPost, path, "application/json", body)
+}
+
+func (a *api) patch(ctx context.Context, path string, body map[string]any) (json.RawMessage, error) {
+	return a.call(ctx, http.MethodPatch, path, mergePatch, body)
+}
+
+func (a *api) delete(ctx context.Context, path string) error {
+	_, err := a.call(ctx, http.MethodDelete, path, "", nil)
+	return err
+}
+
+// call sends one request and returns the body of a successful answer, which is
+// empty for 204.
+func (a *api) call(ctx context.Context, method, path, contentType string, body map[string]any) (json.RawMessage, error) {
+	var content io.Reader
+	if contentType != "" {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return nil, err
+		}
+		content = bytes.NewReader(text)
+	}
+	request, err := http.NewRequestWithContext(ctx, method, a.base+path, content)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Authorization", "Bearer "+a.token.Reveal())
+	request.Header.Set("User-Agent", "mintkeep/"+buildVersion())
+	if contentType != "" {
+		request.Header.Set("Content-Type", contentType)
+	}
+	response, err := httpClient(apiTimeout).Do(request)
+	if err != nil {
+		return nil, unreachable(a.base, err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxResponse))
+	if err != nil {
+		return nil, unreachable(a.base, err)
+	}
+	return answer(response.StatusCode, text)
+}
+
+// answer takes the errors out of what the server said.
+func answer(status int, text []byte) (json.RawMessage, error) {
+	if status < 200 || status > 299 {
+		refusal := &apiError{Status: status}
+		_ = json.Unmarshal(text, refusal) // what is not JSON is not ours, and the status must do
+		return nil, refusal
+	}
+	if status != http.StatusNoContent && !json.Valid(text) {
+		return nil, errors.New("the answer is not JSON: is MINTKEEP_URL the address of Mintkeep?")
+	}
+	return text, nil
+}
+
+// unreachable says which server did not answer, and drops the rest of the URL.
+func unreachable(base string, err error) error {
+	var urlError *url.Error
+	if errors.As(err, &urlError) {
+		err = urlError.Err
+	}
+	return fmt.Errorf("cannot reach %s: %w", base, err)
+}
+
+// An apiError is a refusal in the one shape that Mintkeep has for them.
+type apiError struct {
+	Status      int    `json:"-"`
+	Code        string `json:"error"`
+	Description string `json:"error_description"`
+}
+
+func (e *apiError) Error() string {
+	description := e.Description
+	if description == "" {
+		description = "the server refused"
+	}
+	if e.Code == "" {
+		return fmt.Sprintf("%s (%d %s)", printable(description), e.Status, http.StatusText(e.Status))
+	}
+	return fmt.Sprintf("%s (%d %s)", printable(description), e.Status, printable(e.Code))
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/mintkeep/mintkeep/config"
+	"github.com/mintkeep/mintkeep/server/credential"
+	"github.com/mintkeep/mintkeep/store"
+)
+
+const demoClient = "demo"
+
+// welcome registers the demo client, with a new secret at each start, and prints what a newcomer can
+// paste. Only an embedded store on a loopback address gets one: elsewhere a client that nobody registered
+// would be a back door.
+func welcome(ctx context.Context, cfg *config.Config, s *store.Store, w io.Writer) error {
+	const keep = "The data is in memory and gone on exit. To keep it, set MINTKEEP_REDIS_URL."
+	if !cfg.Loopback() {
+		_, err := fmt.Fprintf(w, "Mintkeep at %s\n\nAdmin token   %s\n\n%s\n", cfg.Issuer, cfg.AdminToken.Reveal(), keep)
+		return err
+	}
+	secret := credential.NewSecret(cfg.KeyPrefix)
+	now := time.Now().UTC()
+	err := s.CreateClient(ctx, &store.Client{
+		ID: demoClient,
+		Metadata: store.ClientMetadata{
+			Name: "Demo", Scope: "read write", GrantTypes: []string{"client_credentials"},
+			TokenFormat: store.JWT, CreatedAt: now,
+		},
+		Secrets: []store.Secret{{
+			ID: store.NewSecretID(), Digest: store.DigestOf(secret), LastFour: credential.LastFour(secret), CreatedAt: now,
+		}},
+	})
+	if err != nil {
+		return fmt.Errorf("register the demo client: %w", err)
+	}
+	insecure := ""
+	if cfg.TLS() {
+		insecure = " -k" // a certificate for localhost is rarely one that curl knows
+	}
+	fetch := fmt.Sprintf("curl -s%s -u %s:%s -d grant_type=client_credentials %s/oauth/token", insecure, demoClient, secret, cfg.Issuer)
+	_, err = fmt.Fprintf(w, banner, cfg.Issuer, fetch, insecure, demoClient, secret, fetch, cfg.Issuer, cfg.AdminToken.Reveal(), keep)
+	return err
+}
+
+const banner = `Mintkeep at %s
+
+Fetch a token:
+  %s
+
+Fetch one and ask whether it is active:
+  curl -s%s -u %s:%s -d "token=$(%s | cut -d'"' -f4)" %s/oauth/introspect
+
+Admin token   %s
+
+%s
+`

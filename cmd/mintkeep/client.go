@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+
+	"github.com/mintkeep/mintkeep/config"
+)
+
+// clientCommand is the operator's work with clients. Each command is one or two
+// calls; what may be registered is for the server to say.
+type clientCommand struct {
+	Create       clientCreate       `cmd:"" help:"Register a client. Its secret is shown once."`
+	List         clientList         `cmd:"" help:"List clients."`
+	Show         clientShow         `cmd:"" help:"Show one client."`
+	Update       clientUpdate       `cmd:"" help:"Change what is given, and nothing else."`
+	Rotate       clientRotate       `cmd:"" help:"Make a second secret. The old one lives on for a while."`
+	Secrets      clientSecrets      `cmd:"" help:"List a client's secrets: when made, last used, expiring."`
+	EndSecret    clientEndSecret    `cmd:"" help:"End one secret at once."`
+	RevokeTokens clientRevokeTokens `cmd:"" help:"End every token issued to a client until now."`
+	Disable      clientDisable      `cmd:"" help:"Stop a client: its tokens end, its secrets stay."`
+	Enable       clientEnable       `cmd:"" help:"Let a disabled client fetch tokens again. Old tokens stay dead."`
+	Delete       clientDelete       `cmd:"" help:"Delete a client, which ends its tokens at once."`
+
+	JSON bool `name:"json" help:"Print the server's JSON, for scripts."`
+}
+
+// Help tells of the environment.
+func (*clientCommand) Help() string {
+	return `Environment:
+
+    MINTKEEP_URL          the server; default ` + defaultURL + `
+    MINTKEEP_ADMIN_TOKEN  its admin token, or an access token with the scope
+                          mintkeep:admin; MINTKEEP_ADMIN_TOKEN_FILE names a
+                          file with it`
+}
+
+// target is the client that a command is about.
+type target struct {
+	ID string `arg:"" help:"The client's id."`
+}
+
+// Validate keeps an empty id, an unset variable in a script, from becoming the
+// path of the whole list.
+func (t target) Validate() error {
+	if t.ID == "" {
+		return errors.New("the client's id is missing")
+	}
+	return nil
+}
+
+// path is the client's, or that of a thing of the client's.
+func (t target) path(more ...string) string {
+	path := "/admin/clients"
+	for _, segment := range append([]string{t.ID}, more...) {
+		path += "/" + url.PathEscape(segment)
+	}
+	return path
+}
+
+type clientCreate struct {
+	ID         string `name:"id" placeholder:"ID" help:"An id of your choice. Default: a random one."`
+	SecretFile string `placeholder:"PATH" help:"Import the secret in this file; - is the standard input. Default: a new one is made."`
+	metadata
+}
+
+// Run registers the client.
+func (c *clientCreate) Run(ctx context.Context, p process, admin *api, out printer) error {
+	members := c.members()
+	if c.ID != "" {
+		members["client_id"] = c.ID
+	}
+	if c.SecretFile != "" {
+		secret, err := importedSecret(p, c.SecretFile)
+		if err != nil {
+			return usagef("--secret-file: %w", err)
+		}
+		members["client_secret"] = secret.Reveal()
+	}
+	created, err := admin.post(ctx, "/admin/clients", members)
+	if err != nil {
+		return err
+	}
+	return out.client(created)
+}
+
+// importedSecret reads a secret from a file or the standard input, never from
+// the command line, which other users of the machine can see.
+func importedSecret(p process, path string) (config.Secret, error) {
+	if path == "-" {
+		text, err := io.ReadAll(io.LimitReader(p.stdin, maxSecret))
+		return config.Secret(strings.TrimRight(string(text), "\r\n")), err
+	}
+	secret, _, err := config.ReadSecret(path)
+	return secret, err
+}
+
+// maxSecret is more than the server accepts, so that it says so.
+const maxSecret = 64 << 10
+
+type clientShow struct{ target }
+
+// Run shows the client.
+func (c *clientShow) Run(ctx context.Context, admin *api, out printer) error {
+	client, err := admin.get(ctx, c.path(), nil)
+	if err != nil {
+		return err
+	}
+	return out.client(client)
+}
+
+type clientUpdate struct {
+	target
+	metadata
+	Clear []string `placeholder:"FLAG" help:"Take a value back to its default, by the name of its flag: --clear=token-ttl,audience."`
+}
+
+// Validate checks what is to be cleared.
+func (c *clientUpdate) Validate() error {
+	given := c.members()
+	for _, flag := range c.Clear {
+		member, known := memberOf(flag)
+		if _, twice := given[member]; !known || twice {
+			return fmt.Errorf("--clear takes %s, and none that is given as well", strings.Join(metadataFlags(), ", "))
+		}
+	}
+	if len(given)+len(c.Clear) == 0 {
+		return errors.New("nothing to change: give a flag, such as --name or --clear")
+	}
+	return errors.Join(c.target.Validate(), c.metadata.Validate())
+}
+
+// Run sends what was given as a merge patch, in which null clears (RFC 7396).
+func (c *clientUpdate) Run(ctx context.Context, admin *api, out printer) error {
+	members := c.members()
+	for _, flag := range c.Clear {
+		member, _ := memberOf(flag)
+		members[member] = nil
+	}
+	return change(ctx, admin, out, c.target, members)
+}
+
+type clientDisable struct{ target }
+
+// Run disables the client.
+func (c *clientDisable) Run(ctx context.Context, admin *api, out printer) error {
+	return change(ctx, admin, out, c.target, map[string]any{"disabled": true})
+}
+
+type clientEnable struct{ target }
+
+// Run enables the client.
+func (c *clientEnable) Run(ctx context.Context, admin *api, out printer) error {
+	return change(ctx, admin, out, c.target, map[string]any{"disabled": false})
+}
+
+func change(ctx context.Context, admin *api, out printer, t target, members map[string]any) error {
+	client, err := admin.patch(ctx, t.path(), members)
+	if err != nil {
+		return err
+	}
+	return out.client(client)
+}
+
+type clientDelete struct{ target }
+
+// Run deletes the client.
+func (c *clientDelete) Run(ctx context.Context, admin *api, out printer) error {
+	if err := admin.delete(ctx, c.path()); err != nil {
+		return err
+	}
+	return out.done("client %s is deleted, and its tokens have ended", c.ID)
+}
+
+type clientRevokeTokens struct{ target }
+
+// Run ends the client's tokens.
+func (c *clientRevokeTokens) Run(ctx context.Context, admin *api, out printer) error {
+	if _, err := admin.post(ctx, c.path("revoke-tokens"), nil); err != nil {
+		return err
+	}
+	return out.done("every token issued to client %s until now has ended", c.ID)
+}

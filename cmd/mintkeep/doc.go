@@ -1,0 +1,12 @@
+// Command mintkeep is an OAuth 2.0 authorization server for machines, and the
+// tool with which its operator works.
+//
+//	mintkeep               run the server; the same as mintkeep serve
+//	mintkeep client        register and manage clients, over the admin route
+//	mintkeep token         fetch a token as a client would
+//	mintkeep healthcheck   ask the local server whether it is ready
+//	mintkeep version       version, commit and Go version
+//
+// main calls run, which is given everything that it touches; the scripts in
+// testdata/script show what a person types and sees.
+package main

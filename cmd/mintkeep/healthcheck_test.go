@@ -1,0 +1,52 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+func TestHealthcheck(t *testing.T) {
+	tests := []struct {
+		status int
+		body   string
+		want   result
+	}{
+		{http.StatusOK, `{}`, result{}},
+		{
+			http.StatusServiceUnavailable, `{"error":"temporarily_unavailable","error_description":"The store is unreachable"}`,
+			result{code: exitFailed, stderr: "mintkeep: not ready: The store is unreachable (503 temporarily_unavailable)\n"},
+		},
+		{http.StatusNotFound, `not ours`, result{code: exitFailed, stderr: "mintkeep: not ready: the server refused (404 Not Found)\n"}},
+	}
+	for _, tt := range tests {
+		ready := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/readyz" {
+				t.Errorf("asked for %s", r.URL.Path)
+			}
+			says(tt.status, tt.body)(w, r)
+		})
+		plain := httptest.NewServer(ready)
+		defer plain.Close()
+		if got := mintkeep(t, nil, "", "healthcheck", "--addr", plain.Listener.Addr().String()); got != tt.want {
+			t.Errorf("got %+v, want %+v", got, tt.want)
+		}
+		secure := httptest.NewTLSServer(ready)
+		defer secure.Close()
+		environ := []string{"MINTKEEP_ADDR=" + secure.Listener.Addr().String(), "MINTKEEP_TLS_CERT=cert", "MINTKEEP_TLS_KEY=key"}
+		if got := mintkeep(t, environ, "", "healthcheck"); got != tt.want {
+			t.Errorf("with TLS: got %+v, want %+v", got, tt.want)
+		}
+	}
+}
+
+func TestHealthcheckWithoutServer(t *testing.T) {
+	server := httptest.NewServer(nil)
+	addr := server.Listener.Addr().String()
+	server.Close()
+	got := mintkeep(t, nil, "", "healthcheck", "--addr", addr)
+	if got.code != exitFailed || !strings.Contains(got.stderr, "cannot reach http://"+addr) {
+		t.Errorf("got %+v", got)
+	}
+}

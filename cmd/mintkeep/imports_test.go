@@ -1,0 +1,171 @@
+package main
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// The plan of the house: cmd → server → features → kit → store → config. Each package says what of
+// ours it may import; a new one takes its place here first. Features never import each other, and of the
+// kit only web is for the rest of it too.
+var (
+	kit      = []string{"server/credential", "server/metrics", "server/signing", "server/web"}
+	features = []string{"server/admin", "server/oauth"}
+	below    = []string{"store", "config"}
+
+	plan = map[string][]string{
+		"config":            {},
+		"store":             {"config"},
+		"store/storetest":   {"store", "config"},
+		"server/credential": below,
+		"server/metrics":    slices.Concat(below, []string{"server/web"}),
+		"server/signing":    slices.Concat(below, []string{"server/web"}),
+		"server/web":        below,
+		"server/admin":      slices.Concat(below, kit),
+		"server/oauth":      slices.Concat(below, kit),
+		"server":            slices.Concat(below, kit, features),
+		"server/servertest": slices.Concat(below, kit, features, []string{"server", "store/storetest"}),
+		"cmd/mintkeep":      slices.Concat(below, kit, features, []string{"server"}),
+	}
+)
+
+// A library that is at home in a few packages, their tests included, and nowhere else. A home that ends
+// with a slash is everything below it.
+var homes = []struct {
+	library string
+	homes   []string
+}{
+	{"github.com/gin-gonic/", []string{"server", "server/"}},
+	{"github.com/go-oauth2/", []string{"server/oauth"}},
+	{"github.com/redis/go-redis/", []string{"store", "store/storetest"}},
+	{"github.com/alicebob/miniredis/", []string{"store", "store/storetest"}},
+	{"github.com/prometheus/", []string{"server/metrics"}},
+	{"github.com/alecthomas/kong", []string{"cmd/mintkeep"}},
+}
+
+const modulePath = "github.com/mintkeep/mintkeep/"
+
+func TestImportsPointDown(t *testing.T) {
+	for _, f := range sourceFiles(t) {
+		may, placed := plan[f.pkg]
+		if !placed {
+			t.Errorf("%s: the package has no place in the plan", f.name)
+			continue
+		}
+		for _, imported := range f.imports() {
+			ours, ok := strings.CutPrefix(imported, modulePath)
+			if ok && !f.test() && !slices.Contains(may, ours) {
+				t.Errorf("%s imports %s, which is not below it", f.name, ours)
+			}
+		}
+	}
+}
+
+func TestLibrariesStayAtHome(t *testing.T) {
+	for _, f := range sourceFiles(t) {
+		for _, imported := range f.imports() {
+			for _, h := range homes {
+				if strings.HasPrefix(imported, h.library) && !f.livesIn(h.homes) {
+					t.Errorf("%s imports %s, which is for %s", f.name, imported, strings.Join(h.homes, " and "))
+				}
+			}
+			if f.pkg == "store" && !f.test() && imported == "net/http" {
+				t.Errorf("%s imports %s: the store knows nothing of HTTP", f.name, imported)
+			}
+		}
+	}
+}
+
+// Only main reads the environment and ends the process; the rest is given what it needs. The exception
+// is what the tests are told about the machine.
+func TestEnvironmentAndExitAreForMain(t *testing.T) {
+	kept := map[string]bool{
+		"os.Getenv": true, "os.LookupEnv": true, "os.Environ": true, "os.ExpandEnv": true, "os.Exit": true,
+		"log.Fatal": true, "log.Fatalf": true, "log.Fatalln": true,
+	}
+	for _, f := range sourceFiles(t) {
+		if f.test() || f.livesIn([]string{"cmd/", "store/storetest"}) {
+			continue
+		}
+		ast.Inspect(f.syntax, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok {
+				if x, ok := s.X.(*ast.Ident); ok && kept[x.Name+"."+s.Sel.Name] {
+					t.Errorf("%s uses %s.%s, which is for cmd", f.name, x.Name, s.Sel.Name)
+				}
+			}
+			return true
+		})
+	}
+}
+
+// TestPlanIsBuilt keeps the plan from naming what is not there.
+func TestPlanIsBuilt(t *testing.T) {
+	built := map[string]bool{}
+	for _, f := range sourceFiles(t) {
+		built[f.pkg] = true
+	}
+	for _, pkg := range slices.Sorted(maps.Keys(plan)) {
+		if !built[pkg] {
+			t.Errorf("there is no package %s", pkg)
+		}
+	}
+}
+
+// sourceFile is one file of the module; pkg is its folder.
+type sourceFile struct {
+	name, pkg string
+	syntax    *ast.File
+}
+
+func (f sourceFile) test() bool { return strings.HasSuffix(f.name, "_test.go") }
+
+func (f sourceFile) imports() []string {
+	var paths []string
+	for _, spec := range f.syntax.Imports {
+		imported, _ := strconv.Unquote(spec.Path.Value) // the parser accepted it
+		paths = append(paths, imported)
+	}
+	return paths
+}
+
+func (f sourceFile) livesIn(homes []string) bool {
+	return slices.ContainsFunc(homes, func(home string) bool {
+		return f.pkg == home || strings.HasSuffix(home, "/") && strings.HasPrefix(f.pkg, home)
+	})
+}
+
+// sourceFiles parses the module. It does so itself rather than by asking go list, because the cache of
+// test results knows which files this process has opened, and not what a child of it has.
+func sourceFiles(t *testing.T) []sourceFile {
+	t.Helper()
+	const root = "../.."
+	var files []sourceFile
+	err := fs.WalkDir(os.DirFS(root), ".", func(name string, d fs.DirEntry, err error) error {
+		hidden := name != "." && strings.HasPrefix(d.Name(), ".")
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (hidden || d.Name() == "testdata"):
+			return fs.SkipDir
+		case d.IsDir() || path.Ext(name) != ".go":
+			return nil
+		}
+		syntax, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, name), nil, parser.SkipObjectResolution)
+		files = append(files, sourceFile{name: name, pkg: path.Dir(name), syntax: syntax})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	os.Exit(run(ctx, process{
+		args:    os.Args[1:],
+		environ: os.Environ(),
+		stdin:   os.Stdin,
+		stdout:  os.Stdout,
+		stderr:  os.Stderr,
+	}))
+}
+
+// process is all that a command touches of the world around it.
+type process struct {
+	args    []string // without the program's name
+	environ []string // NAME=value
+	stdin   io.Reader
+	stdout  io.Writer
+	stderr  io.Writer
+}
+
+// Exit codes, as the help tells them.
+const (
+	exitOK     = 0
+	exitFailed = 1 // the operation failed
+	exitUsage  = 2 // the command line or the configuration is wrong
+)
+
+// commandLine is the grammar.
+type commandLine struct {
+	Serve       serveCommand       `cmd:"" default:"withargs" help:"Run the server. This is what mintkeep does without a command."`
+	Client      clientCommand      `cmd:"" help:"Register and manage clients, over the admin route of a running server."`
+	Token       tokenCommand       `cmd:"" help:"Fetch an access token as a client would, and print it."`
+	Healthcheck healthcheckCommand `cmd:"" help:"Exit 0 if the local server is ready."`
+	Version     versionCommand     `cmd:"" help:"Print version, commit and Go version."`
+}
+
+const description = `OAuth 2.0 authorization server for machines.
+
+Exit codes: 0 done; 1 the operation failed; 2 the command line or the configuration is wrong.`
+
+// run does what the arguments say and returns the exit code.
+func run(ctx context.Context, p process) int {
+	command, code := parse(ctx, p)
+	if command == nil {
+		return code
+	}
+	err := command.Run()
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintf(p.stderr, "mintkeep: %v\n", err)
+	if usage := (usageError{}); errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// parse returns the command to run, or nil and an exit code when everything is
+// said already.
+func parse(ctx context.Context, p process) (*kong.Context, int) {
+	helped := false
+	grammar := &commandLine{}
+	grammar.Serve.init()
+	grammar.Healthcheck.init()
+	parser := kong.Must(grammar,
+		kong.Name("mintkeep"),
+		kong.Description(description),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, FlagsLast: true, WrapUpperBound: 100}),
+		kong.Writers(p.stdout, p.stderr),
+		kong.Exit(func(int) { helped = true }), // after --help; parsing goes on, to no effect
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(p),
+		kong.BindToProvider(newAPI),
+		kong.BindToProvider(newPrinter),
+	)
+	command, err := parser.Parse(spoken(p.args))
+	switch {
+	case helped:
+		return nil, exitOK
+	case err != nil:
+		fmt.Fprintf(p.stderr, "mintkeep: %v\nRun \"%s --help\" for usage.\n", err, blamed(err, p.args))
+		return nil, exitUsage
+	}
+	return command, exitOK
+}
+
+// blamed is the command whose help a person with this error should read. It is
+// none of them when serve was not asked for but is what runs by default.
+func blamed(err error, args []string) string {
+	var wrong *kong.ParseError
+	if !errors.As(err, &wrong) || wrong.Context == nil {
+		return "mintkeep"
+	}
+	command := wrong.Context.Selected()
+	if command == nil || command.Name == "serve" && !slices.Contains(args, "serve") {
+		return "mintkeep"
+	}
+	return command.FullPath()
+}
+
+// spoken turns what people try first into what the grammar knows.
+func spoken(args []string) []string {
+	if len(args) == 0 {
+		return args
+	}
+	switch args[0] {
+	case "help":
+		return append(args[1:len(args):len(args)], "--help")
+	case "--version":
+		return append([]string{"version"}, args[1:]...)
+	}
+	return args
+}
+
+// usageError marks an error that the caller's command line or configuration
+// caused: exit code 2.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }

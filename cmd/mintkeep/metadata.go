@@ -1,0 +1,71 @@
+package main
+
+import (
+	"errors"
+	"reflect"
+	"time"
+)
+
+// metadata is what create and update say of a client. The member tag is the name
+// on the wire (RFC 7591 §2 and its neighbours).
+type metadata struct {
+	Name        *string        `name:"name" member:"client_name" placeholder:"NAME" help:"Name for people."`
+	Scope       *string        `name:"scope" member:"scope" placeholder:"SCOPES" help:"Scopes that it may ask for, separated by spaces."`
+	GrantTypes  []string       `name:"grant-types" member:"grant_types" placeholder:"GRANT" help:"Grants that it may use: client_credentials, or none for a client that only introspects."`
+	AuthMethod  *string        `name:"auth-method" member:"token_endpoint_auth_method" placeholder:"METHOD" help:"client_secret_basic or client_secret_post. Default: both."`
+	TokenTTL    *time.Duration `name:"token-ttl" member:"access_token_ttl" placeholder:"DURATION" help:"Lifetime of its tokens, such as 15m. Default: the server's."`
+	TokenFormat *string        `name:"token-format" member:"access_token_format" placeholder:"FORMAT" help:"jwt or opaque."`
+	Audience    []string       `name:"audience" member:"audience" sep:"none" placeholder:"URI" help:"Resource that it may ask for; repeat for more, the first is its default."`
+}
+
+// Validate checks what the wire could not carry.
+func (m metadata) Validate() error {
+	if m.TokenTTL != nil && *m.TokenTTL%time.Second != 0 {
+		return errors.New("--token-ttl must be whole seconds")
+	}
+	return nil
+}
+
+// members are the values that were given, as they go on the wire.
+func (m metadata) members() map[string]any {
+	members := map[string]any{}
+	for field, value := range reflect.ValueOf(m).Fields() {
+		if value.IsNil() {
+			continue
+		}
+		members[field.Tag.Get("member")] = wire(value.Interface())
+	}
+	return members
+}
+
+// wire turns a flag's value into JSON's: whole seconds, and none as the empty
+// list.
+func wire(value any) any {
+	switch v := value.(type) {
+	case *time.Duration:
+		return int64(*v / time.Second)
+	case []string:
+		if len(v) == 1 && v[0] == "none" {
+			return []string{}
+		}
+	}
+	return value
+}
+
+// memberOf returns the name on the wire of what a flag sets.
+func memberOf(flag string) (member string, ok bool) {
+	for field := range reflect.TypeFor[metadata]().Fields() {
+		if field.Tag.Get("name") == flag {
+			return field.Tag.Get("member"), true
+		}
+	}
+	return "", false
+}
+
+func metadataFlags() []string {
+	var flags []string
+	for field := range reflect.TypeFor[metadata]().Fields() {
+		flags = append(flags, field.Tag.Get("name"))
+	}
+	return flags
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/mintkeep/mintkeep/config"
+)
+
+// serveCommand runs the server until a signal ends it.
+type serveCommand struct {
+	Settings kong.Plugins `embed:""`
+	flags    *config.Flags
+}
+
+func (c *serveCommand) init() {
+	c.flags = config.NewFlags()
+	c.Settings = kong.Plugins{c.flags.Target()}
+}
+
+// Help tells of the environment; kong lists the flags.
+func (c *serveCommand) Help() string { return config.Help() }
+
+// Run loads the configuration and serves.
+func (c *serveCommand) Run(ctx context.Context, p process) error {
+	cfg, warnings, err := config.Load(config.Source{
+		Flags:    c.flags.Given(),
+		Environ:  p.environ,
+		Terminal: isTerminal(p.stderr),
+	})
+	if err != nil {
+		warn(p, warnings)
+		return usageError{err}
+	}
+	logger := newLogger(cfg, p.stderr)
+	for _, warning := range warnings {
+		logger.Warn(warning)
+	}
+	return serve(ctx, cfg, p)
+}
+
+// newLogger logs as the configuration says.
+func newLogger(cfg *config.Config, w io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: cfg.LogLevel}
+	if cfg.LogFormat == "text" {
+		return slog.New(slog.NewTextHandler(w, options))
+	}
+	return slog.New(slog.NewJSONHandler(w, options))
+}
+
+// isTerminal says whether a person reads what is written to w.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

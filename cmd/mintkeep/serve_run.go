@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/mintkeep/mintkeep/config"
+	"github.com/mintkeep/mintkeep/server"
+	"github.com/mintkeep/mintkeep/server/metrics"
+	"github.com/mintkeep/mintkeep/server/signing"
+	"github.com/mintkeep/mintkeep/store"
+)
+
+// drainDelay is the time for a load balancer to see that this replica is not ready. The embedded store
+// has no second replica, and a developer who presses Ctrl-C no patience.
+const drainDelay = 4 * time.Second
+
+// serve runs the server as configured until ctx ends.
+func serve(ctx context.Context, cfg *config.Config, p process) error {
+	logger := newLogger(cfg, p.stderr)
+	listener, err := net.Listen("tcp", cfg.Addr)
+	if err != nil {
+		return fmt.Errorf("MINTKEEP_ADDR: %w", err)
+	}
+	defer listener.Close()
+	cfg.Listening(listener.Addr())
+
+	parts, err := assemble(cfg, logger)
+	if err != nil {
+		return err
+	}
+	defer parts.store.Close()
+	if err := parts.load(ctx, logger); err != nil {
+		return err
+	}
+	if cfg.Embedded() {
+		if err := welcome(ctx, cfg, parts.store, p.stdout); err != nil {
+			return err
+		}
+	}
+	stopMetrics := serveMetrics(cfg, parts.metrics, logger)
+	defer stopMetrics()
+	logger.Info("listening", "address", listener.Addr().String(), "issuer", cfg.Issuer, "version", buildVersion())
+	return parts.server.Serve(ctx, listener)
+}
+
+// parts are what a running server is made of.
+type parts struct {
+	store   *store.Store
+	ring    *signing.Ring
+	metrics *metrics.Metrics
+	server  *server.Server
+}
+
+func assemble(cfg *config.Config, logger *slog.Logger) (*parts, error) {
+	a := &parts{}
+	a.metrics = metrics.New(metrics.Sources{
+		Version:     buildVersion(),
+		Pool:        func() store.PoolStats { return a.store.PoolStats() },
+		ActiveSince: func() time.Time { return a.ring.ActiveSince() },
+	})
+	var err error
+	a.store, err = store.Open(store.Options{URL: cfg.RedisURL.Reveal(), Logger: logger, Observe: a.metrics.Redis})
+	if err != nil {
+		return nil, usageError{err}
+	}
+	a.ring, err = signing.New(signing.Options{
+		Store: a.store, MasterKeys: cfg.MasterKeys, Algorithm: cfg.SigningAlg,
+		Rotation: cfg.SigningRotation, TokenTTLMax: cfg.TokenTTLMax, Logger: logger,
+	})
+	if err != nil {
+		return nil, usageError{err}
+	}
+	options := server.Options{Config: cfg, Store: a.store, Ring: a.ring, Metrics: a.metrics, Logger: logger}
+	if !cfg.Embedded() {
+		options.DrainDelay = drainDelay
+	}
+	a.server, err = server.New(options)
+	return a, err
+}
+
+// load fetches the signing keys, or makes the first. A Redis that is not there yet is waited for while
+// the server runs, not ready; a master key that does not fit will not start to.
+func (a *parts) load(ctx context.Context, logger *slog.Logger) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	err := a.ring.Load(ctx)
+	switch {
+	case err == nil || a.ring.Ready() == nil:
+		return nil
+	case errors.Is(err, signing.ErrMasterKey):
+		return usageError{err}
+	}
+	logger.Warn("not ready; trying on", "error", err)
+	return nil
+}
+
+// serveMetrics starts the metrics listener. A port that is taken costs the metrics, not the service.
+func serveMetrics(cfg *config.Config, m *metrics.Metrics, logger *slog.Logger) (stop func()) {
+	if cfg.MetricsAddr == "" {
+		return func() {}
+	}
+	listener, err := net.Listen("tcp", cfg.MetricsAddr)
+	if err != nil {
+		logger.Warn("no metrics: MINTKEEP_METRICS_ADDR cannot be used; set another, or an empty one", "error", err)
+		return func() {}
+	}
+	hs := &http.Server{
+		Handler:           server.MetricsHandler(m, config.Loopback(cfg.MetricsAddr)),
+		ReadHeaderTimeout: 5 * time.Second,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+	}
+	go func() { _ = hs.Serve(listener) }()
+	return func() { _ = hs.Close() }
+}

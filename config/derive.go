@@ -1,0 +1,42 @@
+package config
+
+import "crypto/rand"
+
+// derive fills in what follows from the rest.
+func (c *Config) derive(src Source) {
+	if c.Issuer == "" {
+		host, port := splitAddr(c.Addr)
+		c.Issuer, c.issuerDerived = originOf(host, port, c.TLS()), true
+	}
+	if c.Audience == "" {
+		c.Audience, c.audienceDerived = c.Issuer, true
+	}
+	if c.LogFormat == "" {
+		c.LogFormat = map[bool]string{true: "text", false: "json"}[src.Terminal]
+	}
+	if c.Embedded() && len(c.MasterKeys) == 0 {
+		key := make([]byte, masterKeySize)
+		_, _ = rand.Read(key) // never fails: crypto/rand ends the process instead
+		c.MasterKeys = MasterKeys{key}
+	}
+	if c.Embedded() && c.AdminToken == "" {
+		c.AdminToken = Secret(rand.Text() + rand.Text())
+	}
+}
+
+// LocalURL is the origin at which this machine reaches the server that the same
+// settings run. It looks at the address and at TLS alone.
+func LocalURL(src Source) (string, error) {
+	l := newLoader(src)
+	host, port := splitAddr(read(l, "addr", parseAddr))
+	if err := l.err("addr"); err != nil {
+		return "", err
+	}
+	switch host {
+	case "", "0.0.0.0":
+		host = "127.0.0.1"
+	case "::":
+		host = "::1"
+	}
+	return origin(schemeOf(l.given("tls-cert")), host, port), nil
+}

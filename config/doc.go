@@ -1,0 +1,11 @@
+// Package config reads Mintkeep's settings.
+//
+// The [Config] struct is the manual: the tags beside each field name the
+// setting, its default and its meaning, and the flags of serve, its help and
+// the table in the README are made from them.
+//
+// A setting comes from the command line, else from the environment, else from
+// its default. [Load] is given both, touches nothing global, and tells of every
+// mistake at once. No value is ever repeated in a message: it might be a secret,
+// be it in the wrong variable.
+package config

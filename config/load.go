@@ -1,0 +1,167 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Load reads and checks every setting. It returns what an operator should know
+// though it stops nothing, and every mistake at once as an [*Error].
+func Load(src Source) (*Config, []string, error) {
+	l := newLoader(src)
+	c := &Config{RedisURL: read(l, "redis-url", parseRedisURL)}
+	c.Addr = read(l, "addr", parseAddr)
+	c.MasterKeys = read(l, "master-key", parseMasterKeys)
+	c.AdminToken = read(l, "admin-token", parseAdminToken)
+	c.TokenTTL = read(l, "token-ttl", parseTTL)
+	c.TokenTTLMax = read(l, "token-ttl-max", parseTTL)
+	c.SigningAlg = read(l, "signing-alg", oneOf("ES256", "EdDSA", "RS256"))
+	c.SigningRotation = read(l, "signing-rotation", parseRotation)
+	c.KeyPrefix = read(l, "key-prefix", parseKeyPrefix)
+	c.TrustedProxies = read(l, "trusted-proxies", parseProxies)
+	c.TLSCert = read(l, "tls-cert", asIs)
+	c.TLSKey = read(l, "tls-key", asIs)
+	c.MetricsAddr = read(l, "metrics-addr", parseAddr)
+	c.LogLevel = read(l, "log-level", parseLevel)
+	c.LogFormat = read(l, "log-format", oneOf("text", "json"))
+	c.Issuer = read(l, "issuer", ParseOrigin)
+	c.Audience = read(l, "audience", parseAudience)
+
+	l.require()
+	l.relate(c)
+	l.relateTLS(c)
+	l.warn(c)
+	if err := l.err(); err != nil {
+		return nil, l.warnings, err
+	}
+	c.derive(src)
+	return c, l.warnings, nil
+}
+
+// A loader gathers values, mistakes and warnings. Its maps go by flag.
+type loader struct {
+	src      Source
+	settings map[string]Setting
+	values   map[string]value
+	mistakes map[string]Mistake
+	warnings []string
+	embedded bool // no Redis is configured, rightly or wrongly
+}
+
+// A value is what was given for a setting, before it is parsed.
+type value struct {
+	text   string
+	given  bool
+	origin string // how the operator knows it: MINTKEEP_ADDR, or with the flag
+}
+
+func newLoader(src Source) *loader {
+	l := &loader{src: src, settings: map[string]Setting{}, values: map[string]value{}, mistakes: map[string]Mistake{}}
+	for _, s := range Settings() {
+		l.settings[s.Flag] = s
+		v, err := l.lookup(s)
+		l.values[s.Flag] = v
+		if err != nil {
+			l.mistake(s.Flag, err)
+		}
+	}
+	l.embedded = !l.given("redis-url")
+	return l
+}
+
+// lookup finds a value: on the command line, else in the environment or the file
+// that it names. An empty value is none, save where empty means something.
+func (l *loader) lookup(s Setting) (value, error) {
+	if text, ok := l.src.Flags[s.Flag]; ok {
+		v := value{text: text, origin: s.Name + " (--" + s.Flag + ")", given: text != "" || s.EmptyCounts}
+		if s.NoFlag {
+			return v, fmt.Errorf("is a secret and never comes by flag: set the variable, or name a file in %s", s.File())
+		}
+		if s.Secret && hasPassword(text) {
+			return v, fmt.Errorf("has a password, which must not be on the command line: set the variable, or name a file in %s", s.File())
+		}
+		return v, nil
+	}
+	if !s.Secret {
+		text, ok := l.src.Lookup(s.Name)
+		return value{text: text, origin: s.Name, given: text != "" || ok && s.EmptyCounts}, nil
+	}
+	secret, warning, err := l.src.Secret(s.Name)
+	if warning != "" {
+		l.warnings = append(l.warnings, warning)
+	}
+	return value{text: secret.Reveal(), origin: s.Name, given: secret != "" || err != nil}, err
+}
+
+func (l *loader) given(flag string) bool { return l.values[flag].given }
+
+// mistake reports what is wrong with a setting, the first time only: what
+// follows from it would be noise.
+func (l *loader) mistake(flag string, err error) {
+	if _, told := l.mistakes[flag]; told {
+		return
+	}
+	s := l.settings[flag]
+	l.mistakes[flag] = Mistake{Setting: l.values[flag].origin, Problem: err.Error(), Example: s.Name + "=" + s.Example}
+}
+
+// err returns the mistakes in the order of the manual, of some settings or all.
+func (l *loader) err(flags ...string) error {
+	var mistakes []Mistake
+	for _, s := range Settings() {
+		m, ok := l.mistakes[s.Flag]
+		if ok && (len(flags) == 0 || slices.Contains(flags, s.Flag)) {
+			mistakes = append(mistakes, m)
+		}
+	}
+	if len(mistakes) == 0 {
+		return nil
+	}
+	return &Error{Mistakes: mistakes}
+}
+
+// read parses a setting's value, or its default.
+func read[T any](l *loader, flag string, parse func(string) (T, error)) T {
+	var zero T
+	v, s := l.values[flag], l.settings[flag]
+	text := v.text
+	if !v.given {
+		text = s.Default
+		if l.embedded && s.Embedded != "" {
+			text = s.Embedded
+		}
+	}
+	if _, bad := l.mistakes[flag]; bad || text == "" {
+		return zero
+	}
+	parsed, err := parse(text)
+	if err != nil {
+		l.mistake(flag, err)
+		return zero
+	}
+	return parsed
+}
+
+// require reports what is missing although there is a Redis.
+func (l *loader) require() {
+	if l.embedded {
+		return
+	}
+	for _, flag := range []string{"issuer", "master-key"} {
+		if !l.given(flag) {
+			l.mistake(flag, errors.New("is required with Redis"))
+		}
+	}
+}
+
+// relate checks the settings that depend on one another.
+func (l *loader) relate(c *Config) {
+	if c.TokenTTL > c.TokenTTLMax && c.TokenTTLMax > 0 {
+		flag := "token-ttl"
+		if !l.given(flag) {
+			flag = "token-ttl-max" // the default is not the operator's mistake
+		}
+		l.mistake(flag, errors.New("does not fit: MINTKEEP_TOKEN_TTL must be at most MINTKEEP_TOKEN_TTL_MAX"))
+	}
+}

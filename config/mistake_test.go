@@ -1,0 +1,169 @@
+package config_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mintkeep/mintkeep/config"
+)
+
+func TestMistakes(t *testing.T) {
+	tests := []struct{ setting, value, want string }{
+		{"ADDR", "8080", "must be host:port or :port"},
+		{"ADDR", "localhost:http", "must end with a port from 0 to 65535"},
+		{"ADDR", "localhost:65536", "must end with a port from 0 to 65535"},
+		{"ADDR", "a b:80", "must begin with a host name, an address or nothing"},
+		{"ISSUER", "auth.example.com", "must be an absolute http or https URL"},
+		{"ISSUER", "ftp://auth.example.com", "must be an absolute http or https URL"},
+		{"ISSUER", "https://", "must be an absolute http or https URL"},
+		{"ISSUER", "https:auth.example.com", "must be an absolute http or https URL"},
+		{"ISSUER", "https://auth.example.com/oauth", "must have no path"},
+		{"ISSUER", "https://auth.example.com//", "must have no path"},
+		{"ISSUER", "https://auth.example.com?", "must have no query and no fragment"},
+		{"ISSUER", "https://auth.example.com#", "must have no query and no fragment"},
+		{"ISSUER", "https://u:canary@auth.example.com", "must have no user name or password"},
+		{"ISSUER", "https://münze.example", "must have a host name or an address in ASCII"},
+		{"ISSUER", "https://[fe80::1%25eth0]", "must have a host name or an address in ASCII"},
+		{"ISSUER", "https://auth.example.com:0", "must have a port from 1 to 65535, or none"},
+		{"ISSUER", "https://auth.example.com:99999", "must have a port from 1 to 65535, or none"},
+		{"REDIS_URL", "localhost:6379", "must begin with redis://, rediss://, redis+sentinel://, rediss+sentinel://, redis+cluster://, rediss+cluster://"},
+		{"REDIS_URL", "http://localhost", "must begin with redis://, rediss://, redis+sentinel://, rediss+sentinel://, redis+cluster://, rediss+cluster://"},
+		{"REDIS_URL", "redis://", "must name a host after the password, in which / ? @ are %2F %3F %40"},
+		{"REDIS_URL", "redis://:can/ary@localhost", "must name a host after the password, in which / ? @ are %2F %3F %40"},
+		{"REDIS_URL", "redis+cluster://h1,,h2", "must name a host after the password, in which / ? @ are %2F %3F %40"},
+		{"REDIS_URL", "redis+sentinel://h1,h2", "must name the master behind Sentinel, as in redis+sentinel://h1,h2/master"},
+		{"MASTER_KEY", "canary", "must be 32 bytes in base64, and key 1 of 1 is not"},
+		{"MASTER_KEY", master + ",canary", "must be 32 bytes in base64, and key 2 of 2 is not"},
+		{"MASTER_KEY", strings.Repeat("A", 43) + "=", "must be random, and key 1 of 1 is not"},
+		{"ADMIN_TOKEN", "canary", "must have at least 32 characters"},
+		{"ADMIN_TOKEN", adminToken + " canary", "must be printable ASCII characters without spaces"},
+		{"ADMIN_TOKEN", adminToken + "ä", "must be printable ASCII characters without spaces"},
+		{"ADMIN_TOKEN", strings.Repeat("a", 40), "must be random, and is not"},
+		{"ADMIN_TOKEN", strings.Repeat("canaryxyz", 4), "must be random, and is not"},
+		{"TOKEN_TTL", "3600", "is not a duration in h, m and s"},
+		{"TOKEN_TTL", "1d", "is not a duration in h, m and s"},
+		{"TOKEN_TTL", "0", "must be longer than nothing"},
+		{"TOKEN_TTL", "-1h", "must be longer than nothing"},
+		{"TOKEN_TTL", "1500ms", "must be whole seconds"},
+		{"TOKEN_TTL", "25h", "does not fit: MINTKEEP_TOKEN_TTL must be at most MINTKEEP_TOKEN_TTL_MAX"},
+		{"TOKEN_TTL_MAX", "30m", "does not fit: MINTKEEP_TOKEN_TTL must be at most MINTKEEP_TOKEN_TTL_MAX"},
+		{"SIGNING_ALG", "HS256", "must be ES256, EdDSA or RS256"},
+		{"SIGNING_ALG", "none", "must be ES256, EdDSA or RS256"},
+		{"SIGNING_ROTATION", "59m", "must be at least 1h, or 0 for never"},
+		{"SIGNING_ROTATION", "-2h", "must be at least 1h, or 0 for never"},
+		{"AUDIENCE", "api", "must be an absolute URI"},
+		{"AUDIENCE", "https://", "must be an absolute URI"},
+		{"AUDIENCE", "https://api.example/a b", "must be an absolute URI"},
+		{"AUDIENCE", "https://api.example/#", "must have no fragment"},
+		{"KEY_PREFIX", "m", "must be a lower-case letter and one to seven lower-case letters or digits"},
+		{"KEY_PREFIX", "MK", "must be a lower-case letter and one to seven lower-case letters or digits"},
+		{"KEY_PREFIX", "mk_", "must be a lower-case letter and one to seven lower-case letters or digits"},
+		{"TRUSTED_PROXIES", "10.0.0.0/33", "must be a comma list of networks and addresses"},
+		{"TRUSTED_PROXIES", "10.0.0.1,,10.0.0.2", "must be a comma list of networks and addresses"},
+		{"TRUSTED_PROXIES", "proxy.example", "must be a comma list of networks and addresses"},
+		{"METRICS_ADDR", "off", "must be host:port or :port"},
+		{"LOG_LEVEL", "verbose", "must be debug, info, warn or error"},
+		{"LOG_FORMAT", "xml", "must be text or json"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.setting+"="+tt.value, func(t *testing.T) {
+			environ := slices.DeleteFunc(withRedis(), func(e string) bool { return strings.HasPrefix(e, "MINTKEEP_"+tt.setting+"=") })
+			src := config.Source{Environ: append(environ, "MINTKEEP_"+tt.setting+"="+tt.value)}
+			got, want := mistakes(t, src), []string{"MINTKEEP_" + tt.setting + " " + tt.want}
+			if d := cmp.Diff(want, got); d != "" {
+				t.Errorf("mistakes (-want +got):\n%s", d)
+			}
+			if _, _, err := config.Load(src); strings.Contains(err.Error(), "canary") {
+				t.Errorf("the message repeats the value: %v", err)
+			}
+		})
+	}
+}
+
+func TestEveryMistakeAtOnce(t *testing.T) {
+	got := mistakes(t, config.Source{
+		Environ: []string{
+			"MINTKEEP_REDIS_URL=mysql://db", "MINTKEEP_LOG_LEVEL=loud", "MINTKEEP_TOKEN_TTL=1d", "MINTKEEP_TLS_CERT=/cert",
+		},
+		Flags: map[string]string{"addr": "nowhere"},
+	})
+	want := []string{
+		"MINTKEEP_ADDR (--addr) must be host:port or :port",
+		"MINTKEEP_ISSUER is required with Redis",
+		"MINTKEEP_REDIS_URL must begin with redis://, rediss://, redis+sentinel://, rediss+sentinel://, redis+cluster://, rediss+cluster://",
+		"MINTKEEP_MASTER_KEY is required with Redis",
+		"MINTKEEP_TOKEN_TTL is not a duration in h, m and s",
+		"MINTKEEP_TLS_KEY is missing: MINTKEEP_TLS_CERT is set",
+		"MINTKEEP_LOG_LEVEL must be debug, info, warn or error",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("mistakes (-want +got):\n%s", d)
+	}
+}
+
+func TestSecretsNeverComeByFlag(t *testing.T) {
+	got := mistakes(t, config.Source{Flags: map[string]string{
+		"admin-token": adminToken, "master-key": master, "redis-url": "redis://:canary@localhost:6379",
+	}})
+	want := []string{
+		"MINTKEEP_REDIS_URL (--redis-url) has a password, which must not be on the command line: set the variable, or name a file in MINTKEEP_REDIS_URL_FILE",
+		"MINTKEEP_MASTER_KEY (--master-key) is a secret and never comes by flag: set the variable, or name a file in MINTKEEP_MASTER_KEY_FILE",
+		"MINTKEEP_ADMIN_TOKEN (--admin-token) is a secret and never comes by flag: set the variable, or name a file in MINTKEEP_ADMIN_TOKEN_FILE",
+	}
+	want = append([]string{"MINTKEEP_ISSUER is required with Redis"}, want...)
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("mistakes (-want +got):\n%s", d)
+	}
+}
+
+func TestRedisFlag(t *testing.T) {
+	tests := map[string]bool{
+		"redis://localhost:6379/1":                 true,
+		"redis://user@localhost":                   true,
+		"redis+cluster://h1:1,h2:2":                true,
+		"redis://:canary@localhost":                false,
+		"redis://u:can?ary@localhost":              false,
+		"redis://u:can@ary@localhost":              false,
+		"u:canary@localhost":                       false,
+		"redis://localhost?password=canary":        false,
+		"redis+sentinel://h/m?sentinel_password=x": false,
+	}
+	for url, allowed := range tests {
+		_, _, err := config.Load(config.Source{
+			Environ: []string{"MINTKEEP_ISSUER=https://a.example", "MINTKEEP_MASTER_KEY=" + master},
+			Flags:   map[string]string{"redis-url": url},
+		})
+		if got := err == nil; got != allowed {
+			t.Errorf("--redis-url %s: got %v, want allowed %v", url, err, allowed)
+		}
+		if err != nil && strings.Contains(err.Error(), "canary") {
+			t.Errorf("the message repeats the password: %v", err)
+		}
+	}
+}
+
+// A secret may stand in any variable, by accident. No message may show it.
+func TestMessagesRepeatNoValue(t *testing.T) {
+	for _, canary := range []string{
+		"Canary5c0b8f2d9e17a64830cb5f9d2e71a648",
+		"redis://:Canary5c0b8f2d9e17@localhost",
+		"-----BEGIN PRIVATE KEY-----\nCanary5c0b8f2d9e17\n",
+		"Canary/5c0b8f2d9e17a64830cb5f9d2e71a648+w=",
+	} {
+		for _, s := range config.Settings() {
+			for _, name := range []string{s.Name, s.File()} {
+				_, warnings, err := config.Load(config.Source{Environ: []string{name + "=" + canary}})
+				said := strings.Join(warnings, "\n")
+				if err != nil {
+					said += err.Error()
+				}
+				if strings.Contains(said, "Canary") {
+					t.Errorf("%s=%s is repeated:\n%s", name, canary, said)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,175 @@
+package config
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The parsers say what is wrong in words that follow the setting's name, and
+// never repeat the value.
+
+const (
+	masterKeySize = 32
+	minAdminToken = 32
+	minRotation   = time.Hour
+)
+
+func asIs(s string) (string, error) { return s, nil }
+
+// oneOf accepts the words given.
+func oneOf(words ...string) func(string) (string, error) {
+	return func(s string) (string, error) {
+		if !slices.Contains(words, s) {
+			return "", fmt.Errorf("must be %s or %s", strings.Join(words[:len(words)-1], ", "), words[len(words)-1])
+		}
+		return s, nil
+	}
+}
+
+var levels = map[string]slog.Level{
+	"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
+}
+
+func parseLevel(s string) (slog.Level, error) {
+	if _, err := oneOf("debug", "info", "warn", "error")(s); err != nil {
+		return 0, err
+	}
+	return levels[s], nil
+}
+
+func parseDuration(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		return 0, errors.New("is not a duration in h, m and s")
+	}
+	return d, nil
+}
+
+// parseTTL reads a lifetime. Tokens tell it in whole seconds (RFC 6749 §5.1).
+func parseTTL(s string) (time.Duration, error) {
+	d, err := parseDuration(s)
+	switch {
+	case err != nil:
+		return 0, err
+	case d <= 0:
+		return 0, errors.New("must be longer than nothing")
+	case d%time.Second != 0:
+		return 0, errors.New("must be whole seconds")
+	}
+	return d, nil
+}
+
+func parseRotation(s string) (time.Duration, error) {
+	d, err := parseDuration(s)
+	if err == nil && d != 0 && d < minRotation {
+		err = errors.New("must be at least 1h, or 0 for never")
+	}
+	return d, err
+}
+
+var keyPrefix = regexp.MustCompile(`^[a-z][a-z0-9]{1,7}$`)
+
+func parseKeyPrefix(s string) (string, error) {
+	if !keyPrefix.MatchString(s) {
+		return "", errors.New("must be a lower-case letter and one to seven lower-case letters or digits")
+	}
+	return s, nil
+}
+
+// parseMasterKeys reads a comma list of keys in base64, of either alphabet, with
+// or without padding.
+func parseMasterKeys(s string) (MasterKeys, error) {
+	parts := strings.Split(s, ",")
+	keys := make(MasterKeys, 0, len(parts))
+	toStd := strings.NewReplacer("-", "+", "_", "/")
+	for i, part := range parts {
+		text := strings.TrimRight(toStd.Replace(strings.TrimSpace(part)), "=")
+		key, err := base64.RawStdEncoding.DecodeString(text)
+		if err != nil || len(key) != masterKeySize {
+			return nil, fmt.Errorf("must be %d bytes in base64, and key %d of %d is not", masterKeySize, i+1, len(parts))
+		}
+		if repeats(string(key)) {
+			return nil, fmt.Errorf("must be random, and key %d of %d is not", i+1, len(parts))
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+// parseAdminToken wants what fits an Authorization header and nobody guesses.
+func parseAdminToken(s string) (Secret, error) {
+	switch {
+	case strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return "", errors.New("must be printable ASCII characters without spaces")
+	case len(s) < minAdminToken:
+		return "", fmt.Errorf("must have at least %d characters", minAdminToken)
+	case repeats(s):
+		return "", errors.New("must be random, and is not")
+	}
+	return Secret(s), nil
+}
+
+// repeats says whether s is one part over and over, or made of few bytes only.
+func repeats(s string) bool {
+	distinct := map[byte]bool{}
+	for i := range len(s) {
+		distinct[s[i]] = true
+	}
+	return len(distinct) < 8 || strings.Contains((s + s)[1:2*len(s)-1], s)
+}
+
+// parseProxies reads a comma list of networks and single addresses.
+func parseProxies(s string) ([]netip.Prefix, error) {
+	var prefixes []netip.Prefix
+	for part := range strings.SplitSeq(s, ",") {
+		part = strings.TrimSpace(part)
+		prefix, err := netip.ParsePrefix(part)
+		if err != nil {
+			addr, addrErr := netip.ParseAddr(part)
+			if addrErr != nil || addr.Zone() != "" {
+				return nil, errors.New("must be a comma list of networks and addresses")
+			}
+			addr = addr.Unmap()
+			prefix = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		prefixes = append(prefixes, prefix.Masked())
+	}
+	return prefixes, nil
+}
+
+func parseAddr(s string) (string, error) {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return "", errors.New("must be host:port or :port")
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return "", errors.New("must end with a port from 0 to 65535")
+	}
+	if _, err := netip.ParseAddr(host); err != nil && host != "" && !hostname.MatchString(strings.ToLower(host)) {
+		return "", errors.New("must begin with a host name, an address or nothing")
+	}
+	return s, nil
+}
+
+// parseAudience wants an absolute URI without a fragment (RFC 8707 §2).
+func parseAudience(s string) (string, error) {
+	bad := strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"\<>^{}|`+"`", r) })
+	u, err := url.Parse(s)
+	if bad || err != nil || u.Scheme == "" || u.Host == "" && u.Opaque == "" {
+		return "", errors.New("must be an absolute URI")
+	}
+	if strings.Contains(s, "#") {
+		return "", errors.New("must have no fragment")
+	}
+	return s, nil
+}

@@ -1,0 +1,107 @@
+package config
+
+import (
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// warn gathers what is allowed and yet worth a word.
+func (l *loader) warn(c *Config) {
+	if text := l.values["issuer"].text; c.Issuer != "" && text != c.Issuer {
+		l.warnings = append(l.warnings, "MINTKEEP_ISSUER is used in its canonical form, "+c.Issuer)
+	}
+	if plainOffLoopback(c.Issuer) || c.Issuer == "" && l.embedded && c.TLSCert == "" && derivedOffLoopback(c.Addr) {
+		l.warnings = append(l.warnings, "MINTKEEP_ISSUER is plain http off loopback: secrets and tokens travel unprotected unless a proxy in front speaks TLS, and then the issuer begins with https")
+	}
+	if l.embedded && c.Addr != "" && !c.Loopback() {
+		l.warnings = append(l.warnings, "MINTKEEP_ADDR is reachable from other machines with the embedded store: the data lives in memory and is gone on exit; set MINTKEEP_REDIS_URL to keep it")
+	}
+	for _, prefix := range c.TrustedProxies {
+		if prefix.Bits() == 0 {
+			l.warnings = append(l.warnings, "MINTKEEP_TRUSTED_PROXIES trusts every address: callers choose the address that limits and the audit log see")
+			break
+		}
+	}
+	l.warnings = append(l.warnings, unknown(l.src.Environ)...)
+}
+
+func plainOffLoopback(issuer string) bool {
+	u, err := url.Parse(issuer)
+	return err == nil && u.Scheme == "http" && !loopbackHost(u.Hostname())
+}
+
+func derivedOffLoopback(addr string) bool {
+	host, port := splitAddr(addr)
+	return addr != "" && plainOffLoopback(originOf(host, port, false))
+}
+
+// others are the variables of the other commands, and of the tests.
+var others = []string{"MINTKEEP_URL", "MINTKEEP_CLIENT_ID", "MINTKEEP_CLIENT_SECRET", "MINTKEEP_CLIENT_SECRET_FILE"}
+
+// linked are the variables that Kubernetes and Docker make for a service called
+// mintkeep.
+var linked = regexp.MustCompile(`^MINTKEEP_(TEST_.*|NAME|ENV_.*|SERVICE_(HOST|PORT.*)|PORT|PORT_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?)$`)
+
+// unknown warns of variables that look like settings and are none.
+func unknown(environ []string) []string {
+	known := slices.Clone(others)
+	for _, s := range Settings() {
+		known = append(known, s.Name)
+		if s.Secret {
+			known = append(known, s.File())
+		}
+	}
+	var warnings []string
+	for _, entry := range environ {
+		name, _, _ := strings.Cut(entry, "=")
+		if !strings.HasPrefix(name, "MINTKEEP_") || linked.MatchString(name) || slices.Contains(known, name) {
+			continue
+		}
+		warning := name + " is not a setting of this version and has no effect"
+		if near := nearest(name, known); near != "" {
+			warning += "; did you mean " + near + "?"
+		}
+		warnings = append(warnings, warning)
+	}
+	slices.Sort(warnings)
+	return warnings
+}
+
+// nearest returns the known name that is a few slips away, or that has a word
+// more or less at its end or its beginning; or nothing.
+func nearest(name string, known []string) string {
+	word := strings.TrimPrefix(name, "MINTKEEP")
+	best, least := "", 2+len(word)/3
+	for _, k := range known {
+		d := distance(name, k)
+		if strings.HasPrefix(k, name+"_") || strings.HasPrefix(name, k+"_") || strings.HasSuffix(k, word) {
+			d = 1
+		}
+		if d < least {
+			best, least = k, d
+		}
+	}
+	return best
+}
+
+// distance counts the letters to add, drop or change (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost = 1 + min(diagonal, row[j], row[j+1])
+			}
+			diagonal, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
+}

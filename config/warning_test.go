@@ -1,0 +1,52 @@
+package config_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/mintkeep/mintkeep/config"
+)
+
+const (
+	plainHTTP = "MINTKEEP_ISSUER is plain http off loopback: secrets and tokens travel unprotected unless a proxy in front speaks TLS, and then the issuer begins with https"
+	inMemory  = "MINTKEEP_ADDR is reachable from other machines with the embedded store: the data lives in memory and is gone on exit; set MINTKEEP_REDIS_URL to keep it"
+	noEffect  = " is not a setting of this version and has no effect"
+)
+
+func TestWarnings(t *testing.T) {
+	open := file(t, "token", adminToken, 0o644)
+	cert, key := keyPair(t, 0o644)
+	tests := []struct {
+		name    string
+		environ []string
+		want    []string
+	}{
+		{"canonical", []string{"MINTKEEP_ISSUER=HTTPS://Auth.Example.COM:443/"}, []string{"MINTKEEP_ISSUER is used in its canonical form, https://auth.example.com"}},
+		{"http off loopback", []string{"MINTKEEP_ISSUER=http://auth.example.com"}, []string{plainHTTP}},
+		{"http on loopback", []string{"MINTKEEP_ISSUER=http://[::1]:8080"}, nil},
+		{"http on localhost", []string{"MINTKEEP_ISSUER=http://auth.localhost:8080"}, nil},
+		{"embedded on every address", []string{"MINTKEEP_ADDR=:8080"}, []string{inMemory}},
+		{"embedded on one address", []string{"MINTKEEP_ADDR=192.0.2.1:8080"}, []string{plainHTTP, inMemory}},
+		{"with Redis on every address", withRedis("MINTKEEP_ADDR=:8080"), nil},
+		{"trusts everybody", withRedis("MINTKEEP_TRUSTED_PROXIES=::/0,0.0.0.0/0"), []string{"MINTKEEP_TRUSTED_PROXIES trusts every address: callers choose the address that limits and the audit log see"}},
+		{"open secret", []string{"MINTKEEP_ADMIN_TOKEN_FILE=" + open}, []string{"MINTKEEP_ADMIN_TOKEN_FILE: every user of this machine can read " + open + "; chmod 0600 it"}},
+		{"open key", []string{"MINTKEEP_TLS_CERT=" + cert, "MINTKEEP_TLS_KEY=" + key}, []string{"MINTKEEP_TLS_KEY: every user of this machine can read " + key + "; chmod 0600 it"}},
+		{"slip", []string{"MINTKEEP_ISUER=x"}, []string{"MINTKEEP_ISUER" + noEffect + "; did you mean MINTKEEP_ISSUER?"}},
+		{"word too few", []string{"MINTKEEP_REDIS=x", "MINTKEEP_TTL=x"}, []string{"MINTKEEP_REDIS" + noEffect + "; did you mean MINTKEEP_REDIS_URL?", "MINTKEEP_TTL" + noEffect + "; did you mean MINTKEEP_TOKEN_TTL?"}},
+		{"no secret, no file", []string{"MINTKEEP_ISSUER_FILE=x"}, []string{"MINTKEEP_ISSUER_FILE" + noEffect + "; did you mean MINTKEEP_ISSUER?"}},
+		{"not built yet", []string{"MINTKEEP_REVOKE_DURABILITY=fsync"}, []string{"MINTKEEP_REVOKE_DURABILITY" + noEffect}},
+		{"of the other commands", []string{"MINTKEEP_URL=x", "MINTKEEP_CLIENT_ID=x", "MINTKEEP_CLIENT_SECRET=x", "MINTKEEP_CLIENT_SECRET_FILE=x", "MINTKEEP_TEST_REQUIRE=redis"}, nil},
+		{"made by Kubernetes", []string{"MINTKEEP_SERVICE_HOST=10.0.0.1", "MINTKEEP_SERVICE_PORT_HTTP=80", "MINTKEEP_PORT=tcp://10.0.0.1:80", "MINTKEEP_PORT_80_TCP_ADDR=10.0.0.1"}, nil},
+		{"of others", []string{"PATH=/bin", "mintkeep_addr=x", "MINTKEEPER=x", "novalue"}, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, got := load(t, config.Source{Environ: tt.environ})
+			if d := cmp.Diff(tt.want, got, cmpopts.EquateEmpty()); d != "" {
+				t.Errorf("warnings (-want +got):\n%s", d)
+			}
+		})
+	}
+}

@@ -1,0 +1,520 @@
+package server_test
+
+import (
+	"bufio"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mintkeep/mintkeep/server/credential"
+	"github.com/mintkeep/mintkeep/server/servertest"
+	"github.com/mintkeep/mintkeep/server/web"
+	"github.com/mintkeep/mintkeep/store/storetest"
+)
+
+func TestTokenSuccess(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		e := newTokenEndpoint(t, b)
+		c := e.basic(t)
+
+		t.Run("TE-01 TE-02 TE-04 TE-05 TE-07 the documented shape", func(t *testing.T) {
+			body := granted(t, e.send(t, grantCC+"&scope=read+write", c.Basic()))
+			delete(body, "access_token")
+			want := servertest.M{"token_type": "bearer", "expires_in": 3600.0, "scope": "read write"}
+			if diff := cmp.Diff(want, body); diff != "" {
+				t.Errorf("token response (-want +got):\n%s", diff)
+			}
+		})
+		t.Run("TE-08 200 at the same moment are 200 tokens", func(t *testing.T) { distinctTokens(t, e, c) })
+		t.Run("TE-10 TE-11 a lifetime ends on the second", func(t *testing.T) {
+			for _, format := range []string{"jwt", "opaque"} {
+				short := e.Register(t, servertest.M{
+					"scope": "read", "access_token_ttl": 60, "access_token_format": format,
+				})
+				tokenLifetime(t, e, b.Clock, short)
+			}
+		})
+	})
+}
+
+// distinctTokens also holds RFC 7009 §2: one of many alike is revoked alone.
+func distinctTokens(t *testing.T, e tokenEndpoint, c servertest.Client) {
+	const n = 200
+	tokens := make([]string, n)
+	var wg sync.WaitGroup
+	start := make(chan struct{})
+	for i := range tokens {
+		wg.Go(func() {
+			<-start
+			tokens[i], _ = e.send(t, grantCC, c.Basic()).JSON(t)["access_token"].(string)
+		})
+	}
+	close(start)
+	wg.Wait()
+
+	slices.Sort(tokens)
+	if got := len(slices.Compact(slices.Clone(tokens))); got != n || tokens[0] == "" {
+		t.Fatalf("%d distinct tokens of %d, the least being %q", got, n, tokens[0])
+	}
+	e.Revoke(t, c, tokens[0]).Want(t, http.StatusOK, "")
+	for i, token := range tokens {
+		wg.Go(func() {
+			if got, want := e.Active(t, c, token), i != 0; got != want {
+				t.Errorf("token %d: active %v, want %v", i, got, want)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func tokenLifetime(t *testing.T, e tokenEndpoint, clock *storetest.Clock, c servertest.Client) {
+	t.Helper()
+	issued := clock.Now().Unix()
+	body := granted(t, e.send(t, grantCC, c.Basic()))
+	token := body["access_token"].(string)
+	seen := e.Introspect(t, c, token)
+	got := []any{body["expires_in"], seen["iat"], seen["exp"]}
+	if diff := cmp.Diff([]any{60.0, float64(issued), float64(issued + 60)}, got); diff != "" {
+		t.Errorf("expires_in, iat, exp (-want +got):\n%s", diff)
+	}
+	clock.Advance(58 * time.Second)
+	if !e.Active(t, c, token) {
+		t.Error("after 58 of 60 s the token is inactive")
+	}
+	clock.Advance(3 * time.Second)
+	if diff := cmp.Diff(servertest.M{"active": false}, e.Introspect(t, c, token)); diff != "" {
+		t.Errorf("after 61 of 60 s (-want +got):\n%s", diff)
+	}
+}
+
+func TestTokenRequest(t *testing.T) {
+	e := newTokenEndpoint(t, storetest.Embedded(t), "MINTKEEP_TOKEN_TTL=60s")
+	c := e.basic(t)
+
+	t.Run("TE-03 one JSON object and nothing else", func(t *testing.T) {
+		answer := e.send(t, grantCC, c.Basic())
+		granted(t, answer)
+		if !strings.HasPrefix(answer.Body, "{") || !strings.HasSuffix(strings.TrimSpace(answer.Body), "}") {
+			t.Errorf("got %q", answer.Body)
+		}
+		shape := regexp.MustCompile(`^{"access_token":"[^"]+","token_type":"bearer","expires_in":60,"scope":"read write"}\n?$`)
+		if !shape.MatchString(answer.Body) {
+			t.Errorf("got %q, want %v", answer.Body, shape)
+		}
+	})
+	t.Run("TE-10 TE-12 the lifetime is the configured one", func(t *testing.T) {
+		body := granted(t, e.send(t, grantCC, c.Basic()))
+		_, claims := jwtParts(t, body["access_token"].(string))
+		if got := claims["exp"].(float64) - claims["iat"].(float64); got != 60 || body["expires_in"] != 60.0 {
+			t.Errorf("exp-iat is %v and expires_in %v, want 60", got, body["expires_in"])
+		}
+	})
+	t.Run("TE-13 unknown parameters are ignored", func(t *testing.T) {
+		granted(t, e.send(t, grantCC+"&foo=bar&x[]=1&%00=", c.Basic()))
+	})
+	t.Run("TE-15 an empty grant_type is none", func(t *testing.T) {
+		refused(t, e.send(t, "grant_type=", c.Basic()), 400, "invalid_request")
+	})
+	for row, form := range map[string]string{
+		"TE-16 grant_type twice":         grantCC + "&" + grantCC,
+		"TE-16 two grant types":          "grant_type=password&" + grantCC,
+		"TE-17 scope twice":              grantCC + "&scope=read&scope=write",
+		"TE-17 the same scope twice":     grantCC + "&scope=read&scope=read",
+		"TE-18 client_id twice":          grantCC + "&client_id=" + c.ID + "&client_id=" + c.ID,
+		"TE-18 client_secret twice":      grantCC + "&client_id=" + c.ID + "&client_secret=a&client_secret=b",
+		"TE-16 an unknown one, twice":    grantCC + "&foo=1&foo=2",
+		"TE-16 twice, encoded otherwise": grantCC + "&%67rant_type=client_credentials",
+		"TE-03 bad percent-encoding":     grantCC + "&scope=%zz",
+		"TE-03 a semicolon between":      grantCC + ";scope=read",
+	} {
+		t.Run(row, func(t *testing.T) { refused(t, e.send(t, form, c.Basic()), 400, "invalid_request") })
+	}
+	t.Run("TE-20 nothing is taken from the query", func(t *testing.T) {
+		everything := url.Values{
+			"grant_type": {"client_credentials"}, "client_id": {c.ID}, "client_secret": {c.Secret}, "scope": {"read"},
+		}
+		refused(t, e.Post(t, "/oauth/token?"+everything.Encode(), ""), 400, "invalid_request")
+		refused(t, e.Post(t, "/oauth/token?"+grantCC, "", c.Basic()), 400, "invalid_request")
+		refused(t, e.Post(t, "/oauth/token?client_secret="+c.Secret, grantCC, c.Basic()), 400, "invalid_request")
+	})
+	t.Run("TE-26 the content type has parameters and any case", func(t *testing.T) {
+		for _, contentType := range []string{
+			"application/x-www-form-urlencoded; charset=UTF-8", `application/x-www-form-urlencoded;charset="utf-8"`,
+			"Application/X-WWW-Form-URLEncoded",
+		} {
+			granted(t, e.send(t, grantCC, c.Basic(), servertest.Header("Content-Type", contentType)))
+		}
+	})
+	t.Run("TE-27 plus and %20 are both a space", func(t *testing.T) {
+		for _, scope := range []string{"read+write", "read%20write"} {
+			if got := granted(t, e.send(t, grantCC+"&scope="+scope, c.Basic()))["scope"]; got != "read write" {
+				t.Errorf("%s: got %q", scope, got)
+			}
+		}
+	})
+}
+
+func TestTokenMethods(t *testing.T) {
+	e := newTokenEndpoint(t, storetest.Embedded(t))
+	c := e.basic(t)
+	everything := "?" + grantCC + "&client_id=" + c.ID + "&client_secret=" + c.Secret
+
+	for _, method := range []string{"GET", "HEAD", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "FOO", "post"} {
+		t.Run("TE-21 TE-22 "+method, func(t *testing.T) {
+			answer := e.Do(t, method, "/oauth/token"+everything, http.NoBody, c.Basic())
+			if method == "HEAD" {
+				answer.Want(t, 405, "")
+			} else {
+				refused(t, answer, 405, "method_not_allowed")
+			}
+			if allow := answer.Header.Get("Allow"); !slices.Contains(strings.Split(allow, ", "), "POST") {
+				t.Errorf("Allow: got %q, want POST", allow)
+			}
+		})
+	}
+	t.Run("TE-23 OPTIONS says POST, and no other origin is let in", func(t *testing.T) {
+		answer := e.Do(t, "OPTIONS", "/oauth/token", http.NoBody,
+			servertest.Header("Origin", "https://evil.example"),
+			servertest.Header("Access-Control-Request-Method", "POST")).Want(t, 204, "")
+		if allow := answer.Header.Get("Allow"); !strings.Contains(allow, "POST") {
+			t.Errorf("Allow: got %q, want POST", allow)
+		}
+		for name := range answer.Header {
+			if strings.HasPrefix(name, "Access-Control-") {
+				t.Errorf("%s: %q", name, answer.Header.Get(name))
+			}
+		}
+	})
+}
+
+func TestTokenTransports(t *testing.T) {
+	e := newTokenEndpoint(t, storetest.Embedded(t))
+	c := e.basic(t)
+
+	t.Run("TE-25 Expect: 100-continue", func(t *testing.T) {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(e.URL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		body := url.Values{
+			"grant_type": {"client_credentials"}, "client_id": {c.ID}, "client_secret": {c.Secret},
+		}.Encode()
+		_, _ = fmt.Fprintf(conn, "POST /oauth/token HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"+
+			"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n", len(body))
+		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		answers := bufio.NewReader(conn)
+		for i, want := range []int{100, 200} {
+			if i == 1 {
+				_, _ = conn.Write([]byte(body))
+			}
+			answer, err := http.ReadResponse(answers, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if answer.StatusCode != want {
+				t.Fatalf("answer %d: got %s, want %d", i, answer.Status, want)
+			}
+		}
+	})
+	t.Run("TE-29 HTTP/2 over TLS answers the same", func(t *testing.T) {
+		hs := httptest.NewUnstartedServer(e.Server.Server)
+		hs.EnableHTTP2 = true
+		hs.StartTLS()
+		defer hs.Close()
+		over := servertest.Server{URL: hs.URL, HTTP: hs.Client()}
+		one := e.send(t, grantCC, c.Basic())
+		two := over.Post(t, "/oauth/token", grantCC, c.Basic(), func(r *http.Request) {
+			if r.ProtoMajor == 1 && hs.Client().Transport.(*http.Transport).ForceAttemptHTTP2 == false {
+				t.Error("the client does not speak HTTP/2")
+			}
+		})
+		granted(t, two)
+		for _, h := range []http.Header{one.Header, two.Header} {
+			for _, differs := range []string{"Date", "X-Request-Id", "Content-Length"} {
+				h.Del(differs)
+			}
+		}
+		if diff := cmp.Diff(one.Header, two.Header); diff != "" {
+			t.Errorf("headers over HTTP/1.1 (-) and HTTP/2 (+):\n%s", diff)
+		}
+	})
+}
+
+func TestTokenEntropy(t *testing.T) {
+	e := newTokenEndpoint(t, storetest.Embedded(t))
+	c := e.Register(t, servertest.M{"scope": "read", "access_token_format": "opaque"})
+
+	t.Run("AT-11 AT-12 what is served has the documented build", func(t *testing.T) {
+		shape := regexp.MustCompile(`^mkt_[0-9A-Za-z]{46}$`) // within b64token (RFC 6750 §2.1)
+		for range 50 {
+			if token := e.Token(t, c); !shape.MatchString(token) || !credential.WellFormed(token) {
+				t.Errorf("%q is not as documented, or its checksum is wrong", token)
+			}
+		}
+	})
+	t.Run("TE-09 each character of the random part is free", func(t *testing.T) {
+		const n, random = 10_000, 40
+		var counts [random][256]int
+		seen := map[string]bool{}
+		for range n {
+			token := strings.TrimPrefix(credential.NewToken("mk"), "mkt_")
+			seen[token] = true
+			for i := range random {
+				counts[i][token[i]]++
+			}
+		}
+		if len(seen) != n {
+			t.Fatalf("%d tokens of %d are distinct", len(seen), n)
+		}
+		bits := 0.0
+		for i := range counts {
+			most := slices.Max(counts[i][:])
+			bits += math.Log2(n / float64(most)) // min-entropy, which flatters nobody
+		}
+		if bits < 160 {
+			t.Errorf("%.0f bits of min-entropy, want 160 or more", bits)
+		}
+	})
+	t.Run("TE-09 AT-02 jti has 128 bits or more and never comes again", func(t *testing.T) {
+		plain := e.basic(t)
+		seen := map[string]bool{}
+		for range 100 {
+			_, claims := jwtParts(t, e.Token(t, plain))
+			seen[claims["jti"].(string)] = true
+		}
+		for jti := range seen {
+			if float64(len(jti))*math.Log2(32) < 128 { // the least alphabet in use is base32
+				t.Errorf("jti %q is too short", jti)
+			}
+		}
+		if len(seen) != 100 {
+			t.Errorf("%d of 100 are distinct", len(seen))
+		}
+	})
+}
+
+func TestTokenBudget(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		e := newTokenEndpoint(t, b)
+		caller := e.introspector(t)
+		for _, format := range []string{"jwt", "opaque"} {
+			c := e.Register(t, servertest.M{"scope": "read", "access_token_format": format})
+			token, doomed := e.Token(t, c), e.Token(t, c) // and the connections are open
+			for what, budget := range map[string]struct {
+				least, most int
+				do          func()
+			}{
+				"a token":                {2, 2, func() { e.Token(t, c) }},
+				"own introspection":      {1, 2, func() { e.Introspect(t, c, token) }},
+				"another's":              {1, 2, func() { e.Introspect(t, caller, token) }},
+				"introspection of junk":  {1, 2, func() { e.Introspect(t, caller, "junk") }},
+				"revocation":             {1, 3, func() { e.Revoke(t, c, doomed).Want(t, 200, "") }},
+				"a failed authorization": {1, 1, func() { e.send(t, grantCC+"&scope=no", c.Basic()) }},
+				"a failed authentication": {2, 3, func() {
+					e.send(t, grantCC, servertest.Client{ID: c.ID, Secret: "wrong"}.Basic())
+				}},
+			} {
+				cost := e.trips(t, budget.do)
+				if got := total(cost); got < budget.least || got > budget.most {
+					t.Errorf("%s: %s costs %d round trips %v, want %d to %d", format, what, got, cost, budget.least, budget.most)
+				}
+			}
+		}
+	})
+}
+
+func TestTokenReplicas(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		one, two := newTokenEndpoint(t, b), newTokenEndpoint(t, b)
+		caller := one.introspector(t)
+		for _, format := range []string{"jwt", "opaque"} {
+			for what, end := range replicaEnds {
+				t.Run("CA-28 "+format+" "+what, func(t *testing.T) {
+					c := one.Register(t, servertest.M{"scope": "read write", "access_token_format": format})
+					token := one.Token(t, c)
+					two.Secret(token)
+					if !two.Active(t, caller, token) || !two.Active(t, c, token) {
+						t.Fatal("the other replica does not know the token")
+					}
+					end(t, one, c, token)
+					for i, e := range []tokenEndpoint{two, one} {
+						if e.Active(t, caller, token) {
+							t.Errorf("replica %d still says active", 2-i)
+						}
+					}
+				})
+			}
+		}
+	})
+}
+
+// replicaEnds are the ways in which an operator or a client ends a token, done at one replica.
+var replicaEnds = map[string]func(t *testing.T, e tokenEndpoint, c servertest.Client, token string){
+	"revoked": func(t *testing.T, e tokenEndpoint, c servertest.Client, token string) {
+		e.Revoke(t, c, token).Want(t, 200, "")
+	},
+	"disabled": func(t *testing.T, e tokenEndpoint, c servertest.Client, _ string) {
+		if err := e.Store.DisableClient(t.Context(), c.ID); err != nil {
+			t.Fatal(err)
+		}
+	},
+	"disabled and enabled": func(t *testing.T, e tokenEndpoint, c servertest.Client, _ string) {
+		if err := e.Store.DisableClient(t.Context(), c.ID); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.Store.EnableClient(t.Context(), c.ID); err != nil {
+			t.Fatal(err)
+		}
+	},
+	"deleted": func(t *testing.T, e tokenEndpoint, c servertest.Client, _ string) {
+		e.Admin(t, "DELETE", "/admin/clients/"+c.ID, nil).Want(t, 204, "")
+	},
+	"registered again": func(t *testing.T, e tokenEndpoint, c servertest.Client, _ string) {
+		e.Admin(t, "DELETE", "/admin/clients/"+c.ID, nil).Want(t, 204, "")
+		e.Register(t, servertest.M{"client_id": c.ID, "scope": "read write"})
+	},
+	"all revoked": func(t *testing.T, e tokenEndpoint, c servertest.Client, _ string) {
+		e.Admin(t, "POST", "/admin/clients/"+c.ID+"/revoke-tokens", nil).Want(t, 204, "")
+	},
+	"a scope taken away": func(t *testing.T, e tokenEndpoint, c servertest.Client, _ string) {
+		e.Admin(t, "PATCH", "/admin/clients/"+c.ID, servertest.M{"scope": "read"}).Want(t, 200, "")
+	},
+}
+
+func TestTokenErrors(t *testing.T) {
+	e := newTokenEndpoint(t, storetest.Embedded(t))
+	c := e.basic(t)
+	introspects := e.introspector(t) // C3: without the grant
+
+	for row, form := range map[string]string{
+		"ER-01":       "grant_type=foo",
+		"ER-03 ER-04": "grant_type=password&username=u&password=p",
+		"ER-05":       "grant_type=refresh_token&refresh_token=x",
+		"ER-06":       "grant_type=authorization_code&code=x&redirect_uri=https%3A%2F%2Fa.example",
+		"TX-01":       "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&subject_token=x",
+		"ER-01 case":  "grant_type=Client_Credentials",
+	} {
+		t.Run(row, func(t *testing.T) { refused(t, e.send(t, form, c.Basic()), 400, "unsupported_grant_type") })
+	}
+	t.Run("ER-02", func(t *testing.T) {
+		refused(t, e.send(t, "scope=read", c.Basic()), 400, "invalid_request")
+		refused(t, e.send(t, "", c.Basic()), 400, "invalid_request")
+	})
+	t.Run("ER-08", func(t *testing.T) {
+		refused(t, e.send(t, grantCC, introspects.Basic()), 400, "unauthorized_client")
+	})
+	t.Run("ER-09 authentication comes before the grant", func(t *testing.T) {
+		wrong := servertest.Client{ID: introspects.ID, Secret: "wrong"}
+		for _, form := range []string{grantCC, "grant_type=foo", "", grantCC + "&scope=no", grantCC + "&resource=no"} {
+			refused(t, e.send(t, form, wrong.Basic()), 401, "invalid_client")
+		}
+	})
+	t.Run("TE-06 ER-11 ER-14 ER-16 every refusal has the one shape", func(t *testing.T) {
+		refused(t, e.Post(t, "/oauth/nothing", grantCC), 404, "not_found")
+		refused(t, e.Post(t, "/oauth/token/", grantCC), 404, "not_found")
+		for _, path := range []string{"/oauth/token", "/oauth/introspect", "/oauth/revoke"} {
+			refused(t, e.Get(t, path), 405, "method_not_allowed")
+			refused(t, e.Post(t, path, strings.Repeat("a", 64<<10+1), c.Basic()), 413, "invalid_request")
+			refused(t, e.Post(t, path, `{}`, servertest.Header("Content-Type", "application/json")), 415, "invalid_request")
+			refused(t, e.Post(t, path, grantCC+"&token=x"), 401, "invalid_client")
+			refused(t, e.Post(t, path, "a=1&a=2", c.Basic()), 400, "invalid_request")
+		}
+	})
+	t.Run("ER-14 429", func(t *testing.T) {
+		wrong := servertest.Client{ID: e.basic(t).ID, Secret: "wrong"}
+		for range 10 {
+			refused(t, e.send(t, grantCC, wrong.Basic()), 401, "invalid_client")
+		}
+		answer := e.send(t, grantCC, wrong.Basic())
+		refused(t, answer, 429, "too_many_requests")
+		if answer.Header.Get("Retry-After") == "" {
+			t.Error("no Retry-After")
+		}
+	})
+}
+
+func TestTokenStoreFaults(t *testing.T) {
+	r := storetest.Redis(t)
+	e := newTokenEndpoint(t, r.Backend(t))
+	c := e.basic(t)
+	token := e.Token(t, c)
+	paths := map[string]string{
+		"/oauth/token": grantCC, "/oauth/introspect": "token=" + token, "/oauth/revoke": "token=" + token,
+	}
+	unavailable := func(t *testing.T) {
+		t.Helper()
+		for path, form := range paths {
+			answer := e.Post(t, path, form, c.Basic())
+			refused(t, answer, 503, "temporarily_unavailable")
+			if answer.Header.Get("Retry-After") == "" {
+				t.Errorf("%s: no Retry-After", path)
+			}
+			for _, leak := range []string{r.Addr(), "mk:", ".go", "redis", "dial", "refused", c.ID} {
+				if strings.Contains(strings.ToLower(answer.Body), strings.ToLower(leak)) {
+					t.Errorf("%s: the body tells %q: %s", path, leak, answer.Body)
+				}
+			}
+		}
+	}
+	t.Run("ER-13 a damaged record", func(t *testing.T) {
+		was, err := r.Do("HGET", "mk:c:"+c.ID, "meta")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Do("HSET", "mk:c:"+c.ID, "meta", "damaged"); err != nil {
+			t.Fatal(err)
+		}
+		unavailable(t)
+		if _, err := r.Do("HSET", "mk:c:"+c.ID, "meta", was); err != nil {
+			t.Fatal(err)
+		}
+		e.Token(t, c)
+	})
+	t.Run("ER-17 no store", func(t *testing.T) {
+		r.Kill()
+		unavailable(t)
+		refused(t, e.send(t, grantCC), 401, "invalid_client") // that needs no store
+	})
+}
+
+// A handler that panics cannot be had from outside: this is the adapter around all of them.
+func TestTokenPanic(t *testing.T) {
+	t.Run("ER-18 TE-06 ER-13", func(t *testing.T) {
+		log := &servertest.Log{}
+		kit := &web.Kit{Logger: slog.New(slog.NewJSONHandler(log, nil))}
+		engine := gin.New()
+		engine.POST("/oauth/token", kit.Handle(web.FormBody, func(http.ResponseWriter, *http.Request) error {
+			panic("10.0.0.7:6379 mk:c:billing")
+		}))
+		r := httptest.NewRequest(http.MethodPost, "/oauth/token", strings.NewReader("client_secret=canary-body"))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		for _, name := range []string{"Authorization", "Cookie", "DPoP"} {
+			r.Header.Set(name, "canary-header")
+		}
+		w := httptest.NewRecorder()
+		engine.ServeHTTP(w, r)
+
+		answer := servertest.Response{Status: w.Code, Header: w.Result().Header, Body: w.Body.String()}
+		refused(t, answer, 500, "server_error")
+		if !strings.Contains(answer.Body, answer.Header.Get("X-Request-Id")) || strings.Contains(answer.Body, "10.0.0.7") {
+			t.Errorf("want the request id and nothing more: %s", answer.Body)
+		}
+		if strings.Contains(log.String(), "canary") || !strings.Contains(log.String(), "10.0.0.7") {
+			t.Errorf("want the cause, and no header or body, in the log: %s", log)
+		}
+	})
+}

@@ -1,0 +1,75 @@
+package credential
+
+import (
+	"crypto/rand"
+	"hash/crc32"
+)
+
+const (
+	alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	random   = 40
+	checksum = 6
+	// A brand is two to eight characters, and a letter for the kind may follow.
+	maxPrefix = 9
+)
+
+// NewSecret makes a client secret under a brand.
+func NewSecret(brand string) string { return build(brand + "s_") }
+
+// NewToken makes an opaque access token under a brand.
+func NewToken(brand string) string { return build(brand + "t_") }
+
+func build(prefix string) string {
+	b := make([]byte, 0, len(prefix)+random+checksum)
+	b = append(b, prefix...)
+	b = appendRandom(b)
+	return string(appendChecksum(b, b))
+}
+
+// appendRandom draws bytes until enough of them fall below the largest multiple of 62, so that every
+// character is equally likely.
+func appendRandom(b []byte) []byte {
+	const fair = 256 - 256%len(alphabet)
+	var pool [64]byte
+	for left := random; left > 0; {
+		_, _ = rand.Read(pool[:]) // never fails
+		for _, r := range pool {
+			if int(r) < fair && left > 0 {
+				b = append(b, alphabet[int(r)%len(alphabet)])
+				left--
+			}
+		}
+	}
+	return b
+}
+
+func appendChecksum(dst, of []byte) []byte {
+	sum := crc32.ChecksumIEEE(of)
+	var digits [checksum]byte
+	for i := checksum - 1; i >= 0; i-- {
+		digits[i] = alphabet[sum%uint32(len(alphabet))]
+		sum /= uint32(len(alphabet))
+	}
+	return append(dst, digits[:]...)
+}
+
+// WellFormed says whether s has the build of a credential, of any brand: a brand may have changed since
+// s was made. It says nothing of whether s is valid.
+func WellFormed(s string) bool {
+	prefix := len(s) - random - checksum
+	if prefix < 3 || prefix > maxPrefix+1 || s[prefix-1] != '_' {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		digit, lower, upper := '0' <= c && c <= '9', 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z'
+		if i < prefix-1 && !lower && (!digit || i == 0) || i >= prefix && !digit && !lower && !upper {
+			return false
+		}
+	}
+	body := s[:len(s)-checksum]
+	return string(appendChecksum(nil, []byte(body))) == s[len(body):]
+}
+
+// LastFour is what may be shown of a credential that Mintkeep made.
+func LastFour(s string) string { return s[max(0, len(s)-4):] }

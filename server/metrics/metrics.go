@@ -1,0 +1,80 @@
+package metrics
+
+import (
+	"net/http"
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/mintkeep/mintkeep/store"
+)
+
+// Sources are what is read when a scrape comes, rather than counted as it happens.
+type Sources struct {
+	Version     string                 // for mintkeep_build_info; empty: "unknown"
+	Pool        func() store.PoolStats // the store's connections; nil: those series are absent
+	ActiveSince func() time.Time       // when the signing key became active; nil or zero: its age is absent
+	Now         func() time.Time       // nil: time.Now
+}
+
+// Metrics counts. Its methods are safe for concurrent use and on a nil receiver.
+type Metrics struct {
+	registry *prometheus.Registry
+
+	requests       *table[request, prometheus.Counter]
+	durations      *table[string, prometheus.Observer]
+	issued         map[string]prometheus.Counter
+	refused        map[string]prometheus.Counter
+	active         prometheus.Counter
+	inactive       prometheus.Counter
+	redisDurations *table[string, prometheus.Observer]
+	redisErrors    *table[string, prometheus.Counter]
+}
+
+// New returns Metrics with a registry of its own.
+func New(from Sources) *Metrics {
+	m := &Metrics{registry: prometheus.NewRegistry()}
+	m.registerHTTP()
+	m.registerTokens()
+	m.registerRedis()
+	m.registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		buildInfo(from.Version),
+	)
+	if from.Pool != nil {
+		m.registry.MustRegister(newPool(from.Pool))
+	}
+	if from.ActiveSince != nil {
+		m.registry.MustRegister(newKeyAge(from.ActiveSince, from.Now))
+	}
+	return m
+}
+
+// Handler serves the scrape. On a nil receiver it answers 404.
+func (m *Metrics) Handler() http.Handler {
+	if m == nil {
+		return http.NotFoundHandler()
+	}
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
+		// A scrape is work: a scraper that hangs or loops must not pile up.
+		MaxRequestsInFlight: 4,
+		Timeout:             10 * time.Second,
+	})
+}
+
+func buildInfo(version string) prometheus.Collector {
+	if version == "" {
+		version = "unknown"
+	}
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name:        "mintkeep_build_info",
+		Help:        "Which build this is; always 1.",
+		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
+	})
+	info.Set(1)
+	return info
+}

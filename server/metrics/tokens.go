@@ -1,0 +1,79 @@
+package metrics
+
+import "github.com/prometheus/client_golang/prometheus"
+
+var (
+	tokenFormats = []string{"jwt", "opaque", other}
+
+	// refusals are the error codes of RFC 6749 §5.2 and RFC 8707 §2, and Mintkeep's own
+	// for limits and outages.
+	refusals = []string{
+		"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client",
+		"unsupported_grant_type", "invalid_scope", "invalid_target",
+		"too_many_requests", "temporarily_unavailable", "server_error", other,
+	}
+)
+
+// TokenIssued counts an access token by its format, jwt or opaque.
+func (m *Metrics) TokenIssued(format string) {
+	if m != nil {
+		count(m.issued, format)
+	}
+}
+
+// TokenRefused counts a token request that got none, by the error code of the answer.
+func (m *Metrics) TokenRefused(reason string) {
+	if m != nil {
+		count(m.refused, reason)
+	}
+}
+
+// Introspected counts an introspection that was answered.
+func (m *Metrics) Introspected(active bool) {
+	switch {
+	case m == nil:
+	case active:
+		m.active.Inc()
+	default:
+		m.inactive.Inc()
+	}
+}
+
+func (m *Metrics) registerTokens() {
+	issued := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "mintkeep_tokens_issued_total",
+		Help: "Access tokens issued, by format.",
+	}, []string{"format"})
+	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "mintkeep_tokens_refused_total",
+		Help: "Token requests refused, by OAuth error code.",
+	}, []string{"reason"})
+	introspections := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "mintkeep_introspections_total",
+		Help: "Introspections answered, by what the answer was.",
+	}, []string{"result"})
+	m.registry.MustRegister(issued, refused, introspections)
+
+	m.issued = children(issued, tokenFormats)
+	m.refused = children(refused, refusals)
+	m.active = introspections.WithLabelValues("active")
+	m.inactive = introspections.WithLabelValues("inactive")
+}
+
+// children are the counters of a vector's whole list of values. They stand at zero from
+// the start, so that a rate over the first one that happens is not lost.
+func children(vec *prometheus.CounterVec, values []string) map[string]prometheus.Counter {
+	all := make(map[string]prometheus.Counter, len(values))
+	for _, v := range values {
+		all[v] = vec.WithLabelValues(v)
+	}
+	return all
+}
+
+func count(counters map[string]prometheus.Counter, value string) {
+	c, ok := counters[value]
+	if !ok {
+		c = counters[other]
+	}
+	c.Inc()
+}

@@ -1,0 +1,78 @@
+package oauth
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	"github.com/mintkeep/mintkeep/store"
+)
+
+// Paths of the endpoints, as the metadata advertises them below the issuer.
+const (
+	TokenPath      = "/oauth/token"
+	IntrospectPath = "/oauth/introspect"
+	RevokePath     = "/oauth/revoke"
+	MetadataPath   = "/.well-known/oauth-authorization-server"
+	JWKSPath       = "/.well-known/jwks.json"
+)
+
+// publicFor is how long the public documents may be kept, in a header's words. It is half of the ten
+// minutes for which a signing key is published before it signs.
+const publicFor = "public, max-age=300"
+
+// metadata is RFC 8414 §2. Only what works is in it; response_types_supported is empty because there is
+// no authorization endpoint, and an empty member must be left out (§3.2).
+func metadata(issuer string) ([]byte, error) {
+	methods := []string{basicAuth, postAuth}
+	return json.Marshal(struct {
+		Issuer                string   `json:"issuer"`
+		TokenEndpoint         string   `json:"token_endpoint"`
+		TokenMethods          []string `json:"token_endpoint_auth_methods_supported"`
+		IntrospectionEndpoint string   `json:"introspection_endpoint"`
+		IntrospectionMethods  []string `json:"introspection_endpoint_auth_methods_supported"`
+		RevocationEndpoint    string   `json:"revocation_endpoint"`
+		RevocationMethods     []string `json:"revocation_endpoint_auth_methods_supported"`
+		JWKS                  string   `json:"jwks_uri"`
+		GrantTypes            []string `json:"grant_types_supported"`
+	}{
+		issuer, issuer + TokenPath, methods, issuer + IntrospectPath, methods, issuer + RevokePath, methods,
+		issuer + JWKSPath,
+		[]string{clientCredentials},
+	})
+}
+
+// Metadata answers GET /.well-known/oauth-authorization-server (RFC 8414).
+func (s *Server) Metadata(w http.ResponseWriter, _ *http.Request) error {
+	public(w, "application/json")
+	_, _ = w.Write(s.metadata)
+	return nil
+}
+
+// JWKS answers GET /.well-known/jwks.json (RFC 7517 §5).
+func (s *Server) JWKS(w http.ResponseWriter, r *http.Request) error {
+	body, etag := s.ring.JWKS()
+	if body == nil {
+		return store.ErrUnavailable
+	}
+	public(w, "application/jwk-set+json")
+	w.Header().Set("ETag", etag)
+	for known := range strings.SplitSeq(r.Header.Get("If-None-Match"), ",") {
+		if k := strings.TrimSpace(known); k == "*" || strings.TrimPrefix(k, "W/") == etag {
+			w.Header().Del("Content-Type")
+			w.WriteHeader(http.StatusNotModified)
+			return nil
+		}
+	}
+	_, _ = w.Write(body)
+	return nil
+}
+
+// public marks a document that is the same for everybody, also for a script of another origin.
+func public(w http.ResponseWriter, contentType string) {
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Cache-Control", publicFor)
+	h.Del("Pragma")
+	h.Set("Access-Control-Allow-Origin", "*")
+}

@@ -1,0 +1,39 @@
+package oauth
+
+import (
+	"net/http"
+
+	"github.com/mintkeep/mintkeep/server/web"
+)
+
+// errInvalidClient is the answer to every failed client authentication, whatever the reason: who is
+// refused learns nothing of which part was wrong (RFC 6749 §5.2).
+var errInvalidClient = &web.Error{
+	Status: http.StatusUnauthorized, Code: "invalid_client", Description: "Client authentication failed",
+	Challenge: `Basic realm="mintkeep"`,
+}
+
+var errUnsupportedGrant = &web.Error{
+	Status: http.StatusBadRequest, Code: "unsupported_grant_type",
+	Description: "The only grant_type here is client_credentials",
+}
+
+var errUnauthorizedClient = &web.Error{
+	Status: http.StatusBadRequest, Code: "unauthorized_client",
+	Description: "The client is not registered for this grant_type",
+}
+
+var errInvalidTarget = &web.Error{
+	Status: http.StatusBadRequest, Code: "invalid_target",
+	Description: "The client is not registered for a resource that was asked for",
+}
+
+// errForeignToken is RFC 7009 §2.1: the token was not issued to the client that wants to revoke it.
+var errForeignToken = &web.Error{
+	Status: http.StatusBadRequest, Code: "invalid_grant",
+	Description: "The token was not issued to this client",
+}
+
+func invalidScope(description string) *web.Error {
+	return &web.Error{Status: http.StatusBadRequest, Code: "invalid_scope", Description: description}
+}

@@ -1,0 +1,155 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/mintkeep/mintkeep/config"
+	"github.com/mintkeep/mintkeep/server/admin"
+	"github.com/mintkeep/mintkeep/server/metrics"
+	"github.com/mintkeep/mintkeep/server/oauth"
+	"github.com/mintkeep/mintkeep/server/signing"
+	"github.com/mintkeep/mintkeep/server/web"
+	"github.com/mintkeep/mintkeep/store"
+)
+
+// maxHeader is the longest head of a request, in bytes; net/http adds 4 KiB and answers 431.
+const maxHeader = 32 << 10
+
+// timeouts are the patience with the network. Tests have less of it.
+type timeouts struct {
+	Header time.Duration // for the head of a request
+	Read   time.Duration // for the whole request
+	Write  time.Duration // for the answer, from the end of the head on
+	Idle   time.Duration // for a connection between requests
+
+	// Shutdown is for the requests that are under way at the end. With the drain before it, the process is
+	// gone within 15 s.
+	Shutdown time.Duration
+
+	// Certificate is how long the certificate's files are not looked at again.
+	Certificate time.Duration
+}
+
+var patience = timeouts{
+	Header:      5 * time.Second,
+	Read:        10 * time.Second,
+	Write:       15 * time.Second,
+	Idle:        2 * time.Minute,
+	Shutdown:    9 * time.Second,
+	Certificate: time.Second,
+}
+
+// Options for New. Config, Store, Ring and Logger are required.
+type Options struct {
+	Config  *config.Config
+	Store   *store.Store
+	Ring    *signing.Ring
+	Logger  *slog.Logger
+	Metrics *metrics.Metrics // nil: nothing is counted
+	Now     func() time.Time // nil: time.Now
+
+	// DrainDelay is how long the server goes on serving, not ready any more, before it stops listening:
+	// the time that a load balancer needs to notice. Zero where there is none.
+	DrainDelay time.Duration
+}
+
+// Server is a running Mintkeep. It is an http.Handler.
+type Server struct {
+	options  Options
+	kit      *web.Kit
+	engine   *gin.Engine
+	oauth    *oauth.Server
+	admin    *admin.Admin
+	timeouts timeouts
+	draining atomic.Bool
+}
+
+// New wires a server. It starts nothing: see [Server.Serve].
+func New(o Options) (*Server, error) {
+	s := &Server{options: o, timeouts: patience}
+	var err error
+	s.oauth, err = oauth.New(oauth.Options{Config: o.Config, Store: o.Store, Ring: o.Ring, Metrics: o.Metrics, Now: o.Now})
+	if err != nil {
+		return nil, err
+	}
+	s.admin = admin.New(admin.Options{Config: o.Config, Store: o.Store, Ring: o.Ring, Authorize: s.authorizeAdmin, Now: o.Now})
+	s.kit = &web.Kit{
+		Logger:         o.Logger,
+		Count:          o.Metrics.Request,
+		TrustedProxies: o.Config.TrustedProxies,
+		HSTS:           strings.HasPrefix(o.Config.Issuer, "https://"),
+	}
+	s.engine = s.routes()
+	return s, nil
+}
+
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.ServeHTTP(w, r) }
+
+// Serve answers on the listener until ctx ends, and then drains: not ready at once, still serving for
+// the drain delay while every answer closes its connection, then finishing what is under way. It
+// returns nil after an orderly end.
+func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
+	hs := &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: s.timeouts.Header,
+		ReadTimeout:       s.timeouts.Read,
+		WriteTimeout:      s.timeouts.Write,
+		IdleTimeout:       s.timeouts.Idle,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(s.options.Logger.Handler(), slog.LevelDebug),
+	}
+	// The background outlives ctx: while the server drains, keys are still reloaded, and the last uses
+	// are written at the very end.
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	running.Go(func() { s.options.Ring.Run(background) })
+	running.Go(func() { s.options.Store.Run(background) })
+	defer running.Wait()
+	defer stop()
+
+	failed := make(chan error, 1)
+	go func() { failed <- s.listen(hs, listener) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	return s.drain(hs)
+}
+
+func (s *Server) listen(hs *http.Server, listener net.Listener) error {
+	if !s.options.Config.TLS() {
+		return hs.Serve(listener)
+	}
+	pair, err := loadKeyPair(s.options.Config.TLSCert, s.options.Config.TLSKey, s.timeouts.Certificate, s.options.Logger)
+	if err != nil {
+		return err
+	}
+	hs.TLSConfig = pair.config()
+	return hs.ServeTLS(listener, "", "")
+}
+
+func (s *Server) drain(hs *http.Server) error {
+	s.options.Logger.Info("draining", "delay", s.options.DrainDelay)
+	s.draining.Store(true)
+	s.kit.Drain()
+	time.Sleep(s.options.DrainDelay) // a second signal ends the process at once
+
+	ctx, cancel := context.WithTimeout(context.Background(), s.timeouts.Shutdown)
+	defer cancel()
+	err := hs.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = errors.Join(errors.New("requests were still under way"), hs.Close())
+	}
+	return err
+}

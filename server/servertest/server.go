@@ -1,0 +1,160 @@
+package servertest
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/mintkeep/mintkeep/config"
+	"github.com/mintkeep/mintkeep/server"
+	"github.com/mintkeep/mintkeep/server/metrics"
+	"github.com/mintkeep/mintkeep/server/signing"
+	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/storetest"
+)
+
+// M is a JSON object.
+type M = map[string]any
+
+// Issuer of every server in tests. It is not where they listen: nothing may depend on that.
+const Issuer = "https://auth.example.com"
+
+// masterKey is shared by the replicas of a test.
+var masterKey = randomKey()
+
+func randomKey() string {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key)
+	return base64.StdEncoding.EncodeToString(key)
+}
+
+// Server is a running server.
+type Server struct {
+	URL        string
+	AdminToken string
+	Store      *store.Store
+	Ring       *signing.Ring
+	Metrics    *metrics.Metrics
+	Server     *server.Server
+	Clock      *storetest.Clock
+	HTTP       *http.Client // checks each answer against the OpenAPI document
+	Log        *Log
+
+	backend *storetest.Backend
+	mu      sync.Mutex
+	secrets []string // that the test saw, and nobody else may
+}
+
+// New starts a server over b, with the settings in environ ("MINTKEEP_TOKEN_TTL=5s") beside those that it
+// needs. It ends with the test.
+func New(t testing.TB, b *storetest.Backend, environ ...string) *Server {
+	t.Helper()
+	s := &Server{AdminToken: rand.Text() + rand.Text(), Clock: b.Clock, Log: &Log{}, backend: b}
+	logger := slog.New(slog.NewJSONHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	cfg := s.configure(t, environ)
+
+	s.Metrics = metrics.New(metrics.Sources{Now: b.Clock.Now})
+	s.Store = b.Open(t, func(o *store.Options) { o.Logger, o.Observe = logger, s.Metrics.Redis })
+	var err error
+	s.Ring, err = signing.New(signing.Options{
+		Store: s.Store, MasterKeys: cfg.MasterKeys, Algorithm: cfg.SigningAlg, Rotation: cfg.SigningRotation,
+		TokenTTLMax: cfg.TokenTTLMax, Now: b.Clock.Now, Logger: logger,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = s.Ring.Load(context.Background()) // a test may begin with a store that is down
+	s.Server, err = server.New(server.Options{
+		Config: cfg, Store: s.Store, Ring: s.Ring, Logger: logger, Metrics: s.Metrics, Now: b.Clock.Now,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hs := httptest.NewServer(s.Server)
+	t.Cleanup(hs.Close)
+	s.URL = hs.URL
+	s.HTTP = &http.Client{
+		Transport:     Validating(t, hs.Client().Transport, server.OpenAPI),
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	s.Secret(s.AdminToken)
+	t.Cleanup(func() { s.prove(t) })
+	return s
+}
+
+func (s *Server) configure(t testing.TB, environ []string) *config.Config {
+	t.Helper()
+	settings := append([]string{
+		"MINTKEEP_ISSUER=" + Issuer,
+		"MINTKEEP_ADMIN_TOKEN=" + s.AdminToken,
+		"MINTKEEP_MASTER_KEY=" + masterKey,
+		"MINTKEEP_METRICS_ADDR=",
+		"MINTKEEP_REDIS_URL=" + s.backend.URL(),
+	}, environ...)
+	cfg, _, err := config.Load(config.Source{Environ: settings})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+// Secret tells the server's test of a string that must not turn up in the log or in Redis.
+func (s *Server) Secret(secret string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.secrets = append(s.secrets, secret)
+}
+
+// prove holds after every test, whatever it sent.
+func (s *Server) prove(t testing.TB) {
+	t.Helper()
+	response := httptest.NewRecorder()
+	s.Server.ServeHTTP(response, httptest.NewRequest(http.MethodGet, "/healthz", http.NoBody))
+	if response.Code != http.StatusOK {
+		t.Errorf("after the test, /healthz answers %d", response.Code)
+	}
+	log := s.Log.String()
+	if strings.Contains(log, "panic:") {
+		t.Errorf("a handler panicked:\n%s", log)
+	}
+	if strings.Contains(log, `"status":500`) {
+		t.Errorf("a request was answered 500:\n%s", log)
+	}
+	var dump storetest.Dump
+	if s.backend.Server == nil || s.backend.Server.Client().Ping(context.Background()).Err() == nil {
+		dump = s.backend.Dump(t)
+	}
+	for _, secret := range s.secrets {
+		if strings.Contains(log, secret) {
+			t.Errorf("the log has a secret: …%s", secret[len(secret)-4:])
+		}
+		if keys := dump.Find(secret); len(keys) > 0 {
+			t.Errorf("Redis has a secret (…%s) under %q", secret[len(secret)-4:], keys)
+		}
+	}
+}
+
+// Log is what the server logged, one JSON object a line.
+type Log struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *Log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}

@@ -1,0 +1,186 @@
+package signing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/mintkeep/mintkeep/store"
+)
+
+const (
+	// promotableAfter is how long a key is published before it signs: twice the max-age of the JWKS.
+	promotableAfter = 10 * time.Minute
+	// retiredFor is what a retired key stays beyond the life of its tokens: replicas that had not
+	// reloaded still signed with it, and clocks differ.
+	retiredFor = 5 * time.Minute
+)
+
+var (
+	// ErrNotPublished says that the next key is too new to sign; errors.As a *NotPublishedError tells
+	// until when.
+	ErrNotPublished = errors.New("the next signing key has not been published for 10 minutes yet")
+	// ErrConflict says that somebody else rotated first; it matches store.ErrConflict. What Keys shows
+	// is what they left.
+	ErrConflict = fmt.Errorf("the signing keys were rotated by somebody else at the same time: %w", store.ErrConflict)
+)
+
+// NotPublishedError is ErrNotPublished with the time from which a rotation works.
+type NotPublishedError struct{ Until time.Time }
+
+func (e *NotPublishedError) Error() string {
+	return fmt.Sprintf("%v: wait until %s", ErrNotPublished, e.Until.Format(time.RFC3339))
+}
+
+func (e *NotPublishedError) Unwrap() error { return ErrNotPublished }
+
+// Rotate promotes the next key and makes a new one, by hand. A *NotPublishedError: it is too early,
+// unless the active key is compromised; that one is dropped from the JWKS at once. ErrConflict:
+// somebody rotated since this replica last looked, and rotating again is not what was asked for.
+// ErrMasterKey: this replica could not sign with the next key.
+func (r *Ring) Rotate(ctx context.Context, compromised bool) error {
+	// Before the wait for the other changes: of two that are asked for at once, the second must notice
+	// the first.
+	replaced := r.view.Load().ring.Active().ID
+	return r.exclusive(ctx, func() error {
+		if err := r.Ready(); err != nil {
+			return err
+		}
+		ring, err := r.stored(ctx)
+		if err != nil {
+			return err
+		}
+		if ring.Active().ID != replaced {
+			return r.beaten(ring)
+		}
+		if err := r.promotable(ring, compromised); err != nil {
+			return err
+		}
+		return r.rotate(ctx, ring, compromised)
+	})
+}
+
+// stored is the ring to be rotated. One that is gone is for the next Tick to make anew.
+func (r *Ring) stored(ctx context.Context) (*store.Keyring, error) {
+	ring, err := r.store.Keyring(ctx)
+	if errors.Is(err, store.ErrNotFound) {
+		err = fmt.Errorf("the record is gone: %w", store.ErrUnavailable)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("rotate the signing keys: %w", err)
+	}
+	return ring, nil
+}
+
+// promotable answers why the next key cannot sign yet.
+func (r *Ring) promotable(ring *store.Keyring, compromised bool) error {
+	if until := promotableFrom(ring); !compromised && r.now().Before(until) {
+		return &NotPublishedError{Until: until}
+	}
+	return r.openable(ring.Next())
+}
+
+func promotableFrom(ring *store.Keyring) time.Time {
+	return ring.Next().PublishedAt.Add(promotableAfter)
+}
+
+// rotate replaces ring by the one after it. It gives up when its active key has been replaced
+// meanwhile; what else has changed is no reason to.
+func (r *Ring) rotate(ctx context.Context, ring *store.Keyring, compromised bool) error {
+	replaced := ring.Active().ID
+	began := time.Now()
+	fresh, err := r.newKey()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := extend(ctx, time.Since(began))
+	defer cancel()
+	for {
+		next := r.promoted(ring, fresh, compromised)
+		err := r.store.ReplaceKeyring(ctx, ring, next)
+		if err == nil {
+			return r.apply(&next)
+		}
+		if !errors.Is(err, store.ErrConflict) {
+			return fmt.Errorf("rotate the signing keys: %w", err)
+		}
+		if ring, err = r.stored(ctx); err != nil {
+			return err
+		}
+		if ring.Active().ID != replaced {
+			return r.beaten(ring)
+		}
+	}
+}
+
+// beaten takes over what the winner left. What of it does not open is reported by the next Tick: here
+// the news is the lost race.
+func (r *Ring) beaten(ring *store.Keyring) error {
+	_ = r.apply(ring)
+	return ErrConflict
+}
+
+// promoted is the ring after a rotation.
+func (r *Ring) promoted(ring *store.Keyring, fresh store.SigningKey, compromised bool) store.Keyring {
+	now := r.now()
+	active, old := ring.Next(), ring.Active()
+	active.ActivatedAt = now
+	keys := []store.SigningKey{active, fresh}
+	if !compromised {
+		// It never signs again, so nobody needs its private part.
+		old.Sealed = nil
+		old.RetiredAt, old.RemoveAt = now, now.Add(r.options.TokenTTLMax+retiredFor)
+		keys = append(keys, old)
+	}
+	for _, k := range ring.Keys {
+		if k.State() == store.KeyRetired && k.RemoveAt.After(now) {
+			keys = append(keys, k)
+		}
+	}
+	return store.Keyring{Keys: keys}
+}
+
+// maintain does what time asks for: an automatic rotation, or the removal of keys whose last token has
+// expired. Every replica tries; one succeeds, and the others find it done. Its keys are known to open.
+func (r *Ring) maintain(ctx context.Context, ring *store.Keyring) error {
+	if r.rotationDue(ring) {
+		mine, err := r.store.ClaimKeyring(ctx, ring, r.owner, claimTTL)
+		if err != nil || !mine {
+			return err
+		}
+		return settled(r.rotate(ctx, ring, false))
+	}
+	kept := r.unexpired(ring)
+	if len(kept.Keys) == len(ring.Keys) {
+		return nil
+	}
+	err := r.store.ReplaceKeyring(ctx, ring, kept)
+	if err == nil {
+		return r.apply(&kept)
+	}
+	return settled(err)
+}
+
+// settled: whoever was first did the same, and the next reload shows it.
+func settled(err error) error {
+	if errors.Is(err, store.ErrConflict) {
+		return nil
+	}
+	return err
+}
+
+func (r *Ring) rotationDue(ring *store.Keyring) bool {
+	age := r.now().Sub(ring.Active().ActivatedAt)
+	return r.options.Rotation > 0 && age >= r.options.Rotation && !r.now().Before(promotableFrom(ring))
+}
+
+func (r *Ring) unexpired(ring *store.Keyring) store.Keyring {
+	var kept store.Keyring
+	for _, k := range ring.Keys {
+		if k.State() != store.KeyRetired || k.RemoveAt.After(r.now()) {
+			kept.Keys = append(kept.Keys, k)
+		}
+	}
+	return kept
+}

@@ -1,0 +1,261 @@
+package signing_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mintkeep/mintkeep/server/signing"
+	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/storetest"
+)
+
+// published is when a key that was just made may sign: 30 s until every replica has it, and 10 minutes.
+const published = 10*time.Minute + 30*time.Second
+
+// The life of a key, as an operator and a resource server see it (contract §6.6).
+func TestRotate(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		r, other := loaded(t, b), loaded(t, b)
+		first, second := only(t, r, store.KeyActive), only(t, r, store.KeyNext)
+		if got := r.ActiveSince(); !got.Equal(first.CreatedAt) {
+			t.Errorf("active since %s, want %s", got, first.CreatedAt)
+		}
+		if !first.PublishedAt.Equal(first.CreatedAt) || !second.PublishedAt.Equal(second.CreatedAt.Add(30*time.Second)) {
+			t.Errorf("the first two keys are published at %s and %s", first.PublishedAt, second.PublishedAt)
+		}
+		old := sign(t, r)
+
+		b.Clock.Advance(published - time.Second)
+		err := r.Rotate(t.Context(), false)
+		var early *signing.NotPublishedError
+		if !errors.Is(err, signing.ErrNotPublished) || !errors.As(err, &early) || !early.Until.Equal(second.CreatedAt.Add(published)) {
+			t.Fatalf("got %v, want %v until %s", err, signing.ErrNotPublished, second.CreatedAt.Add(published))
+		}
+
+		b.Clock.Advance(time.Second)
+		rotate(t, r, false)
+		third := only(t, r, store.KeyNext)
+		want := map[string][]string{"active": {second.ID}, "next": {third.ID}, "retired": {first.ID}}
+		if diff := cmp.Diff(want, states(r)); diff != "" {
+			t.Fatal(diff)
+		}
+		if third.ID == first.ID || third.ID == second.ID {
+			t.Error("the new key is an old one")
+		}
+
+		// The other replica has not looked yet: what it signs, and what is signed elsewhere, can be
+		// verified everywhere.
+		mustVerify(t, r, sign(t, other))
+		mustVerify(t, other, sign(t, r))
+		tick(t, other)
+		if diff := cmp.Diff(r.Keys(), other.Keys()); diff != "" {
+			t.Error(diff)
+		}
+
+		retired := only(t, r, store.KeyRetired)
+		if got, want := retired.RemoveAt.Sub(retired.RetiredAt), ttlMax+5*time.Minute; got != want {
+			t.Errorf("the retired key stays for %s, want %s", got, want)
+		}
+		b.Clock.Advance(ttlMax + 5*time.Minute - time.Second)
+		tick(t, r, other)
+		mustVerify(t, r, old)
+		mustVerify(t, other, old)
+		b.Clock.Advance(time.Second)
+		tick(t, other, r)
+		for _, r := range []*signing.Ring{r, other} {
+			if diff := cmp.Diff(map[string][]string{"active": {second.ID}, "next": {third.ID}}, states(r)); diff != "" {
+				t.Error(diff)
+			}
+			if err := verify(r, old); err == nil {
+				t.Error("the removed key is still published")
+			}
+		}
+	})
+}
+
+// Retired keys of several rotations stay as long as each has to, the newest first, and no longer.
+func TestRotateKeepsTheRetired(t *testing.T) {
+	b := storetest.Embedded(t)
+	r := loaded(t, b)
+	var active []string
+	for range 3 {
+		active = append([]string{only(t, r, store.KeyActive).ID}, active...)
+		b.Clock.Advance(time.Hour)
+		rotate(t, r, false)
+	}
+	if diff := cmp.Diff(active, states(r)["retired"]); diff != "" {
+		t.Error(diff)
+	}
+	b.Clock.Advance(ttlMax - time.Hour + 5*time.Minute) // the oldest two have served
+	rotate(t, r, true)
+	if diff := cmp.Diff(active[:1], states(r)["retired"]); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Of two operators who rotate at once, one does, and the other is told.
+func TestRotateByHandTogether(t *testing.T) {
+	for name, compromised := range map[string]bool{"in good order": false, "compromised": true} {
+		t.Run(name, func(t *testing.T) {
+			storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+				rings := make([]*signing.Ring, 4)
+				for i := range rings {
+					rings[i] = loaded(t, b)
+				}
+				second := only(t, rings[0], store.KeyNext)
+				b.Clock.Advance(published)
+				errs := make([]error, len(rings))
+				atOnce(len(rings), func(i int) { errs[i] = rings[i].Rotate(t.Context(), compromised) })
+				done := 0
+				for _, err := range errs {
+					switch {
+					case err == nil:
+						done++
+					case errors.Is(err, signing.ErrConflict) && errors.Is(err, store.ErrConflict):
+					default:
+						t.Errorf("got %v, want %v", err, signing.ErrConflict)
+					}
+				}
+				if done != 1 {
+					t.Errorf("%d rotations were done, want 1: %v", done, errs)
+				}
+				for _, r := range rings {
+					// Nobody needs a reload to see it: not the winner, and not those who were told.
+					if got := only(t, r, store.KeyActive); got.ID != second.ID {
+						t.Errorf("active is %s, want %s", got.ID, second.ID)
+					}
+					if diff := cmp.Diff(rings[0].Keys(), r.Keys()); diff != "" {
+						t.Error(diff)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A replica that has not seen the rotation yet does not do a second one in its place.
+func TestRotateAfterAnother(t *testing.T) {
+	b := storetest.Embedded(t)
+	one, two := loaded(t, b), loaded(t, b)
+	rotate(t, one, true)
+	if err := two.Rotate(t.Context(), true); !errors.Is(err, signing.ErrConflict) {
+		t.Fatalf("got %v, want %v", err, signing.ErrConflict)
+	}
+	if diff := cmp.Diff(one.Keys(), two.Keys()); diff != "" {
+		t.Error("the loser does not see what the winner did:", diff)
+	}
+	rotate(t, two, true) // now it knows what it replaces
+}
+
+// Whatever else changed the ring in between, the rotation that was asked for is done.
+func TestRotateOverAnotherChange(t *testing.T) {
+	b := storetest.Embedded(t)
+	one := loaded(t, b)
+	b.Clock.Advance(published)
+	rotate(t, one, false)
+	two := loaded(t, b)
+	b.Clock.Advance(ttlMax + time.Hour)
+	tick(t, one) // removes the retired key; two has not seen that
+	rotate(t, two, false)
+}
+
+func TestCompromised(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		r, other := loaded(t, b), loaded(t, b)
+		next := only(t, r, store.KeyNext)
+		forged := sign(t, r)
+		_, before := r.JWKS()
+
+		rotate(t, r, true)
+		tick(t, other)
+		for _, r := range []*signing.Ring{r, other} {
+			want := map[string][]string{"active": {next.ID}, "next": {only(t, r, store.KeyNext).ID}}
+			if diff := cmp.Diff(want, states(r)); diff != "" {
+				t.Error(diff)
+			}
+			if err := verify(r, forged); err == nil {
+				t.Error("the compromised key is still published")
+			}
+			if _, etag := r.JWKS(); etag == before {
+				t.Error("the ETag is that of the set with the compromised key")
+			}
+			mustVerify(t, other, sign(t, r))
+		}
+	})
+}
+
+func TestRotateAutomatically(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		rings := []*signing.Ring{loaded(t, b), loaded(t, b), loaded(t, b)}
+		for range 3 {
+			next := only(t, rings[0], store.KeyNext)
+			b.Clock.Advance(rotation - time.Second)
+			tick(t, rings...)
+			if got := only(t, rings[0], store.KeyNext); got.ID != next.ID {
+				t.Fatal("rotated too early")
+			}
+			b.Clock.Advance(time.Second)
+			errs := make([]error, len(rings))
+			atOnce(len(rings), func(i int) { errs[i] = rings[i].Tick(t.Context()) })
+			if err := errors.Join(errs...); err != nil {
+				t.Fatal(err)
+			}
+			tick(t, rings...)
+			for _, r := range rings {
+				if got := only(t, r, store.KeyActive); got.ID != next.ID {
+					t.Errorf("active is %s, want %s", got.ID, next.ID)
+				}
+				if diff := cmp.Diff(rings[0].Keys(), r.Keys()); diff != "" {
+					t.Error(diff)
+				}
+			}
+		}
+	})
+}
+
+func TestRotateAutomaticallyWaitsForPublication(t *testing.T) {
+	b := storetest.Embedded(t)
+	r := loaded(t, b, func(o *signing.Options) { o.Rotation = time.Minute })
+	next := only(t, r, store.KeyNext)
+	b.Clock.Advance(published - time.Second)
+	tick(t, r)
+	if got := only(t, r, store.KeyNext); got.ID != next.ID {
+		t.Error("a key signs before it was published for 10 minutes")
+	}
+	b.Clock.Advance(time.Second)
+	tick(t, r)
+	if got := only(t, r, store.KeyActive); got.ID != next.ID {
+		t.Error("not rotated")
+	}
+}
+
+func TestRotationZeroIsByHandOnly(t *testing.T) {
+	b := storetest.Embedded(t)
+	r := loaded(t, b, func(o *signing.Options) { o.Rotation = 0 })
+	before := r.Keys()
+	b.Clock.Advance(10 * 365 * 24 * time.Hour)
+	tick(t, r)
+	if diff := cmp.Diff(before, r.Keys()); diff != "" {
+		t.Error(diff)
+	}
+	rotate(t, r, false)
+}
+
+// MINTKEEP_SIGNING_ALG decides the next key that is made, and no other.
+func TestAlgorithmOfTheNextKey(t *testing.T) {
+	b := storetest.Embedded(t)
+	loaded(t, b)
+	r := loaded(t, b, algorithm("EdDSA"))
+	for step, want := range [][2]string{{"ES256", "ES256"}, {"ES256", "EdDSA"}, {"EdDSA", "EdDSA"}} {
+		got := [2]string{only(t, r, store.KeyActive).Algorithm, only(t, r, store.KeyNext).Algorithm}
+		if got != want {
+			t.Errorf("after %d rotations the active and the next key are of %v, want %v", step, got, want)
+		}
+		mustVerify(t, r, sign(t, r))
+		b.Clock.Advance(published)
+		rotate(t, r, false)
+	}
+}

@@ -1,0 +1,76 @@
+package server
+
+import (
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+)
+
+// keyPair is the server's certificate. It is read again when a file has changed, which is looked at when
+// somebody connects, at most once in each throttle.
+type keyPair struct {
+	certFile, keyFile string
+	throttle          time.Duration
+	log               *slog.Logger
+
+	mu      sync.Mutex
+	current *tls.Certificate
+	stamp   string // of the files that were last read, good or bad
+	looked  time.Time
+}
+
+func loadKeyPair(certFile, keyFile string, throttle time.Duration, log *slog.Logger) (*keyPair, error) {
+	p := &keyPair{certFile: certFile, keyFile: keyFile, throttle: throttle, log: log, looked: time.Now()}
+	p.stamp = p.look()
+	certificate, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		return nil, fmt.Errorf("MINTKEEP_TLS_CERT and MINTKEEP_TLS_KEY: %w", err)
+	}
+	p.current = &certificate
+	return p, nil
+}
+
+func (p *keyPair) config() *tls.Config {
+	return &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return p.certificate(), nil },
+	}
+}
+
+func (p *keyPair) certificate() *tls.Certificate {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if time.Since(p.looked) < p.throttle {
+		return p.current
+	}
+	p.looked = time.Now()
+	stamp := p.look()
+	if stamp == p.stamp {
+		return p.current
+	}
+	p.stamp = stamp
+	fresh, err := tls.LoadX509KeyPair(p.certFile, p.keyFile)
+	if err != nil {
+		p.log.Error("the changed certificate cannot be used; the old one stays", "error", err)
+		return p.current
+	}
+	p.log.Info("the certificate was reloaded")
+	p.current = &fresh
+	return p.current
+}
+
+// look describes both files as they are, without reading them.
+func (p *keyPair) look() (stamp string) {
+	for _, name := range []string{p.certFile, p.keyFile} {
+		info, err := os.Stat(name)
+		if err != nil {
+			stamp += err.Error()
+			continue
+		}
+		stamp += fmt.Sprint(info.ModTime().UnixNano(), info.Size(), ";")
+	}
+	return stamp
+}

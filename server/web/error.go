@@ -1,0 +1,100 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/mintkeep/mintkeep/store"
+)
+
+// Error is an answer that is not a success. Status, Code and Description are what the caller sees;
+// Cause is for the log alone.
+type Error struct {
+	Status      int
+	Code        string // a code of RFC 6749 §5.2, RFC 6750 §3.1 or the contract's own
+	Description string // for the person who must act; never a secret, never a cause
+	Challenge   string // WWW-Authenticate, where there is one
+	RetryAfter  time.Duration
+	Cause       error
+}
+
+func (e *Error) Error() string {
+	if e.Cause != nil {
+		return fmt.Sprintf("%s: %s: %v", e.Code, e.Description, e.Cause)
+	}
+	return e.Code + ": " + e.Description
+}
+
+func (e *Error) Unwrap() error { return e.Cause }
+
+// InvalidRequest is the 400 for what does not follow the protocol.
+func InvalidRequest(format string, args ...any) *Error {
+	return &Error{Status: http.StatusBadRequest, Code: "invalid_request", Description: fmt.Sprintf(format, args...)}
+}
+
+// NotFound is the 404 for a thing, or a route, that is not there.
+func NotFound(what string) *Error {
+	return &Error{Status: http.StatusNotFound, Code: "not_found", Description: what + " not found"}
+}
+
+// Conflict is the 409 for a change that the present state does not allow.
+func Conflict(format string, args ...any) *Error {
+	return &Error{Status: http.StatusConflict, Code: "conflict", Description: fmt.Sprintf(format, args...)}
+}
+
+// TooManyRequests is the 429 that ends a series of failures, or of too many calls.
+func TooManyRequests(retryAfter time.Duration) *Error {
+	return &Error{
+		Status: http.StatusTooManyRequests, Code: "too_many_requests",
+		Description: "Too many requests; try again later", RetryAfter: max(retryAfter, time.Second),
+	}
+}
+
+// unavailableRetry is what a caller is asked to wait when the store does not answer.
+const unavailableRetry = 2 * time.Second
+
+// answer finds what the caller is told of err: the one table of the errors that no handler named.
+func answer(err error) *Error {
+	var named *Error
+	switch {
+	case errors.As(err, &named):
+		return named
+	case errors.Is(err, store.ErrUnavailable):
+		return &Error{
+			Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable",
+			Description: "The server cannot answer at the moment; try again later",
+			RetryAfter:  unavailableRetry, Cause: err,
+		}
+	case errors.Is(err, store.ErrNotFound):
+		return NotFound("Resource")
+	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrExists):
+		return Conflict("Somebody else made a change at the same moment; look again and repeat")
+	default:
+		return &Error{Status: http.StatusInternalServerError, Code: "server_error", Cause: err}
+	}
+}
+
+// write renders e. requestID is named in the one answer that a person can only act on by asking the
+// operator.
+func (e *Error) write(w http.ResponseWriter, requestID string) {
+	h := w.Header()
+	if e.Challenge != "" {
+		h.Set("WWW-Authenticate", e.Challenge)
+	}
+	if e.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int((e.RetryAfter+time.Second-1)/time.Second)))
+	}
+	description := e.Description
+	if e.Status == http.StatusInternalServerError {
+		description = "Internal error; the operator finds it in the log under request " + requestID
+	}
+	body, _ := json.Marshal(struct { // strings always marshal
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+	}{e.Code, description})
+	writeBody(w, e.Status, body)
+}

@@ -1,0 +1,102 @@
+package web
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+)
+
+// exchange is one request as the kit sees it. It is the request's context at the same time, which
+// spares a context value for each of its parts.
+type exchange struct {
+	context.Context
+	id      string
+	address netip.Addr
+	params  gin.Params
+	body    []byte
+	notes   []slog.Attr
+	start   time.Time
+}
+
+type exchangeKey struct{}
+
+func (x *exchange) Value(key any) any {
+	if key == (exchangeKey{}) {
+		return x
+	}
+	return x.Context.Value(key)
+}
+
+func from(ctx context.Context) *exchange { return ctx.Value(exchangeKey{}).(*exchange) }
+
+// RequestID is the id of the request that ctx belongs to.
+func RequestID(ctx context.Context) string { return from(ctx).id }
+
+// Address is where the request comes from: the peer, or whoever a trusted proxy says.
+func Address(r *http.Request) netip.Addr { return from(r.Context()).address }
+
+// Path is the value of a path parameter.
+func Path(r *http.Request, name string) string { return from(r.Context()).params.ByName(name) }
+
+// Note adds to the request's line in the log. Never a secret.
+func Note(ctx context.Context, key, value string) {
+	x := from(ctx)
+	x.notes = append(x.notes, slog.String(key, value))
+}
+
+// requestID is the caller's X-Request-Id if it is [A-Za-z0-9._-]{1,64}, else a new one.
+func requestID(r *http.Request) string {
+	id := r.Header.Get("X-Request-Id")
+	if len(id) == 0 || len(id) > 64 {
+		return rand.Text()
+	}
+	for i := range len(id) {
+		switch c := id[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '_', c == '-':
+		default:
+			return rand.Text()
+		}
+	}
+	return id
+}
+
+// clientAddress is the peer's address, or, when the peer is a trusted proxy, the last address in
+// X-Forwarded-For that is not one: everything to the left of it is hearsay. All lines of the header
+// count as one list (RFC 9110 §5.3), because a proxy may add a line rather than extend the caller's.
+func clientAddress(r *http.Request, trusted []netip.Prefix) netip.Addr {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	address := peer.Addr().Unmap().WithZone("")
+	if len(trusted) == 0 || !contains(trusted, address) {
+		return address
+	}
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(hops) - 1; i >= 0; i-- {
+		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			break // from here on nothing can be believed
+		}
+		address = hop.Unmap().WithZone("")
+		if !contains(trusted, address) {
+			break
+		}
+	}
+	return address
+}
+
+func contains(prefixes []netip.Prefix, a netip.Addr) bool {
+	for _, p := range prefixes {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,163 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/gin-gonic/gin"
+)
+
+// StoreBudget is the store time that one request may use in all. It starts when the request's body
+// has been read, so that a slow sender does not spend it.
+const StoreBudget = 1500 * time.Millisecond
+
+// Handler answers a request, or returns an error, never both.
+type Handler func(w http.ResponseWriter, r *http.Request) error
+
+// Kit is what surrounds every handler of one server.
+type Kit struct {
+	Logger *slog.Logger
+
+	// Count is told of each answered request; route is empty where none matched. May be nil.
+	Count func(route, method string, status int, d time.Duration)
+
+	// TrustedProxies are the networks whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
+
+	// HSTS adds Strict-Transport-Security: the server is reached by https alone.
+	HSTS bool
+
+	draining atomic.Bool
+	noise    sampler
+}
+
+// Drain asks every connection to end after its present answer, so that clients and load balancers
+// move away before the server stops listening.
+func (k *Kit) Drain() { k.draining.Store(true) }
+
+// Handle makes a gin handler of h, which is given requests with the declared body alone.
+func (k *Kit) Handle(body Body, h Handler) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		x := &exchange{Context: c.Request.Context(), id: requestID(c.Request), params: c.Params, start: time.Now()}
+		x.address = clientAddress(c.Request, k.TrustedProxies)
+		k.headers(c.Writer.Header(), x.id)
+		if len(c.Request.TransferEncoding) > 0 {
+			// RFC 9112 §6.1: a request with Content-Length too, which net/http hides from us, must be the last
+			// on its connection, so that nobody smuggles a second one in it.
+			c.Writer.Header()["Connection"] = closing
+		}
+		err := k.run(c, x, body, h)
+		if err != nil {
+			failed := answer(err)
+			failed.write(c.Writer, x.id)
+			err = failed
+		}
+		k.record(c, x, err)
+	}
+}
+
+// run reads the body, starts the budget and calls h. A panic becomes an error.
+func (k *Kit) run(c *gin.Context, x *exchange, body Body, h Handler) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			if p == http.ErrAbortHandler { //nolint:errorlint // a panic value, compared as net/http does
+				panic(p)
+			}
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	if x.body, err = body.read(c.Writer, c.Request); err != nil {
+		return err
+	}
+	// Store work is not abandoned when the caller hangs up: an end that was begun is finished, and
+	// the budget bounds it anyway.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.Context), StoreBudget)
+	defer cancel()
+	x.Context = ctx
+	return h(c.Writer, c.Request.WithContext(x))
+}
+
+// The header values that every answer shares. Nobody changes the slices.
+var (
+	noStore     = []string{"no-store"}
+	noCache     = []string{"no-cache"}
+	noSniff     = []string{"nosniff"}
+	noReferrer  = []string{"no-referrer"}
+	noFraming   = []string{"default-src 'none'; frame-ancestors 'none'"}
+	strict      = []string{"max-age=31536000"}
+	closing     = []string{"close"}
+	jsonContent = []string{"application/json"}
+)
+
+func (k *Kit) headers(h http.Header, id string) {
+	h["Cache-Control"] = noStore // RFC 6749 §5.1; what may be cached says so itself
+	h["Pragma"] = noCache
+	h["X-Content-Type-Options"] = noSniff
+	h["Referrer-Policy"] = noReferrer
+	h["Content-Security-Policy"] = noFraming
+	h["X-Request-Id"] = []string{id}
+	if k.HSTS {
+		h["Strict-Transport-Security"] = strict
+	}
+	if k.draining.Load() {
+		h["Connection"] = closing
+	}
+}
+
+// record counts the request and writes its line.
+func (k *Kit) record(c *gin.Context, x *exchange, err error) {
+	status, took := c.Writer.Status(), time.Since(x.start)
+	if k.Count != nil {
+		k.Count(c.FullPath(), c.Request.Method, status, took)
+	}
+	level := levelOf(status)
+	if !k.Logger.Enabled(c, level) {
+		return
+	}
+	quieted, ok := k.noise.allow(status, x.start)
+	if !ok {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("method", c.Request.Method),
+		slog.String("route", c.FullPath()), // the pattern: a path may hold what should not be logged
+		slog.Int("status", status),
+		slog.Duration("took", took),
+		slog.String("address", x.address.String()),
+		slog.String("request_id", x.id),
+	}
+	attrs = append(attrs, x.notes...)
+	if err != nil {
+		attrs = append(attrs, slog.String("error", reason(err)))
+	}
+	if quieted > 0 {
+		attrs = append(attrs, slog.Int("similar_lines_dropped", quieted))
+	}
+	k.Logger.LogAttrs(c, level, "request", attrs...)
+}
+
+func levelOf(status int) slog.Level {
+	switch {
+	case status == http.StatusServiceUnavailable:
+		return slog.LevelWarn
+	case status >= http.StatusInternalServerError:
+		return slog.LevelError
+	}
+	return slog.LevelInfo
+}
+
+// reason is what the log says of a failure: the cause where there is one, else the answer.
+func reason(err error) string {
+	var e *Error
+	if errors.As(err, &e) && e.Cause != nil {
+		return e.Cause.Error()
+	}
+	return err.Error()
+}

@@ -1,0 +1,42 @@
+package store
+
+import (
+	"encoding/json"
+	"errors"
+)
+
+// recordVersion is the first byte of every record. A reader refuses what is newer: it cannot know
+// which member that it does not understand takes a right away.
+const recordVersion = '1'
+
+var errDamaged = errors.New("damaged record")
+
+func encodeRecord(v any) string {
+	body, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // the records are ours: strings, numbers and times
+	}
+	return string(recordVersion) + string(body)
+}
+
+func decodeRecord(record string, v any) error {
+	body, err := recordBody(record)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal([]byte(body), v); err != nil {
+		return unavailable("read", errDamaged)
+	}
+	return nil
+}
+
+// recordBody checks a record's version and returns the rest.
+func recordBody(record string) (string, error) {
+	switch {
+	case record == "":
+		return "", unavailable("read", errDamaged)
+	case record[0] != recordVersion:
+		return "", ErrNewerRecord
+	}
+	return record[1:], nil
+}

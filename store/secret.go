@@ -1,0 +1,111 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// maxSecrets is how many secrets of one client may be live at a time.
+const maxSecrets = 2
+
+// Secret is what the store knows of a client secret.
+type Secret struct {
+	ID        string    `json:"-"`
+	Digest    Digest    `json:"-"`
+	LastFour  string    `json:"last,omitempty"` // of a secret that the server made, else empty
+	CreatedAt time.Time `json:"created"`
+	ExpiresAt time.Time `json:"expires,omitzero"` // zero: never
+}
+
+// NewSecretID names a new secret.
+func NewSecretID() string { return "sec_" + strings.ToLower(rand.Text()) }
+
+// LiveAt says whether the secret may still be used.
+func (s Secret) LiveAt(t time.Time) bool { return s.ExpiresAt.IsZero() || t.Before(s.ExpiresAt) }
+
+// AddSecret makes next live beside the present secret, which then ends at oldEnds, or at once if that
+// is not in the future. ErrConflict if two are live already. It returns the present secret with its new
+// end, or nil if there was none.
+func (s *Store) AddSecret(ctx context.Context, id string, next Secret, oldEnds time.Time) (previous *Secret, err error) {
+	var dead []string // fields
+	err = s.change(ctx, "add secret", clientKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
+		previous, dead = nil, nil
+		c, err := readClient(ctx, tx, id)
+		if err != nil {
+			return nil, err
+		}
+		now := s.now()
+		if oldEnds.Before(now) {
+			oldEnds = now
+		}
+		live := c.Secrets[:0:0]
+		for _, secret := range c.Secrets {
+			if secret.LiveAt(now) {
+				live = append(live, secret)
+			} else {
+				dead = append(dead, secretField+secret.ID)
+			}
+		}
+		if len(live) >= maxSecrets {
+			return nil, fmt.Errorf("%w: two secrets are live already", ErrConflict)
+		}
+		if len(live) == 1 {
+			previous = &live[0]
+			if previous.ExpiresAt.IsZero() || oldEnds.Before(previous.ExpiresAt) {
+				previous.ExpiresAt = oldEnds
+			}
+			if !previous.LiveAt(now) {
+				dead = append(dead, secretField+previous.ID)
+			}
+		}
+		return func(p redis.Pipeliner) {
+			p.HSet(ctx, clientKey(id), secretField+next.ID, encodeSecret(next))
+			if previous != nil && previous.LiveAt(now) {
+				p.HSet(ctx, clientKey(id), secretField+previous.ID, encodeSecret(*previous))
+			}
+			if len(dead) > 0 {
+				p.HDel(ctx, clientKey(id), dead...)
+			}
+		}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, field := range dead {
+		s.forgetUse(ctx, id, strings.TrimPrefix(field, secretField))
+	}
+	return previous, nil
+}
+
+// EndSecret ends one secret. ErrNotFound if the client or the secret is not there.
+func (s *Store) EndSecret(ctx context.Context, id, secretID string) error {
+	switch there, err := s.rdb.HExists(ctx, clientKey(id), secretField+secretID).Result(); {
+	case err != nil:
+		return unavailable("end secret", err)
+	case !there:
+		return ErrNotFound
+	}
+	if err := s.rdb.HDel(ctx, clientKey(id), secretField+secretID).Err(); err != nil {
+		return unavailable("end secret", err)
+	}
+	s.forgetUse(ctx, id, secretID)
+	return nil
+}
+
+// A secret's field is its digest, 32 bytes, and its JSON behind that.
+func encodeSecret(s Secret) string { return string(s.Digest[:]) + encodeRecord(s) }
+
+func decodeSecret(id, value string) (Secret, error) {
+	s := Secret{ID: id}
+	if len(value) < len(s.Digest) {
+		return s, unavailable("read", errDamaged)
+	}
+	copy(s.Digest[:], value)
+	err := decodeRecord(value[len(s.Digest):], &s)
+	return s, err
+}

@@ -1,0 +1,142 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// slotWatch is a go-redis hook that holds a Store to what a cluster of many nodes can do.
+type slotWatch struct{ t testing.TB }
+
+func (w slotWatch) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (w slotWatch) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		w.check(cmd)
+		return next(ctx, cmd)
+	}
+}
+
+func (w slotWatch) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if len(cmds) > 0 && cmds[0].Name() == "multi" {
+			w.check(cmds...)
+		} else {
+			for _, cmd := range cmds {
+				w.check(cmd)
+			}
+		}
+		return next(ctx, cmds)
+	}
+}
+
+// check takes cmds as one unit, whose keys must be in one slot.
+func (w slotWatch) check(cmds ...redis.Cmder) {
+	w.t.Helper()
+	first := ""
+	for _, cmd := range cmds {
+		keys, err := keysOf(cmd.Args())
+		if err != nil {
+			w.t.Errorf("store: %v", err)
+		}
+		for _, key := range keys {
+			if first == "" {
+				first = key
+			}
+			if slot(key) != slot(first) {
+				w.t.Errorf("store: %s: the keys %q and %q are in two slots of a cluster", cmd.Name(), first, key)
+				return
+			}
+		}
+	}
+}
+
+// keysOf returns the keys that a command names. A command that it does not know is an error, so that none
+// goes unchecked, and so is one that visits all keys: guarantee 5 of the contract has none of it.
+func keysOf(args []any) ([]string, error) {
+	words := make([]string, len(args))
+	for i, a := range args {
+		words[i] = fmt.Sprint(a)
+	}
+	name := strings.ToLower(words[0])
+	switch {
+	case contains(keyless, name):
+		return nil, nil
+	case contains(allKeys, name):
+		return words[1:], nil
+	case contains(oneKey, name) && len(words) > 1:
+		return words[1:2], nil
+	case contains(keyAfterVerb, name) && len(words) > 2:
+		return words[2:3], nil
+	case contains(twoKeys, name) && len(words) > 2:
+		return words[1:3], nil
+	case contains(countedKeys, name) && len(words) > 2:
+		n, err := strconv.Atoi(words[2])
+		if err == nil && n >= 0 && 3+n <= len(words) {
+			return words[3 : 3+n], nil
+		}
+	case name == "mset" || name == "msetnx":
+		var keys []string
+		for i := 1; i < len(words); i += 2 {
+			keys = append(keys, words[i])
+		}
+		return keys, nil
+	case name == "xread" || name == "xreadgroup":
+		if i := slices.IndexFunc(words, func(s string) bool { return strings.EqualFold(s, "streams") }); i > 0 {
+			return words[i+1 : i+1+(len(words)-i-1)/2], nil
+		}
+	case contains(forbidden, name):
+		return nil, fmt.Errorf("%s visits all keys", name)
+	}
+	return nil, fmt.Errorf("%s is not a command whose keys this test knows; see store/storetest", name)
+}
+
+func contains(list, name string) bool { return slices.Contains(strings.Fields(list), name) }
+
+const (
+	forbidden = `keys scan randomkey flushall flushdb swapdb`
+	keyless   = `ping dbsize echo hello auth select client command cluster readonly readwrite info config time wait waitaof role
+		multi exec discard unwatch script publish subscribe psubscribe unsubscribe quit asking latency slowlog`
+	allKeys = `del unlink exists touch watch mget sinter sunion sdiff pfcount sinterstore sunionstore sdiffstore
+		pfmerge ssubscribe`
+	oneKey = `get set setnx setex psetex getset getdel getex append strlen incr decr incrby decrby incrbyfloat getrange
+		setrange setbit getbit bitcount expire pexpire expireat pexpireat expiretime pexpiretime ttl pttl persist type dump
+		restore hset hsetnx hget hgetall hmset hmget hdel hlen hexists hkeys hvals hincrby hincrbyfloat hstrlen hrandfield
+		hscan hsetex hgetex hgetdel hexpire hpexpire hexpireat hpexpireat hpersist httl hpttl hexpiretime hpexpiretime
+		lpush rpush lpushx rpushx lpop rpop lrange llen lindex lset lrem ltrim linsert lpos
+		sadd srem smembers sismember smismember scard spop srandmember sscan
+		zadd zrem zrange zrangebyscore zrangebylex zrevrange zrevrangebyscore zrevrangebylex zcard zcount zlexcount zscore
+		zmscore zrank zrevrank zincrby zpopmin zpopmax zremrangebyscore zremrangebyrank zremrangebylex zscan zrandmember
+		xadd xdel xlen xrange xrevrange xtrim xack xpending xclaim xautoclaim pfadd geoadd spublish`
+	keyAfterVerb = `object xinfo xgroup memory`
+	twoKeys      = `rename renamenx copy smove lmove rpoplpush zrangestore`
+	countedKeys  = `eval evalsha eval_ro evalsha_ro fcall fcall_ro`
+)
+
+// slot is the hash slot of a key: CRC-16 (XMODEM) of the part in braces, or of all.
+// https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#key-distribution-model
+func slot(key string) uint16 {
+	if _, rest, ok := strings.Cut(key, "{"); ok {
+		if tag, _, ok := strings.Cut(rest, "}"); ok && tag != "" {
+			key = tag
+		}
+	}
+	var crc uint16
+	for i := range len(key) {
+		crc ^= uint16(key[i]) << 8
+		for range 8 {
+			carry := crc & 0x8000
+			crc <<= 1
+			if carry != 0 {
+				crc ^= 0x1021
+			}
+		}
+	}
+	return crc % 16384
+}

@@ -1,0 +1,313 @@
+package store_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/storetest"
+)
+
+// issue makes a token of the client as it is now, for an hour.
+func issue(t *testing.T, b *storetest.Backend, s *store.Store, clientID, token string) store.Digest {
+	t.Helper()
+	c, err := s.Client(t.Context(), clientID)
+	must(t, err)
+	d := store.DigestOf(token)
+	must(t, s.SaveToken(t.Context(), d, store.TokenRecord{Generation: c.Generation}, b.Clock.Now().Add(time.Hour)))
+	return d
+}
+
+// live is what introspection will make of a token.
+func live(t *testing.T, s *store.Store, clientID string, d store.Digest) bool {
+	t.Helper()
+	c, r, err := s.ClientAndToken(t.Context(), clientID, d)
+	must(t, err)
+	return c != nil && c.Enabled && r != nil && r.Generation.Matches(c.Generation)
+}
+
+func TestToken(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s, ctx := b.Open(t), t.Context()
+		c := create(t, s, "a")
+		for name, want := range map[string]*store.TokenRecord{
+			"jwt":    {Generation: c.Generation, Claims: []byte{}},
+			"opaque": {Generation: c.Generation, Claims: []byte(`{"sub":"a"}`)},
+		} {
+			d := store.DigestOf(name)
+			_, err := s.Token(ctx, d)
+			wantErr(t, "never issued", err, store.ErrNotFound)
+			for range 2 { // it may be repeated
+				must(t, s.SaveToken(ctx, d, *want, b.Clock.Now().Add(time.Hour)))
+			}
+			got, err := b.Open(t).Token(ctx, d)
+			must(t, err)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(diff)
+			}
+			gotClient, got, err := s.ClientAndToken(ctx, "a", d)
+			must(t, err)
+			if !cmp.Equal(want, got) || !cmp.Equal(c, gotClient) {
+				t.Errorf("together: got %+v and %+v", gotClient, got)
+			}
+			if gotClient, got, err = s.ClientAndToken(ctx, "nobody", d); gotClient != nil || got == nil || err != nil {
+				t.Errorf("without the client: got %v, %v, %v", gotClient, got, err)
+			}
+			for range 2 {
+				must(t, s.EndToken(ctx, d))
+				if gotClient, got, err = s.ClientAndToken(ctx, "a", d); gotClient == nil || got != nil || err != nil {
+					t.Errorf("ended: got %v, %v, %v", gotClient, got, err)
+				}
+			}
+		}
+	})
+}
+
+func TestTokenExpires(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		const tokens = 300
+		s, ctx := b.Open(t), t.Context()
+		for i := range tokens {
+			r := store.TokenRecord{Generation: store.NewGeneration(), Claims: make([]byte, i%2*100)}
+			must(t, s.SaveToken(ctx, store.DigestOf(fmt.Sprint(i)), r, b.Clock.Now().Add(time.Hour+time.Duration(i)*time.Second)))
+		}
+		d := store.DigestOf("0")
+		b.Clock.Advance(time.Hour - time.Second)
+		if _, err := s.Token(ctx, d); err != nil {
+			t.Errorf("a second before its end: %v", err)
+		}
+		b.Clock.Advance(time.Second)
+		_, err := s.Token(ctx, d)
+		wantErr(t, "at its end", err, store.ErrNotFound)
+		if _, err := s.Token(ctx, store.DigestOf(fmt.Sprint(tokens-1))); err != nil {
+			t.Errorf("the last: %v", err)
+		}
+		// What has expired is not even written.
+		for _, ago := range []time.Duration{0, time.Nanosecond, time.Hour} {
+			must(t, s.SaveToken(ctx, d, store.TokenRecord{}, b.Clock.Now().Add(-ago)))
+			_, err = s.Token(ctx, d)
+			wantErr(t, "issued too late", err, store.ErrNotFound)
+		}
+		must(t, s.SaveToken(ctx, d, store.TokenRecord{}, b.Clock.Now().Add(time.Nanosecond)))
+
+		b.Clock.Advance(tokens * time.Second)
+		if got := b.Do("DBSIZE"); got != int64(0) {
+			t.Errorf("DBSIZE after their time is %v, want 0", got)
+		}
+	})
+}
+
+// Nothing that is done to a client, and nothing that is done after it, brings an old token back.
+func TestGenerations(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		ctx := t.Context()
+		for name, steps := range map[string][]func(*store.Store) error{
+			"disable, enable": {
+				func(s *store.Store) error { return s.DisableClient(ctx, "a") },
+				func(s *store.Store) error { return s.EnableClient(ctx, "a") },
+			},
+			"delete, register": {
+				func(s *store.Store) error { return s.DeleteClient(ctx, "a") },
+				func(s *store.Store) error { return s.CreateClient(ctx, client("a")) },
+			},
+			"end tokens": {func(s *store.Store) error { return s.EndClientTokens(ctx, "a") }},
+			"take away a scope": {func(s *store.Store) error {
+				_, err := s.UpdateClient(ctx, "a", func(m *store.ClientMetadata) (bool, error) { m.Scope = "read"; return true, nil })
+				return err
+			}},
+			"disable, update, end tokens, enable": {
+				func(s *store.Store) error { return s.DisableClient(ctx, "a") },
+				func(s *store.Store) error {
+					_, err := s.UpdateClient(ctx, "a", func(*store.ClientMetadata) (bool, error) { return true, nil })
+					return err
+				},
+				func(s *store.Store) error { return s.EndClientTokens(ctx, "a") },
+				func(s *store.Store) error { return s.EnableClient(ctx, "a") },
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				s, other := b.Open(t), b.Open(t)
+				create(t, s, "a")
+				old := issue(t, b, s, "a", "old")
+				if !live(t, other, "a", old) {
+					t.Fatal("a new token is not live")
+				}
+				for i, step := range steps {
+					must(t, step(s))
+					if live(t, other, "a", old) {
+						t.Errorf("after step %d the old token is live", i)
+					}
+				}
+				if d := issue(t, b, s, "a", "new"); !live(t, other, "a", d) || live(t, other, "a", old) {
+					t.Errorf("new live %v, old live %v", live(t, other, "a", d), live(t, other, "a", old))
+				}
+				must(t, s.DeleteClient(ctx, "a"))
+			})
+		}
+	})
+}
+
+func TestGenerationMatches(t *testing.T) {
+	g, none := store.NewGeneration(), store.Generation{}
+	for i, c := range []struct {
+		record, now store.Generation
+		want        bool
+	}{
+		{g, g, true}, {g, store.NewGeneration(), false}, {none, none, false}, {g, none, false}, {none, g, false},
+	} {
+		if got := c.record.Matches(c.now); got != c.want {
+			t.Errorf("%d: got %v, want %v", i, got, c.want)
+		}
+	}
+}
+
+// A token issued under no generation, between an end and the next one, is never live.
+func TestAbsentGeneration(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s, ctx := b.Open(t), t.Context()
+		create(t, s, "a")
+		for _, damage := range []func(){
+			func() { b.Do("HDEL", "mk:c:a", "gen") },
+			func() { b.Do("HSET", "mk:c:a", "gen", "short") },
+			func() { b.Do("HSET", "mk:c:a", "gen", strings.Repeat("\x00", 16)) },
+		} {
+			damage()
+			d := issue(t, b, s, "a", "x")
+			if live(t, s, "a", d) {
+				t.Error("live without a generation")
+			}
+			g, err := s.StartGeneration(ctx, "a")
+			must(t, err)
+			if again, err := s.StartGeneration(ctx, "a"); again != g || err != nil || g == (store.Generation{}) {
+				t.Errorf("started %x, then %x, %v", g, again, err)
+			}
+			if live(t, s, "a", d) {
+				t.Error("the next generation has revived it")
+			}
+		}
+	})
+}
+
+// A digest is bytes: braces in it are a hash tag to a cluster, and newlines and zeros are bytes like any.
+func TestTokenKeyIsBytes(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s := b.Open(t)
+		var digests []store.Digest
+		for _, head := range []string{"{tag}", "{}", "}{", "a{b{c}}", "\r\n\x00\xff", "*[?"} {
+			d := store.DigestOf(head)
+			copy(d[:], head)
+			must(t, s.SaveToken(t.Context(), d, store.TokenRecord{Claims: []byte(head)}, b.Clock.Now().Add(time.Hour)))
+			digests = append(digests, d)
+		}
+		for _, d := range digests {
+			r, err := s.Token(t.Context(), d)
+			if err != nil || !strings.HasPrefix(string(d[:]), string(r.Claims)) {
+				t.Errorf("%q: got %v, %v", d, r, err)
+			}
+		}
+	})
+}
+
+// Contract §7: a token costs one round trip to save and one to look up, the client with it.
+func TestTokenRoundTrips(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		trips := 0
+		s := b.Open(t, func(o *store.Options) {
+			o.Observe = func(cmd string, _ time.Duration, _ error) {
+				if cmd != "dial" {
+					trips++
+				}
+			}
+		})
+		create(t, s, "a")
+		for name, op := range map[string]func() error{
+			"read a client": func() error { _, err := s.Client(t.Context(), "a"); return err },
+			"save": func() error {
+				return s.SaveToken(t.Context(), store.Digest{}, store.TokenRecord{}, b.Clock.Now().Add(time.Hour))
+			},
+			"look up": func() error { _, _, err := s.ClientAndToken(t.Context(), "a", store.Digest{}); return err },
+			"end":     func() error { return s.EndToken(t.Context(), store.Digest{}) },
+		} {
+			trips = 0
+			if err := op(); err != nil || trips != 1 {
+				t.Errorf("%s: %d round trips, %v", name, trips, err)
+			}
+		}
+	})
+}
+
+// Contract §7 allows 512 bytes for a live JWT. The record has 17, and this is what Redis makes of it.
+func TestTokenMemory(t *testing.T) {
+	const allowed = 200
+	srv := storetest.Redis(t)
+	b := srv.Backend(t)
+	save(t, b, 0, 200) // what the first keys cost
+	for i := range 200 {
+		d := digest(i)
+		if got := b.Do("MEMORY", "USAGE", "mk:t:"+string(d[:])).(int64); got > allowed {
+			t.Fatalf("MEMORY USAGE of a record is %d, want at most %d", got, allowed)
+		}
+	}
+	const n = 10_000
+	used := usedMemory(t, srv)
+	save(t, b, 200, n)
+	per := float64(usedMemory(t, srv)-used) / n
+	t.Logf("%d records: %.1f bytes each", n, per)
+	if per > allowed {
+		t.Errorf("%d records take %.1f bytes each, want at most %d", n, per, allowed)
+	}
+}
+
+func digest(i int) store.Digest {
+	var b [8]byte
+	binary.LittleEndian.PutUint64(b[:], uint64(i))
+	return store.DigestOf(string(b[:]))
+}
+
+// save saves n tokens and reads them, through several connections lest it take for ever. A hash table that grows is
+// there twice until enough reads have moved what was in it.
+func save(t *testing.T, b *storetest.Backend, from, n int) {
+	t.Helper()
+	s := b.Open(t)
+	defer s.Close()
+	const workers = 16
+	errs := make(chan error, workers)
+	for w := range workers {
+		go func() {
+			var err error
+			for i := from + w; i < from+n && err == nil; i += workers {
+				err = s.SaveToken(t.Context(), digest(i), store.TokenRecord{Generation: store.NewGeneration()}, b.Clock.Now().Add(time.Hour))
+			}
+			for i := from + w; i < from+n && err == nil; i += workers {
+				_, err = s.Token(t.Context(), digest(i))
+			}
+			errs <- err
+		}()
+	}
+	for range workers {
+		must(t, <-errs)
+	}
+}
+
+// usedMemory is what the server uses once nobody is connected but the test itself: the buffers of connections
+// come and go.
+func usedMemory(t *testing.T, srv *storetest.Server) (used int) {
+	t.Helper()
+	await(t, "the end of the connections", func() error {
+		info, err := srv.Client().InfoMap(t.Context(), "everything").Result()
+		must(t, err)
+		used, err = strconv.Atoi(info["Memory"]["used_memory"])
+		must(t, err)
+		if n := info["Clients"]["connected_clients"]; n != "1" {
+			return fmt.Errorf("%s clients", n)
+		}
+		return nil
+	})
+	return used
+}

@@ -1,0 +1,124 @@
+package store_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/storetest"
+)
+
+func uses(t *testing.T, s *store.Store, clientID string) map[string]time.Time {
+	t.Helper()
+	got, err := s.SecretUses(t.Context(), clientID)
+	must(t, err)
+	return got
+}
+
+func TestUses(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s, ctx := b.Open(t), t.Context()
+		s.Touch("a", "one")
+		first := b.Clock.Now().Truncate(time.Second)
+		b.Clock.Advance(3 * time.Second)
+		s.Touch("a", "two")
+		s.Touch("b", "one")
+		if got := uses(t, s, "a"); len(got) != 0 {
+			t.Errorf("written before it was flushed: %v", got)
+		}
+		must(t, s.FlushUses(ctx))
+		want := map[string]time.Time{"one": first, "two": first.Add(3 * time.Second)}
+		if got := uses(t, b.Open(t), "a"); !cmp.Equal(got, want) {
+			t.Error(cmp.Diff(want, got))
+		}
+
+		b.Clock.Advance(time.Minute)
+		s.Touch("a", "one")
+		must(t, s.FlushUses(ctx))
+		want["one"] = b.Clock.Now().Truncate(time.Second)
+		if got := uses(t, s, "a"); !cmp.Equal(got, want) {
+			t.Error(cmp.Diff(want, got))
+		}
+		must(t, s.FlushUses(ctx)) // nothing to do
+
+		b.Clock.Advance(401 * 24 * time.Hour)
+		if keys := b.Dump(t).Keys(); len(keys) > 0 {
+			t.Errorf("left behind: %v", keys)
+		}
+	})
+}
+
+// However many secrets are used between two flushes, or while Redis is away, the memory for it is bounded.
+func TestUsesAreBounded(t *testing.T) {
+	s := storetest.Embedded(t).Open(t)
+	for i := range 10_100 {
+		s.Touch("a", fmt.Sprint(i))
+	}
+	s.Touch("a", "0") // one that is known is noted all the same
+	must(t, s.FlushUses(t.Context()))
+	if got := len(uses(t, s, "a")); got != 10_000 {
+		t.Errorf("got %d uses, want 10000", got)
+	}
+	s.Touch("a", "late")
+	must(t, s.FlushUses(t.Context()))
+	if _, ok := uses(t, s, "a")["late"]; !ok {
+		t.Error("nothing is noted after the flush")
+	}
+}
+
+// A secret that is gone takes its last use with it.
+func TestUsesOfEndedSecrets(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s, ctx := b.Open(t), t.Context()
+		create(t, s, "a")
+		previous := "sec_1"
+		for range 5 { // rotations
+			s.Touch("a", previous)
+			must(t, s.FlushUses(ctx))
+			previous = store.NewSecretID()
+			_, err := s.AddSecret(ctx, "a", secret(b, previous), time.Time{})
+			must(t, err)
+		}
+		s.Touch("a", previous)
+		must(t, s.FlushUses(ctx))
+		if got := uses(t, s, "a"); len(got) != 1 {
+			t.Errorf("after the rotations: %v", got)
+		}
+		s.Touch("a", previous)
+		must(t, s.EndSecret(ctx, "a", previous))
+		must(t, s.FlushUses(ctx))
+		if got := uses(t, s, "a"); len(got) != 0 {
+			t.Errorf("after the end: %v", got)
+		}
+	})
+}
+
+func TestRunFlushesAtTheEnd(t *testing.T) {
+	s := storetest.Embedded(t).Open(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		s.Run(ctx)
+		close(ended)
+	}()
+	s.Touch("a", "one")
+	cancel()
+	<-ended
+	if got := uses(t, s, "a"); len(got) != 1 {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestFlushUsesStoreIsAway(t *testing.T) {
+	srv := storetest.Redis(t)
+	s := srv.Backend(t).Open(t)
+	s.Touch("a", "one")
+	srv.Kill()
+	wantErr(t, "flush", s.FlushUses(t.Context()), store.ErrUnavailable)
+	_, err := s.SecretUses(t.Context(), "a")
+	wantErr(t, "read", err, store.ErrUnavailable)
+}
