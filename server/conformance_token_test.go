@@ -3,7 +3,6 @@ package server_test
 import (
 	"bufio"
 	"fmt"
-	"log/slog"
 	"math"
 	"net"
 	"net/http"
@@ -16,12 +15,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gin-gonic/gin"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mintkeep/mintkeep/server/credential"
 	"github.com/mintkeep/mintkeep/server/servertest"
-	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
@@ -235,13 +232,9 @@ func TestTokenTransports(t *testing.T) {
 		hs.EnableHTTP2 = true
 		hs.StartTLS()
 		defer hs.Close()
-		over := servertest.Server{URL: hs.URL, HTTP: hs.Client()}
+		over := servertest.Server{URL: hs.URL, HTTP: &http.Client{Transport: onlyHTTP2{t, hs.Client().Transport}}}
 		one := e.send(t, grantCC, c.Basic())
-		two := over.Post(t, "/oauth/token", grantCC, c.Basic(), func(r *http.Request) {
-			if r.ProtoMajor == 1 && hs.Client().Transport.(*http.Transport).ForceAttemptHTTP2 == false {
-				t.Error("the client does not speak HTTP/2")
-			}
-		})
+		two := over.Post(t, "/oauth/token", grantCC, c.Basic())
 		granted(t, two)
 		for _, h := range []http.Header{one.Header, two.Header} {
 			for _, differs := range []string{"Date", "X-Request-Id", "Content-Length"} {
@@ -252,6 +245,20 @@ func TestTokenTransports(t *testing.T) {
 			t.Errorf("headers over HTTP/1.1 (-) and HTTP/2 (+):\n%s", diff)
 		}
 	})
+}
+
+// onlyHTTP2 is a transport that must speak it.
+type onlyHTTP2 struct {
+	t    testing.TB
+	next http.RoundTripper
+}
+
+func (o onlyHTTP2) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := o.next.RoundTrip(r)
+	if err == nil && answer.ProtoMajor != 2 {
+		o.t.Errorf("the answer came over %s", answer.Proto)
+	}
+	return answer, err
 }
 
 func TestTokenEntropy(t *testing.T) {
@@ -303,218 +310,6 @@ func TestTokenEntropy(t *testing.T) {
 		}
 		if len(seen) != 100 {
 			t.Errorf("%d of 100 are distinct", len(seen))
-		}
-	})
-}
-
-func TestTokenBudget(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
-		e := newTokenEndpoint(t, b)
-		caller := e.introspector(t)
-		for _, format := range []string{"jwt", "opaque"} {
-			c := e.Register(t, servertest.M{"scope": "read", "access_token_format": format})
-			token, doomed := e.Token(t, c), e.Token(t, c) // and the connections are open
-			for what, budget := range map[string]struct {
-				least, most int
-				do          func()
-			}{
-				"a token":                {2, 2, func() { e.Token(t, c) }},
-				"own introspection":      {1, 2, func() { e.Introspect(t, c, token) }},
-				"another's":              {1, 2, func() { e.Introspect(t, caller, token) }},
-				"introspection of junk":  {1, 2, func() { e.Introspect(t, caller, "junk") }},
-				"revocation":             {1, 3, func() { e.Revoke(t, c, doomed).Want(t, 200, "") }},
-				"a failed authorization": {1, 1, func() { e.send(t, grantCC+"&scope=no", c.Basic()) }},
-				"a failed authentication": {2, 3, func() {
-					e.send(t, grantCC, servertest.Client{ID: c.ID, Secret: "wrong"}.Basic())
-				}},
-			} {
-				cost := e.trips(t, budget.do)
-				if got := total(cost); got < budget.least || got > budget.most {
-					t.Errorf("%s: %s costs %d round trips %v, want %d to %d", format, what, got, cost, budget.least, budget.most)
-				}
-			}
-		}
-	})
-}
-
-func TestTokenReplicas(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
-		one, two := newTokenEndpoint(t, b), newTokenEndpoint(t, b)
-		caller := one.introspector(t)
-		for _, format := range []string{"jwt", "opaque"} {
-			for what, end := range replicaEnds {
-				t.Run("CA-28 "+format+" "+what, func(t *testing.T) {
-					c := one.Register(t, servertest.M{"scope": "read write", "access_token_format": format})
-					token := one.Token(t, c)
-					two.Secret(token)
-					if !two.Active(t, caller, token) || !two.Active(t, c, token) {
-						t.Fatal("the other replica does not know the token")
-					}
-					end(t, one, c, token)
-					for i, e := range []tokenEndpoint{two, one} {
-						if e.Active(t, caller, token) {
-							t.Errorf("replica %d still says active", 2-i)
-						}
-					}
-				})
-			}
-		}
-	})
-}
-
-// replicaEnds are the ways in which an operator or a client ends a token, done at one replica.
-var replicaEnds = map[string]func(t *testing.T, e tokenEndpoint, c servertest.Client, token string){
-	"revoked": func(t *testing.T, e tokenEndpoint, c servertest.Client, token string) {
-		e.Revoke(t, c, token).Want(t, 200, "")
-	},
-	"disabled": func(t *testing.T, e tokenEndpoint, c servertest.Client, _ string) {
-		if err := e.Store.DisableClient(t.Context(), c.ID); err != nil {
-			t.Fatal(err)
-		}
-	},
-	"disabled and enabled": func(t *testing.T, e tokenEndpoint, c servertest.Client, _ string) {
-		if err := e.Store.DisableClient(t.Context(), c.ID); err != nil {
-			t.Fatal(err)
-		}
-		if err := e.Store.EnableClient(t.Context(), c.ID); err != nil {
-			t.Fatal(err)
-		}
-	},
-	"deleted": func(t *testing.T, e tokenEndpoint, c servertest.Client, _ string) {
-		e.Admin(t, "DELETE", "/admin/clients/"+c.ID, nil).Want(t, 204, "")
-	},
-	"registered again": func(t *testing.T, e tokenEndpoint, c servertest.Client, _ string) {
-		e.Admin(t, "DELETE", "/admin/clients/"+c.ID, nil).Want(t, 204, "")
-		e.Register(t, servertest.M{"client_id": c.ID, "scope": "read write"})
-	},
-	"all revoked": func(t *testing.T, e tokenEndpoint, c servertest.Client, _ string) {
-		e.Admin(t, "POST", "/admin/clients/"+c.ID+"/revoke-tokens", nil).Want(t, 204, "")
-	},
-	"a scope taken away": func(t *testing.T, e tokenEndpoint, c servertest.Client, _ string) {
-		e.Admin(t, "PATCH", "/admin/clients/"+c.ID, servertest.M{"scope": "read"}).Want(t, 200, "")
-	},
-}
-
-func TestTokenErrors(t *testing.T) {
-	e := newTokenEndpoint(t, storetest.Embedded(t))
-	c := e.basic(t)
-	introspects := e.introspector(t) // C3: without the grant
-
-	for row, form := range map[string]string{
-		"ER-01":       "grant_type=foo",
-		"ER-03 ER-04": "grant_type=password&username=u&password=p",
-		"ER-05":       "grant_type=refresh_token&refresh_token=x",
-		"ER-06":       "grant_type=authorization_code&code=x&redirect_uri=https%3A%2F%2Fa.example",
-		"TX-01":       "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&subject_token=x",
-		"ER-01 case":  "grant_type=Client_Credentials",
-	} {
-		t.Run(row, func(t *testing.T) { refused(t, e.send(t, form, c.Basic()), 400, "unsupported_grant_type") })
-	}
-	t.Run("ER-02", func(t *testing.T) {
-		refused(t, e.send(t, "scope=read", c.Basic()), 400, "invalid_request")
-		refused(t, e.send(t, "", c.Basic()), 400, "invalid_request")
-	})
-	t.Run("ER-08", func(t *testing.T) {
-		refused(t, e.send(t, grantCC, introspects.Basic()), 400, "unauthorized_client")
-	})
-	t.Run("ER-09 authentication comes before the grant", func(t *testing.T) {
-		wrong := servertest.Client{ID: introspects.ID, Secret: "wrong"}
-		for _, form := range []string{grantCC, "grant_type=foo", "", grantCC + "&scope=no", grantCC + "&resource=no"} {
-			refused(t, e.send(t, form, wrong.Basic()), 401, "invalid_client")
-		}
-	})
-	t.Run("TE-06 ER-11 ER-14 ER-16 every refusal has the one shape", func(t *testing.T) {
-		refused(t, e.Post(t, "/oauth/nothing", grantCC), 404, "not_found")
-		refused(t, e.Post(t, "/oauth/token/", grantCC), 404, "not_found")
-		for _, path := range []string{"/oauth/token", "/oauth/introspect", "/oauth/revoke"} {
-			refused(t, e.Get(t, path), 405, "method_not_allowed")
-			refused(t, e.Post(t, path, strings.Repeat("a", 64<<10+1), c.Basic()), 413, "invalid_request")
-			refused(t, e.Post(t, path, `{}`, servertest.Header("Content-Type", "application/json")), 415, "invalid_request")
-			refused(t, e.Post(t, path, grantCC+"&token=x"), 401, "invalid_client")
-			refused(t, e.Post(t, path, "a=1&a=2", c.Basic()), 400, "invalid_request")
-		}
-	})
-	t.Run("ER-14 429", func(t *testing.T) {
-		wrong := servertest.Client{ID: e.basic(t).ID, Secret: "wrong"}
-		for range 10 {
-			refused(t, e.send(t, grantCC, wrong.Basic()), 401, "invalid_client")
-		}
-		answer := e.send(t, grantCC, wrong.Basic())
-		refused(t, answer, 429, "too_many_requests")
-		if answer.Header.Get("Retry-After") == "" {
-			t.Error("no Retry-After")
-		}
-	})
-}
-
-func TestTokenStoreFaults(t *testing.T) {
-	r := storetest.Redis(t)
-	e := newTokenEndpoint(t, r.Backend(t))
-	c := e.basic(t)
-	token := e.Token(t, c)
-	paths := map[string]string{
-		"/oauth/token": grantCC, "/oauth/introspect": "token=" + token, "/oauth/revoke": "token=" + token,
-	}
-	unavailable := func(t *testing.T) {
-		t.Helper()
-		for path, form := range paths {
-			answer := e.Post(t, path, form, c.Basic())
-			refused(t, answer, 503, "temporarily_unavailable")
-			if answer.Header.Get("Retry-After") == "" {
-				t.Errorf("%s: no Retry-After", path)
-			}
-			for _, leak := range []string{r.Addr(), "mk:", ".go", "redis", "dial", "refused", c.ID} {
-				if strings.Contains(strings.ToLower(answer.Body), strings.ToLower(leak)) {
-					t.Errorf("%s: the body tells %q: %s", path, leak, answer.Body)
-				}
-			}
-		}
-	}
-	t.Run("ER-13 a damaged record", func(t *testing.T) {
-		was, err := r.Do("HGET", "mk:c:"+c.ID, "meta")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := r.Do("HSET", "mk:c:"+c.ID, "meta", "damaged"); err != nil {
-			t.Fatal(err)
-		}
-		unavailable(t)
-		if _, err := r.Do("HSET", "mk:c:"+c.ID, "meta", was); err != nil {
-			t.Fatal(err)
-		}
-		e.Token(t, c)
-	})
-	t.Run("ER-17 no store", func(t *testing.T) {
-		r.Kill()
-		unavailable(t)
-		refused(t, e.send(t, grantCC), 401, "invalid_client") // that needs no store
-	})
-}
-
-// A handler that panics cannot be had from outside: this is the adapter around all of them.
-func TestTokenPanic(t *testing.T) {
-	t.Run("ER-18 TE-06 ER-13", func(t *testing.T) {
-		log := &servertest.Log{}
-		kit := &web.Kit{Logger: slog.New(slog.NewJSONHandler(log, nil))}
-		engine := gin.New()
-		engine.POST("/oauth/token", kit.Handle(web.FormBody, func(http.ResponseWriter, *http.Request) error {
-			panic("10.0.0.7:6379 mk:c:billing")
-		}))
-		r := httptest.NewRequest(http.MethodPost, "/oauth/token", strings.NewReader("client_secret=canary-body"))
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		for _, name := range []string{"Authorization", "Cookie", "DPoP"} {
-			r.Header.Set(name, "canary-header")
-		}
-		w := httptest.NewRecorder()
-		engine.ServeHTTP(w, r)
-
-		answer := servertest.Response{Status: w.Code, Header: w.Result().Header, Body: w.Body.String()}
-		refused(t, answer, 500, "server_error")
-		if !strings.Contains(answer.Body, answer.Header.Get("X-Request-Id")) || strings.Contains(answer.Body, "10.0.0.7") {
-			t.Errorf("want the request id and nothing more: %s", answer.Body)
-		}
-		if strings.Contains(log.String(), "canary") || !strings.Contains(log.String(), "10.0.0.7") {
-			t.Errorf("want the cause, and no header or body, in the log: %s", log)
 		}
 	})
 }

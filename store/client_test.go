@@ -251,7 +251,7 @@ func TestDeleteClient(t *testing.T) {
 	})
 }
 
-// The generation of a client is no secret, but it is nobody's business either; digests are all there is of secrets.
+// Digests are all that is stored of secrets, and nothing stands in a place that doc.go does not name.
 func TestClientHoldsNoSecret(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		create(t, b.Open(t), "a")

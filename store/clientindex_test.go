@@ -52,10 +52,7 @@ func TestClientsPages(t *testing.T) {
 			must(t, s.CreateClient(t.Context(), c))
 			want = append(want, c.ID)
 		}
-		for _, limit := range []int{1, 7, 50, 125, 249, 250, 251, 1000} {
-			if limit == 1 && b.Server == nil {
-				continue // as slow as it is pointless
-			}
+		for _, limit := range []int{7, 50, 125, 250, 251} {
 			if diff := cmp.Diff(want, list(t, s, "", limit)); diff != "" {
 				t.Errorf("all by %d: %s", limit, diff)
 			}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/mintkeep/mintkeep/server/credential"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -20,6 +21,9 @@ const (
 	// The longest that are looked at. A registered id has at most 128 characters, a secret 256.
 	maxClientID = 256
 	maxSecret   = 512
+
+	maxRegisteredID = 128
+	idCharacters    = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~-"
 )
 
 // presented is what a request shows of who it comes from.
@@ -122,6 +126,24 @@ func (p presented) check() error {
 	return nil
 }
 
+// name is what may be kept of the id that was presented. Somebody who mistakes one for the other puts a
+// secret there: what has the build of one, or is no id that could be registered, stands in no log.
+func (p presented) name() string {
+	if credential.WellFormed(p.id) || len(p.id) > maxRegisteredID || !onlyOf(p.id, idCharacters) {
+		return "(withheld)"
+	}
+	return p.id
+}
+
+func onlyOf(s, characters string) bool {
+	for i := range len(s) {
+		if strings.IndexByte(characters, s[i]) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // printable is whether there is no control character, nor one that only looks like nothing.
 func printable(s string) bool {
 	for _, r := range s {
@@ -146,7 +168,7 @@ func (s *Server) authenticateBy(r *http.Request, form url.Values,
 	if err != nil {
 		return nil, s.refuse(r, p, err)
 	}
-	web.Note(r.Context(), "client_id", p.id)
+	web.Note(r.Context(), "client_id", p.name())
 	c, err := read(r.Context(), p.id)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, err
@@ -189,6 +211,6 @@ func (s *Server) refuse(r *http.Request, p presented, err error) error {
 	if over { // and not kept: the count of a flood is in the metrics
 		return web.TooManyRequests(retryAfter)
 	}
-	web.AuditRefusal(r, s.store, p.id, "client.refused")
+	web.AuditRefusal(r, s.store, p.name(), "client.refused")
 	return err
 }

@@ -56,6 +56,8 @@ func (b Body) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	body, err := readAll(http.MaxBytesReader(w, r.Body, BodyLimit), r.ContentLength)
 	var long *http.MaxBytesError
 	switch {
+	case err == nil && len(body) == 0 && (b == JSONBody || b == MergePatch):
+		return nil, InvalidRequest("The body is missing")
 	case err == nil:
 		return body, nil
 	case errors.As(err, &long):
