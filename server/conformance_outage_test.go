@@ -62,7 +62,11 @@ func TestConformanceOutage(t *testing.T) {
 		s.Get(t, clientsPath, servertest.Bearer("wrong")).Want(t, http.StatusUnauthorized, "invalid_token")
 	})
 	server.Start() // empty: it persists nothing
-	s.Get(t, "/readyz").Want(t, http.StatusOK, "")
+	for deadline := time.Now().Add(10 * time.Second); s.Get(t, "/readyz").Status != http.StatusOK; <-time.After(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("not ready again after 10 s")
+		}
+	}
 	c = s.Register(t, servertest.M{"client_id": "patient", "scope": "read mintkeep:admin", "audience": []string{servertest.Issuer}})
 	wantInactive(t, s, c, token, "what the store lost")
 	token = s.Token(t, c, "scope=read+mintkeep:admin")

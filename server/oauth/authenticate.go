@@ -9,7 +9,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/mintkeep/mintkeep/server/credential"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -22,8 +21,8 @@ const (
 	maxClientID = 256
 	maxSecret   = 512
 
-	maxRegisteredID = 128
-	idCharacters    = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~-"
+	shortestSecret = 32
+	idCharacters   = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~-"
 )
 
 // presented is what a request shows of who it comes from.
@@ -126,10 +125,11 @@ func (p presented) check() error {
 	return nil
 }
 
-// name is what may be kept of the id that was presented. Somebody who mistakes one for the other puts a
-// secret there: what has the build of one, or is no id that could be registered, stands in no log.
-func (p presented) name() string {
-	if credential.WellFormed(p.id) || len(p.id) > maxRegisteredID || !onlyOf(p.id, idCharacters) {
+// name is what may be kept of the id that was presented, in the log and the audit trail. Somebody who
+// mistakes one for the other puts a secret there, and every secret is at least 32 characters: a longer id
+// is kept only if there is such a client.
+func (p presented) name(registered *store.Client) string {
+	if registered == nil && (len(p.id) >= shortestSecret || !onlyOf(p.id, idCharacters)) {
 		return "(withheld)"
 	}
 	return p.id
@@ -166,15 +166,15 @@ func (s *Server) authenticateBy(r *http.Request, form url.Values,
 ) (*store.Client, error) {
 	p, err := present(r, form)
 	if err != nil {
-		return nil, s.refuse(r, p, err)
+		return nil, s.refuse(r, p, nil, err)
 	}
-	web.Note(r.Context(), "client_id", p.name())
 	c, err := read(r.Context(), p.id)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, err
 	}
+	web.Note(r.Context(), "client_id", p.name(c))
 	if err := s.verify(p, c); err != nil {
-		return nil, s.refuse(r, p, err)
+		return nil, s.refuse(r, p, c, err)
 	}
 	return c, nil
 }
@@ -203,7 +203,7 @@ func (s *Server) verify(p presented, c *store.Client) error {
 
 // refuse counts a failed authentication, and turns one too many into a 429. Other refusals pass, and so
 // does a request that showed nothing at all: it guessed nothing.
-func (s *Server) refuse(r *http.Request, p presented, err error) error {
+func (s *Server) refuse(r *http.Request, p presented, c *store.Client, err error) error {
 	if !errors.Is(err, errInvalidClient) || p.secret == "" {
 		return err
 	}
@@ -211,6 +211,6 @@ func (s *Server) refuse(r *http.Request, p presented, err error) error {
 	if over { // and not kept: the count of a flood is in the metrics
 		return web.TooManyRequests(retryAfter)
 	}
-	web.AuditRefusal(r, s.store, p.name(), "client.refused")
+	web.AuditRefusal(r, s.store, p.name(c), "client.refused")
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -91,13 +92,13 @@ func New(t testing.TB, b *storetest.Backend, environ ...string) *Server {
 
 func (s *Server) configure(t testing.TB, environ []string) *config.Config {
 	t.Helper()
-	settings := append([]string{
-		"MINTKEEP_ISSUER=" + Issuer,
-		"MINTKEEP_ADMIN_TOKEN=" + s.AdminToken,
-		"MINTKEEP_MASTER_KEY=" + masterKey,
+	settings := append(slices.Clone(environ), // first: of two entries with one name, the first counts
+		"MINTKEEP_ISSUER="+Issuer,
+		"MINTKEEP_ADMIN_TOKEN="+s.AdminToken,
+		"MINTKEEP_MASTER_KEY="+masterKey,
 		"MINTKEEP_METRICS_ADDR=",
-		"MINTKEEP_REDIS_URL=" + s.backend.URL(),
-	}, environ...)
+		"MINTKEEP_REDIS_URL="+s.backend.URL(),
+	)
 	cfg, _, err := config.Load(config.Source{Environ: settings})
 	if err != nil {
 		t.Fatal(err)
