@@ -84,6 +84,7 @@ func TestConformanceBadCredentials(t *testing.T) {
 func TestConformanceBadParameters(t *testing.T) {
 	s := servertest.New(t, storetest.Embedded(t), behindProxy)
 	c := s.Register(t, servertest.M{"scope": "read", "audience": []string{"https://a.example", "https://b.example"}})
+	v := serve(t, s)
 	post := func(t *testing.T, path, form string, edits ...servertest.Edit) servertest.Response {
 		t.Helper()
 		return s.Post(t, path, form, append([]servertest.Edit{c.Basic()}, edits...)...)
@@ -151,7 +152,6 @@ func TestConformanceBadParameters(t *testing.T) {
 				t.Errorf("reflected: %s", r.Body)
 			}
 		}
-		v := serve(t, s)
 		two := tokenHead(c) + "Content-Type: text/plain\r\n" + fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(grant), grant)
 		wantRefusal(t, v.once(t, "two", two, 400, 415), 400, 415)
 	})

@@ -115,7 +115,7 @@ func TestConformanceHealthWithoutStore(t *testing.T) {
 		}
 	})
 	redis.Start()
-	s.Get(t, "/readyz").Want(t, 200, "")
+	becomes(t, s, 200) // go-redis tries to connect again after a second
 }
 
 // multipart is a body with every parameter and a file.
@@ -173,7 +173,7 @@ func TestConformanceMetrics(t *testing.T) {
 	}
 	for _, want := range []string{
 		`mintkeep_http_requests_total{method="other",route="unmatched",status="404"} 3`,
-		`mintkeep_http_requests_total{method="other",route="/oauth/token",status="405"}`,
+		`mintkeep_http_requests_total{method="other",route="unmatched",status="405"} 3`,
 		`route="/admin/clients/:id"`,
 	} {
 		if !strings.Contains(string(text), want) {

@@ -29,21 +29,12 @@ var inactive = struct {
 
 // Introspect answers POST /oauth/introspect (RFC 7662).
 func (s *Server) Introspect(w http.ResponseWriter, r *http.Request) error {
-	form, err := web.Form(r)
+	asked, err := s.inspect(r)
 	if err != nil {
 		return err
 	}
-	token := form.Get("token")
-	presented, plausible := s.look(token)
-	var record *store.TokenRecord
-	caller, err := s.authenticateBy(r, form, s.alongside(presented, plausible, &record))
-	if err != nil {
-		return err
-	}
-	if token == "" {
-		return web.InvalidRequest("token is missing")
-	}
-	claims, err := s.active(r.Context(), presented, record, caller)
+	caller := asked.caller
+	claims, err := s.active(r.Context(), asked.token, asked.record, caller)
 	if err != nil {
 		return err
 	}
@@ -62,17 +53,37 @@ func (s *Server) Introspect(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// alongside reads the calling client and the token's record in one round trip. What cannot be a token
-// of ours is not looked up.
-func (s *Server) alongside(t shown, plausible bool, record **store.TokenRecord) func(context.Context, string) (*store.Client, error) {
-	if !plausible {
-		return s.store.Client
+// inspection is a token that a client asks about: who asks, what was shown, and the record under its
+// digest, or nil.
+type inspection struct {
+	caller *store.Client
+	token  shown
+	record *store.TokenRecord
+}
+
+// inspect authenticates the client of a request about a token and reads the token's record in the same
+// round trip. What cannot be a token of ours is not looked up.
+func (s *Server) inspect(r *http.Request) (asked inspection, err error) {
+	form, err := web.Form(r)
+	if err != nil {
+		return asked, err
 	}
-	return func(ctx context.Context, id string) (*store.Client, error) {
-		client, found, err := s.store.ClientAndToken(ctx, id, t.digest)
-		*record = found
-		return client, err
+	read := s.store.Client
+	token, plausible := s.look(form.Get("token"))
+	if plausible {
+		read = func(ctx context.Context, id string) (c *store.Client, err error) {
+			c, asked.record, err = s.store.ClientAndToken(ctx, id, token.digest)
+			return c, err
+		}
 	}
+	asked.token = token
+	if asked.caller, err = s.authenticateBy(r, form, read); err != nil {
+		return asked, err
+	}
+	if !form.Has("token") {
+		return asked, web.InvalidRequest("token is missing")
+	}
+	return asked, nil
 }
 
 // active returns what a token says if it is live: its record is there, it has not expired, and its

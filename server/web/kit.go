@@ -76,6 +76,9 @@ func (k *Kit) run(c *gin.Context, x *exchange, body Body, h Handler) (err error)
 	if x.body, err = body.read(c.Writer, c.Request); err != nil {
 		return err
 	}
+	if k.draining.Load() { // perhaps since the body began to arrive
+		c.Writer.Header()["Connection"] = closing
+	}
 	// Store work is not abandoned when the caller hangs up: an end that was begun is finished, and
 	// the budget bounds it anyway.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.Context), StoreBudget)

@@ -233,7 +233,7 @@ func TestDecodeJSON(t *testing.T) {
 		`{"name":"x"}{}`:            "after its JSON value",
 		`{"name":"x"}]`:             "not the JSON object|after its JSON value",
 		`[]`:                        "not the JSON object",
-		``:                          "not the JSON object",
+		``:                          "The body is missing",
 		"\xef\xbb\xbf{}":            "not the JSON object",
 		`{"name":NaN}`:              "not the JSON object",
 		strings.Repeat("[", 20_000): "not the JSON object",
