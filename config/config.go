@@ -34,7 +34,7 @@ type Config struct {
 	Audience        string        `name:"audience" placeholder:"URI" absent:"the issuer" example:"https://api.example.com" help:"The aud of a token when the request names no resource and the client has no audience of its own."`
 	KeyPrefix       string        `name:"key-prefix" default:"mk" placeholder:"PREFIX" example:"mk" help:"Brand of new secrets and opaque tokens: a lower-case letter, then one to seven letters or digits."`
 
-	TrustedProxies []netip.Prefix `name:"trusted-proxies" placeholder:"CIDR,..." absent:"none" example:"10.0.0.0/8,192.0.2.7" help:"Addresses and networks whose X-Forwarded-For and X-Forwarded-Proto are believed."`
+	TrustedProxies []netip.Prefix `name:"trusted-proxies" placeholder:"CIDR,..." absent:"none" example:"10.0.0.0/8,192.0.2.7" help:"Addresses and networks whose X-Forwarded-For is believed."`
 	TLSCert        string         `name:"tls-cert" placeholder:"PATH" absent:"none" example:"/etc/mintkeep/tls.crt" help:"Certificate chain in PEM: serve TLS. Read again when the file changes."`
 	TLSKey         string         `name:"tls-key" placeholder:"PATH" absent:"none" example:"/etc/mintkeep/tls.key" help:"The certificate's private key in PEM."`
 

@@ -45,7 +45,7 @@ var patience = timeouts{
 	Read:        10 * time.Second,
 	Write:       15 * time.Second,
 	Idle:        2 * time.Minute,
-	Shutdown:    9 * time.Second,
+	Shutdown:    10500 * time.Millisecond,
 	Certificate: time.Second,
 }
 

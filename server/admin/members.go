@@ -65,6 +65,9 @@ func setScope(m *store.ClientMetadata, raw json.RawMessage, _ rules) error {
 		if s == "" || strings.ContainsFunc(s, notInScope) {
 			return errors.New("must be scopes as RFC 6749 section 3.3 has them, with one space between two")
 		}
+		if strings.HasPrefix(s, "mintkeep:") && !slices.Contains(ownScopes, s) {
+			return fmt.Errorf("may have of Mintkeep's own scopes only %s", strings.Join(ownScopes, ", "))
+		}
 		if !slices.Contains(scopes, s) {
 			scopes = append(scopes, s)
 		}
@@ -75,6 +78,10 @@ func setScope(m *store.ClientMetadata, raw json.RawMessage, _ rules) error {
 	m.Scope = strings.Join(scopes, " ")
 	return nil
 }
+
+// ownScopes are those that open Mintkeep's own doors. Another with their prefix is a slip of the pen: it
+// would look like a right and be none.
+var ownScopes = []string{"mintkeep:admin", "mintkeep:introspect", "mintkeep:keys"}
 
 // notInScope: scope-token = 1*( %x21 / %x23-5B / %x5D-7E ) (RFC 6749 §3.3).
 func notInScope(r rune) bool { return r < 0x21 || r > 0x7e || r == '"' || r == '\\' }

@@ -75,14 +75,11 @@ func readCompromised(r *http.Request) (bool, error) {
 	return compromised, nil
 }
 
-// promotableAfter is how long a key is published before it signs.
-const promotableAfter = 10 * time.Minute
-
 // published asks beforehand what the ring will decide, so that the trail does not tell of a rotation
 // that was refused.
 func (a *Admin) published() error {
 	for _, k := range a.ring.Keys() {
-		if until := k.PublishedAt.Add(promotableAfter); k.State == store.KeyNext && a.now().Before(until) {
+		if until := k.PublishedAt.Add(signing.PromotableAfter); k.State == store.KeyNext && a.now().Before(until) {
 			return &signing.NotPublishedError{Until: until}
 		}
 	}

@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// promotableAfter is how long a key is published before it signs: twice the max-age of the JWKS.
-	promotableAfter = 10 * time.Minute
+	// PromotableAfter is how long a key is published before it signs: twice the max-age of the JWKS.
+	PromotableAfter = 10 * time.Minute
 	// retiredFor is what a retired key stays beyond the life of its tokens: replicas that had not
 	// reloaded still signed with it, and clocks differ.
 	retiredFor = 5 * time.Minute
@@ -82,7 +82,7 @@ func (r *Ring) promotable(ring *store.Keyring, compromised bool) error {
 }
 
 func promotableFrom(ring *store.Keyring) time.Time {
-	return ring.Next().PublishedAt.Add(promotableAfter)
+	return ring.Next().PublishedAt.Add(PromotableAfter)
 }
 
 // rotate replaces ring by the one after it. It gives up when its active key has been replaced

@@ -80,16 +80,27 @@ func clientAddress(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for i := len(hops) - 1; i >= 0; i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
-		if err != nil {
+		hop, ok := parseHop(strings.TrimSpace(hops[i]))
+		if !ok {
 			break // from here on nothing can be believed
 		}
-		address = hop.Unmap().WithZone("")
+		address = hop
 		if !contains(trusted, address) {
 			break
 		}
 	}
 	return address
+}
+
+// parseHop reads an address as proxies write it: with a port, or in brackets, or plain.
+func parseHop(s string) (netip.Addr, bool) {
+	hop, err := netip.ParseAddr(strings.Trim(s, "[]"))
+	if err != nil {
+		var withPort netip.AddrPort
+		withPort, err = netip.ParseAddrPort(s)
+		hop = withPort.Addr()
+	}
+	return hop.Unmap().WithZone(""), err == nil
 }
 
 func contains(prefixes []netip.Prefix, a netip.Addr) bool {
