@@ -168,8 +168,11 @@ func TestClientAuthRefusals(t *testing.T) {
 	})
 	t.Run("CA-15 CA-16 no client without a secret", func(t *testing.T) {
 		for _, metadata := range []servertest.M{
-			{"token_endpoint_auth_method": "none"}, {"token_endpoint_auth_method": "private_key_jwt"},
-			{"client_secret": ""}, {"client_secret": strings.Repeat("x", 31)}, {"client_secret": strings.Repeat("x", 257)},
+			{"token_endpoint_auth_method": "none"},
+			{"token_endpoint_auth_method": "private_key_jwt"},
+			{"client_secret": ""},
+			{"client_secret": strings.Repeat("x", 31)},
+			{"client_secret": strings.Repeat("x", 257)},
 			{"client_secret": strings.Repeat("é", 40)},
 		} {
 			e.Admin(t, "POST", "/admin/clients", metadata).Want(t, 400, "invalid_client_metadata")

@@ -161,7 +161,7 @@ func TestConformanceMetrics(t *testing.T) {
 	s.Admin(t, "GET", "/admin/clients/canary-id", nil)
 
 	w := httptest.NewRecorder()
-	server.MetricsHandler(s.Metrics, false).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", http.NoBody))
+	server.MetricsHandler(s.Metrics, false).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
 	text, err := io.ReadAll(w.Body)
 	if err != nil || w.Code != 200 {
 		t.Fatal(w.Code, err)
@@ -182,7 +182,7 @@ func TestConformanceMetrics(t *testing.T) {
 	}
 	for path, want := range map[string]int{"/debug/pprof/": 404, "/": 404, "/healthz": 404} {
 		w := httptest.NewRecorder()
-		server.MetricsHandler(s.Metrics, false).ServeHTTP(w, httptest.NewRequest("GET", path, http.NoBody))
+		server.MetricsHandler(s.Metrics, false).ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, http.NoBody))
 		if w.Code != want {
 			t.Errorf("%s: got %d, want %d", path, w.Code, want)
 		}

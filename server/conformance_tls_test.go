@@ -52,14 +52,14 @@ func TestConformanceTLS(t *testing.T) {
 	s := serve(t, one)
 	get := func() (serial int64) {
 		t.Helper()
-		transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // the serial number is looked at
+		transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 		defer transport.CloseIdleConnections()
-		r, err := (&http.Client{Transport: transport}).Get("https://" + s.addr + "/readyz") //nolint:noctx // on the loopback
+		r, err := (&http.Client{Transport: transport}).Get("https://" + s.addr + "/readyz")
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer r.Body.Close()
-		if r.StatusCode != 200 || r.ProtoMajor != 2 || r.Header.Get("Strict-Transport-Security") == "" {
+		if r.StatusCode != http.StatusOK || r.ProtoMajor != 2 || r.Header.Get("Strict-Transport-Security") == "" {
 			t.Errorf("got %d by %s, %v", r.StatusCode, r.Proto, r.Header)
 		}
 		return r.TLS.PeerCertificates[0].SerialNumber.Int64()
@@ -81,7 +81,7 @@ func TestConformanceTLS(t *testing.T) {
 	if got := get(); got != 3 {
 		t.Errorf("after it was mended: serial %d", got)
 	}
-	old := &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11} //nolint:gosec // it is refused
+	old := &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}
 	if c, err := tls.Dial("tcp", s.addr, old); err == nil {
 		_ = c.Close()
 		t.Error("TLS 1.1 is taken")

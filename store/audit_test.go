@@ -16,7 +16,7 @@ import (
 // events walks through all pages and returns the actions.
 func events(t *testing.T, s *store.Store, f store.EventFilter) (actions []string) {
 	t.Helper()
-	for pages := 0; pages < 1000; pages++ {
+	for range 1000 {
 		page, next, err := s.Events(t.Context(), f)
 		must(t, err)
 		if f.Limit > 0 && len(page) > f.Limit {

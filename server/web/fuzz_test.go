@@ -20,7 +20,7 @@ func FuzzForm(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body string) {
 		x := &exchange{Context: context.Background(), body: []byte(body)}
-		r := httptest.NewRequest("POST", "/?query=1", http.NoBody).WithContext(x)
+		r := httptest.NewRequest(http.MethodPost, "/?query=1", http.NoBody).WithContext(x)
 		form, err := Form(r, "resource")
 		if err != nil {
 			if answer(err).Status != http.StatusBadRequest {

@@ -63,7 +63,7 @@ func TestHandleErrors(t *testing.T) {
 		{errors.New("secret cause"), 500, "server_error", ""},
 	} {
 		w, log := serve(&Kit{}, NoBody, func(http.ResponseWriter, *http.Request) error { return test.err },
-			httptest.NewRequest("GET", "/r/", http.NoBody))
+			httptest.NewRequest(http.MethodGet, "/r/", http.NoBody))
 		got := []any{w.Code, errorCode(w), w.Header().Get("Retry-After")}
 		if diff := cmp.Diff([]any{test.status, test.code, test.retryAfter}, got); diff != "" {
 			t.Errorf("%v: %s", test.err, diff)
@@ -79,7 +79,7 @@ func TestHandleErrors(t *testing.T) {
 
 // A panic is a 500 that names the request, and its stack is in the log.
 func TestHandlePanic(t *testing.T) {
-	r := httptest.NewRequest("GET", "/r/", http.NoBody)
+	r := httptest.NewRequest(http.MethodGet, "/r/", http.NoBody)
 	r.Header.Set("X-Request-Id", "req-1")
 	w, log := serve(&Kit{}, NoBody, func(http.ResponseWriter, *http.Request) error { panic("boom") }, r)
 	if w.Code != 500 || !strings.Contains(w.Body.String(), "req-1") || strings.Contains(w.Body.String(), "boom") {
@@ -95,7 +95,7 @@ func TestRequestID(t *testing.T) {
 		"a": true, "A-b_c.9": true, strings.Repeat("x", 64): true,
 		"": false, strings.Repeat("x", 65): false, "a b": false, "ä": false, "a\"b": false, "<x>": false, "\x1b[31m": false,
 	} {
-		r := httptest.NewRequest("GET", "/r/", http.NoBody)
+		r := httptest.NewRequest(http.MethodGet, "/r/", http.NoBody)
 		r.Header.Set("X-Request-Id", given)
 		w, log := serve(&Kit{}, NoBody, ok, r)
 		id := w.Header().Get("X-Request-Id")
@@ -113,7 +113,7 @@ func TestLogHasNoPath(t *testing.T) {
 	w, log := serve(&Kit{}, NoBody, func(_ http.ResponseWriter, r *http.Request) error {
 		Note(r.Context(), "noted", "line\nbreak")
 		return NotFound("It")
-	}, httptest.NewRequest("GET", "/r/hunter2?q=hunter2", http.NoBody))
+	}, httptest.NewRequest(http.MethodGet, "/r/hunter2?q=hunter2", http.NoBody))
 	if w.Code != 404 || strings.Contains(log, "hunter2") || !strings.Contains(log, "/r/*rest") {
 		t.Errorf("log: %s", log)
 	}
@@ -125,7 +125,7 @@ func TestLogHasNoPath(t *testing.T) {
 func TestDrainClosesConnections(t *testing.T) {
 	k := &Kit{}
 	for _, want := range []string{"", "close"} {
-		w, _ := serve(k, NoBody, ok, httptest.NewRequest("GET", "/r/", http.NoBody))
+		w, _ := serve(k, NoBody, ok, httptest.NewRequest(http.MethodGet, "/r/", http.NoBody))
 		if got := w.Header().Get("Connection"); got != want {
 			t.Errorf("Connection: got %q, want %q", got, want)
 		}
@@ -165,7 +165,7 @@ func TestBodyKinds(t *testing.T) {
 			if chunked && test.kind == MaybeJSON && test.sent == "" {
 				continue // a chunked body is a body, be it an empty one
 			}
-			r := httptest.NewRequest("POST", "/r/", strings.NewReader(test.sent))
+			r := httptest.NewRequest(http.MethodPost, "/r/", strings.NewReader(test.sent))
 			if chunked {
 				r.ContentLength, r.TransferEncoding = -1, []string{"chunked"}
 			}
@@ -194,7 +194,7 @@ func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
 func TestBodyBreaksOff(t *testing.T) {
 	for err, want := range map[error]int{os.ErrDeadlineExceeded: 408, io.ErrUnexpectedEOF: 400, io.EOF: 400} {
-		r := httptest.NewRequest("POST", "/r/", failing{err})
+		r := httptest.NewRequest(http.MethodPost, "/r/", failing{err})
 		r.ContentLength = 10
 		r.Header.Set("Content-Type", "application/json")
 		w, _ := serve(&Kit{}, JSONBody, ok, r)
@@ -216,7 +216,7 @@ func TestContentEncoding(t *testing.T) {
 		{[]string{"identity, gzip"}, 415},
 		{[]string{"identity", "gzip"}, 415},
 	} {
-		r := httptest.NewRequest("POST", "/r/", strings.NewReader("{}"))
+		r := httptest.NewRequest(http.MethodPost, "/r/", strings.NewReader("{}"))
 		r.Header["Content-Encoding"] = test.lines
 		r.Header.Set("Content-Type", "application/json")
 		if w, _ := serve(&Kit{}, JSONBody, ok, r); w.Code != test.want {
@@ -239,7 +239,7 @@ func TestDecodeJSON(t *testing.T) {
 		strings.Repeat("[", 20_000): "not the JSON object",
 		`{"n":` + strings.Repeat(`{"n":`, 12_000) + `1`: "not the JSON object",
 	} {
-		r := httptest.NewRequest("POST", "/r/", strings.NewReader(body))
+		r := httptest.NewRequest(http.MethodPost, "/r/", strings.NewReader(body))
 		r.ContentLength, r.TransferEncoding = -1, []string{"chunked"}
 		r.Header.Set("Content-Type", "application/json")
 		w, _ := serve(&Kit{}, JSONBody, func(w http.ResponseWriter, r *http.Request) error {
@@ -343,7 +343,7 @@ func TestAuditRefusalIsShort(t *testing.T) {
 	w, _ := serve(&Kit{}, NoBody, func(w http.ResponseWriter, r *http.Request) error {
 		AuditRefusal(r, s, "a", "refused")
 		return ok(w, r)
-	}, httptest.NewRequest("GET", "/r/"+strings.Repeat("%C3%A4", 5000), http.NoBody))
+	}, httptest.NewRequest(http.MethodGet, "/r/"+strings.Repeat("%C3%A4", 5000), http.NoBody))
 	events, _, err := s.Events(t.Context(), store.EventFilter{Refusals: true})
 	if err != nil || w.Code != 200 || len(events) != 1 {
 		t.Fatal(w.Code, events, err)
