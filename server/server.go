@@ -140,7 +140,7 @@ func (s *Server) listen(hs *http.Server, listener net.Listener) error {
 }
 
 func (s *Server) drain(hs *http.Server) error {
-	s.options.Logger.Info("draining", "delay", s.options.DrainDelay)
+	s.options.Logger.Info("draining", "delay", s.options.DrainDelay.String())
 	s.draining.Store(true)
 	s.kit.Drain()
 	time.Sleep(s.options.DrainDelay) // a second signal ends the process at once
@@ -150,8 +150,9 @@ func (s *Server) drain(hs *http.Server) error {
 	err := hs.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
 		// Whoever sends slowly enough can bring this about, so it is no failure of the server's.
-		s.options.Logger.Warn("requests were still under way, and are cut off", "after", s.timeouts.Shutdown)
+		s.options.Logger.Warn("requests were still under way, and are cut off", "after", s.timeouts.Shutdown.String())
 		err = hs.Close()
 	}
+	s.options.Logger.Info("stopped")
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"time"
 
 	"github.com/mintkeep/mintkeep/config"
@@ -16,7 +17,7 @@ const demoClient = "demo"
 // welcome registers the demo client, with a new secret at each start, and prints what a newcomer can
 // paste. Only an embedded store on a loopback address gets one: elsewhere a client that nobody registered
 // would be a back door.
-func welcome(ctx context.Context, cfg *config.Config, s *store.Store, w io.Writer) error {
+func welcome(ctx context.Context, cfg *config.Config, address net.Addr, s *store.Store, w io.Writer) error {
 	const keep = "The data is in memory and gone on exit. To keep it, set MINTKEEP_REDIS_URL."
 	if !cfg.Loopback() {
 		_, err := fmt.Fprintf(w, "Mintkeep at %s\n\nAdmin token   %s\n\n%s\n", cfg.Issuer, cfg.AdminToken.Reveal(), keep)
@@ -37,12 +38,14 @@ func welcome(ctx context.Context, cfg *config.Config, s *store.Store, w io.Write
 	if err != nil {
 		return fmt.Errorf("register the demo client: %w", err)
 	}
-	insecure := ""
+	// Not the issuer, which may be configured to be another host.
+	curl, here := "curl -s", "http://"+address.String()
 	if cfg.TLS() {
-		insecure = " -k" // a certificate for localhost is rarely one that curl knows
+		curl, here = "curl -sk", "https://"+address.String() // curl rarely knows a certificate for localhost
 	}
-	fetch := fmt.Sprintf("curl -s%s -u %s:%s -d grant_type=client_credentials %s/oauth/token", insecure, demoClient, secret, cfg.Issuer)
-	_, err = fmt.Fprintf(w, banner, cfg.Issuer, fetch, insecure, demoClient, secret, fetch, cfg.Issuer, cfg.AdminToken.Reveal(), keep)
+	curl += " -u " + demoClient + ":" + secret
+	fetch := curl + " -d grant_type=client_credentials " + here + "/oauth/token"
+	_, err = fmt.Fprintf(w, banner, cfg.Issuer, fetch, curl, fetch, here, cfg.AdminToken.Reveal(), keep)
 	return err
 }
 
@@ -52,7 +55,7 @@ Fetch a token:
   %s
 
 Fetch one and ask whether it is active:
-  curl -s%s -u %s:%s -d "token=$(%s | cut -d'"' -f4)" %s/oauth/introspect
+  %s -d "token=$(%s | cut -d'"' -f4)" %s/oauth/introspect
 
 Admin token   %s
 

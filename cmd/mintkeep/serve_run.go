@@ -25,7 +25,7 @@ func serve(ctx context.Context, cfg *config.Config, p process) error {
 	logger := newLogger(cfg, p.stderr)
 	listener, err := net.Listen("tcp", cfg.Addr)
 	if err != nil {
-		return fmt.Errorf("MINTKEEP_ADDR: %w", err)
+		return fmt.Errorf("MINTKEEP_ADDR: %w; choose another with --addr", err)
 	}
 	defer listener.Close()
 	cfg.Listening(listener.Addr())
@@ -39,7 +39,7 @@ func serve(ctx context.Context, cfg *config.Config, p process) error {
 		return err
 	}
 	if cfg.Embedded() {
-		if err := welcome(ctx, cfg, parts.store, p.stdout); err != nil {
+		if err := welcome(ctx, cfg, listener.Addr(), parts.store, p.stdout); err != nil {
 			return err
 		}
 	}

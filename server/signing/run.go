@@ -120,6 +120,6 @@ func (r *Ring) report(ctx context.Context, err error) {
 	case trouble == "":
 		r.log.Info("the signing keys are up to date again")
 	default:
-		r.log.Log(ctx, level, "the signing keys could not be reloaded", "err", err)
+		r.log.Log(ctx, level, "the signing keys could not be reloaded", "error", err)
 	}
 }

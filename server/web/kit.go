@@ -132,7 +132,7 @@ func (k *Kit) record(c *gin.Context, x *exchange, err error) {
 		slog.String("method", c.Request.Method),
 		slog.String("route", c.FullPath()), // the pattern: a path may hold what should not be logged
 		slog.Int("status", status),
-		slog.Duration("took", took),
+		slog.Float64("took_ms", float64(took.Microseconds())/1000),
 		slog.String("address", x.address.String()),
 		slog.String("request_id", x.id),
 	}
