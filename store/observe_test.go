@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -71,7 +72,10 @@ func TestObserve(t *testing.T) {
 			return nil
 		})
 		want := []string{"set", "get", "hgetall!", "pipeline", "pipeline!", "multi"}
-		if diff := cmp.Diff(want, seen.take()); diff != "" {
+		got := slices.DeleteFunc(seen.take(), func(name string) bool {
+			return name == "dial" || name == "cluster" // a client may connect, and look at the topology, at any time
+		})
+		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("(-want +got)\n%s", diff)
 		}
 	})
