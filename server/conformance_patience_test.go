@@ -29,7 +29,7 @@ func hurried(t *testing.T) *served {
 func TestPatience(t *testing.T) {
 	want := server.Timeouts{
 		Header: 5 * time.Second, Read: 10 * time.Second, Write: 15 * time.Second, Idle: 2 * time.Minute,
-		Shutdown: 10500 * time.Millisecond, Certificate: time.Second,
+		Shutdown: 9500 * time.Millisecond, Certificate: time.Second,
 	}
 	if diff := cmp.Diff(want, server.Patience); diff != "" {
 		t.Error(diff)

@@ -19,7 +19,7 @@ func TestTokenBudget(t *testing.T) {
 				do          func()
 			}{
 				"a token":                {2, 2, func() { e.Token(t, c) }},
-				"own introspection":      {1, 2, func() { e.Introspect(t, c, token) }},
+				"own introspection":      {1, 1, func() { e.Introspect(t, c, token) }},
 				"another's":              {1, 2, func() { e.Introspect(t, caller, token) }},
 				"introspection of junk":  {1, 2, func() { e.Introspect(t, caller, "junk") }},
 				"revocation":             {1, 3, func() { e.Revoke(t, c, doomed).Want(t, 200, "") }},

@@ -32,8 +32,8 @@ type timeouts struct {
 	Write  time.Duration // for the answer, from the end of the head on
 	Idle   time.Duration // for a connection between requests
 
-	// Shutdown is for the requests that are under way at the end. With the drain before it, the process is
-	// gone within 15 s.
+	// Shutdown is for the requests that are under way at the end. With the drain before it (4 s), and the
+	// last uses that are written after it (1 s), the process is gone within 15 s.
 	Shutdown time.Duration
 
 	// Certificate is how long the certificate's files are not looked at again.
@@ -45,7 +45,7 @@ var patience = timeouts{
 	Read:        10 * time.Second,
 	Write:       15 * time.Second,
 	Idle:        2 * time.Minute,
-	Shutdown:    10500 * time.Millisecond,
+	Shutdown:    9500 * time.Millisecond,
 	Certificate: time.Second,
 }
 

@@ -147,7 +147,7 @@ func (s *Store) Run(ctx context.Context) {
 }
 
 func (s *Store) flush(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	if err := s.FlushUses(ctx); err != nil {
 		s.log.WarnContext(ctx, "last uses were not written", "error", err)

@@ -18,6 +18,7 @@ type exchange struct {
 	context.Context
 	id      string
 	address netip.Addr
+	route   string // its pattern
 	params  gin.Params
 	body    []byte
 	notes   []slog.Attr

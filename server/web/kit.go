@@ -45,7 +45,7 @@ func (k *Kit) Drain() { k.draining.Store(true) }
 // Handle makes a gin handler of h, which is given requests with the declared body alone.
 func (k *Kit) Handle(body Body, h Handler) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		x := &exchange{Context: c.Request.Context(), id: requestID(c.Request), params: c.Params, start: time.Now()}
+		x := &exchange{Context: c.Request.Context(), id: requestID(c.Request), route: c.FullPath(), params: c.Params, start: time.Now()}
 		x.address = clientAddress(c.Request, k.TrustedProxies)
 		k.headers(c.Writer.Header(), x.id)
 		if len(c.Request.TransferEncoding) > 0 {
