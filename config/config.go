@@ -24,7 +24,7 @@ type Config struct {
 	Addr       string     `name:"addr" default:":8080" embedded:"127.0.0.1:8080" placeholder:"HOST:PORT" example:"127.0.0.1:8080" help:"Listen address."`
 	Issuer     string     `name:"issuer" placeholder:"ORIGIN" absent:"derived from the address when embedded (http://localhost:8080), required with Redis" example:"https://auth.example.com" help:"Issuer identifier: an origin without a path. Every advertised URL begins with it, whatever the Host header says. Plain http off loopback is warned of."`
 	RedisURL   Secret     `name:"redis-url" secret:"flag" placeholder:"URL" absent:"the embedded store, in memory" example:"redis://localhost:6379/0" help:"Where the data is kept: redis://, rediss:// (TLS), redis+sentinel://h1,h2/master or redis+cluster://h1,h2, the last two with rediss+ as well. The flag takes no password."`
-	MasterKeys MasterKeys `name:"master-key" secret:"" absent:"random when embedded, required with Redis" example:"$(openssl rand -base64 32)" help:"32 random bytes in base64, which encrypt signing keys at rest. A comma list changes it: the first writes, all read."`
+	MasterKeys MasterKeys `name:"master-key" secret:"" absent:"random when embedded, required with Redis" example:"$(openssl rand -base64 32)" help:"32 random bytes in base64, which encrypt signing keys and password hashes at rest. A comma list changes it: the first writes, all read."`
 	AdminToken Secret     `name:"admin-token" secret:"" absent:"random and printed when embedded, off with Redis" example:"$(openssl rand -hex 32)" help:"Bearer token for /admin that needs no client: at least 32 printable ASCII characters."`
 
 	TokenTTL        time.Duration `name:"token-ttl" default:"1h" placeholder:"DURATION" example:"1h" help:"Lifetime of an access token, unless its client is registered with another."`
@@ -32,7 +32,8 @@ type Config struct {
 	SigningAlg      string        `name:"signing-alg" default:"ES256" placeholder:"ALG" example:"ES256" help:"ES256, EdDSA or RS256: the algorithm of the next signing key that is made."`
 	SigningRotation time.Duration `name:"signing-rotation" default:"720h" placeholder:"DURATION" example:"720h" help:"Age at which the signing key is replaced, at least 1h. 0 rotates by hand only."`
 	Audience        string        `name:"audience" placeholder:"URI" absent:"the issuer" example:"https://api.example.com" help:"The aud of a token when the request names no resource and the client has no audience of its own."`
-	KeyPrefix       string        `name:"key-prefix" default:"mk" placeholder:"PREFIX" example:"mk" help:"Brand of new secrets and opaque tokens: a lower-case letter, then one to seven letters or digits."`
+	KeyScopes       []string      `name:"key-scopes" default:"read write" placeholder:"SCOPES" example:"read write" help:"Scopes that developers may give to their API keys, separated by spaces. None of Mintkeep's own."`
+	KeyPrefix       string        `name:"key-prefix" default:"mk" placeholder:"PREFIX" example:"mk" help:"Brand of new API keys, secrets and opaque tokens: a lower-case letter, then one to seven letters or digits."`
 
 	TrustedProxies []netip.Prefix `name:"trusted-proxies" placeholder:"CIDR,..." absent:"none" example:"10.0.0.0/8,192.0.2.7" help:"Addresses and networks whose X-Forwarded-For is believed."`
 	TLSCert        string         `name:"tls-cert" placeholder:"PATH" absent:"none" example:"/etc/mintkeep/tls.crt" help:"Certificate chain in PEM: serve TLS. Read again when the file changes."`

@@ -18,6 +18,7 @@ func Load(src Source) (*Config, []string, error) {
 	c.TokenTTLMax = read(l, "token-ttl-max", parseTTL)
 	c.SigningAlg = read(l, "signing-alg", oneOf("ES256", "EdDSA", "RS256"))
 	c.SigningRotation = read(l, "signing-rotation", parseRotation)
+	c.KeyScopes = read(l, "key-scopes", parseKeyScopes)
 	c.KeyPrefix = read(l, "key-prefix", parseKeyPrefix)
 	c.TrustedProxies = read(l, "trusted-proxies", parseProxies)
 	c.TLSCert = read(l, "tls-cert", asIs)

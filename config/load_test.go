@@ -78,6 +78,7 @@ func TestNothingConfigured(t *testing.T) {
 		SigningAlg:      "ES256",
 		SigningRotation: 720 * time.Hour,
 		Audience:        "http://localhost:8080",
+		KeyScopes:       []string{"read", "write"},
 		KeyPrefix:       "mk",
 		MetricsAddr:     "127.0.0.1:9464",
 		LogLevel:        slog.LevelInfo,
@@ -104,6 +105,7 @@ func TestEverythingConfigured(t *testing.T) {
 		"MINTKEEP_SIGNING_ALG=EdDSA",
 		"MINTKEEP_SIGNING_ROTATION=0",
 		"MINTKEEP_AUDIENCE=urn:example:api",
+		"MINTKEEP_KEY_SCOPES=invoices:read payments/write",
 		"MINTKEEP_KEY_PREFIX=acme",
 		"MINTKEEP_TRUSTED_PROXIES=10.1.2.3/8, 192.0.2.7,2001:db8::/32",
 		"MINTKEEP_TLS_CERT=" + cert,
@@ -125,7 +127,7 @@ func TestEverythingConfigured(t *testing.T) {
 		AdminToken: adminToken,
 		TokenTTL:   5 * time.Minute, TokenTTLMax: 48 * time.Hour,
 		SigningAlg: "EdDSA", SigningRotation: 0,
-		Audience: "urn:example:api", KeyPrefix: "acme",
+		Audience: "urn:example:api", KeyScopes: []string{"invoices:read", "payments/write"}, KeyPrefix: "acme",
 		TrustedProxies: []netip.Prefix{
 			netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::/32"),
 		},
@@ -150,6 +152,13 @@ func TestFlagsWin(t *testing.T) {
 	got, _ := load(t, src)
 	if got.TokenTTL != 2*time.Hour || got.MetricsAddr != "" || !got.Embedded() || got.KeyPrefix != "mk" {
 		t.Errorf("got TTL %v, metrics %q, embedded %v, prefix %q", got.TokenTTL, got.MetricsAddr, got.Embedded(), got.KeyPrefix)
+	}
+}
+
+func TestMostKeyScopes(t *testing.T) {
+	got, _ := load(t, config.Source{Environ: []string{"MINTKEEP_KEY_SCOPES=" + numbered("s", 50)}})
+	if len(got.KeyScopes) != 50 || got.KeyScopes[49] != "s50" {
+		t.Errorf("got %q", got.KeyScopes)
 	}
 }
 

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +10,17 @@ import (
 
 	"github.com/mintkeep/mintkeep/config"
 )
+
+const badScope = "must be scopes as RFC 6749 section 3.3 has them, with one space between two"
+
+// numbered is n words, a space between two: s1 s2 s3.
+func numbered(word string, n int) string {
+	words := make([]string, n)
+	for i := range words {
+		words[i] = fmt.Sprint(word, i+1)
+	}
+	return strings.Join(words, " ")
+}
 
 func TestMistakes(t *testing.T) {
 	tests := []struct{ setting, value, want string }{
@@ -58,6 +70,14 @@ func TestMistakes(t *testing.T) {
 		{"AUDIENCE", "https://", "must be an absolute URI"},
 		{"AUDIENCE", "https://api.example/a b", "must be an absolute URI"},
 		{"AUDIENCE", "https://api.example/#", "must have no fragment"},
+		{"KEY_SCOPES", " read", badScope},
+		{"KEY_SCOPES", "read  write", badScope},
+		{"KEY_SCOPES", "read,\twrite", badScope},
+		{"KEY_SCOPES", `read "write"`, badScope},
+		{"KEY_SCOPES", "lesen schreiben lösen", badScope},
+		{"KEY_SCOPES", "read mintkeep:keys", "must have no scope of Mintkeep's own, such as mintkeep:keys"},
+		{"KEY_SCOPES", "read write read", "must not name a scope twice"},
+		{"KEY_SCOPES", numbered("s", 51), "must have at most 50 scopes"},
 		{"KEY_PREFIX", "m", "must be a lower-case letter and one to seven lower-case letters or digits"},
 		{"KEY_PREFIX", "MK", "must be a lower-case letter and one to seven lower-case letters or digits"},
 		{"KEY_PREFIX", "mk_", "must be a lower-case letter and one to seven lower-case letters or digits"},

@@ -22,6 +22,7 @@ const (
 	masterKeySize = 32
 	minAdminToken = 32
 	minRotation   = time.Hour
+	maxKeyScopes  = 50
 )
 
 func asIs(s string) (string, error) { return s, nil }
@@ -85,6 +86,29 @@ func parseKeyPrefix(s string) (string, error) {
 	}
 	return s, nil
 }
+
+// parseKeyScopes reads scopes as RFC 6749 §3.3 has them. Mintkeep's own are not for the operator to lend: who
+// may have which is fixed.
+func parseKeyScopes(s string) ([]string, error) {
+	scopes := strings.Split(s, " ")
+	for i, scope := range scopes {
+		switch {
+		case scope == "" || strings.ContainsFunc(scope, notInScope):
+			return nil, errors.New("must be scopes as RFC 6749 section 3.3 has them, with one space between two")
+		case strings.HasPrefix(scope, "mintkeep:"):
+			return nil, errors.New("must have no scope of Mintkeep's own, such as mintkeep:keys")
+		case slices.Contains(scopes[:i], scope):
+			return nil, errors.New("must not name a scope twice")
+		}
+	}
+	if len(scopes) > maxKeyScopes {
+		return nil, fmt.Errorf("must have at most %d scopes", maxKeyScopes)
+	}
+	return scopes, nil
+}
+
+// notInScope: scope-token = 1*( %x21 / %x23-5B / %x5D-7E ).
+func notInScope(r rune) bool { return r < 0x21 || r > 0x7e || r == '"' || r == '\\' }
 
 // parseMasterKeys reads a comma list of keys in base64, of either alphabet, with
 // or without padding.

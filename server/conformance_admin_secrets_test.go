@@ -82,7 +82,7 @@ func TestConformanceSecrets(t *testing.T) {
 			for i, secret := range []string{c.Secret, second} {
 				b.Clock.Advance(time.Minute)
 				s.Token(t, servertest.Client{ID: c.ID, Secret: secret})
-				if err := s.Store.FlushUses(t.Context()); err != nil {
+				if err := s.Store.Flush(t.Context()); err != nil {
 					t.Fatal(err)
 				}
 				_, items := list(t, path)

@@ -43,6 +43,7 @@ func newForge(t *testing.T, b *storetest.Backend) *forge {
 		t.Fatal("the genuine token never lived")
 	}
 	s.Get(t, "/admin/clients", servertest.Bearer(token)).Want(t, http.StatusOK, "") // nor a door that is locked anyway
+	s.Me(t, token).Want(t, http.StatusOK, "")
 	var set struct{ Keys []json.RawMessage }
 	if err := json.Unmarshal([]byte(s.Get(t, jwksPath).Body), &set); err != nil {
 		t.Fatal(err)
@@ -84,6 +85,7 @@ func (f *forge) refused(t *testing.T, what, token string) {
 	}
 	f.s.Clock.Advance(time.Minute) // so that it is refused for what it is, not for the number before it
 	f.s.Get(t, "/admin/clients", servertest.Bearer(token)).Want(t, http.StatusUnauthorized, "invalid_token")
+	challenged(t, f.s.Me(t, token), http.StatusUnauthorized, "invalid_token", invalidToken)
 }
 
 // signed is a token with the server's own, true signature, that it never issued.

@@ -16,6 +16,26 @@ const client = `"client_id":"billing","client_name":"","scope":"","grant_types":
 	`"disabled":false,"client_id_issued_at":1767225600,"created_at":"2026-01-01T00:00:00.123456789Z",` +
 	`"secrets":[{"id":"S1","created_at":"2026-01-01T00:00:00Z","last_used_at":null,"expires_at":null,"last_four":null}]`
 
+// The members of a person, of a key, and of the answer that brings a new one.
+const (
+	wirePersonID = "usr_x4v2bqmhxyznwz5tb7vwfmqxle"
+	wireKeyID    = "key_019b77d5ac0vq3n5c7y2hdkmzwe"
+
+	personJSON = `"id":"` + wirePersonID + `","email":"ada@example.com","name":"","role":"developer","disabled":false,` +
+		`"created_at":"2026-01-01T00:00:00.123Z","password_set":false`
+	invitedJSON = `"invite_url":"https://i/invite/x","invite_expires_at":"2026-01-04T00:00:00Z"`
+	keyHeadJSON = `"id":"` + wireKeyID + `","name":"n","scope":"read","created_at":"2026-01-01T00:00:00Z","expires_at":null`
+	keyRestJSON = `,"masked":"mk_RvVx…44yu","last_four":"44yu","state":"live","last_used":null,"ended":null,"rotated_to":null`
+	newKeyJSON  = keyHeadJSON + `,"key":"mk_RvVxWdxZ2tH52mpAJozy1YO5VCPsSOtdDf3hv6ya3o44yu"`
+	ownedJSON   = `,"user":"` + wirePersonID + `"`
+)
+
+// statsJSON are those of the last hour, with so many minutes.
+func statsJSON(minutes int) string {
+	each := strings.Repeat(`,{"minute":"2026-01-01T00:00:00Z","issued":0,"refused":2}`, minutes)
+	return `{"clients":1,"users":2,"live_keys":3,"tokens":[` + each[1:] + `]}`
+}
+
 // TestOpenAPIAnswers shows that the document bites: a validator that understood a part of it only would let the wrong
 // answers pass.
 func TestOpenAPIAnswers(t *testing.T) {
@@ -24,10 +44,15 @@ func TestOpenAPIAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	const (
-		active = `{"active":true,"scope":"read","client_id":"a","token_type":"bearer","exp":2,"iat":1,"sub":"a","aud":["https://x","https://y"],"iss":"https://i","jti":"j"}`
-		ecKey  = `{"kty":"EC","use":"sig","alg":"ES256","kid":"k","crv":"P-256","x":"x","y":"y"}`
-		next   = `{"kid":"k","alg":"EdDSA","state":"next","created_at":"2026-01-01T00:00:00Z","published_at":"2026-01-01T00:00:30Z","activated_at":null,"retired_at":null,"removed_at":null}`
-		event  = `{"id":"1","at":"2026-01-01T00:00:00Z","actor":"admin-token","action":"client.create","target":"client:a","address":"127.0.0.1","request_id":"r","detail":{"scope":"read"}}`
+		active    = `{"active":true,"scope":"read","client_id":"a","token_type":"bearer","exp":2,"iat":1,"sub":"a","aud":["https://x","https://y"],"iss":"https://i","jti":"j"}`
+		ecKey     = `{"kty":"EC","use":"sig","alg":"ES256","kid":"k","crv":"P-256","x":"x","y":"y"}`
+		next      = `{"kid":"k","alg":"EdDSA","state":"next","created_at":"2026-01-01T00:00:00Z","published_at":"2026-01-01T00:00:30Z","activated_at":null,"retired_at":null,"removed_at":null}`
+		activeKey = `{"active":true,"scope":"","token_type":"api_key","iat":1,"sub":"` + wirePersonID + `","aud":"https://x","iss":"https://i","jti":"` + wireKeyID + `"}`
+		me        = `{"type":"user","id":"` + wirePersonID + `","email":"a@b","name":"","role":"operator","created_at":"2026-01-01T00:00:00Z",` +
+			`"credential":{"type":"api_key","id":"` + wireKeyID + `","name":"n","scope":"","expires_at":null}}`
+		meClient = `{"type":"client","id":"a","name":"","credential":{"type":"access_token","id":"j","scope":"read","expires_at":"2026-01-01T00:00:00Z"}}`
+		ended    = `"state":"ended","last_used":{"at":"2026-01-01T00:00:00Z","from":"client:a"},"ended":{"at":null,"by":"","reason":"expired"}`
+		event    = `{"id":"1","at":"2026-01-01T00:00:00Z","actor":"admin-token","action":"client.create","target":"client:a","address":"127.0.0.1","request_id":"r","detail":{"scope":"read"}}`
 	)
 	for _, test := range []struct {
 		name, route string
@@ -54,6 +79,10 @@ func TestOpenAPIAnswers(t *testing.T) {
 		{"active, one audience", "POST /oauth/introspect", 200, strings.Replace(active, `["https://x","https://y"]`, `"https://x"`, 1), ""},
 		{"active without jti", "POST /oauth/introspect", 200, strings.Replace(active, `,"jti":"j"`, "", 1), "oneOf"},
 		{"active with more", "POST /oauth/introspect", 200, strings.Replace(active, `"jti"`, `"username":"u","jti"`, 1), "oneOf"},
+		{"active key", "POST /oauth/introspect", 200, activeKey, ""},
+		{"active key that expires", "POST /oauth/introspect", 200, strings.Replace(activeKey, `"iat"`, `"exp":2,"iat"`, 1), ""},
+		{"active key of a client", "POST /oauth/introspect", 200, strings.Replace(activeKey, `"iat"`, `"client_id":"a","iat"`, 1), "oneOf"},
+		{"token that never expires", "POST /oauth/introspect", 200, strings.Replace(active, `"exp":2,`, "", 1), "oneOf"},
 		{"inactive", "POST /oauth/introspect", 200, `{"active":false}`, ""},
 		{"inactive with a reason", "POST /oauth/introspect", 200, `{"active":false,"reason":"expired"}`, "oneOf"},
 		{"revoked", "POST /oauth/revoke", 200, ``, ""},
@@ -85,11 +114,45 @@ func TestOpenAPIAnswers(t *testing.T) {
 		{"rotated key", "POST /admin/signing-keys/rotate", 201, `{"items":[` + next + `]}`, ""},
 		{"audit", "GET /admin/audit", 200, `{"items":[` + event + `]}`, ""},
 		{"audit, number in detail", "GET /admin/audit", 200, `{"items":[` + strings.Replace(event, `"read"`, `1`, 1) + `]}`, "detail"},
+		{"audit, through a key", "GET /admin/audit", 200, `{"items":[` + strings.Replace(event, `"action"`, `"via":"`+wireKeyID+`","action"`, 1) + `]}`, ""},
+		{"person", "GET /admin/users/" + wirePersonID, 200, `{` + personJSON + `}`, ""},
+		{"person with a password", "GET /admin/users/" + wirePersonID, 200, `{` + personJSON + `,"password":"x"}`, "password"},
+		{"person with the link", "GET /admin/users/" + wirePersonID, 200, `{` + personJSON + `,` + invitedJSON + `}`, "invite"},
+		{"people", "GET /admin/users", 200, `{"items":[{` + personJSON + `}],"next_cursor":"x"}`, ""},
+		{"person added", "POST /admin/users", 201, `{` + personJSON + `,` + invitedJSON + `}`, ""},
+		{"person added without the link", "POST /admin/users", 201, `{` + personJSON + `}`, "invite_url"},
+		{"other role", "PATCH /admin/users/" + wirePersonID, 200, strings.Replace(`{`+personJSON+`}`, "developer", "admin", 1), "role"},
+		{"taken email", "POST /admin/users", 409, `{"error":"conflict","error_description":"email: is taken"}`, ""},
+		{"deleted person", "DELETE /admin/users/" + wirePersonID, 204, ``, ""},
+		{"invite", "POST /admin/users/" + wirePersonID + "/invite", 201, `{` + invitedJSON + `}`, ""},
+		{"key for a person", "POST /admin/users/" + wirePersonID + "/keys", 201, `{` + newKeyJSON + `}`, ""},
+		{"key for a person, not shown", "POST /admin/users/" + wirePersonID + "/keys", 201, `{` + keyHeadJSON + `}`, "key"},
+		{"scope that it may not have", "POST /admin/users/" + wirePersonID + "/keys", 400, `{"error":"invalid_scope","error_description":"scope: no"}`, ""},
+		{"everybody's key", "GET /admin/keys/" + wireKeyID, 200, `{` + keyHeadJSON + keyRestJSON + ownedJSON + `}`, ""},
+		{"everybody's key, whose?", "GET /admin/keys/" + wireKeyID, 200, `{` + keyHeadJSON + keyRestJSON + `}`, "user"},
+		{"everybody's key in plain", "GET /admin/keys/" + wireKeyID, 200, `{` + newKeyJSON + keyRestJSON + ownedJSON + `}`, "key"},
+		{"everybody's keys", "GET /admin/keys", 200, `{"items":[{` + keyHeadJSON + keyRestJSON + ownedJSON + `}]}`, ""},
+		{"ended key", "DELETE /admin/keys/" + wireKeyID, 204, ``, ""},
+		{"report", "POST /admin/keys/report", 200, `{"received":2,"live":0}`, ""},
+		{"report that tells whose", "POST /admin/keys/report", 200, `{"received":1,"live":1,"users":["u"]}`, "users"},
+		{"stats", "GET /admin/stats", 200, statsJSON(60), ""},
+		{"stats of a minute less", "GET /admin/stats", 200, statsJSON(59), "tokens"},
+		{"me", "GET /api/v1/users/me", 200, me, ""},
+		{"me, a client", "GET /api/v1/users/me", 200, meClient, ""},
+		{"me, a client with an email", "GET /api/v1/users/me", 200, strings.Replace(meClient, `"name"`, `"email":"a@b","name"`, 1), "oneOf"},
+		{"my keys", "GET /api/v1/keys", 200, `{"items":[{` + keyHeadJSON + keyRestJSON + `}]}`, ""},
+		{"my key, ended", "GET /api/v1/keys/" + wireKeyID, 200, `{` + keyHeadJSON + strings.Replace(keyRestJSON, `"state":"live","last_used":null,"ended":null`, ended, 1) + `}`, ""},
+		{"my key in plain", "GET /api/v1/keys/" + wireKeyID, 200, `{` + newKeyJSON + keyRestJSON + `}`, "key"},
+		{"my new key", "POST /api/v1/keys", 201, `{` + newKeyJSON + `}`, ""},
+		{"my rotated key", "POST /api/v1/keys/" + wireKeyID + "/rotate", 201, `{` + newKeyJSON + `,"previous":{"id":"` + wireKeyID + `","expires_at":"2026-01-01T00:00:00Z"}}`, ""},
+		{"my rotated key, without the old", "POST /api/v1/keys/" + wireKeyID + "/rotate", 201, `{` + newKeyJSON + `}`, "previous"},
+		{"resource metadata", "GET /.well-known/oauth-protected-resource", 200, resourceMetadata, ""},
+		{"resource metadata, other way", "GET /.well-known/oauth-protected-resource", 200, strings.Replace(resourceMetadata, `"header"`, `"query"`, 1), "bearer_methods"},
 		{"healthy", "GET /healthz", 200, `{"status":"ok"}`, ""},
 		{"ready", "GET /readyz", 200, `{"status":"ok"}`, "status"},
 		{"not ready", "GET /readyz", 503, `{"error":"temporarily_unavailable","error_description":"Not ready"}`, ""},
 		{"document", "GET /openapi.yaml", 200, "openapi: 3.1.0", ""},
-		{"unknown path", "GET /admin/users", 404, `{"error":"not_found","error_description":"No such path"}`, ""},
+		{"unknown path", "GET /admin/people", 404, `{"error":"not_found","error_description":"No such path"}`, ""},
 		{"wrong method", "PUT /oauth/token", 405, `{"error":"method_not_allowed","error_description":"POST only"}`, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -108,6 +171,7 @@ func TestOpenAPIRequests(t *testing.T) {
 	token := canned{200, `{"access_token":"mkt_a","token_type":"bearer","expires_in":3600,"scope":"read"}`}
 	page := canned{200, `{"items":[]}`}
 	keys := canned{201, `{"items":[]}`}
+	added := canned{201, `{` + personJSON + `,` + invitedJSON + `}`}
 	registered := canned{201, `{` + client + `,"client_secret_expires_at":0}`}
 	for _, test := range []struct {
 		name, route, contentType, body string
@@ -130,6 +194,20 @@ func TestOpenAPIRequests(t *testing.T) {
 		{"client", "POST /admin/clients", object, `{"client_id":"billing","client_secret":"0123456789 !abcdefghijklmnopqrstuvwxyz"}`, registered, ""},
 		{"client named like a person", "POST /admin/clients", object, `{"client_id":"usr_1"}`, registered, "client_id"},
 		{"client with a short secret", "POST /admin/clients", object, `{"client_secret":"hunter2"}`, registered, "client_secret"},
+		{"person", "POST /admin/users", object, `{"email":"ada@example.com","name":null,"role":"operator","unknown":1}`, added, ""},
+		{"person without an email", "POST /admin/users", object, `{"name":"Ada"}`, added, "email"},
+		{"person with two emails", "POST /admin/users", object, `{"email":"a@b, c@d"}`, added, "email"},
+		{"person's role", "POST /admin/users", object, `{"email":"a@b","role":"root"}`, added, "role"},
+		{"person patched", "PATCH /admin/users/" + wirePersonID, object, `{"name":null,"role":null,"disabled":null}`, canned{200, `{` + personJSON + `}`}, ""},
+		{"person of a wrong id", "GET /admin/users/ada", "", "", canned{200, `{` + personJSON + `}`}, "id"},
+		{"key", "POST /admin/users/" + wirePersonID + "/keys", object, `{"name":"n","scope":null,"expires_at":null}`, canned{201, `{` + newKeyJSON + `}`}, ""},
+		{"key without a name", "POST /api/v1/keys", object, `{"scope":"read"}`, canned{201, `{` + newKeyJSON + `}`}, "name"},
+		{"key that expires sometime", "POST /api/v1/keys", object, `{"name":"n","expires_at":"soon"}`, canned{201, `{` + newKeyJSON + `}`}, "expires_at"},
+		{"keys", "GET /admin/keys?user=a@b&q=&state=&limit=1&cursor=", "", "", page, ""},
+		{"keys of a state", "GET /admin/keys?state=dead", "", "", page, "state"},
+		{"key ended with a reason", "DELETE /api/v1/keys/" + wireKeyID + "?reason=lost", "", "", canned{204, ``}, ""},
+		{"report", "POST /admin/keys/report", object, `{"credentials":["x"]}`, canned{200, `{"received":1,"live":0}`}, ""},
+		{"report of nothing", "POST /admin/keys/report", object, `{"credentials":[]}`, canned{200, `{"received":1,"live":0}`}, "credentials"},
 		{"patch as plain JSON", "PATCH /admin/clients/a", object, `{"scope":null,"audience":null}`, canned{200, `{` + client + `}`}, ""},
 		{"rotation without a body", "POST /admin/signing-keys/rotate", "", "", keys, ""},
 		{"rotation", "POST /admin/signing-keys/rotate", object, `{"compromised":true,"unknown":1}`, keys, ""},
@@ -167,6 +245,9 @@ func metadata(more string) string {
 		`"jwks_uri":"https://i/.well-known/jwks.json","grant_types_supported":["client_credentials"]` + more + `}`
 }
 
+const resourceMetadata = `{"resource":"https://i","authorization_servers":["https://i"],"scopes_supported":["mintkeep:keys"],` +
+	`"bearer_methods_supported":["header"],"resource_name":"Mintkeep"}`
+
 // requestTo is a request that the document allows.
 func requestTo(t *testing.T, route string) *http.Request {
 	t.Helper()
@@ -177,8 +258,9 @@ func requestTo(t *testing.T, route string) *http.Request {
 		body, contentType = "grant_type=client_credentials&scope=&resource=https%3A%2F%2Fx&token=t", "application/x-www-form-urlencoded"
 	case method == http.MethodPatch:
 		body, contentType = `{"access_token_ttl":null,"token_endpoint_auth_method":null,"disabled":true}`, "application/merge-patch+json"
-	case method == http.MethodPost && strings.HasPrefix(path, "/admin/") && !strings.HasSuffix(path, "/revoke-tokens"):
-		body, contentType = `{"client_id":"a","scope":"read","overlap":"0s","compromised":false}`, "application/json"
+	case method == http.MethodPost && !strings.HasSuffix(path, "/revoke-tokens") && !strings.HasSuffix(path, "/invite"):
+		body = `{"client_id":"a","scope":"read","overlap":"0s","compromised":false,"email":"a@b","name":"n","credentials":["x"]}`
+		contentType = "application/json"
 	}
 	req, err := http.NewRequest(method, "http://server.test"+path, strings.NewReader(body))
 	if err != nil {
@@ -207,6 +289,7 @@ func (c canned) RoundTrip(req *http.Request) (*http.Response, error) {
 		"Location":      {"/admin/clients/a"},
 		"Etag":          {`"abc"`},
 		"Allow":         {"POST"},
+		"Vary":          {"Authorization"},
 		"Content-Type":  {"application/json; charset=utf-8"},
 	}
 	h.Set("WWW-Authenticate", `Basic realm="mintkeep"`)

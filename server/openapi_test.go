@@ -39,22 +39,41 @@ func TestOpenAPIRoutes(t *testing.T) {
 	want := []string{
 		"DELETE /admin/clients/{id}",
 		"DELETE /admin/clients/{id}/secrets/{secret_id}",
+		"DELETE /admin/keys/{id}",
+		"DELETE /admin/users/{id}",
+		"DELETE /api/v1/keys/{id}",
 		"GET /.well-known/jwks.json",
 		"GET /.well-known/oauth-authorization-server",
+		"GET /.well-known/oauth-protected-resource",
 		"GET /admin/audit",
 		"GET /admin/clients",
 		"GET /admin/clients/{id}",
 		"GET /admin/clients/{id}/secrets",
 		"GET /admin/clients/{id}/secrets/{secret_id}",
+		"GET /admin/keys",
+		"GET /admin/keys/{id}",
 		"GET /admin/signing-keys",
+		"GET /admin/stats",
+		"GET /admin/users",
+		"GET /admin/users/{id}",
+		"GET /api/v1/keys",
+		"GET /api/v1/keys/{id}",
+		"GET /api/v1/users/me",
 		"GET /healthz",
 		"GET /openapi.yaml",
 		"GET /readyz",
 		"PATCH /admin/clients/{id}",
+		"PATCH /admin/users/{id}",
 		"POST /admin/clients",
 		"POST /admin/clients/{id}/revoke-tokens",
 		"POST /admin/clients/{id}/secrets",
+		"POST /admin/keys/report",
 		"POST /admin/signing-keys/rotate",
+		"POST /admin/users",
+		"POST /admin/users/{id}/invite",
+		"POST /admin/users/{id}/keys",
+		"POST /api/v1/keys",
+		"POST /api/v1/keys/{id}/rotate",
 		"POST /oauth/introspect",
 		"POST /oauth/revoke",
 		"POST /oauth/token",
@@ -78,7 +97,9 @@ func TestOpenAPIRoutes(t *testing.T) {
 // TestOpenAPIPromises holds the document to what the contract says of every response.
 func TestOpenAPIPromises(t *testing.T) {
 	doc := loadOpenAPI(t)
-	cacheable := []string{"/.well-known/oauth-authorization-server", "/.well-known/jwks.json", "/openapi.yaml"}
+	cacheable := []string{
+		"/.well-known/oauth-authorization-server", "/.well-known/oauth-protected-resource", "/.well-known/jwks.json", "/openapi.yaml",
+	}
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
 			name := method + " " + path
@@ -93,6 +114,9 @@ func TestOpenAPIPromises(t *testing.T) {
 				want = append(want, "401", "403", "429", "503")
 			}
 			if strings.HasPrefix(path, "/oauth/") {
+				want = append(want, "400", "401", "429", "503")
+			}
+			if strings.HasPrefix(path, "/api/") {
 				want = append(want, "400", "401", "429", "503")
 			}
 			if op.RequestBody != nil {

@@ -15,8 +15,13 @@ import (
 
 	"github.com/mintkeep/mintkeep/config"
 	"github.com/mintkeep/mintkeep/server/admin"
+	"github.com/mintkeep/mintkeep/server/api"
+	"github.com/mintkeep/mintkeep/server/bearer"
+	"github.com/mintkeep/mintkeep/server/dashboard"
+	"github.com/mintkeep/mintkeep/server/keys"
 	"github.com/mintkeep/mintkeep/server/metrics"
 	"github.com/mintkeep/mintkeep/server/oauth"
+	"github.com/mintkeep/mintkeep/server/registry"
 	"github.com/mintkeep/mintkeep/server/signing"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
@@ -70,19 +75,41 @@ type Server struct {
 	engine   *gin.Engine
 	oauth    *oauth.Server
 	admin    *admin.Admin
+	api      *api.API
+	pages    *dashboard.Dashboard
+	gate     *bearer.Door // to /admin
 	timeouts timeouts
 	draining atomic.Bool
 }
 
 // New wires a server. It starts nothing: see [Server.Serve].
 func New(o Options) (*Server, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	s := &Server{options: o, timeouts: patience}
+	verifier := &bearer.Verifier{Store: o.Store, Issuer: o.Config.Issuer, Now: o.Now}
+	keeper := &keys.Keeper{Store: o.Store, Config: o.Config, Now: o.Now}
+	people := &registry.Registry{Store: o.Store, Config: o.Config, Now: o.Now}
 	var err error
-	s.oauth, err = oauth.New(oauth.Options{Config: o.Config, Store: o.Store, Ring: o.Ring, Metrics: o.Metrics, Now: o.Now})
+	s.oauth, err = oauth.New(oauth.Options{
+		Config: o.Config, Store: o.Store, Ring: o.Ring, Verifier: verifier, Keys: keeper, Metrics: o.Metrics, Now: o.Now,
+	})
 	if err != nil {
 		return nil, err
 	}
-	s.admin = admin.New(admin.Options{Config: o.Config, Store: o.Store, Ring: o.Ring, Authorize: s.authorizeAdmin, Now: o.Now})
+	s.api, err = api.New(api.Options{Config: o.Config, Store: o.Store, Verifier: verifier, Keys: keeper, Now: o.Now})
+	if err != nil {
+		return nil, err
+	}
+	s.pages, err = dashboard.New(dashboard.Options{Config: o.Config, Store: o.Store, Ring: o.Ring, Keys: keeper, Registry: people, Now: o.Now})
+	if err != nil {
+		return nil, err
+	}
+	s.gate = adminDoor(verifier)
+	s.admin = admin.New(admin.Options{
+		Config: o.Config, Store: o.Store, Ring: o.Ring, Keys: keeper, Registry: people, Authorize: s.authorizeAdmin, Now: o.Now,
+	})
 	s.kit = &web.Kit{
 		Logger:         o.Logger,
 		Count:          o.Metrics.Request,

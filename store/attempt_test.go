@@ -74,6 +74,26 @@ func TestCountFailurePerAddress(t *testing.T) {
 	})
 }
 
+// Whoever shows a credential that names nobody is counted by address, as one of all who come from there.
+func TestCountFailureOfNobody(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		replicas := []*store.Store{b.Open(t), b.Open(t)}
+		nobody := func(i int) (*store.Store, string) { return replicas[i%2], "" }
+		if got := fail(t, 250, "192.0.2.1", nobody); got != 0 {
+			t.Errorf("the first over the limit is %d, want none of 250", got)
+		}
+		if keys := b.Dump(t).Keys(); b.Server != nil && len(keys) != 1 {
+			t.Errorf("counted under %q, want one", keys)
+		}
+		if got := fail(t, 60, "192.0.2.1", func(i int) (*store.Store, string) { return replicas[i%2], fmt.Sprint("client", i) }); got != 51 {
+			t.Errorf("with names, the first over the limit is %d, want 51", got)
+		}
+		if got := fail(t, 1, "192.0.2.2", nobody); got != 0 {
+			t.Error("from another address it is over")
+		}
+	})
+}
+
 // The names that people try are not kept, for a password may be among them.
 func TestCountFailureKeepsNoNames(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {

@@ -15,6 +15,7 @@ type Event struct {
 	ID        string            `json:"-"` // its place in the log
 	At        time.Time         `json:"at"`
 	Actor     string            `json:"actor"`
+	Via       string            `json:"via,omitempty"` // the API key through which the actor acted
 	Action    string            `json:"action"`
 	Target    string            `json:"target,omitempty"`
 	Address   string            `json:"address,omitempty"`
@@ -41,13 +42,20 @@ func (s *Store) AuditRefusal(ctx context.Context, e Event) error {
 	return s.record(ctx, refusalsKey, refusalsKept, e)
 }
 
-func (s *Store) record(ctx context.Context, key string, kept int64, e Event) error {
-	if e.At.IsZero() {
-		e.At = s.now().UTC()
-	}
+// AuditAll records many changes in one round trip.
+func (s *Store) AuditAll(ctx context.Context, events []Event) error {
+	return s.record(ctx, changesKey, changesKept, events...)
+}
+
+func (s *Store) record(ctx context.Context, key string, kept int64, events ...Event) error {
 	// A transaction, because go-redis repeats a plain XADD whose answer was lost.
 	_, err := s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		p.XAdd(ctx, &redis.XAddArgs{Stream: key, MaxLen: kept, Approx: true, Values: []any{"e", encodeRecord(e)}})
+		for _, e := range events {
+			if e.At.IsZero() {
+				e.At = s.now().UTC()
+			}
+			p.XAdd(ctx, &redis.XAddArgs{Stream: key, MaxLen: kept, Approx: true, Values: []any{"e", encodeRecord(e)}})
+		}
 		return nil
 	})
 	return unavailable("audit", err)
@@ -59,6 +67,7 @@ type EventFilter struct {
 	Since    time.Time // none before
 	Actor    string    // of this actor alone
 	Target   string    // about this target alone
+	Action   string    // of this kind alone: "key.revoked", or "key" for all that begin so
 	After    string    // behind the event with this ID, which is where the last page ended
 	Limit    int       // at most so many; zero: 50
 }
@@ -126,7 +135,8 @@ func (s *Store) Events(ctx context.Context, f EventFilter) (page []Event, next s
 }
 
 func (f EventFilter) wants(e Event) bool {
-	return !e.At.Before(f.Since) && (f.Actor == "" || f.Actor == e.Actor) && (f.Target == "" || f.Target == e.Target)
+	return !e.At.Before(f.Since) && (f.Actor == "" || f.Actor == e.Actor) && (f.Target == "" || f.Target == e.Target) &&
+		(f.Action == "" || f.Action == e.Action || strings.HasPrefix(e.Action, f.Action+"."))
 }
 
 func decodeEvent(entry redis.XMessage) (Event, error) {

@@ -38,6 +38,7 @@ type ClientMetadata struct {
 	TokenTTL    time.Duration `json:"ttl,omitempty"`  // zero: the server's default
 	TokenFormat string        `json:"format,omitempty"`
 	Audience    []string      `json:"aud,omitempty"`
+	RateLimit   Rate          `json:"rate,omitzero"` // of its calls for tokens
 	CreatedAt   time.Time     `json:"created"`
 }
 
@@ -67,7 +68,10 @@ func (s *Store) CreateClient(ctx context.Context, c *Client) error {
 	}
 	// Index first: an entry without a client is skipped by whoever lists, while a client without
 	// an entry could not be found.
-	if err := s.indexClient(ctx, c.ID, c.Metadata.Name); err != nil {
+	if err := s.enter(ctx, clients, c.ID, c.Metadata.Name); err != nil {
+		return err
+	}
+	if err := s.indexSecrets(ctx, c.ID, c.Secrets...); err != nil {
 		return err
 	}
 	err := s.change(ctx, "create client", clientKey(c.ID), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
@@ -86,7 +90,9 @@ func (s *Store) CreateClient(ctx context.Context, c *Client) error {
 	case err == nil:
 		s.reindexClient(ctx, c.ID)
 	case errors.Is(err, ErrExists):
-		s.unindexName(ctx, c.ID, c.Metadata.Name) // unless it is the other's name too
+		s.unindexSecrets(ctx, c.Secrets...)
+		s.strikeNames(ctx, clients, c.ID, c.Metadata.Name)
+		s.reindexClient(ctx, c.ID) // it may be the other's name too
 	}
 	return err
 }
@@ -124,7 +130,7 @@ func (s *Store) UpdateClient(ctx context.Context, id string, change func(*Client
 			write = append(write, genField, c.Generation[:])
 		}
 		if c.Metadata.Name != oldName {
-			if err := s.indexClient(ctx, id, c.Metadata.Name); err != nil {
+			if err := s.enter(ctx, clients, id, c.Metadata.Name); err != nil {
 				return nil, err
 			}
 		}
@@ -134,7 +140,8 @@ func (s *Store) UpdateClient(ctx context.Context, id string, change func(*Client
 		return nil, err
 	}
 	if c.Metadata.Name != oldName {
-		s.unindexName(ctx, id, oldName)
+		s.strikeNames(ctx, clients, id, oldName)
+		s.reindexClient(ctx, id)
 	}
 	return c, nil
 }
@@ -197,7 +204,11 @@ func (s *Store) StartGeneration(ctx context.Context, id string) (g Generation, e
 // DeleteClient ends the client, its secrets and its tokens for good. The id may be registered again;
 // nothing of the old life comes back with it.
 func (s *Store) DeleteClient(ctx context.Context, id string) error {
-	c, err := s.Client(ctx, id)
+	fields, err := s.rdb.HGetAll(ctx, clientKey(id)).Result()
+	var c *Client
+	if err == nil {
+		c, err = decodeClient(id, fields)
+	}
 	if errors.Is(err, ErrNotFound) {
 		return err
 	}
@@ -209,7 +220,9 @@ func (s *Store) DeleteClient(ctx context.Context, id string) error {
 	if c != nil {
 		name = c.Metadata.Name
 	}
-	s.unindexClient(ctx, id, name)
+	s.unindexSecrets(ctx, secretsOf(fields)...)
+	s.strike(ctx, clients, id, name)
+	s.reindexClient(ctx, id)
 	s.forgetUses(ctx, id)
 	return nil
 }

@@ -238,10 +238,10 @@ func TestDeleteClient(t *testing.T) {
 		s, ctx := b.Open(t), t.Context()
 		create(t, s, "a")
 		s.Touch("a", "sec_1")
-		must(t, s.FlushUses(ctx))
+		must(t, s.Flush(ctx))
 		s.Touch("a", "sec_1")
 		must(t, s.DeleteClient(ctx, "a"))
-		must(t, s.FlushUses(ctx))
+		must(t, s.Flush(ctx))
 		_, err := s.Client(ctx, "a")
 		wantErr(t, "deleted", err, store.ErrNotFound)
 		wantErr(t, "deleted again", s.DeleteClient(ctx, "a"), store.ErrNotFound)
@@ -258,7 +258,7 @@ func TestClientHoldsNoSecret(t *testing.T) {
 		if keys := b.Dump(t).Find("secret of a"); keys != nil {
 			t.Errorf("a secret stands in %v", keys)
 		}
-		if keys := b.Dump(t).Keys(); !cmp.Equal(keys, []string{"mk:c:a", "mk:clients:id", "mk:clients:name"}) {
+		if keys := b.Dump(t).Keys(); !cmp.Equal(keys, []string{"mk:c:a", "mk:clients:id", "mk:clients:name", "mk:secrets"}) {
 			t.Errorf("keys: %v", strings.Join(keys, " "))
 		}
 	})

@@ -1,5 +1,6 @@
 // Package store keeps what Mintkeep must remember, in Redis or in a Redis that lives in this process: clients
-// and their secrets, live access tokens, signing keys, the audit log. It knows no HTTP.
+// and their secrets, people and their API keys, live access tokens, signing keys, the audit log. It knows no
+// HTTP.
 //
 // # Keys
 //
@@ -7,9 +8,25 @@
 //	mk:c:<client id>             hash    a client; the fields are at [Client]           until deleted    CreateClient, UpdateClient, EnableClient, StartGeneration, AddSecret, and the ends
 //	mk:clients:id                zset    client ids, all of score 0                     until deleted    CreateClient, DeleteClient
 //	mk:clients:name              zset    "lower-cased name NUL client id"               until deleted    CreateClient, UpdateClient, DeleteClient
-//	mk:t:<32 bytes of digest>    string  1, generation (16 bytes), claims if opaque     as the token     SaveToken, EndToken
-//	mk:t:<2 hex digits>          hash    digest → the same; the embedded store's form   each field so    SaveToken, EndToken
-//	mk:u:<client id>             hash    secret id → seconds of its last use            400 days         FlushUses, DeleteClient, EndSecret, AddSecret
+//	mk:secrets                   hash    digest → "client id NUL secret id"             as the secret    CreateClient, AddSecret, DeleteClient, EndSecret, EndLeaked
+//	mk:p:<user id>               hash    a person; the fields are at [User]             until deleted    CreateUser, UpdateUser, EnableUser, PromoteUser, InviteUser, RedeemInvite, and the ends
+//	mk:e:<16 bytes of digest>    string  the id of the one person with the email        until deleted    CreateUser, UpdateUser, DeleteUser
+//	mk:users:id                  zset    user ids, all of score 0                       until deleted    CreateUser, DeleteUser
+//	mk:users:name                zset    "lower-cased email, or name, NUL user id"      until deleted    CreateUser, UpdateUser, DeleteUser
+//	mk:t:<32 bytes of digest>    string  a live token or key: see [Credential]          as that          SaveToken, EndToken, CreateKey, ExpireKey, EndKey, EndKeys, EndLeaked
+//	mk:t:<2 hex digits>          hash    digest → the same; the embedded store's form   each field so    the same
+//	mk:k:<key id>                string  digest, and the description: an [APIKey]       430 days, ended  CreateKey, ExpireKey, EndKey, EndKeys, EndLeaked, DeleteUser, Run
+//	mk:pk:<user id>              zset    a person's key ids, live and ended             400 days, ended  CreateKey, Run; DeleteUser bounds it
+//	mk:pl:<user id>              zset    a person's live key ids, by their expiry       until they end   CreateKey, ExpireKey, the ends, DeleteUser, Run
+//	mk:keys:id                   zset    key ids, live and ended, all of score 0        400 days, ended  CreateKey, Run
+//	mk:keys:name                 zset    "lower-cased name NUL key id"                  400 days, ended  CreateKey, Run
+//	mk:keys:live                 zset    live key ids, by the millisecond of expiry     400 days, ended  CreateKey, ExpireKey, the ends, Run
+//	mk:keys:due                  zset    key ids, by when they are forgotten            400 days, ended  CreateKey, ExpireKey, the ends, Run
+//	mk:u:<client id>             hash    secret id → seconds of its last use            400 days         Flush, DeleteClient, EndSecret, AddSecret
+//	mk:ku:<user id>              hash    key id → seconds of its last use, through whom 400 days         Flush, Run
+//	mk:kd:<key id>               hash    day → uses on that day                         31 days          Flush, Run
+//	mk:n:<hour modulo 27>        hash    "minute what" → how many                       25½ hours        Flush
+//	mk:r:<unit>:<client id>      string  calls of a client with a rate                  the window       CountCall
 //	mk:f:<16 bytes of digest>    string  failures of a client from an address           1 minute         CountFailure
 //	mk:f:<address or /64>        string  failures from an address                       1 minute         CountFailure
 //	mk:signing-keys              string  all signing keys, one JSON document            for ever         ReplaceKeyring
@@ -18,8 +35,12 @@
 //	mk:refusals                  stream  refusals, likewise                             last 10,000      AuditRefusal
 //	mk:ping                      –       never written; Ping asks whether it is there
 //
-// Only digests of secrets and tokens are stored, and the private halves of signing keys encrypted. What stands
-// under mk:f: is in the embedded store a map in memory.
+// "Ended" counts from the end of a key, before which there is no expiry. What is only an entry of something larger
+// does not go by itself: Run takes it out when it is due, and the description stays 30 days longer, so that it is
+// known then which entries there are.
+//
+// Only digests of secrets, keys, tokens and invites are stored, and passwords and the private halves of signing
+// keys encrypted. What stands under mk:f: and mk:r: is in the embedded store a map in memory.
 //
 // # What happens in one step
 //
@@ -32,6 +53,16 @@
 //     lists; who wrote or cleared one looks again afterwards, so that none goes missing in a race.
 //   - A token is one record, which expires by itself. It is live while it is there and has the generation that
 //     its client has. So no list of a client's tokens is needed to end them all, and none is kept.
+//   - A person with their state, generations, password and invite is one hash, changed likewise. Of two who redeem
+//     one invite, the second finds none.
+//   - An email is one string, taken under WATCH, by a person who is there already: so one that belongs to nobody who
+//     is there is free. Until they have it, a new person expires in a minute. A change of email takes the new one
+//     first, and gives the old one back last.
+//   - An API key is a record beside the tokens, so that one look-up finds either. It is live while it is there and
+//     has the generation that its owner has, who must be enabled. Its description and its entries come first, and
+//     decide nothing: without the record they are those of a key that has ended.
+//   - The number of a person's live keys is the size of one zset, to which a new key is added under WATCH. What a
+//     crash left in it is looked for only when it seems to be full.
 //   - The keyring is one string, replaced whole, by compare and set.
 //   - An event is one XADD, in a MULTI so that it is not sent twice.
 //
@@ -45,12 +76,19 @@
 //	DeleteClient      DEL  mk:c:<id>            then the index entries, and the last uses
 //	EndSecret         HDEL mk:c:<id> s:<id>     then its last use
 //	EndToken          DEL  mk:t:<digest>        embedded: HDEL
+//	EndKey, EndKeys   DEL  mk:t:<digest>        likewise; then the description says how, and the entries move
+//	EndLeaked         DEL  mk:t:<digest>        likewise, and EndSecret for each secret that mk:secrets knows
+//	DisableUser       HDEL mk:p:<id> on         no key of theirs is valid, nor a link, until EnableUser
+//	DemoteUser        HDEL mk:p:<id> op         mintkeep:admin of their keys is gone for good
+//	DeleteUser        DEL  mk:p:<id>            then the email, the index entries, and each key as by EndKeys
 //
-// What was ended stays so: a generation is random and drawn anew, never restored, and none matches nothing.
+// What was ended stays so: a generation is random and drawn anew, never restored, and none matches nothing. The one
+// exception is meant: a disabled person keeps theirs, and the keys live again when they are enabled.
 //
 // # Records
 //
-// Each record begins with its version, "1" (a secret's stands behind its digest; the keyring has a member v).
+// Each record begins with its version, "1" (a secret's, and the description of a key, stand behind the digest; the
+// record of a live key has "k" before it; the keyring has a member v).
 // A reader that meets another says [ErrNewerRecord] and one that cannot make sense of a record says
 // [ErrUnavailable], which is what every failure of the backend comes to: neither yes nor no, so the request is
 // refused. Ends need not understand what they end.

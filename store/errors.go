@@ -24,6 +24,8 @@ var (
 	ErrUnavailable = errors.New("store unavailable")
 )
 
+func isNotFound(err error) bool { return errors.Is(err, ErrNotFound) }
+
 type newerRecordError struct{}
 
 func (newerRecordError) Error() string { return "record written by a newer version" }

@@ -16,3 +16,11 @@ func NewGeneration() (g Generation) {
 // Matches says whether a record made under g is good for an owner whose generation is now. None, the
 // zero value, matches nothing, not even itself.
 func (g Generation) Matches(now Generation) bool { return g == now && g != Generation{} }
+
+// generationOf reads a field; what is not one is none.
+func generationOf(field string) (g Generation) {
+	if len(field) == len(g) {
+		copy(g[:], field)
+	}
+	return g
+}

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -20,6 +21,14 @@ func TestOutOfMemory(t *testing.T) {
 			create(t, s, id)
 			tokens[id] = issue(t, b, s, id, id)
 		}
+		people, keys := map[string]*store.User{}, map[string]*store.APIKey{}
+		for _, id := range []string{"disabled", "demoted", "deleted", "ended", "several", "leaked"} {
+			people[id] = add(t, s, id+"@example.com")
+			keys[id] = makeKey(t, b, s, people[id], id, 0)
+		}
+		leakedSecret := secret(b, "sec_2")
+		_, err := s.AddSecret(ctx, "secret", leakedSecret, b.Clock.Now().Add(time.Hour))
+		must(t, err)
 		b.Server.Config("maxmemory-policy", "noeviction")
 		b.Server.Config("maxmemory", "1")
 
@@ -29,6 +38,13 @@ func TestOutOfMemory(t *testing.T) {
 			"end tokens":   s.EndClientTokens(ctx, "ended"),
 			"end a secret": s.EndSecret(ctx, "secret", "sec_1"),
 			"end a token":  s.EndToken(ctx, tokens["token"]),
+
+			"disable a person": s.DisableUser(ctx, people["disabled"].ID),
+			"demote a person":  s.DemoteUser(ctx, people["demoted"].ID),
+			"delete a person":  s.DeleteUser(ctx, people["deleted"].ID, ended(b, "")),
+			"end a key":        endKey(s.EndKey(ctx, keys["ended"].ID, ended(b, ""))),
+			"end keys":         endKeys(s.EndKeys(ctx, []*store.APIKey{keys["several"]}, ended(b, ""))),
+			"end what leaked":  endLeaked(s.EndLeaked(ctx, []store.Digest{keys["leaked"].Digest, leakedSecret.Digest}, ended(b, ""))),
 		} {
 			if err != nil {
 				t.Errorf("%s: %v", what, err)
@@ -40,13 +56,39 @@ func TestOutOfMemory(t *testing.T) {
 			}
 		}
 
+		for id, want := range map[string]bool{
+			"disabled": false, "demoted": true, "deleted": false, "ended": false, "several": false, "leaked": false,
+		} {
+			if got := opens(t, b, s, keys[id]); got != want {
+				t.Errorf("key of %q: live %v, want %v", id, got, want)
+			}
+		}
+		if got := read(t, s, people["demoted"].ID).Role(); got != store.Developer {
+			t.Errorf("the demoted is %s", got)
+		}
+		for _, id := range []string{"ended", "several", "leaked"} {
+			if got := describe(t, s, keys[id].ID); got.Live {
+				t.Errorf("the key of %q is described as live", id)
+			}
+		}
+		if c, err := s.Client(ctx, "secret"); err != nil || len(c.Secrets) != 0 {
+			t.Errorf("the secrets are %v, %v; one was ended, and one leaked", c.Secrets, err)
+		}
+
+		u := people["demoted"]
+		_, move := s.UpdateUser(ctx, u.ID, readdress("new@example.com"))
 		_, update := s.UpdateClient(ctx, "ended", func(m *store.ClientMetadata) (bool, error) { m.Scope = ""; return true, nil })
 		_, add := s.AddSecret(ctx, "ended", secret(b, "sec_2"), time.Time{})
 		_, start := s.StartGeneration(ctx, "ended")
 		for what, err := range map[string]error{
 			"create": s.CreateClient(ctx, client("new")), "update": update, "add a secret": add, "start a generation": start,
 			"enable": s.EnableClient(ctx, "disabled"), "audit": s.Audit(ctx, store.Event{}),
-			"save a token": s.SaveToken(ctx, store.DigestOf("x"), store.TokenRecord{}, b.Clock.Now().Add(time.Hour)),
+			"save a token": s.SaveToken(ctx, store.DigestOf("x"), store.Credential{}, b.Clock.Now().Add(time.Hour)),
+
+			"create a person": s.CreateUser(ctx, person("new@example.com")), "change a person": move,
+			"enable a person": s.EnableUser(ctx, people["disabled"].ID), "promote a person": s.PromoteUser(ctx, u.ID),
+			"invite a person": s.InviteUser(ctx, u.ID, store.Invite{}), "create a key": s.CreateKey(ctx, key(b, u, "new", 0), u),
+			"expire a key": s.ExpireKey(ctx, keys["demoted"], b.Clock.Now().Add(time.Hour), "key_next"),
 		} {
 			wantErr(t, what, err, store.ErrUnavailable)
 		}
@@ -59,5 +101,23 @@ func TestOutOfMemory(t *testing.T) {
 		if d := issue(t, b, s, "ended", "new"); !live(t, s, "ended", d) || live(t, s, "ended", tokens["ended"]) {
 			t.Error("of the new token and the old one, not just the new one is live")
 		}
+		must(t, s.EnableUser(ctx, people["disabled"].ID))
+		if !opens(t, b, s, keys["disabled"]) {
+			t.Error("the key of a person who is enabled again is dead")
+		}
 	})
+}
+
+// An end of a key must say, out of memory too, that the key was live until then.
+func endKey(wasLive bool, err error) error { return endOf(wasLive, err) }
+
+func endKeys(were []*store.APIKey, err error) error { return endOf(len(were) == 1, err) }
+
+func endLeaked(leaks []store.Leak, err error) error { return endOf(len(leaks) == 2, err) }
+
+func endOf(all bool, err error) error {
+	if err == nil && !all {
+		return errors.New("not all were live")
+	}
+	return err
 }

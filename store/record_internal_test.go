@@ -16,17 +16,64 @@ func refused(t *testing.T, err error) bool {
 	return err != nil
 }
 
-func FuzzTokenRecord(f *testing.F) {
-	for _, seed := range []string{"", "1", "2", "1sixteen bytes....", "1sixteen bytes....{}", "1sixteen bytes..."} {
+func FuzzCredentialRecord(f *testing.F) {
+	for _, seed := range []string{
+		"", "1", "2", "1sixteen bytes....", "1sixteen bytes....{}", "1sixteen bytes...", "k", "k1", "k2sixteen bytes....",
+		"k1sixteen bytes....sixteen bytes....", `k1sixteen bytes.sixteen bytes.{"id":"key_x","user":"usr_x","expires":1}`,
+	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, value []byte) {
-		r, err := parseTokenRecord(value)
+		r, err := parseCredential(value)
 		if refused(t, err) {
 			return
 		}
-		if got := string(recordVersion) + string(r.Generation[:]) + string(r.Claims); got != string(value) {
-			t.Errorf("%q was read as %q", value, got)
+		if r.Key == nil {
+			if got := string(recordVersion) + string(r.Generation[:]) + string(r.Claims); got != string(value) {
+				t.Errorf("%q was read as %q", value, got)
+			}
+			return
+		}
+		again, err := parseCredential(encodeLiveKey(r.Generation, r.Key))
+		if err != nil || again.Generation != r.Generation || *again.Key != *r.Key {
+			t.Errorf("%q was read as %+v, and that as %+v, %v", value, r, again, err)
+		}
+	})
+}
+
+func FuzzUserRecord(f *testing.F) {
+	f.Add("", "", "", "")
+	f.Add(`1{"email":"a@b","created":"2026-01-02T03:04:05Z"}`, "sixteen bytes...", "sixteen bytes...", "1"+string(make([]byte, 40)))
+	f.Add(`2{}`, "\x00", "short", "2")
+	f.Fuzz(func(t *testing.T, meta, gen, op, invite string) {
+		u, err := decodeUser("a", map[string]string{metaField: meta, genField: gen, operatorField: op, inviteField: invite})
+		if refused(t, err) {
+			return
+		}
+		again, err := decodeUser("a", map[string]string{
+			metaField: encodeRecord(u.Metadata), genField: gen, operatorField: op, inviteField: string(encodeInvite(*u.Invite)),
+		})
+		if err != nil || again.Generation != u.Generation || again.Operator != u.Operator || *again.Invite != *u.Invite || again.Metadata.Email != u.Metadata.Email {
+			t.Errorf("got %+v, %v; want %+v", again, err, u)
+		}
+	})
+}
+
+func FuzzKeyDescription(f *testing.F) {
+	digest := DigestOf("x")
+	for _, seed := range []string{
+		"", "1{}", string(digest[:]), string(digest[:]) + `1{"user":"usr_x","ended":{"at":"2026-01-02T03:04:05Z","by":"b","why":"w"}}`, string(digest[:]) + "2{}",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, record string) {
+		k, err := decodeKey("key_x", record)
+		if refused(t, err) {
+			return
+		}
+		again, err := decodeKey("key_x", string(k.Digest[:])+encodeRecord(k))
+		if err != nil || again.Digest != k.Digest || again.UserID != k.UserID || (again.Ended == nil) != (k.Ended == nil) {
+			t.Errorf("%q was read as %+v, and that as %+v, %v", record, k, again, err)
 		}
 	})
 }

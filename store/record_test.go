@@ -23,8 +23,8 @@ func TestRecordsFailClosed(t *testing.T) {
 			}
 		}
 		readClient := map[string]func() error{
-			"Client":         func() error { _, err := s.Client(ctx, "a"); return err },
-			"ClientAndToken": func() error { _, _, err := s.ClientAndToken(ctx, "a", d); return err },
+			"Client":              func() error { _, err := s.Client(ctx, "a"); return err },
+			"ClientAndCredential": func() error { _, _, err := s.ClientAndCredential(ctx, "a", d); return err },
 			"UpdateClient": func() error {
 				_, err := s.UpdateClient(ctx, "a", func(*store.ClientMetadata) (bool, error) { return true, nil })
 				return err
@@ -75,6 +75,9 @@ func TestRecordsFailClosed(t *testing.T) {
 					}
 				}
 				b.Do("DEL", "mk:audit")
+				if name == "another type" { // which has no secrets that could be read
+					b.Do("DEL", "mk:secrets")
+				}
 				for key, value := range b.Dump(t) {
 					if key != "mk:clients:name" { // the name in the record could not be read
 						t.Errorf("left behind: %s %q", key, value)
@@ -105,8 +108,8 @@ func TestUnreadableClientCanBeEnded(t *testing.T) {
 
 func readToken(t *testing.T, s *store.Store, d store.Digest) map[string]func() error {
 	return map[string]func() error{
-		"Token":          func() error { _, err := s.Token(t.Context(), d); return err },
-		"ClientAndToken": func() error { _, _, err := s.ClientAndToken(t.Context(), "a", d); return err },
+		"Credential":          func() error { _, err := s.Credential(t.Context(), d); return err },
+		"ClientAndCredential": func() error { _, _, err := s.ClientAndCredential(t.Context(), "a", d); return err },
 	}
 }
 
@@ -119,4 +122,135 @@ func readEvents(t *testing.T, s *store.Store) map[string]func() error {
 func hexByte(b byte) string {
 	const digits = "0123456789abcdef"
 	return string([]byte{digits[b>>4], digits[b&15]})
+}
+
+// The same for people and their keys, whose ends need not understand what they end either.
+func TestPeopleFailClosed(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s, ctx := b.Open(t), t.Context()
+		for name, c := range map[string]struct {
+			field, value string
+			want         error
+		}{
+			"newer person":     {"meta", `2{"email":"x@example.com"}`, store.ErrNewerRecord},
+			"empty person":     {"meta", "", store.ErrUnavailable},
+			"half a person":    {"meta", `1{"email":"x`, store.ErrUnavailable},
+			"wrong member":     {"meta", `1{"email":7}`, store.ErrUnavailable},
+			"newer invite":     {"invite", "2" + strings.Repeat("d", 40), store.ErrNewerRecord},
+			"half an invite":   {"invite", "1" + strings.Repeat("d", 39), store.ErrUnavailable},
+			"no invite at all": {"invite", "", store.ErrUnavailable},
+		} {
+			t.Run(name, func(t *testing.T) {
+				u := add(t, s, "a@example.com")
+				k := makeKey(t, b, s, u, "key", 0)
+				b.Do("HSET", "mk:p:"+u.ID, c.field, c.value)
+				for op, do := range map[string]func() error{
+					"User":         func() error { _, err := s.User(ctx, u.ID); return err },
+					"UserByEmail":  func() error { _, err := s.UserByEmail(ctx, "a@example.com"); return err },
+					"Users":        func() error { _, _, err := s.Users(ctx, "", "", 10); return err },
+					"UpdateUser":   func() error { _, err := s.UpdateUser(ctx, u.ID, rename("x")); return err },
+					"EnableUser":   func() error { return s.EnableUser(ctx, u.ID) },
+					"PromoteUser":  func() error { return s.PromoteUser(ctx, u.ID) },
+					"InviteUser":   func() error { return s.InviteUser(ctx, u.ID, store.Invite{}) },
+					"RedeemInvite": func() error { return s.RedeemInvite(ctx, u.ID, store.DigestOf("code of a@example.com"), nil) },
+				} {
+					if err := do(); !errors.Is(err, c.want) || !errors.Is(err, store.ErrUnavailable) {
+						t.Errorf("%s: got %v, want %v", op, err, c.want)
+					}
+				}
+				must(t, s.DemoteUser(ctx, u.ID))
+				must(t, s.DisableUser(ctx, u.ID))
+				for _, field := range []string{"op", "on"} {
+					if b.Do("HEXISTS", "mk:p:"+u.ID, field) != int64(0) {
+						t.Errorf("the field %s is still there", field)
+					}
+				}
+				must(t, s.DeleteUser(ctx, u.ID, ended(b, "")))
+				if opens(t, b, s, k) || describe(t, s, k.ID).Live {
+					t.Error("the key of the deleted person is live")
+				}
+				if got := people(t, s, "", 10); got != nil {
+					t.Errorf("there are %v", got)
+				}
+			})
+		}
+	})
+}
+
+func TestKeysFailClosed(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s, ctx := b.Open(t), t.Context()
+		u := add(t, s, "a@example.com")
+		generations := strings.Repeat("g", 32)
+		for name, c := range map[string]struct {
+			record, description string // of which one is as it was
+			want                error
+		}{
+			"newer record":          {record: "k2" + generations + "{}", want: store.ErrNewerRecord},
+			"another kind":          {record: "x1" + generations + "{}", want: store.ErrNewerRecord},
+			"half the generations":  {record: "k1" + generations[:31], want: store.ErrUnavailable},
+			"hardly anything":       {record: "k", want: store.ErrUnavailable},
+			"half a record":         {record: "k1" + generations + `{"id":"key_`, want: store.ErrUnavailable},
+			"no record":             {record: "k1" + generations, want: store.ErrUnavailable},
+			"wrong member":          {record: "k1" + generations + `{"expires":"never"}`, want: store.ErrUnavailable},
+			"newer description":     {description: "2{}", want: store.ErrNewerRecord},
+			"no description":        {description: "-", want: store.ErrUnavailable},
+			"half a description":    {description: `1{"user":"`, want: store.ErrUnavailable},
+			"a wrong member":        {description: `1{"ended":7}`, want: store.ErrUnavailable},
+			"an expiry of nonsense": {description: `1{"expires":"never"}`, want: store.ErrUnavailable},
+		} {
+			t.Run(name, func(t *testing.T) {
+				k := makeKey(t, b, s, u, "damaged", 0)
+				ops := map[string]func() error{
+					"Credential":          func() error { _, err := s.Credential(ctx, k.Digest); return err },
+					"ClientAndCredential": func() error { _, _, err := s.ClientAndCredential(ctx, "a", k.Digest); return err },
+					"ExpireKey":           func() error { return s.ExpireKey(ctx, k, b.Clock.Now(), "key_next") },
+				}
+				switch {
+				case c.description != "":
+					b.Do("SET", "mk:k:"+k.ID, string(k.Digest[:])+strings.TrimPrefix(c.description, "-"))
+					ops = map[string]func() error{
+						"Key":  func() error { _, err := s.Key(ctx, k.ID); return err },
+						"Keys": func() error { _, _, err := s.Keys(ctx, store.KeyFilter{UserID: u.ID}, "", 10); return err },
+					}
+				case b.Server == nil:
+					b.Do("HSET", "mk:t:"+hexByte(k.Digest[0]), string(k.Digest[:]), c.record)
+				default:
+					b.Do("SET", "mk:t:"+string(k.Digest[:]), c.record)
+				}
+				for op, do := range ops {
+					if err := do(); !errors.Is(err, c.want) || !errors.Is(err, store.ErrUnavailable) {
+						t.Errorf("%s: got %v, want %v", op, err, c.want)
+					}
+				}
+				// It can be ended all the same.
+				if wasLive, err := s.EndKey(ctx, k.ID, ended(b, "damaged")); !wasLive || err != nil {
+					t.Errorf("EndKey: got %v, %v", wasLive, err)
+				}
+				_, err := s.Credential(ctx, k.Digest)
+				wantErr(t, "ended", err, store.ErrNotFound)
+				b.Do("DEL", "mk:k:"+k.ID)
+			})
+		}
+	})
+}
+
+// What leaked ends, whether or not anybody can read what it was.
+func TestUnreadableLeaks(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s := b.Open(t)
+		u := add(t, s, "a@example.com")
+		k, described := makeKey(t, b, s, u, "its record is damaged", 0), makeKey(t, b, s, u, "its description is damaged", 0)
+		b.Do("SET", "mk:k:"+described.ID, string(described.Digest[:])+"2{}")
+		if b.Server == nil {
+			b.Do("HSET", "mk:t:"+hexByte(k.Digest[0]), string(k.Digest[:]), "k2")
+		} else {
+			b.Do("SET", "mk:t:"+string(k.Digest[:]), "k2")
+		}
+		leaked(t, b, s, k.Digest, described.Digest)
+		for _, d := range []store.Digest{k.Digest, described.Digest} {
+			_, err := s.Credential(t.Context(), d)
+			wantErr(t, "ended", err, store.ErrNotFound)
+		}
+	})
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -32,7 +33,10 @@ func (s Secret) LiveAt(t time.Time) bool { return s.ExpiresAt.IsZero() || t.Befo
 // is not in the future. ErrConflict if two are live already. It returns the present secret with its new
 // end, or nil if there was none.
 func (s *Store) AddSecret(ctx context.Context, id string, next Secret, oldEnds time.Time) (previous *Secret, err error) {
-	var dead []string // fields
+	if err := s.indexSecrets(ctx, id, next); err != nil {
+		return nil, err
+	}
+	var dead []Secret
 	err = s.change(ctx, "add secret", clientKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
 		previous, dead = nil, nil
 		c, err := readClient(ctx, tx, id)
@@ -48,7 +52,7 @@ func (s *Store) AddSecret(ctx context.Context, id string, next Secret, oldEnds t
 			if secret.LiveAt(now) {
 				live = append(live, secret)
 			} else {
-				dead = append(dead, secretField+secret.ID)
+				dead = append(dead, secret)
 			}
 		}
 		if len(live) >= maxSecrets {
@@ -60,7 +64,7 @@ func (s *Store) AddSecret(ctx context.Context, id string, next Secret, oldEnds t
 				previous.ExpiresAt = oldEnds
 			}
 			if !previous.LiveAt(now) {
-				dead = append(dead, secretField+previous.ID)
+				dead = append(dead, *previous)
 			}
 		}
 		return func(p redis.Pipeliner) {
@@ -68,31 +72,38 @@ func (s *Store) AddSecret(ctx context.Context, id string, next Secret, oldEnds t
 			if previous != nil && previous.LiveAt(now) {
 				p.HSet(ctx, clientKey(id), secretField+previous.ID, encodeSecret(*previous))
 			}
-			if len(dead) > 0 {
-				p.HDel(ctx, clientKey(id), dead...)
+			for _, secret := range dead {
+				p.HDel(ctx, clientKey(id), secretField+secret.ID)
 			}
 		}, nil
 	})
 	if err != nil {
+		if there, e := s.rdb.HExists(ctx, clientKey(id), secretField+next.ID).Result(); e == nil && !there {
+			s.unindexSecrets(ctx, next)
+		}
 		return nil, err
 	}
-	for _, field := range dead {
-		s.forgetUse(ctx, id, strings.TrimPrefix(field, secretField))
+	s.unindexSecrets(ctx, dead...)
+	for _, secret := range dead {
+		s.forgetUse(ctx, id, secret.ID)
 	}
 	return previous, nil
 }
 
 // EndSecret ends one secret. ErrNotFound if the client or the secret is not there.
 func (s *Store) EndSecret(ctx context.Context, id, secretID string) error {
-	switch there, err := s.rdb.HExists(ctx, clientKey(id), secretField+secretID).Result(); {
+	record, err := s.rdb.HGet(ctx, clientKey(id), secretField+secretID).Result()
+	switch {
+	case errors.Is(err, redis.Nil):
+		return ErrNotFound
 	case err != nil:
 		return unavailable("end secret", err)
-	case !there:
-		return ErrNotFound
 	}
 	if err := s.rdb.HDel(ctx, clientKey(id), secretField+secretID).Err(); err != nil {
 		return unavailable("end secret", err)
 	}
+	secret, _ := decodeSecret(secretID, record) // the digest is there even if the rest cannot be read
+	s.unindexSecrets(ctx, secret)
 	s.forgetUse(ctx, id, secretID)
 	return nil
 }

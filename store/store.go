@@ -44,7 +44,9 @@ type Store struct {
 	mem      *memory
 
 	uses     uses
-	failures failures
+	tallies  tallies
+	failures counters // of authentications, and
+	calls    counters // of clients with a rate, where Redis does not count them
 
 	close sync.Once
 }
@@ -60,7 +62,7 @@ type Store struct {
 // so that a server may start before its Redis does; [Store.Ping] tells. The only error is a bad URL,
 // and it never quotes the URL.
 func Open(opts Options) (*Store, error) {
-	s := &Store{now: opts.Now, log: opts.Logger}
+	s := &Store{now: opts.Now, log: opts.Logger, tallies: newTallies()}
 	if s.now == nil {
 		s.now = time.Now
 	}

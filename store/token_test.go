@@ -19,14 +19,14 @@ func issue(t *testing.T, b *storetest.Backend, s *store.Store, clientID, token s
 	c, err := s.Client(t.Context(), clientID)
 	must(t, err)
 	d := store.DigestOf(token)
-	must(t, s.SaveToken(t.Context(), d, store.TokenRecord{Generation: c.Generation}, b.Clock.Now().Add(time.Hour)))
+	must(t, s.SaveToken(t.Context(), d, store.Credential{Generation: c.Generation}, b.Clock.Now().Add(time.Hour)))
 	return d
 }
 
 // live is what introspection will make of a token.
 func live(t *testing.T, s *store.Store, clientID string, d store.Digest) bool {
 	t.Helper()
-	c, r, err := s.ClientAndToken(t.Context(), clientID, d)
+	c, r, err := s.ClientAndCredential(t.Context(), clientID, d)
 	must(t, err)
 	return c != nil && c.Enabled && r != nil && r.Generation.Matches(c.Generation)
 }
@@ -35,32 +35,32 @@ func TestToken(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, ctx := b.Open(t), t.Context()
 		c := create(t, s, "a")
-		for name, want := range map[string]*store.TokenRecord{
+		for name, want := range map[string]*store.Credential{
 			"jwt":    {Generation: c.Generation, Claims: []byte{}},
 			"opaque": {Generation: c.Generation, Claims: []byte(`{"sub":"a"}`)},
 		} {
 			d := store.DigestOf(name)
-			_, err := s.Token(ctx, d)
+			_, err := s.Credential(ctx, d)
 			wantErr(t, "never issued", err, store.ErrNotFound)
 			for range 2 { // it may be repeated
 				must(t, s.SaveToken(ctx, d, *want, b.Clock.Now().Add(time.Hour)))
 			}
-			got, err := b.Open(t).Token(ctx, d)
+			got, err := b.Open(t).Credential(ctx, d)
 			must(t, err)
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Error(diff)
 			}
-			gotClient, got, err := s.ClientAndToken(ctx, "a", d)
+			gotClient, got, err := s.ClientAndCredential(ctx, "a", d)
 			must(t, err)
 			if !cmp.Equal(want, got) || !cmp.Equal(c, gotClient) {
 				t.Errorf("together: got %+v and %+v", gotClient, got)
 			}
-			if gotClient, got, err = s.ClientAndToken(ctx, "nobody", d); gotClient != nil || got == nil || err != nil {
+			if gotClient, got, err = s.ClientAndCredential(ctx, "nobody", d); gotClient != nil || got == nil || err != nil {
 				t.Errorf("without the client: got %v, %v, %v", gotClient, got, err)
 			}
 			for range 2 {
 				must(t, s.EndToken(ctx, d))
-				if gotClient, got, err = s.ClientAndToken(ctx, "a", d); gotClient == nil || got != nil || err != nil {
+				if gotClient, got, err = s.ClientAndCredential(ctx, "a", d); gotClient == nil || got != nil || err != nil {
 					t.Errorf("ended: got %v, %v, %v", gotClient, got, err)
 				}
 			}
@@ -73,27 +73,27 @@ func TestTokenExpires(t *testing.T) {
 		const tokens = 300
 		s, ctx := b.Open(t), t.Context()
 		for i := range tokens {
-			r := store.TokenRecord{Generation: store.NewGeneration(), Claims: make([]byte, i%2*100)}
+			r := store.Credential{Generation: store.NewGeneration(), Claims: make([]byte, i%2*100)}
 			must(t, s.SaveToken(ctx, store.DigestOf(fmt.Sprint(i)), r, b.Clock.Now().Add(time.Hour+time.Duration(i)*time.Second)))
 		}
 		d := store.DigestOf("0")
 		b.Clock.Advance(time.Hour - time.Second)
-		if _, err := s.Token(ctx, d); err != nil {
+		if _, err := s.Credential(ctx, d); err != nil {
 			t.Errorf("a second before its end: %v", err)
 		}
 		b.Clock.Advance(time.Second)
-		_, err := s.Token(ctx, d)
+		_, err := s.Credential(ctx, d)
 		wantErr(t, "at its end", err, store.ErrNotFound)
-		if _, err := s.Token(ctx, store.DigestOf(fmt.Sprint(tokens-1))); err != nil {
+		if _, err := s.Credential(ctx, store.DigestOf(fmt.Sprint(tokens-1))); err != nil {
 			t.Errorf("the last: %v", err)
 		}
 		// What has expired is not even written.
 		for _, ago := range []time.Duration{0, time.Nanosecond, time.Hour} {
-			must(t, s.SaveToken(ctx, d, store.TokenRecord{}, b.Clock.Now().Add(-ago)))
-			_, err = s.Token(ctx, d)
+			must(t, s.SaveToken(ctx, d, store.Credential{}, b.Clock.Now().Add(-ago)))
+			_, err = s.Credential(ctx, d)
 			wantErr(t, "issued too late", err, store.ErrNotFound)
 		}
-		must(t, s.SaveToken(ctx, d, store.TokenRecord{}, b.Clock.Now().Add(time.Nanosecond)))
+		must(t, s.SaveToken(ctx, d, store.Credential{}, b.Clock.Now().Add(time.Nanosecond)))
 
 		b.Clock.Advance(tokens * time.Second)
 		if got := b.Do("DBSIZE"); got != int64(0) {
@@ -201,11 +201,11 @@ func TestTokenKeyIsBytes(t *testing.T) {
 		for _, head := range []string{"{tag}", "{}", "}{", "a{b{c}}", "\r\n\x00\xff", "*[?"} {
 			d := store.DigestOf(head)
 			copy(d[:], head)
-			must(t, s.SaveToken(t.Context(), d, store.TokenRecord{Claims: []byte(head)}, b.Clock.Now().Add(time.Hour)))
+			must(t, s.SaveToken(t.Context(), d, store.Credential{Claims: []byte(head)}, b.Clock.Now().Add(time.Hour)))
 			digests = append(digests, d)
 		}
 		for _, d := range digests {
-			r, err := s.Token(t.Context(), d)
+			r, err := s.Credential(t.Context(), d)
 			if err != nil || !strings.HasPrefix(string(d[:]), string(r.Claims)) {
 				t.Errorf("%q: got %v, %v", d, r, err)
 			}
@@ -228,9 +228,9 @@ func TestTokenRoundTrips(t *testing.T) {
 		for name, op := range map[string]func() error{
 			"read a client": func() error { _, err := s.Client(t.Context(), "a"); return err },
 			"save": func() error {
-				return s.SaveToken(t.Context(), store.Digest{}, store.TokenRecord{}, b.Clock.Now().Add(time.Hour))
+				return s.SaveToken(t.Context(), store.Digest{}, store.Credential{}, b.Clock.Now().Add(time.Hour))
 			},
-			"look up": func() error { _, _, err := s.ClientAndToken(t.Context(), "a", store.Digest{}); return err },
+			"look up": func() error { _, _, err := s.ClientAndCredential(t.Context(), "a", store.Digest{}); return err },
 			"end":     func() error { return s.EndToken(t.Context(), store.Digest{}) },
 		} {
 			trips.Store(0)

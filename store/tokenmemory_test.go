@@ -51,10 +51,10 @@ func save(t *testing.T, b *storetest.Backend, from, n int) {
 		go func() {
 			var err error
 			for i := from + w; i < from+n && err == nil; i += workers {
-				err = s.SaveToken(t.Context(), digest(i), store.TokenRecord{Generation: store.NewGeneration()}, b.Clock.Now().Add(time.Hour))
+				err = s.SaveToken(t.Context(), digest(i), store.Credential{Generation: store.NewGeneration()}, b.Clock.Now().Add(time.Hour))
 			}
 			for i := from + w; i < from+n && err == nil; i += workers {
-				_, err = s.Token(t.Context(), digest(i))
+				_, err = s.Credential(t.Context(), digest(i))
 			}
 			errs <- err
 		}()

@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"errors"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -10,8 +12,6 @@ import (
 )
 
 const (
-	// flushEvery is how often the last uses are written: well inside the 10 s that a crash may lose.
-	flushEvery = 5 * time.Second
 	// usesKept bounds the memory between two flushes. Beyond it the use of one more secret is not
 	// noted until the next flush.
 	usesKept = 10_000
@@ -19,29 +19,49 @@ const (
 	usesLive = 400 * 24 * time.Hour
 )
 
-// uses are the last uses of secrets that were not written yet.
+// uses are the last uses of secrets and keys that were not written yet.
 type uses struct {
-	mu sync.Mutex
-	at map[use]time.Time
+	mu   sync.Mutex
+	last map[use]noted
 }
 
-type use struct{ clientID, secretID string }
+// noted is a last use, and how many there were.
+type noted struct {
+	Use
+	n int64
+}
+
+// use is where a last use is written: a field of a hash.
+type use struct{ key, field string }
+
+// Use is when something was last used, and through whom: an address, or "client:" and the id of the client
+// that asked about it. From is empty for a client secret.
+type Use struct {
+	At   time.Time
+	From string
+}
 
 func usesKey(clientID string) string { return "mk:u:" + clientID }
 
+func keyUsesKey(userID string) string { return "mk:ku:" + userID }
+
 // Touch notes that a secret was used. It is written behind, by Run: a use costs no round trip.
-func (s *Store) Touch(clientID, secretID string) {
+func (s *Store) Touch(clientID, secretID string) { s.touch(use{usesKey(clientID), secretID}, "") }
+
+// TouchKey notes that an API key was used, likewise.
+func (s *Store) TouchKey(userID, keyID, from string) { s.touch(use{keyUsesKey(userID), keyID}, from) }
+
+func (s *Store) touch(key use, from string) {
 	now := s.now()
 	s.uses.mu.Lock()
 	defer s.uses.mu.Unlock()
-	key := use{clientID, secretID}
-	if _, known := s.uses.at[key]; !known && len(s.uses.at) >= usesKept {
+	if _, known := s.uses.last[key]; !known && len(s.uses.last) >= usesKept {
 		return
 	}
-	if s.uses.at == nil {
-		s.uses.at = map[use]time.Time{}
+	if s.uses.last == nil {
+		s.uses.last = map[use]noted{}
 	}
-	s.uses.at[key] = now
+	s.uses.last[key] = noted{Use{now, from}, s.uses.last[key].n + 1}
 }
 
 // SecretUses tells when each secret of a client was last used, to within the 5 s before they are
@@ -72,27 +92,72 @@ func (s *Store) SecretUsesOf(ctx context.Context, clientIDs []string) ([]map[str
 	for i, cmd := range cmds {
 		uses[i] = make(map[string]time.Time, len(cmd.Val()))
 		for secretID, value := range cmd.Val() {
-			if seconds, err := strconv.ParseInt(value, 10, 64); err == nil {
-				uses[i][secretID] = time.Unix(seconds, 0).UTC()
+			if u, ok := parseUse(value); ok {
+				uses[i][secretID] = u.At
 			}
 		}
 	}
 	return uses, nil
 }
 
-// FlushUses writes the last uses that were noted. Those that could not be written are lost: they are
+// KeyUses tells when each of the keys was last used, and through whom, as SecretUses does.
+func (s *Store) KeyUses(ctx context.Context, keys []*APIKey) ([]Use, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	cmds := make([]*redis.StringCmd, len(keys))
+	if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, k := range keys {
+			cmds[i] = p.HGet(ctx, keyUsesKey(k.UserID), k.ID)
+		}
+		return nil
+	}); err != nil && !errors.Is(err, redis.Nil) {
+		return nil, unavailable("read last uses", err)
+	}
+	uses := make([]Use, len(keys))
+	for i, cmd := range cmds {
+		if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) {
+			return nil, unavailable("read last uses", err)
+		}
+		uses[i], _ = parseUse(cmd.Val())
+	}
+	return uses, nil
+}
+
+// A use is written as the seconds since 1970 and, behind a space, through whom.
+func (u Use) String() string {
+	seconds := strconv.FormatInt(u.At.Unix(), 10)
+	if u.From == "" {
+		return seconds
+	}
+	return seconds + " " + u.From
+}
+
+func parseUse(value string) (Use, bool) {
+	digits, from, _ := strings.Cut(value, " ")
+	seconds, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil {
+		return Use{}, false
+	}
+	return Use{time.Unix(seconds, 0).UTC(), from}, true
+}
+
+// flushUses writes the last uses that were noted. Those that could not be written are lost: they are
 // statistics, and the next use brings the next one.
-func (s *Store) FlushUses(ctx context.Context) error {
+func (s *Store) flushUses(ctx context.Context) error {
 	s.uses.mu.Lock()
-	noted := s.uses.at
-	s.uses.at = nil
+	noted := s.uses.last
+	s.uses.last = nil
 	s.uses.mu.Unlock()
 
 	const batch = 200 // commands in one pipeline
 	p := s.rdb.Pipeline()
-	for key, at := range noted {
-		p.HSet(ctx, usesKey(key.clientID), key.secretID, at.Unix())
-		p.Expire(ctx, usesKey(key.clientID), usesLive)
+	for at, u := range noted {
+		p.HSet(ctx, at.key, at.field, u.String())
+		p.Expire(ctx, at.key, usesLive)
+		if strings.HasPrefix(at.key, keyUsesKey("")) {
+			countDay(ctx, p, at.field, u)
+		}
 		if p.Len() >= batch {
 			if _, err := p.Exec(ctx); err != nil {
 				return unavailable("write last uses", err)
@@ -110,7 +175,7 @@ func (s *Store) FlushUses(ctx context.Context) error {
 // otherwise keep each of them for as long as it is in use.
 func (s *Store) forgetUse(ctx context.Context, clientID, secretID string) {
 	s.uses.mu.Lock()
-	delete(s.uses.at, use{clientID, secretID})
+	delete(s.uses.last, use{usesKey(clientID), secretID})
 	s.uses.mu.Unlock()
 	if err := s.rdb.HDel(ctx, usesKey(clientID), secretID).Err(); err != nil {
 		s.log.WarnContext(ctx, "a last use is left behind", "client_id", clientID, "error", err)
@@ -120,36 +185,13 @@ func (s *Store) forgetUse(ctx context.Context, clientID, secretID string) {
 // forgetUses tidies up after a client that is deleted; what stays behind expires.
 func (s *Store) forgetUses(ctx context.Context, clientID string) {
 	s.uses.mu.Lock()
-	for key := range s.uses.at {
-		if key.clientID == clientID {
-			delete(s.uses.at, key)
+	for at := range s.uses.last {
+		if at.key == usesKey(clientID) {
+			delete(s.uses.last, at)
 		}
 	}
 	s.uses.mu.Unlock()
 	if err := s.rdb.Del(ctx, usesKey(clientID)).Err(); err != nil {
 		s.log.WarnContext(ctx, "last uses are left behind", "client_id", clientID, "error", err)
-	}
-}
-
-// Run writes the last uses until ctx ends, and then once more.
-func (s *Store) Run(ctx context.Context) {
-	tick := time.NewTicker(flushEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			s.flush(ctx)
-		case <-ctx.Done():
-			s.flush(context.WithoutCancel(ctx))
-			return
-		}
-	}
-}
-
-func (s *Store) flush(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	if err := s.FlushUses(ctx); err != nil {
-		s.log.WarnContext(ctx, "last uses were not written", "error", err)
 	}
 }

@@ -30,7 +30,7 @@ func TestUses(t *testing.T) {
 		if got := uses(t, s, "a"); len(got) != 0 {
 			t.Errorf("written before it was flushed: %v", got)
 		}
-		must(t, s.FlushUses(ctx))
+		must(t, s.Flush(ctx))
 		want := map[string]time.Time{"one": first, "two": first.Add(3 * time.Second)}
 		if got := uses(t, b.Open(t), "a"); !cmp.Equal(got, want) {
 			t.Error(cmp.Diff(want, got))
@@ -38,12 +38,12 @@ func TestUses(t *testing.T) {
 
 		b.Clock.Advance(time.Minute)
 		s.Touch("a", "one")
-		must(t, s.FlushUses(ctx))
+		must(t, s.Flush(ctx))
 		want["one"] = b.Clock.Now().Truncate(time.Second)
 		if got := uses(t, s, "a"); !cmp.Equal(got, want) {
 			t.Error(cmp.Diff(want, got))
 		}
-		must(t, s.FlushUses(ctx)) // nothing to do
+		must(t, s.Flush(ctx)) // nothing to do
 
 		b.Clock.Advance(401 * 24 * time.Hour)
 		if keys := b.Dump(t).Keys(); len(keys) > 0 {
@@ -59,12 +59,12 @@ func TestUsesAreBounded(t *testing.T) {
 		s.Touch("a", fmt.Sprint(i))
 	}
 	s.Touch("a", "0") // one that is known is noted all the same
-	must(t, s.FlushUses(t.Context()))
+	must(t, s.Flush(t.Context()))
 	if got := len(uses(t, s, "a")); got != 10_000 {
 		t.Errorf("got %d uses, want 10000", got)
 	}
 	s.Touch("a", "late")
-	must(t, s.FlushUses(t.Context()))
+	must(t, s.Flush(t.Context()))
 	if _, ok := uses(t, s, "a")["late"]; !ok {
 		t.Error("nothing is noted after the flush")
 	}
@@ -78,19 +78,19 @@ func TestUsesOfEndedSecrets(t *testing.T) {
 		previous := "sec_1"
 		for range 5 { // rotations
 			s.Touch("a", previous)
-			must(t, s.FlushUses(ctx))
+			must(t, s.Flush(ctx))
 			previous = store.NewSecretID()
 			_, err := s.AddSecret(ctx, "a", secret(b, previous), time.Time{})
 			must(t, err)
 		}
 		s.Touch("a", previous)
-		must(t, s.FlushUses(ctx))
+		must(t, s.Flush(ctx))
 		if got := uses(t, s, "a"); len(got) != 1 {
 			t.Errorf("after the rotations: %v", got)
 		}
 		s.Touch("a", previous)
 		must(t, s.EndSecret(ctx, "a", previous))
-		must(t, s.FlushUses(ctx))
+		must(t, s.Flush(ctx))
 		if got := uses(t, s, "a"); len(got) != 0 {
 			t.Errorf("after the end: %v", got)
 		}
@@ -113,12 +113,55 @@ func TestRunFlushesAtTheEnd(t *testing.T) {
 	}
 }
 
-func TestFlushUsesStoreIsAway(t *testing.T) {
+func TestFlushStoreIsAway(t *testing.T) {
 	srv := storetest.Redis(t)
 	s := srv.Backend(t).Open(t)
 	s.Touch("a", "one")
 	srv.Kill()
-	wantErr(t, "flush", s.FlushUses(t.Context()), store.ErrUnavailable)
+	wantErr(t, "flush", s.Flush(t.Context()), store.ErrUnavailable)
 	_, err := s.SecretUses(t.Context(), "a")
 	wantErr(t, "read", err, store.ErrUnavailable)
+}
+
+func keyUses(t *testing.T, s *store.Store, keys ...*store.APIKey) []store.Use {
+	t.Helper()
+	got, err := s.KeyUses(t.Context(), keys)
+	must(t, err)
+	return got
+}
+
+func TestKeyUses(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s, other, ctx := b.Open(t), b.Open(t), t.Context()
+		u, friend := add(t, s, "a@example.com"), add(t, s, "b@example.com")
+		one, two, theirs := makeKey(t, b, s, u, "one", 0), makeKey(t, b, s, u, "two", 0), makeKey(t, b, s, friend, "theirs", 0)
+		s.TouchKey(u.ID, one.ID, "192.0.2.7")
+		s.TouchKey(friend.ID, theirs.ID, "2001:db8::1")
+		at := func() time.Time { return b.Clock.Now().Truncate(time.Second) }
+		want := []store.Use{{At: at(), From: "192.0.2.7"}, {}, {At: at(), From: "2001:db8::1"}}
+		if diff := cmp.Diff(make([]store.Use, 3), keyUses(t, s, one, two, theirs)); diff != "" {
+			t.Errorf("before it was flushed (-want +got)\n%s", diff)
+		}
+		must(t, s.Flush(ctx))
+		if diff := cmp.Diff(want, keyUses(t, other, one, two, theirs)); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+
+		// Of several uses the last counts, through whomever it came.
+		b.Clock.Advance(time.Minute)
+		s.TouchKey(u.ID, one.ID, "192.0.2.8")
+		s.TouchKey(u.ID, one.ID, "client:a service: of ours")
+		must(t, s.Flush(ctx))
+		want[0] = store.Use{At: at(), From: "client:a service: of ours"}
+		if diff := cmp.Diff(want, keyUses(t, other, one, two, theirs)); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+		if got := keyUses(t, s); got != nil {
+			t.Errorf("of no keys: %v", got)
+		}
+		b.Do("HSET", "mk:ku:"+u.ID, two.ID, "yesterday")
+		if got := keyUses(t, s, two); got[0] != (store.Use{}) {
+			t.Errorf("what makes no sense is read as %v", got)
+		}
+	})
 }

@@ -27,6 +27,14 @@ func newAPI(p process) (*api, error) {
 	return a, e.err()
 }
 
+// adminHelp tells of the environment of the commands over the admin route.
+const adminHelp = `Environment:
+
+    MINTKEEP_URL          the server; default ` + defaultURL + `
+    MINTKEEP_ADMIN_TOKEN  its admin token, or an operator's API key or an access
+                          token with the scope mintkeep:admin;
+                          MINTKEEP_ADMIN_TOKEN_FILE names a file with it`
+
 const (
 	apiTimeout  = 30 * time.Second
 	maxResponse = 16 << 20
@@ -42,11 +50,24 @@ func httpClient(timeout time.Duration) *http.Client {
 	}
 }
 
-func (a *api) get(ctx context.Context, path string, query url.Values) (json.RawMessage, error) {
-	if len(query) > 0 {
-		path += "?" + query.Encode()
+// resource is the path of a thing, whatever its name is made of.
+func resource(collection string, segments ...string) string {
+	path := collection
+	for _, segment := range segments {
+		path += "/" + url.PathEscape(segment)
 	}
-	return a.call(ctx, http.MethodGet, path, "", nil)
+	return path
+}
+
+func (a *api) get(ctx context.Context, path string, query url.Values) (json.RawMessage, error) {
+	return a.call(ctx, http.MethodGet, with(path, query), "", nil)
+}
+
+func with(path string, query url.Values) string {
+	if len(query) == 0 {
+		return path
+	}
+	return path + "?" + query.Encode()
 }
 
 // post sends body as JSON; without a body, it sends none.
@@ -61,8 +82,8 @@ func (a *api) patch(ctx context.Context, path string, body map[string]any) (json
 	return a.call(ctx, http.MethodPatch, path, mergePatch, body)
 }
 
-func (a *api) delete(ctx context.Context, path string) error {
-	_, err := a.call(ctx, http.MethodDelete, path, "", nil)
+func (a *api) delete(ctx context.Context, path string, query url.Values) error {
+	_, err := a.call(ctx, http.MethodDelete, with(path, query), "", nil)
 	return err
 }
 

@@ -2,20 +2,27 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/mintkeep/mintkeep/config"
 	"github.com/mintkeep/mintkeep/server/credential"
+	"github.com/mintkeep/mintkeep/server/password"
+	"github.com/mintkeep/mintkeep/server/seal"
 	"github.com/mintkeep/mintkeep/store"
 )
 
-const demoClient = "demo"
+const (
+	demoClient   = "demo"
+	demoOperator = "demo@example.com"
+)
 
-// welcome registers the demo client, with a new secret at each start, and prints what a newcomer can
-// paste. Only an embedded store on a loopback address gets one: elsewhere a client that nobody registered
+// welcome registers the demo client and the demo operator, with new secrets at each start, and prints what a
+// newcomer can paste. Only an embedded store on a loopback address gets them: elsewhere what nobody registered
 // would be a back door.
 func welcome(ctx context.Context, cfg *config.Config, address net.Addr, s *store.Store, w io.Writer) error {
 	const keep = "The data is in memory and gone on exit. To keep it, set MINTKEEP_REDIS_URL."
@@ -38,6 +45,10 @@ func welcome(ctx context.Context, cfg *config.Config, address net.Addr, s *store
 	if err != nil {
 		return fmt.Errorf("register the demo client: %w", err)
 	}
+	password, err := createDemoOperator(ctx, cfg, s)
+	if err != nil {
+		return fmt.Errorf("create the demo operator: %w", err)
+	}
 	// Not the issuer, which may be configured to be another host.
 	curl, here := "curl -s", "http://"+address.String()
 	if cfg.TLS() {
@@ -45,8 +56,26 @@ func welcome(ctx context.Context, cfg *config.Config, address net.Addr, s *store
 	}
 	curl += " -u " + demoClient + ":" + secret
 	fetch := curl + " -d grant_type=client_credentials " + here + "/oauth/token"
-	_, err = fmt.Fprintf(w, banner, cfg.Issuer, fetch, curl, fetch, here, cfg.AdminToken.Reveal(), keep)
+	_, err = fmt.Fprintf(w, banner, cfg.Issuer, fetch, curl, fetch, here, here, demoOperator, password, cfg.AdminToken.Reveal(), keep)
 	return err
+}
+
+// createDemoOperator makes a person who can sign in at the dashboard.
+func createDemoOperator(ctx context.Context, cfg *config.Config, s *store.Store) (plain string, err error) {
+	vault, err := seal.New(cfg.MasterKeys)
+	if err != nil {
+		return "", err
+	}
+	plain = strings.ToLower(rand.Text()[:16]) // 80 bits, for one run on one machine
+	id := store.NewUserID()
+	sealed, err := password.New(password.Options{Vault: vault}).Hash(ctx, id, plain)
+	if err != nil {
+		return "", err
+	}
+	return plain, s.CreateUser(ctx, &store.User{
+		ID: id, Operator: store.NewGeneration(), Password: sealed,
+		Metadata: store.UserMetadata{Email: demoOperator, Name: "Demo", CreatedAt: time.Now().UTC()},
+	})
 }
 
 const banner = `Mintkeep at %s
@@ -56,6 +85,10 @@ Fetch a token:
 
 Fetch one and ask whether it is active:
   %s -d "token=$(%s | cut -d'"' -f4)" %s/oauth/introspect
+
+Dashboard     %s
+Sign in with  %s
+Password      %s
 
 Admin token   %s
 

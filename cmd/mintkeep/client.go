@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"strings"
 
 	"github.com/mintkeep/mintkeep/config"
@@ -26,17 +25,20 @@ type clientCommand struct {
 	Enable       clientEnable       `cmd:"" help:"Let a disabled client fetch tokens again. Old tokens stay dead."`
 	Delete       clientDelete       `cmd:"" help:"Delete a client, which ends its tokens at once."`
 
-	JSON bool `name:"json" help:"Print the server's JSON, for scripts."`
+	output
 }
 
 // Help tells of the environment.
-func (*clientCommand) Help() string {
-	return `Environment:
+func (*clientCommand) Help() string { return adminHelp }
 
-    MINTKEEP_URL          the server; default ` + defaultURL + `
-    MINTKEEP_ADMIN_TOKEN  its admin token, or an access token with the scope
-                          mintkeep:admin; MINTKEEP_ADMIN_TOKEN_FILE names a
-                          file with it`
+type clientList struct {
+	Query string `short:"q" name:"query" placeholder:"PREFIX" help:"Only clients whose id or name begins so."`
+	paging
+}
+
+// Run lists clients.
+func (c *clientList) Run(ctx context.Context, admin *api, out printer) error {
+	return c.list(ctx, admin, out, "/admin/clients", filters(map[string]string{"q": c.Query}), clientTable)
 }
 
 // target is the client that a command is about.
@@ -55,11 +57,7 @@ func (t target) Validate() error {
 
 // path is the client's, or that of a thing of the client's.
 func (t target) path(more ...string) string {
-	path := "/admin/clients"
-	for _, segment := range append([]string{t.ID}, more...) {
-		path += "/" + url.PathEscape(segment)
-	}
-	return path
+	return resource("/admin/clients", append([]string{t.ID}, more...)...)
 }
 
 type clientCreate struct {
@@ -170,7 +168,7 @@ type clientDelete struct{ target }
 
 // Run deletes the client.
 func (c *clientDelete) Run(ctx context.Context, admin *api, out printer) error {
-	if err := admin.delete(ctx, c.path()); err != nil {
+	if err := admin.delete(ctx, c.path(), nil); err != nil {
 		return err
 	}
 	return out.done("client %s is deleted, and its tokens have ended", c.ID)

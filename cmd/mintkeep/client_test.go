@@ -71,6 +71,11 @@ func TestClientRequests(t *testing.T) {
 			want: `POST /admin/clients application/json {"access_token_format":"opaque","access_token_ttl":900,"client_id":"billing","client_name":"Billing","scope":"read","token_endpoint_auth_method":"client_secret_post"}`,
 		},
 		{
+			args: "create --rate-limit=600/m",
+			want: `POST /admin/clients application/json {"rate_limit":"600/m"}`,
+		},
+		{args: "update billing --clear=rate-limit", want: `PATCH /admin/clients/billing application/merge-patch+json {"rate_limit":null}`},
+		{
 			args: "create --audience=https://a.example/x,y --audience=urn:b --grant-types=none",
 			want: `POST /admin/clients application/json {"audience":["https://a.example/x,y","urn:b"],"grant_types":[]}`,
 		},

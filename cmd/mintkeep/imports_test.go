@@ -16,12 +16,14 @@ import (
 )
 
 // The plan of the house: cmd → server → features → kit → store → config. Each package says what of
-// ours it may import; a new one takes its place here first. Features never import each other, and of the
-// kit only web is for the rest of it too.
+// ours it may import; a new one takes its place here first. Features never import each other. The kit has
+// two floors: the lower is for the upper too, on which only keys leans on bearer.
 var (
-	kit      = []string{"server/credential", "server/metrics", "server/signing", "server/web"}
-	features = []string{"server/admin", "server/oauth"}
 	below    = []string{"store", "config"}
+	lowerKit = []string{"server/credential", "server/metrics", "server/scope", "server/seal", "server/web"}
+	upperKit = []string{"server/bearer", "server/invite", "server/keys", "server/password", "server/registry", "server/signing"}
+	kit      = slices.Concat(lowerKit, upperKit)
+	features = []string{"server/admin", "server/api", "server/dashboard", "server/oauth"}
 
 	plan = map[string][]string{
 		"config":            {},
@@ -29,9 +31,18 @@ var (
 		"store/storetest":   {"store", "config"},
 		"server/credential": below,
 		"server/metrics":    slices.Concat(below, []string{"server/web"}),
-		"server/signing":    slices.Concat(below, []string{"server/web"}),
+		"server/scope":      {},
+		"server/seal":       {},
 		"server/web":        below,
+		"server/bearer":     slices.Concat(below, lowerKit),
+		"server/invite":     slices.Concat(below, lowerKit),
+		"server/keys":       slices.Concat(below, lowerKit, []string{"server/bearer"}),
+		"server/password":   slices.Concat(below, lowerKit),
+		"server/registry":   slices.Concat(below, lowerKit, []string{"server/invite"}),
+		"server/signing":    slices.Concat(below, lowerKit),
 		"server/admin":      slices.Concat(below, kit),
+		"server/dashboard":  slices.Concat(below, kit),
+		"server/api":        slices.Concat(below, kit),
 		"server/oauth":      slices.Concat(below, kit),
 		"server":            slices.Concat(below, kit, features),
 		"server/servertest": slices.Concat(below, kit, features, []string{"server", "store/storetest"}),

@@ -4,67 +4,96 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
+	"iter"
+	"maps"
 	"net/url"
 	"strconv"
 )
 
-type clientList struct {
-	Query  string `short:"q" name:"query" placeholder:"PREFIX" help:"Only clients whose id or name begins so."`
+// paging is what the flags of a list say of its pages.
+type paging struct {
 	Limit  int    `placeholder:"N" help:"At most so many at a time. Default: the server's page."`
 	Cursor string `placeholder:"CURSOR" help:"Go on where an earlier list ended."`
 	All    bool   `help:"Follow the list to its end."`
 }
 
-// page is one page of the list, as the server sends it.
-type page struct {
-	Items      []json.RawMessage `json:"items"`
-	NextCursor string            `json:"next_cursor"`
-}
-
 // Validate checks the limit.
-func (c *clientList) Validate() error {
-	if c.Limit < 0 {
+func (g paging) Validate() error {
+	if g.Limit < 0 {
 		return errors.New("--limit must be at least 1")
 	}
 	return nil
 }
 
-// Run lists clients, page by page.
-func (c *clientList) Run(ctx context.Context, admin *api, out printer) error {
-	list := page{Items: []json.RawMessage{}, NextCursor: c.Cursor}
-	for {
-		body, err := admin.get(ctx, "/admin/clients", c.parameters(list.NextCursor))
+// list shows one page of what is at the path, or all of it.
+func (g paging) list(ctx context.Context, admin *api, out printer, path string, query url.Values, t table) error {
+	if g.Limit > 0 {
+		query.Set("limit", strconv.Itoa(g.Limit))
+	}
+	if g.Cursor != "" {
+		query.Set("cursor", g.Cursor)
+	}
+	items := []json.RawMessage{}
+	for p, err := range admin.pages(ctx, path, query) {
 		if err != nil {
 			return err
 		}
-		var next page
-		if err := json.Unmarshal(body, &next); err != nil {
-			return fmt.Errorf("the list is not what Mintkeep sends: %w", err)
+		if !g.All {
+			return out.page(p, t)
 		}
-		if next.NextCursor != "" && next.NextCursor == list.NextCursor {
-			return errors.New("the list goes in circles: the server sent the same cursor twice")
+		items = append(items, p.Items...)
+	}
+	return out.all(items, t)
+}
+
+// filters are the query parameters that have a value.
+func filters(pairs map[string]string) url.Values {
+	query := url.Values{}
+	for name, value := range pairs {
+		if value != "" {
+			query.Set(name, value)
 		}
-		if !c.All {
-			return out.list(body, next)
-		}
-		list = page{Items: append(list.Items, next.Items...), NextCursor: next.NextCursor}
-		if list.NextCursor == "" {
-			return out.all(list)
+	}
+	return query
+}
+
+// page is one page of a list, as the server sends it.
+type page struct {
+	Items      []json.RawMessage `json:"items"`
+	NextCursor string            `json:"next_cursor"`
+	body       json.RawMessage
+}
+
+// pages yields the pages of a list from where the query says. An error is yielded last.
+func (a *api) pages(ctx context.Context, path string, query url.Values) iter.Seq2[page, error] {
+	return func(yield func(page, error) bool) {
+		query := maps.Clone(query)
+		for {
+			p, err := a.page(ctx, path, query)
+			if err != nil {
+				yield(page{}, err)
+				return
+			}
+			if !yield(p, nil) || p.NextCursor == "" {
+				return
+			}
+			query.Set("cursor", p.NextCursor)
 		}
 	}
 }
 
-func (c *clientList) parameters(cursor string) url.Values {
-	parameters := url.Values{}
-	if c.Query != "" {
-		parameters.Set("q", c.Query)
+func (a *api) page(ctx context.Context, path string, query url.Values) (page, error) {
+	body, err := a.get(ctx, path, query)
+	if err != nil {
+		return page{}, err
 	}
-	if c.Limit > 0 {
-		parameters.Set("limit", strconv.Itoa(c.Limit))
+	p, err := parsed[page](body)
+	if err != nil {
+		return page{}, err
 	}
-	if cursor != "" {
-		parameters.Set("cursor", cursor)
+	if p.NextCursor != "" && p.NextCursor == query.Get("cursor") {
+		return page{}, errors.New("the list goes in circles: the server sent the same cursor twice")
 	}
-	return parameters
+	p.body = body
+	return p, nil
 }

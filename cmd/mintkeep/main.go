@@ -45,6 +45,8 @@ const (
 type commandLine struct {
 	Serve       serveCommand       `cmd:"" default:"withargs" help:"Run the server. This is what mintkeep does without a command."`
 	Client      clientCommand      `cmd:"" help:"Register and manage clients, over the admin route of a running server."`
+	User        userCommand        `cmd:"" help:"Invite and manage people, over the admin route of a running server."`
+	Key         keyCommand         `cmd:"" help:"Make, list and end API keys, and report what has leaked."`
 	Token       tokenCommand       `cmd:"" help:"Fetch an access token as a client would, and print it."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Exit 0 if the local server is ready."`
 	Version     versionCommand     `cmd:"" help:"Print version, commit and Go version."`
@@ -87,7 +89,6 @@ func parse(ctx context.Context, p process) (*kong.Context, int) {
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(p),
 		kong.BindToProvider(newAPI),
-		kong.BindToProvider(newPrinter),
 	)
 	command, err := parser.Parse(spoken(p.args))
 	switch {

@@ -16,6 +16,7 @@ type metadata struct {
 	TokenTTL    *time.Duration `name:"token-ttl" member:"access_token_ttl" placeholder:"DURATION" help:"Lifetime of its tokens, such as 15m. Default: the server's."`
 	TokenFormat *string        `name:"token-format" member:"access_token_format" placeholder:"FORMAT" help:"jwt or opaque."`
 	Audience    []string       `name:"audience" member:"audience" sep:"none" placeholder:"URI" help:"Resource that it may ask for; repeat for more, the first is its default."`
+	RateLimit   *string        `name:"rate-limit" member:"rate_limit" placeholder:"RATE" help:"Most calls for tokens: 20/s, 600/m or 5000/h. Default: no limit."`
 }
 
 // Validate checks what the wire could not carry.

@@ -8,9 +8,18 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
-	"time"
 	"unicode"
 )
+
+// output is the flag that the commands over the admin route have in common.
+type output struct {
+	JSON bool `name:"json" help:"Print the server's JSON, for scripts."`
+}
+
+// ProvidePrinter makes the printer that kong gives to the commands below.
+func (o output) ProvidePrinter(p process) printer {
+	return printer{out: p.stdout, notes: p.stderr, json: o.JSON}
+}
 
 // printer shows what the server answered: a table for people, or the answer
 // itself for scripts. Notes are for people and go to the standard error.
@@ -19,117 +28,35 @@ type printer struct {
 	json       bool
 }
 
-func newPrinter(p process, g *clientCommand) printer {
-	return printer{out: p.stdout, notes: p.stderr, json: g.JSON}
+// parsed takes an answer apart. What a later server adds is shown by --json.
+func parsed[T any](body json.RawMessage) (T, error) {
+	var v T
+	if err := json.Unmarshal(body, &v); err != nil {
+		return v, fmt.Errorf("the answer is not what Mintkeep sends: %w", err)
+	}
+	return v, nil
 }
 
-// clientView is what people are shown of a client. What a later server adds is
-// shown by --json.
-type clientView struct {
-	ID           string       `json:"client_id"`
-	Secret       string       `json:"client_secret"`
-	Name         string       `json:"client_name"`
-	Scope        string       `json:"scope"`
-	GrantTypes   *[]string    `json:"grant_types"`
-	AuthMethod   string       `json:"token_endpoint_auth_method"`
-	TokenTTL     int64        `json:"access_token_ttl"`
-	TokenFormat  string       `json:"access_token_format"`
-	Audience     []string     `json:"audience"`
-	Disabled     bool         `json:"disabled"`
-	CreatedAt    string       `json:"created_at"`
-	Secrets      []secretView `json:"secrets"`
-	SecretExpiry int64        `json:"client_secret_expires_at"`
+// A table is how a list is shown to people.
+type table struct {
+	heads []string
+	row   func(item json.RawMessage) ([]string, error)
 }
 
-type secretView struct {
-	ID         string `json:"id"`
-	CreatedAt  string `json:"created_at"`
-	LastUsedAt string `json:"last_used_at"`
-	ExpiresAt  string `json:"expires_at"`
-	Last4      string `json:"last_four"`
-}
-
-func (c clientView) state() string {
-	if c.Disabled {
-		return "disabled"
-	}
-	return "enabled"
-}
-
-// client shows one client, with its secret if the answer has one.
-func (p printer) client(body json.RawMessage) error {
-	if p.json {
-		return p.pretty(body)
-	}
-	var c clientView
-	if err := json.Unmarshal(body, &c); err != nil {
-		return fmt.Errorf("the client is not what Mintkeep sends: %w", err)
-	}
-	rows := [][]string{{"client id", c.ID}, {"client secret", c.Secret}, {"name", c.Name}, {"scope", c.Scope}}
-	if c.GrantTypes != nil {
-		rows = append(rows, []string{"grant types", orNone(*c.GrantTypes)})
-	}
-	rows = append(rows, []string{"auth method", c.AuthMethod})
-	if c.TokenTTL > 0 {
-		rows = append(rows, []string{"token ttl", (time.Duration(c.TokenTTL) * time.Second).String()})
-	}
-	rows = append(rows, []string{"token format", c.TokenFormat}, []string{"audience", strings.Join(c.Audience, " ")}, []string{"created", c.CreatedAt})
-	if c.Secret == "" {
-		rows = append(rows, []string{"state", c.state()})
-	}
-	if c.SecretExpiry > 0 {
-		rows = append(rows, []string{"secret expires", time.Unix(c.SecretExpiry, 0).UTC().Format(time.RFC3339)})
-	}
-	if err := p.table(withValue(rows)); err != nil {
-		return err
-	}
-	if c.Secret != "" {
-		p.note("Store the secret now: it is not shown again.")
-	}
-	if len(c.Secrets) > 0 {
-		return p.table(append([][]string{{}}, secretRows(c.Secrets)...))
-	}
-	return nil
-}
-
-func orNone(words []string) string {
-	if len(words) == 0 {
-		return "none"
-	}
-	return strings.Join(words, " ")
-}
-
-// withValue drops the rows that say nothing.
-func withValue(rows [][]string) [][]string {
-	var kept [][]string
-	for _, row := range rows {
-		if row[1] != "" {
-			kept = append(kept, row)
+// tableOf makes a table of items of one kind, with a dash where one says
+// nothing.
+func tableOf[T any](row func(T) []string, heads ...string) table {
+	return table{heads: heads, row: func(item json.RawMessage) ([]string, error) {
+		v, err := parsed[T](item)
+		if err != nil {
+			return nil, err
 		}
-	}
-	return kept
-}
-
-// secrets shows a list of secrets, of which only the end is known.
-func (p printer) secrets(body json.RawMessage) error {
-	if p.json {
-		return p.pretty(body)
-	}
-	var list struct {
-		Items []secretView `json:"items"`
-	}
-	if err := json.Unmarshal(body, &list); err != nil {
-		return fmt.Errorf("the list is not what Mintkeep sends: %w", err)
-	}
-	return p.table(secretRows(list.Items))
-}
-
-func secretRows(secrets []secretView) [][]string {
-	rows := [][]string{{"SECRET ID", "ENDS WITH", "CREATED", "LAST USED", "EXPIRES"}}
-	for _, s := range secrets {
-		rows = append(rows, []string{s.ID, orDash(s.Last4), orDash(s.CreatedAt), orDash(s.LastUsedAt), orDash(s.ExpiresAt)})
-	}
-	return rows
+		cells := row(v)
+		for i := range cells {
+			cells[i] = orDash(cells[i])
+		}
+		return cells, nil
+	}}
 }
 
 func orDash(s string) string {
@@ -139,12 +66,12 @@ func orDash(s string) string {
 	return s
 }
 
-// list shows one page as the server sent it.
-func (p printer) list(body json.RawMessage, list page) error {
+// page shows one page as the server sent it.
+func (p printer) page(list page, t table) error {
 	if p.json {
-		return p.pretty(body)
+		return p.pretty(list.body)
 	}
-	if err := p.clients(list.Items); err != nil {
+	if err := p.items(list.Items, t); err != nil {
 		return err
 	}
 	if list.NextCursor != "" {
@@ -154,27 +81,41 @@ func (p printer) list(body json.RawMessage, list page) error {
 }
 
 // all shows every page as one.
-func (p printer) all(list page) error {
+func (p printer) all(items []json.RawMessage, t table) error {
 	if !p.json {
-		return p.clients(list.Items)
+		return p.items(items, t)
 	}
-	body, err := json.Marshal(map[string]any{"items": list.Items})
+	body, err := json.Marshal(map[string]any{"items": items})
 	if err != nil {
 		return err
 	}
 	return p.pretty(body)
 }
 
-func (p printer) clients(items []json.RawMessage) error {
-	rows := [][]string{{"CLIENT ID", "NAME", "SCOPE", "STATE", "CREATED"}}
+func (p printer) items(items []json.RawMessage, t table) error {
+	rows := [][]string{t.heads}
 	for _, item := range items {
-		var c clientView
-		if err := json.Unmarshal(item, &c); err != nil {
-			return fmt.Errorf("the list is not what Mintkeep sends: %w", err)
+		row, err := t.row(item)
+		if err != nil {
+			return err
 		}
-		rows = append(rows, []string{c.ID, orDash(c.Name), orDash(c.Scope), c.state(), orDash(c.CreatedAt)})
+		rows = append(rows, row)
 	}
-	return p.table(rows)
+	return p.columns(rows)
+}
+
+// fact is a line about one thing.
+type fact struct{ name, value string }
+
+// facts shows one thing, and leaves out what says nothing.
+func (p printer) facts(facts ...fact) error {
+	var rows [][]string
+	for _, f := range facts {
+		if f.value != "" {
+			rows = append(rows, []string{f.name, f.value})
+		}
+	}
+	return p.columns(rows)
 }
 
 // done says that something without an answer was done.
@@ -196,13 +137,14 @@ func (p printer) pretty(body json.RawMessage) error {
 	return err
 }
 
-func (p printer) table(rows [][]string) error {
+func (p printer) columns(rows [][]string) error {
 	w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
+		cells := make([]string, len(row))
 		for i := range row {
-			row[i] = printable(row[i])
+			cells[i] = printable(row[i])
 		}
-		fmt.Fprintln(w, strings.Join(row, "\t"))
+		fmt.Fprintln(w, strings.Join(cells, "\t"))
 	}
 	return w.Flush()
 }

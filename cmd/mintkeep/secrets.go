@@ -32,7 +32,14 @@ func (c *clientSecrets) Run(ctx context.Context, admin *api, out printer) error 
 	if err != nil {
 		return err
 	}
-	return out.secrets(secrets)
+	if out.json {
+		return out.pretty(secrets)
+	}
+	list, err := parsed[page](secrets)
+	if err != nil {
+		return err
+	}
+	return out.items(list.Items, secretTable)
 }
 
 type clientEndSecret struct {
@@ -50,7 +57,7 @@ func (c *clientEndSecret) Validate() error {
 
 // Run ends one secret.
 func (c *clientEndSecret) Run(ctx context.Context, admin *api, out printer) error {
-	if err := admin.delete(ctx, c.path("secrets", c.Secret)); err != nil {
+	if err := admin.delete(ctx, c.path("secrets", c.Secret), nil); err != nil {
 		return err
 	}
 	return out.done("secret %s of client %s has ended", c.Secret, c.ID)

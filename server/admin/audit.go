@@ -22,40 +22,40 @@ func (a *Admin) listEvents(w http.ResponseWriter, r *http.Request, _ string) err
 	for i, e := range events {
 		items[i] = newEventView(e)
 	}
-	return web.JSON(w, http.StatusOK, page[eventView]{items, a.cursors.seal(next, listing...)})
+	return web.JSON(w, http.StatusOK, web.Page[eventView]{Items: items, NextCursor: a.cursors.Seal(next, listing...)})
 }
 
 // eventFilter also names the listing that a cursor is good for. A since that is a duration counts as
 // it was written: the later pages do not mind that time goes on.
 func (a *Admin) eventFilter(r *http.Request) (f store.EventFilter, listing []string, err error) {
-	query, err := readQuery(r)
+	query, err := web.ReadQuery(r)
 	if err != nil {
 		return f, nil, err
 	}
-	if f.Limit, err = query.limit(); err != nil {
+	if f.Limit, err = query.Limit(); err != nil {
 		return f, nil, err
 	}
-	if f.Since, err = query.moment("since", a.now()); err != nil {
+	if f.Since, err = query.Moment("since", a.now()); err != nil {
 		return f, nil, err
 	}
-	if f.Actor, err = query.text("actor"); err != nil {
+	if f.Actor, err = query.Text("actor"); err != nil {
 		return f, nil, err
 	}
-	if f.Target, err = query.text("target"); err != nil {
+	if f.Target, err = query.Text("target"); err != nil {
 		return f, nil, err
 	}
-	if f.Refusals, err = query.flag("refusals"); err != nil {
+	if f.Refusals, err = query.Flag("refusals"); err != nil {
 		return f, nil, err
 	}
-	since, err := query.text("since")
+	since, err := query.Text("since")
 	if err != nil {
 		return f, nil, err
 	}
-	cursor, err := query.text("cursor")
+	cursor, err := query.Text("cursor")
 	if err != nil {
 		return f, nil, err
 	}
 	listing = []string{"audit", since, f.Actor, f.Target, strconv.FormatBool(f.Refusals)}
-	f.After, err = a.cursors.open(cursor, listing...)
+	f.After, err = a.cursors.Open(cursor, listing...)
 	return f, listing, err
 }

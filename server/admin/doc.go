@@ -1,14 +1,9 @@
-// Package admin is the operator's side of Mintkeep: JSON routes under /admin that register clients,
-// change and end them, rotate secrets and signing keys, and read the audit trail.
+// Package admin is the operator's side of Mintkeep in JSON: the routes under /admin for clients, people, API
+// keys, signing keys, the audit trail and the counts.
 //
 // Every handler is reached through [Admin.Guard], which asks who the caller is before anything else is
 // looked at; the handlers have a type of their own, so that one without its guard does not compile.
 //
-// Whatever a handler writes goes through one of two methods, which know the order that the audit trail
-// asks for:
-//
-//	change   audit, then make it: what cannot be recorded is not done
-//	end      make it, then audit: what must stop has stopped, recorded or not
-//
-// What a client's metadata may be is one table, members, which registration and patch both read.
+// What is done to clients and people is done by package registry, and what is done to API keys by package keys,
+// which the dashboard uses as well: here it is read from the request and shown.
 package admin

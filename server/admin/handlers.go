@@ -54,6 +54,66 @@ func (a *Admin) EndSecret(w http.ResponseWriter, r *http.Request) error {
 	return a.Guard(a.endSecret)(w, r)
 }
 
+// CreateUser answers POST /admin/users, with the link by which the person sets a password.
+func (a *Admin) CreateUser(w http.ResponseWriter, r *http.Request) error {
+	return a.Guard(a.createUser)(w, r)
+}
+
+// ListUsers answers GET /admin/users.
+func (a *Admin) ListUsers(w http.ResponseWriter, r *http.Request) error {
+	return a.Guard(a.listUsers)(w, r)
+}
+
+// ShowUser answers GET /admin/users/{id}.
+func (a *Admin) ShowUser(w http.ResponseWriter, r *http.Request) error {
+	return a.Guard(a.showUser)(w, r)
+}
+
+// PatchUser answers PATCH /admin/users/{id}, a JSON Merge Patch (RFC 7396).
+func (a *Admin) PatchUser(w http.ResponseWriter, r *http.Request) error {
+	return a.Guard(a.patchUser)(w, r)
+}
+
+// DeleteUser answers DELETE /admin/users/{id}.
+func (a *Admin) DeleteUser(w http.ResponseWriter, r *http.Request) error {
+	return a.Guard(a.deleteUser)(w, r)
+}
+
+// InviteUser answers POST /admin/users/{id}/invite.
+func (a *Admin) InviteUser(w http.ResponseWriter, r *http.Request) error {
+	return a.Guard(a.inviteUser)(w, r)
+}
+
+// CreateKey answers POST /admin/users/{id}/keys, by the one answer that has the new key in it.
+func (a *Admin) CreateKey(w http.ResponseWriter, r *http.Request) error {
+	return a.GuardMaker(a.createKey)(w, r)
+}
+
+// ListKeys answers GET /admin/keys, newest first.
+func (a *Admin) ListKeys(w http.ResponseWriter, r *http.Request) error {
+	return a.Guard(a.listKeys)(w, r)
+}
+
+// ShowKey answers GET /admin/keys/{id}.
+func (a *Admin) ShowKey(w http.ResponseWriter, r *http.Request) error {
+	return a.Guard(a.showKey)(w, r)
+}
+
+// EndKey answers DELETE /admin/keys/{id}.
+func (a *Admin) EndKey(w http.ResponseWriter, r *http.Request) error {
+	return a.Guard(a.endKey)(w, r)
+}
+
+// ReportLeaks answers POST /admin/keys/report.
+func (a *Admin) ReportLeaks(w http.ResponseWriter, r *http.Request) error {
+	return a.Guard(a.reportLeaks)(w, r)
+}
+
+// Stats answers GET /admin/stats.
+func (a *Admin) Stats(w http.ResponseWriter, r *http.Request) error {
+	return a.Guard(a.stats)(w, r)
+}
+
 // SigningKeys answers GET /admin/signing-keys.
 func (a *Admin) SigningKeys(w http.ResponseWriter, r *http.Request) error {
 	return a.Guard(a.signingKeys)(w, r)

@@ -1,19 +1,10 @@
 package admin
 
 import (
-	"context"
-	"errors"
 	"net/http"
 	"time"
 
 	"github.com/mintkeep/mintkeep/server/web"
-	"github.com/mintkeep/mintkeep/store"
-)
-
-const (
-	defaultOverlap = 24 * time.Hour
-	maxOverlap     = 720 * time.Hour
-	maxLiveSecrets = 2 // as the store has it
 )
 
 func (a *Admin) listSecrets(w http.ResponseWriter, r *http.Request, _ string) error {
@@ -21,7 +12,7 @@ func (a *Admin) listSecrets(w http.ResponseWriter, r *http.Request, _ string) er
 	if err != nil {
 		return err
 	}
-	return web.JSON(w, http.StatusOK, page[secretView]{Items: secretViews(c, uses, a.now())})
+	return web.JSON(w, http.StatusOK, web.Page[secretView]{Items: secretViews(c, uses, a.now())})
 }
 
 func (a *Admin) showSecret(w http.ResponseWriter, r *http.Request, _ string) error {
@@ -38,19 +29,7 @@ func (a *Admin) showSecret(w http.ResponseWriter, r *http.Request, _ string) err
 }
 
 func (a *Admin) endSecret(w http.ResponseWriter, r *http.Request, actor string) error {
-	id, err := pathID(r)
-	if err != nil {
-		return err
-	}
-	secretID := web.Path(r, "secret_id")
-	detail := map[string]string{"secret": secretID}
-	err = a.end(r, act{actor, secretEnded, clientTarget(id), detail}, func(ctx context.Context) error {
-		return a.store.EndSecret(ctx, id, secretID)
-	})
-	if errors.Is(err, store.ErrNotFound) {
-		return web.NotFound("Secret")
-	}
-	if err != nil {
+	if err := a.registry.EndSecret(r, web.Path(r, "id"), web.Path(r, "secret_id"), actor); err != nil {
 		return err
 	}
 	return web.NoContent(w)
@@ -72,87 +51,19 @@ type previousView struct {
 }
 
 func (a *Admin) rotateSecret(w http.ResponseWriter, r *http.Request, actor string) error {
-	next, plain, overlap, err := a.readRotation(r)
+	o, err := web.ReadObject(r)
 	if err != nil {
 		return err
 	}
-	c, err := a.rotatable(r, next)
+	id := web.Path(r, "id")
+	made, err := a.registry.RotateSecret(r, id, o, actor)
 	if err != nil {
 		return err
 	}
-	var previous *store.Secret
-	detail := map[string]string{"secret": next.ID, "overlap": overlap.String()}
-	err = a.change(r, act{actor, secretRotated, clientTarget(c.ID), detail}, func(ctx context.Context) (err error) {
-		previous, err = a.store.AddSecret(ctx, c.ID, next, a.instant().Add(overlap))
-		return err
-	})
-	if errors.Is(err, store.ErrConflict) {
-		return web.Conflict("The client has two live secrets, or another change came first; look at its secrets and repeat")
+	view := rotatedView{ID: made.ID, Secret: made.Plain, CreatedAt: web.Time(made.CreatedAt), LastFour: lastFour(made.Secret)}
+	if previous := made.Previous; previous != nil {
+		view.Previous = &previousView{previous.ID, web.Time(previous.ExpiresAt)}
 	}
-	if err != nil {
-		return noClient(err)
-	}
-	view := rotatedView{ID: next.ID, Secret: plain, CreatedAt: shown(next.CreatedAt), LastFour: lastFour(next)}
-	if previous != nil {
-		view.Previous = &previousView{previous.ID, shown(previous.ExpiresAt)}
-	}
-	w.Header().Set("Location", a.config.Issuer+"/admin/clients/"+c.ID+"/secrets/"+next.ID)
+	w.Header().Set("Location", a.config.Issuer+"/admin/clients/"+id+"/secrets/"+made.ID)
 	return web.JSON(w, http.StatusCreated, view)
-}
-
-func (a *Admin) readRotation(r *http.Request) (next store.Secret, plain string, overlap time.Duration, err error) {
-	o, err := readObject(r)
-	if err != nil {
-		return next, "", 0, err
-	}
-	overlap, err = readOverlap(o)
-	if err != nil {
-		return next, "", 0, web.InvalidRequest("overlap: %v", err)
-	}
-	next, plain, err = a.newSecret(o)
-	if err != nil {
-		return next, "", 0, web.InvalidRequest("client_secret: %v", err)
-	}
-	return next, plain, overlap, nil
-}
-
-func readOverlap(o object) (time.Duration, error) {
-	if !o.has("overlap") {
-		return defaultOverlap, nil
-	}
-	text, err := decode[string](o["overlap"], "a string such as 24h")
-	if err != nil {
-		return 0, err
-	}
-	overlap, err := time.ParseDuration(text)
-	if err != nil || overlap < 0 || overlap > maxOverlap {
-		return 0, errors.New("must be a duration from 0s to 720h, such as 90s or 24h")
-	}
-	return overlap, nil
-}
-
-// rotatable says beforehand what would keep the client from having this secret too.
-func (a *Admin) rotatable(r *http.Request, next store.Secret) (*store.Client, error) {
-	id, err := pathID(r)
-	if err != nil {
-		return nil, err
-	}
-	c, err := a.store.Client(r.Context(), id)
-	if err != nil {
-		return nil, noClient(err)
-	}
-	live, now := 0, a.now()
-	for _, s := range c.Secrets {
-		if !s.LiveAt(now) {
-			continue
-		}
-		live++
-		if s.Digest.Equal(next.Digest) { // its end would be that of neither
-			return nil, web.InvalidRequest("client_secret: is a live secret of this client already")
-		}
-	}
-	if live >= maxLiveSecrets {
-		return nil, web.Conflict("Two secrets are live already; end one first")
-	}
-	return c, nil
 }

@@ -31,11 +31,11 @@ func (a *Admin) showSigningKeys(w http.ResponseWriter, status int) error {
 	for _, k := range a.ring.Keys() {
 		items = append(items, signingKeyView{
 			ID: k.ID, Algorithm: k.Algorithm, State: k.State,
-			CreatedAt: shown(k.CreatedAt), PublishedAt: shown(k.PublishedAt),
-			ActivatedAt: orNull(k.ActivatedAt), RetiredAt: orNull(k.RetiredAt), RemovedAt: orNull(k.RemoveAt),
+			CreatedAt: web.Time(k.CreatedAt), PublishedAt: web.Time(k.PublishedAt),
+			ActivatedAt: web.TimeOrNull(k.ActivatedAt), RetiredAt: web.TimeOrNull(k.RetiredAt), RemovedAt: web.TimeOrNull(k.RemoveAt),
 		})
 	}
-	return web.JSON(w, status, page[signingKeyView]{Items: items})
+	return web.JSON(w, status, web.Page[signingKeyView]{Items: items})
 }
 
 // A compromised key is a change and no end for the audit trail: what it does cannot be done while the
@@ -51,9 +51,9 @@ func (a *Admin) rotateSigningKey(w http.ResponseWriter, r *http.Request, actor s
 	if err := a.published(); err != nil && !compromised {
 		return a.notRotated(err)
 	}
-	what := act{actor: actor, action: signingKeyRotated, target: "signing-keys", detail: a.keysBefore()}
+	what := web.Act{Actor: actor, Action: signingKeyRotated, Target: "signing-keys", Detail: a.keysBefore()}
 	if compromised {
-		what.action = signingKeyCompromised
+		what.Action = signingKeyCompromised
 	}
 	if err := a.change(r, what, func(ctx context.Context) error {
 		return a.ring.Rotate(ctx, compromised)
@@ -64,11 +64,11 @@ func (a *Admin) rotateSigningKey(w http.ResponseWriter, r *http.Request, actor s
 }
 
 func readCompromised(r *http.Request) (bool, error) {
-	o, err := readObject(r)
-	if err != nil || !o.has("compromised") {
+	o, err := web.ReadObject(r)
+	if err != nil || !o.Has("compromised") {
 		return false, err
 	}
-	compromised, err := decode[bool](o["compromised"], "true or false")
+	compromised, err := web.Decode[bool](o["compromised"], "true or false")
 	if err != nil {
 		return false, web.InvalidRequest("compromised: %v", err)
 	}

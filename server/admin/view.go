@@ -3,14 +3,9 @@ package admin
 import (
 	"time"
 
+	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
-
-// page is one page of a listing, or the whole of a short one.
-type page[T any] struct {
-	Items      []T    `json:"items"`
-	NextCursor string `json:"next_cursor,omitempty"`
-}
 
 // clientView is a client as operators see it.
 type clientView struct {
@@ -22,6 +17,7 @@ type clientView struct {
 	TokenTTL    int64        `json:"access_token_ttl,omitempty"`
 	TokenFormat string       `json:"access_token_format"`
 	Audience    []string     `json:"audience"`
+	RateLimit   string       `json:"rate_limit,omitempty"`
 	Disabled    bool         `json:"disabled"`
 	IssuedAt    int64        `json:"client_id_issued_at"`
 	CreatedAt   time.Time    `json:"created_at"`
@@ -41,8 +37,8 @@ func newClientView(c *store.Client, uses map[string]time.Time, now time.Time) cl
 		ID: c.ID, Name: m.Name, Scope: m.Scope,
 		GrantTypes: append([]string{}, m.GrantTypes...), AuthMethod: m.AuthMethod,
 		TokenTTL: int64(m.TokenTTL / time.Second), TokenFormat: m.TokenFormat,
-		Audience: append([]string{}, m.Audience...), Disabled: !c.Enabled,
-		IssuedAt: m.CreatedAt.Unix(), CreatedAt: shown(m.CreatedAt),
+		Audience: append([]string{}, m.Audience...), RateLimit: m.RateLimit.String(), Disabled: !c.Enabled,
+		IssuedAt: m.CreatedAt.Unix(), CreatedAt: web.Time(m.CreatedAt),
 		Secrets: secretViews(c, uses, now),
 	}
 }
@@ -69,7 +65,7 @@ func secretViews(c *store.Client, uses map[string]time.Time, now time.Time) []se
 
 func newSecretView(s store.Secret, used time.Time) secretView {
 	return secretView{
-		ID: s.ID, CreatedAt: shown(s.CreatedAt), LastUsedAt: orNull(used), ExpiresAt: orNull(s.ExpiresAt),
+		ID: s.ID, CreatedAt: web.Time(s.CreatedAt), LastUsedAt: web.TimeOrNull(used), ExpiresAt: web.TimeOrNull(s.ExpiresAt),
 		LastFour: lastFour(s),
 	}
 }
@@ -87,6 +83,7 @@ type eventView struct {
 	ID        string            `json:"id"`
 	At        time.Time         `json:"at"`
 	Actor     string            `json:"actor"`
+	Via       string            `json:"via,omitempty"`
 	Action    string            `json:"action"`
 	Target    string            `json:"target"`
 	Address   string            `json:"address"`
@@ -98,16 +95,5 @@ func newEventView(e store.Event) eventView {
 	if e.Detail == nil {
 		e.Detail = map[string]string{}
 	}
-	return eventView{e.ID, shown(e.At), e.Actor, e.Action, e.Target, e.Address, e.RequestID, e.Detail}
-}
-
-func shown(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
-
-// orNull is null for the time that stands for none.
-func orNull(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	t = shown(t)
-	return &t
+	return eventView{e.ID, web.Time(e.At), e.Actor, e.Via, e.Action, e.Target, e.Address, e.RequestID, e.Detail}
 }

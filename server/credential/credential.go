@@ -3,6 +3,7 @@ package credential
 import (
 	"crypto/rand"
 	"hash/crc32"
+	"strings"
 )
 
 const (
@@ -12,6 +13,9 @@ const (
 	// A brand is two to eight characters, and a letter for the kind may follow.
 	maxPrefix = 9
 )
+
+// NewKey makes an API key under a brand.
+func NewKey(brand string) string { return build(brand + "_") }
 
 // NewSecret makes a client secret under a brand.
 func NewSecret(brand string) string { return build(brand + "s_") }
@@ -69,6 +73,16 @@ func WellFormed(s string) bool {
 	}
 	body := s[:len(s)-checksum]
 	return string(appendChecksum(nil, []byte(body))) == s[len(body):]
+}
+
+// Mask is how a credential that Mintkeep made may be shown: its prefix, and the four characters at each end of
+// the rest. That leaves more than 190 bits of it unknown.
+func Mask(s string) string {
+	body := strings.IndexByte(s, '_') + 1
+	if len(s) < body+8 {
+		return "…"
+	}
+	return s[:body+4] + "…" + LastFour(s)
 }
 
 // LastFour is what may be shown of a credential that Mintkeep made.

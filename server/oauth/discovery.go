@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
 
@@ -16,10 +17,6 @@ const (
 	MetadataPath   = "/.well-known/oauth-authorization-server"
 	JWKSPath       = "/.well-known/jwks.json"
 )
-
-// publicFor is how long the public documents may be kept, in a header's words. It is half of the ten
-// minutes for which a signing key is published before it signs.
-const publicFor = "public, max-age=300"
 
 // metadata is RFC 8414 §2. Only what works is in it; response_types_supported is empty because there is
 // no authorization endpoint, and an empty member must be left out (§3.2).
@@ -44,7 +41,7 @@ func metadata(issuer string) ([]byte, error) {
 
 // Metadata answers GET /.well-known/oauth-authorization-server (RFC 8414).
 func (s *Server) Metadata(w http.ResponseWriter, _ *http.Request) error {
-	public(w, "application/json")
+	web.Public(w, "application/json")
 	_, _ = w.Write(s.metadata)
 	return nil
 }
@@ -55,7 +52,7 @@ func (s *Server) JWKS(w http.ResponseWriter, r *http.Request) error {
 	if body == nil {
 		return store.ErrUnavailable
 	}
-	public(w, "application/jwk-set+json")
+	web.Public(w, "application/jwk-set+json")
 	w.Header().Set("ETag", etag)
 	for known := range strings.SplitSeq(r.Header.Get("If-None-Match"), ",") {
 		if k := strings.TrimSpace(known); k == "*" || strings.TrimPrefix(k, "W/") == etag {
@@ -66,13 +63,4 @@ func (s *Server) JWKS(w http.ResponseWriter, r *http.Request) error {
 	}
 	_, _ = w.Write(body)
 	return nil
-}
-
-// public marks a document that is the same for everybody, also for a script of another origin.
-func public(w http.ResponseWriter, contentType string) {
-	h := w.Header()
-	h.Set("Content-Type", contentType)
-	h.Set("Cache-Control", publicFor)
-	h.Del("Pragma")
-	h.Set("Access-Control-Allow-Origin", "*")
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-oauth2/oauth2/v4"
 
+	"github.com/mintkeep/mintkeep/server/bearer"
 	"github.com/mintkeep/mintkeep/server/credential"
 	"github.com/mintkeep/mintkeep/server/signing"
 	"github.com/mintkeep/mintkeep/store"
@@ -18,9 +19,9 @@ import (
 // context. The client in it is authenticated: nothing else puts one there.
 type grant struct {
 	client *store.Client
-	claims claims
+	claims bearer.Claims
 	// record is filled by the generator and kept by the token store.
-	record store.TokenRecord
+	record store.Credential
 }
 
 type grantKey struct{}

@@ -2,81 +2,102 @@ package oauth
 
 import (
 	"context"
-	"errors"
 	"net/http"
 
+	"github.com/mintkeep/mintkeep/server/bearer"
+	"github.com/mintkeep/mintkeep/server/scope"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
 
-// introspection is RFC 7662 §2.2 for an active token. An inactive one has nothing but active.
+// introspection is RFC 7662 §2.2 for an active credential. An inactive one has nothing but active.
 type introspection struct {
-	Active    bool     `json:"active"`
-	Scope     string   `json:"scope"`
-	ClientID  string   `json:"client_id"`
-	TokenType string   `json:"token_type"`
-	Expires   int64    `json:"exp"`
-	IssuedAt  int64    `json:"iat"`
-	Subject   string   `json:"sub"`
-	Audience  audience `json:"aud"`
-	Issuer    string   `json:"iss"`
-	ID        string   `json:"jti"`
+	Active    bool            `json:"active"`
+	Scope     string          `json:"scope"`
+	ClientID  string          `json:"client_id,omitempty"` // of an access token
+	TokenType string          `json:"token_type"`
+	Expires   int64           `json:"exp,omitempty"` // an API key may have none
+	IssuedAt  int64           `json:"iat"`
+	Subject   string          `json:"sub"`
+	Audience  bearer.Audience `json:"aud"`
+	Issuer    string          `json:"iss"`
+	ID        string          `json:"jti"`
 }
 
 var inactive = struct {
 	Active bool `json:"active"`
 }{}
 
-// Introspect answers POST /oauth/introspect (RFC 7662).
+// Introspect answers POST /oauth/introspect (RFC 7662), for access tokens and API keys alike.
 func (s *Server) Introspect(w http.ResponseWriter, r *http.Request) error {
 	asked, err := s.inspect(r)
 	if err != nil {
 		return err
 	}
-	caller := asked.caller
-	claims, err := s.active(r.Context(), asked.token, asked.record, caller)
+	holder, err := s.verifier.Holder(r.Context(), asked.shown, asked.record, asked.caller)
 	if err != nil {
 		return err
 	}
 	// RFC 7662 §4: who is not entitled to know gets the answer for a token that is not there.
-	if claims != nil && claims.ClientID != caller.ID && !HasScope(caller.Metadata.Scope, ScopeIntrospect) {
-		claims = nil
+	if holder != nil && !entitled(asked.caller, holder) {
+		holder = nil
 	}
-	s.metrics.Introspected(claims != nil)
-	if claims == nil {
+	s.metrics.Introspected(holder != nil)
+	s.store.Count(store.Introspections)
+	if holder == nil {
 		return web.JSON(w, http.StatusOK, inactive)
 	}
-	return web.JSON(w, http.StatusOK, introspection{
+	if holder.Key != nil {
+		s.store.TouchKey(holder.User.ID, holder.Key.ID, "client:"+asked.caller.ID)
+	}
+	return web.JSON(w, http.StatusOK, s.describe(holder))
+}
+
+// entitled is who may introspect everything, and who asks about their own token.
+func entitled(caller *store.Client, holder *bearer.Holder) bool {
+	return holder.Client != nil && holder.Client.ID == caller.ID || scope.Has(caller.Metadata.Scope, scope.Introspect)
+}
+
+func (s *Server) describe(holder *bearer.Holder) introspection {
+	if key := holder.Key; key != nil {
+		return introspection{
+			Active: true, Scope: holder.Scope(), TokenType: "api_key",
+			Expires: key.ExpiresAt / 1000, IssuedAt: key.CreatedAt / 1000, Subject: holder.User.ID,
+			Audience: bearer.Audience{s.config.Audience}, Issuer: s.config.Issuer, ID: key.ID,
+		}
+	}
+	claims := holder.Claims
+	return introspection{
 		Active: true, Scope: claims.Scope, ClientID: claims.ClientID, TokenType: "bearer",
 		Expires: claims.Expires, IssuedAt: claims.IssuedAt, Subject: claims.Subject,
 		Audience: claims.Audience, Issuer: claims.Issuer, ID: claims.ID,
-	})
+	}
 }
 
-// inspection is a token that a client asks about: who asks, what was shown, and the record under its
+// inspection is a credential that a client asks about: who asks, what was shown, and the record under its
 // digest, or nil.
 type inspection struct {
 	caller *store.Client
-	token  shown
-	record *store.TokenRecord
+	shown  bearer.Shown
+	record *store.Credential
 }
 
-// inspect authenticates the client of a request about a token and reads the token's record in the same
-// round trip. What cannot be a token of ours is not looked up.
+// inspect authenticates the client of a request about a credential and reads its record in the same
+// round trip. What cannot be a credential of ours is not looked up.
 func (s *Server) inspect(r *http.Request) (asked inspection, err error) {
 	form, err := web.Form(r)
 	if err != nil {
 		return asked, err
 	}
 	read := s.store.Client
-	token, plausible := s.look(form.Get("token"))
+	shown, plausible := s.verifier.Look(form.Get("token"))
 	if plausible {
 		read = func(ctx context.Context, id string) (c *store.Client, err error) {
-			c, asked.record, err = s.store.ClientAndToken(ctx, id, token.digest)
+			c, asked.record, err = s.store.ClientAndCredential(ctx, id, shown.Digest)
 			return c, err
 		}
 	}
-	asked.token = token
+	asked.shown = shown
 	if asked.caller, err = s.authenticateBy(r, form, read); err != nil {
 		return asked, err
 	}
@@ -84,32 +105,4 @@ func (s *Server) inspect(r *http.Request) (asked inspection, err error) {
 		return asked, web.InvalidRequest("token is missing")
 	}
 	return asked, nil
-}
-
-// active returns what a token says if it is live: its record is there, it has not expired, and its
-// client is enabled and in the generation that the token was issued under. Else nil. known is a client
-// that was read already, which spares a round trip when the token is its own.
-func (s *Server) active(ctx context.Context, t shown, record *store.TokenRecord, known *store.Client) (*claims, error) {
-	if record == nil {
-		return nil, nil
-	}
-	claims := s.issued(t, record)
-	if claims == nil {
-		return nil, nil
-	}
-	owner := known
-	if owner == nil || owner.ID != claims.ClientID {
-		var err error
-		owner, err = s.store.Client(ctx, claims.ClientID)
-		switch {
-		case errors.Is(err, store.ErrNotFound):
-			return nil, nil
-		case err != nil:
-			return nil, err
-		}
-	}
-	if !owner.Enabled || !record.Generation.Matches(owner.Generation) {
-		return nil, nil
-	}
-	return claims, nil
 }

@@ -6,6 +6,8 @@ import (
 	"github.com/go-oauth2/oauth2/v4/manage"
 
 	"github.com/mintkeep/mintkeep/config"
+	"github.com/mintkeep/mintkeep/server/bearer"
+	"github.com/mintkeep/mintkeep/server/keys"
 	"github.com/mintkeep/mintkeep/server/metrics"
 	"github.com/mintkeep/mintkeep/server/signing"
 	"github.com/mintkeep/mintkeep/store"
@@ -13,28 +15,35 @@ import (
 
 // Options for New. All but Metrics and Now are required.
 type Options struct {
-	Config  *config.Config
-	Store   *store.Store
-	Ring    *signing.Ring
-	Metrics *metrics.Metrics // nil: nothing is counted
-	Now     func() time.Time // nil: time.Now
+	Config   *config.Config
+	Store    *store.Store
+	Ring     *signing.Ring
+	Verifier *bearer.Verifier
+	Keys     *keys.Keeper
+	Metrics  *metrics.Metrics // nil: nothing is counted
+	Now      func() time.Time // nil: time.Now
 }
 
 // Server answers the /oauth and /.well-known routes.
 type Server struct {
-	config  *config.Config
-	store   *store.Store
-	ring    *signing.Ring
-	metrics *metrics.Metrics
-	now     func() time.Time
-	manager *manage.Manager
+	config   *config.Config
+	store    *store.Store
+	ring     *signing.Ring
+	verifier *bearer.Verifier
+	keys     *keys.Keeper
+	metrics  *metrics.Metrics
+	now      func() time.Time
+	manager  *manage.Manager
 	// documents that never change while the server runs
 	metadata []byte
 }
 
 // New makes the OAuth server.
 func New(o Options) (*Server, error) {
-	s := &Server{config: o.Config, store: o.Store, ring: o.Ring, metrics: o.Metrics, now: o.Now}
+	s := &Server{
+		config: o.Config, store: o.Store, ring: o.Ring, verifier: o.Verifier, keys: o.Keys,
+		metrics: o.Metrics, now: o.Now,
+	}
 	if s.now == nil {
 		s.now = time.Now
 	}

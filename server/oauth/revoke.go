@@ -1,24 +1,96 @@
 package oauth
 
 import (
+	"errors"
 	"net/http"
+	"strings"
+
+	"github.com/mintkeep/mintkeep/server/web"
+	"github.com/mintkeep/mintkeep/store"
 )
 
 // Revoke answers POST /oauth/revoke (RFC 7009). A token that is unknown, expired or revoked already is
-// a success (§2.2): what the client wants is so. token_type_hint needs no look: there is one kind.
+// a success (§2.2): what the client wants is so. token_type_hint needs no look: every kind has one record.
 func (s *Server) Revoke(w http.ResponseWriter, r *http.Request) error {
-	asked, err := s.inspect(r)
+	own, err := s.ownKey(r)
 	if err != nil {
 		return err
 	}
-	if asked.record != nil {
-		if claims := s.issued(asked.token, asked.record); claims != nil && claims.ClientID != asked.caller.ID {
-			return errForeignToken
-		}
-		if err := s.store.EndToken(r.Context(), asked.token.digest); err != nil {
-			return err
-		}
+	if own != "" {
+		err = s.revokeKey(r, own)
+	} else {
+		err = s.revokeToken(r)
+	}
+	if err != nil {
+		return err
 	}
 	w.WriteHeader(http.StatusOK)
 	return nil
+}
+
+func (s *Server) revokeToken(r *http.Request) error {
+	asked, err := s.inspect(r)
+	if err != nil || asked.record == nil {
+		return err
+	}
+	if asked.record.Key != nil { // a person's, never a client's
+		return errForeignToken
+	}
+	if claims := s.verifier.Issued(asked.shown, asked.record); claims != nil && claims.ClientID != asked.caller.ID {
+		return errForeignToken
+	}
+	return s.store.EndToken(r.Context(), asked.shown.Digest)
+}
+
+// ownKey is the API key of a request in which a key revokes itself: it is the bearer and the token, and there
+// is no client. Any other use of Bearer is a failed client authentication.
+func (s *Server) ownKey(r *http.Request) (string, error) {
+	headers := r.Header.Values("Authorization")
+	if len(headers) != 1 {
+		return "", nil
+	}
+	scheme, bearer, _ := strings.Cut(headers[0], " ")
+	if bearer = strings.Trim(bearer, " "); !strings.EqualFold(scheme, "Bearer") || bearer == "" {
+		return "", nil
+	}
+	form, err := web.Form(r)
+	if err != nil {
+		return "", err
+	}
+	if err := refuseQuery(r); err != nil {
+		return "", err
+	}
+	switch {
+	case form.Has("client_id") || form.Has("client_secret") || form.Has("client_assertion"):
+		return "", web.InvalidRequest("The request authenticates in two ways; use one")
+	case !form.Has("token"):
+		return "", web.InvalidRequest("token is missing")
+	case form.Get("token") != bearer:
+		return "", web.InvalidRequest("An API key revokes itself alone: token must be the key of the Authorization header")
+	}
+	return bearer, nil
+}
+
+// revokeKey ends the key. One that is unknown here is ended already.
+func (s *Server) revokeKey(r *http.Request, key string) error {
+	t, plausible := s.verifier.Look(key)
+	if !plausible {
+		return nil
+	}
+	record, err := s.store.Credential(r.Context(), t.Digest)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	case record.Key == nil: // an access token has a client, which must show who it is
+		return errInvalidClient
+	}
+	web.Note(r.Context(), "key", record.Key.ID)
+	web.Via(r.Context(), record.Key.ID)
+	err = s.keys.End(r, &store.APIKey{ID: record.Key.ID, UserID: record.Key.UserID}, "user:"+record.Key.UserID, "revoked by itself")
+	if errors.Is(err, store.ErrNotFound) { // its description was lost; the record alone makes it live
+		err = s.store.EndToken(r.Context(), t.Digest)
+	}
+	return err
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-oauth2/oauth2/v4"
 
+	"github.com/mintkeep/mintkeep/server/bearer"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -27,6 +28,7 @@ func (s *Server) Token(w http.ResponseWriter, r *http.Request) error {
 	err := s.token(w, r)
 	if err != nil {
 		s.metrics.TokenRefused(web.Code(err))
+		s.store.Count(store.TokensRefused + web.Code(err))
 	}
 	return err
 }
@@ -38,6 +40,9 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) error {
 	}
 	client, err := s.authenticate(r, form)
 	if err != nil {
+		return err
+	}
+	if err := s.limit(r.Context(), client); err != nil {
 		return err
 	}
 	switch form.Get("grant_type") {
@@ -54,11 +59,25 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	scope, err := grantScope(client.Metadata.Scope, form.Get("scope"))
+	granted, err := grantScope(client.Metadata.Scope, form.Get("scope"))
 	if err != nil {
 		return err
 	}
-	return s.issue(w, r, client, audience, scope)
+	return s.issue(w, r, client, audience, granted)
+}
+
+// limit counts the call of a client that is registered with a rate, whatever comes of it. Only here is a third
+// round trip, and only for such a client.
+func (s *Server) limit(ctx context.Context, client *store.Client) error {
+	rate := client.Metadata.RateLimit
+	if rate == (store.Rate{}) {
+		return nil
+	}
+	over, retryAfter, err := s.store.CountCall(ctx, client.ID, rate)
+	if over {
+		return web.TooManyRequests(retryAfter)
+	}
+	return err
 }
 
 // issue lets go-oauth2's manager do the grant that was decided, and answers with the token.
@@ -68,7 +87,7 @@ func (s *Server) issue(w http.ResponseWriter, r *http.Request, client *store.Cli
 		return err
 	}
 	now, ttl := s.now(), s.lifetime(client)
-	g := &grant{client: client, claims: claims{
+	g := &grant{client: client, claims: bearer.Claims{
 		Issuer: s.config.Issuer, Subject: client.ID, ClientID: client.ID,
 		Audience: audience, Scope: scope,
 		IssuedAt: now.Unix(), Expires: now.Unix() + int64(ttl/time.Second),
@@ -80,6 +99,7 @@ func (s *Server) issue(w http.ResponseWriter, r *http.Request, client *store.Cli
 		return err
 	}
 	s.metrics.TokenIssued(client.Metadata.TokenFormat)
+	s.store.Count(store.TokensIssued)
 	return web.JSON(w, http.StatusOK, tokenResponse{
 		AccessToken: issued.GetAccess(), TokenType: "bearer", ExpiresIn: int64(ttl / time.Second), Scope: scope,
 	})

@@ -3,6 +3,7 @@ package servertest
 import (
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -158,4 +159,67 @@ func (s *Server) Active(t testing.TB, caller Client, token string) bool {
 func (s *Server) Revoke(t testing.TB, caller Client, token string) Response {
 	t.Helper()
 	return s.Post(t, "/oauth/revoke", url.Values{"token": {token}}.Encode(), caller.Basic())
+}
+
+// User is a person who was added.
+type User struct{ ID, Email string }
+
+// User adds a person. The code of the invite is a secret.
+func (s *Server) User(t testing.TB, metadata M) User {
+	t.Helper()
+	answer := s.Admin(t, http.MethodPost, "/admin/users", metadata).Want(t, http.StatusCreated, "").JSON(t)
+	u := User{answer["id"].(string), answer["email"].(string)}
+	s.invited(answer)
+	return u
+}
+
+// Invite makes a new invite for u, and returns its link.
+func (s *Server) Invite(t testing.TB, u User) string {
+	t.Helper()
+	answer := s.Admin(t, http.MethodPost, "/admin/users/"+u.ID+"/invite", nil).Want(t, http.StatusCreated, "").JSON(t)
+	return s.invited(answer)
+}
+
+// invited keeps the secret half of the code that a link ends in: the other is the person's id.
+func (s *Server) invited(answer M) string {
+	link := answer["invite_url"].(string)
+	s.Secret(link[len(link)-26:])
+	return link
+}
+
+// Key is an API key as its owner knows it.
+type Key struct{ ID, Plain string }
+
+// Key makes an API key for u, as an operator does: {"name": …, "scope": …, "expires_at": …}. Without a name it
+// has one.
+func (s *Server) Key(t testing.TB, u User, metadata M) Key {
+	t.Helper()
+	if _, named := metadata["name"]; !named {
+		named := M{"name": "test"}
+		maps.Copy(named, metadata)
+		metadata = named
+	}
+	answer := s.Admin(t, http.MethodPost, "/admin/users/"+u.ID+"/keys", metadata).Want(t, http.StatusCreated, "")
+	return s.NewKey(t, answer)
+}
+
+// NewKey is the key that an answer brings, wherever it was made.
+func (s *Server) NewKey(t testing.TB, made Response) Key {
+	t.Helper()
+	answer := made.JSON(t)
+	k := Key{answer["id"].(string), answer["key"].(string)}
+	s.Secret(k.Plain)
+	return k
+}
+
+// Me asks who the holder of a credential is.
+func (s *Server) Me(t testing.TB, credential string) Response {
+	t.Helper()
+	return s.Get(t, "/api/v1/users/me", Bearer(credential))
+}
+
+// API sends JSON (nil: nothing) to a route under /api by an API key.
+func (s *Server) API(t testing.TB, method, path, key string, v any) Response {
+	t.Helper()
+	return s.Admin(t, method, path, v, Bearer(key))
 }

@@ -33,7 +33,7 @@ func (r *Ring) newKey() (store.SigningKey, error) {
 	if err != nil {
 		return store.SigningKey{}, fmt.Errorf("make a signing key: %w", err)
 	}
-	sealed, err := r.vault.seal(id, pair)
+	sealed, err := r.seal(id, pair)
 	if err != nil {
 		return store.SigningKey{}, fmt.Errorf("seal a signing key: %w", err)
 	}

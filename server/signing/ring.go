@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mintkeep/mintkeep/server/seal"
 	"github.com/mintkeep/mintkeep/store"
 )
 
@@ -43,7 +44,7 @@ type Options struct {
 // Ring is the keys as one replica knows them. Its methods may be called from anywhere at any time.
 type Ring struct {
 	store    *store.Store
-	vault    vault
+	vault    *seal.Vault
 	options  Options
 	owner    string // of claims; different in every Ring
 	log      *slog.Logger
@@ -69,7 +70,7 @@ func New(o Options) (*Ring, error) {
 	default:
 		return nil, unknownAlgorithm(o.Algorithm)
 	}
-	v, err := newVault(o.MasterKeys)
+	v, err := seal.New(o.MasterKeys)
 	if err != nil {
 		return nil, err
 	}
@@ -172,7 +173,7 @@ func (r *Ring) openable(key store.SigningKey) error {
 // signer opens a key. That it is the one whose public part is published is what sealing it to its id
 // ensures.
 func (r *Ring) signer(key store.SigningKey) (*signer, error) {
-	pair, err := r.vault.open(key)
+	pair, err := r.open(key)
 	if err != nil {
 		return nil, err
 	}

@@ -78,23 +78,30 @@ func answer(err error) *Error {
 	}
 }
 
-// write renders e. requestID is named in the one answer that a person can only act on by asking the
-// operator.
-func (e *Error) write(w http.ResponseWriter, requestID string) {
-	h := w.Header()
+// headers are those that say more of e, whatever form the answer has.
+func (e *Error) headers(h http.Header) {
 	if e.Challenge != "" {
 		h.Set("WWW-Authenticate", e.Challenge)
 	}
 	if e.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int((e.RetryAfter+time.Second-1)/time.Second)))
 	}
-	description := e.Description
+}
+
+// Words are the description, for the person who must act. requestID is named in the one answer on which they
+// can only act by asking the operator.
+func (e *Error) Words(requestID string) string {
 	if e.Status == http.StatusInternalServerError {
-		description = "Internal error; the operator finds it in the log under request " + requestID
+		return "Internal error; the operator finds it in the log under request " + requestID
 	}
+	return e.Description
+}
+
+// write renders e in JSON.
+func (e *Error) write(w http.ResponseWriter, requestID string) {
 	body, _ := json.Marshal(struct { // strings always marshal
 		Error       string `json:"error"`
 		Description string `json:"error_description"`
-	}{e.Code, description})
+	}{e.Code, e.Words(requestID)})
 	writeBody(w, e.Status, body)
 }

@@ -42,8 +42,21 @@ type Kit struct {
 // move away before the server stops listening.
 func (k *Kit) Drain() { k.draining.Store(true) }
 
-// Handle makes a gin handler of h, which is given requests with the declared body alone.
+// Handle makes a gin handler of h, which is given requests with the declared body alone. Its errors are
+// answered in JSON.
 func (k *Kit) Handle(body Body, h Handler) gin.HandlerFunc {
+	return k.handle(body, h, func(w http.ResponseWriter, r *http.Request, e *Error) { e.write(w, RequestID(r.Context())) })
+}
+
+// Page is Handle for a page that people see: refuse answers its errors.
+func (k *Kit) Page(body Body, h Handler, refuse Refuse) gin.HandlerFunc {
+	return k.handle(body, h, refuse)
+}
+
+// Refuse answers an error. What the person may know of it is in e.
+type Refuse func(w http.ResponseWriter, r *http.Request, e *Error)
+
+func (k *Kit) handle(body Body, h Handler, refuse Refuse) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		x := &exchange{Context: c.Request.Context(), id: requestID(c.Request), route: c.FullPath(), params: c.Params, start: time.Now()}
 		x.address = clientAddress(c.Request, k.TrustedProxies)
@@ -56,7 +69,8 @@ func (k *Kit) Handle(body Body, h Handler) gin.HandlerFunc {
 		err := k.run(c, x, body, h)
 		if err != nil {
 			failed := answer(err)
-			failed.write(c.Writer, x.id)
+			failed.headers(c.Writer.Header())
+			refuse(c.Writer, c.Request.WithContext(x), failed)
 			err = failed
 		}
 		k.record(c, x, err)

@@ -12,7 +12,7 @@ import (
 func AuditRefusal(r *http.Request, s *store.Store, actor, action string) {
 	x := from(r.Context())
 	err := s.AuditRefusal(x, store.Event{
-		Actor: actor, Action: action, Target: x.route, Address: x.address.String(), RequestID: x.id,
+		Actor: actor, Action: action, Target: x.route, Via: x.via, Address: x.address.String(), RequestID: x.id,
 	})
 	if err != nil {
 		Note(x, "audit", "the refusal was not recorded: "+err.Error())

@@ -1,0 +1,222 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mintkeep/mintkeep/server/credential"
+)
+
+const (
+	liveKey = `{"id":"key_1","user":"usr_1","name":"ci","scope":"read write","masked":"mk_Ab3d…9xQz","last_four":"9xQz",` +
+		`"state":"live","created_at":"2026-01-02T03:04:05Z","expires_at":null,"last_used":{"at":"2026-01-03T00:00:00Z","from":"192.0.2.7"},` +
+		`"ended":null,"rotated_to":null}`
+	endedKey = `{"id":"key_2","user":"usr_1","name":"\u001b[2J","scope":"","masked":"mk_0000…zzzz","state":"ended",` +
+		`"created_at":"2026-01-01T00:00:00Z","expires_at":"2026-04-01T00:00:00Z","last_used":null,` +
+		`"ended":{"at":"2026-01-02T00:00:00Z","by":"usr_1","reason":"lost"},"rotated_to":"key_1"}`
+)
+
+// What each command asks of the server.
+func TestKeyRequests(t *testing.T) {
+	tests := []struct {
+		args string
+		want []string
+	}{
+		{
+			"create --user=usr_1 --name=ci --expires=never",
+			[]string{`POST /admin/users/usr_1/keys application/json {"expires_at":null,"name":"ci"}`},
+		},
+		{
+			"create --user=ann@example.com --name=ci --scope=read --expires=2027-01-31",
+			[]string{
+				`GET /admin/users?q=ann%40example.com`, `GET /admin/users?cursor=c1&q=ann%40example.com`,
+				`POST /admin/users/usr_1/keys application/json {"expires_at":"2027-01-31T00:00:00Z","name":"ci","scope":"read"}`,
+			},
+		},
+		{
+			"create --user=usr_1 --name=ci --scope= --expires=2027-01-31T18:00:00+01:00",
+			[]string{`POST /admin/users/usr_1/keys application/json {"expires_at":"2027-01-31T17:00:00Z","name":"ci","scope":""}`},
+		},
+		{"list", []string{`GET /admin/keys`}},
+		{
+			"list --user=usr_1 -q key_ --state=live --limit=5 --cursor=c1",
+			[]string{`GET /admin/keys?cursor=c1&limit=5&q=key_&state=live&user=usr_1`},
+		},
+		{
+			"list --user=ann@example.com",
+			[]string{`GET /admin/users?q=ann%40example.com`, `GET /admin/users?cursor=c1&q=ann%40example.com`, `GET /admin/keys?user=usr_1`},
+		},
+		{"show key_1", []string{`GET /admin/keys/key_1`}},
+		{"show a/b?c", []string{`GET /admin/keys/a%2Fb%3Fc`}},
+		{"revoke key_1", []string{`DELETE /admin/keys/key_1`}},
+		{"revoke key_1 --reason=found&lost", []string{`DELETE /admin/keys/key_1?reason=found%26lost`}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.args, func(t *testing.T) {
+			server := newAdmin(t, people)
+			got := mintkeep(t, server.environ(), "", append([]string{"key"}, strings.Fields(tt.args)...)...)
+			if got.code != exitOK {
+				t.Errorf("got %+v", got)
+			}
+			if d := cmp.Diff(tt.want, server.asked); d != "" {
+				t.Errorf("requests (-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
+func TestKeyOutput(t *testing.T) {
+	made := `{"id":"key_1","key":"mk_once","name":"ci","scope":"read","created_at":"2026-01-02T03:04:05Z","expires_at":"2026-04-02T03:04:05Z"}`
+	tests := []struct {
+		args   string
+		answer string
+		want   result
+	}{
+		{args: "create --user=usr_1 --name=ci", answer: made, want: result{stdout: `key id   key_1
+key      mk_once
+name     ci
+scope    read
+created  2026-01-02T03:04:05Z
+expires  2026-04-02T03:04:05Z
+`, stderr: "Store the key now: it is not shown again.\n"}},
+		{args: "create --user=usr_1 --name=ci --json", answer: `{"key":"mk_once"}`, want: result{stdout: "{\n  \"key\": \"mk_once\"\n}\n"}},
+		{args: "show key_1", answer: liveKey, want: result{stdout: `key id     key_1
+key        mk_Ab3d…9xQz
+user       usr_1
+name       ci
+scope      read write
+state      live
+created    2026-01-02T03:04:05Z
+last used  2026-01-03T00:00:00Z from 192.0.2.7
+expires    never
+`}},
+		{args: "show key_2", answer: endedKey, want: result{stdout: `key id      key_2
+key         mk_0000…zzzz
+user        usr_1
+name        \x1b[2J
+state       ended
+created     2026-01-01T00:00:00Z
+expires     2026-04-01T00:00:00Z
+ended       2026-01-02T00:00:00Z by usr_1: lost
+rotated to  key_1
+`}},
+		{args: "list", answer: `{"items":[` + liveKey + `,` + endedKey + `],"next_cursor":"c2"}`, want: result{
+			stdout: `KEY ID  USER   NAME     KEY           SCOPE       STATE  LAST USED             EXPIRES
+key_1   usr_1  ci       mk_Ab3d…9xQz  read write  live   2026-01-03T00:00:00Z  never
+key_2   usr_1  \x1b[2J  mk_0000…zzzz  -           ended  -                     2026-04-01T00:00:00Z
+`,
+			stderr: "There are more: --all, or --cursor=c2\n",
+		}},
+		{args: "revoke key_1", want: result{stdout: "key key_1 has ended\n"}},
+		{args: "revoke key_1 --json"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.args, func(t *testing.T) {
+			server := newAdmin(t, func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == http.MethodDelete {
+					w.WriteHeader(http.StatusNoContent)
+				}
+				_, _ = io.WriteString(w, tt.answer)
+			})
+			got := mintkeep(t, server.environ(), "", append([]string{"key"}, strings.Fields(tt.args)...)...)
+			if d := cmp.Diff(tt.want, got, cmp.AllowUnexported(result{})); d != "" {
+				t.Errorf("result (-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
+// How a key ended may be known in part.
+func TestKeyEnded(t *testing.T) {
+	for want, e := range map[string]keyEnded{
+		"":                        {},
+		"2026-01-02T00:00:00Z":    {At: "2026-01-02T00:00:00Z"},
+		"by usr_1":                {By: "usr_1"},
+		"not recorded":            {Reason: "not recorded"},
+		"1 by usr_1: lost":        {"1", "usr_1", "lost"},
+		"1: expired":              {At: "1", Reason: "expired"},
+		"by usr_1: leaked, again": {By: "usr_1", Reason: "leaked, again"},
+	} {
+		if got := e.String(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// A key that was made without --expires ends in 90 days.
+func TestKeyExpiresByDefault(t *testing.T) {
+	server := newAdmin(t, says(http.StatusCreated, `{}`))
+	before := time.Now().Add(90 * day).Truncate(time.Second)
+	mintkeep(t, server.environ(), "", "key", "create", "--user=usr_1", "--name=ci")
+	after := time.Now().Add(90 * day)
+	_, rest, _ := strings.Cut(server.asked[0], `"expires_at":"`)
+	text, _, _ := strings.Cut(rest, `"`)
+	if at, err := time.Parse(time.RFC3339, text); err != nil || at.Before(before) || at.After(after) {
+		t.Errorf("got %s: not between %s and %s", server.asked[0], before, after)
+	}
+}
+
+func TestExpiry(t *testing.T) {
+	now := time.Date(2026, 12, 31, 23, 0, 0, 999, time.FixedZone("", 3600))
+	for text, want := range map[string]any{
+		"never":                     nil,
+		"1d":                        "2027-01-01T22:00:00Z",
+		"90d":                       "2027-03-31T22:00:00Z",
+		"36525d":                    "2127-01-01T22:00:00Z",                            // 2100 has no 29 February
+		"999999999d":                now.Add(maxDays * day).UTC().Format(time.RFC3339), // for the server to refuse
+		"720h":                      "2027-01-30T22:00:00Z",
+		"1h30m":                     "2026-12-31T23:30:00Z",
+		"2027-01-31":                "2027-01-31T00:00:00Z",
+		"2020-01-31":                "2020-01-31T00:00:00Z", // likewise
+		"2027-01-31T18:00:00Z":      "2027-01-31T18:00:00Z",
+		"2027-01-31T18:00:00.5Z":    "2027-01-31T18:00:00Z",
+		"2027-01-31T18:00:00-02:00": "2027-01-31T20:00:00Z",
+	} {
+		var e expiry
+		if err := e.UnmarshalText([]byte(text)); err != nil || e.from(now) != want {
+			t.Errorf("%s: got %v, %v; want %v", text, e.from(now), err, want)
+		}
+	}
+	for _, text := range []string{
+		"", "0d", "-1d", "0s", "-1h", "1ms", "90", "d", "1.5d", "1w", "Never", "2027-02-30", "2027-1-1", "31.01.2027", "tomorrow",
+	} {
+		var e expiry
+		if err := e.UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("%s: got %v, want an error", text, e.from(now))
+		}
+	}
+}
+
+// A wrong command line is told in two lines, before any server is asked. Who
+// gives a key for its id is told so, and the key is not repeated.
+func TestKeyUsage(t *testing.T) {
+	const itself = "this is a key and not its id: key list has the ids, and key report ends what has leaked"
+	key := credential.NewKey("mk")
+	tests := []struct{ args, want, help string }{
+		{"create --name=ci", "key create: --user must be a person's id or email address", "key create"},
+		{"create --user=usr_1", "missing flags: --name=NAME", "key create"},
+		{"create --user= --name=ci", "key create: --user must be a person's id or email address", "key create"},
+		{"create --user=usr_1 --name=ci --expires=-1d", "--expires: must be in the future", "key create"},
+		{"create --user=usr_1 --name=ci --expires=1w", "--expires: must be like 90d, 720h, 2027-01-31, 2027-01-31T18:00:00Z or never", "key create"},
+		{"show", "key show: the key's id is missing", "key show"},
+		{"show " + key, "key show: " + itself, "key show"},
+		{"revoke " + key, "key revoke: " + itself, "key revoke"},
+		{"list --limit=-1", "key list: --limit must be at least 1", "key list"},
+		{"rules --format=yaml", `--format must be one of "regex","gitleaks","trufflehog" but got "yaml"`, "key rules"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.args, func(t *testing.T) {
+			got := mintkeep(t, nil, "", append([]string{"key"}, strings.Fields(tt.args)...)...)
+			want := result{code: exitUsage, stderr: fmt.Sprintf("mintkeep: %s\nRun \"mintkeep %s --help\" for usage.\n", tt.want, tt.help)}
+			if got != want {
+				t.Errorf("got %+v, want %+v", got, want)
+			}
+		})
+	}
+}

@@ -1,0 +1,61 @@
+package bearer
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+	"time"
+)
+
+// Claims are what an access token says: the payload of a JWT (RFC 9068 §2.2), or the record of an
+// opaque token.
+type Claims struct {
+	Issuer   string   `json:"iss"`
+	Subject  string   `json:"sub"`
+	ClientID string   `json:"client_id"`
+	Audience Audience `json:"aud"`
+	Scope    string   `json:"scope"`
+	IssuedAt int64    `json:"iat"` // seconds since 1970
+	Expires  int64    `json:"exp"`
+	ID       string   `json:"jti"`
+}
+
+func (c *Claims) liveAt(t time.Time) bool { return t.Before(time.Unix(c.Expires, 0)) }
+
+// Audience is one string where there is one, as RFC 7519 §4.1.3 allows, else an array.
+type Audience []string
+
+// MarshalJSON writes the shorter form where it can.
+func (a Audience) MarshalJSON() ([]byte, error) {
+	if len(a) == 1 {
+		return json.Marshal(a[0])
+	}
+	return json.Marshal([]string(a))
+}
+
+// UnmarshalJSON reads both forms.
+func (a *Audience) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '"' {
+		*a = make(Audience, 1)
+		return json.Unmarshal(b, &(*a)[0])
+	}
+	return json.Unmarshal(b, (*[]string)(a))
+}
+
+// peek reads the payload of a compact JWS.
+func peek(token string) *Claims {
+	_, rest, _ := strings.Cut(token, ".")
+	payload, signature, ok := strings.Cut(rest, ".")
+	if !ok || strings.IndexByte(signature, '.') >= 0 {
+		return nil
+	}
+	body, err := base64.RawURLEncoding.DecodeString(payload)
+	if err != nil {
+		return nil
+	}
+	c := &Claims{}
+	if json.Unmarshal(body, c) != nil {
+		return nil
+	}
+	return c
+}

@@ -1,0 +1,453 @@
+package server_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mintkeep/mintkeep/server/credential"
+	"github.com/mintkeep/mintkeep/server/servertest"
+	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/storetest"
+)
+
+const (
+	mePath      = "/api/v1/users/me"
+	apiKeysPath = "/api/v1/keys"
+	// challenge is what RFC 6750 §3 and RFC 9728 §5.1 make of a request without a credential.
+	challenge = `Bearer realm="mintkeep", resource_metadata="` + servertest.Issuer + `/.well-known/oauth-protected-resource"`
+)
+
+// What RFC 6750 §3.1 adds to the challenge.
+const (
+	noError           = ""
+	invalidToken      = `, error="invalid_token"`
+	invalidRequest    = `, error="invalid_request"`
+	insufficientScope = `, error="insufficient_scope", scope="mintkeep:keys"`
+)
+
+// challenged holds a refusal of the API to RFC 6750 §3.
+func challenged(t testing.TB, r servertest.Response, status int, code, more string) servertest.Response {
+	t.Helper()
+	r.Want(t, status, code)
+	jsonNotStored(t, r)
+	if got := r.Header.Values("WWW-Authenticate"); len(got) != 1 || got[0] != challenge+more {
+		t.Errorf("WWW-Authenticate: got %q, want %q", got, challenge+more)
+	}
+	if got := r.Header.Get("Vary"); got != "Authorization" {
+		t.Errorf("Vary: got %q, want Authorization", got)
+	}
+	return r
+}
+
+// dead holds a server to refusing a credential, at /api as at introspection.
+func dead(t testing.TB, s *servertest.Server, rs servertest.Client, presented string) {
+	t.Helper()
+	challenged(t, s.Me(t, presented), 401, "invalid_token", invalidToken)
+	if s.Active(t, rs, presented) {
+		t.Error("a dead credential is active at introspection")
+	}
+}
+
+func alive(t testing.TB, s *servertest.Server, rs servertest.Client, presented string) {
+	t.Helper()
+	s.Me(t, presented).Want(t, 200, "")
+	if !s.Active(t, rs, presented) {
+		t.Error("a live credential is not active at introspection")
+	}
+}
+
+// users are U1 and U2 of the conformance list.
+func users(t testing.TB, s *servertest.Server) (u1, u2 servertest.User) {
+	t.Helper()
+	return s.User(t, servertest.M{"email": "u1@example.com", "name": "U One"}), s.User(t, servertest.M{"email": "u2@example.com", "name": "U Two"})
+}
+
+// TestConformanceBearer is the group BR: what holds for the bearer of any credential.
+func TestConformanceBearer(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s, other := servertest.New(t, b), servertest.New(t, b)
+		rs, _ := introspectors(t, s)
+		u1, _ := users(t, s)
+		k1 := s.Key(t, u1, servertest.M{"name": "K1", "scope": "read"})
+		other.Secret(k1.Plain)
+
+		t.Run("BR-01 an API key", func(t *testing.T) {
+			expires := b.Clock.Now().Add(time.Hour)
+			for _, tt := range []struct {
+				key     servertest.Key
+				expires any
+			}{
+				{k1, nil},
+				{s.Key(t, u1, servertest.M{"name": "K1", "scope": "read", "expires_at": expires}), expires.Format(time.RFC3339Nano)},
+			} {
+				me := other.Me(t, tt.key.Plain).Want(t, 200, "").JSON(t)
+				want := servertest.M{
+					"type": "user", "id": u1.ID, "email": "u1@example.com", "name": "U One", "role": "developer",
+					"created_at": b.Clock.Now().Format(time.RFC3339Nano),
+					"credential": servertest.M{"type": "api_key", "id": tt.key.ID, "name": "K1", "scope": "read", "expires_at": tt.expires},
+				}
+				if diff := cmp.Diff(want, me); diff != "" {
+					t.Errorf("(-want +got)\n%s", diff)
+				}
+			}
+		})
+		t.Run("BR-02 no credential", func(t *testing.T) {
+			for _, edit := range []servertest.Edit{
+				func(*http.Request) {}, servertest.Header("Authorization", ""), servertest.Header("Authorization", "Bearer"),
+				servertest.Header("Authorization", "Bearer  "), servertest.Header("Authorization", "Basic "+k1.Plain),
+				servertest.Header("Authorization", k1.Plain), servertest.Header("Authorization", "DPoP "+k1.Plain),
+				servertest.Header("X-Api-Key", k1.Plain), rs.Basic(),
+			} {
+				challenged(t, s.Get(t, mePath, edit), 401, "invalid_token", noError)
+				challenged(t, s.Get(t, apiKeysPath, edit), 401, "invalid_token", noError)
+			}
+		})
+		t.Run("BR-03 BR-14 RV-20 what has ended, at once and everywhere", func(t *testing.T) { endedEverywhere(t, b, s, other, rs) })
+		t.Run("BR-04 not the scope", func(t *testing.T) {
+			for method, path := range map[string]string{
+				http.MethodGet: apiKeysPath, http.MethodPost: apiKeysPath, http.MethodDelete: apiKeysPath + "/" + k1.ID, http.MethodHead: apiKeysPath,
+			} {
+				r := s.API(t, method, path, k1.Plain, nil)
+				if method == http.MethodPost {
+					r = s.API(t, method, path, k1.Plain, servertest.M{"name": "x"})
+				}
+				if method == http.MethodHead {
+					r.Body = `{"error":"insufficient_scope"}`
+				}
+				challenged(t, r, 403, "insufficient_scope", insufficientScope)
+			}
+			alive(t, s, rs, k1.Plain)
+		})
+		t.Run("BR-06 the scheme in any case", func(t *testing.T) {
+			for _, scheme := range []string{"bearer", "BEARER", "bEaReR", "Bearer  "} {
+				s.Get(t, mePath, servertest.Header("Authorization", scheme+" "+k1.Plain)).Want(t, 200, "")
+			}
+		})
+		t.Run("BR-07 nowhere but in the header", func(t *testing.T) {
+			for _, r := range []servertest.Response{
+				s.Get(t, mePath+"?access_token="+k1.Plain), s.Get(t, mePath+"?key="+k1.Plain+"&token="+k1.Plain),
+				s.Get(t, mePath, servertest.Header("Cookie", "access_token="+k1.Plain+"; session="+k1.Plain)),
+				s.Get(t, apiKeysPath+"?access_token="+k1.Plain),
+				s.Do(t, http.MethodPost, apiKeysPath, strings.NewReader(`{"name":"x","access_token":"`+k1.Plain+`"}`), servertest.Header("Content-Type", "application/json")),
+			} {
+				challenged(t, r, 401, "invalid_token", noError)
+			}
+			// A form is not what the route takes, and a body is what a GET does not.
+			s.Post(t, apiKeysPath, "access_token="+k1.Plain).Want(t, 415, "invalid_request")
+			if strings.Contains(s.Log.String(), k1.Plain) {
+				t.Error("the key is in the log")
+			}
+		})
+		t.Run("BR-09 two headers", func(t *testing.T) {
+			for _, second := range []string{"Bearer " + k1.Plain, "Bearer x", "Basic eDp5", ""} {
+				twice := func(r *http.Request) { r.Header["Authorization"] = []string{"Bearer " + k1.Plain, second} }
+				challenged(t, s.Get(t, mePath, twice), 400, "invalid_request", invalidRequest)
+			}
+			challenged(t, s.Get(t, mePath, servertest.Header("Authorization", "Bearer "+k1.Plain+", Bearer "+k1.Plain)), 401, "invalid_token", invalidToken)
+		})
+		for _, format := range []string{"jwt", "opaque"} {
+			t.Run("BR-11 an access token, "+format, func(t *testing.T) {
+				c := s.Register(t, servertest.M{
+					"client_name": "C One", "scope": "read write", "access_token_format": format, "access_token_ttl": 600,
+					"audience": []string{servertest.Issuer, "https://elsewhere.example"},
+				})
+				token := s.Token(t, c, "scope=read")
+				me := other.Me(t, token).Want(t, 200, "").JSON(t)
+				want := servertest.M{
+					"type": "client", "id": c.ID, "name": "C One",
+					"credential": servertest.M{
+						"type": "access_token", "id": s.Introspect(t, rs, token)["jti"], "scope": "read",
+						"expires_at": b.Clock.Now().Add(10 * time.Minute).Truncate(time.Second).Format(time.RFC3339),
+					},
+				}
+				if diff := cmp.Diff(want, me); diff != "" {
+					t.Errorf("(-want +got)\n%s", diff)
+				}
+				elsewhere := s.Token(t, c, "resource=https://elsewhere.example")
+				challenged(t, s.Me(t, elsewhere), 401, "invalid_token", invalidToken)
+				if !s.Active(t, rs, elsewhere) {
+					t.Error("a token for elsewhere is not active")
+				}
+				s.Revoke(t, c, token).Want(t, 200, "")
+				dead(t, other, rs, token)
+			})
+		}
+		t.Run("BR-11 keys are for people", func(t *testing.T) {
+			c := s.Register(t, servertest.M{"scope": "mintkeep:keys", "audience": []string{servertest.Issuer}})
+			token := s.Token(t, c, "scope=mintkeep:keys")
+			challenged(t, s.API(t, "GET", apiKeysPath, token, nil), 403, "insufficient_scope", insufficientScope)
+		})
+		t.Run("BR-13 not to be stored", func(t *testing.T) {
+			for _, path := range []string{mePath, apiKeysPath} {
+				r := s.Get(t, path, servertest.Bearer(s.Key(t, u1, servertest.M{"scope": "mintkeep:keys"}).Plain)).Want(t, 200, "")
+				if jsonNotStored(t, r); r.Header.Get("Vary") != "Authorization" {
+					t.Errorf("%s: Vary is %q", path, r.Header.Get("Vary"))
+				}
+			}
+		})
+		t.Run("BR-18 no write at a use", func(t *testing.T) { usesAreWrittenBehind(t, b, s, u1) })
+		t.Run("BR-20 other methods", func(t *testing.T) {
+			if r := s.Do(t, http.MethodHead, mePath, http.NoBody, servertest.Bearer(k1.Plain)).Want(t, 200, ""); r.Body != "" || r.Header.Get("Content-Type") != "application/json" {
+				t.Errorf("HEAD: %v %q", r.Header, r.Body)
+			}
+			s.Do(t, http.MethodHead, mePath, http.NoBody).Want(t, 401, "")
+			for path, allow := range map[string]string{mePath: "GET, HEAD", apiKeysPath: "GET, HEAD, POST", apiKeysPath + "/x": "DELETE, GET, HEAD", apiKeysPath + "/x/rotate": "POST"} {
+				for method, status := range map[string]int{http.MethodOptions: 204, http.MethodPut: 405, http.MethodPatch: 405, "FOO": 405} {
+					r := s.Do(t, method, path, http.NoBody, servertest.Bearer(k1.Plain))
+					got := strings.Split(r.Header.Get("Allow"), ", ")
+					if diff := cmp.Diff(strings.Split(allow, ", "), slices.Sorted(slices.Values(got))); r.Status != status || diff != "" {
+						t.Errorf("%s %s: %d (-want +got)\n%s", method, path, r.Status, diff)
+					}
+				}
+			}
+			s.API(t, http.MethodPost, mePath, k1.Plain, servertest.M{}).Want(t, 405, "method_not_allowed")
+		})
+	})
+}
+
+// endedEverywhere ends keys in every way at one replica: the very next request at the other is refused.
+func endedEverywhere(t *testing.T, b *storetest.Backend, s, other *servertest.Server, rs servertest.Client) {
+	person := func(what string) servertest.User {
+		return s.User(t, servertest.M{"email": strings.ReplaceAll(what, " ", ".") + "@example.com"})
+	}
+	patch := func(u servertest.User, m servertest.M) {
+		s.Admin(t, "PATCH", "/admin/users/"+u.ID, m).Want(t, 200, "")
+	}
+	for what, end := range map[string]func(u servertest.User, k servertest.Key){
+		"revoked by an operator": func(_ servertest.User, k servertest.Key) {
+			s.Admin(t, "DELETE", "/admin/keys/"+k.ID, nil).Want(t, 204, "")
+		},
+		"revoked by its owner": func(u servertest.User, k servertest.Key) {
+			s.API(t, "DELETE", apiKeysPath+"/"+k.ID, s.Key(t, u, servertest.M{"scope": "mintkeep:keys"}).Plain, nil).Want(t, 204, "")
+		},
+		"revoked by itself": func(_ servertest.User, k servertest.Key) { selfRevoke(t, s, k.Plain, k.Plain).Want(t, 200, "") },
+		"reported": func(_ servertest.User, k servertest.Key) {
+			s.Admin(t, "POST", "/admin/keys/report", servertest.M{"credentials": []string{k.Plain}}).Want(t, 200, "")
+		},
+		"rotated without overlap": func(u servertest.User, k servertest.Key) {
+			by := s.Key(t, u, servertest.M{"scope": "read write mintkeep:keys"})
+			s.NewKey(t, s.API(t, "POST", apiKeysPath+"/"+k.ID+"/rotate", by.Plain, servertest.M{"overlap": "0s"}).Want(t, 201, ""))
+		},
+		"of a disabled person": func(u servertest.User, _ servertest.Key) { patch(u, servertest.M{"disabled": true}) },
+		"of a deleted person": func(u servertest.User, _ servertest.Key) {
+			s.Admin(t, "DELETE", "/admin/users/"+u.ID, nil).Want(t, 204, "")
+		},
+		"expired": func(servertest.User, servertest.Key) { b.Clock.Advance(2 * time.Hour) },
+		"expired after a rotation": func(u servertest.User, k servertest.Key) {
+			by := s.Key(t, u, servertest.M{"scope": "read write mintkeep:keys"})
+			s.NewKey(t, s.API(t, "POST", apiKeysPath+"/"+k.ID+"/rotate", by.Plain, servertest.M{"overlap": "90s"}).Want(t, 201, ""))
+			b.Clock.Advance(89 * time.Second)
+			alive(t, other, rs, k.Plain)
+			b.Clock.Advance(time.Second)
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			u := person(what)
+			k := s.Key(t, u, servertest.M{"scope": "read write", "expires_at": b.Clock.Now().Add(2 * time.Hour)})
+			alive(t, other, rs, k.Plain)
+			end(u, k)
+			dead(t, other, rs, k.Plain)
+			dead(t, s, rs, k.Plain)
+			if strings.HasPrefix(what, "of a disabled") {
+				patch(u, servertest.M{"disabled": false})
+				alive(t, other, rs, k.Plain)
+			}
+		})
+	}
+}
+
+// usesAreWrittenBehind holds a key's use to its two round trips, of which none writes.
+func usesAreWrittenBehind(t *testing.T, b *storetest.Backend, s *servertest.Server, u servertest.User) {
+	k := s.Key(t, u, servertest.M{"scope": "mintkeep:keys"})
+	if err := s.Store.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	before := b.Dump(t)
+	e := tokenEndpoint{s}
+	cost := e.trips(t, func() {
+		for range 100 {
+			s.Me(t, k.Plain).Want(t, 200, "")
+		}
+	})
+	if total(cost) != 200 {
+		t.Errorf("100 uses cost %v, want 200 round trips", cost)
+	}
+	if diff := cmp.Diff(before, b.Dump(t)); diff != "" {
+		t.Errorf("uses have written (-before +after)\n%s", diff)
+	}
+	lastUsed := func() any {
+		return s.API(t, "GET", apiKeysPath+"/"+k.ID, k.Plain, nil).Want(t, 200, "").JSON(t)["last_used"]
+	}
+	if got := lastUsed(); got != nil {
+		t.Errorf("last used: %v, want nothing yet", got)
+	}
+	flushed := e.trips(t, func() {
+		if err := s.Store.Flush(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	want := servertest.M{"at": b.Clock.Now().Truncate(time.Second).Format(time.RFC3339), "from": "127.0.0.1"}
+	if diff := cmp.Diff(want, lastUsed()); diff != "" || total(flushed) > 4 {
+		t.Errorf("101 uses are written by %v (-want +got)\n%s", flushed, diff)
+	}
+}
+
+// TestBearerBudget is contract §7 for whoever is the bearer.
+func TestBearerBudget(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		e := newTokenEndpoint(t, b)
+		u, _ := users(t, e.Server)
+		k := e.Key(t, u, servertest.M{"scope": "read"})
+		rs := e.introspector(t)
+		tokens := map[string]string{}
+		for _, format := range []string{"jwt", "opaque"} {
+			tokens[format] = e.Token(t, e.Register(t, servertest.M{"scope": "read", "access_token_format": format}))
+		}
+		wrongChecksum := k.Plain[:len(k.Plain)-1] + string(otherLetter(k.Plain[len(k.Plain)-1]))
+		for what, budget := range map[string]struct {
+			trips int
+			do    func()
+		}{
+			"an API key":                 {2, func() { e.Me(t, k.Plain).Want(t, 200, "") }},
+			"an opaque token":            {2, func() { e.Me(t, tokens["opaque"]).Want(t, 200, "") }},
+			"a JWT":                      {1, func() { e.Me(t, tokens["jwt"]).Want(t, 200, "") }},
+			"introspection of a key":     {2, func() { e.Introspect(t, rs, k.Plain) }},
+			"no credential":              {0, func() { e.Get(t, mePath).Want(t, 401, "invalid_token") }},
+			"junk":                       {0, func() { e.Me(t, "junk").Want(t, 401, "invalid_token") }},
+			"a truncated key":            {0, func() { e.Me(t, k.Plain[:len(k.Plain)-1]).Want(t, 401, "invalid_token") }},
+			"a key with one letter more": {0, func() { e.Me(t, k.Plain+"0").Want(t, 401, "invalid_token") }},
+			"a key in upper case":        {0, func() { e.Me(t, strings.ToUpper(k.Plain)).Want(t, 401, "invalid_token") }},
+			"a key, case-flipped":        {0, func() { e.Me(t, caseFlipped(k.Plain)).Want(t, 401, "invalid_token") }},
+			"a key with a wrong end":     {0, func() { e.Me(t, wrongChecksum).Want(t, 401, "invalid_token") }},
+			"junk at introspection":      {1, func() { e.Introspect(t, rs, caseFlipped(k.Plain)) }},
+			"junk that revokes itself":   {0, func() { selfRevoke(t, e.Server, caseFlipped(k.Plain), caseFlipped(k.Plain)).Want(t, 200, "") }},
+		} {
+			if cost := e.trips(t, budget.do); total(cost) != budget.trips {
+				t.Errorf("%s costs the round trips %v, want %d", what, cost, budget.trips)
+			}
+		}
+	})
+}
+
+// caseFlipped is a key with the case of one letter changed.
+func caseFlipped(key string) string {
+	i := strings.IndexFunc(key[3:], func(r rune) bool { return r >= 'A' }) + 3
+	return key[:i] + string(rune(key[i]^0x20)) + key[i+1:]
+}
+
+func otherLetter(c byte) byte {
+	if c == 'x' {
+		return 'y'
+	}
+	return 'x'
+}
+
+func TestConformanceKeyMaterial(t *testing.T) {
+	s := servertest.New(t, storetest.Embedded(t))
+	u, _ := users(t, s)
+	t.Run("BR-16 shown once", func(t *testing.T) {
+		manager := s.Key(t, u, servertest.M{"scope": "read mintkeep:keys"})
+		made := s.API(t, "POST", apiKeysPath, manager.Plain, servertest.M{"name": "shown once"}).Want(t, 201, "")
+		k := s.NewKey(t, made)
+		if got, want := made.Header.Get("Location"), servertest.Issuer+apiKeysPath+"/"+k.ID; got != want {
+			t.Errorf("Location: got %q, want %q", got, want)
+		}
+		for _, path := range []string{apiKeysPath, apiKeysPath + "/" + k.ID, apiKeysPath + "?q=shown"} {
+			r := s.API(t, "GET", path, manager.Plain, nil).Want(t, 200, "")
+			masked := k.Plain[:7] + "…" + k.Plain[len(k.Plain)-4:]
+			if strings.Contains(r.Body, k.Plain) || strings.Contains(r.Body, k.Plain[3:12]) || !strings.Contains(r.Body, masked) {
+				t.Errorf("%s: %s", path, r.Body)
+			}
+		}
+		view := s.API(t, "GET", apiKeysPath+"/"+k.ID, manager.Plain, nil).JSON(t)
+		want := servertest.M{
+			"id": k.ID, "name": "shown once", "scope": "read", "masked": view["masked"], "last_four": k.Plain[len(k.Plain)-4:], "state": "live",
+			"created_at": s.Clock.Now().Format(time.RFC3339Nano), "expires_at": nil, "last_used": nil, "ended": nil, "rotated_to": nil,
+		}
+		if diff := cmp.Diff(want, view); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+		for _, path := range []string{"/admin/keys", "/admin/keys/" + k.ID, "/admin/audit"} {
+			if r := s.Admin(t, "GET", path, nil).Want(t, 200, ""); strings.Contains(r.Body, k.Plain[3:40]) {
+				t.Errorf("%s shows the key", path)
+			}
+		}
+	})
+	t.Run("BR-17 a thousand keys", func(t *testing.T) {
+		seen, letters := map[string]bool{}, [40]map[byte]bool{}
+		for range 1000 {
+			k := credential.NewKey("mk")
+			if seen[k] || len(k) != 3+46 {
+				t.Errorf("%q", k)
+			}
+			seen[k] = true
+			for i := range letters {
+				if letters[i] == nil {
+					letters[i] = map[byte]bool{}
+				}
+				letters[i][k[3+i]] = true
+			}
+		}
+		for i, found := range letters { // of 62, each is missed with the probability of 1e-7
+			if len(found) < 58 {
+				t.Errorf("at place %d there are only %d letters", i, len(found))
+			}
+		}
+	})
+	t.Run("BR-19 the 1,001st", func(t *testing.T) { tooManyKeys(t, s) })
+}
+
+func tooManyKeys(t *testing.T, s *servertest.Server) {
+	u := s.User(t, servertest.M{"email": "many@example.com"})
+	manager := s.Key(t, u, servertest.M{"scope": "read mintkeep:keys"})
+	owner, err := s.Store.User(t.Context(), u.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range store.MaxLiveKeys - 1 {
+		at := s.Clock.Now()
+		k := &store.APIKey{ID: store.NewKeyID(at), UserID: u.ID, Name: fmt.Sprint("n", i), Scope: "read", Masked: "mk_Ab3d…9xQz", CreatedAt: at}
+		k.Digest = store.DigestOf(k.ID)
+		if err := s.Store.CreateKey(t.Context(), k, owner); err != nil {
+			t.Fatal(err)
+		}
+	}
+	make1 := func() servertest.Response {
+		return s.API(t, "POST", apiKeysPath, manager.Plain, servertest.M{"name": "one more"})
+	}
+	if r := make1().Want(t, 409, "conflict"); !strings.Contains(r.Body, "1,000") {
+		t.Errorf("the limit is not told: %s", r.Body)
+	}
+	s.API(t, "POST", apiKeysPath+"/"+manager.ID+"/rotate", manager.Plain, nil).Want(t, 409, "conflict")
+	ids := map[string]bool{}
+	for cursor, pages := "", 0; pages == 0 || cursor != ""; pages++ {
+		var page struct {
+			Items []struct{ ID string }
+			Next  string `json:"next_cursor"`
+		}
+		r := s.API(t, "GET", apiKeysPath+"?limit=200&cursor="+cursor, manager.Plain, nil).Want(t, 200, "")
+		if err := json.Unmarshal([]byte(r.Body), &page); err != nil || len(page.Items) > 200 || pages > 10 {
+			t.Fatalf("page %d of %d: %v", pages, len(page.Items), err)
+		}
+		for _, item := range page.Items {
+			ids[item.ID] = true
+		}
+		cursor = page.Next
+	}
+	if len(ids) != store.MaxLiveKeys {
+		t.Errorf("%d are listed", len(ids))
+	}
+	delete(ids, manager.ID)
+	for id := range ids {
+		s.API(t, "DELETE", apiKeysPath+"/"+id, manager.Plain, nil).Want(t, 204, "")
+		break
+	}
+	s.NewKey(t, make1().Want(t, 201, ""))
+}

@@ -1,0 +1,68 @@
+package dashboard
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/mintkeep/mintkeep/config"
+	"github.com/mintkeep/mintkeep/server/keys"
+	"github.com/mintkeep/mintkeep/server/password"
+	"github.com/mintkeep/mintkeep/server/registry"
+	"github.com/mintkeep/mintkeep/server/seal"
+	"github.com/mintkeep/mintkeep/server/signing"
+	"github.com/mintkeep/mintkeep/server/web"
+	"github.com/mintkeep/mintkeep/store"
+)
+
+// Options for New. All are required.
+type Options struct {
+	Config   *config.Config
+	Store    *store.Store
+	Ring     *signing.Ring
+	Keys     *keys.Keeper
+	Registry *registry.Registry
+	Now      func() time.Time
+}
+
+// Dashboard has the handlers of the pages as its methods.
+type Dashboard struct {
+	config    *config.Config
+	store     *store.Store
+	ring      *signing.Ring
+	keys      *keys.Keeper
+	registry  *registry.Registry
+	now       func() time.Time
+	passwords *password.Hasher
+	forms     formTokens
+	origins   *http.CrossOriginProtection
+	cursors   web.Cursors
+	templates templates
+	static    static
+	secure    bool // the browser reaches us by https
+}
+
+// New reads the templates; it is ready when it returns.
+func New(o Options) (*Dashboard, error) {
+	vault, err := seal.New(o.Config.MasterKeys)
+	if err != nil {
+		return nil, err
+	}
+	d := &Dashboard{
+		config: o.Config, store: o.Store, ring: o.Ring, keys: o.Keys, registry: o.Registry, now: o.Now,
+		passwords: password.New(password.Options{Vault: vault}),
+		forms:     newFormTokens(o.Config.MasterKeys),
+		origins:   http.NewCrossOriginProtection(),
+		cursors:   web.NewCursors(o.Config.MasterKeys),
+		secure:    strings.HasPrefix(o.Config.Issuer, "https://"),
+	}
+	// A proxy may give the request another Host than the browser saw.
+	if err := d.origins.AddTrustedOrigin(o.Config.Issuer); err != nil {
+		return nil, err
+	}
+	if d.static, err = newStatic(); err != nil {
+		return nil, err
+	}
+	d.templates, err = parseTemplates(d.static)
+	return d, err
+}

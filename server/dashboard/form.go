@@ -1,0 +1,108 @@
+package dashboard
+
+import (
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http"
+	"net/url"
+
+	"github.com/mintkeep/mintkeep/server/web"
+)
+
+const formInfo = "mintkeep form 1" // HKDF's info: one purpose, one key
+
+// formTokens make and check the token of a form: a MAC of the cookie of whoever was given the form, so that
+// nobody else can have made it. Each key comes from a master key; the first makes, all check.
+type formTokens [][]byte
+
+func newFormTokens(masterKeys [][]byte) formTokens {
+	var f formTokens
+	for _, master := range masterKeys {
+		key, err := hkdf.Key(sha256.New, master, nil, formInfo, sha256.Size)
+		if err != nil {
+			panic(err) // only for a key length that SHA-256 cannot give
+		}
+		f = append(f, key)
+	}
+	return f
+}
+
+func mac(key []byte, cookie string) string {
+	m := hmac.New(sha256.New, key)
+	m.Write([]byte(cookie))
+	return base64.RawURLEncoding.EncodeToString(m.Sum(nil))
+}
+
+func (f formTokens) of(cookie string) string { return mac(f[0], cookie) }
+
+func (f formTokens) fits(token, cookie string) bool {
+	for _, key := range f {
+		if cookie != "" && hmac.Equal([]byte(token), []byte(mac(key, cookie))) {
+			return true
+		}
+	}
+	return false
+}
+
+const formField = "form_token"
+
+// form reads a form that one of our pages gave to this visitor. Another site's, or another visitor's, is
+// refused (RFC 9700 §4.7).
+func (d *Dashboard) form(r *http.Request, cookie string, repeatable ...string) (url.Values, error) {
+	form, err := web.Form(r, repeatable...)
+	if err != nil {
+		return nil, err
+	}
+	if d.origins.Check(r) != nil || !d.forms.fits(form.Get(formField), cookie) {
+		return nil, &web.Error{
+			Status: http.StatusForbidden, Code: "access_denied",
+			Description: "The form is not one of this session. Go back, load the page again, and repeat.",
+		}
+	}
+	return form, nil
+}
+
+// The cookies. Over https the browser itself sees to it that they are ours alone (RFC 6265bis §4.1.3.2).
+const (
+	sessionCookie = "mintkeep_session"
+	visitCookie   = "mintkeep_visit" // of somebody who is not signed in yet
+)
+
+func (d *Dashboard) cookieName(name string) string {
+	if d.secure {
+		return "__Host-" + name
+	}
+	return name
+}
+
+func (d *Dashboard) cookie(r *http.Request, name string) string {
+	found := r.CookiesNamed(d.cookieName(name))
+	if len(found) != 1 {
+		return ""
+	}
+	return found[0].Value
+}
+
+// setCookie sets a cookie for the time that the browser runs; an empty value takes it away.
+func (d *Dashboard) setCookie(w http.ResponseWriter, name, value string) {
+	c := &http.Cookie{ //nolint:gosec // Secure where the issuer is https, for a browser keeps no such cookie of a plain http://localhost
+		Name: d.cookieName(name), Value: value, Path: "/", Secure: d.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	}
+	if value == "" {
+		c.MaxAge = -1
+	}
+	http.SetCookie(w, c)
+}
+
+// visit is the cookie of somebody who is not signed in, for the forms that they are given.
+func (d *Dashboard) visit(w http.ResponseWriter, r *http.Request) string {
+	if cookie := d.cookie(r, visitCookie); len(cookie) == len(rand.Text()) {
+		return cookie
+	}
+	cookie := rand.Text()
+	d.setCookie(w, visitCookie, cookie)
+	return cookie
+}

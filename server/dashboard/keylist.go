@@ -1,0 +1,104 @@
+package dashboard
+
+import (
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/mintkeep/mintkeep/server/keys"
+	"github.com/mintkeep/mintkeep/server/web"
+	"github.com/mintkeep/mintkeep/store"
+)
+
+// keyList is the settings page: a person's keys.
+type keyList struct {
+	Keys  []keyRow
+	Query string
+	State string // live, ended or all
+	Next  string // the URL of the next page
+	First bool   // there is no page before
+	None  bool   // the person has no key at all
+}
+
+// keyRow is a key as the list and its own page show it.
+type keyRow struct {
+	keys.View
+	Used    string // how long ago
+	Expires string // in what time, if it is near
+	Near    bool   // it expires within a week
+	Owner   string // for operators
+}
+
+func rowOf(view keys.View, now time.Time) keyRow {
+	row := keyRow{View: view}
+	if view.LastUsed != nil {
+		row.Used = ago(now, view.LastUsed.At)
+	}
+	if view.ExpiresAt != nil && view.Ended == nil {
+		row.Expires = ago(now, *view.ExpiresAt)
+		row.Near = view.ExpiresAt.Sub(now) < 7*24*time.Hour
+	}
+	return row
+}
+
+// Settings answers GET /settings.
+func (d *Dashboard) Settings(w http.ResponseWriter, r *http.Request) error {
+	return d.signedIn(w, r, func(w http.ResponseWriter, r *http.Request, v *visitor) error {
+		list, err := d.listKeys(r, "/settings", store.KeyFilter{UserID: v.UserID})
+		if err != nil {
+			return err
+		}
+		list.None = len(list.Keys) == 0 && list.Query == "" && list.First && list.State == string(store.Live) && !d.hadKeys(r, v)
+		return d.show(w, http.StatusOK, "settings", v.page(r, "API keys", "keys", list))
+	})
+}
+
+// hadKeys says whether a person without a live key has ended ones to show.
+func (d *Dashboard) hadKeys(r *http.Request, v *visitor) bool {
+	ended, _, err := d.store.Keys(r.Context(), store.KeyFilter{UserID: v.UserID}, "", 1)
+	return err != nil || len(ended) > 0
+}
+
+// listKeys reads a page of keys as the query asks for it: the live ones, if it does not say.
+func (d *Dashboard) listKeys(r *http.Request, path string, narrowed store.KeyFilter) (*keyList, error) {
+	query, err := web.ReadQuery(r)
+	if err != nil {
+		return nil, err
+	}
+	state, err := query.Text("state")
+	if err != nil {
+		return nil, err
+	}
+	f, err := keys.ReadFilterAs(r, stateOf(state))
+	if err != nil {
+		return nil, err
+	}
+	f.UserID, f.ForOperator = narrowed.UserID, path != "/settings" // where they are all the person's own
+	found, err := d.keys.Page(r, f, d.cursors)
+	if err != nil {
+		return nil, err
+	}
+	cursor, _ := query.Text("cursor")
+	list := &keyList{Query: f.Query, State: state, First: cursor == ""}
+	if state == "" {
+		list.State = string(store.Live)
+	}
+	for _, view := range found.Items {
+		list.Keys = append(list.Keys, rowOf(view, d.now()))
+	}
+	if found.NextCursor != "" {
+		list.Next = path + "?" + url.Values{"q": {f.Query}, "state": {list.State}, "cursor": {found.NextCursor}}.Encode()
+	}
+	return list, nil
+}
+
+// stateOf reads the filter of a page, on which the live keys stand for themselves.
+func stateOf(text string) store.KeyState {
+	switch text {
+	case "all":
+		return store.AnyState
+	case string(store.Ended):
+		return store.Ended
+	}
+	return store.Live
+}

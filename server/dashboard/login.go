@@ -1,0 +1,211 @@
+package dashboard
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/mintkeep/mintkeep/server/invite"
+	"github.com/mintkeep/mintkeep/server/password"
+	"github.com/mintkeep/mintkeep/server/web"
+	"github.com/mintkeep/mintkeep/store"
+)
+
+// login is the page to sign in at.
+type login struct {
+	Email, Next, Problem string
+}
+
+// Root answers GET /.
+func (d *Dashboard) Root(w http.ResponseWriter, r *http.Request) error {
+	return d.signedIn(w, r, func(w http.ResponseWriter, _ *http.Request, _ *visitor) error {
+		return seeOther(w, "/settings", "")
+	})
+}
+
+// LoginPage answers GET /login.
+func (d *Dashboard) LoginPage(w http.ResponseWriter, r *http.Request) error {
+	query, err := web.ReadQuery(r)
+	if err != nil {
+		return err
+	}
+	next, _ := query.Text("next")
+	return d.showLogin(w, r, http.StatusOK, login{Next: next})
+}
+
+func (d *Dashboard) showLogin(w http.ResponseWriter, r *http.Request, status int, l login) error {
+	return d.show(w, status, "login", page{Title: "Sign in", Form: d.forms.of(d.visit(w, r)), Notice: notice(r), Content: l})
+}
+
+// Login answers POST /login.
+func (d *Dashboard) Login(w http.ResponseWriter, r *http.Request) error {
+	form, err := d.form(r, d.cookie(r, visitCookie))
+	if err != nil {
+		return err
+	}
+	l := login{Email: form.Get("email"), Next: form.Get("next")}
+	person, err := d.recognise(r, l.Email, form.Get("password"))
+	var refused *web.Error
+	if errors.As(err, &refused) && refused.Status != http.StatusTooManyRequests || err == nil && person == nil {
+		l.Problem = "The email or the password is wrong."
+		return d.showLogin(w, r, http.StatusUnauthorized, l)
+	}
+	if err != nil {
+		return err
+	}
+	act := web.Act{Actor: "user:" + person.ID, Action: "session.created", Target: "user:" + person.ID}
+	if err := web.Change(r, d.store, d.now(), act, func(context.Context) error { return d.signIn(w, r, person) }); err != nil {
+		return err
+	}
+	return seeOther(w, ownPage(l.Next), "")
+}
+
+// recognise finds the person with this email and password. Nobody there, nobody enabled, no password set, a
+// wrong one: all take the same work, and the answer is nobody. Guesses are counted before they are hashed.
+func (d *Dashboard) recognise(r *http.Request, email, plain string) (*store.User, error) {
+	ctx := r.Context()
+	if over, retryAfter := d.store.CountFailure(ctx, "sign-in "+store.FoldEmail(email), web.Address(r)); over {
+		return nil, web.TooManyRequests(retryAfter)
+	}
+	person, err := d.store.UserByEmail(ctx, email)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	id, sealed := "", []byte(nil)
+	if person != nil {
+		id, sealed = person.ID, person.Password
+	}
+	if len(plain) > password.MaxLength*4 {
+		plain = "" // no password is so long; the work is the same
+	}
+	ok, rehash, err := d.passwords.Verify(ctx, id, sealed, plain)
+	if err != nil {
+		return nil, err
+	}
+	if !ok || !person.Enabled {
+		actor := ""
+		if person != nil {
+			actor = "user:" + person.ID
+		}
+		web.AuditRefusal(r, d.store, actor, "session.refused")
+		return nil, nil
+	}
+	if rehash {
+		d.rehash(r, person, plain)
+	}
+	return person, nil
+}
+
+// rehash stores the password as passwords are stored today. The next sign-in does it if this one cannot.
+func (d *Dashboard) rehash(r *http.Request, person *store.User, plain string) {
+	sealed, err := d.passwords.Hash(r.Context(), person.ID, plain)
+	if err == nil {
+		err = d.store.RehashPassword(r.Context(), person.ID, person.Password, sealed)
+	}
+	if err != nil {
+		web.Note(r.Context(), "rehash", err.Error())
+	}
+}
+
+// Logout answers POST /logout.
+func (d *Dashboard) Logout(w http.ResponseWriter, r *http.Request) error {
+	return d.signedIn(w, r, func(w http.ResponseWriter, r *http.Request, v *visitor) error {
+		if _, err := v.form(r); err != nil {
+			return err
+		}
+		if err := d.store.EndSession(r.Context(), v.UserID, v.Digest); err != nil {
+			return err
+		}
+		d.setCookie(w, sessionCookie, "")
+		return seeOther(w, "/login", "signed-out")
+	})
+}
+
+// invitation is the page on which an invited person sets a password.
+type invitation struct {
+	Code, Email, Problem string
+	Least                int
+}
+
+var errInvite = &web.Error{
+	Status: http.StatusNotFound, Code: "not_found",
+	Description: "This link has been used, has expired, or was replaced by a newer one. Ask an operator for another.",
+}
+
+// InvitePage answers GET /invite/{code}.
+func (d *Dashboard) InvitePage(w http.ResponseWriter, r *http.Request) error {
+	person, err := d.invited(r)
+	if err != nil {
+		return err
+	}
+	return d.showInvite(w, r, http.StatusOK, invitation{Email: person.Metadata.Email})
+}
+
+func (d *Dashboard) showInvite(w http.ResponseWriter, r *http.Request, status int, i invitation) error {
+	i.Code, i.Least = web.Path(r, "code"), password.MinLength
+	return d.show(w, status, "invite", page{Title: "Set your password", Form: d.forms.of(d.visit(w, r)), Content: i})
+}
+
+// invited reads the person of the link, if it is the one that is good now.
+func (d *Dashboard) invited(r *http.Request) (*store.User, error) {
+	id, code, ok := invite.Parse(web.Path(r, "code"))
+	if !ok {
+		return nil, errInvite
+	}
+	person, err := d.store.User(r.Context(), id)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	if person == nil || !person.Enabled || person.Invite == nil || !person.Invite.Digest.Equal(code) || !d.now().Before(person.Invite.ExpiresAt) {
+		if over, retryAfter := d.store.CountFailure(r.Context(), "", web.Address(r)); over {
+			return nil, web.TooManyRequests(retryAfter)
+		}
+		return nil, errInvite
+	}
+	return person, nil
+}
+
+// Redeem answers POST /invite/{code}: it sets the password, and signs in.
+func (d *Dashboard) Redeem(w http.ResponseWriter, r *http.Request) error {
+	form, err := d.form(r, d.cookie(r, visitCookie))
+	if err != nil {
+		return err
+	}
+	person, err := d.invited(r)
+	if err != nil {
+		return err
+	}
+	plain := form.Get("password")
+	if problem := checkPassword(plain, form.Get("again"), person); problem != "" {
+		return d.showInvite(w, r, http.StatusBadRequest, invitation{Email: person.Metadata.Email, Problem: problem})
+	}
+	sealed, err := d.passwords.Hash(r.Context(), person.ID, plain)
+	if err != nil {
+		return err
+	}
+	act := web.Act{Actor: "user:" + person.ID, Action: "user.password_set", Target: "user:" + person.ID, Detail: map[string]string{"by": "invite"}}
+	err = web.Change(r, d.store, d.now(), act, func(ctx context.Context) error {
+		return d.store.RedeemInvite(ctx, person.ID, person.Invite.Digest, sealed)
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return errInvite
+	}
+	if err != nil {
+		return err
+	}
+	if err := d.signIn(w, r, person); err != nil {
+		return err
+	}
+	return seeOther(w, "/settings", "")
+}
+
+// checkPassword says what is wrong with a password that somebody chose, as a sentence.
+func checkPassword(plain, again string, person *store.User) string {
+	if err := password.Check(plain, person.Metadata.Email, person.Metadata.Name); err != nil {
+		return "The password " + err.Error() + "."
+	}
+	if plain != again {
+		return "The two passwords differ."
+	}
+	return ""
+}

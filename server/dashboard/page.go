@@ -1,0 +1,136 @@
+package dashboard
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"path"
+	"strings"
+
+	"github.com/mintkeep/mintkeep/server/web"
+	"github.com/mintkeep/mintkeep/store"
+)
+
+//go:embed templates
+var templateFiles embed.FS
+
+// templates has one for each page, by the name of its file without .html.
+type templates map[string]*template.Template
+
+func parseTemplates(s static) (templates, error) {
+	functions := template.FuncMap{"static": s.url, "day": day, "moment": moment, "ago": ago, "lasting": lasting, "words": strings.Fields}
+	shared, err := template.New("").Funcs(functions).ParseFS(templateFiles, "templates/shared/*.html")
+	if err != nil {
+		return nil, err
+	}
+	files, err := fs.Glob(templateFiles, "templates/*.html")
+	if err != nil {
+		return nil, err
+	}
+	all := templates{}
+	for _, file := range files {
+		own, err := template.Must(shared.Clone()).ParseFS(templateFiles, file)
+		if err != nil {
+			return nil, err
+		}
+		all[strings.TrimSuffix(path.Base(file), ".html")] = own
+	}
+	return all, nil
+}
+
+// page is what the layout needs of every page.
+type page struct {
+	Title   string
+	Section string // which entry of the navigation is the present one
+	Person  *store.User
+	Form    string // the token that a form on the page must carry
+	Notice  string // what was just done
+	Content any
+}
+
+// Operator says whether the person sees the operator's pages.
+func (p page) Operator() bool { return p.Person != nil && p.Person.Role() == store.Operator }
+
+// policy allows what the pages need, and nothing inline, framed or foreign (CSP Level 3).
+const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// show renders a page whole before the first byte of it is sent.
+func (d *Dashboard) show(w http.ResponseWriter, status int, name string, p page) error {
+	t, there := d.templates[name]
+	if !there {
+		return fmt.Errorf("there is no page %q", name)
+	}
+	var body bytes.Buffer
+	if err := t.ExecuteTemplate(&body, "layout.html", p); err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", policy)
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	w.WriteHeader(status)
+	_, _ = w.Write(body.Bytes())
+	return nil
+}
+
+// failure is a page that says what went wrong.
+type failure struct {
+	Status  int
+	Words   string
+	Request string
+}
+
+// Refuse shows an error as a page.
+func (d *Dashboard) Refuse(w http.ResponseWriter, r *http.Request, e *web.Error) {
+	id := web.RequestID(r.Context())
+	p := page{Title: http.StatusText(e.Status), Content: failure{e.Status, e.Words(id), id}}
+	if err := d.show(w, e.Status, "failure", p); err != nil {
+		http.Error(w, http.StatusText(e.Status), e.Status)
+	}
+}
+
+// seeOther answers a POST: the browser goes on to the page, and a reload does nothing again. done names one of
+// the notices.
+func seeOther(w http.ResponseWriter, location, done string) error {
+	if done != "" {
+		location += "?done=" + done
+	}
+	w.Header().Set("Location", location)
+	w.WriteHeader(http.StatusSeeOther)
+	return nil
+}
+
+// notices are what a page may be asked to say was done; nothing else can be put there.
+var notices = map[string]string{
+	"revoked":      "The key is revoked. It stopped working at once.",
+	"renamed":      "The key has its new name.",
+	"saved":        "Saved.",
+	"password":     "The password is changed. Every other session has been signed out.",
+	"session":      "The session is signed out.",
+	"signed-out":   "You are signed out.",
+	"everywhere":   "You are signed out everywhere.",
+	"password-set": "The password is set. Sign in with it.",
+	"disabled":     "Disabled.",
+	"enabled":      "Enabled.",
+	"deleted":      "Deleted.",
+	"tokens-ended": "Every token that was issued until now has ended.",
+	"secret-ended": "The secret has ended.",
+	"role-changed": "The role is changed.",
+	"keys-rotated": "The next signing key signs from now on.",
+	"client-saved": "The client is changed.",
+	"client-gone":  "The client is deleted, and its tokens have ended.",
+	"person-gone":  "The person is deleted, and their keys have ended.",
+}
+
+func notice(r *http.Request) string {
+	query, err := web.ReadQuery(r)
+	if err != nil {
+		return ""
+	}
+	done, _ := query.Text("done")
+	return notices[done]
+}

@@ -1,0 +1,50 @@
+// What is nicer with JavaScript. Every page works without.
+"use strict";
+
+for (const button of document.querySelectorAll("[data-copy]")) {
+  if (!navigator.clipboard) continue; // the field beside it can be selected and copied by hand
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(button.dataset.copy);
+      button.textContent = "Copied";
+    } catch {
+      button.textContent = "Select and copy it";
+      const field = button.parentElement.querySelector("[data-select]");
+      if (field) field.select();
+    }
+  });
+}
+
+for (const field of document.querySelectorAll("[data-select]")) {
+  field.addEventListener("focus", () => field.select());
+}
+
+// A submit button works once; the page that follows has another. Coming back by the history makes it anew.
+for (const form of document.querySelectorAll("form[method=post]")) {
+  form.addEventListener("submit", () => {
+    for (const button of form.querySelectorAll("button[type=submit]")) {
+      setTimeout(() => { button.disabled = true; });
+    }
+  });
+}
+addEventListener("pageshow", (event) => {
+  if (!event.persisted) return;
+  for (const button of document.querySelectorAll("button:disabled")) button.disabled = false;
+});
+
+function left(until) {
+  const seconds = Math.max(0, Math.round((until - Date.now()) / 1000));
+  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
+  return seconds === 0 ? "now" : `in ${h ? h + " h " : ""}${h || m ? m + " min " : ""}${h ? "" : s + " s"}`.trim();
+}
+
+for (const time of document.querySelectorAll("[data-countdown]")) {
+  const until = Date.parse(time.dateTime);
+  const shown = document.createElement("span");
+  shown.className = "warn";
+  time.after(" ", shown);
+  const tick = () => { shown.textContent = left(until); };
+  tick();
+  setInterval(tick, 1000);
+}

@@ -1,0 +1,133 @@
+package password
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"fmt"
+	"runtime"
+
+	"golang.org/x/crypto/argon2"
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/mintkeep/mintkeep/server/seal"
+	"github.com/mintkeep/mintkeep/store"
+)
+
+// Cost is what one hash takes (RFC 9106 §3.1).
+type Cost struct {
+	Memory uint32 // KiB
+	Passes uint32
+	Lanes  uint8
+}
+
+// Recommended is the least that the OWASP Password Storage Cheat Sheet names for argon2id.
+var Recommended = Cost{Memory: 19 << 10, Passes: 2, Lanes: 1}
+
+const (
+	saltBytes = 16 // RFC 9106 §3.1 recommends so many
+	sumBytes  = 32
+)
+
+// Options for New. Vault is required.
+type Options struct {
+	// Vault seals the hashes.
+	Vault *seal.Vault
+	// Cost of a new hash; one that is stored keeps its own. Zero: [Recommended].
+	Cost Cost
+	// Parallel is how many hashes are made at once. Zero: half as many as there are processors, and one at
+	// least, so that the rest of the server has the others.
+	Parallel int
+}
+
+// Hasher makes hashes of passwords and compares passwords with them. It is safe for concurrent use.
+type Hasher struct {
+	vault *seal.Vault
+	cost  Cost
+	turns chan struct{} // holds a token for each hash that is being made
+	sum   func(password string, r record) []byte
+}
+
+// New makes a Hasher.
+func New(o Options) *Hasher {
+	if o.Cost == (Cost{}) {
+		o.Cost = Recommended
+	}
+	if o.Parallel == 0 {
+		o.Parallel = max(1, runtime.GOMAXPROCS(0)/2)
+	}
+	return &Hasher{vault: o.Vault, cost: o.Cost, turns: make(chan struct{}, o.Parallel), sum: sum}
+}
+
+// Hash makes what is stored of a person's password. It does not ask whether the password is a good one:
+// [Check] does. If no turn comes before ctx ends, the error matches store.ErrUnavailable.
+func (h *Hasher) Hash(ctx context.Context, userID, password string) (sealed []byte, err error) {
+	r := record{cost: h.cost, salt: make([]byte, saltBytes), sum: make([]byte, sumBytes)}
+	_, _ = rand.Read(r.salt) // never fails: crypto/rand ends the process instead
+	if r.sum, err = h.take(ctx, password, r); err != nil {
+		return nil, err
+	}
+	return h.vault.Seal(r.encode(), sealedFor(userID)), nil
+}
+
+// Verify says whether the password is the one of which sealed was made for this person. Without one, because
+// there is no such person or no password was set, it takes as long and says no.
+//
+// rehash asks the caller, who has the password just now, to store what Hash makes of it today: the cost has
+// changed, or the master key. The error matches store.ErrUnavailable, as Hash's does, and where what is
+// stored cannot be read.
+func (h *Hasher) Verify(ctx context.Context, userID string, sealed []byte, password string) (ok, rehash bool, err error) {
+	r := record{cost: h.cost, salt: make([]byte, saltBytes), sum: make([]byte, sumBytes)}
+	set := len(sealed) > 0
+	if set {
+		if r, err = h.open(userID, sealed); err != nil {
+			return false, false, err
+		}
+	}
+	got, err := h.take(ctx, password, r)
+	if err != nil {
+		return false, false, err
+	}
+	ok = subtle.ConstantTimeCompare(got, r.sum) == 1 && set
+	return ok, ok && (r.cost != h.cost || h.vault.Stale(sealed, sealedFor(userID))), nil
+}
+
+func (h *Hasher) open(userID string, sealed []byte) (record, error) {
+	plain, err := h.vault.Open(sealed, sealedFor(userID))
+	if err != nil {
+		return record{}, fmt.Errorf("MINTKEEP_MASTER_KEY does not open the password hash of %s: add the master key that was in use before "+
+			"to the comma-separated list; if it is lost, make the person a new invite: %w: %w", userID, store.ErrUnavailable, err)
+	}
+	r, err := parse(plain)
+	if err != nil {
+		return record{}, fmt.Errorf("password hash of %s: %w: %w", userID, store.ErrUnavailable, err)
+	}
+	return r, nil
+}
+
+// sealedFor is the context of a person's hash; signing keys have another.
+func sealedFor(userID string) []byte { return []byte("password of " + userID) }
+
+// take waits for a turn and makes the sum of the password that r has the cost and the salt for.
+func (h *Hasher) take(ctx context.Context, password string, r record) ([]byte, error) {
+	select {
+	case <-ctx.Done():
+		return nil, noTurn(ctx)
+	case h.turns <- struct{}{}:
+	}
+	defer func() { <-h.turns }()
+	if ctx.Err() != nil { // both had come
+		return nil, noTurn(ctx)
+	}
+	return h.sum(password, r), nil
+}
+
+func noTurn(ctx context.Context) error {
+	return fmt.Errorf("wait for a turn to hash a password: %w: %w", store.ErrUnavailable, ctx.Err())
+}
+
+func sum(password string, r record) []byte {
+	// One password can be typed as different code points, with another keyboard (SP 800-63B-4 §3.1.1.2).
+	text := norm.NFC.Bytes([]byte(password))
+	return argon2.IDKey(text, r.salt, r.cost.Passes, r.cost.Memory, r.cost.Lanes, uint32(len(r.sum)))
+}

@@ -1,0 +1,86 @@
+package password
+
+import (
+	_ "embed" // the list
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// How many characters a password has. Beyond its length nothing is asked of what it is made of.
+const (
+	MinLength = 12
+	MaxLength = 1000
+)
+
+// Check says what is wrong with a password that somebody chose, in words that follow "password: " and never
+// quote it. notThese are what it must not be because others know it: the person's name and e-mail address.
+//
+// It does as NIST SP 800-63B-4 §3.1.1.2 asks: any printable characters, spaces too; no rules of composition;
+// none of those that are tried first.
+func Check(password string, notThese ...string) error {
+	if !utf8.ValidString(password) {
+		return errors.New("must be text in UTF-8")
+	}
+	text := norm.NFC.String(password)
+	switch n := utf8.RuneCountInString(text); {
+	case strings.ContainsFunc(text, unprintable):
+		return errors.New("must have printable characters only")
+	case n < MinLength:
+		return fmt.Errorf("must have at least %d characters", MinLength)
+	case n > MaxLength:
+		return fmt.Errorf("must have at most %d characters", MaxLength)
+	case repeats(text):
+		return errors.New("must not be one character over and over")
+	}
+	bare := bareOf(text)
+	for _, known := range notThese {
+		name, _, _ := strings.Cut(known, "@")
+		if strings.EqualFold(text, norm.NFC.String(known)) || bare != "" && (bare == bareOf(known) || bare == bareOf(name)) {
+			return errors.New("must not be the name or the e-mail address")
+		}
+	}
+	if common[bare] {
+		return errors.New("is one of those that are tried first; choose another")
+	}
+	return nil
+}
+
+// unprintable is what cannot be seen or typed. The two that join or part letters are needed to write Persian,
+// the languages of India, and many an emoji.
+func unprintable(r rune) bool {
+	return !unicode.IsPrint(r) && !unicode.Is(unicode.Zs, r) && !unicode.Is(unicode.Join_Control, r) || r == utf8.RuneError
+}
+
+func repeats(text string) bool {
+	lower := strings.ToLower(text)
+	first, _ := utf8.DecodeRuneInString(lower)
+	return strings.Trim(lower, string(first)) == ""
+}
+
+// bareOf is the letters and digits of a text, in lower case: what is left of a password when the decoration
+// is taken off that people put on one to get it accepted.
+func bareOf(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsLetter(r) && !unicode.IsNumber(r) && !unicode.IsMark(r) {
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, norm.NFKC.String(text))
+}
+
+//go:embed common.txt
+var commonList string
+
+// common are passwords that are long enough and yet tried first, as bareOf has them.
+var common = func() map[string]bool {
+	set := map[string]bool{}
+	for word := range strings.FieldsSeq(commonList) {
+		set[word] = true
+	}
+	return set
+}()

@@ -1,0 +1,69 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/mintkeep/mintkeep/store"
+)
+
+// Act is something that somebody does to something: what of it goes into the audit trail. Detail never holds
+// a secret.
+type Act struct {
+	Actor, Action, Target string
+	Detail                map[string]string
+}
+
+// Change makes a change that is not an end. It is recorded first, and what cannot be recorded is not
+// made. Whether it can be made at all is best looked at before: the record stays.
+func Change(r *http.Request, s *store.Store, at time.Time, act Act, makeIt func(context.Context) error) error {
+	if err := s.Audit(r.Context(), event(r, at, act)); err != nil {
+		return err
+	}
+	return makeIt(r.Context())
+}
+
+// End makes an end. It holds once makeIt has returned without an error, whether or not it can be
+// recorded, so that a store which takes no more writes cannot keep a stolen credential alive.
+func End(r *http.Request, s *store.Store, at time.Time, act Act, makeIt func(context.Context) error) error {
+	if err := makeIt(r.Context()); err != nil {
+		return err
+	}
+	Ended(r, s, at, act)
+	return nil
+}
+
+// Ended records ends that hold already.
+func Ended(r *http.Request, s *store.Store, at time.Time, acts ...Act) {
+	if len(acts) == 0 {
+		return
+	}
+	ctx := r.Context()
+	events := make([]store.Event, len(acts))
+	for i, act := range acts {
+		events[i] = event(r, at, act)
+	}
+	if err := s.AuditAll(ctx, events); err != nil {
+		// The log is then the only trail; its line has actor, address and request id already.
+		for _, act := range acts {
+			Note(ctx, "not_audited", act.Action+" "+act.Target)
+		}
+		Note(ctx, "audit_error", err.Error())
+	}
+}
+
+// Via notes, for the audit trail, the API key through which somebody acts in this request.
+func Via(ctx context.Context, keyID string) { from(ctx).via = keyID }
+
+func event(r *http.Request, at time.Time, act Act) store.Event {
+	x := from(r.Context())
+	e := store.Event{
+		At: Time(at), Actor: act.Actor, Action: act.Action, Target: act.Target, Detail: act.Detail,
+		Via: x.via, RequestID: x.id,
+	}
+	if x.address.IsValid() {
+		e.Address = x.address.String()
+	}
+	return e
+}

@@ -1,0 +1,71 @@
+package web
+
+import (
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"strings"
+)
+
+const (
+	cursorInfo = "mintkeep cursor 1" // HKDF's info: one purpose, one key
+	cursorTag  = 16
+)
+
+// Cursors seals positions in a listing into the opaque Cursors that callers see, and opens them: a
+// position goes to the store as it is, so a caller must not make one up. Each key comes from a master
+// key (RFC 5869); the first seals, all open.
+type Cursors [][]byte
+
+// NewCursors makes cursors under the master keys.
+func NewCursors(masterKeys [][]byte) Cursors {
+	var c Cursors
+	for _, master := range masterKeys {
+		key, err := hkdf.Key(sha256.New, master, nil, cursorInfo, sha256.Size)
+		if err != nil {
+			panic(err) // only for a key length that SHA-256 cannot give
+		}
+		c = append(c, key)
+	}
+	return c
+}
+
+// Seal makes the cursor of a position in the listing, which is named by its route and the filters that
+// made it what it is. The end of the listing, the empty position, has none.
+func (c Cursors) Seal(position string, listing ...string) string {
+	if position == "" {
+		return ""
+	}
+	return base64.RawURLEncoding.EncodeToString(append(tag(c[0], position, listing), position...))
+}
+
+// Open gives the position back; a cursor that was not made here, or for another listing, is refused.
+// No cursor is the beginning.
+func (c Cursors) Open(cursor string, listing ...string) (position string, err error) {
+	if cursor == "" {
+		return "", nil
+	}
+	sealed, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	// Package base64 skips line breaks; a cursor has one spelling.
+	if err == nil && len(sealed) > cursorTag && !strings.ContainsAny(cursor, "\r\n") {
+		position = string(sealed[cursorTag:])
+		for _, key := range c {
+			if hmac.Equal(sealed[:cursorTag], tag(key, position, listing)) {
+				return position, nil
+			}
+		}
+	}
+	return "", InvalidRequest("cursor: not one of this listing; begin again without it")
+}
+
+// tag is over the parts with their lengths in front, so that no two listings look alike.
+func tag(key []byte, position string, listing []string) []byte {
+	mac := hmac.New(sha256.New, key)
+	for _, part := range append([]string{position}, listing...) {
+		mac.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
+		mac.Write([]byte(part))
+	}
+	return mac.Sum(nil)[:cursorTag]
+}

@@ -1,0 +1,55 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+)
+
+// Object is a JSON object whose members are read one by one, by their exact names: which are there
+// matters to a merge patch, and those that are not ours are ignored (RFC 7591 §2).
+type Object map[string]json.RawMessage
+
+// ReadObject reads the body; none, where a route allows that, is the empty object.
+func ReadObject(r *http.Request) (Object, error) {
+	o := Object{}
+	if err := DecodeJSON(r, &o); err != nil {
+		return nil, err
+	}
+	if o == nil { // null
+		return nil, InvalidRequest("The body is not the JSON object that this route takes")
+	}
+	return o, nil
+}
+
+// Has says whether a member has a value. One that is null is as good as absent wherever that is not a
+// patch.
+func (o Object) Has(name string) bool { return !IsNull(o[name]) }
+
+// IsNull says whether a member is null, or absent.
+func IsNull(raw json.RawMessage) bool { return raw == nil || string(raw) == "null" }
+
+// Decode reads a member's value; kind says what it must be.
+func Decode[T any](raw json.RawMessage, kind string) (v T, err error) {
+	if json.Unmarshal(raw, &v) != nil {
+		return v, errors.New("must be " + kind)
+	}
+	return v, nil
+}
+
+// ObjectOf is an object with these members, each a value that JSON has, for who has read it from elsewhere. An
+// empty string is an omitted member.
+func ObjectOf(members map[string]any) Object {
+	o := Object{}
+	for name, value := range members {
+		if text, ok := value.(string); ok && text == "" {
+			continue
+		}
+		raw, err := json.Marshal(value)
+		if err != nil {
+			panic(err) // the values are ours: strings, numbers, lists of strings
+		}
+		o[name] = raw
+	}
+	return o
+}

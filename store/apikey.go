@@ -1,0 +1,387 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	// MaxLiveKeys is how many live keys a person may have.
+	MaxLiveKeys = 1_000
+	// endedKept is how long a key is shown after its end.
+	endedKept = 400 * 24 * time.Hour
+	// endedGrace is how much longer its description stays, for Run to find what else there is to forget.
+	endedGrace = 30 * 24 * time.Hour
+)
+
+// LiveKey is what the record of a live API key says: all that its use needs, but the owner. It is written
+// when the key is made and gone with its end.
+type LiveKey struct {
+	ID        string `json:"id"`
+	UserID    string `json:"user"`
+	Name      string `json:"name"`
+	Scope     string `json:"scope"`
+	CreatedAt int64  `json:"created"`           // milliseconds since 1970
+	ExpiresAt int64  `json:"expires,omitempty"` // likewise; 0: never
+	RotatedTo string `json:"next,omitempty"`    // the key that takes its place
+
+	// Operator is the generation of the operator's role that its owner had when it was made; none if they were
+	// none.
+	Operator Generation `json:"-"`
+}
+
+// APIKey describes a key of a person's, from its making until 400 days after its end. It decides nothing:
+// whether the key is good hangs on its [Credential].
+type APIKey struct {
+	ID        string    `json:"-"`
+	Digest    Digest    `json:"-"`
+	UserID    string    `json:"user"`
+	Name      string    `json:"name"`
+	Scope     string    `json:"scope"`
+	Masked    string    `json:"masked"` // mk_Ab3d…9xQz: what may be shown
+	CreatedAt time.Time `json:"created"`
+	CreatedBy string    `json:"by"`
+	ExpiresAt time.Time `json:"expires,omitzero"` // zero: never
+	RotatedTo string    `json:"rotated_to,omitempty"`
+	RotatedAt time.Time `json:"rotated,omitzero"`
+	RotatedBy string    `json:"rotated_by,omitempty"`
+	Ended     *KeyEnd   `json:"ended,omitempty"` // nil: not, or by its expiry, or nobody could write how
+
+	Live bool `json:"-"` // as it was read: the record is there, and has not expired
+}
+
+// KeyEnd is how a key ended before its time.
+type KeyEnd struct {
+	At     time.Time `json:"at"`
+	By     string    `json:"by"`
+	Reason string    `json:"why"`
+}
+
+// ErrTooManyKeys says that a person has [MaxLiveKeys] already.
+var ErrTooManyKeys = fmt.Errorf("%w: the person has as many live keys as they may", ErrConflict)
+
+// NewKeyID names a new key. Ids sort by the millisecond in which they were made.
+func NewKeyID(at time.Time) string {
+	return fmt.Sprintf("key_%011x%s", at.UnixMilli(), strings.ToLower(rand.Text()[:16]))
+}
+
+func apiKeyKey(id string) string { return "mk:k:" + id }
+
+// CreateKey makes a key live for its owner, as the owner was read: should they be deleted at this moment, the
+// key is born dead. ErrTooManyKeys if they have too many. After ErrUnavailable there may be a key that nobody
+// knows. The key carries the owner's generations, that of their role as well.
+func (s *Store) CreateKey(ctx context.Context, k *APIKey, owner *User) error {
+	if err := s.describeKey(ctx, s.rdb, k); err != nil {
+		return unavailable("describe key", err)
+	}
+	if err := s.reserveKey(ctx, k); err != nil {
+		if errors.Is(err, ErrTooManyKeys) {
+			s.rdb.Del(ctx, apiKeyKey(k.ID))
+		}
+		return err
+	}
+	if err := s.enterKey(ctx, k); err != nil {
+		return err
+	}
+	live := &LiveKey{
+		ID: k.ID, UserID: k.UserID, Name: k.Name, Scope: k.Scope, CreatedAt: k.CreatedAt.UnixMilli(),
+		Operator: owner.Operator,
+	}
+	if !k.ExpiresAt.IsZero() {
+		live.ExpiresAt = k.ExpiresAt.UnixMilli()
+	}
+	k.Live = true
+	return unavailable("create key", s.putCredential(ctx, s.rdb, k.Digest, encodeLiveKey(owner.Generation, live), k.ExpiresAt))
+}
+
+// Key reads one key, live or ended. ErrNotFound if there is none.
+func (s *Store) Key(ctx context.Context, id string) (*APIKey, error) {
+	keys, err := s.keysOf(ctx, []string{id})
+	switch {
+	case err != nil:
+		return nil, err
+	case keys[0] == nil:
+		return nil, ErrNotFound
+	}
+	return keys[0], nil
+}
+
+// ExpireKey brings the end of a live key forward to at, because next takes its place. ErrNotFound if it is
+// not live any more, ErrConflict if another took its place already.
+func (s *Store) ExpireKey(ctx context.Context, k *APIKey, at time.Time, next string) error {
+	err := s.change(ctx, "expire key", s.watchedKey(k.Digest), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
+		c, err := decodeCredential(s.getCredential(ctx, tx, k.Digest))
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case c.Key == nil:
+			return nil, ErrNotFound
+		case c.Key.RotatedTo != "":
+			return nil, ErrConflict
+		}
+		c.Key.RotatedTo = next
+		if c.Key.ExpiresAt == 0 || at.UnixMilli() < c.Key.ExpiresAt {
+			c.Key.ExpiresAt = at.UnixMilli()
+		}
+		k.ExpiresAt = time.UnixMilli(c.Key.ExpiresAt).UTC()
+		return func(p redis.Pipeliner) {
+			_ = s.putCredential(ctx, p, k.Digest, encodeLiveKey(c.Generation, c.Key), k.ExpiresAt)
+		}, nil
+	})
+	if err != nil {
+		return err
+	}
+	described, err := s.redescribeKey(ctx, k.ID, func(d *APIKey) {
+		d.ExpiresAt, d.RotatedTo, d.RotatedAt, d.RotatedBy = k.ExpiresAt, next, k.RotatedAt, k.RotatedBy
+	})
+	if err != nil {
+		return err
+	}
+	k.RotatedTo = next
+	return s.enterKey(ctx, described)
+}
+
+// RenameKey gives a live key another name. ErrNotFound if it has ended.
+func (s *Store) RenameKey(ctx context.Context, k *APIKey, name string) error {
+	before := k.Name
+	if err := s.enter(ctx, allKeys, k.ID, name); err != nil {
+		return err
+	}
+	if _, err := s.redescribeKey(ctx, k.ID, func(d *APIKey) { d.Name = name }); err != nil {
+		return err
+	}
+	if nameEntry(before, "") != nameEntry(name, "") {
+		s.strikeNames(ctx, allKeys, k.ID, before)
+	}
+	return s.change(ctx, "rename key", s.watchedKey(k.Digest), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
+		c, err := decodeCredential(s.getCredential(ctx, tx, k.Digest))
+		if err != nil {
+			return nil, err
+		}
+		if c.Key == nil {
+			return nil, ErrNotFound
+		}
+		c.Key.Name = name
+		expires := time.Time{}
+		if c.Key.ExpiresAt != 0 {
+			expires = time.UnixMilli(c.Key.ExpiresAt)
+		}
+		return func(p redis.Pipeliner) {
+			_ = s.putCredential(ctx, p, k.Digest, encodeLiveKey(c.Generation, c.Key), expires)
+		}, nil
+	})
+}
+
+// redescribeKey changes what is told of a key, unless it has ended: ErrNotFound then. What is told of an end is
+// the last word.
+func (s *Store) redescribeKey(ctx context.Context, id string, change func(*APIKey)) (k *APIKey, err error) {
+	err = s.change(ctx, "describe key", apiKeyKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
+		record, err := tx.Get(ctx, apiKeyKey(id)).Result()
+		if errors.Is(err, redis.Nil) {
+			return nil, ErrNotFound
+		}
+		if err != nil {
+			return nil, err
+		}
+		if k, err = decodeKey(id, record); err != nil {
+			return nil, err
+		}
+		if k.Ended != nil {
+			return nil, ErrNotFound
+		}
+		change(k)
+		return func(p redis.Pipeliner) { _ = s.describeKey(ctx, p, k) }, nil
+	})
+	return k, err
+}
+
+// EndKey ends a key for good. It says whether the key was live until now: one that had ended already keeps the
+// end that it had. ErrNotFound if there is no such key.
+func (s *Store) EndKey(ctx context.Context, id string, end KeyEnd) (wasLive bool, err error) {
+	record, err := s.rdb.Get(ctx, apiKeyKey(id)).Result()
+	switch {
+	case errors.Is(err, redis.Nil):
+		return false, ErrNotFound
+	case err != nil:
+		return false, unavailable("end key", err)
+	}
+	var d Digest
+	if copy(d[:], record) < len(d) {
+		return false, unavailable("end key", errDamaged)
+	}
+	n, err := s.delCredential(ctx, s.rdb, d).Result()
+	if err != nil {
+		return false, unavailable("end key", err)
+	}
+	k, err := decodeKey(id, record) // one that cannot be read has ended too
+	if err != nil {
+		s.log.WarnContext(ctx, "an ended key cannot be described", "key", id, "error", err)
+		return n > 0, nil
+	}
+	s.buryKeys(ctx, []*APIKey{k}, end)
+	return n > 0, nil
+}
+
+// EndKeys ends many keys, and returns those that were live until now.
+func (s *Store) EndKeys(ctx context.Context, keys []*APIKey, end KeyEnd) (were []*APIKey, err error) {
+	cmds := make([]*redis.IntCmd, len(keys))
+	if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, k := range keys {
+			cmds[i] = s.delCredential(ctx, p, k.Digest)
+		}
+		return nil
+	}); err != nil {
+		return nil, unavailable("end keys", err)
+	}
+	for i, k := range keys {
+		if cmds[i].Val() > 0 {
+			were = append(were, k)
+		}
+	}
+	s.buryKeys(ctx, keys, end)
+	return were, nil
+}
+
+// buryKeys writes down how keys ended, which holds already: it tidies up and cannot fail.
+func (s *Store) buryKeys(ctx context.Context, keys []*APIKey, end KeyEnd) {
+	const batch = 200
+	for len(keys) > 0 {
+		n := min(batch, len(keys))
+		_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for _, k := range keys[:n] {
+				k.Live = false
+				if k.Ended == nil && (k.ExpiresAt.IsZero() || end.At.Before(k.ExpiresAt)) {
+					k.Ended = &end
+				}
+				_ = s.describeKey(ctx, p, k)
+				s.retireKey(ctx, p, k)
+			}
+			return nil
+		})
+		if err != nil {
+			s.log.WarnContext(ctx, "how keys ended is not written down", "keys", n, "error", err)
+		}
+		keys = keys[n:]
+	}
+}
+
+// endKeysOf writes down the end of all keys of a person who is gone.
+func (s *Store) endKeysOf(ctx context.Context, userID string, end KeyEnd) {
+	ids, err := s.rdb.ZRange(ctx, liveKeysOf(userID), 0, -1).Result()
+	var keys []*APIKey
+	if err == nil && len(ids) > 0 {
+		keys, err = s.keysOf(ctx, ids)
+	}
+	if err == nil {
+		_, err = s.EndKeys(ctx, present(keys), end)
+	}
+	if err == nil {
+		_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+			p.Del(ctx, liveKeysOf(userID)) // with what was counted and is not there
+			p.Expire(ctx, keysOfUser(userID), endedKept+endedGrace)
+			return nil
+		})
+	}
+	if err != nil {
+		s.log.WarnContext(ctx, "the keys of a deleted person are dead, and left behind", "user", userID, "error", err)
+	}
+}
+
+func present[T any](things []*T) []*T {
+	var there []*T
+	for _, thing := range things {
+		if thing != nil {
+			there = append(there, thing)
+		}
+	}
+	return there
+}
+
+// endsAt is when the key ended or will; zero: never.
+func (k *APIKey) endsAt() time.Time {
+	if k.Ended != nil {
+		return k.Ended.At
+	}
+	return k.ExpiresAt
+}
+
+// describeKey writes a description, which goes by itself a while after the key has ended. It is its digest, so
+// that even one that cannot be read can be ended, and its JSON behind that.
+func (s *Store) describeKey(ctx context.Context, c redis.Cmdable, k *APIKey) error {
+	ttl := time.Duration(0)
+	if ends := k.endsAt(); !ends.IsZero() {
+		ttl = max(ends.Add(endedKept+endedGrace).Sub(s.now()), time.Millisecond)
+	}
+	return c.Set(ctx, apiKeyKey(k.ID), string(k.Digest[:])+encodeRecord(k), ttl).Err()
+}
+
+func decodeKey(id, record string) (*APIKey, error) {
+	k := &APIKey{ID: id}
+	if copy(k.Digest[:], record) < len(k.Digest) {
+		return nil, unavailable("read key", errDamaged)
+	}
+	if err := decodeRecord(record[len(k.Digest):], k); err != nil {
+		return nil, fmt.Errorf("key %s: %w", id, err)
+	}
+	return k, nil
+}
+
+// keysOf reads many keys in two round trips; nil stands for one that is not there.
+func (s *Store) keysOf(ctx context.Context, ids []string) ([]*APIKey, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	described := make([]*redis.StringCmd, len(ids))
+	if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, id := range ids {
+			described[i] = p.Get(ctx, apiKeyKey(id))
+		}
+		return nil
+	}); err != nil && !errors.Is(err, redis.Nil) {
+		return nil, unavailable("read keys", err)
+	}
+	keys := make([]*APIKey, len(ids))
+	for i, cmd := range described {
+		record, err := cmd.Result()
+		if errors.Is(err, redis.Nil) {
+			continue
+		}
+		if err != nil {
+			return nil, unavailable("read keys", err)
+		}
+		if keys[i], err = decodeKey(ids[i], record); err != nil {
+			return nil, err
+		}
+	}
+	return keys, s.findLive(ctx, keys)
+}
+
+// findLive asks which of the keys are live.
+func (s *Store) findLive(ctx context.Context, keys []*APIKey) error {
+	cmds, now := make([]*redis.IntCmd, len(keys)), s.now()
+	p := s.rdb.Pipeline()
+	for i, k := range keys {
+		if k != nil && k.Ended == nil && (k.ExpiresAt.IsZero() || now.Before(k.ExpiresAt)) {
+			cmds[i] = s.hasCredential(ctx, p, k.Digest)
+		}
+	}
+	if p.Len() == 0 {
+		return nil
+	}
+	if _, err := p.Exec(ctx); err != nil {
+		return unavailable("read keys", err)
+	}
+	for i, cmd := range cmds {
+		if cmd != nil {
+			keys[i].Live = cmd.Val() > 0
+		}
+	}
+	return nil
+}

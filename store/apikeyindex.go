@@ -1,0 +1,184 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// All keys, live and ended, stand in a directory, and each person's in one of their own. Beside them:
+const (
+	liveKeys = "mk:keys:live" // id, by the millisecond of its expiry; ended ones are taken out
+	dueKeys  = "mk:keys:due"  // id, by the millisecond from which nothing of it is kept
+)
+
+var allKeys = directory{ids: "mk:keys:id", names: "mk:keys:name", latestFirst: true}
+
+func keysOfUser(userID string) string { return "mk:pk:" + userID }
+
+// liveKeysOf is a person's part of liveKeys, by which their number is limited.
+func liveKeysOf(userID string) string { return "mk:pl:" + userID }
+
+// KeyFilter says which keys are wanted. The zero value wants all.
+type KeyFilter struct {
+	UserID string // of this person alone
+	Query  string // whose id, or lower-cased name, begins so
+	State  KeyState
+}
+
+// KeyState narrows a listing of keys.
+type KeyState string
+
+// The states of keys: live, and all others.
+const (
+	AnyState KeyState = ""
+	Live     KeyState = "live"
+	Ended    KeyState = "ended"
+)
+
+// Keys lists at most limit keys, the newest first; with a query, those that are found by name alone come
+// last. A page may be short, even empty, before the last. after and next are as in [Store.Clients].
+func (s *Store) Keys(ctx context.Context, f KeyFilter, after string, limit int) (page []*APIKey, next string, err error) {
+	l := listing[APIKey]{
+		directory: allKeys,
+		query:     f.Query,
+		read:      s.keysOf,
+		id:        func(k *APIKey) string { return k.ID },
+		names:     func(k *APIKey) []string { return []string{k.Name} },
+		wants:     f.wants,
+	}
+	if f.UserID != "" {
+		l.directory, l.query = directory{ids: keysOfUser(f.UserID), latestFirst: true}, ""
+	}
+	return l.page(ctx, s, after, limit)
+}
+
+func (f KeyFilter) wants(k *APIKey) bool {
+	named := strings.HasPrefix(k.ID, f.Query) || strings.HasPrefix(strings.ToLower(k.Name), strings.ToLower(f.Query))
+	return named && (f.UserID == "" || f.UserID == k.UserID) && (f.State == AnyState || (f.State == Live) == k.Live)
+}
+
+// enterKey adds a key's entries, or puts them where its new end has them.
+func (s *Store) enterKey(ctx context.Context, k *APIKey) error {
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		p.ZAdd(ctx, keysOfUser(k.UserID), redis.Z{Member: k.ID})
+		p.ZAdd(ctx, allKeys.ids, redis.Z{Member: k.ID})
+		p.ZAdd(ctx, allKeys.names, redis.Z{Member: nameEntry(k.Name, k.ID)})
+		p.ZAdd(ctx, liveKeys, redis.Z{Member: k.ID, Score: scoreOf(k.ExpiresAt)})
+		p.ZAdd(ctx, liveKeysOf(k.UserID), redis.Z{Member: k.ID, Score: scoreOf(k.ExpiresAt)})
+		if !k.ExpiresAt.IsZero() {
+			p.ZAdd(ctx, dueKeys, redis.Z{Member: k.ID, Score: scoreOf(k.ExpiresAt.Add(endedKept))})
+		}
+		return nil
+	})
+	return unavailable("enter a key", err)
+}
+
+// retireKey moves an ended key's entries to where the ended ones are.
+func (s *Store) retireKey(ctx context.Context, p redis.Pipeliner, k *APIKey) {
+	p.ZRem(ctx, liveKeys, k.ID)
+	p.ZRem(ctx, liveKeysOf(k.UserID), k.ID)
+	p.ZAdd(ctx, dueKeys, redis.Z{Member: k.ID, Score: scoreOf(k.endsAt().Add(endedKept))})
+}
+
+// scoreOf is a point in time as a score; zero is never.
+func scoreOf(t time.Time) float64 {
+	if t.IsZero() {
+		return math.Inf(1)
+	}
+	return float64(t.UnixMilli())
+}
+
+// RoomForKey says whether a person may have another key: nil, or ErrTooManyKeys.
+func (s *Store) RoomForKey(ctx context.Context, userID string) error {
+	err := s.countKeys(ctx, s.rdb, userID)
+	if errors.Is(err, ErrTooManyKeys) {
+		if err := s.recountKeys(ctx, userID); err != nil {
+			return err
+		}
+		return s.countKeys(ctx, s.rdb, userID)
+	}
+	return err
+}
+
+func (s *Store) countKeys(ctx context.Context, c redis.Cmdable, userID string) error {
+	n, err := c.ZCount(ctx, liveKeysOf(userID), "("+strconv.FormatInt(s.now().UnixMilli(), 10), "+inf").Result()
+	if err == nil && n >= MaxLiveKeys {
+		return ErrTooManyKeys
+	}
+	return unavailable("count keys", err)
+}
+
+// reserveKey counts a new key to its owner's, in one step with looking how many they have.
+func (s *Store) reserveKey(ctx context.Context, k *APIKey) error {
+	key := liveKeysOf(k.UserID)
+	return s.change(ctx, "count keys", key, func(tx *redis.Tx) (func(redis.Pipeliner), error) {
+		if err := s.countKeys(ctx, tx, k.UserID); err != nil {
+			return nil, &planError{err}
+		}
+		return func(p redis.Pipeliner) {
+			p.ZRemRangeByScore(ctx, key, "-inf", strconv.FormatInt(s.now().UnixMilli(), 10))
+			p.ZAdd(ctx, key, redis.Z{Member: k.ID, Score: scoreOf(k.ExpiresAt)})
+		}, nil
+	})
+}
+
+// recountKeys drops what is counted and not live, the rest of creations and ends that stopped half-way, but for
+// what is being made at this moment.
+func (s *Store) recountKeys(ctx context.Context, userID string) error {
+	ids, err := s.rdb.ZRange(ctx, liveKeysOf(userID), 0, -1).Result()
+	if err != nil {
+		return unavailable("count keys", err)
+	}
+	keys, err := s.keysOf(ctx, ids)
+	if err != nil {
+		return err
+	}
+	var dead []any
+	for i, k := range keys {
+		if k == nil || !k.Live && s.now().Sub(k.CreatedAt) > unfinished {
+			dead = append(dead, ids[i])
+		}
+	}
+	if len(dead) == 0 {
+		return nil
+	}
+	return unavailable("count keys", s.rdb.ZRem(ctx, liveKeysOf(userID), dead...).Err())
+}
+
+// forgetKeys drops what is left of keys whose time is over, at most so many at once.
+func (s *Store) forgetKeys(ctx context.Context) error {
+	const batch = 200
+	ids, err := s.rdb.ZRangeByScore(ctx, dueKeys, &redis.ZRangeBy{
+		Min: "-inf", Max: strconv.FormatInt(s.now().UnixMilli(), 10), Count: batch,
+	}).Result()
+	if err != nil || len(ids) == 0 {
+		return unavailable("forget keys", err)
+	}
+	keys, err := s.keysOf(ctx, ids)
+	if err != nil {
+		return err
+	}
+	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, k := range keys {
+			if k != nil {
+				p.ZRem(ctx, keysOfUser(k.UserID), k.ID)
+				p.ZRem(ctx, liveKeysOf(k.UserID), k.ID)
+				p.ZRem(ctx, allKeys.names, nameEntry(k.Name, k.ID))
+				p.HDel(ctx, keyUsesKey(k.UserID), k.ID)
+				p.Del(ctx, keyDaysKey(k.ID))
+				p.Del(ctx, apiKeyKey(k.ID))
+			}
+			p.ZRem(ctx, allKeys.ids, ids[i])
+			p.ZRem(ctx, liveKeys, ids[i])
+			p.ZRem(ctx, dueKeys, ids[i]) // last: should the rest fail, it is found again
+		}
+		return nil
+	})
+	return unavailable("forget keys", err)
+}

@@ -1,0 +1,99 @@
+package store
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// limit is a counter and how far it may go: most times in a window that the first opens.
+type limit struct {
+	key    string
+	most   int64
+	window time.Duration
+}
+
+// countShared counts once under each limit, for all replicas together, in one round trip. It says whether
+// that was one too many, and then for how long.
+func (s *Store) countShared(ctx context.Context, limits []limit) (over bool, retryAfter time.Duration, err error) {
+	counts := make([]*redis.IntCmd, len(limits))
+	left := make([]*redis.DurationCmd, len(limits))
+	// A retry after a lost answer counts twice, against who is being counted.
+	if _, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, l := range limits {
+			p.SetNX(ctx, l.key, 0, l.window)
+			counts[i] = p.Incr(ctx, l.key)
+			left[i] = p.PTTL(ctx, l.key)
+		}
+		return nil
+	}); err != nil {
+		return false, 0, unavailable("count", err)
+	}
+	for i, l := range limits {
+		if left[i].Val() < 0 { // expired between SET and INCR, which left a counter without an end
+			left[i].SetVal(l.window)
+			_ = s.rdb.PExpire(ctx, l.key, l.window).Err()
+		}
+		if counts[i].Val() > l.most {
+			over, retryAfter = true, max(retryAfter, left[i].Val())
+		}
+	}
+	return over, retryAfter, nil
+}
+
+const (
+	// countersKept bounds the memory of one process's counters.
+	countersKept = 100_000
+	// countersSwept is how often those that are over are dropped.
+	countersSwept = time.Minute
+)
+
+// counters are those of one process alone. They stand in for Redis's where there is none: there are no
+// replicas to share with, and miniredis would keep the name of each key for ever.
+type counters struct {
+	mu    sync.Mutex
+	all   map[string]counter
+	sweep time.Time // due by then
+}
+
+type counter struct {
+	n    int64
+	ends time.Time
+}
+
+func (c *counters) count(now time.Time, limits []limit) (over bool, retryAfter time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !now.Before(c.sweep) || len(c.all) > countersKept {
+		c.drop(now)
+	}
+	for _, l := range limits {
+		at := c.all[l.key]
+		if !now.Before(at.ends) {
+			at = counter{ends: now.Add(l.window)}
+		}
+		at.n++
+		c.all[l.key] = at
+		if at.n > l.most {
+			over, retryAfter = true, max(retryAfter, at.ends.Sub(now))
+		}
+	}
+	return over, retryAfter
+}
+
+// drop forgets the counters whose window is over, and all of them where that would leave too many: who is
+// counted under 100,000 names is not held by one more.
+func (c *counters) drop(now time.Time) {
+	left := map[string]counter{} // a map does not shrink
+	for key, at := range c.all {
+		if now.Before(at.ends) {
+			left[key] = at
+		}
+	}
+	if len(left) > countersKept/2 { // else this would be done again at once
+		left = map[string]counter{}
+	}
+	c.all, c.sweep = left, now.Add(countersSwept)
+}

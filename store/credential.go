@@ -1,0 +1,175 @@
+package store
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Credential is the record that makes an access token or an API key live: while it is there, under the
+// digest of the credential, and names the generation that its owner still has, the credential is valid. The
+// two kinds lie side by side, so that one look-up finds either.
+type Credential struct {
+	Generation Generation // of the client or the person that it belongs to
+	Claims     []byte     // JSON, of an opaque token; a JWT carries its own, which the digest vouches for
+	Key        *LiveKey   // of an API key; nil for an access token
+}
+
+// The first byte of a record tells its kind and version. A token's record is 17 bytes and its claims; a
+// key's has two generations and its JSON.
+const (
+	tokenRecord = recordVersion
+	keyRecord   = 'k'
+)
+
+// Credential reads the record under a digest. ErrNotFound if there is none: never issued, ended, or
+// expired.
+func (s *Store) Credential(ctx context.Context, d Digest) (*Credential, error) {
+	return decodeCredential(s.getCredential(ctx, s.rdb, d))
+}
+
+// ClientAndCredential reads a client and the record under a digest in one round trip. Either may be nil when
+// it is not there; the error is for what could not be read.
+func (s *Store) ClientAndCredential(ctx context.Context, clientID string, d Digest) (*Client, *Credential, error) {
+	p := s.rdb.Pipeline()
+	clientCmd := p.HGetAll(ctx, clientKey(clientID))
+	recordCmd := s.getCredential(ctx, p, d)
+	if _, err := p.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return nil, nil, unavailable("read client and credential", err)
+	}
+	c, err := decodeClient(clientID, clientCmd.Val())
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return nil, nil, err
+	}
+	record, err := decodeCredential(recordCmd)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return nil, nil, err
+	}
+	return c, record, nil
+}
+
+// credentialKey has the digest as it is: 32 bytes where hex would be 64, once for each live credential.
+func credentialKey(d Digest) string { return "mk:t:" + string(d[:]) }
+
+// credentialField is where the embedded store keeps a credential: as a field, which has its own expiry, of
+// one of 256 hashes. miniredis never forgets the name of a key, and looks at all keys to find the expired
+// ones, so that a key for each credential would be a leak and a stall.
+func credentialField(d Digest) (key, field string) {
+	return "mk:t:" + hex.EncodeToString(d[:1]), string(d[:])
+}
+
+// watchedKey is the key to watch while a credential is changed.
+func (s *Store) watchedKey(d Digest) string {
+	if s.embedded {
+		key, _ := credentialField(d)
+		return key
+	}
+	return credentialKey(d)
+}
+
+func (s *Store) getCredential(ctx context.Context, c redis.Cmdable, d Digest) *redis.StringCmd {
+	if s.embedded {
+		key, field := credentialField(d)
+		return c.HGet(ctx, key, field)
+	}
+	return c.Get(ctx, credentialKey(d))
+}
+
+// writer is a client or a pipeline.
+type writer interface {
+	Set(ctx context.Context, key string, value any, expiration time.Duration) *redis.StatusCmd
+	Do(ctx context.Context, args ...any) *redis.Cmd
+}
+
+// putCredential writes a record that goes by itself when it expires; zero: never.
+func (s *Store) putCredential(ctx context.Context, c writer, d Digest, value []byte, expires time.Time) error {
+	key, field := credentialField(d)
+	switch {
+	case !s.embedded && expires.IsZero():
+		return c.Set(ctx, credentialKey(d), value, 0).Err()
+	case !s.embedded:
+		// Never 0, which would be for ever.
+		return c.Set(ctx, credentialKey(d), value, max(expires.Sub(s.now()), time.Millisecond)).Err()
+	case expires.IsZero():
+		return c.Do(ctx, "HSETEX", key, "FIELDS", 1, field, value).Err()
+	default:
+		return c.Do(ctx, "HSETEX", key, "PXAT", expires.UnixMilli(), "FIELDS", 1, field, value).Err()
+	}
+}
+
+// delCredential is the end of one; the result is 0 if it was not there.
+func (s *Store) delCredential(ctx context.Context, c redis.Cmdable, d Digest) *redis.IntCmd {
+	if s.embedded {
+		key, field := credentialField(d)
+		return c.HDel(ctx, key, field)
+	}
+	return c.Del(ctx, credentialKey(d))
+}
+
+// hasCredential tells, by a result above 0, that there is a record.
+func (s *Store) hasCredential(ctx context.Context, c redis.Cmdable, d Digest) *redis.IntCmd {
+	if s.embedded {
+		key, field := credentialField(d)
+		return c.HStrLen(ctx, key, field)
+	}
+	return c.StrLen(ctx, credentialKey(d))
+}
+
+func decodeCredential(cmd *redis.StringCmd) (*Credential, error) {
+	value, err := cmd.Bytes()
+	switch {
+	case errors.Is(err, redis.Nil):
+		return nil, ErrNotFound
+	case err != nil:
+		return nil, unavailable("read credential", err)
+	}
+	return parseCredential(value)
+}
+
+func parseCredential(value []byte) (*Credential, error) {
+	c := &Credential{}
+	head := 1 + len(c.Generation)
+	switch {
+	case len(value) > 0 && value[0] == tokenRecord && len(value) >= head:
+		copy(c.Generation[:], value[1:])
+		c.Claims = value[head:]
+		return c, nil
+	case len(value) > head && value[0] == keyRecord && value[1] == recordVersion:
+		err := c.parseKey(value[2:])
+		return c, err
+	case len(value) == 0 || value[0] == tokenRecord || value[0] == keyRecord && len(value) < 2:
+		return nil, unavailable("read credential", fmt.Errorf("%w: %d bytes", errDamaged, len(value)))
+	}
+	return nil, ErrNewerRecord
+}
+
+// parseKey reads what encodeLiveKey wrote behind the kind and the version.
+func (c *Credential) parseKey(value []byte) error {
+	k := &LiveKey{}
+	n := len(c.Generation)
+	if len(value) < 2*n {
+		return unavailable("read credential", fmt.Errorf("%w: %d bytes", errDamaged, len(value)))
+	}
+	copy(c.Generation[:], value)
+	copy(k.Operator[:], value[n:])
+	if err := json.Unmarshal(value[2*n:], k); err != nil {
+		return unavailable("read credential", errDamaged)
+	}
+	c.Key = k
+	return nil
+}
+
+func encodeLiveKey(g Generation, k *LiveKey) []byte {
+	value := append([]byte{keyRecord, recordVersion}, g[:]...)
+	value = append(value, k.Operator[:]...)
+	body, err := json.Marshal(k)
+	if err != nil {
+		panic(err) // strings and numbers
+	}
+	return append(value, body...)
+}

@@ -1,0 +1,52 @@
+package store
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// KeyDaysKept is for how many days the uses of a key are counted.
+const KeyDaysKept = 30
+
+// keyDaysKey holds the uses of a key by the day since 1970 (UTC).
+func keyDaysKey(keyID string) string { return "mk:kd:" + keyID }
+
+// countDay adds the uses to their day, and drops the days that are over.
+func countDay(ctx context.Context, p redis.Pipeliner, keyID string, u noted) {
+	const forgotten = 15 // days at once, for a key that is not used every day
+	key, day := keyDaysKey(keyID), dayOf(u.At)
+	var old []string
+	for i := range int64(forgotten) {
+		old = append(old, strconv.FormatInt(day-KeyDaysKept-i, 10))
+	}
+	p.HIncrBy(ctx, key, strconv.FormatInt(day, 10), u.n)
+	p.HDel(ctx, key, old...)
+	p.Expire(ctx, key, (KeyDaysKept+1)*24*time.Hour)
+}
+
+func dayOf(t time.Time) int64 { return t.Unix() / 86400 }
+
+// Day is what was counted on one day.
+type Day struct {
+	Start time.Time
+	Uses  int64
+}
+
+// KeyDays tells how often a key was used on each of the last 30 days, today included, the oldest first. It lags
+// by the seconds before it is written.
+func (s *Store) KeyDays(ctx context.Context, keyID string) ([]Day, error) {
+	fields, err := s.rdb.HGetAll(ctx, keyDaysKey(keyID)).Result()
+	if err != nil {
+		return nil, unavailable("read uses", err)
+	}
+	days, first := make([]Day, KeyDaysKept), dayOf(s.now())-KeyDaysKept+1
+	for i := range days {
+		day := first + int64(i)
+		days[i].Start = time.Unix(day*86400, 0).UTC()
+		days[i].Uses, _ = strconv.ParseInt(fields[strconv.FormatInt(day, 10)], 10, 64)
+	}
+	return days, nil
+}

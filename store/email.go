@@ -1,0 +1,82 @@
+package store
+
+import (
+	"context"
+	"errors"
+
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
+)
+
+// FoldEmail is the form in which emails are compared: two that look the same, whatever their case and
+// however their letters are put together, are the same (Unicode NFKC and full case folding).
+func FoldEmail(email string) string {
+	return norm.NFKC.String(cases.Fold().String(norm.NFKC.String(email)))
+}
+
+// emailKey holds the id of the one person with the email. Its name is a digest, as long as the email may be.
+func emailKey(email string) string {
+	d := DigestOf(FoldEmail(email))
+	return "mk:e:" + string(d[:16])
+}
+
+// UserByEmail reads the person with the email. ErrNotFound if there is none.
+func (s *Store) UserByEmail(ctx context.Context, email string) (*User, error) {
+	id, err := s.rdb.Get(ctx, emailKey(email)).Result()
+	if errors.Is(err, redis.Nil) {
+		return nil, ErrNotFound
+	}
+	if err != nil {
+		return nil, unavailable("read email", err)
+	}
+	u, err := s.User(ctx, id)
+	if err == nil && FoldEmail(u.Metadata.Email) != FoldEmail(email) { // a change of email stopped half-way
+		return nil, ErrNotFound
+	}
+	return u, err
+}
+
+// claimEmail takes an email for a person who is there. ErrExists if it is somebody else's; one that was
+// left by somebody who is not there any more is free, because ids do not come back.
+func (s *Store) claimEmail(ctx context.Context, email, id string) error {
+	key := emailKey(email)
+	return s.change(ctx, "claim email", key, func(tx *redis.Tx) (func(redis.Pipeliner), error) {
+		owner, err := tx.Get(ctx, key).Result()
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return nil, err
+		}
+		if owner == id {
+			return func(redis.Pipeliner) {}, nil
+		}
+		if owner != "" {
+			switch there, err := s.rdb.HExists(ctx, userKey(owner), metaField).Result(); {
+			case err != nil:
+				return nil, err
+			case there:
+				return nil, ErrExists
+			}
+		}
+		return func(p redis.Pipeliner) { p.Set(ctx, key, id, 0) }, nil
+	})
+}
+
+// releaseEmail gives an email back, if it is still this person's. It tidies up and cannot fail what it comes
+// after: an email that stays behind when its person is gone is free, see claimEmail.
+func (s *Store) releaseEmail(ctx context.Context, email, id string) {
+	key := emailKey(email)
+	err := s.change(ctx, "release email", key, func(tx *redis.Tx) (func(redis.Pipeliner), error) {
+		owner, err := tx.Get(ctx, key).Result()
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return nil, err
+		}
+		return func(p redis.Pipeliner) {
+			if owner == id {
+				p.Del(ctx, key)
+			}
+		}, nil
+	})
+	if err != nil {
+		s.log.WarnContext(ctx, "an email is not free yet", "user", id, "error", err)
+	}
+}

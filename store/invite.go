@@ -1,0 +1,65 @@
+package store
+
+import (
+	"context"
+	"encoding/binary"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Invite is the one link by which a person sets a password, the first or another. Only the digest of its
+// code is known.
+type Invite struct {
+	Digest    Digest
+	ExpiresAt time.Time
+}
+
+// InviteUser gives a person a new invite; the one before is worth nothing then. ErrNotFound if there is no
+// such person.
+func (s *Store) InviteUser(ctx context.Context, id string, invite Invite) error {
+	return s.change(ctx, "invite user", userKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
+		if _, err := readUser(ctx, tx, id); err != nil {
+			return nil, err
+		}
+		return func(p redis.Pipeliner) { p.HSet(ctx, userKey(id), inviteField, encodeInvite(invite)) }, nil
+	})
+}
+
+// RedeemInvite spends a person's invite and sets the password, in one step: of two who try, one is told
+// ErrNotFound, as is everybody with an invite that is not this one, has expired or is a disabled person's. Who
+// was signed in with the old password is signed out.
+func (s *Store) RedeemInvite(ctx context.Context, id string, code Digest, sealedPassword []byte) error {
+	return s.change(ctx, "redeem invite", userKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
+		u, err := readUser(ctx, tx, id)
+		if err != nil {
+			return nil, err
+		}
+		if !u.Enabled || u.Invite == nil || !u.Invite.Digest.Equal(code) || !s.now().Before(u.Invite.ExpiresAt) {
+			return nil, ErrNotFound
+		}
+		return func(p redis.Pipeliner) {
+			p.HSet(ctx, userKey(id), passwordField, sealedPassword)
+			p.HDel(ctx, userKey(id), inviteField, sessionField)
+		}, nil
+	})
+}
+
+// An invite's field is its version, its digest and the milliseconds of its end.
+func encodeInvite(i Invite) []byte {
+	b := append([]byte{recordVersion}, i.Digest[:]...)
+	return binary.BigEndian.AppendUint64(b, uint64(i.ExpiresAt.UnixMilli()))
+}
+
+func decodeInvite(field string) (i Invite, err error) {
+	body, err := recordBody(field)
+	if err != nil {
+		return i, err
+	}
+	if len(body) != len(i.Digest)+8 {
+		return i, unavailable("read", errDamaged)
+	}
+	n := copy(i.Digest[:], body)
+	i.ExpiresAt = time.UnixMilli(int64(binary.BigEndian.Uint64([]byte(body[n:])))).UTC()
+	return i, nil
+}

@@ -1,0 +1,312 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// User is a person with an account: a developer, who owns API keys, or an operator besides.
+//
+// The record is one hash, mk:p:<id>, shaped as a client's is: what a person may do hangs on fields being
+// there, so that every end is an HDEL or a DEL.
+//
+//	meta        UserMetadata, versioned JSON; without it there is nobody
+//	on          there while the person is enabled
+//	gen         the generation, drawn once: disabling suspends the keys, it does not end them
+//	op          there while the person is an operator: a generation of that role
+//	pw          the password's hash, sealed
+//	sess        the generation of the sessions
+//	invite      the digest of the one link that sets a password, and its end
+type User struct {
+	ID         string
+	Metadata   UserMetadata
+	Enabled    bool
+	Generation Generation
+	Operator   Generation // none: a developer
+	Sessions   Generation // none: nobody is signed in
+	Password   []byte     // as package password sealed it; empty: none was set
+	Invite     *Invite    // nil: there is none
+}
+
+// UserMetadata is what is known of a person.
+type UserMetadata struct {
+	Email     string    `json:"email"` // as it was given; compared by [FoldEmail]
+	Name      string    `json:"name,omitempty"`
+	CreatedAt time.Time `json:"created"`
+}
+
+// The roles of people.
+const (
+	Developer = "developer"
+	Operator  = "operator"
+)
+
+// Role is what the person may do: operators see to everybody's clients and keys, developers to their own keys.
+func (u *User) Role() string {
+	if u.Operator != (Generation{}) {
+		return Operator
+	}
+	return Developer
+}
+
+// NewUserID names a new person.
+func NewUserID() string { return "usr_" + strings.ToLower(rand.Text()) }
+
+func userKey(id string) string { return "mk:p:" + id }
+
+const (
+	operatorField = "op"
+	passwordField = "pw"
+	inviteField   = "invite"
+)
+
+var users = directory{ids: "mk:users:id", names: "mk:users:name"}
+
+func (m UserMetadata) names() []string {
+	if m.Name == "" {
+		return []string{m.Email}
+	}
+	return []string{m.Email, m.Name}
+}
+
+// unfinished is how long a person lives whose creation was not finished.
+const unfinished = time.Minute
+
+// CreateUser adds a person, enabled, with the role and the invite that u has, under a generation of its own,
+// which it sets. ErrExists if the email is taken. What ErrUnavailable interrupted is gone within a minute, or
+// was finished: repeating it then says ErrExists.
+func (s *Store) CreateUser(ctx context.Context, u *User) error {
+	u.Generation, u.Enabled = NewGeneration(), true
+	fields := []any{metaField, encodeRecord(u.Metadata), onField, "1", genField, u.Generation[:]}
+	if u.Operator != (Generation{}) {
+		fields = append(fields, operatorField, u.Operator[:])
+	}
+	if len(u.Password) > 0 {
+		fields = append(fields, passwordField, u.Password)
+	}
+	if u.Invite != nil {
+		fields = append(fields, inviteField, encodeInvite(*u.Invite))
+	}
+	if err := s.enter(ctx, users, u.ID, u.Metadata.names()...); err != nil {
+		return err
+	}
+	// The person first, for a minute, and the email then: who finds an email taken by somebody who is not there
+	// knows that nobody will be.
+	if _, err := s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		p.HSet(ctx, userKey(u.ID), fields...)
+		p.PExpire(ctx, userKey(u.ID), unfinished)
+		return nil
+	}); err != nil {
+		return unavailable("create user", err)
+	}
+	if err := s.claimEmail(ctx, u.Metadata.Email, u.ID); err != nil {
+		if errors.Is(err, ErrExists) {
+			s.rdb.Del(ctx, userKey(u.ID)) // or it expires
+			s.strike(ctx, users, u.ID, u.Metadata.names()...)
+		}
+		return err
+	}
+	there, err := s.rdb.Persist(ctx, userKey(u.ID)).Result()
+	if err == nil && !there {
+		err = errors.New("it took too long")
+	}
+	return unavailable("create user", err)
+}
+
+// User reads one person. ErrNotFound if there is none.
+func (s *Store) User(ctx context.Context, id string) (*User, error) {
+	fields, err := s.rdb.HGetAll(ctx, userKey(id)).Result()
+	if err != nil {
+		return nil, unavailable("read user", err)
+	}
+	return decodeUser(id, fields)
+}
+
+// Users lists at most limit people whose id, email or name begins with query, as [Store.Clients] does.
+func (s *Store) Users(ctx context.Context, query, after string, limit int) (page []*User, next string, err error) {
+	return listing[User]{
+		directory: users,
+		query:     query,
+		read: func(ctx context.Context, ids []string) ([]*User, error) {
+			return readAll(ctx, s, ids, userKey, decodeUser)
+		},
+		id:    func(u *User) string { return u.ID },
+		names: func(u *User) []string { return u.Metadata.names() },
+	}.page(ctx, s, after, limit)
+}
+
+// UpdateUser changes what is known of a person. It is repeated when somebody else changes the same person at
+// the same time, so change must do nothing else. ErrExists if the new email is taken. After ErrUnavailable the
+// new email may be kept for this person alone; repeating it settles that.
+func (s *Store) UpdateUser(ctx context.Context, id string, change func(*UserMetadata) error) (u *User, err error) {
+	const tries = 10
+	for range tries {
+		if u, err = s.updateUser(ctx, id, change); !errors.Is(err, ErrConflict) {
+			break
+		}
+	}
+	return u, err
+}
+
+// updateUser is one try of UpdateUser: ErrConflict if the person is another by the time that the new email is
+// theirs. The next try wants the same email, so that it needs not be given back.
+func (s *Store) updateUser(ctx context.Context, id string, change func(*UserMetadata) error) (*User, error) {
+	u, err := s.User(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	before := u.Metadata
+	if err := change(&u.Metadata); err != nil {
+		return nil, err
+	}
+	next := u.Metadata
+	if err := s.claimEmail(ctx, next.Email, id); err != nil {
+		return nil, err
+	}
+	if err := s.enter(ctx, users, id, next.names()...); err != nil {
+		return nil, err
+	}
+	if err := s.change(ctx, "update user", userKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
+		now, err := readUser(ctx, tx, id)
+		if err != nil {
+			return nil, err
+		}
+		if encodeRecord(now.Metadata) != encodeRecord(before) { // somebody else changed it meanwhile
+			return nil, fmt.Errorf("user %s: %w", id, ErrConflict)
+		}
+		u = now
+		u.Metadata = next
+		return func(p redis.Pipeliner) { p.HSet(ctx, userKey(id), metaField, encodeRecord(next)) }, nil
+	}); err != nil {
+		return nil, err
+	}
+	if FoldEmail(before.Email) != FoldEmail(next.Email) {
+		s.releaseEmail(ctx, before.Email, id)
+	}
+	s.strikeNames(ctx, users, id, lostNames(before.names(), next.names())...)
+	return u, nil
+}
+
+// lostNames are those of before that have no entry after.
+func lostNames(before, after []string) (lost []string) {
+	kept := map[string]bool{}
+	for _, name := range after {
+		kept[strings.ToLower(name)] = true
+	}
+	for _, name := range before {
+		if !kept[strings.ToLower(name)] {
+			lost = append(lost, name)
+		}
+	}
+	return lost
+}
+
+// DisableUser suspends a person: every key of theirs is refused until they are enabled. Their sessions end.
+func (s *Store) DisableUser(ctx context.Context, id string) error {
+	if err := s.endUserFields(ctx, "disable user", id, onField, sessionField); err != nil {
+		return err
+	}
+	s.forgetSessions(ctx, id)
+	return nil
+}
+
+// EnableUser lets a person, and the keys that were suspended with them, work again.
+func (s *Store) EnableUser(ctx context.Context, id string) error {
+	return s.change(ctx, "enable user", userKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
+		if _, err := readUser(ctx, tx, id); err != nil {
+			return nil, err
+		}
+		return func(p redis.Pipeliner) { p.HSet(ctx, userKey(id), onField, "1") }, nil
+	})
+}
+
+// PromoteUser makes an operator of a person. It is nothing to one who is one.
+func (s *Store) PromoteUser(ctx context.Context, id string) error {
+	return s.change(ctx, "promote user", userKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
+		u, err := readUser(ctx, tx, id)
+		if err != nil {
+			return nil, err
+		}
+		g := NewGeneration()
+		return func(p redis.Pipeliner) {
+			if u.Role() != Operator {
+				p.HSet(ctx, userKey(id), operatorField, g[:])
+			}
+		}, nil
+	})
+}
+
+// DemoteUser makes a developer of a person. What their keys could do as an operator's ends for good: should
+// they be promoted again, it is under another generation.
+func (s *Store) DemoteUser(ctx context.Context, id string) error {
+	return s.endUserFields(ctx, "demote user", id, operatorField)
+}
+
+// DeleteUser ends a person and all their keys for good. The email may be given to somebody new, to whom
+// nothing of the old one comes.
+func (s *Store) DeleteUser(ctx context.Context, id string, end KeyEnd) error {
+	u, err := s.User(ctx, id)
+	if errors.Is(err, ErrNotFound) {
+		return err
+	}
+	// An unreadable record can be deleted too. Every key is dead from here on: its owner is not there.
+	if err := s.rdb.Del(ctx, userKey(id)).Err(); err != nil {
+		return unavailable("delete user", err)
+	}
+	var names []string
+	if u != nil {
+		s.releaseEmail(ctx, u.Metadata.Email, id)
+		names = u.Metadata.names()
+	}
+	s.strike(ctx, users, id, names...)
+	s.endKeysOf(ctx, id, end)
+	s.forgetSessions(ctx, id)
+	return nil
+}
+
+// endUserFields takes rights away, by a command that a Redis out of memory accepts.
+func (s *Store) endUserFields(ctx context.Context, op, id string, fields ...string) error {
+	switch there, err := s.rdb.HExists(ctx, userKey(id), metaField).Result(); {
+	case err != nil:
+		return unavailable(op, err)
+	case !there:
+		return ErrNotFound
+	}
+	return unavailable(op, s.rdb.HDel(ctx, userKey(id), fields...).Err())
+}
+
+func readUser(ctx context.Context, tx *redis.Tx, id string) (*User, error) {
+	fields, err := tx.HGetAll(ctx, userKey(id)).Result()
+	if err != nil {
+		return nil, err
+	}
+	return decodeUser(id, fields)
+}
+
+func decodeUser(id string, fields map[string]string) (*User, error) {
+	meta, there := fields[metaField]
+	if !there {
+		return nil, ErrNotFound
+	}
+	u := &User{ID: id, Password: []byte(fields[passwordField])}
+	if err := decodeRecord(meta, &u.Metadata); err != nil {
+		return nil, fmt.Errorf("user %s: %w", id, err)
+	}
+	_, u.Enabled = fields[onField]
+	u.Generation, u.Operator = generationOf(fields[genField]), generationOf(fields[operatorField])
+	u.Sessions = generationOf(fields[sessionField])
+	if invite, there := fields[inviteField]; there {
+		i, err := decodeInvite(invite)
+		if err != nil {
+			return nil, fmt.Errorf("user %s: %w", id, err)
+		}
+		u.Invite = &i
+	}
+	return u, nil
+}
