@@ -25,6 +25,9 @@
 //	mk:u:<client id>             hash    secret id → seconds of its last use            400 days         Flush, DeleteClient, EndSecret, AddSecret
 //	mk:ku:<user id>              hash    key id → seconds of its last use, through whom 400 days         Flush, Run
 //	mk:kd:<key id>               hash    day → uses on that day                         31 days          Flush, Run
+//	mk:s:<32 bytes of digest>    string  a session of the dashboard                  12 h unused      CreateSession, Session, the ends
+//	mk:ps:<user id>              zset    digests of a person's sessions, by their end7 days           CreateSession, the ends
+//	mk:o:<16 bytes of digest>    string  a form that was sent, and what came of it   1 hour           Once, Done
 //	mk:n:<hour modulo 27>        hash    "minute what" → how many                       25½ hours        Flush
 //	mk:r:<unit>:<client id>      string  calls of a client with a rate                  the window       CountCall
 //	mk:f:<16 bytes of digest>    string  failures of a client from an address           1 minute         CountFailure
@@ -78,7 +81,9 @@
 //	EndToken          DEL  mk:t:<digest>        embedded: HDEL
 //	EndKey, EndKeys   DEL  mk:t:<digest>        likewise; then the description says how, and the entries move
 //	EndLeaked         DEL  mk:t:<digest>        likewise, and EndSecret for each secret that mk:secrets knows
-//	DisableUser       HDEL mk:p:<id> on         no key of theirs is valid, nor a link, until EnableUser
+//	DisableUser       HDEL mk:p:<id> on sess    no key of theirs is valid, nor a link, until EnableUser; no session again
+//	EndSessions       HDEL mk:p:<id> sess       the next sign-in draws the next generation
+//	EndSession        DEL  mk:s:<digest>        then its entry
 //	DemoteUser        HDEL mk:p:<id> op         mintkeep:admin of their keys is gone for good
 //	DeleteUser        DEL  mk:p:<id>            then the email, the index entries, and each key as by EndKeys
 //

@@ -110,10 +110,11 @@ func (s *Store) EndLeaked(ctx context.Context, digests []Digest, end KeyEnd) (le
 
 // endLeakedRecords ends first and looks then whose they were: what cannot be read ends too.
 func (s *Store) endLeakedRecords(ctx context.Context, digests []Digest, records []*redis.StringCmd, end KeyEnd) (leaks []Leak, err error) {
+	ends := make([]*redis.IntCmd, len(records))
 	if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, record := range records {
 			if !errors.Is(record.Err(), redis.Nil) {
-				s.delCredential(ctx, p, digests[i])
+				ends[i] = s.delCredential(ctx, p, digests[i])
 			}
 		}
 		return nil
@@ -124,7 +125,7 @@ func (s *Store) endLeakedRecords(ctx context.Context, digests []Digest, records 
 	for i, record := range records {
 		c, err := decodeCredential(record)
 		switch {
-		case err != nil:
+		case err != nil || ends[i].Val() == 0: // another report was first
 		case c.Key != nil:
 			ids = append(ids, c.Key.ID)
 			leaks = append(leaks, Leak{Digest: digests[i], Kind: KeyLeak, KeyID: c.Key.ID, UserID: c.Key.UserID})

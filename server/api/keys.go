@@ -88,11 +88,11 @@ func (a *API) own(w http.ResponseWriter, r *http.Request) (*bearer.Holder, *stor
 
 // EndKey answers DELETE /api/v1/keys/{id}.
 func (a *API) EndKey(w http.ResponseWriter, r *http.Request) error {
-	reason, err := keys.ReadReason(r, "revoked by its owner")
+	h, key, err := a.own(w, r)
 	if err != nil {
 		return err
 	}
-	h, key, err := a.own(w, r)
+	reason, err := keys.ReadReason(r, "revoked by its owner")
 	if err != nil {
 		return err
 	}
@@ -123,6 +123,10 @@ func (a *API) RotateKey(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	made, err := a.keys.Rotate(r, h.User, key, overlap, keys.MakerOf(h))
+	var beyond *keys.BeyondError
+	if errors.As(err, &beyond) {
+		return a.door.Forbidden(beyond.Scope, "The key has scopes that the key which rotates it has not")
+	}
 	if err != nil {
 		return err
 	}

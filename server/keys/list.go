@@ -4,14 +4,22 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"regexp"
 
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
 
-// Find reads the key that the path's id names.
+var keyIDs = regexp.MustCompile(`^key_[0-9a-f]{11}[a-z2-7]{16}$`)
+
+// Find reads the key that the path's id names. What is not shaped like an id is nobody's, and not looked up: it
+// may be a key that somebody took for its id.
 func (k *Keeper) Find(r *http.Request) (*store.APIKey, error) {
-	key, err := k.Store.Key(r.Context(), web.Path(r, "id"))
+	id := web.Path(r, "id")
+	if !keyIDs.MatchString(id) {
+		return nil, web.NotFound("Key")
+	}
+	key, err := k.Store.Key(r.Context(), id)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, web.NotFound("Key")
 	}

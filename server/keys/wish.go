@@ -132,13 +132,15 @@ func (k *Keeper) grant(owner *store.User, w Wish, by Maker) (*store.APIKey, erro
 				granted.ExpiresAt = ends
 			}
 		}
-		if w.Scope != "" {
-			return granted, k.checkAgainstKey(granted.Scope, by)
-		}
 	}
 	if w.Scope == "" {
 		granted.Scope = k.defaultScope(by)
 		return granted, nil
+	}
+	if by.Key != nil {
+		if err := checkAgainstKey(granted.Scope, by); err != nil {
+			return nil, err
+		}
 	}
 	if beyond := scope.Beyond(granted.Scope, k.Allowed(owner)); len(beyond) > 0 {
 		return nil, wrongScope("may have " + k.Allowed(owner) + ", and nothing else for this person")
@@ -156,7 +158,7 @@ func (k *Keeper) Allowed(owner *store.User) string {
 }
 
 // checkAgainstKey refuses what the key that makes another has not, and Mintkeep's own scopes altogether.
-func (k *Keeper) checkAgainstKey(wanted string, by Maker) error {
+func checkAgainstKey(wanted string, by Maker) error {
 	if scope.HasOwn(wanted) {
 		return wrongScope("cannot have " + strings.Join(scope.Own, ", ") + " when it is made by a key")
 	}
@@ -187,16 +189,18 @@ func (k *Keeper) succeed(owner *store.User, old *store.APIKey, by Maker) (*store
 	}
 	granted.Scope = scope.WithoutOwn(old.Scope)
 	if len(scope.Beyond(granted.Scope, by.Scope)) > 0 {
-		return nil, &web.Error{
-			Status: http.StatusForbidden, Code: "insufficient_scope",
-			Description: "The key has scopes that the key which rotates it has not",
-		}
+		return nil, &BeyondError{granted.Scope}
 	}
 	if ends := time.UnixMilli(by.Key.ExpiresAt).UTC(); by.Key.ExpiresAt != 0 && (granted.ExpiresAt.IsZero() || ends.Before(granted.ExpiresAt)) {
 		granted.ExpiresAt = ends
 	}
 	return granted, nil
 }
+
+// BeyondError says that a key cannot rotate another, which has scopes that it has not itself.
+type BeyondError struct{ Scope string }
+
+func (*BeyondError) Error() string { return "the key has scopes that the key which rotates it has not" }
 
 func dedupe(s string) string {
 	var kept []string

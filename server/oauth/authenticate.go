@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/mintkeep/mintkeep/server/credential"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -125,6 +126,15 @@ func (p presented) check() error {
 	return nil
 }
 
+// lookedUp is the id to ask the store about. A credential that somebody takes for an id is not spelt out there: it
+// is looked for under an id that nobody can have, at the same cost.
+func (p presented) lookedUp() string {
+	if credential.WellFormed(p.id) {
+		return "(a credential)"
+	}
+	return p.id
+}
+
 // name is what may be kept of the id that was presented, in the log and the audit trail. Somebody who
 // mistakes one for the other puts a secret there, and every secret is at least 32 characters: a longer id
 // is kept only if there is such a client.
@@ -168,7 +178,7 @@ func (s *Server) authenticateBy(r *http.Request, form url.Values,
 	if err != nil {
 		return nil, s.refuse(r, p, nil, err)
 	}
-	c, err := read(r.Context(), p.id)
+	c, err := read(r.Context(), p.lookedUp())
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, err
 	}

@@ -20,6 +20,8 @@ func checkID(id string) error {
 		return errors.New("must be 1 to 128 characters out of A-Z a-z 0-9 . _ ~ -")
 	case strings.HasPrefix(id, "usr_"), strings.HasPrefix(id, "key_"):
 		return errors.New("must not begin with usr_ or key_, as the ids of people and keys do")
+	case credential.WellFormed(id):
+		return errors.New("must not look like a credential of Mintkeep's")
 	case id == ".", id == "..": // RFC 3986 §5.2.4 takes them out of every path
 		return errors.New("must not be . or .., which no URL path can carry")
 	}

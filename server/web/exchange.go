@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"regexp"
 	"strings"
 	"time"
 
@@ -52,6 +53,10 @@ func Note(ctx context.Context, key, value string) {
 	x.notes = append(x.notes, slog.String(key, value))
 }
 
+// credentialShape is that of a key, secret or token of ours. One that somebody sends as the name of a request
+// must not get into the log.
+var credentialShape = regexp.MustCompile(`^[a-z][a-z0-9]{1,8}_[0-9A-Za-z]{46}$`)
+
 // requestID is the caller's X-Request-Id if it is [A-Za-z0-9._-]{1,64}, else a new one.
 func requestID(r *http.Request) string {
 	id := r.Header.Get("X-Request-Id")
@@ -64,6 +69,9 @@ func requestID(r *http.Request) string {
 		default:
 			return rand.Text()
 		}
+	}
+	if credentialShape.MatchString(id) {
+		return rand.Text()
 	}
 	return id
 }

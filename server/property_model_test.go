@@ -1,0 +1,103 @@
+package server_test
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/mintkeep/mintkeep/server/servertest"
+)
+
+// The model of TestProperty: what people, clients and credentials are, in the fewest words that say which
+// credential must be live.
+
+type modelUser struct {
+	servertest.User
+	gone, disabled bool
+	succeeded      bool // somebody else has the email
+	term           int  // of office as an operator, each with a number of its own; 0: a developer
+}
+
+type modelClient struct {
+	servertest.Client
+	format         string
+	gone, disabled bool
+	scope          string
+	life           int // ends with everything that ends all tokens
+}
+
+// modelCredential is a key of a person's or a token of a client's.
+type modelCredential struct {
+	plain   string
+	keyID   string
+	made    string // how, for the report
+	ended   string // how; empty: not
+	expires time.Time
+
+	user        *modelUser
+	rotated     bool // has a successor
+	manages     bool // has mintkeep:keys
+	administers bool // has mintkeep:admin, under this
+	term        int
+
+	client *modelClient
+	life   int
+}
+
+// verdict is what must be said of a credential.
+type verdict int
+
+const (
+	mustBeDead verdict = iota
+	mustBeLive
+	unsure // so near to its end that the clock of a real Redis decides
+)
+
+func (c *modelCredential) at(now time.Time) verdict {
+	switch {
+	case c.ended != "":
+		return mustBeDead
+	case c.user != nil && (c.user.gone || c.user.disabled):
+		return mustBeDead
+	case c.client != nil && (c.client.gone || c.client.disabled || c.client.life != c.life):
+		return mustBeDead
+	case c.expires.IsZero() || now.Before(c.expires.Add(-10*time.Second)):
+		return mustBeLive
+	case now.Before(c.expires):
+		return unsure
+	}
+	return mustBeDead
+}
+
+// opensAdmin is whether a live key opens /admin.
+func (c *modelCredential) opensAdmin() bool {
+	return c.administers && c.term != 0 && c.user.term == c.term
+}
+
+func (c *modelCredential) String() string {
+	s := c.made
+	if c.user != nil {
+		s += fmt.Sprintf(" of %s (gone %v, disabled %v)", c.user.Email, c.user.gone, c.user.disabled)
+	} else {
+		s += fmt.Sprintf(" of %s (gone %v, disabled %v, life %d of %d)", c.client.ID, c.client.gone, c.client.disabled, c.life, c.client.life)
+	}
+	if !c.expires.IsZero() {
+		s += " until " + c.expires.Format(time.TimeOnly)
+	}
+	if c.ended != "" {
+		s += ", " + c.ended
+	}
+	return s
+}
+
+// earlier is the earlier of two ends, of which zero is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func filter[T any](all []*T, want func(*T) bool) []*T {
+	return slices.DeleteFunc(slices.Clone(all), func(x *T) bool { return !want(x) })
+}

@@ -1,0 +1,281 @@
+package store_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/storetest"
+)
+
+// enter signs a person in under a cookie.
+func enter(t *testing.T, s *store.Store, userID, cookie string) store.Digest {
+	t.Helper()
+	d := store.DigestOf(cookie)
+	must(t, s.CreateSession(t.Context(), &store.Session{Digest: d, UserID: userID, Address: "192.0.2.7", Agent: "browser of " + cookie}))
+	return d
+}
+
+// in is whether a session is worth something.
+func in(t *testing.T, s *store.Store, d store.Digest) bool {
+	t.Helper()
+	_, _, err := s.Session(t.Context(), d)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		t.Fatal(err)
+	}
+	return err == nil
+}
+
+// agents are the browsers of a person's sessions, the last used first.
+func agents(t *testing.T, s *store.Store, userID string) (names []string) {
+	t.Helper()
+	sessions, err := s.Sessions(t.Context(), read(t, s, userID))
+	must(t, err)
+	for _, sess := range sessions {
+		names = append(names, strings.TrimPrefix(sess.Agent, "browser of "))
+	}
+	return names
+}
+
+func TestSession(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s, other, ctx := b.Open(t), b.Open(t), t.Context()
+		u := add(t, s, "a@example.com")
+		began := b.Clock.Now().UTC()
+		one := enter(t, s, u.ID, "one")
+		got, who, err := other.Session(ctx, one)
+		must(t, err)
+		want := &store.Session{
+			Digest: one, UserID: u.ID, Generation: got.Generation, CreatedAt: began, SeenAt: began, Address: "192.0.2.7", Agent: "browser of one",
+		}
+		if diff := cmp.Diff(want, got); diff != "" || who.ID != u.ID || got.Generation == (store.Generation{}) {
+			t.Errorf("%s's (-want +got)\n%s", who.ID, diff)
+		}
+
+		// That it is in use is written once a minute.
+		for _, step := range []struct {
+			after time.Duration
+			seen  time.Duration
+		}{{59 * time.Second, 0}, {time.Second, time.Minute}, {30 * time.Second, time.Minute}, {31 * time.Second, 2*time.Minute + time.Second}} {
+			b.Clock.Advance(step.after)
+			if !in(t, s, one) {
+				t.Fatal("it has ended")
+			}
+			got, _, err := other.Session(ctx, one)
+			must(t, err)
+			if since := got.SeenAt.Sub(began); since != step.seen {
+				t.Errorf("seen %v after it began, want %v", since, step.seen)
+			}
+		}
+
+		b.Clock.Advance(time.Minute)
+		two := enter(t, other, u.ID, "two")
+		if diff := cmp.Diff([]string{"two", "one"}, agents(t, s, u.ID)); diff != "" {
+			t.Error(diff)
+		}
+		must(t, other.EndSession(ctx, u.ID, one))
+		must(t, other.EndSession(ctx, u.ID, one))
+		if in(t, s, one) || !in(t, s, two) {
+			t.Error("the wrong one has ended")
+		}
+		if diff := cmp.Diff([]string{"two"}, agents(t, s, u.ID)); diff != "" {
+			t.Error(diff)
+		}
+		for what, d := range map[string]store.Digest{"unknown": store.DigestOf("x"), "none": {}} {
+			_, _, err := s.Session(ctx, d)
+			wantErr(t, what, err, store.ErrNotFound)
+		}
+		wantErr(t, "nobody's", s.CreateSession(ctx, &store.Session{UserID: "nobody"}), store.ErrNotFound)
+		must(t, s.DisableUser(ctx, u.ID))
+		wantErr(t, "a disabled person's", s.CreateSession(ctx, &store.Session{UserID: u.ID}), store.ErrNotFound)
+	})
+}
+
+// A session ends when it was not used for twelve hours, and after a week in any case. Then nothing is left of it.
+func TestSessionEndsByTheClock(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s, ctx := b.Open(t), t.Context()
+		u := add(t, s, "a@example.com")
+		idle, used := enter(t, s, u.ID, "idle"), enter(t, s, u.ID, "used")
+		b.Clock.Advance(store.SessionIdle - time.Second)
+		if !in(t, s, used) {
+			t.Error("a session has ended before its time")
+		}
+		b.Clock.Advance(time.Second)
+		if in(t, s, idle) || !in(t, s, used) {
+			t.Errorf("after 12 hours: idle %v, used %v", in(t, s, idle), in(t, s, used))
+		}
+		if diff := cmp.Diff([]string{"used"}, agents(t, s, u.ID)); diff != "" {
+			t.Error(diff)
+		}
+		for range 14 {
+			b.Clock.Advance(11 * time.Hour)
+			in(t, s, used)
+		}
+		b.Clock.Advance(2*time.Hour - time.Second) // of 168 hours, all but a second
+		if !in(t, s, used) {
+			t.Error("a session in use has ended before its time")
+		}
+		b.Clock.Advance(time.Second)
+		if in(t, s, used) {
+			t.Error("a session is older than a week")
+		}
+		must(t, s.DeleteUser(ctx, u.ID, ended(b, "")))
+		b.Clock.Advance(time.Second)
+		if keys := b.Dump(t).Keys(); len(keys) > 0 {
+			t.Errorf("left behind: %q", keys)
+		}
+	})
+}
+
+// Whatever ends a person's sessions ends all of them, at once and for every replica, and no later session wakes
+// them up.
+func TestSessionsEnd(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s, other, ctx := b.Open(t), b.Open(t), t.Context()
+		u, friend := add(t, s, "a@example.com"), add(t, s, "b@example.com")
+		theirs := enter(t, s, friend.ID, "theirs")
+		seen := map[store.Generation]string{}
+		var dead []store.Digest
+		for what, end := range map[string]func() error{
+			"everywhere": func() error { return s.EndSessions(ctx, u.ID) },
+			"disabled":   func() error { return errors.Join(s.DisableUser(ctx, u.ID), s.EnableUser(ctx, u.ID)) },
+			"password":   func() error { return s.SetPassword(ctx, u.ID, []byte("another")) },
+			"invite":     func() error { return s.RedeemInvite(ctx, u.ID, invite(t, b, s, u.ID, "code"), []byte("another")) },
+		} {
+			for i := range 3 {
+				dead = append(dead, enter(t, []*store.Store{s, other}[i%2], u.ID, fmt.Sprint(what, i)))
+			}
+			g := read(t, s, u.ID).Sessions
+			if before, used := seen[g]; used || g == (store.Generation{}) {
+				t.Errorf("%s: the generation is that of %q", what, before)
+			}
+			seen[g] = what
+			before := b.Dump(t)
+			must(t, end())
+			// Should one have been left behind, it is worth nothing either.
+			for _, d := range dead {
+				key := "mk:s:" + string(d[:])
+				if record := before[key]; record != nil {
+					b.Do("SET", key, record[0], "EX", "60")
+				}
+				for _, replica := range []*store.Store{s, other} {
+					if in(t, replica, d) {
+						t.Errorf("%s: a session lives", what)
+					}
+				}
+			}
+			enter(t, s, u.ID, "next")
+			for _, d := range dead {
+				if in(t, other, d) {
+					t.Errorf("%s: a session has come back", what)
+				}
+			}
+			if diff := cmp.Diff([]string{"next"}, agents(t, other, u.ID)); diff != "" {
+				t.Errorf("%s: %s", what, diff)
+			}
+			must(t, s.EndSession(ctx, u.ID, store.DigestOf("next")))
+			must(t, s.EndSessions(ctx, u.ID))
+		}
+		if !in(t, other, theirs) {
+			t.Error("somebody else is signed out")
+		}
+		last := enter(t, s, u.ID, "last")
+		must(t, s.DeleteUser(ctx, u.ID, ended(b, "")))
+		if in(t, other, last) {
+			t.Error("a deleted person is signed in")
+		}
+		wantErr(t, "end, nobody", s.EndSessions(ctx, u.ID), store.ErrNotFound)
+		wantErr(t, "password, nobody", s.SetPassword(ctx, u.ID, []byte("x")), store.ErrNotFound)
+		b.Clock.Advance(time.Minute)
+		if keys := b.Dump(t).Find(u.ID); len(keys) > 0 {
+			t.Errorf("left behind: %q", keys)
+		}
+	})
+}
+
+// One who signs in at the moment in which the password is changed is in with the new one, or not at all.
+func TestSessionRace(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		replicas, ctx := []*store.Store{b.Open(t), b.Open(t)}, t.Context()
+		u := add(t, replicas[0], "a@example.com")
+		var all sync.WaitGroup
+		for i := range 8 {
+			all.Go(func() {
+				err := replicas[i%2].CreateSession(ctx, &store.Session{Digest: store.DigestOf(fmt.Sprint(i)), UserID: u.ID})
+				if err != nil && !errors.Is(err, store.ErrConflict) {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		must(t, replicas[0].SetPassword(ctx, u.ID, []byte("another")))
+		for i := range 8 {
+			if in(t, replicas[i%2], store.DigestOf(fmt.Sprint(i))) {
+				t.Error("a session has outlived the password")
+			}
+		}
+	})
+}
+
+func TestRehashPassword(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s, ctx := b.Open(t), t.Context()
+		u := add(t, s, "a@example.com")
+		session := enter(t, s, u.ID, "one")
+		must(t, s.RehashPassword(ctx, u.ID, []byte("not this"), []byte("stale")))
+		must(t, s.RehashPassword(ctx, u.ID, u.Password, []byte("better")))
+		must(t, s.RehashPassword(ctx, u.ID, u.Password, []byte("stale")))
+		if got := string(read(t, s, u.ID).Password); got != "better" {
+			t.Errorf("got %q", got)
+		}
+		if !in(t, s, session) {
+			t.Error("the session has ended")
+		}
+		wantErr(t, "nobody", s.RehashPassword(ctx, "nobody", nil, nil), store.ErrNotFound)
+	})
+}
+
+func TestOnce(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		replicas, ctx := []*store.Store{b.Open(t), b.Open(t)}, t.Context()
+		d := store.DigestOf("form")
+		firsts := make([]bool, 8)
+		var all sync.WaitGroup
+		for i := range firsts {
+			all.Go(func() {
+				first, left, err := replicas[i%2].Once(ctx, d)
+				if firsts[i] = first; err != nil || left != "" {
+					t.Errorf("left %q, %v", left, err)
+				}
+			})
+		}
+		all.Wait()
+		if n := strings.Count(fmt.Sprint(firsts), "true"); n != 1 {
+			t.Errorf("%d were the first", n)
+		}
+		asked := func(what string, d store.Digest, wantFirst bool, wantLeft string) {
+			t.Helper()
+			if first, left, err := replicas[1].Once(ctx, d); first != wantFirst || left != wantLeft || err != nil {
+				t.Errorf("%s: %v, %q, %v", what, first, left, err)
+			}
+		}
+		replicas[0].Done(ctx, d, "/there")
+		asked("afterwards", d, false, "/there")
+		asked("another", store.DigestOf("another"), true, "")
+		replicas[0].Done(ctx, d, "")
+		asked("after it came to nothing", d, true, "")
+		b.Clock.Advance(time.Hour)
+		asked("an hour later", d, true, "")
+		b.Clock.Advance(time.Hour)
+		if keys := b.Dump(t).Keys(); len(keys) > 0 {
+			t.Errorf("left behind: %q", keys)
+		}
+	})
+}

@@ -1,0 +1,76 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// UpdateUser changes what is known of a person. It is repeated when somebody else changes the same person at
+// the same time, so change must do nothing else. ErrExists if the new email is taken. After ErrUnavailable the
+// new email may be kept for this person alone; repeating it settles that.
+func (s *Store) UpdateUser(ctx context.Context, id string, change func(*UserMetadata) error) (u *User, err error) {
+	const tries = 10
+	for range tries {
+		if u, err = s.updateUser(ctx, id, change); !errors.Is(err, ErrConflict) {
+			break
+		}
+	}
+	return u, err
+}
+
+// updateUser is one try of UpdateUser: ErrConflict if the person is another by the time that the new email is
+// theirs. The next try wants the same email, so that it needs not be given back.
+func (s *Store) updateUser(ctx context.Context, id string, change func(*UserMetadata) error) (*User, error) {
+	u, err := s.User(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	before := u.Metadata
+	if err := change(&u.Metadata); err != nil {
+		return nil, err
+	}
+	next := u.Metadata
+	if err := s.claimEmail(ctx, next.Email, id); err != nil {
+		return nil, err
+	}
+	if err := s.enter(ctx, users, id, next.names()...); err != nil {
+		return nil, err
+	}
+	if err := s.change(ctx, "update user", userKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
+		now, err := readUser(ctx, tx, id)
+		if err != nil {
+			return nil, err
+		}
+		if encodeRecord(now.Metadata) != encodeRecord(before) { // somebody else changed it meanwhile
+			return nil, fmt.Errorf("user %s: %w", id, ErrConflict)
+		}
+		u = now
+		u.Metadata = next
+		return func(p redis.Pipeliner) { p.HSet(ctx, userKey(id), metaField, encodeRecord(next)) }, nil
+	}); err != nil {
+		return nil, err
+	}
+	if FoldEmail(before.Email) != FoldEmail(next.Email) {
+		s.releaseEmail(ctx, before.Email, id)
+	}
+	s.strikeNames(ctx, users, id, lostNames(before.names(), next.names())...)
+	return u, nil
+}
+
+// lostNames are those of before that have no entry after.
+func lostNames(before, after []string) (lost []string) {
+	kept := map[string]bool{}
+	for _, name := range after {
+		kept[strings.ToLower(name)] = true
+	}
+	for _, name := range before {
+		if !kept[strings.ToLower(name)] {
+			lost = append(lost, name)
+		}
+	}
+	return lost
+}
