@@ -25,9 +25,9 @@
 //	mk:u:<client id>             hash    secret id → seconds of its last use            400 days         Flush, DeleteClient, EndSecret, AddSecret
 //	mk:ku:<user id>              hash    key id → seconds of its last use, through whom 400 days         Flush, Run
 //	mk:kd:<key id>               hash    day → uses on that day                         31 days          Flush, Run
-//	mk:s:<32 bytes of digest>    string  a session of the dashboard                  12 h unused      CreateSession, Session, the ends
-//	mk:ps:<user id>              zset    digests of a person's sessions, by their end7 days           CreateSession, the ends
-//	mk:o:<16 bytes of digest>    string  a form that was sent, and what came of it   1 hour           Once, Done
+//	mk:s:<32 bytes of digest>    string  a session of the dashboard                     12 h unused      CreateSession, Session, the ends
+//	mk:ps:<user id>              zset    digests of a person's sessions, by their end   7 days           CreateSession, the ends
+//	mk:o:<16 bytes of digest>    string  a form that was sent, and what came of it      1 hour           Once, Done
 //	mk:n:<hour modulo 27>        hash    "minute what" → how many                       25½ hours        Flush
 //	mk:r:<unit>:<client id>      string  calls of a client with a rate                  the window       CountCall
 //	mk:f:<16 bytes of digest>    string  failures of a client from an address           1 minute         CountFailure

@@ -3,6 +3,8 @@
 //
 //	mintkeep               run the server; the same as mintkeep serve
 //	mintkeep client        register and manage clients, over the admin route
+//	mintkeep user          invite and manage people, likewise
+//	mintkeep key           make, list and revoke API keys; end leaked ones; rules for scanners
 //	mintkeep token         fetch a token as a client would
 //	mintkeep healthcheck   ask the local server whether it is ready
 //	mintkeep version       version, commit and Go version

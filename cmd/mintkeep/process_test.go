@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/cookiejar"
 	"net/url"
 	"os"
 	"os/exec"
@@ -204,6 +205,9 @@ func TestFirstRun(t *testing.T) {
 		t.Skip("curl is not installed")
 	}
 	r := start(t)
+	eventually(t, 5*time.Second, func() bool { // what is written to a pipe is read a moment later
+		return strings.Contains(r.stdout.String(), "MINTKEEP_REDIS_URL")
+	}, r.stdout.String)
 	var curls []string
 	for line := range strings.Lines(r.stdout.String()) {
 		if line = strings.TrimSpace(line); strings.HasPrefix(line, "curl ") {
@@ -228,11 +232,52 @@ func TestFirstRun(t *testing.T) {
 	if !strings.HasPrefix(string(introspected), `{"active":true,"scope":"read write","client_id":"demo"`) {
 		t.Errorf("the second curl answers %s", introspected)
 	}
+	signIn(t, r.stdout.String())
 	if err := r.cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-r.ended; err != nil {
 		t.Errorf("ended with %v, want exit code 0\n%s", err, r.stderr)
+	}
+}
+
+// signIn goes to the dashboard that the banner names, as the person whom it names.
+func signIn(t *testing.T, banner string) {
+	t.Helper()
+	said := func(label string) string {
+		_, rest, _ := strings.Cut(banner, label)
+		line, _, _ := strings.Cut(rest, "\n")
+		return strings.TrimSpace(line)
+	}
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	browser := &http.Client{Jar: jar}
+	page := func(response *http.Response, err error) string {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(body)
+	}
+	login := page(browser.Get(said("Dashboard")))
+	token := regexp.MustCompile(`name="form_token" value="([^"]+)"`).FindStringSubmatch(login)
+	if token == nil {
+		t.Fatalf("the dashboard shows no form to sign in:\n%s", login)
+	}
+	settings := page(browser.PostForm(said("Dashboard")+"/login", url.Values{
+		"form_token": {token[1]}, "email": {said("Sign in with")}, "password": {said("Password")},
+	}))
+	for _, want := range []string{"Create New API Key", said("Sign in with"), "/operator"} {
+		if !strings.Contains(settings, want) {
+			t.Errorf("after signing in, %q is not on the page:\n%s", want, settings)
+		}
 	}
 }
 
