@@ -99,11 +99,11 @@ func (s *Store) CreateClient(ctx context.Context, c *Client) error {
 
 // Client reads one client. ErrNotFound if there is none.
 func (s *Store) Client(ctx context.Context, id string) (*Client, error) {
-	fields, err := s.rdb.HGetAll(ctx, clientKey(id)).Result()
-	if err != nil {
-		return nil, unavailable("read client", err)
+	cmd := redis.NewMapStringStringCmd(ctx, "hgetall", clientKey(id))
+	if err := s.ask(ctx, "read client", cmd); err != nil {
+		return nil, err
 	}
-	return decodeClient(id, fields)
+	return decodeClient(id, cmd.Val())
 }
 
 // UpdateClient changes a client's metadata and draws a new generation if change asks for one. It is

@@ -30,17 +30,20 @@ const (
 // Credential reads the record under a digest. ErrNotFound if there is none: never issued, ended, or
 // expired.
 func (s *Store) Credential(ctx context.Context, d Digest) (*Credential, error) {
-	return decodeCredential(s.getCredential(ctx, s.rdb, d))
+	cmd := s.credentialCmd(ctx, d)
+	if err := s.ask(ctx, "read credential", cmd); err != nil {
+		return nil, err
+	}
+	return decodeCredential(cmd)
 }
 
 // ClientAndCredential reads a client and the record under a digest in one round trip. Either may be nil when
 // it is not there; the error is for what could not be read.
 func (s *Store) ClientAndCredential(ctx context.Context, clientID string, d Digest) (*Client, *Credential, error) {
-	p := s.rdb.Pipeline()
-	clientCmd := p.HGetAll(ctx, clientKey(clientID))
-	recordCmd := s.getCredential(ctx, p, d)
-	if _, err := p.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
-		return nil, nil, unavailable("read client and credential", err)
+	clientCmd := redis.NewMapStringStringCmd(ctx, "hgetall", clientKey(clientID))
+	recordCmd := s.credentialCmd(ctx, d)
+	if err := s.ask(ctx, "read client and credential", clientCmd, recordCmd); err != nil {
+		return nil, nil, err
 	}
 	c, err := decodeClient(clientID, clientCmd.Val())
 	if err != nil && !errors.Is(err, ErrNotFound) {
@@ -70,6 +73,14 @@ func (s *Store) watchedKey(d Digest) string {
 		return key
 	}
 	return credentialKey(d)
+}
+
+func (s *Store) credentialCmd(ctx context.Context, d Digest) *redis.StringCmd {
+	if s.embedded {
+		key, field := credentialField(d)
+		return redis.NewStringCmd(ctx, "hget", key, field)
+	}
+	return redis.NewStringCmd(ctx, "get", credentialKey(d))
 }
 
 func (s *Store) getCredential(ctx context.Context, c redis.Cmdable, d Digest) *redis.StringCmd {

@@ -16,7 +16,7 @@ func keyDaysKey(keyID string) string { return "mk:kd:" + keyID }
 
 // countDay adds the uses to their day, and drops the days that are over.
 func countDay(ctx context.Context, p redis.Pipeliner, keyID string, u noted) {
-	const forgotten = 15 // days at once, for a key that is not used every day
+	const forgotten = KeyDaysKept + 1 // days at once: a key has one use at least in so many, or all is forgotten
 	key, day := keyDaysKey(keyID), dayOf(u.At)
 	var old []string
 	for i := range int64(forgotten) {

@@ -4,3 +4,17 @@ import "context"
 
 // ForgetKeys does what Run does once a minute.
 func ForgetKeys(ctx context.Context, s *Store) error { return s.forgetKeys(ctx) }
+
+// Waiting is how many calls wait for a flight.
+func (s *Store) Waiting() int {
+	s.batch.mu.Lock()
+	defer s.batch.mu.Unlock()
+	return len(s.batch.waiting)
+}
+
+// The bounds of a batcher.
+const (
+	MaxFlights = maxFlights
+	MaxWaiting = maxWaiting
+	MaxBatch   = maxBatch
+)

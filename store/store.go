@@ -43,6 +43,7 @@ type Store struct {
 	embedded bool
 	mem      *memory
 
+	batch    batcher
 	uses     uses
 	tallies  tallies
 	failures counters // of authentications, and
@@ -82,6 +83,7 @@ func Open(opts Options) (*Store, error) {
 		}
 		s.rdb = rdb
 	}
+	s.batch.rdb = s.rdb
 	if opts.Observe != nil {
 		s.rdb.AddHook(observer(opts.Observe))
 	}

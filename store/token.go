@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // SaveToken makes an access token live until expires. It may be repeated.
@@ -14,7 +16,17 @@ func (s *Store) SaveToken(ctx context.Context, d Digest, c Credential, expires t
 	value = append(value, tokenRecord)
 	value = append(value, c.Generation[:]...)
 	value = append(value, c.Claims...)
-	return unavailable("save token", s.putCredential(ctx, s.rdb, d, value, expires))
+	return s.ask(ctx, "save token", s.saveCmd(ctx, d, value, expires))
+}
+
+// saveCmd is putCredential as a command.
+func (s *Store) saveCmd(ctx context.Context, d Digest, value []byte, expires time.Time) redis.Cmder {
+	if s.embedded {
+		key, field := credentialField(d)
+		return redis.NewIntCmd(ctx, "hsetex", key, "pxat", expires.UnixMilli(), "fields", 1, field, value)
+	}
+	left := max(expires.Sub(s.now()).Milliseconds(), 1)
+	return redis.NewStatusCmd(ctx, "set", credentialKey(d), value, "px", left)
 }
 
 // EndToken ends a token. One that is not there is ended already.

@@ -121,11 +121,11 @@ func (s *Store) CreateUser(ctx context.Context, u *User) error {
 
 // User reads one person. ErrNotFound if there is none.
 func (s *Store) User(ctx context.Context, id string) (*User, error) {
-	fields, err := s.rdb.HGetAll(ctx, userKey(id)).Result()
-	if err != nil {
-		return nil, unavailable("read user", err)
+	cmd := redis.NewMapStringStringCmd(ctx, "hgetall", userKey(id))
+	if err := s.ask(ctx, "read user", cmd); err != nil {
+		return nil, err
 	}
-	return decodeUser(id, fields)
+	return decodeUser(id, cmd.Val())
 }
 
 // Users lists at most limit people whose id, email or name begins with query, as [Store.Clients] does.
