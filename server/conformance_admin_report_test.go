@@ -44,17 +44,17 @@ func TestConformanceReport(t *testing.T) {
 		if got := report(t, found...); got["live"] != 4.0 {
 			t.Errorf("got %v, want the key, the secret, the JWT and the opaque token", got)
 		}
-		accepted(t, "leaked", both, rs, leaked, false)
+		accepted(t, "reported as leaked", both, rs, leaked, false)
 		accepted(t, "not leaked", both, rs, kept, true)
 		for _, dead := range []string{jwt, token} {
-			wantInactive(t, other, rs, dead, "leaked")
+			wantInactive(t, other, rs, dead, "reported as leaked")
 		}
 		if !other.Active(t, rs, alive) {
 			t.Error("a token that did not leak is dead")
 		}
 		other.Post(t, "/oauth/token", grantCC, client.Basic()).Want(t, http.StatusUnauthorized, "invalid_client")
 		other.Token(t, imported)
-		if end, _ := other.Admin(t, http.MethodGet, keysPath+"/"+leaked.ID, nil).JSON(t)["ended"].(servertest.M); end["reason"] != "leaked" || end["by"] != "admin-token" {
+		if end, _ := other.Admin(t, http.MethodGet, keysPath+"/"+leaked.ID, nil).JSON(t)["ended"].(servertest.M); end["reason"] != "reported as leaked" || end["by"] != "admin-token" {
 			t.Errorf("the key ended so: %v", end)
 		}
 		for range 2 {
@@ -94,7 +94,7 @@ func TestConformanceReport(t *testing.T) {
 			if got := report(t, many...); got["live"] != 1.0 {
 				t.Errorf("got %v", got)
 			}
-			accepted(t, "leaked", both, rs, kept, false)
+			accepted(t, "reported as leaked", both, rs, kept, false)
 		})
 	})
 }

@@ -83,17 +83,17 @@ func TestKeyDays(t *testing.T) {
 func TestKeyDaysAreBounded(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, ctx := b.Open(t), t.Context()
-		for _, every := range []time.Duration{1, 14, 15, 16, 29, 30} {
-			id := "key_" + strconv.Itoa(int(every))
+		for _, every := range []int{1, 14, 15, 16, 29, 30} {
+			id := "key_" + strconv.Itoa(every)
 			for range 40 {
 				s.TouchKey("usr_a", id, "192.0.2.7")
 				must(t, s.Flush(ctx))
-				b.Clock.Advance(every * aDay)
+				b.Clock.Advance(time.Duration(every) * aDay)
 			}
 			if n := len(b.Dump(t)["mk:kd:"+id]) / 2; n > store.KeyDaysKept {
 				t.Errorf("used every %d days, it has %d days", every, n)
 			}
-			if n, most := len(b.Dump(t)["mk:kd:"+id])/2, 30/int(every)+1; n > most {
+			if n, most := len(b.Dump(t)["mk:kd:"+id])/2, 30/every+1; n > most {
 				t.Errorf("used every %d days, it has %d days, want at most %d", every, n, most)
 			}
 		}

@@ -48,8 +48,11 @@ func keyUsesKey(userID string) string { return "mk:ku:" + userID }
 // Touch notes that a secret was used. It is written behind, by Run: a use costs no round trip.
 func (s *Store) Touch(clientID, secretID string) { s.touch(use{usesKey(clientID), secretID}, "") }
 
-// TouchKey notes that an API key was used, likewise.
-func (s *Store) TouchKey(userID, keyID, from string) { s.touch(use{keyUsesKey(userID), keyID}, from) }
+// TouchKey notes that an API key was used, likewise, and counts it.
+func (s *Store) TouchKey(userID, keyID, from string) {
+	s.Count(KeyUses)
+	s.touch(use{keyUsesKey(userID), keyID}, from)
+}
 
 func (s *Store) touch(key use, from string) {
 	now := s.now()

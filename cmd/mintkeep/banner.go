@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"strings"
 	"time"
 
@@ -56,8 +57,18 @@ func welcome(ctx context.Context, cfg *config.Config, address net.Addr, s *store
 	}
 	curl += " -u " + demoClient + ":" + secret
 	fetch := curl + " -d grant_type=client_credentials " + here + "/oauth/token"
-	_, err = fmt.Fprintf(w, banner, cfg.Issuer, fetch, curl, fetch, here, here, demoOperator, password, cfg.AdminToken.Reveal(), keep)
+	_, err = fmt.Fprintf(w, banner, cfg.Issuer, fetch, curl, fetch, here, dashboardOf(cfg, here), demoOperator, password, cfg.AdminToken.Reveal(), keep)
 	return err
+}
+
+// dashboardOf is where to sign in: at the issuer, which every link has, unless it is somewhere else. To a browser
+// localhost and 127.0.0.1 are two places.
+func dashboardOf(cfg *config.Config, here string) string {
+	u, err := url.Parse(cfg.Issuer)
+	if _, port, _ := strings.Cut(strings.TrimPrefix(here, "http://"), ":"); err == nil && u.Hostname() == "localhost" && u.Port() == port {
+		return cfg.Issuer
+	}
+	return here
 }
 
 // createDemoOperator makes a person who can sign in at the dashboard.

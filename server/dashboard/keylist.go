@@ -69,6 +69,9 @@ func (d *Dashboard) listKeys(r *http.Request, path string, narrowed store.KeyFil
 	if err != nil {
 		return nil, err
 	}
+	if limit, _ := query.Text("limit"); limit != "" {
+		return nil, web.InvalidRequest("limit: the pages are all of one length")
+	}
 	f, err := keys.ReadFilterAs(r, stateOf(state))
 	if err != nil {
 		return nil, err

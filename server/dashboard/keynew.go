@@ -102,9 +102,9 @@ func (d *Dashboard) readWish(form url.Values) (keys.Wish, error) {
 	life, known := lifetimes[form.Get("expiry")]
 	switch {
 	case !known:
-		return keys.Wish{}, web.InvalidRequest("expiry: choose one")
+		return keys.Wish{}, web.InvalidRequest("Choose when it expires")
 	case len(form["scope"]) == 0:
-		return keys.Wish{}, web.InvalidRequest("scope: choose at least one")
+		return keys.Wish{}, web.InvalidRequest("Choose at least one scope")
 	case life > 0:
 		members["expires_at"] = d.now().Add(life).UTC().Format(time.RFC3339)
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
@@ -87,7 +88,11 @@ type failure struct {
 // Refuse shows an error as a page.
 func (d *Dashboard) Refuse(w http.ResponseWriter, r *http.Request, e *web.Error) {
 	id := web.RequestID(r.Context())
-	p := page{Title: http.StatusText(e.Status), Content: failure{e.Status, e.Words(id), id}}
+	words := e.Words(id)
+	if e.RetryAfter > 0 {
+		words = fmt.Sprintf("%s, in %d seconds.", words, int(e.RetryAfter.Round(time.Second)/time.Second))
+	}
+	p := page{Title: http.StatusText(e.Status), Content: failure{e.Status, words, id}}
 	if err := d.show(w, e.Status, "failure", p); err != nil {
 		http.Error(w, http.StatusText(e.Status), e.Status)
 	}

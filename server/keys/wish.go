@@ -27,8 +27,22 @@ type Wish struct {
 	ExpiresAt time.Time // zero: never, or when the key that makes it does
 }
 
+// slips are members that people write for those that there are. Passed over, as unknown members are, they would
+// make a wider key than was meant.
+var slips = map[string]string{
+	"scopes":     "scope is a string, with a space between two scopes",
+	"expires_in": "expires_at is a time",
+	"expires":    "expires_at is a time",
+	"expiry":     "expires_at is a time",
+}
+
 // ReadWish reads name, scope and expires_at. What is wrong is a 400 that names the member.
 func ReadWish(o web.Object, now time.Time) (w Wish, err error) {
+	for slip, meant := range slips {
+		if o.Has(slip) {
+			return w, web.InvalidRequest("%s: is not a member of a key; %s", slip, meant)
+		}
+	}
 	if w.Name, err = readName(o); err != nil {
 		return w, wrong("name", err)
 	}
@@ -143,7 +157,7 @@ func (k *Keeper) grant(owner *store.User, w Wish, by Maker) (*store.APIKey, erro
 		}
 	}
 	if beyond := scope.Beyond(granted.Scope, k.Allowed(owner)); len(beyond) > 0 {
-		return nil, wrongScope("may have " + k.Allowed(owner) + ", and nothing else for this person")
+		return nil, wrongScope("may have " + k.Allowed(owner) + ", and nothing else for this person; MINTKEEP_KEY_SCOPES names what developers may give")
 	}
 	return granted, nil
 }

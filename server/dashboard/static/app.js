@@ -41,9 +41,13 @@ function left(until) {
 
 for (const time of document.querySelectorAll("[data-countdown]")) {
   const until = Date.parse(time.dateTime);
-  const shown = document.createElement("span");
+  // In the place of what the page says of it, if it says anything.
+  let shown = time.nextElementSibling;
+  if (!shown) {
+    shown = document.createElement("span");
+    time.after(" ", shown);
+  }
   shown.className = "warn";
-  time.after(" ", shown);
   const tick = () => { shown.textContent = left(until); };
   tick();
   setInterval(tick, 1000);
