@@ -1,0 +1,142 @@
+package dashboard_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/net/html"
+
+	"github.com/mintkeep/mintkeep/server/servertest"
+	"github.com/mintkeep/mintkeep/store/storetest"
+)
+
+// pageLimit is the most that a page may weigh, without what it refers to.
+const pageLimit = 100 << 10
+
+// prove holds of every page that a test sees, whatever it is: BI-F05, BI-F06, BI-F19.
+func (p page) prove() {
+	p.t.Helper()
+	for name, want := range map[string]string{
+		"Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+		"X-Frame-Options":         "DENY",
+		"X-Content-Type-Options":  "nosniff",
+		"Referrer-Policy":         "no-referrer",
+		"Content-Type":            "text/html; charset=utf-8",
+	} {
+		if got := p.Header.Values(name); !slices.Equal(got, []string{want}) {
+			p.t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
+	// What is kept must be the same for everybody.
+	if got := p.Header.Get("Cache-Control"); got != "no-store" && (got != "public, max-age=300" || len(p.all("form")) > 0) {
+		p.t.Errorf("Cache-Control: %q", got)
+	}
+	if len(p.Body) > pageLimit {
+		p.t.Errorf("the page has %d bytes, want at most %d", len(p.Body), pageLimit)
+	}
+	ids := map[string]bool{}
+	for n := range p.root.Descendants() {
+		if n.Type != html.ElementNode {
+			continue
+		}
+		for _, what := range wrongWith(n) {
+			p.t.Errorf("<%s>: %s", n.Data, what)
+		}
+		if id := attribute(n, "id"); id != "" {
+			if ids[id] {
+				p.t.Errorf("two elements have the id %q", id)
+			}
+			ids[id] = true
+		}
+	}
+	if len(p.all("h1")) != 1 || len(p.all("main")) != 1 {
+		p.t.Errorf("the page has %d h1 and %d main", len(p.all("h1")), len(p.all("main")))
+	}
+}
+
+// expected are the elements that our templates use.
+var expected = strings.Fields("html head meta title link script body a header img nav form input span button main p div h1 h2 h3 h4 " +
+	"strong em code pre dl dt dd ul ol li table caption thead tbody tr th td label select option textarea fieldset legend time br " +
+	"article figure figcaption svg line rect details summary section text g path")
+
+func wrongWith(n *html.Node) (wrong []string) {
+	if !slices.Contains(expected, n.Data) {
+		wrong = append(wrong, "is not one of ours")
+	}
+	for _, a := range n.Attr {
+		switch {
+		case strings.HasPrefix(a.Key, "on"), a.Key == "style", a.Key == "srcdoc", a.Key == "formaction":
+			wrong = append(wrong, "has "+a.Key)
+		case slices.Contains([]string{"src", "href", "action", "xlink:href", "data"}, a.Key) && !ours(a.Val):
+			wrong = append(wrong, fmt.Sprintf("leads to %q", a.Val))
+		}
+	}
+	if n.Data == "script" && (attribute(n, "src") == "" || n.FirstChild != nil) || n.Data == "style" {
+		wrong = append(wrong, "is inline")
+	}
+	if n.Data == "form" && attribute(n, "method") == "post" && fields(n).Get("form_token") == "" {
+		wrong = append(wrong, "has no token")
+	}
+	return wrong
+}
+
+func ours(link string) bool {
+	return strings.HasPrefix(link, "/") && !strings.HasPrefix(link, "//") && !strings.Contains(link, `\`) || strings.HasPrefix(link, "#")
+}
+
+// TestHeaders is BI-F05, BI-F06, BI-F13 and BI-F19 on pages of every kind.
+func TestHeaders(t *testing.T) {
+	t.Parallel()
+	b := storetest.Embedded(t)
+	s := servertest.New(t, b)
+	v, u := newcomer(t, s, "a@example.com")
+	_, key := v.makeKey("one")
+	stranger := visit(t, s)
+	spoof := func(r *http.Request) {
+		r.Host = "evil.example"
+		r.Header.Set("X-Forwarded-Host", "evil.example")
+		r.Header.Set("X-Forwarded-Proto", "http")
+		r.Header.Set("Forwarded", "host=evil.example;proto=http")
+	}
+	for _, path := range []string{"/settings", "/settings/keys/new", "/settings/profile", key, "/settings/keys/none", "/static/none"} {
+		p := v.get(path, spoof)
+		if p.root == nil {
+			t.Errorf("%s: BI-F05: it is no page: %s", path, p.Header.Get("Content-Type"))
+		}
+		if strings.Contains(p.Body, "evil.example") {
+			t.Errorf("%s: BI-F13: the Host is believed", path)
+		}
+		if p = stranger.get(path, spoof); strings.Contains(p.Header.Get("Location"), "evil.example") {
+			t.Errorf("%s: BI-F13: it leads to %s", path, p.Header.Get("Location"))
+		}
+	}
+	login := stranger.get("/login", spoof)
+	if cookies := login.Header.Values("Set-Cookie"); len(cookies) != 1 || !strings.Contains(cookies[0], "; Secure") {
+		t.Errorf("BI-F13: X-Forwarded-Proto decides on %q", cookies)
+	}
+	made := v.submit(v.get("/settings/keys/new"), "/settings/keys", "name", "two").want(http.StatusOK)
+	s.Secret(made.value("secret"))
+	made.says("curl", servertest.Issuer+"/api/v1/users/me", "Treat your API key like a password. Do not share it publicly or embed it directly in client-side code.")
+	if strings.Contains(s.Invite(t, u), "evil") {
+		t.Error("BI-F13: an invite leads elsewhere")
+	}
+
+	for _, n := range login.all("link", "script", "img") {
+		at := attribute(n, "href") + attribute(n, "src")
+		file := stranger.get(at).want(http.StatusOK)
+		if got := file.Header.Get("Cache-Control"); got != "public, max-age=31536000, immutable" {
+			t.Errorf("%s: %s", at, got)
+		}
+		if file.Header.Get("X-Content-Type-Options") != "nosniff" || len(file.Header.Values("Set-Cookie")) > 0 {
+			t.Errorf("%s: %v", at, file.Header)
+		}
+	}
+	for _, sneaky := range []string{"/static/app.css", "/static/..%2fapp.css", "/static/%2e%2e/dashboard.go", "/static/"} {
+		if got := stranger.get(sneaky); got.Status != http.StatusNotFound {
+			t.Errorf("%s: %d", sneaky, got.Status)
+		}
+	}
+}

@@ -1,0 +1,235 @@
+package dashboard_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mintkeep/mintkeep/server/servertest"
+	"github.com/mintkeep/mintkeep/store/storetest"
+)
+
+// TestOthersKeys is BI-F14: another's key is answered as one that is not there.
+func TestOthersKeys(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s := servertest.New(t, b)
+		victim, _ := newcomer(t, s, "victim@example.com")
+		plain, key := victim.makeKey("one")
+		v, _ := newcomer(t, s, "mallory@example.com")
+		token := v.get("/settings").form("/logout").Get("form_token")
+		before := stored(t, b)
+		same := func(path, other string, form url.Values) {
+			t.Helper()
+			var bodies []string
+			for _, at := range []string{path, other} {
+				var p page
+				if form == nil {
+					p = v.get(at)
+				} else {
+					form.Set("form_token", token)
+					p = v.post(at, form)
+				}
+				bodies = append(bodies, strings.ReplaceAll(p.want(http.StatusNotFound).Body, p.Header.Get("X-Request-Id"), ""))
+			}
+			if bodies[0] != bodies[1] {
+				t.Errorf("%s is told from one that is not there", path)
+			}
+		}
+		none := key[:len(key)-3] + "aaa"
+		same(key, none, nil)
+		for path, form := range forms(key, "all") {
+			if strings.HasPrefix(path, key) {
+				same(path, none+path[len(key):], form)
+			}
+		}
+		for path, form := range forms("/operator/keys/"+key[len("/settings/keys/"):], "all") {
+			if strings.HasPrefix(path, "/operator") && !strings.HasSuffix(path, "name") && !strings.HasSuffix(path, "rotate") {
+				same(path, path, form)
+			}
+		}
+		for _, path := range []string{"/operator", "/operator/clients", "/operator/clients/new", "/operator/users", "/operator/keys", "/operator/audit", "/operator/audit.jsonl"} {
+			same(path, path, nil)
+		}
+		for _, n := range victim.get("/settings/profile").all("button") { // nor is another's session
+			v.post("/settings/sessions/end", url.Values{"form_token": {token}, "session": {attribute(n, "value") + "0"}})
+		}
+		if after := stored(t, b); after != before {
+			t.Errorf("something was changed:\n%s\n%s", before, after)
+		}
+		s.Me(t, plain).Want(t, http.StatusOK, "")
+		v.get("/settings").says("You have no API key yet")
+		v.get("/settings?state=all&q=one").says("No key matches")
+	})
+}
+
+// TestOnce is BI-F18: one form makes one key, however often it comes, and shows it once.
+func TestOnce(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s, replica := servertest.New(t, b), servertest.New(t, b)
+		v, _ := newcomer(t, s, "ada@example.com")
+		live := func() (n int) {
+			for _, link := range v.get("/settings").all("a") {
+				if strings.HasPrefix(attribute(link, "href"), "/settings/keys/key_") {
+					n++
+				}
+			}
+			return n
+		}
+		// race sends a form eight times at once, to two replicas, and then again: a reload, much later.
+		race := func(path string, form url.Values) {
+			t.Helper()
+			pages := make([]page, 8)
+			var all sync.WaitGroup
+			for i := range pages {
+				all.Go(func() { pages[i] = v.copied().at([]*servertest.Server{s, replica}[i%2]).post(path, form) })
+			}
+			all.Wait()
+			var plain, where string
+			for _, p := range append(slices.Clip(pages), v.post(path, form)) {
+				switch p.Status {
+				case http.StatusOK:
+					if plain != "" {
+						t.Error("two keys are shown")
+					}
+					plain = p.value("secret")
+					s.Secret(plain)
+				case http.StatusConflict:
+					p.says("Already made")
+					for _, link := range p.all("a") {
+						if href := attribute(link, "href"); strings.HasPrefix(href, "/settings/keys/") {
+							where = href
+						}
+					}
+				default:
+					t.Errorf("got %d: %s", p.Status, p.visible())
+				}
+			}
+			if plain == "" || where == "" {
+				t.Fatalf("the key is shown: %v; it is found at %q", plain != "", where)
+			}
+			if p := v.get(where).want(http.StatusOK).says(plain[len(plain)-4:]); strings.Contains(p.Body, plain) {
+				t.Error("the key is shown again")
+			}
+		}
+		form := v.get("/settings/keys/new").form("/settings/keys")
+		form.Set("name", "  ")
+		v.post("/settings/keys", form).want(http.StatusBadRequest) // which makes nothing, so the form is good still
+		form.Set("name", "one")
+		race("/settings/keys", form)
+		if n := live(); n != 1 {
+			t.Errorf("there are %d keys, want 1", n)
+		}
+		_, key := v.makeKey("two")
+		rotate := v.get(key).form(key + "/rotate")
+		race(key+"/rotate", rotate)
+		if n := live(); n != 3 {
+			t.Errorf("there are %d keys, want 3", n)
+		}
+		rotate.Set("once", "another form")
+		v.post(key+"/rotate", rotate).want(http.StatusConflict).says("The key was rotated already")
+
+		// Somebody else's form, and a form of another kind, are their own.
+		other, _ := newcomer(t, replica, "bob@example.com")
+		theirs := other.get("/settings/keys/new").form("/settings/keys")
+		theirs.Set("name", "theirs")
+		theirs.Set("once", form.Get("once"))
+		s.Secret(other.post("/settings/keys", theirs).want(http.StatusOK).value("secret"))
+		form.Del("once")
+		v.post("/settings/keys", form).want(http.StatusBadRequest)
+		b.Clock.Advance(24 * time.Hour)
+		v.get(key).want(http.StatusSeeOther)
+	})
+}
+
+// TestRevoke is the way of a key that is in use: its name has to be typed.
+func TestRevoke(t *testing.T) {
+	t.Parallel()
+	b := storetest.Redis(t).Backend(t)
+	s, replica := servertest.New(t, b), servertest.New(t, b)
+	v, _ := newcomer(t, s, "ada@example.com")
+	plain, key := v.makeKey("in use")
+	s.Me(t, plain).Want(t, http.StatusOK, "")
+	if err := s.Store.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, typed := range []string{"", "In Use", "another"} {
+		v.submit(v.get(key), key+"/revoke", "confirm", typed).want(http.StatusBadRequest).says("Type its name to revoke it")
+	}
+	replica.Me(t, plain).Want(t, http.StatusOK, "")
+	v.submit(v.get(key), key+"/revoke", "confirm", "in use", "reason", strings.Repeat("x", 201)).want(http.StatusBadRequest)
+	form := v.get(key).form(key + "/revoke")
+	form.Set("confirm", " in use ")
+	for range 2 { // and once more, which is nothing
+		v.post(key+"/revoke", form).wantTo("/settings?done=revoked")
+		replica.Me(t, plain).Want(t, http.StatusUnauthorized, "invalid_token")
+	}
+	v.get(key).says("ended", "revoked by its owner", "by you")
+	v.get("/settings?done=revoked").says("The key is revoked.")
+	v.get("/settings?done=%3Cb%3Eno").want(http.StatusOK)
+	for _, act := range []string{"rename", "rotate"} {
+		form.Set("name", "again")
+		form.Set("overlap", "0s")
+		form.Set("once", "x")
+		if got := v.post(key+"/"+act, form); got.Status != http.StatusConflict {
+			t.Errorf("%s of a key that has ended: %d", act, got.Status)
+		}
+	}
+}
+
+// TestList is a person's list, with many keys whose names are as long as names get: BI-F20.
+func TestList(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s := servertest.New(t, b)
+		v, u := newcomer(t, s, "ada@example.com")
+		other, _ := newcomer(t, s, "bob@example.com")
+		for i := range 60 {
+			s.Key(t, u, servertest.M{"name": fmt.Sprintf("%02d", i) + strings.Repeat(`"`, 98), "scope": "read write"})
+			b.Clock.Advance(time.Second)
+		}
+		next := func(p page) string {
+			for _, link := range p.all("a") {
+				if attribute(link, "rel") == "next" {
+					return attribute(link, "href")
+				}
+			}
+			return ""
+		}
+		first := v.get("/settings").want(http.StatusOK)
+		second := v.get(next(first)).want(http.StatusOK)
+		if n, m := len(first.all("tr")), len(second.all("tr")); n != 51 || m != 11 || next(second) != "" {
+			t.Errorf("the pages have %d and %d rows, want 51 and 11", n, m)
+		}
+		t.Logf("50 keys weigh %d bytes", len(first.Body))
+		second.says("00", "09")
+		if p := v.get("/settings?q=07"); len(p.all("tr")) != 2 {
+			t.Errorf("the search finds %d rows", len(p.all("tr")))
+		}
+		cursor, _ := url.Parse(next(first))
+		good := cursor.Query().Get("cursor")
+		for what, path := range map[string]string{
+			"changed":      "/settings?state=live&cursor=" + good[:len(good)-1] + "A",
+			"cut":          "/settings?state=live&cursor=" + good[:10],
+			"another list": "/settings?state=ended&cursor=" + good,
+			"a search":     "/settings?q=x&cursor=" + good,
+			"made up":      "/settings?cursor=key_0",
+			"twice":        "/settings?cursor=" + good + "&cursor=" + good,
+			"longer pages": "/settings?limit=200",
+			"NUL":          "/settings?q=%00", "no UTF-8": "/settings?q=%ff", "no query": "/settings?q=%zz",
+		} {
+			if got := v.get(path); got.Status != http.StatusBadRequest || got.root == nil {
+				t.Errorf("%s: %d", what, got.Status)
+			}
+		}
+		if got := other.get(next(first)); got.Status != http.StatusBadRequest {
+			t.Errorf("another person's cursor: %d", got.Status)
+		}
+	})
+}

@@ -1,0 +1,256 @@
+package dashboard_test
+
+import (
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/mintkeep/mintkeep/server/servertest"
+	"github.com/mintkeep/mintkeep/store/storetest"
+)
+
+var screenshots = flag.Bool("screenshots", false, "leave a picture of every page, in every look, in testdata/screenshots")
+
+// looks are how every page is looked at.
+var looks = []look{
+	{"desk-light", 1280, 900, false, false},
+	{"desk-dark", 1280, 900, true, false},
+	{"phone-light", 390, 844, false, false},
+	{"phone-dark", 390, 844, true, false},
+}
+
+// TestLooks opens every page, and looks at it on a desk and a phone, in light and dark: axe finds nothing wrong
+// with it, and nothing has to be scrolled sideways.
+func TestLooks(t *testing.T) {
+	needChromium(t)
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("it is the same with the race detector, and takes long")
+	}
+	t.Run("outside", func(t *testing.T) {
+		t.Parallel()
+		newGallery(t).outside()
+	})
+	t.Run("inside", func(t *testing.T) {
+		t.Parallel()
+		newGallery(t).inside()
+	})
+	t.Run("operator", func(t *testing.T) {
+		t.Parallel()
+		newGallery(t).operator()
+	})
+}
+
+// gallery is a tab in front of a server that has something on every page.
+type gallery struct {
+	*tab
+	clock       *storetest.Clock
+	ada, bob    servertest.User // an operator with many keys, a developer with none
+	used, fresh servertest.Key
+}
+
+func newGallery(t *testing.T) *gallery {
+	t.Helper()
+	back := storetest.Embedded(t)
+	s := servertest.New(t, back, plainHTTP)
+	g := &gallery{clock: back.Clock}
+	g.ada = s.User(t, servertest.M{"email": "ada.lovelace@example.com", "name": "Ada Lovelace", "role": "operator"})
+	g.bob = s.User(t, servertest.M{"email": "bob@example.com"})
+	visit(t, s).redeem(s.Invite(t, g.ada), secret)
+
+	s.Key(t, g.ada, servertest.M{"name": "never used, never expires", "scope": "read"})
+	s.Key(t, g.ada, servertest.M{"name": "a key with so long a name that it cannot stand on one line of any telephone that was ever made", "scope": "read write"})
+	s.Key(t, g.ada, servertest.M{"name": strings.Repeat("unbroken", 12), "expires_at": back.Clock.Now().Add(49 * time.Hour).Format(time.RFC3339)})
+	g.fresh = s.Key(t, g.ada, servertest.M{"name": "deploy script on build-3", "scope": "read"})
+	g.used = s.Key(t, g.ada, servertest.M{"name": "nightly backup", "scope": "read"})
+	ended := s.Key(t, g.ada, servertest.M{"name": "leaked in a log"})
+	for day := range 9 {
+		for range 1 + day*day%7 {
+			s.Me(t, g.used.Plain).Want(t, http.StatusOK, "")
+		}
+		if err := s.Store.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		back.Clock.Advance(time.Hour)
+	}
+	s.Admin(t, http.MethodDelete, "/admin/keys/"+ended.ID+"?reason=found+in+a+public+repository", nil).Want(t, http.StatusNoContent, "")
+	c := s.Register(t, servertest.M{"client_id": "billing", "client_name": "Billing service", "scope": "read write"})
+	for range 3 {
+		s.Token(t, c)
+	}
+	s.Post(t, "/oauth/token", "grant_type=client_credentials", servertest.Client{ID: "billing", Secret: "wrong"}.Basic())
+	if err := s.Store.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	g.tab = openTab(t, s, desk)
+	return g
+}
+
+// outside are the pages of somebody who is not signed in.
+func (g *gallery) outside() {
+	g.t.Helper()
+	link := g.s.Invite(g.t, g.bob)
+	link = link[strings.Index(link, "/invite/"):]
+	g.look("login", "/login")
+	g.fill("#email", "nobody@example.com")
+	g.fill("#password", "a wrong password")
+	g.press("main button")
+	g.inspect("login-refused")
+	g.look("invite", link)
+	g.fill("#password", "password1234")
+	g.fill("#again", "password1234")
+	g.press("main button")
+	g.inspect("invite-refused")
+	g.look("invite-used", link[:len(link)-1]+"a")
+}
+
+// inside are those of a developer.
+func (g *gallery) inside() {
+	g.t.Helper()
+	link := g.s.Invite(g.t, g.bob)
+	g.open(link[strings.Index(link, "/invite/"):])
+	g.fill("#password", secret)
+	g.fill("#again", secret)
+	g.press("main button")
+	g.inspect("settings-empty")
+	g.press(".who button")
+	g.inspect("signed-out")
+
+	g.signIn()
+	g.inspect("settings")
+	g.look("settings-none", "/settings?q=nothing")
+	g.look("key-used", "/settings/keys/"+g.used.ID)
+	g.look("key-new", "/settings/keys/new")
+	g.fill("#name", strings.Repeat(" ", 5))
+	g.press("main button[type=submit]")
+	g.inspect("key-new-refused")
+	g.fill("#name", "a new one")
+	g.press("main button[type=submit]")
+	g.s.Secret(g.value("#secret"))
+	g.inspect("key-made")
+	g.look("key", "/settings/keys/"+g.fresh.ID)
+	g.press("form[action$=rotate] button")
+	g.s.Secret(g.value("#secret"))
+	g.inspect("key-rotated-made")
+	g.look("key-rotated", "/settings/keys/"+g.fresh.ID)
+	g.look("settings-ended", "/settings?state=ended")
+	g.press("main td a")
+	g.inspect("key-ended")
+	g.look("profile", "/settings/profile")
+	g.look("not-found", "/settings/keys/none")
+	g.look("docs", "/docs")
+}
+
+// operator are those of an operator.
+func (g *gallery) operator() {
+	g.t.Helper()
+	g.signIn()
+	g.look("operator", "/operator")
+	g.look("clients", "/operator/clients")
+	g.look("client-new", "/operator/clients/new")
+	g.fill("#client_id", "two words")
+	g.press("main button[type=submit]")
+	g.inspect("client-new-refused")
+	g.fill("#client_id", "reporting")
+	g.press("main button[type=submit]")
+	g.s.Secret(g.value("#secret"))
+	g.inspect("client-made")
+	g.look("client", "/operator/clients/billing")
+	g.press("form[action$=secrets] button")
+	g.s.Secret(g.value("#secret"))
+	g.look("client-rotated", "/operator/clients/billing")
+	g.press("form[action$=disable] button")
+	g.inspect("client-disabled")
+	g.look("people", "/operator/users")
+	g.fill("#email", g.bob.Email)
+	g.press("form[method=post][action$=users] button")
+	g.inspect("people-refused")
+	g.fill("#email", "carol@example.com")
+	g.press("form[method=post][action$=users] button")
+	link := g.value("#secret")
+	g.s.Secret(link[len(link)-26:])
+	g.inspect("person-invited")
+	g.look("person", "/operator/users/"+g.bob.ID)
+	g.look("person-self", "/operator/users/"+g.ada.ID)
+	g.look("operator-keys", "/operator/keys?state=all")
+	g.look("operator-key", "/operator/keys/"+g.used.ID)
+	g.look("audit", "/operator/audit")
+}
+
+func (g *gallery) signIn() {
+	g.t.Helper()
+	g.open("/login")
+	g.fill("#email", g.ada.Email)
+	g.fill("#password", secret)
+	g.press("main button")
+}
+
+// look opens a page and inspects it.
+func (g *gallery) look(name, path string) {
+	g.t.Helper()
+	g.open(path)
+	g.inspect(name)
+}
+
+// violations asks axe about rules, and is one line for each of what it finds.
+const violations = `axe.run(document, {runOnly: %s, resultTypes: ["violations"], preload: false}).then(r =>
+	r.violations.flatMap(v => v.nodes.map(n => v.id + ": " + n.target + ": " + n.failureSummary)))`
+
+// All rules are looked at on the desk. What depends on the room that there is, is looked at on the phone as well.
+const (
+	allRules  = `["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]`
+	roomRules = `["target-size", "scrollable-region-focusable"]`
+)
+
+// sideways are the elements that stand out of the window.
+const sideways = `document.documentElement.scrollWidth <= innerWidth ? [] : [...document.querySelectorAll("body *")]
+	.filter(e => e.getBoundingClientRect().right > innerWidth).map(e => e.outerHTML.slice(0, 120))`
+
+func (g *gallery) inspect(name string) {
+	g.t.Helper()
+	run(g.tab, chromedp.Evaluate[any](axe))
+	for _, l := range looks {
+		g.become(l)
+		for _, e := range asked[[]string](g.tab, sideways) {
+			g.t.Errorf("%s, %s: has to be scrolled sideways for %s", name, l.Name, e)
+		}
+		rules := allRules
+		if l.Width < desk.Width {
+			rules = roomRules
+		}
+		script := fmt.Sprintf(violations, rules)
+		for _, v := range run(g.tab, chromedp.Evaluate[[]string](script, chromedp.EvalAwaitPromise)) {
+			g.t.Errorf("%s, %s: %s", name, l.Name, v)
+		}
+		if *screenshots {
+			g.shoot(name + "-" + l.Name)
+		}
+	}
+	g.become(desk)
+}
+
+func (g *gallery) shoot(name string) {
+	g.t.Helper()
+	folder := filepath.Join("testdata", "screenshots")
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		g.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, name+".png"), run(g.tab, chromedp.FullScreenshot(100)), 0o644); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+var axe = func() string {
+	script, err := os.ReadFile(filepath.Join("testdata", "axe.min.js"))
+	if err != nil {
+		panic(err)
+	}
+	return string(script) + "; 0"
+}()
