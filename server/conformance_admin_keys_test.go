@@ -26,11 +26,11 @@ func TestConformanceAdminKeys(t *testing.T) {
 		both := []*servertest.Server{other, s}
 		rs, _ := introspectors(t, s)
 		u := s.User(t, servertest.M{"email": "owner@example.com"})
-		make := usersPath + "/" + u.ID + "/keys"
+		route := usersPath + "/" + u.ID + "/keys"
 		t.Run("DR-01 DR-14 every member", func(t *testing.T) {
 			at := b.Clock.Now().Format("2006-01-02T15:04:05.999Z07:00")
 			expires := b.Clock.Now().Add(time.Hour).Format(time.RFC3339)
-			answer := s.Admin(t, http.MethodPost, make, servertest.M{
+			answer := s.Admin(t, http.MethodPost, route, servertest.M{
 				"name": " Ünïcode \"x\" ", "scope": "write read write", "expires_at": expires, "id": "ignored",
 			}).Want(t, http.StatusCreated, "")
 			key, got := s.NewKey(t, answer), answer.JSON(t)
@@ -72,7 +72,7 @@ func TestConformanceAdminKeys(t *testing.T) {
 			}
 		})
 		t.Run("DR-04 only the name", func(t *testing.T) {
-			got := s.Admin(t, http.MethodPost, make, servertest.M{"name": "n", "scope": nil, "expires_at": nil}).Want(t, http.StatusCreated, "")
+			got := s.Admin(t, http.MethodPost, route, servertest.M{"name": "n", "scope": nil, "expires_at": nil}).Want(t, http.StatusCreated, "")
 			s.NewKey(t, got)
 			if made := got.JSON(t); made["scope"] != "read write" || made["expires_at"] != nil {
 				t.Errorf("got %v, want what developers may give, for ever", made)
@@ -80,12 +80,12 @@ func TestConformanceAdminKeys(t *testing.T) {
 		})
 		t.Run("DR-03 content types", func(t *testing.T) {
 			for _, contentType := range []string{"text/plain", "application/x-www-form-urlencoded", ""} {
-				s.Do(t, http.MethodPost, make, strings.NewReader(`{"name":"n"}`), servertest.Bearer(s.AdminToken),
+				s.Do(t, http.MethodPost, route, strings.NewReader(`{"name":"n"}`), servertest.Bearer(s.AdminToken),
 					servertest.Header("Content-Type", contentType)).Want(t, http.StatusUnsupportedMediaType, "invalid_request")
 			}
 		})
 		t.Run("bad members are named", func(t *testing.T) {
-			unchanged(t, s, keysPath+"?limit=200", func() { badWishes(t, s, make) })
+			unchanged(t, s, keysPath+"?limit=200", func() { badWishes(t, s, route) })
 		})
 		t.Run("DR-15 an operator's key gives no more than it has", func(t *testing.T) { limitedMaker(t, s, u) })
 		t.Run("DR-08 end", func(t *testing.T) {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -53,7 +54,8 @@ type APIKey struct {
 	RotatedBy string    `json:"rotated_by,omitempty"`
 	Ended     *KeyEnd   `json:"ended,omitempty"` // nil: not, or by its expiry, or nobody could write how
 
-	Live bool `json:"-"` // as it was read: the record is there, and has not expired
+	Live       bool  `json:"-"` // as it was read: the record is there, and has not expired
+	Unreadable error `json:"-"` // why there is nothing but id and digest: a newer version's description, or a damaged one
 }
 
 // KeyEnd is how a key ended before its time.
@@ -77,17 +79,19 @@ func apiKeyKey(id string) string { return "mk:k:" + id }
 // key is born dead. ErrTooManyKeys if they have too many. After ErrUnavailable there may be a key that nobody
 // knows. The key carries the owner's generations, that of their role as well.
 func (s *Store) CreateKey(ctx context.Context, k *APIKey, owner *User) error {
-	if err := s.describeKey(ctx, s.rdb, k); err != nil {
+	// The description comes before the entries that lead to it, and stays once they are there.
+	if err := s.writeDescription(ctx, s.rdb, k, unfinished); err != nil {
 		return unavailable("describe key", err)
 	}
 	if err := s.reserveKey(ctx, k); err != nil {
-		if errors.Is(err, ErrTooManyKeys) {
-			s.rdb.Del(ctx, apiKeyKey(k.ID))
-		}
+		s.rdb.Del(ctx, apiKeyKey(k.ID)) // or it expires
 		return err
 	}
 	if err := s.enterKey(ctx, k); err != nil {
 		return err
+	}
+	if err := s.describeKey(ctx, s.rdb, k); err != nil {
+		return unavailable("describe key", err)
 	}
 	live := &LiveKey{
 		ID: k.ID, UserID: k.UserID, Name: k.Name, Scope: k.Scope, CreatedAt: k.CreatedAt.UnixMilli(),
@@ -96,8 +100,18 @@ func (s *Store) CreateKey(ctx context.Context, k *APIKey, owner *User) error {
 	if !k.ExpiresAt.IsZero() {
 		live.ExpiresAt = k.ExpiresAt.UnixMilli()
 	}
+	if err := s.putCredential(ctx, s.rdb, k.Digest, encodeLiveKey(owner.Generation, live), k.ExpiresAt); err != nil {
+		return unavailable("create key", err)
+	}
+	switch there, err := s.rdb.HExists(ctx, userKey(owner.ID), metaField).Result(); {
+	case err != nil:
+		return unavailable("create key", err)
+	case !there: // deleted meanwhile: who did that has looked for their keys before this one was there
+		_, err := s.EndKey(ctx, k.ID, KeyEnd{At: s.now().UTC(), Reason: "the person was deleted"})
+		return cmp.Or(err, ErrNotFound)
+	}
 	k.Live = true
-	return unavailable("create key", s.putCredential(ctx, s.rdb, k.Digest, encodeLiveKey(owner.Generation, live), k.ExpiresAt))
+	return nil
 }
 
 // Key reads one key, live or ended. ErrNotFound if there is none.
@@ -108,6 +122,8 @@ func (s *Store) Key(ctx context.Context, id string) (*APIKey, error) {
 		return nil, err
 	case keys[0] == nil:
 		return nil, ErrNotFound
+	case keys[0].Unreadable != nil:
+		return nil, keys[0].Unreadable
 	}
 	return keys[0], nil
 }
@@ -123,7 +139,7 @@ func (s *Store) ExpireKey(ctx context.Context, k *APIKey, at time.Time, next str
 		switch {
 		case c.Key == nil:
 			return nil, ErrNotFound
-		case c.Key.RotatedTo != "":
+		case c.Key.RotatedTo != k.RotatedTo: // since k was read
 			return nil, ErrConflict
 		}
 		c.Key.RotatedTo = next
@@ -227,6 +243,10 @@ func (s *Store) describeKey(ctx context.Context, c redis.Cmdable, k *APIKey) err
 	if ends := k.endsAt(); !ends.IsZero() {
 		ttl = max(ends.Add(endedKept+endedGrace).Sub(s.now()), time.Millisecond)
 	}
+	return s.writeDescription(ctx, c, k, ttl)
+}
+
+func (s *Store) writeDescription(ctx context.Context, c redis.Cmdable, k *APIKey, ttl time.Duration) error {
 	return c.Set(ctx, apiKeyKey(k.ID), string(k.Digest[:])+encodeRecord(k), ttl).Err()
 }
 
@@ -264,8 +284,9 @@ func (s *Store) keysOf(ctx context.Context, ids []string) ([]*APIKey, error) {
 		if err != nil {
 			return nil, unavailable("read keys", err)
 		}
-		if keys[i], err = decodeKey(ids[i], record); err != nil {
-			return nil, err
+		if keys[i], err = decodeKey(ids[i], record); err != nil { // which must not keep the others from being seen
+			keys[i] = &APIKey{ID: ids[i], Unreadable: err}
+			copy(keys[i].Digest[:], record)
 		}
 	}
 	return keys, s.findLive(ctx, keys)

@@ -168,12 +168,13 @@ func TestExpireKey(t *testing.T) {
 		in := func(d time.Duration) time.Time { return b.Clock.Now().Add(d) }
 
 		k := makeKey(t, b, s, u, "rotated", 0)
+		stale := *k
 		must(t, s.ExpireKey(ctx, k, in(time.Hour), "key_next"))
 		got := describe(t, other, k.ID)
 		if !got.Live || got.RotatedTo != "key_next" || !got.ExpiresAt.Equal(in(time.Hour)) || !opens(t, b, other, k) {
 			t.Errorf("rotated: %+v", got)
 		}
-		wantErr(t, "twice", other.ExpireKey(ctx, got, in(time.Minute), "key_other"), store.ErrConflict)
+		wantErr(t, "twice", other.ExpireKey(ctx, &stale, in(time.Minute), "key_other"), store.ErrConflict)
 		if got := describe(t, s, k.ID); got.RotatedTo != "key_next" || !got.ExpiresAt.Equal(in(time.Hour)) {
 			t.Errorf("the second has changed it: %+v", got)
 		}
@@ -255,24 +256,11 @@ func TestKeysOfPeople(t *testing.T) {
 	})
 }
 
-// A key that is made while its owner is being deleted is born dead.
-func TestKeyOfDeleted(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
-		s, ctx := b.Open(t), t.Context()
-		u := add(t, s, "a@example.com")
-		must(t, s.DeleteUser(ctx, u.ID, ended(b, "")))
-		k := makeKey(t, b, s, u, "late", 0)
-		if opens(t, b, s, k) {
-			t.Error("it is live")
-		}
-	})
-}
-
 func TestKeyIDs(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	last := ""
-	for _, later := range []time.Duration{0, 1, 2, 10, 1000, 1 << 32, 1 << 42} {
-		id := store.NewKeyID(at.Add(later * time.Millisecond / 10 * 10))
+	for _, later := range []int64{0, 1, 2, 10, 1000, 1 << 32, 1 << 42} {
+		id := store.NewKeyID(time.UnixMilli(at.UnixMilli() + later))
 		if len(id) != len("key_")+27 || id <= last && later > 10 {
 			t.Errorf("%s follows %s", id, last)
 		}

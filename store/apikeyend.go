@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -54,27 +55,69 @@ func (s *Store) EndKeys(ctx context.Context, keys []*APIKey, end KeyEnd) (were [
 	return were, nil
 }
 
-// buryKeys writes down how keys ended, which holds already: it tidies up and cannot fail.
+// buryKeys writes down how keys ended, which holds already: it tidies up and cannot fail. A key stays among the live
+// ones until it is written down, so that Run finds it there if it could not be.
 func (s *Store) buryKeys(ctx context.Context, keys []*APIKey, end KeyEnd) {
 	const batch = 200
-	for len(keys) > 0 {
-		n := min(batch, len(keys))
+	for batch := range slices.Chunk(keys, batch) {
 		_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-			for _, k := range keys[:n] {
-				k.Live = false
-				if k.Ended == nil && (k.ExpiresAt.IsZero() || end.At.Before(k.ExpiresAt)) {
-					k.Ended = &end
-				}
-				_ = s.describeKey(ctx, p, k)
-				s.retireKey(ctx, p, k)
+			for _, k := range batch {
+				s.buryKey(ctx, p, k, end)
 			}
 			return nil
 		})
-		if err != nil {
-			s.log.WarnContext(ctx, "how keys ended is not written down", "keys", n, "error", err)
+		if err == nil {
+			_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+				for _, k := range batch {
+					s.retireKey(ctx, p, k)
+				}
+				return nil
+			})
 		}
-		keys = keys[n:]
+		if err != nil {
+			s.log.WarnContext(ctx, "how keys ended is not written down yet", "keys", len(batch), "error", err)
+		}
 	}
+}
+
+func (s *Store) buryKey(ctx context.Context, p redis.Pipeliner, k *APIKey, end KeyEnd) {
+	k.Live = false
+	if k.Ended == nil && (k.ExpiresAt.IsZero() || end.At.Before(k.ExpiresAt)) {
+		k.Ended = &end
+	}
+	p.ZAdd(ctx, dueKeys, redis.Z{Member: k.ID, Score: scoreOf(k.endsAt().Add(endedKept))})
+	if k.Unreadable == nil { // else what it says is kept for who can read it
+		_ = s.describeKey(ctx, p, k)
+	}
+}
+
+// sweepKeys writes down the ends that nobody could write down: of keys that stand among the live ones, have no record,
+// and are not being made at this moment. It looks at some of them each time.
+func (s *Store) sweepKeys(ctx context.Context) error {
+	const some = 500
+	ids, err := s.rdb.ZRange(ctx, liveKeys, s.swept, s.swept+some-1).Result()
+	if err != nil {
+		return unavailable("sweep keys", err)
+	}
+	s.swept += int64(len(ids))
+	if len(ids) < some {
+		s.swept = 0
+	}
+	keys, err := s.keysOf(ctx, ids)
+	if err != nil {
+		return err
+	}
+	var dead []*APIKey
+	for i, k := range keys {
+		switch {
+		case k == nil: // its description has had its time, or was never finished
+			dead = append(dead, &APIKey{ID: ids[i], Unreadable: errDamaged})
+		case !k.Live && s.now().Sub(k.CreatedAt) > unfinished:
+			dead = append(dead, k)
+		}
+	}
+	s.buryKeys(ctx, dead, KeyEnd{At: s.now().UTC(), Reason: "not recorded"})
+	return nil
 }
 
 // endKeysOf writes down the end of all keys of a person who is gone.

@@ -60,7 +60,8 @@ func (s *Store) Keys(ctx context.Context, f KeyFilter, after string, limit int) 
 
 func (f KeyFilter) wants(k *APIKey) bool {
 	named := strings.HasPrefix(k.ID, f.Query) || strings.HasPrefix(strings.ToLower(k.Name), strings.ToLower(f.Query))
-	return named && (f.UserID == "" || f.UserID == k.UserID) && (f.State == AnyState || (f.State == Live) == k.Live)
+	mine := f.UserID == "" || f.UserID == k.UserID || k.Unreadable != nil // which stands in the person's own directory
+	return named && mine && (f.State == AnyState || (f.State == Live) == k.Live)
 }
 
 // enterKey adds a key's entries, or puts them where its new end has them.
@@ -79,11 +80,10 @@ func (s *Store) enterKey(ctx context.Context, k *APIKey) error {
 	return unavailable("enter a key", err)
 }
 
-// retireKey moves an ended key's entries to where the ended ones are.
+// retireKey takes an ended key out of the live ones.
 func (s *Store) retireKey(ctx context.Context, p redis.Pipeliner, k *APIKey) {
 	p.ZRem(ctx, liveKeys, k.ID)
 	p.ZRem(ctx, liveKeysOf(k.UserID), k.ID)
-	p.ZAdd(ctx, dueKeys, redis.Z{Member: k.ID, Score: scoreOf(k.endsAt().Add(endedKept))})
 }
 
 // scoreOf is a point in time as a score; zero is never.
@@ -96,33 +96,41 @@ func scoreOf(t time.Time) float64 {
 
 // RoomForKey says whether a person may have another key: nil, or ErrTooManyKeys.
 func (s *Store) RoomForKey(ctx context.Context, userID string) error {
-	err := s.countKeys(ctx, s.rdb, userID)
+	err := s.countKeys(ctx, userID)
 	if errors.Is(err, ErrTooManyKeys) {
 		if err := s.recountKeys(ctx, userID); err != nil {
 			return err
 		}
-		return s.countKeys(ctx, s.rdb, userID)
+		return s.countKeys(ctx, userID)
 	}
 	return err
 }
 
-func (s *Store) countKeys(ctx context.Context, c redis.Cmdable, userID string) error {
-	n, err := c.ZCount(ctx, liveKeysOf(userID), "("+strconv.FormatInt(s.now().UnixMilli(), 10), "+inf").Result()
+func (s *Store) countKeys(ctx context.Context, userID string) error {
+	n, err := s.rdb.ZCount(ctx, liveKeysOf(userID), "("+strconv.FormatInt(s.now().UnixMilli(), 10), "+inf").Result()
 	if err == nil && n >= MaxLiveKeys {
 		return ErrTooManyKeys
 	}
 	return unavailable("count keys", err)
 }
 
-// reserveKey counts a new key to its owner's, in one step with looking how many they have.
+// reserveKey counts a new key to its owner's, in one step with looking how many they have. Those of this replica take
+// turns, so that only other replicas can come in between.
 func (s *Store) reserveKey(ctx context.Context, k *APIKey) error {
+	turn := &s.reserving[k.UserID[len(k.UserID)-1]%byte(len(s.reserving))]
+	turn.Lock()
+	defer turn.Unlock()
 	key := liveKeysOf(k.UserID)
 	return s.change(ctx, "count keys", key, func(tx *redis.Tx) (func(redis.Pipeliner), error) {
-		if err := s.countKeys(ctx, tx, k.UserID); err != nil {
-			return nil, &planError{err}
+		now := strconv.FormatInt(s.now().UnixMilli(), 10)
+		switch n, err := tx.ZCount(ctx, key, "("+now, "+inf").Result(); {
+		case err != nil:
+			return nil, err
+		case n >= MaxLiveKeys:
+			return nil, &planError{ErrTooManyKeys}
 		}
 		return func(p redis.Pipeliner) {
-			p.ZRemRangeByScore(ctx, key, "-inf", strconv.FormatInt(s.now().UnixMilli(), 10))
+			p.ZRemRangeByScore(ctx, key, "-inf", now)
 			p.ZAdd(ctx, key, redis.Z{Member: k.ID, Score: scoreOf(k.ExpiresAt)})
 		}, nil
 	})
@@ -166,7 +174,10 @@ func (s *Store) forgetKeys(ctx context.Context) error {
 	}
 	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, k := range keys {
-			if k != nil {
+			if k != nil && k.Unreadable != nil { // who it was of, and its name, nobody knows
+				p.Del(ctx, keyDaysKey(k.ID))
+				p.Del(ctx, apiKeyKey(k.ID))
+			} else if k != nil {
 				p.ZRem(ctx, keysOfUser(k.UserID), k.ID)
 				p.ZRem(ctx, liveKeysOf(k.UserID), k.ID)
 				p.ZRem(ctx, allKeys.names, nameEntry(k.Name, k.ID))

@@ -220,10 +220,10 @@ func TestKeysAreForgotten(t *testing.T) {
 
 		day := 24 * time.Hour
 		for _, then := range []struct {
-			days time.Duration
+			wait time.Duration
 			left int
-		}{{399, 9}, {2, 0}} {
-			b.Clock.Advance(then.days * day)
+		}{{399 * day, 9}, {2 * day, 0}} {
+			b.Clock.Advance(then.wait)
 			must(t, store.ForgetKeys(ctx, s))
 			if got := listKeys(t, s, store.KeyFilter{}, 100); len(got) != then.left {
 				t.Errorf("%d days on, there are %q", then.days, got)

@@ -46,10 +46,7 @@ func (s *Store) claimEmail(ctx context.Context, email, id string) error {
 		if err != nil && !errors.Is(err, redis.Nil) {
 			return nil, err
 		}
-		if owner == id {
-			return func(redis.Pipeliner) {}, nil
-		}
-		if owner != "" {
+		if owner != "" && owner != id {
 			switch there, err := s.rdb.HExists(ctx, userKey(owner), metaField).Result(); {
 			case err != nil:
 				return nil, err
@@ -57,11 +54,12 @@ func (s *Store) claimEmail(ctx context.Context, email, id string) error {
 				return nil, ErrExists
 			}
 		}
+		// Written even if it is theirs already, so that who is about to give it back sees that it is wanted.
 		return func(p redis.Pipeliner) { p.Set(ctx, key, id, 0) }, nil
 	})
 }
 
-// releaseEmail gives an email back, if it is still this person's. It tidies up and cannot fail what it comes
+// releaseEmail gives an email back that is kept for this person and not theirs any more. It tidies up and cannot fail what it comes
 // after: an email that stays behind when its person is gone is free, see claimEmail.
 func (s *Store) releaseEmail(ctx context.Context, email, id string) {
 	key := emailKey(email)
@@ -70,8 +68,13 @@ func (s *Store) releaseEmail(ctx context.Context, email, id string) {
 		if err != nil && !errors.Is(err, redis.Nil) {
 			return nil, err
 		}
+		u, err := s.User(ctx, id)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return nil, err
+		}
+		theirs := u != nil && FoldEmail(u.Metadata.Email) == FoldEmail(email)
 		return func(p redis.Pipeliner) {
-			if owner == id {
+			if owner == id && !theirs {
 				p.Del(ctx, key)
 			}
 		}, nil

@@ -18,3 +18,6 @@ const (
 	MaxWaiting = maxWaiting
 	MaxBatch   = maxBatch
 )
+
+// SweepKeys does what Run does once a minute.
+func SweepKeys(ctx context.Context, s *Store) error { return s.sweepKeys(ctx) }

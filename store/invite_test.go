@@ -35,6 +35,7 @@ func TestInvite(t *testing.T) {
 		must(t, s.DisableUser(ctx, u.ID))
 		wantErr(t, "disabled", s.RedeemInvite(ctx, u.ID, second, []byte("stolen")), store.ErrNotFound)
 		must(t, s.EnableUser(ctx, u.ID))
+		second = invite(t, b, other, u.ID, "third")
 
 		b.Clock.Advance(time.Hour - time.Millisecond)
 		must(t, s.RedeemInvite(ctx, u.ID, second, []byte("mine")))

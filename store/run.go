@@ -15,7 +15,8 @@ const (
 )
 
 // Run does what no request waits for, until ctx ends: it writes the last uses and the counts, the last of them
-// at the very end, and forgets keys whose time is over.
+// at the very end, and forgets keys whose time is over, and
+// writes down the ends that nobody could write down.
 func (s *Store) Run(ctx context.Context) {
 	flush, forget := time.NewTicker(flushEvery), time.NewTicker(forgetEvery)
 	defer flush.Stop()
@@ -26,6 +27,7 @@ func (s *Store) Run(ctx context.Context) {
 			s.behind(ctx, "what is written behind was lost", s.Flush)
 		case <-forget.C:
 			s.behind(ctx, "nothing was forgotten", s.forgetKeys)
+			s.behind(ctx, "nothing was swept", s.sweepKeys)
 		case <-ctx.Done():
 			s.behind(context.WithoutCancel(ctx), "what is written behind was lost", s.Flush)
 			return

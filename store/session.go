@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -14,6 +15,8 @@ const (
 	// SessionIdle is how long a session lives without being used, and SessionLife how long at most.
 	SessionIdle = 12 * time.Hour
 	SessionLife = 7 * 24 * time.Hour
+	// MaxSessions is how many a person may have. One more ends the oldest.
+	MaxSessions = 100
 	// seenEvery is how exactly is noted when a session was last used.
 	seenEvery = time.Minute
 )
@@ -39,14 +42,15 @@ func sessionsOf(userID string) string { return "mk:ps:" + userID }
 // all sessions.
 const sessionField = "sess"
 
-// CreateSession signs a person in. ErrNotFound if they are not there, or disabled.
-func (s *Store) CreateSession(ctx context.Context, sess *Session) error {
+// CreateSession signs a person in who has shown the password of which verified is kept. ErrNotFound if they are not
+// there, or disabled, or have another password by now.
+func (s *Store) CreateSession(ctx context.Context, sess *Session, verified []byte) error {
 	err := s.change(ctx, "create session", userKey(sess.UserID), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
 		u, err := readUser(ctx, tx, sess.UserID)
 		switch {
 		case err != nil:
 			return nil, err
-		case !u.Enabled:
+		case !u.Enabled || !bytes.Equal(u.Password, verified):
 			return nil, ErrNotFound
 		}
 		if sess.Generation = u.Sessions; sess.Generation != (Generation{}) {
@@ -61,14 +65,24 @@ func (s *Store) CreateSession(ctx context.Context, sess *Session) error {
 	now := s.now().UTC()
 	sess.CreatedAt, sess.SeenAt = now, now
 	key := sessionsOf(sess.UserID)
+	var oldest *redis.StringSliceCmd
 	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.ZRemRangeByScore(ctx, key, "-inf", strconv.FormatInt(now.UnixMilli(), 10))
 		p.ZAdd(ctx, key, redis.Z{Member: string(sess.Digest[:]), Score: scoreOf(now.Add(SessionLife))})
 		p.PExpire(ctx, key, SessionLife)
 		p.Set(ctx, sessionKey(sess.Digest), encodeRecord(sess), SessionIdle)
+		oldest = p.ZRange(ctx, key, 0, -MaxSessions-1)
 		return nil
 	})
-	return unavailable("create session", err)
+	if err != nil {
+		return unavailable("create session", err)
+	}
+	for _, digest := range oldest.Val() {
+		if err := s.EndSession(ctx, sess.UserID, Digest([]byte(digest))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Session reads a session and its person, in two round trips. ErrNotFound if it is not worth anything. That it
@@ -161,16 +175,28 @@ func (s *Store) Sessions(ctx context.Context, u *User) ([]*Session, error) {
 	if err != nil {
 		return nil, unavailable("list sessions", err)
 	}
+	if len(digests) == 0 {
+		return nil, nil
+	}
+	records := make([]*redis.StringCmd, len(digests))
+	if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, digest := range digests {
+			records[i] = p.Get(ctx, sessionKey(Digest([]byte(digest))))
+		}
+		return nil
+	}); err != nil && !errors.Is(err, redis.Nil) {
+		return nil, unavailable("list sessions", err)
+	}
 	var sessions []*Session
-	for _, digest := range digests {
-		if len(digest) != len(Digest{}) {
-			continue
+	for i, record := range records {
+		sess := &Session{Digest: Digest([]byte(digests[i]))}
+		switch err := record.Err(); {
+		case errors.Is(err, redis.Nil):
+			continue // it was not used for too long
+		case err != nil:
+			return nil, unavailable("list sessions", err)
 		}
-		sess, err := s.readSession(ctx, Digest([]byte(digest)))
-		if isNotFound(err) {
-			continue
-		}
-		if err != nil {
+		if err := decodeRecord(record.Val(), sess); err != nil {
 			return nil, err
 		}
 		if sess.Generation.Matches(u.Sessions) {
@@ -181,15 +207,22 @@ func (s *Store) Sessions(ctx context.Context, u *User) ([]*Session, error) {
 	return sessions, nil
 }
 
-// SetPassword changes a person's password and signs them out everywhere, in one step.
-func (s *Store) SetPassword(ctx context.Context, userID string, sealed []byte) error {
+// SetPassword changes a person's password, signs them out everywhere and ends their invite, in one step. before is
+// what was kept of the password that they have shown, in the session sess. ErrNotFound if either is not theirs any
+// more: somebody was faster, and must not be overruled.
+func (s *Store) SetPassword(ctx context.Context, sess *Session, before, sealed []byte) error {
+	userID := sess.UserID
 	err := s.change(ctx, "set password", userKey(userID), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
-		if _, err := readUser(ctx, tx, userID); err != nil {
+		u, err := readUser(ctx, tx, userID)
+		if err != nil {
 			return nil, err
+		}
+		if !u.Enabled || !bytes.Equal(u.Password, before) || !sess.Generation.Matches(u.Sessions) {
+			return nil, ErrNotFound
 		}
 		return func(p redis.Pipeliner) {
 			p.HSet(ctx, userKey(userID), passwordField, sealed)
-			p.HDel(ctx, userKey(userID), sessionField)
+			p.HDel(ctx, userKey(userID), sessionField, inviteField)
 		}, nil
 	})
 	if err == nil {
@@ -207,7 +240,7 @@ func (s *Store) RehashPassword(ctx context.Context, userID string, before, seale
 			return nil, err
 		}
 		return func(p redis.Pipeliner) {
-			if string(u.Password) == string(before) {
+			if bytes.Equal(u.Password, before) {
 				p.HSet(ctx, userKey(userID), passwordField, sealed)
 			}
 		}, nil

@@ -18,8 +18,15 @@ import (
 func enter(t *testing.T, s *store.Store, userID, cookie string) store.Digest {
 	t.Helper()
 	d := store.DigestOf(cookie)
-	must(t, s.CreateSession(t.Context(), &store.Session{Digest: d, UserID: userID, Address: "192.0.2.7", Agent: "browser of " + cookie}))
+	must(t, s.CreateSession(t.Context(), &store.Session{Digest: d, UserID: userID, Address: "192.0.2.7", Agent: "browser of " + cookie}, read(t, s, userID).Password))
 	return d
+}
+
+// setPassword changes a password as its owner does, in a session of today.
+func setPassword(t *testing.T, s *store.Store, userID, sealed string) error {
+	t.Helper()
+	u := read(t, s, userID)
+	return s.SetPassword(t.Context(), &store.Session{UserID: userID, Generation: u.Sessions}, u.Password, []byte(sealed))
 }
 
 // in is whether a session is worth something.
@@ -91,9 +98,9 @@ func TestSession(t *testing.T) {
 			_, _, err := s.Session(ctx, d)
 			wantErr(t, what, err, store.ErrNotFound)
 		}
-		wantErr(t, "nobody's", s.CreateSession(ctx, &store.Session{UserID: "nobody"}), store.ErrNotFound)
+		wantErr(t, "nobody's", s.CreateSession(ctx, &store.Session{UserID: "nobody"}, nil), store.ErrNotFound)
 		must(t, s.DisableUser(ctx, u.ID))
-		wantErr(t, "a disabled person's", s.CreateSession(ctx, &store.Session{UserID: u.ID}), store.ErrNotFound)
+		wantErr(t, "a disabled person's", s.CreateSession(ctx, &store.Session{UserID: u.ID}, nil), store.ErrNotFound)
 	})
 }
 
@@ -146,7 +153,7 @@ func TestSessionsEnd(t *testing.T) {
 		for what, end := range map[string]func() error{
 			"everywhere": func() error { return s.EndSessions(ctx, u.ID) },
 			"disabled":   func() error { return errors.Join(s.DisableUser(ctx, u.ID), s.EnableUser(ctx, u.ID)) },
-			"password":   func() error { return s.SetPassword(ctx, u.ID, []byte("another")) },
+			"password":   func() error { return setPassword(t, s, u.ID, "another") },
 			"invite":     func() error { return s.RedeemInvite(ctx, u.ID, invite(t, b, s, u.ID, "code"), []byte("another")) },
 		} {
 			for i := range 3 {
@@ -192,7 +199,7 @@ func TestSessionsEnd(t *testing.T) {
 			t.Error("a deleted person is signed in")
 		}
 		wantErr(t, "end, nobody", s.EndSessions(ctx, u.ID), store.ErrNotFound)
-		wantErr(t, "password, nobody", s.SetPassword(ctx, u.ID, []byte("x")), store.ErrNotFound)
+		wantErr(t, "password, nobody", s.SetPassword(ctx, &store.Session{UserID: u.ID}, nil, []byte("x")), store.ErrNotFound)
 		b.Clock.Advance(time.Minute)
 		if keys := b.Dump(t).Find(u.ID); len(keys) > 0 {
 			t.Errorf("left behind: %q", keys)
@@ -208,14 +215,14 @@ func TestSessionRace(t *testing.T) {
 		var all sync.WaitGroup
 		for i := range 8 {
 			all.Go(func() {
-				err := replicas[i%2].CreateSession(ctx, &store.Session{Digest: store.DigestOf(fmt.Sprint(i)), UserID: u.ID})
+				err := replicas[i%2].CreateSession(ctx, &store.Session{Digest: store.DigestOf(fmt.Sprint(i)), UserID: u.ID}, u.Password)
 				if err != nil && !errors.Is(err, store.ErrConflict) {
 					t.Error(err)
 				}
 			})
 		}
 		all.Wait()
-		must(t, replicas[0].SetPassword(ctx, u.ID, []byte("another")))
+		must(t, setPassword(t, replicas[0], u.ID, "another"))
 		for i := range 8 {
 			if in(t, replicas[i%2], store.DigestOf(fmt.Sprint(i))) {
 				t.Error("a session has outlived the password")
@@ -277,5 +284,69 @@ func TestOnce(t *testing.T) {
 		if keys := b.Dump(t).Keys(); len(keys) > 0 {
 			t.Errorf("left behind: %q", keys)
 		}
+	})
+}
+
+// Who was slow to sign in with the old password is not in once there is another, and who was slow to change it does
+// not overrule what was set meanwhile.
+func TestOldPasswordOpensNothing(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s, ctx := b.Open(t), t.Context()
+		u := add(t, s, "a@example.com")
+		must(t, s.RedeemInvite(ctx, u.ID, invite(t, b, s, u.ID, "first"), []byte("old")))
+		enter(t, s, u.ID, "thief")
+		thief := &store.Session{UserID: u.ID, Generation: read(t, s, u.ID).Sessions}
+
+		must(t, s.RedeemInvite(ctx, u.ID, invite(t, b, s, u.ID, "reset"), []byte("new")))
+		slow := &store.Session{Digest: store.DigestOf("slow"), UserID: u.ID}
+		wantErr(t, "a session by the old password", s.CreateSession(ctx, slow, []byte("old")), store.ErrNotFound)
+		wantErr(t, "a change by the old password", s.SetPassword(ctx, thief, []byte("old"), []byte("thief's")), store.ErrNotFound)
+		wantErr(t, "a change in an ended session", s.SetPassword(ctx, thief, []byte("new"), []byte("thief's")), store.ErrNotFound)
+		if got := string(read(t, s, u.ID).Password); got != "new" {
+			t.Errorf("the password is %q", got)
+		}
+		must(t, s.CreateSession(ctx, slow, []byte("new")))
+	})
+}
+
+// A person has so many sessions and no more: one more ends the oldest.
+func TestSessionsAreBounded(t *testing.T) {
+	s := storetest.Embedded(t)
+	u := add(t, s.Open(t), "a@example.com")
+	for i := range store.MaxSessions + 2 {
+		enter(t, s.Open(t), u.ID, fmt.Sprint(i))
+		s.Clock.Advance(time.Second)
+	}
+	for cookie, want := range map[string]bool{"0": false, "1": false, "2": true, fmt.Sprint(store.MaxSessions + 1): true} {
+		if got := in(t, s.Open(t), store.DigestOf(cookie)); got != want {
+			t.Errorf("session %s: %v, want %v", cookie, got, want)
+		}
+	}
+	if got := len(agents(t, s.Open(t), u.ID)); got != store.MaxSessions {
+		t.Errorf("%d sessions, want %d", got, store.MaxSessions)
+	}
+}
+
+// A link is worth nothing once its person has another address or password, or was disabled.
+func TestWhatEndsAnInvite(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s, ctx := b.Open(t), t.Context()
+		u := add(t, s, "a@example.com")
+		for what, do := range map[string]func() error{
+			"another address": func() error {
+				_, err := s.UpdateUser(ctx, u.ID, func(m *store.UserMetadata) error { m.Email = "new@example.com"; return nil })
+				return err
+			},
+			"another password": func() error { enter(t, s, u.ID, "x"); return setPassword(t, s, u.ID, "p") },
+			"disabled":         func() error { return errors.Join(s.DisableUser(ctx, u.ID), s.EnableUser(ctx, u.ID)) },
+		} {
+			code := invite(t, b, s, u.ID, "code")
+			must(t, do())
+			wantErr(t, what, s.RedeemInvite(ctx, u.ID, code, []byte("x")), store.ErrNotFound)
+		}
+		code := invite(t, b, s, u.ID, "code")
+		_, err := s.UpdateUser(ctx, u.ID, func(m *store.UserMetadata) error { m.Name = "Ada"; return nil })
+		must(t, err)
+		must(t, s.RedeemInvite(ctx, u.ID, code, []byte("x")))
 	})
 }

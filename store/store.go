@@ -43,11 +43,14 @@ type Store struct {
 	embedded bool
 	mem      *memory
 
-	batch    batcher
-	uses     uses
-	tallies  tallies
-	failures counters // of authentications, and
-	calls    counters // of clients with a rate, where Redis does not count them
+	batch   batcher
+	uses    uses
+	tallies tallies
+	swept   int64 // how far sweepKeys has come; only Run's
+
+	reserving [32]sync.Mutex // by the last character of who keys are made for
+	failures  counters       // of authentications, and
+	calls     counters       // of clients with a rate, where Redis does not count them
 
 	close sync.Once
 }

@@ -141,9 +141,10 @@ func (s *Store) Users(ctx context.Context, query, after string, limit int) (page
 	}.page(ctx, s, after, limit)
 }
 
-// DisableUser suspends a person: every key of theirs is refused until they are enabled. Their sessions end.
+// DisableUser suspends a person: every key of theirs is refused until they are enabled. Their sessions and their
+// invite end.
 func (s *Store) DisableUser(ctx context.Context, id string) error {
-	if err := s.endUserFields(ctx, "disable user", id, onField, sessionField); err != nil {
+	if err := s.endUserFields(ctx, "disable user", id, onField, sessionField, inviteField); err != nil {
 		return err
 	}
 	s.forgetSessions(ctx, id)

@@ -33,7 +33,7 @@ func (s *Store) updateUser(ctx context.Context, id string, change func(*UserMeta
 	if err := change(&u.Metadata); err != nil {
 		return nil, err
 	}
-	next := u.Metadata
+	next, moved := u.Metadata, FoldEmail(before.Email) != FoldEmail(u.Metadata.Email)
 	if err := s.claimEmail(ctx, next.Email, id); err != nil {
 		return nil, err
 	}
@@ -50,12 +50,22 @@ func (s *Store) updateUser(ctx context.Context, id string, change func(*UserMeta
 		}
 		u = now
 		u.Metadata = next
-		return func(p redis.Pipeliner) { p.HSet(ctx, userKey(id), metaField, encodeRecord(next)) }, nil
+		return func(p redis.Pipeliner) {
+			p.HSet(ctx, userKey(id), metaField, encodeRecord(next))
+			if moved { // whoever has the link has it from the old address
+				p.HDel(ctx, userKey(id), inviteField)
+				u.Invite = nil
+			}
+		}, nil
 	}); err != nil {
 		return nil, err
 	}
-	if FoldEmail(before.Email) != FoldEmail(next.Email) {
+	if moved {
 		s.releaseEmail(ctx, before.Email, id)
+		// Whoever moved away from the new address before may have let go of it only now.
+		if err := s.claimEmail(ctx, next.Email, id); err != nil {
+			return nil, err
+		}
 	}
 	s.strikeNames(ctx, users, id, lostNames(before.names(), next.names())...)
 	return u, nil

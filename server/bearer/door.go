@@ -72,7 +72,9 @@ func (d *Door) Admit(r *http.Request, presented, needed string) (*Holder, error)
 	}
 	d.note(r, h)
 	if needed != "" && !h.may(needed) {
-		web.AuditRefusal(r, d.Verifier.Store, h.Actor(), d.Refused)
+		if over, _ := d.Verifier.Store.CountFailure(r.Context(), "scope of "+h.Actor(), web.Address(r)); !over {
+			web.AuditRefusal(r, d.Verifier.Store, h.Actor(), d.Refused) // a flood of them pushes nobody else's out
+		}
 		return nil, d.Forbidden(needed, "The credential lacks the scope "+needed)
 	}
 	return h, nil

@@ -47,17 +47,26 @@ func (d *Dashboard) Login(w http.ResponseWriter, r *http.Request) error {
 	person, err := d.recognise(r, l.Email, form.Get("password"))
 	var refused *web.Error
 	if errors.As(err, &refused) && refused.Status != http.StatusTooManyRequests || err == nil && person == nil {
-		l.Problem = "The email or the password is wrong."
-		return d.showLogin(w, r, http.StatusUnauthorized, l)
+		return d.wrong(w, r, l)
 	}
 	if err != nil {
 		return err
 	}
 	act := web.Act{Actor: "user:" + person.ID, Action: "session.created", Target: "user:" + person.ID}
-	if err := web.Change(r, d.store, d.now(), act, func(context.Context) error { return d.signIn(w, r, person) }); err != nil {
+	err = web.Change(r, d.store, d.now(), act, func(context.Context) error { return d.signIn(w, r, person) })
+	if errors.Is(err, store.ErrNotFound) { // disabled, or given another password, at this moment
+		return d.wrong(w, r, l)
+	}
+	if err != nil {
 		return err
 	}
 	return seeOther(w, ownPage(l.Next), "")
+}
+
+// wrong shows the form again, in the same words whatever was wrong.
+func (d *Dashboard) wrong(w http.ResponseWriter, r *http.Request, l login) error {
+	l.Problem = "The email or the password is wrong."
+	return d.showLogin(w, r, http.StatusUnauthorized, l)
 }
 
 // recognise finds the person with this email and password. Nobody there, nobody enabled, no password set, a
@@ -71,9 +80,11 @@ func (d *Dashboard) recognise(r *http.Request, email, plain string) (*store.User
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, err
 	}
-	id, sealed := "", []byte(nil)
+	id, sealed := store.NewUserID(), []byte(nil)
 	if person != nil {
 		id, sealed = person.ID, person.Password
+	} else if _, err := d.store.User(ctx, id); err != nil && !errors.Is(err, store.ErrNotFound) { // as many round trips
+		return nil, err
 	}
 	if len(plain) > password.MaxLength*4 {
 		plain = "" // no password is so long; the work is the same
@@ -104,7 +115,9 @@ func (d *Dashboard) rehash(r *http.Request, person *store.User, plain string) {
 	}
 	if err != nil {
 		web.Note(r.Context(), "rehash", err.Error())
+		return
 	}
+	person.Password = sealed
 }
 
 // Logout answers POST /logout.
@@ -113,7 +126,10 @@ func (d *Dashboard) Logout(w http.ResponseWriter, r *http.Request) error {
 		if _, err := v.form(r); err != nil {
 			return err
 		}
-		if err := d.store.EndSession(r.Context(), v.UserID, v.Digest); err != nil {
+		act := web.Act{Actor: v.actor(), Action: "session.ended", Target: v.actor()}
+		if err := web.End(r, d.store, d.now(), act, func(ctx context.Context) error {
+			return d.store.EndSession(ctx, v.UserID, v.Digest)
+		}); err != nil {
 			return err
 		}
 		d.setCookie(w, sessionCookie, "")
@@ -193,6 +209,7 @@ func (d *Dashboard) Redeem(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	person.Password = sealed
 	if err := d.signIn(w, r, person); err != nil {
 		return err
 	}

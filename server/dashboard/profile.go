@@ -96,11 +96,16 @@ func (d *Dashboard) ChangePassword(w http.ResponseWriter, r *http.Request) error
 			return err
 		}
 		act := web.Act{Actor: v.actor(), Action: "user.password_set", Target: v.actor(), Detail: map[string]string{"by": "profile"}}
-		if err := web.Change(r, d.store, d.now(), act, func(ctx context.Context) error {
-			return d.store.SetPassword(ctx, v.UserID, sealed)
-		}); err != nil {
+		err = web.Change(r, d.store, d.now(), act, func(ctx context.Context) error {
+			return d.store.SetPassword(ctx, v.Session, known.Password, sealed)
+		})
+		if errors.Is(err, store.ErrNotFound) { // another password was set, or the session ended, at this moment
+			return d.toLogin(w, r)
+		}
+		if err != nil {
 			return err
 		}
+		v.Person.Password = sealed
 		if err := d.signIn(w, r, v.Person); err != nil {
 			return err
 		}
@@ -126,7 +131,10 @@ func (d *Dashboard) EndSession(w http.ResponseWriter, r *http.Request) error {
 			if handle(s) != form.Get("session") {
 				continue
 			}
-			if err := d.store.EndSession(r.Context(), v.UserID, s.Digest); err != nil {
+			act := web.Act{Actor: v.actor(), Action: "session.ended", Target: v.actor()}
+			if err := web.End(r, d.store, d.now(), act, func(ctx context.Context) error {
+				return d.store.EndSession(ctx, v.UserID, s.Digest)
+			}); err != nil {
 				return err
 			}
 			break // one that is not there any more has ended

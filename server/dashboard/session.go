@@ -85,7 +85,7 @@ func (d *Dashboard) signIn(w http.ResponseWriter, r *http.Request, person *store
 	err := d.store.CreateSession(r.Context(), &store.Session{
 		Digest: store.DigestOf(cookie), UserID: person.ID,
 		Address: web.Address(r).String(), Agent: agent(r),
-	})
+	}, person.Password)
 	if err != nil {
 		return err
 	}

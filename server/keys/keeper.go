@@ -38,6 +38,14 @@ type Maker struct {
 	Scope string         // of that key, at this moment
 }
 
+// expiry is that of the key that they act by; zero: never, or they act by none.
+func (m Maker) expiry() time.Time {
+	if m.Key == nil || m.Key.ExpiresAt == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(m.Key.ExpiresAt).UTC()
+}
+
 // MakerOf is the holder of a credential as a maker of keys.
 func MakerOf(h *bearer.Holder) Maker {
 	return Maker{Actor: h.Actor(), Key: h.Key, Scope: h.Scope()}
@@ -98,9 +106,11 @@ func (k *Keeper) Rotate(r *http.Request, owner *store.User, old *store.APIKey, o
 	case !old.Live:
 		return nil, web.Conflict("The key has ended; make a new one")
 	case old.RotatedTo != "":
-		return nil, web.Conflict("The key was rotated already; its successor is %s", old.RotatedTo)
+		if err := k.takeBack(r.Context(), old); err != nil {
+			return nil, err
+		}
 	}
-	granted, err := k.succeed(owner, old, by)
+	granted, err := k.succeed(r.Context(), owner, old, by)
 	if err != nil {
 		return nil, err
 	}
@@ -113,13 +123,31 @@ func (k *Keeper) Rotate(r *http.Request, owner *store.User, old *store.APIKey, o
 	}
 	if err := k.replace(r.Context(), old, made.ID, overlap, by); err != nil {
 		// Nobody has seen the successor, and nobody will.
-		_, _ = k.Store.EndKey(r.Context(), made.ID, store.KeyEnd{At: web.Time(k.Now()), By: by.Actor, Reason: "the rotation failed"})
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), time.Second)
+		defer cancel()
+		_, _ = k.Store.EndKey(ctx, made.ID, store.KeyEnd{At: web.Time(k.Now()), By: by.Actor, Reason: "the rotation failed"})
 		if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrConflict) {
 			return nil, web.Conflict("The key was ended or rotated at the same moment; look at it and repeat")
 		}
 		return nil, err
 	}
 	return made, nil
+}
+
+// takeBack refuses to rotate a key a second time, unless the rotation stopped half-way and the successor is dead. The
+// key's own expiry was brought forward then, and is that of the successor again.
+func (k *Keeper) takeBack(ctx context.Context, old *store.APIKey) error {
+	successor, err := k.Store.Key(ctx, old.RotatedTo)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	case successor.Live:
+		return web.Conflict("The key was rotated already; its successor is %s", old.RotatedTo)
+	}
+	old.ExpiresAt = successor.ExpiresAt
+	return nil
 }
 
 // replace brings the end of the old key forward, at once if there is no overlap.

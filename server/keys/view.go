@@ -67,6 +67,9 @@ func newView(k *store.APIKey, used store.Use) View {
 	if !used.At.IsZero() {
 		v.LastUsed = &UseView{web.Time(used.At), used.From}
 	}
+	if k.Unreadable != nil {
+		v.Name = "(cannot be read)"
+	}
 	if !k.Live {
 		v.State, v.Ended = string(store.Ended), endOf(k)
 	}

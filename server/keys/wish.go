@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -136,15 +137,12 @@ func CheckReason(reason, otherwise string) (string, error) {
 // grant cuts a wish to what the maker may give and the owner have, or says what is too much.
 func (k *Keeper) grant(owner *store.User, w Wish, by Maker) (*store.APIKey, error) {
 	granted := &store.APIKey{Name: w.Name, Scope: dedupe(w.Scope), ExpiresAt: w.ExpiresAt}
-	if by.Key != nil {
-		if by.Key.ExpiresAt != 0 {
-			ends := time.UnixMilli(by.Key.ExpiresAt).UTC()
-			if granted.ExpiresAt.After(ends) {
-				return nil, wrong("expires_at", errors.New("must not be after the expiry of the key that makes it"))
-			}
-			if granted.ExpiresAt.IsZero() {
-				granted.ExpiresAt = ends
-			}
+	if ends := by.expiry(); !ends.IsZero() {
+		if granted.ExpiresAt.After(ends) {
+			return nil, wrong("expires_at", errors.New("must not be after the expiry of the key that makes it"))
+		}
+		if granted.ExpiresAt.IsZero() {
+			granted.ExpiresAt = ends
 		}
 	}
 	if w.Scope == "" {
@@ -193,9 +191,16 @@ func (k *Keeper) defaultScope(by Maker) string {
 }
 
 // succeed is what the successor of a key may have: the same, but what no key may give to another.
-func (k *Keeper) succeed(owner *store.User, old *store.APIKey, by Maker) (*store.APIKey, error) {
+func (k *Keeper) succeed(ctx context.Context, owner *store.User, old *store.APIKey, by Maker) (*store.APIKey, error) {
+	record, err := k.Store.Credential(ctx, old.Digest)
+	if errors.Is(err, store.ErrNotFound) || err == nil && record.Key == nil {
+		return nil, web.Conflict("The key has ended; make a new one")
+	}
+	if err != nil {
+		return nil, err
+	}
 	granted := &store.APIKey{Name: old.Name, Scope: old.Scope, ExpiresAt: old.ExpiresAt}
-	if owner.Role() != store.Operator {
+	if !record.Key.Operator.Matches(owner.Operator) { // what a demotion took away is not given back
 		granted.Scope = scope.Without(granted.Scope, scope.Admin)
 	}
 	if by.Key == nil {
@@ -205,7 +210,7 @@ func (k *Keeper) succeed(owner *store.User, old *store.APIKey, by Maker) (*store
 	if len(scope.Beyond(granted.Scope, by.Scope)) > 0 {
 		return nil, &BeyondError{granted.Scope}
 	}
-	if ends := time.UnixMilli(by.Key.ExpiresAt).UTC(); by.Key.ExpiresAt != 0 && (granted.ExpiresAt.IsZero() || ends.Before(granted.ExpiresAt)) {
+	if ends := by.expiry(); !ends.IsZero() && (granted.ExpiresAt.IsZero() || ends.Before(granted.ExpiresAt)) {
 		granted.ExpiresAt = ends
 	}
 	return granted, nil

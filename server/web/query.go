@@ -35,6 +35,8 @@ func (p Query) Text(name string) (string, error) {
 		return "", nil
 	case len(values) > 1:
 		return "", InvalidRequest("%s: stands more than once", name)
+	case credentialShape.MatchString(values[0]): // which would be spelt out to Redis
+		return "", InvalidRequest("%s: looks like a credential; search by an id or a name", name)
 	case !utf8.ValidString(values[0]) || strings.ContainsFunc(values[0], unicode.IsControl):
 		return "", InvalidRequest("%s: must be UTF-8 without control characters", name)
 	}

@@ -1,0 +1,51 @@
+package dashboard_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/mintkeep/mintkeep/server/servertest"
+	"github.com/mintkeep/mintkeep/store/storetest"
+)
+
+// What a demotion took away, no rotation gives back.
+func TestRotationGivesNothingBack(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s := servertest.New(t, b)
+		u := s.User(t, servertest.M{"email": "op@example.com", "role": "operator"})
+		v := visit(t, s).redeem(s.Invite(t, u), secret)
+		key := s.Key(t, u, servertest.M{"name": "k", "scope": "read mintkeep:admin"})
+		s.Get(t, "/admin/stats", servertest.Bearer(key.Plain)).Want(t, http.StatusOK, "")
+		for _, role := range []string{"developer", "operator"} {
+			s.Admin(t, http.MethodPatch, "/admin/users/"+u.ID, servertest.M{"role": role}).Want(t, http.StatusOK, "")
+		}
+		path := "/settings/keys/" + key.ID
+		made := v.submit(v.get(path), path+"/rotate", "overlap", "24h").want(http.StatusOK)
+		_, rest, _ := strings.Cut(made.Body, `value="mk_`)
+		plain, _, _ := strings.Cut(rest, `"`)
+		plain = "mk_" + plain
+		s.Secret(plain)
+		s.Me(t, plain).Want(t, http.StatusOK, "")
+		s.Get(t, "/admin/stats", servertest.Bearer(plain)).Want(t, http.StatusForbidden, "insufficient_scope")
+	})
+}
+
+// A rotation that stopped half-way, so that nobody has the successor, may be repeated.
+func TestRotationIsRepeatedWhenTheSuccessorIsDead(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s := servertest.New(t, b)
+		v, u := newcomer(t, s, "a@example.com")
+		key := s.Key(t, u, servertest.M{"name": "k", "scope": "read"})
+		path := "/settings/keys/" + key.ID
+		v.submit(v.get(path), path+"/rotate", "overlap", "24h").want(http.StatusOK)
+		successor := s.Admin(t, http.MethodGet, "/admin/keys/"+key.ID, nil).JSON(t)["rotated_to"].(string)
+		again := func() servertest.Response {
+			keeper := s.Key(t, u, servertest.M{"name": "keeper", "scope": "read mintkeep:keys"})
+			return s.API(t, http.MethodPost, "/api/v1/keys/"+key.ID+"/rotate", keeper.Plain, servertest.M{})
+		}
+		again().Want(t, http.StatusConflict, "conflict")
+		s.Admin(t, http.MethodDelete, "/admin/keys/"+successor, nil).Want(t, http.StatusNoContent, "")
+		s.NewKey(t, again().Want(t, http.StatusCreated, ""))
+	})
+}

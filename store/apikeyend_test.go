@@ -1,0 +1,107 @@
+package store_test
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/storetest"
+)
+
+// Many keys of one person may be made at once, and none is left half-made.
+func TestKeysMadeAtOnce(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s, ctx := b.Open(t), t.Context()
+		u := add(t, s, "a@example.com")
+		const keys = 64
+		var wg sync.WaitGroup
+		for i := range keys {
+			wg.Go(func() { makeKey(t, b, s, u, fmt.Sprint(i), 0) })
+		}
+		wg.Wait()
+		live, _, err := s.Keys(ctx, store.KeyFilter{UserID: u.ID, State: store.Live}, "", 200)
+		must(t, err)
+		if len(live) != keys {
+			t.Errorf("%d keys are live, want %d", len(live), keys)
+		}
+	})
+}
+
+// A key that is made while its owner is deleted is ended, and does not count.
+func TestKeyOfSomebodyDeleted(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s, ctx := b.Open(t), t.Context()
+		u := add(t, s, "a@example.com")
+		must(t, s.DeleteUser(ctx, u.ID, ended(b, "the person was deleted")))
+		now := b.Clock.Now()
+		k := &store.APIKey{ID: store.NewKeyID(now), Digest: store.DigestOf("late"), UserID: u.ID, Name: "late", CreatedAt: now}
+		wantErr(t, "create", s.CreateKey(ctx, k, u), store.ErrNotFound)
+		_, err := s.Credential(ctx, k.Digest)
+		wantErr(t, "its record", err, store.ErrNotFound)
+		totals, err := s.Totals(ctx)
+		must(t, err)
+		if totals.LiveKeys != 0 {
+			t.Errorf("%d keys count as live", totals.LiveKeys)
+		}
+	})
+}
+
+// An end that Redis had no memory to write down is written down when it has.
+func TestEndsAreWrittenDownInTheEnd(t *testing.T) {
+	server := storetest.Redis(t)
+	b := server.Backend(t)
+	s, ctx := b.Open(t), t.Context()
+	u := add(t, s, "a@example.com")
+	k, kept := makeKey(t, b, s, u, "ended", 0), makeKey(t, b, s, u, "kept", 0)
+	server.Config("maxmemory", "1")
+	wasLive, err := s.EndKey(ctx, k.ID, ended(b, "stolen"))
+	if !wasLive || err != nil {
+		t.Fatalf("got %v, %v", wasLive, err)
+	}
+	server.Config("maxmemory", "0")
+	b.Clock.Advance(2 * time.Minute)
+	must(t, store.SweepKeys(ctx, s))
+	got, err := s.Key(ctx, k.ID)
+	must(t, err)
+	if got.Live || got.Ended == nil {
+		t.Errorf("got %+v, want it ended", got)
+	}
+	if got, err := s.Key(ctx, kept.ID); err != nil || !got.Live || got.Ended != nil {
+		t.Errorf("the other: got %+v, %v", got, err)
+	}
+	totals, err := s.Totals(ctx)
+	must(t, err)
+	if totals.LiveKeys != 1 {
+		t.Errorf("%d keys count as live, want 1", totals.LiveKeys)
+	}
+}
+
+// Emails that go back and forth stay with their person.
+func TestEmailBackAndForth(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s, ctx := b.Open(t), t.Context()
+		u := add(t, s, "a@example.com")
+		to := func(email string) error {
+			_, err := s.UpdateUser(ctx, u.ID, func(m *store.UserMetadata) error { m.Email = email; return nil })
+			return err
+		}
+		for range 10 {
+			var wg sync.WaitGroup
+			for _, email := range []string{"a@example.com", "b@example.com"} {
+				wg.Go(func() {
+					if err := to(email); err != nil && !errors.Is(err, store.ErrConflict) {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+			email := read(t, s, u.ID).Metadata.Email
+			if found, err := s.UserByEmail(ctx, email); err != nil || found.ID != u.ID {
+				t.Fatalf("%s: got %v, %v", email, found, err)
+			}
+		}
+	})
+}
