@@ -226,7 +226,7 @@ func TestKeysAreForgotten(t *testing.T) {
 			b.Clock.Advance(then.wait)
 			must(t, store.ForgetKeys(ctx, s))
 			if got := listKeys(t, s, store.KeyFilter{}, 100); len(got) != then.left {
-				t.Errorf("%d days on, there are %q", then.days, got)
+				t.Errorf("%v on, there are %q", then.wait, got)
 			}
 		}
 		b.Clock.Advance(30 * day)
