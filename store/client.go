@@ -252,10 +252,11 @@ func decodeClient(id string, fields map[string]string) (*Client, error) {
 	if !there {
 		return nil, ErrNotFound
 	}
-	c := &Client{ID: id}
-	if err := decodeRecord(meta, &c.Metadata); err != nil {
+	metadata, err := clientMetas.decode(meta)
+	if err != nil {
 		return nil, fmt.Errorf("client %s: %w", id, err)
 	}
+	c := &Client{ID: id, Metadata: metadata}
 	_, c.Enabled = fields[onField]
 	if gen := fields[genField]; len(gen) == len(c.Generation) {
 		copy(c.Generation[:], gen)

@@ -112,11 +112,11 @@ func (s *Store) EndSecret(ctx context.Context, id, secretID string) error {
 func encodeSecret(s Secret) string { return string(s.Digest[:]) + encodeRecord(s) }
 
 func decodeSecret(id, value string) (Secret, error) {
-	s := Secret{ID: id}
-	if len(value) < len(s.Digest) {
-		return s, unavailable("read", errDamaged)
+	if len(value) < len(Digest{}) {
+		return Secret{ID: id}, unavailable("read", errDamaged)
 	}
+	s, err := secretMetas.decode(value[len(Digest{}):])
+	s.ID = id
 	copy(s.Digest[:], value)
-	err := decodeRecord(value[len(s.Digest):], &s)
 	return s, err
 }

@@ -230,7 +230,8 @@ func decodeUser(id string, fields map[string]string) (*User, error) {
 		return nil, ErrNotFound
 	}
 	u := &User{ID: id, Password: []byte(fields[passwordField])}
-	if err := decodeRecord(meta, &u.Metadata); err != nil {
+	var err error
+	if u.Metadata, err = userMetas.decode(meta); err != nil {
 		return nil, fmt.Errorf("user %s: %w", id, err)
 	}
 	_, u.Enabled = fields[onField]
