@@ -39,7 +39,8 @@ type batcher struct {
 type call struct {
 	ctx  context.Context
 	cmds []redis.Cmder
-	done chan struct{} // closed when the commands have their answers
+	done chan struct{} // closed when the commands have their answers, or err is set
+	err  error         // the commands were not sent, and their results are nothing
 }
 
 // do has the commands answered. With an error, their results must not be looked at: the flight may still be
@@ -62,7 +63,7 @@ func (b *batcher) do(ctx context.Context, cmds ...redis.Cmder) error {
 	b.mu.Unlock()
 	select {
 	case <-c.done:
-		return nil
+		return c.err
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -82,7 +83,15 @@ func (b *batcher) send(ctx context.Context, cmds []redis.Cmder) {
 	for _, cmd := range cmds {
 		_ = p.Process(ctx, cmd)
 	}
-	_, _ = p.Exec(ctx) // each command has its own error
+	_, err := p.Exec(ctx)
+	if err == nil || errors.As(err, new(redis.Error)) {
+		return // Redis has answered, and each command has its own error
+	}
+	for _, cmd := range cmds { // what has no error may have no answer either
+		if cmd.Err() == nil {
+			cmd.SetErr(err)
+		}
+	}
 }
 
 // next hands the flight that has landed on to who waits, if anybody does.
@@ -118,7 +127,7 @@ func (b *batcher) together(batch []*call) {
 	var cmds []redis.Cmder
 	latest := time.Time{}
 	for _, c := range batch {
-		if c.ctx.Err() != nil { // it has gone already
+		if c.err = c.ctx.Err(); c.err != nil { // it has gone already, or is about to see that its time is over
 			continue
 		}
 		cmds = append(cmds, c.cmds...)

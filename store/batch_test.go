@@ -191,3 +191,77 @@ func TestDeadlinesWhileRedisIsFrozen(t *testing.T) {
 		}
 	}
 }
+
+// late is a context that has ended, which who waits for it has not seen yet.
+type late struct {
+	context.Context
+	ended atomic.Bool
+}
+
+func (l *late) Done() <-chan struct{} { return nil }
+
+func (l *late) Err() error {
+	if l.ended.Load() {
+		return context.Canceled
+	}
+	return nil
+}
+
+// A request whose time is over while it waits is not sent. It must not read that as "not there", or as "saved".
+func TestGivingUpIsNoVerdict(t *testing.T) {
+	var c trips
+	s := storetest.Embedded(t).Open(t, counting(&c))
+	create(t, s, "a")
+	for name, ask := range map[string]func(context.Context) error{
+		"read": func(ctx context.Context) error { _, err := s.Client(ctx, "a"); return err },
+		"write": func(ctx context.Context) error {
+			return s.SaveToken(ctx, store.DigestOf("x"), store.Credential{}, time.Now().Add(time.Hour))
+		},
+	} {
+		before, release := c.n.Load(), c.held()
+		for range store.MaxFlights {
+			go func() { _, _ = s.Client(t.Context(), "a") }()
+		}
+		for c.n.Load() < before+store.MaxFlights {
+			runtime.Gosched()
+		}
+		ctx := &late{Context: t.Context()}
+		answer := make(chan error, 1)
+		go func() { answer <- ask(ctx) }()
+		waitFor(t, s, 1)
+		ctx.ended.Store(true)
+		release()
+		if err := <-answer; !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("%s: got %v, want ErrUnavailable", name, err)
+		}
+		for !s.Idle() {
+			runtime.Gosched()
+		}
+	}
+}
+
+// broken fails every pipeline, and leaves its commands as if they had an empty answer.
+type broken struct{}
+
+func (broken) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (broken) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (broken) ProcessPipelineHook(redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(context.Context, []redis.Cmder) error { return errors.New("no connection") }
+}
+
+// A pipeline that failed is no verdict either, whatever its commands say.
+func TestFailedBatchIsNoVerdict(t *testing.T) {
+	s := storetest.Embedded(t).Open(t, func(o *store.Options) {
+		before := o.Instrument
+		o.Instrument = func(rdb redis.UniversalClient) {
+			if before != nil {
+				before(rdb)
+			}
+			rdb.AddHook(broken{})
+		}
+	})
+	if _, _, err := s.ClientAndCredential(t.Context(), "a", store.DigestOf("x")); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("got %v, want ErrUnavailable", err)
+	}
+}

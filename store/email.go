@@ -59,8 +59,8 @@ func (s *Store) claimEmail(ctx context.Context, email, id string) error {
 	})
 }
 
-// releaseEmail gives an email back that is kept for this person and not theirs any more. It tidies up and cannot fail what it comes
-// after: an email that stays behind when its person is gone is free, see claimEmail.
+// releaseEmail gives an email back that is kept for this person and not theirs any more. It tidies up and cannot
+// fail what it comes after: an email that stays behind when its person is gone is free, see claimEmail.
 func (s *Store) releaseEmail(ctx context.Context, email, id string) {
 	key := emailKey(email)
 	err := s.change(ctx, "release email", key, func(tx *redis.Tx) (func(redis.Pipeliner), error) {

@@ -12,6 +12,13 @@ func (s *Store) Waiting() int {
 	return len(s.batch.waiting)
 }
 
+// Idle is whether no call waits or is under way.
+func (s *Store) Idle() bool {
+	s.batch.mu.Lock()
+	defer s.batch.mu.Unlock()
+	return len(s.batch.waiting) == 0 && s.batch.flights == 0
+}
+
 // The bounds of a batcher.
 const (
 	MaxFlights = maxFlights

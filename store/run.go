@@ -15,8 +15,7 @@ const (
 )
 
 // Run does what no request waits for, until ctx ends: it writes the last uses and the counts, the last of them
-// at the very end, and forgets keys whose time is over, and
-// writes down the ends that nobody could write down.
+// at the very end, forgets keys whose time is over, and writes down the ends that nobody could write down.
 func (s *Store) Run(ctx context.Context) {
 	flush, forget := time.NewTicker(flushEvery), time.NewTicker(forgetEvery)
 	defer flush.Stop()
