@@ -75,8 +75,8 @@ func NewKeyID(at time.Time) string {
 
 func apiKeyKey(id string) string { return "mk:k:" + id }
 
-// CreateKey makes a key live for its owner, as the owner was read: should they be deleted at this moment, the
-// key is born dead. ErrTooManyKeys if they have too many. After ErrUnavailable there may be a key that nobody
+// CreateKey makes a key live for its owner, as the owner was read. ErrNotFound if they are deleted at this moment:
+// the key has ended then. ErrTooManyKeys if they have too many. After ErrUnavailable there may be a key that nobody
 // knows. The key carries the owner's generations, that of their role as well.
 func (s *Store) CreateKey(ctx context.Context, k *APIKey, owner *User) error {
 	// The description comes before the entries that lead to it, and stays once they are there.

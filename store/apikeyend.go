@@ -22,36 +22,36 @@ func (s *Store) EndKey(ctx context.Context, id string, end KeyEnd) (wasLive bool
 	if copy(d[:], record) < len(d) {
 		return false, unavailable("end key", errDamaged)
 	}
-	n, err := s.delCredential(ctx, s.rdb, d).Result()
+	took, err := s.end(ctx, "end key", s.credentialEnding(d))
 	if err != nil {
-		return false, unavailable("end key", err)
+		return false, err
 	}
+	wasLive = took[0] > 0
 	k, err := decodeKey(id, record) // one that cannot be read has ended too
 	if err != nil {
 		s.log.WarnContext(ctx, "an ended key cannot be described", "key", id, "error", err)
-		return n > 0, nil
+		return wasLive, nil
 	}
 	s.buryKeys(ctx, []*APIKey{k}, end)
-	return n > 0, nil
+	return wasLive, nil
 }
 
-// EndKeys ends many keys, and returns those that were live until now.
+// EndKeys ends many keys, and returns those that were live until now. The others keep the end that they had.
 func (s *Store) EndKeys(ctx context.Context, keys []*APIKey, end KeyEnd) (were []*APIKey, err error) {
-	cmds := make([]*redis.IntCmd, len(keys))
-	if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, k := range keys {
-			cmds[i] = s.delCredential(ctx, p, k.Digest)
-		}
-		return nil
-	}); err != nil {
-		return nil, unavailable("end keys", err)
+	ends := make([]ending, len(keys))
+	for i, k := range keys {
+		ends[i] = s.credentialEnding(k.Digest)
+	}
+	took, err := s.end(ctx, "end keys", ends...)
+	if err != nil {
+		return nil, err
 	}
 	for i, k := range keys {
-		if cmds[i].Val() > 0 {
+		if took[i] > 0 {
 			were = append(were, k)
 		}
 	}
-	s.buryKeys(ctx, keys, end)
+	s.buryKeys(ctx, were, end)
 	return were, nil
 }
 

@@ -213,8 +213,8 @@ func (s *Store) DeleteClient(ctx context.Context, id string) error {
 		return err
 	}
 	// An unreadable record can be deleted too.
-	if err := s.rdb.Del(ctx, clientKey(id)).Err(); err != nil {
-		return unavailable("delete client", err)
+	if _, err := s.end(ctx, "delete client", deletion(clientKey(id))); err != nil {
+		return err
 	}
 	name := ""
 	if c != nil {
@@ -236,7 +236,8 @@ func (s *Store) endFields(ctx context.Context, op, id string, fields ...string) 
 	case !there:
 		return ErrNotFound
 	}
-	return unavailable(op, s.rdb.HDel(ctx, clientKey(id), fields...).Err())
+	_, err := s.end(ctx, op, removal(clientKey(id), fields...))
+	return err
 }
 
 func readClient(ctx context.Context, tx *redis.Tx, id string) (*Client, error) {

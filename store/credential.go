@@ -113,13 +113,12 @@ func (s *Store) putCredential(ctx context.Context, c writer, d Digest, value []b
 	}
 }
 
-// delCredential is the end of one; the result is 0 if it was not there.
-func (s *Store) delCredential(ctx context.Context, c redis.Cmdable, d Digest) *redis.IntCmd {
+// credentialEnding is the end of one; it takes nothing away if it was not there.
+func (s *Store) credentialEnding(d Digest) ending {
 	if s.embedded {
-		key, field := credentialField(d)
-		return c.HDel(ctx, key, field)
+		return removal(credentialField(d))
 	}
-	return c.Del(ctx, credentialKey(d))
+	return deletion(credentialKey(d))
 }
 
 // hasCredential tells, by a result above 0, that there is a record.

@@ -110,22 +110,22 @@ func (s *Store) EndLeaked(ctx context.Context, digests []Digest, end KeyEnd) (le
 
 // endLeakedRecords ends first and looks then whose they were: what cannot be read ends too.
 func (s *Store) endLeakedRecords(ctx context.Context, digests []Digest, records []*redis.StringCmd, end KeyEnd) (leaks []Leak, err error) {
-	ends := make([]*redis.IntCmd, len(records))
-	if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, record := range records {
-			if !errors.Is(record.Err(), redis.Nil) {
-				ends[i] = s.delCredential(ctx, p, digests[i])
-			}
+	var ends []ending
+	var there []int // the place of each in the report
+	for i, record := range records {
+		if !errors.Is(record.Err(), redis.Nil) {
+			ends, there = append(ends, s.credentialEnding(digests[i])), append(there, i)
 		}
-		return nil
-	}); err != nil {
-		return nil, unavailable("end leaked credentials", err)
+	}
+	took, err := s.end(ctx, "end leaked credentials", ends...)
+	if err != nil {
+		return nil, err
 	}
 	var ids []string
-	for i, record := range records {
-		c, err := decodeCredential(record)
+	for n, i := range there {
+		c, err := decodeCredential(records[i])
 		switch {
-		case err != nil || ends[i].Val() == 0: // another report was first
+		case err != nil || took[n] == 0: // another report was first
 		case c.Key != nil:
 			ids = append(ids, c.Key.ID)
 			leaks = append(leaks, Leak{Digest: digests[i], Kind: KeyLeak, KeyID: c.Key.ID, UserID: c.Key.UserID})

@@ -99,8 +99,8 @@ func (s *Store) EndSecret(ctx context.Context, id, secretID string) error {
 	case err != nil:
 		return unavailable("end secret", err)
 	}
-	if err := s.rdb.HDel(ctx, clientKey(id), secretField+secretID).Err(); err != nil {
-		return unavailable("end secret", err)
+	if _, err := s.end(ctx, "end secret", removal(clientKey(id), secretField+secretID)); err != nil {
+		return err
 	}
 	secret, _ := decodeSecret(secretID, record) // the digest is there even if the rest cannot be read
 	s.unindexSecrets(ctx, secret)

@@ -134,8 +134,8 @@ func (s *Store) seeSession(ctx context.Context, sess *Session) {
 
 // EndSession signs out.
 func (s *Store) EndSession(ctx context.Context, userID string, d Digest) error {
-	if err := s.rdb.Del(ctx, sessionKey(d)).Err(); err != nil {
-		return unavailable("end session", err)
+	if _, err := s.end(ctx, "end session", deletion(sessionKey(d))); err != nil {
+		return err
 	}
 	if err := s.rdb.ZRem(ctx, sessionsOf(userID), string(d[:])).Err(); err != nil {
 		s.log.WarnContext(ctx, "a session is left in the list", "user", userID, "error", err)

@@ -31,5 +31,6 @@ func (s *Store) saveCmd(ctx context.Context, d Digest, value []byte, expires tim
 
 // EndToken ends a token. One that is not there is ended already.
 func (s *Store) EndToken(ctx context.Context, d Digest) error {
-	return unavailable("end token", s.delCredential(ctx, s.rdb, d).Err())
+	_, err := s.end(ctx, "end token", s.credentialEnding(d))
+	return err
 }

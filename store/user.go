@@ -191,8 +191,8 @@ func (s *Store) DeleteUser(ctx context.Context, id string, end KeyEnd) error {
 		return err
 	}
 	// An unreadable record can be deleted too. Every key is dead from here on: its owner is not there.
-	if err := s.rdb.Del(ctx, userKey(id)).Err(); err != nil {
-		return unavailable("delete user", err)
+	if _, err := s.end(ctx, "delete user", deletion(userKey(id))); err != nil {
+		return err
 	}
 	var names []string
 	if u != nil {
@@ -213,7 +213,8 @@ func (s *Store) endUserFields(ctx context.Context, op, id string, fields ...stri
 	case !there:
 		return ErrNotFound
 	}
-	return unavailable(op, s.rdb.HDel(ctx, userKey(id), fields...).Err())
+	_, err := s.end(ctx, op, removal(userKey(id), fields...))
+	return err
 }
 
 func readUser(ctx context.Context, tx *redis.Tx, id string) (*User, error) {
