@@ -120,6 +120,7 @@ func serveMetrics(cfg *config.Config, m *metrics.Metrics, logger *slog.Logger) (
 		logger.Warn("no metrics: MINTKEEP_METRICS_ADDR cannot be used; set another, or an empty one", "error", err)
 		return func() {}
 	}
+	logger.Info("metrics", "address", listener.Addr().String())
 	hs := &http.Server{
 		Handler:           server.MetricsHandler(m, config.Loopback(cfg.MetricsAddr)),
 		ReadHeaderTimeout: 5 * time.Second,

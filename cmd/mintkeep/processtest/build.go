@@ -1,0 +1,81 @@
+package processtest
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+var (
+	place string // where the program is built; made by Main
+	build = sync.OnceValues(buildProgram)
+)
+
+// Main runs the tests and removes what was built for them.
+func Main(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "mintkeep-processtest-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	place = dir
+	return m.Run()
+}
+
+func buildProgram() (string, error) {
+	if err := rememberSources(); err != nil {
+		return "", err
+	}
+	program := filepath.Join(place, "mintkeep")
+	args := []string{"build", "-o", program} // by the same flags as go build ./..., and so from its cache
+	if raceDetector {
+		args = append(args, "-race")
+	}
+	out, err := exec.Command("go", append(args, "github.com/mintkeep/mintkeep/cmd/mintkeep")...).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%w\n%s", err, out)
+	}
+	return program, nil
+}
+
+// rememberSources looks at every source file of the module. The cache of test results knows which files a test has
+// looked at, and not what the compiler that it calls has; without this, a test of a changed server would be answered
+// from the cache.
+func rememberSources() error {
+	mod, err := exec.Command("go", "env", "GOMOD").Output()
+	if err != nil {
+		return err
+	}
+	return filepath.WalkDir(filepath.Dir(string(mod)), func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && strings.HasPrefix(d.Name(), "."):
+			return fs.SkipDir
+		case d.IsDir() || strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		_, err = os.Stat(path)
+		return err
+	})
+}
+
+// Program is the path of the built program.
+func Program(tb testing.TB) string {
+	tb.Helper()
+	path, err := build()
+	if err != nil {
+		tb.Fatalf("build mintkeep: %v", err)
+	}
+	return path
+}
