@@ -11,7 +11,7 @@ import (
 	"github.com/mintkeep/mintkeep/server/web"
 )
 
-// routes is the whole HTTP surface.
+// routes is the whole HTTP surface, with pageRoutes.
 func (s *Server) routes() *gin.Engine {
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
@@ -65,6 +65,20 @@ func (s *Server) routes() *gin.Engine {
 	on("POST", "/admin/signing-keys/rotate", web.MaybeJSON, s.admin.RotateSigningKey)
 	get("/admin/audit", s.admin.Audit)
 
+	get("/healthz", s.healthz)
+	get("/readyz", s.readyz)
+	get("/openapi.yaml", openAPI)
+	s.pageRoutes(r)
+
+	r.NoRoute(s.kit.Handle(web.NoBody, func(http.ResponseWriter, *http.Request) error {
+		return web.NotFound("Page")
+	}))
+	r.NoMethod(s.kit.Handle(web.NoBody, wrongMethod))
+	return r
+}
+
+// pageRoutes are the pages that people see.
+func (s *Server) pageRoutes(r *gin.Engine) {
 	page := func(method, path string, body web.Body, h web.Handler) {
 		r.Handle(method, path, s.kit.Page(body, h, s.pages.Refuse))
 	}
@@ -118,16 +132,6 @@ func (s *Server) routes() *gin.Engine {
 	page("POST", "/operator/keys/:id/revoke", web.FormBody, s.pages.OperatorRevoke)
 	see("/operator/audit", s.pages.Audit)
 	see("/operator/audit.jsonl", s.pages.DownloadAudit)
-
-	get("/healthz", s.healthz)
-	get("/readyz", s.readyz)
-	get("/openapi.yaml", openAPI)
-
-	r.NoRoute(s.kit.Handle(web.NoBody, func(http.ResponseWriter, *http.Request) error {
-		return web.NotFound("Page")
-	}))
-	r.NoMethod(s.kit.Handle(web.NoBody, wrongMethod))
-	return r
 }
 
 // wrongMethod answers what the router knows by another method; it has set Allow. OPTIONS is a question

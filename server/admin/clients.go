@@ -23,28 +23,11 @@ func (a *Admin) createClient(w http.ResponseWriter, r *http.Request, actor strin
 }
 
 func (a *Admin) listClients(w http.ResponseWriter, r *http.Request, _ string) error {
-	query, err := web.ReadQuery(r)
+	wanted, err := a.readSearch(r, "clients")
 	if err != nil {
 		return err
 	}
-	limit, err := query.Limit()
-	if err != nil {
-		return err
-	}
-	q, err := query.Text("q")
-	if err != nil {
-		return err
-	}
-	cursor, err := query.Text("cursor")
-	if err != nil {
-		return err
-	}
-	listing := []string{"clients", q}
-	after, err := a.cursors.Open(cursor, listing...)
-	if err != nil {
-		return err
-	}
-	clients, next, err := a.store.Clients(r.Context(), q, after, limit)
+	clients, next, err := a.store.Clients(r.Context(), wanted.q, wanted.after, wanted.limit)
 	if err != nil {
 		return err
 	}
@@ -52,7 +35,7 @@ func (a *Admin) listClients(w http.ResponseWriter, r *http.Request, _ string) er
 	if err != nil {
 		return err
 	}
-	return web.JSON(w, http.StatusOK, web.Page[clientView]{Items: items, NextCursor: a.cursors.Seal(next, listing...)})
+	return web.JSON(w, http.StatusOK, web.Page[clientView]{Items: items, NextCursor: a.cursors.Seal(next, wanted.listing...)})
 }
 
 func (a *Admin) clientViews(ctx context.Context, clients []*store.Client) ([]clientView, error) {

@@ -36,28 +36,11 @@ func (a *Admin) createUser(w http.ResponseWriter, r *http.Request, actor string)
 }
 
 func (a *Admin) listUsers(w http.ResponseWriter, r *http.Request, _ string) error {
-	query, err := web.ReadQuery(r)
+	wanted, err := a.readSearch(r, "users")
 	if err != nil {
 		return err
 	}
-	limit, err := query.Limit()
-	if err != nil {
-		return err
-	}
-	q, err := query.Text("q")
-	if err != nil {
-		return err
-	}
-	cursor, err := query.Text("cursor")
-	if err != nil {
-		return err
-	}
-	listing := []string{"users", q}
-	after, err := a.cursors.Open(cursor, listing...)
-	if err != nil {
-		return err
-	}
-	users, next, err := a.store.Users(r.Context(), q, after, limit)
+	users, next, err := a.store.Users(r.Context(), wanted.q, wanted.after, wanted.limit)
 	if err != nil {
 		return err
 	}
@@ -65,7 +48,7 @@ func (a *Admin) listUsers(w http.ResponseWriter, r *http.Request, _ string) erro
 	for i, u := range users {
 		items[i] = newUserView(u)
 	}
-	return web.JSON(w, http.StatusOK, web.Page[userView]{Items: items, NextCursor: a.cursors.Seal(next, listing...)})
+	return web.JSON(w, http.StatusOK, web.Page[userView]{Items: items, NextCursor: a.cursors.Seal(next, wanted.listing...)})
 }
 
 func (a *Admin) showUser(w http.ResponseWriter, r *http.Request, _ string) error {

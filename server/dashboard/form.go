@@ -1,7 +1,6 @@
 package dashboard
 
 import (
-	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -12,23 +11,11 @@ import (
 	"github.com/mintkeep/mintkeep/server/web"
 )
 
-const formInfo = "mintkeep form 1" // HKDF's info: one purpose, one key
-
 // formTokens make and check the token of a form: a MAC of the cookie of whoever was given the form, so that
-// nobody else can have made it. Each key comes from a master key; the first makes, all check.
+// nobody else can have made it. The first key makes, all check.
 type formTokens [][]byte
 
-func newFormTokens(masterKeys [][]byte) formTokens {
-	var f formTokens
-	for _, master := range masterKeys {
-		key, err := hkdf.Key(sha256.New, master, nil, formInfo, sha256.Size)
-		if err != nil {
-			panic(err) // only for a key length that SHA-256 cannot give
-		}
-		f = append(f, key)
-	}
-	return f
-}
+func newFormTokens(masterKeys [][]byte) formTokens { return web.Derive(masterKeys, "mintkeep form 1") }
 
 func mac(key []byte, cookie string) string {
 	m := hmac.New(sha256.New, key)

@@ -183,6 +183,10 @@ func (k *Keeper) Rename(r *http.Request, key *store.APIKey, name, actor string) 
 func (k *Keeper) End(r *http.Request, key *store.APIKey, actor, reason string) error {
 	now := web.Time(k.Now())
 	live, err := k.Store.EndKey(r.Context(), key.ID, store.KeyEnd{At: now, By: actor, Reason: reason})
+	if errors.Is(err, store.ErrNotFound) && key.Digest != (store.Digest{}) {
+		// Its description was lost; the record alone makes it live.
+		live, err = true, k.Store.EndToken(r.Context(), key.Digest)
+	}
 	if err != nil || !live {
 		return err
 	}

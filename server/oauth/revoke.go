@@ -88,9 +88,6 @@ func (s *Server) revokeKey(r *http.Request, key string) error {
 	}
 	web.Note(r.Context(), "key", record.Key.ID)
 	web.Via(r.Context(), record.Key.ID)
-	err = s.keys.End(r, &store.APIKey{ID: record.Key.ID, UserID: record.Key.UserID}, "user:"+record.Key.UserID, "revoked by itself")
-	if errors.Is(err, store.ErrNotFound) { // its description was lost; the record alone makes it live
-		err = s.store.EndToken(r.Context(), t.Digest)
-	}
-	return err
+	own := &store.APIKey{ID: record.Key.ID, UserID: record.Key.UserID, Digest: t.Digest}
+	return s.keys.End(r, own, "user:"+own.UserID, "revoked by itself")
 }

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -9,28 +8,14 @@ import (
 	"strings"
 )
 
-const (
-	cursorInfo = "mintkeep cursor 1" // HKDF's info: one purpose, one key
-	cursorTag  = 16
-)
+const cursorTag = 16 // bytes
 
-// Cursors seals positions in a listing into the opaque Cursors that callers see, and opens them: a
-// position goes to the store as it is, so a caller must not make one up. Each key comes from a master
-// key (RFC 5869); the first seals, all open.
+// Cursors seals positions in a listing into the opaque cursors that callers see, and opens them: a
+// position goes to the store as it is, so a caller must not make one up. The first key seals, all open.
 type Cursors [][]byte
 
 // NewCursors makes cursors under the master keys.
-func NewCursors(masterKeys [][]byte) Cursors {
-	var c Cursors
-	for _, master := range masterKeys {
-		key, err := hkdf.Key(sha256.New, master, nil, cursorInfo, sha256.Size)
-		if err != nil {
-			panic(err) // only for a key length that SHA-256 cannot give
-		}
-		c = append(c, key)
-	}
-	return c
-}
+func NewCursors(masterKeys [][]byte) Cursors { return Derive(masterKeys, "mintkeep cursor 1") }
 
 // Seal makes the cursor of a position in the listing, which is named by its route and the filters that
 // made it what it is. The end of the listing, the empty position, has none.

@@ -1,0 +1,20 @@
+package web
+
+import (
+	"crypto/hkdf"
+	"crypto/sha256"
+)
+
+// Derive makes a key of 32 bytes from each master key, for one purpose alone (RFC 5869): purpose is HKDF's info.
+// By the first of them is written, by all is read.
+func Derive(masterKeys [][]byte, purpose string) [][]byte {
+	derived := make([][]byte, len(masterKeys))
+	for i, master := range masterKeys {
+		key, err := hkdf.Key(sha256.New, master, nil, purpose, sha256.Size)
+		if err != nil {
+			panic(err) // only for a key length that SHA-256 cannot give
+		}
+		derived[i] = key
+	}
+	return derived
+}
