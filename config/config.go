@@ -35,6 +35,8 @@ type Config struct {
 	KeyScopes       []string      `name:"key-scopes" default:"read write" placeholder:"SCOPES" example:"read write" help:"Scopes that developers may give to their API keys, separated by spaces. None of Mintkeep's own."`
 	KeyPrefix       string        `name:"key-prefix" default:"mk" placeholder:"PREFIX" example:"mk" help:"Brand of new API keys, secrets and opaque tokens: a lower-case letter, then one to seven letters or digits."`
 
+	RevokeDurability Durability `name:"revoke-durability" default:"ack" placeholder:"MODE" example:"fsync" help:"What must hold before a revocation is answered with success: ack (Redis has carried it out), fsync (it is on Redis's disk) or replicas:N (N replicas have it, 1 to 9). A start is refused where this Redis cannot give it."`
+
 	TrustedProxies []netip.Prefix `name:"trusted-proxies" placeholder:"CIDR,..." absent:"none" example:"10.0.0.0/8,192.0.2.7" help:"Addresses and networks whose X-Forwarded-For is believed."`
 	TLSCert        string         `name:"tls-cert" placeholder:"PATH" absent:"none" example:"/etc/mintkeep/tls.crt" help:"Certificate chain in PEM: serve TLS. Read again when the file changes."`
 	TLSKey         string         `name:"tls-key" placeholder:"PATH" absent:"none" example:"/etc/mintkeep/tls.key" help:"The certificate's private key in PEM."`

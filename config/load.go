@@ -20,6 +20,7 @@ func Load(src Source) (*Config, []string, error) {
 	c.SigningRotation = read(l, "signing-rotation", parseRotation)
 	c.KeyScopes = read(l, "key-scopes", parseKeyScopes)
 	c.KeyPrefix = read(l, "key-prefix", parseKeyPrefix)
+	c.RevokeDurability = read(l, "revoke-durability", parseDurability)
 	c.TrustedProxies = read(l, "trusted-proxies", parseProxies)
 	c.TLSCert = read(l, "tls-cert", asIs)
 	c.TLSKey = read(l, "tls-key", asIs)
@@ -31,6 +32,7 @@ func Load(src Source) (*Config, []string, error) {
 
 	l.require()
 	l.relate(c)
+	l.relateDurability(c)
 	l.relateTLS(c)
 	l.warn(c)
 	if err := l.err(); err != nil {

@@ -107,6 +107,7 @@ func TestEverythingConfigured(t *testing.T) {
 		"MINTKEEP_AUDIENCE=urn:example:api",
 		"MINTKEEP_KEY_SCOPES=invoices:read payments/write",
 		"MINTKEEP_KEY_PREFIX=acme",
+		"MINTKEEP_REVOKE_DURABILITY=replicas:2",
 		"MINTKEEP_TRUSTED_PROXIES=10.1.2.3/8, 192.0.2.7,2001:db8::/32",
 		"MINTKEEP_TLS_CERT=" + cert,
 		"MINTKEEP_TLS_KEY=" + key,
@@ -128,6 +129,7 @@ func TestEverythingConfigured(t *testing.T) {
 		TokenTTL:   5 * time.Minute, TokenTTLMax: 48 * time.Hour,
 		SigningAlg: "EdDSA", SigningRotation: 0,
 		Audience: "urn:example:api", KeyScopes: []string{"invoices:read", "payments/write"}, KeyPrefix: "acme",
+		RevokeDurability: config.Durability{Replicas: 2},
 		TrustedProxies: []netip.Prefix{
 			netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::/32"),
 		},

@@ -36,7 +36,6 @@ func TestWarnings(t *testing.T) {
 		{"slip", []string{"MINTKEEP_ISUER=x"}, []string{"MINTKEEP_ISUER" + noEffect + "; did you mean MINTKEEP_ISSUER?"}},
 		{"word too few", []string{"MINTKEEP_REDIS=x", "MINTKEEP_TTL=x"}, []string{"MINTKEEP_REDIS" + noEffect + "; did you mean MINTKEEP_REDIS_URL?", "MINTKEEP_TTL" + noEffect + "; did you mean MINTKEEP_TOKEN_TTL?"}},
 		{"no secret, no file", []string{"MINTKEEP_ISSUER_FILE=x"}, []string{"MINTKEEP_ISSUER_FILE" + noEffect + "; did you mean MINTKEEP_ISSUER?"}},
-		{"not built yet", []string{"MINTKEEP_REVOKE_DURABILITY=fsync"}, []string{"MINTKEEP_REVOKE_DURABILITY" + noEffect}},
 		{"of the other commands", []string{"MINTKEEP_URL=x", "MINTKEEP_CLIENT_ID=x", "MINTKEEP_CLIENT_SECRET=x", "MINTKEEP_CLIENT_SECRET_FILE=x", "MINTKEEP_TEST_REQUIRE=redis"}, nil},
 		{"made by Kubernetes", []string{"MINTKEEP_SERVICE_HOST=10.0.0.1", "MINTKEEP_SERVICE_PORT_HTTP=80", "MINTKEEP_PORT=tcp://10.0.0.1:80", "MINTKEEP_PORT_80_TCP_ADDR=10.0.0.1"}, nil},
 		{"of others", []string{"PATH=/bin", "mintkeep_addr=x", "MINTKEEPER=x", "novalue"}, nil},

@@ -1,10 +1,13 @@
 package server
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"time"
 
 	"github.com/mintkeep/mintkeep/server/web"
+	"github.com/mintkeep/mintkeep/store"
 )
 
 // healthz says that the process is alive. It asks nobody.
@@ -12,19 +15,40 @@ func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) error {
 	return web.JSON(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
-// readyz says whether requests should come here: the store answers, there is a key to sign with, and the
-// server is not about to end.
+// readyz says whether requests should come here: the store answers and has once been able to give what revocations
+// ask of it, there is a key to sign with, and the server is not about to end.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
 	if s.draining.Load() {
 		return notReady("The server is shutting down", nil)
 	}
 	if err := s.options.Store.Ping(r.Context()); err != nil {
-		return notReady("The store does not answer", err)
+		return notReady(storeTrouble(err), err)
+	}
+	if err := s.ends(r.Context()); err != nil {
+		return notReady("The store cannot yet give what MINTKEEP_REVOKE_DURABILITY asks for", err)
 	}
 	if err := s.options.Ring.Ready(); err != nil {
 		return notReady("The signing keys are not loaded", err)
 	}
 	return web.JSON(w, http.StatusOK, map[string]string{"status": "ready"})
+}
+
+func storeTrouble(err error) string {
+	if errors.Is(err, store.ErrBehind) {
+		return "The store is behind what this replica has seen: it was emptied, or an old backup was restored; run mintkeep fence"
+	}
+	return "The store does not answer"
+}
+
+// ends says whether ends can be confirmed as the configuration asks. Once they could, each sees for itself: what
+// is missing after that keeps no other request away.
+func (s *Server) ends(ctx context.Context) error {
+	if s.durable.Load() {
+		return nil
+	}
+	err := s.options.Store.CheckDurability(ctx)
+	s.durable.Store(err == nil)
+	return err
 }
 
 func notReady(description string, cause error) error {

@@ -23,15 +23,20 @@ func (s *Server) routes() *gin.Engine {
 		r.GET(path, g)
 		r.HEAD(path, g)
 	}
+	always := func(path string, h web.Handler) {
+		g := s.kit.Always(h)
+		r.GET(path, g)
+		r.HEAD(path, g)
+	}
 	on := func(method, path string, body web.Body, h web.Handler) { r.Handle(method, path, s.kit.Handle(body, h)) }
 
 	on("POST", oauth.TokenPath, web.FormBody, s.oauth.Token)
 	on("POST", oauth.IntrospectPath, web.FormBody, s.oauth.Introspect)
 	on("POST", oauth.RevokePath, web.FormBody, s.oauth.Revoke)
-	get(oauth.MetadataPath, s.oauth.Metadata)
-	get(oauth.JWKSPath, s.oauth.JWKS)
+	always(oauth.MetadataPath, s.oauth.Metadata)
+	always(oauth.JWKSPath, s.oauth.JWKS)
 
-	get(api.MetadataPath, s.api.Metadata)
+	always(api.MetadataPath, s.api.Metadata)
 	get(api.MePath, s.api.Me)
 	get(api.KeysPath, s.api.ListKeys)
 	on("POST", api.KeysPath, web.JSONBody, s.api.CreateKey)
@@ -65,15 +70,15 @@ func (s *Server) routes() *gin.Engine {
 	on("POST", "/admin/signing-keys/rotate", web.MaybeJSON, s.admin.RotateSigningKey)
 	get("/admin/audit", s.admin.Audit)
 
-	get("/healthz", s.healthz)
-	get("/readyz", s.readyz)
-	get("/openapi.yaml", openAPI)
+	always("/healthz", s.healthz)
+	always("/readyz", s.readyz)
+	always("/openapi.yaml", openAPI)
 	s.pageRoutes(r)
 
-	r.NoRoute(s.kit.Handle(web.NoBody, func(http.ResponseWriter, *http.Request) error {
+	r.NoRoute(s.kit.Always(func(http.ResponseWriter, *http.Request) error {
 		return web.NotFound("Page")
 	}))
-	r.NoMethod(s.kit.Handle(web.NoBody, wrongMethod))
+	r.NoMethod(s.kit.Always(wrongMethod))
 	return r
 }
 
@@ -87,7 +92,9 @@ func (s *Server) pageRoutes(r *gin.Engine) {
 		page("HEAD", path, web.NoBody, h)
 	}
 	see("/", s.pages.Root)
-	see("/static/:name", s.pages.Static)
+	static := s.kit.AlwaysPage(s.pages.Static, s.pages.Refuse)
+	r.GET("/static/:name", static)
+	r.HEAD("/static/:name", static)
 	see("/login", s.pages.LoginPage)
 	page("POST", "/login", web.FormBody, s.pages.Login)
 	page("POST", "/logout", web.FormBody, s.pages.Logout)

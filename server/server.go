@@ -80,6 +80,7 @@ type Server struct {
 	gate     *bearer.Door // to /admin
 	timeouts timeouts
 	draining atomic.Bool
+	durable  atomic.Bool // the store could once give what revocations ask of it
 }
 
 // New wires a server. It starts nothing: see [Server.Serve].

@@ -151,6 +151,9 @@ func (s *Store) ExpireKey(ctx context.Context, k *APIKey, at time.Time, next str
 			_ = s.putCredential(ctx, p, k.Digest, encodeLiveKey(c.Generation, c.Key), k.ExpiresAt)
 		}, nil
 	})
+	if !k.ExpiresAt.After(s.now()) {
+		s.noteChange(err, s.credentialEnding(k.Digest))
+	}
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // EndKey ends a key for good. It says whether the key was live until now: one that had ended already keeps the
-// end that it had. ErrNotFound if there is no such key.
+// end that it had. ErrNotFound if there is no such key. With ErrUnconfirmed it has ended, and it says so as well.
 func (s *Store) EndKey(ctx context.Context, id string, end KeyEnd) (wasLive bool, err error) {
 	record, err := s.rdb.Get(ctx, apiKeyKey(id)).Result()
 	switch {
@@ -23,27 +23,28 @@ func (s *Store) EndKey(ctx context.Context, id string, end KeyEnd) (wasLive bool
 		return false, unavailable("end key", errDamaged)
 	}
 	took, err := s.end(ctx, "end key", s.credentialEnding(d))
-	if err != nil {
+	if failed(err) {
 		return false, err
 	}
 	wasLive = took[0] > 0
-	k, err := decodeKey(id, record) // one that cannot be read has ended too
-	if err != nil {
-		s.log.WarnContext(ctx, "an ended key cannot be described", "key", id, "error", err)
-		return wasLive, nil
+	k, unreadable := decodeKey(id, record) // it has ended too
+	if unreadable != nil {
+		s.log.WarnContext(ctx, "an ended key cannot be described", "key", id, "error", unreadable)
+		return wasLive, err
 	}
 	s.buryKeys(ctx, []*APIKey{k}, end)
-	return wasLive, nil
+	return wasLive, err
 }
 
 // EndKeys ends many keys, and returns those that were live until now. The others keep the end that they had.
+// With ErrUnconfirmed they have ended, and it returns them as well.
 func (s *Store) EndKeys(ctx context.Context, keys []*APIKey, end KeyEnd) (were []*APIKey, err error) {
 	ends := make([]ending, len(keys))
 	for i, k := range keys {
 		ends[i] = s.credentialEnding(k.Digest)
 	}
 	took, err := s.end(ctx, "end keys", ends...)
-	if err != nil {
+	if failed(err) {
 		return nil, err
 	}
 	for i, k := range keys {
@@ -52,7 +53,7 @@ func (s *Store) EndKeys(ctx context.Context, keys []*APIKey, end KeyEnd) (were [
 		}
 	}
 	s.buryKeys(ctx, were, end)
-	return were, nil
+	return were, err
 }
 
 // buryKeys writes down how keys ended, which holds already: it tidies up and cannot fail. A key stays among the live
@@ -128,7 +129,7 @@ func (s *Store) endKeysOf(ctx context.Context, userID string, end KeyEnd) {
 		keys, err = s.keysOf(ctx, ids)
 	}
 	if err == nil {
-		_, err = s.EndKeys(ctx, present(keys), end)
+		_, err = s.EndKeys(tidy(ctx), present(keys), end)
 	}
 	if err == nil {
 		_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {

@@ -10,17 +10,25 @@ import (
 
 // change reads under WATCH on key and writes what the plan says in one MULTI, again when somebody
 // else wrote in between: of two changes at once, the second sees the first. ErrConflict if there is
-// no end to it.
+// no end to it. What it has written is confirmed as an end is: ErrUnconfirmed if it cannot be.
 func (s *Store) change(ctx context.Context, op, key string, plan func(*redis.Tx) (func(redis.Pipeliner), error)) error {
 	const tries = 10
+	done, err := s.turn(ctx, op)
+	if err != nil {
+		return err
+	}
+	defer done()
 	for range tries {
 		err := s.rdb.Watch(ctx, func(tx *redis.Tx) error {
 			write, err := plan(tx)
 			if err != nil {
 				return err
 			}
-			_, err = tx.TxPipelined(ctx, func(p redis.Pipeliner) error { write(p); return nil })
-			return err
+			written, err := tx.TxPipelined(ctx, func(p redis.Pipeliner) error { write(p); return nil })
+			if err != nil || len(written) == 0 {
+				return err
+			}
+			return s.confirmChange(ctx, op, tx)
 		}, key)
 		var verdict *planError
 		switch {

@@ -18,7 +18,7 @@ import (
 // carries out even when it is out of memory: what a client may do hangs on fields being there.
 //
 //	meta        ClientMetadata, versioned JSON; without it there is no client
-//	on          there while the client is enabled
+//	on          there while the client is enabled; each time another, which no reader minds
 //	gen         the generation; without it no token is live
 //	s:<id>      a live secret, versioned JSON
 type Client struct {
@@ -62,7 +62,7 @@ const (
 // ErrExists if it has.
 func (s *Store) CreateClient(ctx context.Context, c *Client) error {
 	c.Generation, c.Enabled = NewGeneration(), true
-	fields := []any{metaField, encodeRecord(c.Metadata), onField, "1", genField, c.Generation[:]}
+	fields := []any{metaField, encodeRecord(c.Metadata), onField, newSign(), genField, c.Generation[:]}
 	for _, secret := range c.Secrets {
 		fields = append(fields, secretField+secret.ID, encodeSecret(secret))
 	}
@@ -111,6 +111,7 @@ func (s *Store) Client(ctx context.Context, id string) (*Client, error) {
 func (s *Store) UpdateClient(ctx context.Context, id string, change func(*ClientMetadata) (newGeneration bool, err error)) (*Client, error) {
 	var c *Client
 	var oldName string
+	var ended []ending
 	err := s.change(ctx, "update client", clientKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
 		fields, err := tx.HGetAll(ctx, clientKey(id)).Result()
 		if err != nil {
@@ -125,7 +126,9 @@ func (s *Store) UpdateClient(ctx context.Context, id string, change func(*Client
 			return nil, &planError{err}
 		}
 		write := []any{metaField, encodeRecord(c.Metadata)}
+		ended = nil
 		if ends && c.Enabled { // a disabled one gets its generation when it is enabled
+			ended = []ending{removal(clientKey(id), genField).while(genField, fields[genField])}
 			c.Generation = NewGeneration()
 			write = append(write, genField, c.Generation[:])
 		}
@@ -136,6 +139,7 @@ func (s *Store) UpdateClient(ctx context.Context, id string, change func(*Client
 		}
 		return func(p redis.Pipeliner) { p.HSet(ctx, clientKey(id), write...) }, nil
 	})
+	s.noteChange(err, ended...)
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +161,7 @@ func (s *Store) EnableClient(ctx context.Context, id string) error {
 		g := NewGeneration()
 		return func(p redis.Pipeliner) {
 			if !c.Enabled {
-				p.HSet(ctx, clientKey(id), onField, "1", genField, g[:])
+				p.HSet(ctx, clientKey(id), onField, newSign(), genField, g[:])
 			}
 		}, nil
 	})
@@ -170,15 +174,16 @@ func (s *Store) DisableClient(ctx context.Context, id string) error {
 
 // EndClientTokens ends every token that was issued to the client until now. The client may go on.
 func (s *Store) EndClientTokens(ctx context.Context, id string) error {
-	if err := s.endFields(ctx, "end tokens", id, genField); err != nil {
-		return err
+	ended := s.endFields(ctx, "end tokens", id, genField)
+	if failed(ended) {
+		return ended
 	}
 	// The end holds from here. Should the next generation not be drawn now, because Redis takes no
 	// writes, then the first token after draws it.
-	if _, err := s.StartGeneration(ctx, id); err != nil && !errors.Is(err, ErrNotFound) {
+	if _, err := s.StartGeneration(tidy(ctx), id); err != nil && !errors.Is(err, ErrNotFound) {
 		s.log.WarnContext(ctx, "a client's next generation is not drawn yet", "client_id", id, "error", err)
 	}
-	return nil
+	return ended
 }
 
 // StartGeneration gives an enabled client without a generation one, and returns the one that it then
@@ -210,10 +215,11 @@ func (s *Store) DeleteClient(ctx context.Context, id string) error {
 		c, err = decodeClient(id, fields)
 	}
 	if errors.Is(err, ErrNotFound) {
-		return err
+		return cmp.Or(s.confirmGone(ctx, "delete client", "hexists", clientKey(id), metaField), err)
 	}
 	// An unreadable record can be deleted too.
-	if _, err := s.end(ctx, "delete client", deletion(clientKey(id))); err != nil {
+	_, err = s.end(ctx, "delete client", deletion(clientKey(id)).while(onField, fields[onField]))
+	if failed(err) {
 		return err
 	}
 	name := ""
@@ -224,19 +230,21 @@ func (s *Store) DeleteClient(ctx context.Context, id string) error {
 	s.strike(ctx, clients, id, name)
 	s.reindexClient(ctx, id)
 	s.forgetUses(ctx, id)
-	return nil
+	return err
 }
 
 // endFields is an end: it reads whether the client is there, then takes the fields away, by a
-// command that a Redis out of memory accepts. The fields that are gone already are no error.
+// command that a Redis out of memory accepts. The fields that are gone already are no error. The first of them is the
+// sign of the life that ends.
 func (s *Store) endFields(ctx context.Context, op, id string, fields ...string) error {
-	switch there, err := s.rdb.HExists(ctx, clientKey(id), metaField).Result(); {
+	was, there, err := s.sign(ctx, clientKey(id), fields[0])
+	switch {
 	case err != nil:
 		return unavailable(op, err)
 	case !there:
-		return ErrNotFound
+		return cmp.Or(s.confirmGone(ctx, op, "hexists", clientKey(id), metaField), ErrNotFound)
 	}
-	_, err := s.end(ctx, op, removal(clientKey(id), fields...))
+	_, err = s.end(ctx, op, removal(clientKey(id), fields...).while(fields[0], was))
 	return err
 }
 

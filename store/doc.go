@@ -36,6 +36,9 @@
 //	mk:signing-keys:claim:<rev>  string  which replica makes the next keys              as asked         ClaimKeyring
 //	mk:audit                     stream  changes; field e is an [Event]                 last 100,000     Audit
 //	mk:refusals                  stream  refusals, likewise                             last 10,000      AuditRefusal
+//	mk:epoch                     hash    how far time has come; see below               for ever         Run; marks are swept
+//	mk:epoch:<n>:<i>             hash    the same, of a sixteenth of a cluster's slots  for ever         the same
+//	mk:fence                     string  the millisecond of the last mintkeep fence     for ever         Fence
 //	mk:ping                      –       never written; Ping asks whether it is there
 //
 // "Ended" counts from the end of a key, before which there is no expiry. What is only an entry of something larger
@@ -87,8 +90,35 @@
 //	DemoteUser        HDEL mk:p:<id> op         mintkeep:admin of their keys is gone for good
 //	DeleteUser        DEL  mk:p:<id>            then the email, the index entries, and each key as by EndKeys
 //
+// Redis's own answer says that an end was carried out, not that it outlives a crash. [Options.Durability] asks for more:
+// that it is on the disk, or at so many replicas. Then each server's share of the ends goes down one connection with the
+// question behind it (see proof), and the answer is compared with what was asked for. If it is less, or not known, the
+// end was carried out and is [ErrUnconfirmed]: its tidying up is done, and its caller repeats it. Whoever finds nothing to
+// end then must not say so before that is confirmed: "it is gone" means that it stays so. What change writes is confirmed
+// likewise, on the connection of its MULTI.
+//
 // What was ended stays so: a generation is random and drawn anew, never restored, and none matches nothing. The one
 // exception is meant: a disabled person keeps theirs, and the keys live again when they are enabled.
+//
+// # Going back in time
+//
+// Redis may come back with less than it had: from a failover, an old backup, or empty. The epoch shows that. It counts the
+// pulses of all replicas in n, and has for each replica a mark, r:<random>, the count that it had seen at the pulse
+// before; line is drawn by whoever finds no epoch. [Store.Run] pulses once a second and after every end. What comes before
+// a mark in time is kept by a Redis that keeps the mark.
+//
+// A replica whose mark is lower than it was, or gone, refuses everything with ErrUnavailable. It sees so at each new
+// connection, before a request's command goes there, or else at the next pulse. Then it repeats the ends that it has carried
+// out itself in the last 15 minutes, up to 65,536, if the loss began no longer ago than they reach back, and goes on. If it
+// did, or the line is another, it stays at [ErrBehind] until [Store.Fence], or until what was lost is back. A Redis that
+// takes no writes, as a replica or a primary without the replicas that it should have, is refused likewise, until a
+// pulse succeeds; one that is out of memory is not.
+//
+// An end that is repeated must not undo what began after it. Most ends take away what has a random name. Of the others the
+// value of a field that is drawn anew with each life, its sign, is compared first: on, gen, sess, op, pw and invite.
+//
+// A replica that has just started takes what it finds. What another replica ended and lost is repeated by that one; if it
+// died, by nobody. The embedded store has none of this.
 //
 // # Records
 //

@@ -63,7 +63,7 @@ func (s *Store) claimEmail(ctx context.Context, email, id string) error {
 // fail what it comes after: an email that stays behind when its person is gone is free, see claimEmail.
 func (s *Store) releaseEmail(ctx context.Context, email, id string) {
 	key := emailKey(email)
-	err := s.change(ctx, "release email", key, func(tx *redis.Tx) (func(redis.Pipeliner), error) {
+	err := s.change(tidy(ctx), "release email", key, func(tx *redis.Tx) (func(redis.Pipeliner), error) {
 		owner, err := tx.Get(ctx, key).Result()
 		if err != nil && !errors.Is(err, redis.Nil) {
 			return nil, err

@@ -1,6 +1,10 @@
 package store
 
-import "crypto/rand"
+import (
+	"crypto/rand"
+	rng "math/rand/v2"
+	"strconv"
+)
 
 // Generation names one life of a client: 128 random bits, never a counter, so that no two lives, not
 // even of a client that was deleted and registered again, can have the same. A token's record carries
@@ -11,6 +15,12 @@ type Generation [16]byte
 func NewGeneration() (g Generation) {
 	_, _ = rand.Read(g[:]) // never fails
 	return g
+}
+
+// newSign is the value of a field that only has to be there: each time another, so that an end which is repeated, since
+// Redis has lost it, can be kept from ending what began after it.
+func newSign() string {
+	return strconv.FormatUint(rng.Uint64(), 36) //nolint:gosec // it tells lives apart, and keeps nobody out
 }
 
 // Matches says whether a record made under g is good for an owner whose generation is now. None, the

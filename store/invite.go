@@ -18,19 +18,25 @@ type Invite struct {
 // InviteUser gives a person a new invite; the one before is worth nothing then. ErrNotFound if there is no
 // such person.
 func (s *Store) InviteUser(ctx context.Context, id string, invite Invite) error {
-	return s.change(ctx, "invite user", userKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
-		if _, err := readUser(ctx, tx, id); err != nil {
+	var ended []ending
+	err := s.change(ctx, "invite user", userKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
+		u, err := readUser(ctx, tx, id)
+		if err != nil {
 			return nil, err
 		}
+		ended = u.inviteEnding()
 		return func(p redis.Pipeliner) { p.HSet(ctx, userKey(id), inviteField, encodeInvite(invite)) }, nil
 	})
+	s.noteChange(err, ended...)
+	return err
 }
 
 // RedeemInvite spends a person's invite and sets the password, in one step: of two who try, one is told
 // ErrNotFound, as is everybody with an invite that is not this one, has expired or is a disabled person's. Who
 // was signed in with the old password is signed out.
 func (s *Store) RedeemInvite(ctx context.Context, id string, code Digest, sealedPassword []byte) error {
-	return s.change(ctx, "redeem invite", userKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
+	var ended []ending
+	err := s.change(ctx, "redeem invite", userKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
 		u, err := readUser(ctx, tx, id)
 		if err != nil {
 			return nil, err
@@ -38,11 +44,29 @@ func (s *Store) RedeemInvite(ctx context.Context, id string, code Digest, sealed
 		if !u.Enabled || u.Invite == nil || !u.Invite.Digest.Equal(code) || !s.now().Before(u.Invite.ExpiresAt) {
 			return nil, ErrNotFound
 		}
+		ended = u.inviteEnding(sessionField, passwordField)
 		return func(p redis.Pipeliner) {
 			p.HSet(ctx, userKey(id), passwordField, sealedPassword)
 			p.HDel(ctx, userKey(id), inviteField, sessionField)
 		}, nil
 	})
+	s.noteChange(err, ended...)
+	return err
+}
+
+// EndInvite ends the link by which a person could set a password; it is no error if there is none. ErrNotFound if there
+// is no such person.
+func (s *Store) EndInvite(ctx context.Context, id string) error {
+	return s.endUserFields(ctx, "end invite", id, inviteField)
+}
+
+// inviteEnding is the end of the invite that u was read with, and of other fields beside it.
+func (u *User) inviteEnding(others ...string) []ending {
+	if u.Invite == nil {
+		return nil
+	}
+	fields := append([]string{inviteField}, others...)
+	return []ending{removal(userKey(u.ID), fields...).while(inviteField, string(encodeInvite(*u.Invite)))}
 }
 
 // An invite's field is its version, its digest and the milliseconds of its end.

@@ -87,7 +87,7 @@ func (s *Store) EndLeaked(ctx context.Context, digests []Digest, end KeyEnd) (le
 	}
 	leaks, err = s.endLeakedRecords(ctx, digests, records, end)
 	if err != nil {
-		return nil, err
+		return leaks, err
 	}
 	if err := secrets.Err(); err != nil {
 		return leaks, unavailable("find leaked secrets", err)
@@ -98,9 +98,12 @@ func (s *Store) EndLeaked(ctx context.Context, digests []Digest, end KeyEnd) (le
 		if !ok {
 			continue
 		}
+		leak := Leak{Digest: digests[i], Kind: SecretLeak, ClientID: clientID, SecretID: secretID}
 		switch err := s.EndSecret(ctx, clientID, secretID); {
 		case err == nil:
-			leaks = append(leaks, Leak{Digest: digests[i], Kind: SecretLeak, ClientID: clientID, SecretID: secretID})
+			leaks = append(leaks, leak)
+		case errors.Is(err, ErrUnconfirmed):
+			return append(leaks, leak), err
 		case !errors.Is(err, ErrNotFound):
 			return leaks, err
 		}
@@ -113,13 +116,13 @@ func (s *Store) endLeakedRecords(ctx context.Context, digests []Digest, records 
 	var ends []ending
 	var there []int // the place of each in the report
 	for i, record := range records {
-		if !errors.Is(record.Err(), redis.Nil) {
+		if !errors.Is(record.Err(), redis.Nil) || s.confirms(ctx) { // what is gone may not be confirmed yet
 			ends, there = append(ends, s.credentialEnding(digests[i])), append(there, i)
 		}
 	}
-	took, err := s.end(ctx, "end leaked credentials", ends...)
-	if err != nil {
-		return nil, err
+	took, unconfirmed := s.end(ctx, "end leaked credentials", ends...)
+	if failed(unconfirmed) {
+		return nil, unconfirmed
 	}
 	var ids []string
 	for n, i := range there {
@@ -136,8 +139,8 @@ func (s *Store) endLeakedRecords(ctx context.Context, digests []Digest, records 
 	keys, err := s.keysOf(ctx, ids)
 	if err != nil {
 		s.log.WarnContext(ctx, "how leaked keys ended is not written down", "keys", len(ids), "error", err)
-		return leaks, nil
+		return leaks, unconfirmed
 	}
 	s.buryKeys(ctx, present(keys), end)
-	return leaks, nil
+	return leaks, unconfirmed
 }

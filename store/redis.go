@@ -21,8 +21,12 @@ const (
 	poolTimeout  = 500 * time.Millisecond // for a connection to become free
 )
 
-// dial makes the client for a URL. It connects to nothing yet.
-func dial(rawURL string) (redis.UniversalClient, error) {
+// slotsEvery is how often a cluster in use is asked which node has which slots. A node that lives tells where its slots
+// went; one that died does not, and the library would look for them at its old place for a minute.
+const slotsEvery = 2 * time.Second
+
+// dial makes the client for a URL, which shows each new connection to connected. It connects to nothing yet.
+func dial(rawURL string, connected func(context.Context, *redis.Conn) error) (redis.UniversalClient, error) {
 	t, err := parseURL(rawURL)
 	if err != nil {
 		return nil, err
@@ -33,6 +37,7 @@ func dial(rawURL string) (redis.UniversalClient, error) {
 	o.SentinelUsername, o.SentinelPassword = t.sentinelUser, t.sentinelPassword
 	o.MasterName = t.master
 	o.DB = t.db
+	o.OnConnect = connected
 
 	// The server name that a certificate is checked against is, unless the URL gives one, the host
 	// of each address that is dialled: the nodes of a cluster may each have their own.
@@ -42,7 +47,9 @@ func dial(rawURL string) (redis.UniversalClient, error) {
 	// cluster with one seed for a single server, which works until the first MOVED.
 	switch t.kind {
 	case cluster:
-		return redis.NewClusterClient(o.Cluster()), nil
+		c := o.Cluster()
+		c.ClusterStateReloadInterval = slotsEvery
+		return redis.NewClusterClient(c), nil
 	case sentinel:
 		return redis.NewFailoverClient(o.Failover()), nil
 	default:

@@ -15,8 +15,17 @@ const (
 )
 
 // Run does what no request waits for, until ctx ends: it writes the last uses and the counts, the last of them
-// at the very end, forgets keys whose time is over, and writes down the ends that nobody could write down.
+// at the very end, forgets keys whose time is over, and writes down the ends that nobody could write down. From its
+// start on it notices a store that goes back in time; see the package.
 func (s *Store) Run(ctx context.Context) {
+	pulsing := make(chan struct{})
+	go func() {
+		defer close(pulsing)
+		if s.epoch != nil {
+			s.epoch.run(ctx)
+		}
+	}()
+	defer func() { <-pulsing }()
 	flush, forget := time.NewTicker(flushEvery), time.NewTicker(forgetEvery)
 	defer flush.Stop()
 	defer forget.Stop()
@@ -27,6 +36,9 @@ func (s *Store) Run(ctx context.Context) {
 		case <-forget.C:
 			s.behind(ctx, "nothing was forgotten", s.forgetKeys)
 			s.behind(ctx, "nothing was swept", s.sweepKeys)
+			if s.epoch != nil {
+				s.behind(ctx, "no mark was swept", s.epoch.sweep)
+			}
 		case <-ctx.Done():
 			s.behind(context.WithoutCancel(ctx), "what is written behind was lost", s.Flush)
 			return

@@ -77,6 +77,7 @@ func (s *Store) AddSecret(ctx context.Context, id string, next Secret, oldEnds t
 			}
 		}, nil
 	})
+	s.noteChange(err, secretEndings(id, dead)...)
 	if err != nil {
 		if there, e := s.rdb.HExists(ctx, clientKey(id), secretField+next.ID).Result(); e == nil && !there {
 			s.unindexSecrets(ctx, next)
@@ -95,17 +96,31 @@ func (s *Store) EndSecret(ctx context.Context, id, secretID string) error {
 	record, err := s.rdb.HGet(ctx, clientKey(id), secretField+secretID).Result()
 	switch {
 	case errors.Is(err, redis.Nil):
+		if err := s.confirmGone(ctx, "end secret", "hexists", clientKey(id), secretField+secretID); err != nil {
+			return err
+		}
 		return ErrNotFound
 	case err != nil:
 		return unavailable("end secret", err)
 	}
-	if _, err := s.end(ctx, "end secret", removal(clientKey(id), secretField+secretID)); err != nil {
+	_, err = s.end(ctx, "end secret", removal(clientKey(id), secretField+secretID))
+	if failed(err) {
 		return err
 	}
 	secret, _ := decodeSecret(secretID, record) // the digest is there even if the rest cannot be read
-	s.unindexSecrets(ctx, secret)
+	if err == nil {
+		s.unindexSecrets(ctx, secret)
+	} // else a report that is repeated must find it again
 	s.forgetUse(ctx, id, secretID)
-	return nil
+	return err
+}
+
+func secretEndings(clientID string, secrets []Secret) []ending {
+	ends := make([]ending, len(secrets))
+	for i, secret := range secrets {
+		ends[i] = removal(clientKey(clientID), secretField+secret.ID)
+	}
+	return ends
 }
 
 // A secret's field is its digest, 32 bytes, and its JSON behind that.

@@ -134,22 +134,23 @@ func (s *Store) seeSession(ctx context.Context, sess *Session) {
 
 // EndSession signs out.
 func (s *Store) EndSession(ctx context.Context, userID string, d Digest) error {
-	if _, err := s.end(ctx, "end session", deletion(sessionKey(d))); err != nil {
+	_, err := s.end(ctx, "end session", deletion(sessionKey(d)))
+	if failed(err) {
 		return err
 	}
 	if err := s.rdb.ZRem(ctx, sessionsOf(userID), string(d[:])).Err(); err != nil {
 		s.log.WarnContext(ctx, "a session is left in the list", "user", userID, "error", err)
 	}
-	return nil
+	return err
 }
 
 // EndSessions signs a person out everywhere.
 func (s *Store) EndSessions(ctx context.Context, userID string) error {
-	if err := s.endUserFields(ctx, "end sessions", userID, sessionField); err != nil {
-		return err
+	err := s.endUserFields(ctx, "end sessions", userID, sessionField)
+	if !failed(err) {
+		s.forgetSessions(ctx, userID)
 	}
-	s.forgetSessions(ctx, userID)
-	return nil
+	return err
 }
 
 // forgetSessions tidies up after sessions that are worth nothing any more; what stays behind expires.
@@ -225,6 +226,7 @@ func (s *Store) SetPassword(ctx context.Context, sess *Session, before, sealed [
 			p.HDel(ctx, userKey(userID), sessionField, inviteField)
 		}, nil
 	})
+	s.noteChange(err, removal(userKey(userID), passwordField, sessionField, inviteField).while(passwordField, string(before)))
 	if err == nil {
 		s.forgetSessions(ctx, userID)
 	}

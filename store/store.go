@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -14,6 +15,10 @@ type Options struct {
 	// URL of the Redis, with its credentials; the forms are at [Open]. Empty: the embedded store,
 	// which lives in this process's memory and ends with it.
 	URL string
+
+	// Durability is what must hold before an end or a change is answered with success. The embedded store, which
+	// lasts as long as this process, heeds none.
+	Durability Durability
 
 	// Now is the clock of everything that is reckoned in this process, and of the embedded
 	// store's expiry. A real Redis ages its keys by its own. Nil: time.Now.
@@ -35,13 +40,20 @@ type Options struct {
 // Store is the one place where Mintkeep keeps anything. It is safe for concurrent use, and any number
 // of them may share one Redis.
 type Store struct {
-	rdb redis.UniversalClient
-	now func() time.Time
-	log *slog.Logger
+	rdb    redis.UniversalClient
+	target target // where rdb leads; nowhere when embedded
+	now    func() time.Time
+	log    *slog.Logger
 
 	// embedded is whether rdb is served by mem, in this process.
 	embedded bool
 	mem      *memory
+
+	durability   Durability
+	confirming   chan struct{} // has one for each confirmation that is under way
+	waitsForDisk atomic.Bool   // Redis does not write to its disk before it answers; WAITAOF waits for that
+
+	epoch *epoch // nil when embedded: what is in this process is never behind it
 
 	batch   batcher
 	uses    uses
@@ -75,18 +87,23 @@ func Open(opts Options) (*Store, error) {
 	}
 	logThrough(s.log)
 
+	s.confirming = make(chan struct{}, maxConfirming)
 	if opts.URL == "" {
 		s.embedded = true
 		s.mem = startMemory(s.now)
 		s.rdb = s.mem.client()
 	} else {
-		rdb, err := dial(opts.URL)
+		s.epoch = newEpoch(s.log, s.now)
+		rdb, err := dial(opts.URL, s.epoch.connected)
 		if err != nil {
 			return nil, err
 		}
-		s.rdb = rdb
+		s.rdb, s.durability = rdb, opts.Durability
+		s.target, _ = parseURL(opts.URL) // which dial could read
+		s.epoch.guard(rdb)
 	}
 	s.batch.rdb = s.rdb
+	s.rdb.AddHook(unanswered{})
 	if opts.Observe != nil {
 		s.rdb.AddHook(observer(opts.Observe))
 	}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -17,7 +18,7 @@ import (
 // there, so that every end is an HDEL or a DEL.
 //
 //	meta        UserMetadata, versioned JSON; without it there is nobody
-//	on          there while the person is enabled
+//	on          there while the person is enabled; each time another, which no reader minds
 //	gen         the generation, drawn once: disabling suspends the keys, it does not end them
 //	op          there while the person is an operator: a generation of that role
 //	pw          the password's hash, sealed
@@ -83,7 +84,7 @@ const unfinished = time.Minute
 // was finished: repeating it then says ErrExists.
 func (s *Store) CreateUser(ctx context.Context, u *User) error {
 	u.Generation, u.Enabled = NewGeneration(), true
-	fields := []any{metaField, encodeRecord(u.Metadata), onField, "1", genField, u.Generation[:]}
+	fields := []any{metaField, encodeRecord(u.Metadata), onField, newSign(), genField, u.Generation[:]}
 	if u.Operator != (Generation{}) {
 		fields = append(fields, operatorField, u.Operator[:])
 	}
@@ -144,20 +145,25 @@ func (s *Store) Users(ctx context.Context, query, after string, limit int) (page
 // DisableUser suspends a person: every key of theirs is refused until they are enabled. Their sessions and their
 // invite end.
 func (s *Store) DisableUser(ctx context.Context, id string) error {
-	if err := s.endUserFields(ctx, "disable user", id, onField, sessionField, inviteField); err != nil {
-		return err
+	err := s.endUserFields(ctx, "disable user", id, onField, sessionField, inviteField)
+	if !failed(err) {
+		s.forgetSessions(ctx, id)
 	}
-	s.forgetSessions(ctx, id)
-	return nil
+	return err
 }
 
 // EnableUser lets a person, and the keys that were suspended with them, work again.
 func (s *Store) EnableUser(ctx context.Context, id string) error {
 	return s.change(ctx, "enable user", userKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
-		if _, err := readUser(ctx, tx, id); err != nil {
+		u, err := readUser(ctx, tx, id)
+		if err != nil {
 			return nil, err
 		}
-		return func(p redis.Pipeliner) { p.HSet(ctx, userKey(id), onField, "1") }, nil
+		return func(p redis.Pipeliner) {
+			if !u.Enabled {
+				p.HSet(ctx, userKey(id), onField, newSign())
+			}
+		}, nil
 	})
 }
 
@@ -188,10 +194,11 @@ func (s *Store) DemoteUser(ctx context.Context, id string) error {
 func (s *Store) DeleteUser(ctx context.Context, id string, end KeyEnd) error {
 	u, err := s.User(ctx, id)
 	if errors.Is(err, ErrNotFound) {
-		return err
+		return cmp.Or(s.confirmGone(ctx, "delete user", "hexists", userKey(id), metaField), err)
 	}
 	// An unreadable record can be deleted too. Every key is dead from here on: its owner is not there.
-	if _, err := s.end(ctx, "delete user", deletion(userKey(id))); err != nil {
+	_, err = s.end(ctx, "delete user", deletion(userKey(id)))
+	if failed(err) {
 		return err
 	}
 	var names []string
@@ -202,18 +209,20 @@ func (s *Store) DeleteUser(ctx context.Context, id string, end KeyEnd) error {
 	s.strike(ctx, users, id, names...)
 	s.endKeysOf(ctx, id, end)
 	s.forgetSessions(ctx, id)
-	return nil
+	return err
 }
 
-// endUserFields takes rights away, by a command that a Redis out of memory accepts.
+// endUserFields takes rights away, by a command that a Redis out of memory accepts. The first of the fields is the sign
+// of the life that ends.
 func (s *Store) endUserFields(ctx context.Context, op, id string, fields ...string) error {
-	switch there, err := s.rdb.HExists(ctx, userKey(id), metaField).Result(); {
+	was, there, err := s.sign(ctx, userKey(id), fields[0])
+	switch {
 	case err != nil:
 		return unavailable(op, err)
 	case !there:
-		return ErrNotFound
+		return cmp.Or(s.confirmGone(ctx, op, "hexists", userKey(id), metaField), ErrNotFound)
 	}
-	_, err := s.end(ctx, op, removal(userKey(id), fields...))
+	_, err = s.end(ctx, op, removal(userKey(id), fields...).while(fields[0], was))
 	return err
 }
 

@@ -40,7 +40,8 @@ func (s *Store) updateUser(ctx context.Context, id string, change func(*UserMeta
 	if err := s.enter(ctx, users, id, next.names()...); err != nil {
 		return nil, err
 	}
-	if err := s.change(ctx, "update user", userKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
+	var ended []ending
+	err = s.change(ctx, "update user", userKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
 		now, err := readUser(ctx, tx, id)
 		if err != nil {
 			return nil, err
@@ -49,6 +50,9 @@ func (s *Store) updateUser(ctx context.Context, id string, change func(*UserMeta
 			return nil, fmt.Errorf("user %s: %w", id, ErrConflict)
 		}
 		u = now
+		if moved {
+			ended = u.inviteEnding()
+		}
 		u.Metadata = next
 		return func(p redis.Pipeliner) {
 			p.HSet(ctx, userKey(id), metaField, encodeRecord(next))
@@ -57,7 +61,9 @@ func (s *Store) updateUser(ctx context.Context, id string, change func(*UserMeta
 				u.Invite = nil
 			}
 		}, nil
-	}); err != nil {
+	})
+	s.noteChange(err, ended...)
+	if err != nil {
 		return nil, err
 	}
 	if moved {

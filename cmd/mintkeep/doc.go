@@ -5,7 +5,10 @@
 //	mintkeep client        register and manage clients, over the admin route
 //	mintkeep user          invite and manage people, likewise
 //	mintkeep key           make, list and revoke API keys; end leaked ones; rules for scanners
+//	mintkeep rekey         seal everything anew after a change of the master key
+//	mintkeep fence         make a restored Redis safe to serve from
 //	mintkeep token         fetch a token as a client would
+//	mintkeep doctor        check the configuration and its Redis, and say what to mend
 //	mintkeep healthcheck   ask the local server whether it is ready
 //	mintkeep version       version, commit and Go version
 //

@@ -44,9 +44,14 @@ var (
 		"server/dashboard":  slices.Concat(below, kit),
 		"server/api":        slices.Concat(below, kit),
 		"server/oauth":      slices.Concat(below, kit),
+		"server/doctor":     slices.Concat(below, []string{"server/password", "server/seal", "server/signing"}),
 		"server":            slices.Concat(below, kit, features),
+		"server/fence":      slices.Concat(below, lowerKit, []string{"server/invite"}),
+		"server/rekey":      slices.Concat(below, lowerKit, []string{"server/password", "server/signing"}),
 		"server/servertest": slices.Concat(below, kit, features, []string{"server", "store/storetest"}),
-		"cmd/mintkeep":      slices.Concat(below, kit, features, []string{"server"}),
+		"cmd/mintkeep":      slices.Concat(below, kit, features, []string{"server", "server/doctor", "server/fence", "server/rekey"}),
+
+		"cmd/mintkeep/processtest":    {},
 	}
 )
 
@@ -61,6 +66,7 @@ var homes = []struct {
 	{"github.com/redis/go-redis/", []string{"store", "store/storetest"}},
 	{"github.com/alicebob/miniredis/", []string{"store", "store/storetest"}},
 	{"github.com/prometheus/", []string{"server/metrics"}},
+	{"github.com/Shopify/toxiproxy/", []string{"store/storetest"}},
 	{"github.com/alecthomas/kong", []string{"cmd/mintkeep"}},
 }
 

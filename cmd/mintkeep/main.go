@@ -47,7 +47,10 @@ type commandLine struct {
 	Client      clientCommand      `cmd:"" help:"Register and manage clients, over the admin route of a running server."`
 	User        userCommand        `cmd:"" help:"Invite and manage people, over the admin route of a running server."`
 	Key         keyCommand         `cmd:"" help:"Make, list and end API keys, and report what has leaked."`
+	Rekey       rekeyCommand       `cmd:"" help:"Seal everything in Redis anew, after the master key was changed."`
+	Fence       fenceCommand       `cmd:"" help:"Make a restored Redis safe: end every token, and replay what the audit trail says has ended."`
 	Token       tokenCommand       `cmd:"" help:"Fetch an access token as a client would, and print it."`
+	Doctor      doctorCommand      `cmd:"" help:"Check the configuration and its Redis, one line a check, with the mend."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Exit 0 if the local server is ready."`
 	Version     versionCommand     `cmd:"" help:"Print version, commit and Go version."`
 }
@@ -79,6 +82,7 @@ func parse(ctx context.Context, p process) (*kong.Context, int) {
 	helped := false
 	grammar := &commandLine{}
 	grammar.Serve.init()
+	grammar.Doctor.init()
 	grammar.Healthcheck.init()
 	parser := kong.Must(grammar,
 		kong.Name("mintkeep"),

@@ -32,7 +32,12 @@ func serve(ctx context.Context, cfg *config.Config, p process) error {
 	if !slices.ContainsFunc(p.environ, func(s string) bool { return strings.HasPrefix(s, "GOGC=") }) {
 		debug.SetGCPercent(gcPercent)
 	}
-	logger := newLogger(cfg, p.stderr)
+	sink := newLogSink(p.stderr)
+	defer sink.Close()
+	logger := newLogger(cfg, sink)
+	sink.onDropped = func(lines int) {
+		logger.Warn("log lines were dropped while nobody read them", "lines", lines)
+	}
 	listener, err := net.Listen("tcp", cfg.Addr)
 	if err != nil {
 		return fmt.Errorf("MINTKEEP_ADDR: %w; choose another with --addr", err)
@@ -75,7 +80,9 @@ func assemble(cfg *config.Config, logger *slog.Logger) (*parts, error) {
 		ActiveSince: func() time.Time { return a.ring.ActiveSince() },
 	})
 	var err error
-	a.store, err = store.Open(store.Options{URL: cfg.RedisURL.Reveal(), Logger: logger, Observe: a.metrics.Redis})
+	a.store, err = store.Open(store.Options{
+		URL: cfg.RedisURL.Reveal(), Durability: store.Durability(cfg.RevokeDurability), Logger: logger, Observe: a.metrics.Redis,
+	})
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -94,20 +101,43 @@ func assemble(cfg *config.Config, logger *slog.Logger) (*parts, error) {
 	return a, err
 }
 
-// load fetches the signing keys, or makes the first. A Redis that is not there yet is waited for while
-// the server runs, not ready; a master key that does not fit will not start to.
+// load looks at Redis and fetches the signing keys, or makes the first. A Redis that is not there yet is waited for
+// while the server runs, not ready; a master key that does not fit will not start to, nor will a Redis that cannot
+// keep revocations as asked.
 func (a *parts) load(ctx context.Context, logger *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
+	unsure := a.store.CheckDurability(ctx)
+	if errors.Is(unsure, store.ErrDurability) {
+		return usageError{unsure}
+	}
 	err := a.ring.Load(ctx)
 	switch {
-	case err == nil || a.ring.Ready() == nil:
-		return nil
 	case errors.Is(err, signing.ErrMasterKey):
 		return usageError{err}
+	case err == nil || a.ring.Ready() == nil:
+		err = unsure
 	}
-	logger.Warn("not ready; trying on", "error", err)
+	if err != nil {
+		logger.Warn("not ready; trying on", "error", err)
+		return nil
+	}
+	a.warnOfLoss(ctx, logger)
 	return nil
+}
+
+// warnOfLoss says what a crash of Redis would undo. Where that may not be asked, nobody is bothered.
+func (a *parts) warnOfLoss(ctx context.Context, logger *slog.Logger) {
+	if a.store.Embedded() {
+		return // the banner says it
+	}
+	switch kept, err := a.store.KeepsLog(ctx); {
+	case err != nil:
+		logger.Debug("whether Redis keeps an append-only file is not known", "error", err)
+	case !kept:
+		logger.Warn("Redis keeps no append-only file: a crash of it undoes what happened since the last snapshot, " +
+			"and revocations too; CONFIG SET appendonly yes, and write it to redis.conf")
+	}
 }
 
 // serveMetrics starts the metrics listener. A port that is taken costs the metrics, not the service.

@@ -137,7 +137,11 @@ func (d *Dashboard) EndSession(w http.ResponseWriter, r *http.Request) error {
 			}); err != nil {
 				return err
 			}
-			break // one that is not there any more has ended
+			return seeOther(w, "/settings/profile", "session")
+		}
+		// One that is not there any more has ended, by a request perhaps that could not confirm it.
+		if err := d.store.Confirm(r.Context()); err != nil {
+			return err
 		}
 		return seeOther(w, "/settings/profile", "session")
 	})

@@ -187,12 +187,12 @@ func (k *Keeper) End(r *http.Request, key *store.APIKey, actor, reason string) e
 		// Its description was lost; the record alone makes it live.
 		live, err = true, k.Store.EndToken(r.Context(), key.Digest)
 	}
-	if err != nil || !live {
+	if !live {
 		return err
 	}
 	web.Ended(r, k.Store, now, web.Act{
 		Actor: actor, Action: keyRevoked, Target: Target(key.ID),
 		Detail: map[string]string{"user": key.UserID, "reason": reason},
 	})
-	return nil
+	return err // it may have ended, and not be confirmed
 }

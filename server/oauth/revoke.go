@@ -30,8 +30,13 @@ func (s *Server) Revoke(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Server) revokeToken(r *http.Request) error {
 	asked, err := s.inspect(r)
-	if err != nil || asked.record == nil {
+	switch {
+	case err != nil:
 		return err
+	case asked.shown.Digest == (store.Digest{}): // it cannot be one of ours
+		return nil
+	case asked.record == nil:
+		return s.store.ConfirmEnded(r.Context(), asked.shown.Digest)
 	}
 	if asked.record.Key != nil { // a person's, never a client's
 		return errForeignToken
@@ -80,7 +85,7 @@ func (s *Server) revokeKey(r *http.Request, key string) error {
 	record, err := s.store.Credential(r.Context(), t.Digest)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return nil
+		return s.store.ConfirmEnded(r.Context(), t.Digest)
 	case err != nil:
 		return err
 	case record.Key == nil: // an access token has a client, which must show who it is

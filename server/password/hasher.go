@@ -92,6 +92,12 @@ func (h *Hasher) Verify(ctx context.Context, userID string, sealed []byte, passw
 	return ok, ok && (r.cost != h.cost || h.vault.Stale(sealed, sealedFor(userID))), nil
 }
 
+// Reseal seals what Hash made of a person's password under the vault's first master key, as seal.Vault.Reseal does.
+// It needs no password, for it does not look at the hash.
+func Reseal(v *seal.Vault, userID string, sealed []byte) (fresh []byte, err error) {
+	return v.Reseal(sealed, sealedFor(userID))
+}
+
 func (h *Hasher) open(userID string, sealed []byte) (record, error) {
 	plain, err := h.vault.Open(sealed, sealedFor(userID))
 	if err != nil {

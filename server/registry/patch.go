@@ -38,7 +38,8 @@ func (g *Registry) Patch(r *http.Request, id string, o web.Object, actor string)
 	if p.disables() {
 		c.Enabled = false
 	}
-	return c, nil
+	// What was so already may be an end that was carried out before, and not confirmed.
+	return c, g.Store.Confirm(r.Context())
 }
 
 // mayHold says whether there is something to disable. An unreadable client may well be enabled.

@@ -39,6 +39,10 @@ func (g *Registry) PatchUser(r *http.Request, id string, o web.Object, actor str
 	if err := g.admit(r, actor, u, p); err != nil {
 		return nil, noUser(err)
 	}
+	// What was so already may be an end that was carried out before, and not confirmed.
+	if err := g.Store.Confirm(ctx); err != nil {
+		return nil, err
+	}
 	return g.User(ctx, id)
 }
 

@@ -6,5 +6,5 @@
 //
 // There is a list of master keys. The first writes and all read, so that a new one is brought in without an
 // outage: behind the old one on every replica first, and then in front. [Vault.Stale] tells what the old one
-// still holds.
+// still holds, and [Vault.Reseal] moves it.
 package seal

@@ -59,6 +59,17 @@ func (v *Vault) Stale(sealed, context []byte) bool {
 	return err == nil && key > 0
 }
 
+// Reseal seals under the first master key what is sealed under another of the list. It answers nil for what is
+// under the first already, and [ErrMasterKey] for what does not open.
+func (v *Vault) Reseal(sealed, context []byte) (fresh []byte, err error) {
+	plain, key, err := v.open(sealed, context)
+	defer clear(plain)
+	if err != nil || key == 0 {
+		return nil, err
+	}
+	return v.Seal(plain, context), nil
+}
+
 func (v *Vault) open(sealed, context []byte) (plain []byte, key int, err error) {
 	for i, aead := range v.keys {
 		if plain, err := aead.Open(nil, nil, sealed, context); err == nil {

@@ -66,6 +66,32 @@ func TestOpen(t *testing.T) {
 	}
 }
 
+// What is sealed anew is the same, under the first master key and for the same context; what is there already is
+// left as it is, and what does not open stays closed.
+func TestReseal(t *testing.T) {
+	plain, context := []byte("a secret"), []byte("k1")
+	old := vault(t, keyA).Seal(plain, context)
+	fresh, err := vault(t, keyB, keyA).Reseal(old, context)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := vault(t, keyB).Open(fresh, context); err != nil || !bytes.Equal(got, plain) {
+		t.Errorf("sealed anew, it opens as %q, %v; want %q", got, err, plain)
+	}
+	if again, err := vault(t, keyB, keyA).Reseal(fresh, context); again != nil || err != nil {
+		t.Errorf("sealed anew twice: got %x, %v; want nothing to do", again, err)
+	}
+	for name, v := range map[string]*seal.Vault{"another master key": vault(t, keyB), "another context": vault(t, keyB, keyA)} {
+		given := context
+		if name == "another context" {
+			given = []byte("k2")
+		}
+		if got, err := v.Reseal(old, given); got != nil || !errors.Is(err, seal.ErrMasterKey) {
+			t.Errorf("%s: got %x, %v; want %v", name, got, err, seal.ErrMasterKey)
+		}
+	}
+}
+
 // Signing keys were sealed so before this package was there, and stand in the Redis of those who run it.
 func TestOpensWhatIsStored(t *testing.T) {
 	stored, err := hex.DecodeString("0854c1a17671eef9eee84284998e78dd1e93f08225fea756d94d558b51d1abfbd6996cb0c4ef0614ba")

@@ -62,7 +62,9 @@ func New(t testing.TB, b *storetest.Backend, environ ...string) *Server {
 	cfg := s.configure(t, environ)
 
 	s.Metrics = metrics.New(metrics.Sources{Now: b.Clock.Now})
-	s.Store = b.Open(t, func(o *store.Options) { o.Logger, o.Observe = logger, s.Metrics.Redis })
+	s.Store = b.Open(t, func(o *store.Options) {
+		o.Logger, o.Observe, o.Durability = logger, s.Metrics.Redis, store.Durability(cfg.RevokeDurability)
+	})
 	var err error
 	s.Ring, err = signing.New(signing.Options{
 		Store: s.Store, MasterKeys: cfg.MasterKeys, Algorithm: cfg.SigningAlg, Rotation: cfg.SigningRotation,

@@ -18,8 +18,8 @@
 //
 // Private keys are PKCS#8 (RFC 5958), sealed with AES-256-GCM under the master key and bound to their
 // "kid". The first master key of the list seals and all of them open, so a new one is brought in by
-// adding it behind the old one on every replica, and only then putting it in front. Retiring a key
-// erases its private part.
+// adding it behind the old one on every replica, and only then putting it in front; [Reseal] then lets the old
+// one go. Retiring a key erases its private part.
 //
 // Ring.Sign is on the path of every token: everything that does not change from one token to the next
 // is prepared when the ring is read, and one atomic pointer hands it over.

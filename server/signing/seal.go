@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/mintkeep/mintkeep/server/seal"
 	"github.com/mintkeep/mintkeep/store"
 )
 
@@ -23,6 +24,11 @@ func (r *Ring) seal(id string, private crypto.Signer) ([]byte, error) {
 	}
 	defer clear(der)
 	return r.vault.Seal(der, []byte(id)), nil
+}
+
+// Reseal seals the private part of a key under the vault's first master key, as seal.Vault.Reseal does.
+func Reseal(v *seal.Vault, key store.SigningKey) (fresh []byte, err error) {
+	return v.Reseal(key.Sealed, []byte(key.ID))
 }
 
 // open answers ErrMasterKey when no master key fits.

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -25,13 +26,14 @@ func Change(r *http.Request, s *store.Store, at time.Time, act Act, makeIt func(
 }
 
 // End makes an end. It holds once makeIt has returned without an error, whether or not it can be
-// recorded, so that a store which takes no more writes cannot keep a stolen credential alive.
+// recorded, so that a store which takes no more writes cannot keep a stolen credential alive. One that was carried
+// out and not confirmed is recorded, and an error all the same.
 func End(r *http.Request, s *store.Store, at time.Time, act Act, makeIt func(context.Context) error) error {
-	if err := makeIt(r.Context()); err != nil {
-		return err
+	err := makeIt(r.Context())
+	if err == nil || errors.Is(err, store.ErrUnconfirmed) {
+		Ended(r, s, at, act)
 	}
-	Ended(r, s, at, act)
-	return nil
+	return err
 }
 
 // Ended records ends that hold already.

@@ -36,6 +36,7 @@ type Kit struct {
 
 	draining atomic.Bool
 	noise    sampler
+	turns    turnstile
 }
 
 // Drain asks every connection to end after its present answer, so that clients and load balancers
@@ -45,18 +46,39 @@ func (k *Kit) Drain() { k.draining.Store(true) }
 // Handle makes a gin handler of h, which is given requests with the declared body alone. Its errors are
 // answered in JSON.
 func (k *Kit) Handle(body Body, h Handler) gin.HandlerFunc {
-	return k.handle(body, h, func(w http.ResponseWriter, r *http.Request, e *Error) { e.write(w, RequestID(r.Context())) })
+	return k.handle(way{body: body, handler: h, refuse: inJSON})
 }
 
 // Page is Handle for a page that people see: refuse answers its errors.
 func (k *Kit) Page(body Body, h Handler, refuse Refuse) gin.HandlerFunc {
-	return k.handle(body, h, refuse)
+	return k.handle(way{body: body, handler: h, refuse: refuse})
+}
+
+// Always is Handle for what takes no body and waits for no turn: probes, which must be answered in overload too, and
+// documents, which cost no more than to refuse them.
+func (k *Kit) Always(h Handler) gin.HandlerFunc {
+	return k.handle(way{handler: h, refuse: inJSON, always: true})
+}
+
+// AlwaysPage is Page likewise.
+func (k *Kit) AlwaysPage(h Handler, refuse Refuse) gin.HandlerFunc {
+	return k.handle(way{handler: h, refuse: refuse, always: true})
 }
 
 // Refuse answers an error. What the person may know of it is in e.
 type Refuse func(w http.ResponseWriter, r *http.Request, e *Error)
 
-func (k *Kit) handle(body Body, h Handler, refuse Refuse) gin.HandlerFunc {
+func inJSON(w http.ResponseWriter, r *http.Request, e *Error) { e.write(w, RequestID(r.Context())) }
+
+// way is how a route's requests are answered.
+type way struct {
+	body    Body
+	handler Handler
+	refuse  Refuse
+	always  bool // without waiting for a turn
+}
+
+func (k *Kit) handle(to way) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		x := &exchange{Context: c.Request.Context(), id: requestID(c.Request), route: c.FullPath(), params: c.Params, start: time.Now()}
 		x.address = clientAddress(c.Request, k.TrustedProxies)
@@ -66,19 +88,19 @@ func (k *Kit) handle(body Body, h Handler, refuse Refuse) gin.HandlerFunc {
 			// on its connection, so that nobody smuggles a second one in it.
 			c.Writer.Header()["Connection"] = closing
 		}
-		err := k.run(c, x, body, h)
+		err := k.run(c, x, to)
 		if err != nil {
 			failed := answer(err)
 			failed.headers(c.Writer.Header())
-			refuse(c.Writer, c.Request.WithContext(x), failed)
+			to.refuse(c.Writer, c.Request.WithContext(x), failed)
 			err = failed
 		}
 		k.record(c, x, err)
 	}
 }
 
-// run reads the body, starts the budget and calls h. A panic becomes an error.
-func (k *Kit) run(c *gin.Context, x *exchange, body Body, h Handler) (err error) {
+// run reads the body, waits for a turn, starts the budget and calls the handler. A panic becomes an error.
+func (k *Kit) run(c *gin.Context, x *exchange, to way) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			if p == http.ErrAbortHandler { //nolint:errorlint // a panic value, compared as net/http does
@@ -87,8 +109,14 @@ func (k *Kit) run(c *gin.Context, x *exchange, body Body, h Handler) (err error)
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	if x.body, err = body.read(c.Writer, c.Request); err != nil {
+	if x.body, err = to.body.read(c.Writer, c.Request); err != nil {
 		return err
+	}
+	if !to.always { // and not before the body was there, or slow senders could have all the turns
+		if !k.turns.enter(x.Context, x.start) {
+			return overloaded()
+		}
+		defer k.turns.leave()
 	}
 	if k.draining.Load() { // perhaps since the body began to arrive
 		c.Writer.Header()["Connection"] = closing
@@ -98,7 +126,7 @@ func (k *Kit) run(c *gin.Context, x *exchange, body Body, h Handler) (err error)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.Context), StoreBudget)
 	defer cancel()
 	x.Context = ctx
-	return h(c.Writer, c.Request.WithContext(x))
+	return to.handler(c.Writer, c.Request.WithContext(x))
 }
 
 // The header values that every answer shares. Nobody changes the slices.

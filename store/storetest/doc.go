@@ -13,6 +13,9 @@
 // servers are started once for the test binary and emptied for each subtest. A test that stops, kills,
 // freezes or reconfigures its Redis starts its own, with [Redis] or [Cluster].
 //
+// There are larger things to break: a [Replica], [Sentinels] over a primary and a replica, a cluster of [SixNodes],
+// and a [Proxy], which is a line to a server that can be cut, blocked and slowed down.
+//
 // Every Store opened here is watched: a command, or a MULTI block, whose keys lie in two hash slots fails
 // the test, as do commands that walk through all keys. A cluster of one node refuses only the former, and
 // the embedded store neither.

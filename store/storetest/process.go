@@ -37,6 +37,7 @@ const (
 	standalone kind = "redis"
 	cluster    kind = "cluster"
 	sentinel   kind = "sentinel"
+	node       kind = "node" // of a cluster that the test puts together
 )
 
 // patience is how long a test waits for a server to come or go.
@@ -98,7 +99,7 @@ func (p *process) start() error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command("redis-server", args...)
+	cmd := exec.Command("sh", append([]string{"-c", launcher, "sh"}, args...)...)
 	cmd.Dir = p.dir
 	if err := cmd.Start(); err != nil {
 		return err
@@ -131,10 +132,11 @@ func (p *process) commandLine() ([]string, error) {
 			return nil, err
 		}
 		return append([]string{conf, "--sentinel"}, args...), nil
-	case cluster:
+	case cluster, node:
 		args = append(args, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(p.bus))
 	}
-	return append(append(args, "--save", "", "--appendonly", "no"), p.args...), nil
+	// A replica gets what there is at once, and not after the 5 s in which others might come.
+	return append(append(args, "--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0"), p.args...), nil
 }
 
 // await polls until the server answers, and a cluster's node has its slots and is content with them,
@@ -189,9 +191,14 @@ func (p *process) end(sig syscall.Signal) error {
 	case <-time.After(patience):
 		return fmt.Errorf("redis-server is still there after signal %v", sig)
 	}
+	p.gone()
+	return nil
+}
+
+// gone notes that the server has ended.
+func (p *process) gone() {
 	p.cmd, p.frozen = nil, false
 	_ = os.Remove(filepath.Join(p.dir, pidFile))
-	return nil
 }
 
 // freeze stops the process without its leave, or lets it go on.

@@ -1,6 +1,7 @@
 package processtest
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"os"
@@ -41,7 +42,8 @@ func buildProgram() (string, error) {
 	if raceDetector {
 		args = append(args, "-race")
 	}
-	out, err := exec.Command("go", append(args, "github.com/mintkeep/mintkeep/cmd/mintkeep")...).CombinedOutput()
+	args = append(args, "github.com/mintkeep/mintkeep/cmd/mintkeep")
+	out, err := exec.CommandContext(context.Background(), "go", args...).CombinedOutput() //nolint:gosec // our own words
 	if err != nil {
 		return "", fmt.Errorf("%w\n%s", err, out)
 	}
@@ -52,7 +54,7 @@ func buildProgram() (string, error) {
 // looked at, and not what the compiler that it calls has; without this, a test of a changed server would be answered
 // from the cache.
 func rememberSources() error {
-	mod, err := exec.Command("go", "env", "GOMOD").Output()
+	mod, err := exec.CommandContext(context.Background(), "go", "env", "GOMOD").Output()
 	if err != nil {
 		return err
 	}

@@ -68,7 +68,12 @@ func StartReady(tb testing.TB, environ ...string) *Server {
 // Launch runs a server on a free port and waits for nothing.
 func Launch(tb testing.TB, environ ...string) *Server {
 	tb.Helper()
-	s := &Server{Log: &Output{}, cmd: exec.Command(Program(tb), "serve"), ended: make(chan struct{})}
+	return launch(tb, Program(tb), environ...)
+}
+
+func launch(tb testing.TB, program string, environ ...string) *Server {
+	tb.Helper()
+	s := &Server{Log: &Output{}, cmd: exec.Command(program, "serve"), ended: make(chan struct{})}
 	s.cmd.Env = append([]string{
 		"MINTKEEP_ADDR=127.0.0.1:0", "MINTKEEP_METRICS_ADDR=127.0.0.1:0", "MINTKEEP_LOG_FORMAT=json", "GORACE=halt_on_error=1",
 	}, environ...)
@@ -158,11 +163,20 @@ func Eventually(tb testing.TB, limit time.Duration, ok func() bool, why func() s
 
 // Output collects what a process writes.
 type Output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+	mu   sync.Mutex
+	b    bytes.Buffer
+	gate sync.RWMutex
+}
+
+// Hold takes nothing more, as a pipe that nobody reads, until release is called.
+func (o *Output) Hold() (release func()) {
+	o.gate.Lock()
+	return o.gate.Unlock
 }
 
 func (o *Output) Write(p []byte) (int, error) {
+	o.gate.RLock()
+	defer o.gate.RUnlock()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.b.Write(p)

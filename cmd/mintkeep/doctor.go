@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/mintkeep/mintkeep/config"
+	"github.com/mintkeep/mintkeep/server/doctor"
+	"github.com/mintkeep/mintkeep/store"
+)
+
+// doctorCommand looks at what serve would run with.
+type doctorCommand struct {
+	JSON     bool         `name:"json" help:"Print one JSON object, for scripts."`
+	Settings kong.Plugins `embed:""`
+	flags    *config.Flags
+}
+
+func (c *doctorCommand) init() {
+	c.flags = config.NewFlags()
+	c.Settings = kong.Plugins{c.flags.Target()}
+}
+
+// Help tells what the outcomes mean.
+func (c *doctorCommand) Help() string {
+	return "Takes the settings that serve would run with, and changes nothing. Exit code 0 if nothing failed, with warnings or without; 1 if a check failed."
+}
+
+// doctorTime is for all checks together.
+const doctorTime = 9 * time.Second
+
+// Run makes the checks and prints them.
+func (c *doctorCommand) Run(ctx context.Context, p process) error {
+	cfg, warnings, err := config.Load(config.Source{Flags: c.flags.Given(), Environ: p.environ, Terminal: isTerminal(p.stderr)})
+	if err != nil {
+		warn(p, warnings)
+		return usageError{err}
+	}
+	s, err := store.Open(store.Options{
+		URL: cfg.RedisURL.Reveal(), Durability: store.Durability(cfg.RevokeDurability), Logger: newLogger(cfg, p.stderr),
+	})
+	if err != nil {
+		return usageError{err}
+	}
+	defer s.Close()
+	ctx, cancel := context.WithTimeout(ctx, doctorTime)
+	defer cancel()
+	checks := doctor.Examine(ctx, doctor.Options{Config: cfg, Warnings: warnings, Store: s})
+	if err := c.print(p, checks); err != nil {
+		return err
+	}
+	switch failed := failures(checks); failed {
+	case 0:
+		return nil
+	case 1:
+		return fmt.Errorf("1 check of %d failed", len(checks))
+	default:
+		return fmt.Errorf("%d checks of %d failed", failed, len(checks))
+	}
+}
+
+func failures(checks []doctor.Check) int {
+	return len(slices.DeleteFunc(slices.Clone(checks), func(c doctor.Check) bool { return c.State != doctor.Fail }))
+}
+
+func (c *doctorCommand) print(p process, checks []doctor.Check) error {
+	if !c.JSON {
+		return printChecks(p.stdout, checks, coloured(p))
+	}
+	body, err := json.MarshalIndent(struct {
+		OK     bool           `json:"ok"`
+		Checks []doctor.Check `json:"checks"`
+	}{failures(checks) == 0, checks}, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(p.stdout, "%s\n", body)
+	return err
+}
+
+// coloured is whether a person reads this who has not said that they want no colours (https://no-color.org).
+func coloured(p process) bool {
+	const refused = "NO_COLOR" //nolint:misspell // its name is what it is
+	src := config.Source{Environ: p.environ}
+	return isTerminal(p.stdout) && src.Get(refused) == "" && src.Get("TERM") != "dumb"
+}
+
+// marks are how the outcomes look, and their colours.
+var marks = map[doctor.State]struct{ word, colour string }{
+	doctor.OK:      {"ok", "\x1b[32m"},
+	doctor.Warn:    {"warn", "\x1b[33m"},
+	doctor.Fail:    {"FAIL", "\x1b[1;31m"},
+	doctor.Unknown: {"?", "\x1b[36m"},
+}
+
+// lineWidth is how wide a line gets, unless a word is longer.
+const lineWidth = 100
+
+// printChecks prints a line a check, with the mend below what was found.
+func printChecks(w io.Writer, checks []doctor.Check, colour bool) error {
+	widest := 0
+	for _, c := range checks {
+		widest = max(widest, len(c.Name))
+	}
+	indent := 6 + widest + 2
+	var b strings.Builder
+	for _, c := range checks {
+		mark := marks[c.State]
+		word := fmt.Sprintf("%-6s", mark.word)
+		if colour {
+			word = mark.colour + word + "\x1b[0m"
+		}
+		fmt.Fprintf(&b, "%s%-*s", word, widest+2, c.Name)
+		writeWrapped(&b, printable(c.Found), indent)
+		if c.Mend != "" {
+			fmt.Fprintf(&b, "%*s", indent, "")
+			writeWrapped(&b, "→ "+printable(c.Mend), indent)
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// writeWrapped writes text into the column that begins at indent, where the cursor is.
+func writeWrapped(b *strings.Builder, text string, indent int) {
+	column := 0
+	for i, word := range strings.Fields(text) {
+		switch {
+		case i == 0:
+		case indent+column+1+len(word) > lineWidth:
+			fmt.Fprintf(b, "\n%*s", indent, "")
+			column = 0
+		default:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += len(word)
+	}
+	b.WriteByte('\n')
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mintkeep/mintkeep/server/doctor"
+	"github.com/mintkeep/mintkeep/store/storetest"
+)
+
+// leastRights is the ACL of docs/operations.md.
+const leastRights = "on >hunter2 resetkeys ~mk:* resetchannels -@all +@read +@write +@transaction +@connection +cluster|slots " +
+	"-@dangerous +info +config|get +time +cluster|info"
+
+// With the least rights a server serves, and doctor finds nothing wrong with them; on one server, and on a cluster.
+func TestLeastRights(t *testing.T) {
+	for name, begin := range map[string]func() *storetest.Server{
+		"redis":   func() *storetest.Server { return storetest.Redis(t, "--appendonly", "yes") },
+		"cluster": func() *storetest.Server { return storetest.Cluster(t, "--appendonly", "yes") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := begin()
+			environ := asMint(t, srv, leastRights)
+			r := start(t, environ...)
+			eventually(t, 10*time.Second, r.ready, r.stderr.String)
+			authorization := r.register(t)
+			token := r.token(t, authorization)
+			if !r.active(t, authorization, token) {
+				t.Error("the token is not active")
+			}
+			doEverything(t, r)
+			if stats, err := srv.Do("INFO", "errorstats"); err != nil || strings.Contains(stats.(string), "NOPERM") {
+				t.Errorf("a right was missing: %v, %v", stats, err)
+			}
+			got := mintkeep(t, environ, "", "doctor")
+			if got.code != exitOK || !strings.Contains(got.stdout, "mint may do all that Mintkeep does") {
+				t.Errorf("exit code %d:\n%s%s", got.code, got.stdout, got.stderr)
+			}
+			if stats, err := srv.Do("INFO", "errorstats"); err != nil || strings.Contains(stats.(string), "NOPERM") {
+				t.Errorf("a right was missing for doctor: %v, %v", stats, err)
+			}
+		})
+	}
+}
+
+// asMint is the environment of who has these rights.
+func asMint(t *testing.T, srv *storetest.Server, rules string) []string {
+	t.Helper()
+	args := []any{"ACL", "SETUSER", "mint", "reset"}
+	for rule := range strings.FieldsSeq(rules) {
+		args = append(args, rule)
+	}
+	if _, err := srv.Do(args...); err != nil {
+		t.Fatal(err)
+	}
+	return onRedis(strings.Replace(srv.URL(), "://", "://mint:hunter2@", 1))
+}
+
+// doEverything is a walk through what operators do.
+func doEverything(t *testing.T, r *replica) {
+	t.Helper()
+	admin := func(method, path, body string) []byte {
+		t.Helper()
+		status, answer, err := call(method, r.url+path, "application/json", body, "Bearer "+testAdminToken)
+		if err != nil || status >= http.StatusBadRequest {
+			t.Fatalf("%s %s: %d %v %s", method, path, status, err, answer)
+		}
+		return []byte(answer)
+	}
+	var user struct {
+		ID string `json:"id"`
+	}
+	if err := json.Unmarshal(admin(http.MethodPost, "/admin/users", `{"email":"ann@example.com"}`), &user); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/admin/clients", "/admin/users", "/admin/keys", "/admin/audit", "/admin/stats", "/admin/signing-keys"} {
+		admin(http.MethodGet, path, "")
+	}
+	admin(http.MethodDelete, "/admin/users/"+user.ID, "")
+}
+
+// A right that is taken away is named, with the rule that gives it back.
+func TestDoctorNamesTheRight(t *testing.T) {
+	srv := storetest.Redis(t)
+	for rules, want := range map[string]string{
+		leastRights + " -zadd":                                     "ACL SETUSER mint +zadd",
+		strings.Replace(leastRights, "~mk:*", "~mk:[^t]*", 1):      "ACL SETUSER mint ~mk:t:*",
+		leastRights + " -client|setname":                           "ACL SETUSER mint +client|setname;",
+		strings.Replace(leastRights, "+@write", "+@read +set", 1):  " +hdel ",
+		strings.Replace(leastRights, "resetkeys ~mk:*", "~x:*", 1): "~mk:*",
+	} {
+		got := mintkeep(t, asMint(t, srv, rules), "", "doctor")
+		if got.code != exitFailed || !strings.Contains(got.stdout, want) || strings.Contains(got.stdout+got.stderr, "hunter2") {
+			t.Errorf("%s: exit code %d, want %q in\n%s%s", rules, got.code, want, got.stdout, got.stderr)
+		}
+	}
+}
+
+func TestPrintChecks(t *testing.T) {
+	checks := []doctor.Check{
+		{Name: "a", State: doctor.OK, Found: "fine"},
+		{Name: "long name", State: doctor.Fail, Found: strings.Repeat("found ", 20), Mend: "mend it"},
+		{Name: "b", State: doctor.Unknown, Found: "a \x1b[31m trick"},
+	}
+	var plain, coloured bytes.Buffer
+	for w, colour := range map[io.Writer]bool{&plain: false, &coloured: true} {
+		if err := printChecks(w, checks, colour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found := strings.TrimSpace(strings.Repeat("found ", 14))
+	want := "ok    a          fine\n" +
+		"FAIL  long name  " + found + "\n" +
+		"                 " + strings.TrimSpace(strings.Repeat("found ", 6)) + "\n" +
+		"                 → mend it\n" +
+		"?     b          a \\x1b[31m trick\n"
+	if diff := cmp.Diff(want, plain.String()); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	want = strings.NewReplacer(
+		"ok    ", "\x1b[32mok    \x1b[0m", "FAIL  ", "\x1b[1;31mFAIL  \x1b[0m", "?     ", "\x1b[36m?     \x1b[0m").Replace(want)
+	if diff := cmp.Diff(want, coloured.String()); diff != "" {
+		t.Errorf("in colour (-want +got)\n%s", diff)
+	}
+}

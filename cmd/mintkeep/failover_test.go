@@ -1,0 +1,97 @@
+package main
+
+import (
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mintkeep/mintkeep/store/storetest"
+)
+
+// "Failover": the primary dies, a Sentinel makes another of its replica, and the servers find it by themselves, with
+// what was there. Until then they are not ready, and nobody is told anything about a token.
+func TestSentinelFailover(t *testing.T) {
+	t.Parallel() // it waits more than it works
+	primary := storetest.Redis(t, "--repl-diskless-sync-delay", "0")
+	host, port, err := net.SplitHostPort(primary.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	replicated := storetest.Redis(t, "--replicaof", host+" "+port)
+	awaitInfo(t, replicated, "replication", "master_link_status:up")
+	sentinel := storetest.Sentinel(t, primary)
+	do(t, sentinel, "SENTINEL", "SET", "mintkeep", "down-after-milliseconds", "200")
+	eventually(t, 15*time.Second, func() bool {
+		replicas, _ := do(t, sentinel, "SENTINEL", "REPLICAS", "mintkeep").([]any)
+		return len(replicas) == 1
+	}, func() string { return "the Sentinel knows of no replica" })
+
+	survives(t, sentinel.URL(), primary, replicated, func() {})
+}
+
+// The same with a cluster, of which one node has every slot and another is its replica. A single node is no majority,
+// which a cluster of three would be, so that the replica is told to take over.
+func TestClusterFailover(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes the seconds that the nodes of a cluster take to agree")
+	}
+	primary := storetest.Cluster(t, "--repl-diskless-sync-delay", "0")
+	replica := storetest.Cluster(t)
+	host, port, err := net.SplitHostPort(primary.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	bus := do(t, primary, "CONFIG", "GET", "cluster-port").([]any)[1]
+	do(t, replica, "CLUSTER", "RESET")
+	do(t, replica, "CLUSTER", "MEET", host, port, bus)
+	id := do(t, primary, "CLUSTER", "MYID")
+	eventually(t, 10*time.Second, func() bool {
+		_, err := replica.Do("CLUSTER", "REPLICATE", id)
+		return err == nil
+	}, func() string { return "the nodes do not meet" })
+	awaitInfo(t, replica, "replication", "master_link_status:up")
+	eventually(t, 10*time.Second, func() bool {
+		return strings.Contains(do(t, replica, "CLUSTER", "INFO").(string), "cluster_slots_ok:16384")
+	}, func() string { return "the replica does not know of the slots" })
+	survives(t, "redis+cluster://"+primary.Addr()+","+replica.Addr(), primary, replica, func() {
+		do(t, replica, "CLUSTER", "FAILOVER", "TAKEOVER")
+	})
+}
+
+// survives starts a server, kills the primary, and wants it to go on with what was there.
+func survives(t *testing.T, url string, primary, replica *storetest.Server, takeOver func()) {
+	t.Helper()
+	r := start(t, onRedis(url)...)
+	eventually(t, 10*time.Second, r.ready, r.stderr.String)
+	client := r.register(t)
+	token := r.token(t, client)
+	eventually(t, 10*time.Second, func() bool { return offset(t, primary) == offset(t, replica) }, func() string { return "the replica lags" })
+	primary.Kill()
+	takeOver()
+
+	began := time.Now()
+	eventually(t, 30*time.Second, func() bool {
+		status, body, err := call(http.MethodPost, r.url+"/oauth/introspect", form, "token="+token, client)
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case status == http.StatusOK && !strings.Contains(body, `"active":true`), status != http.StatusOK && status != http.StatusServiceUnavailable:
+			t.Fatalf("without a primary: got %d %s, want 503 or the truth", status, body)
+		}
+		return status == http.StatusOK
+	}, r.stderr.String)
+	t.Logf("answers again %v after the primary died", time.Since(began).Round(time.Millisecond))
+	eventually(t, 10*time.Second, r.ready, r.stderr.String)
+	r.token(t, client)
+}
+
+// offset is how far a server has come in what is replicated.
+func offset(t *testing.T, s *storetest.Server) string {
+	t.Helper()
+	_, rest, _ := strings.Cut(do(t, s, "INFO", "replication").(string), "master_repl_offset:")
+	digits, _, _ := strings.Cut(rest, "\r")
+	return digits
+}

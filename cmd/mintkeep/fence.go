@@ -1,0 +1,145 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/mintkeep/mintkeep/config"
+	"github.com/mintkeep/mintkeep/server/fence"
+	"github.com/mintkeep/mintkeep/store"
+)
+
+// fenceCommand makes a restored Redis safe to serve from.
+type fenceCommand struct {
+	Audit  []string `placeholder:"FILE" sep:"none" help:"An export of the audit trail, newer than the backup; - is the standard input. May be given more than once."`
+	Since  moment   `placeholder:"TIME" help:"Leave out the events before: a date, or a time in RFC 3339."`
+	DryRun bool     `help:"Show what would be done, and change nothing."`
+	JSON   bool     `name:"json" help:"Print the result as JSON, for scripts."`
+	Yes    bool     `help:"Do not ask."`
+}
+
+// Help tells when to run it.
+func (*fenceCommand) Help() string {
+	return `For a Redis that was restored from a backup, or that came back empty. A running replica that has seen more than there is
+now is not ready, and answers 503, until this was run. It works on Redis itself, with the MINTKEEP_REDIS_URL of the
+server, and may be run again.
+
+It ends every token of every client, which then fetch new ones, and every session of the dashboard. From the audit trail it
+replays which keys, secrets, clients and people have ended since the backup:
+
+    mintkeep fence --audit mintkeep-audit.jsonl
+
+An export is what the dashboard's audit page downloads, or pages of GET /admin/audit. Without one, what was ended after
+the backup is live again: end it by hand.`
+}
+
+// Run fences.
+func (c *fenceCommand) Run(ctx context.Context, p process) error {
+	cfg, warnings, err := config.Kept(config.Source{Environ: p.environ})
+	warn(p, warnings)
+	if err != nil {
+		return usageError{err}
+	}
+	plan, err := c.plan(p)
+	if err != nil {
+		return err
+	}
+	s, err := store.Open(store.Options{
+		URL: cfg.RedisURL.Reveal(), Durability: store.Durability(cfg.RevokeDurability), Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return usageError{err}
+	}
+	defer s.Close()
+	if err := c.confirm(ctx, p, s, plan); err != nil {
+		return err
+	}
+	progress := progress{out: p.stderr, on: isTerminal(p.stderr)}
+	result, err := fence.Run(ctx, fence.Options{Store: s, Plan: plan, DryRun: c.DryRun, Progress: progress.count})
+	progress.clear()
+	if err != nil {
+		return fmt.Errorf("%w; there is no fence: run it again when Redis answers, what has ended stays so", err)
+	}
+	report := fenceReport{Result: result, at: s.Address(), looks: plan.Looks, replayed: len(c.Audit) > 0, dry: c.DryRun}
+	if c.JSON {
+		err = report.json(p)
+	} else {
+		err = report.print(p)
+	}
+	return errors.Join(err, report.err())
+}
+
+// plan reads the exports.
+func (c *fenceCommand) plan(p process) (fence.Plan, error) {
+	var events []store.Event
+	for _, name := range c.Audit {
+		read, err := c.read(p, name)
+		if err != nil {
+			return fence.Plan{}, usagef("--audit %s: %w", name, err)
+		}
+		events = append(events, read...)
+	}
+	return fence.Make(events, time.Now()), nil
+}
+
+func (c *fenceCommand) read(p process, name string) ([]store.Event, error) {
+	if name == "-" {
+		return fence.Read(p.stdin, c.Since.Time)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		var path *os.PathError
+		if errors.As(err, &path) {
+			err = path.Err
+		}
+		return nil, err
+	}
+	defer f.Close()
+	return fence.Read(bufio.NewReader(f), c.Since.Time)
+}
+
+// confirm shows what will be done, and asks a person who sits there.
+func (c *fenceCommand) confirm(ctx context.Context, p process, s *store.Store, plan fence.Plan) error {
+	totals, err := s.Totals(ctx)
+	if err != nil {
+		return fmt.Errorf("the Redis at %s: %w", s.Address(), err)
+	}
+	if c.Yes || c.DryRun {
+		return nil
+	}
+	fmt.Fprintf(p.stderr, "This ends every token of %s and every session of %s in the Redis at %s, and replays %s from the audit trail.\n",
+		counted(totals.Clients, "client"), headcount(totals.Users), printable(s.Address()), counted(int64(len(plan.Steps)), "end"))
+	f, ok := p.stdin.(*os.File)
+	if !ok || !isTerminal(f) {
+		return usagef("--yes is required where nobody can be asked")
+	}
+	fmt.Fprint(p.stderr, "Type yes to go on: ")
+	answer, err := bufio.NewReader(interruptible{ctx, f}).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if strings.TrimSpace(answer) != "yes" {
+		return errors.New("nothing was changed")
+	}
+	return nil
+}
+
+// moment is a time on the command line.
+type moment struct{ time.Time }
+
+// UnmarshalText reads a flag.
+func (m *moment) UnmarshalText(text []byte) (err error) {
+	for _, layout := range []string{time.DateOnly, time.RFC3339} {
+		if m.Time, err = time.Parse(layout, string(text)); err == nil {
+			return nil
+		}
+	}
+	return errors.New("must be like 2027-01-31 or 2027-01-31T18:00:00Z")
+}

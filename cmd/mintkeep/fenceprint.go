@@ -1,0 +1,126 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/mintkeep/mintkeep/server/fence"
+	"github.com/mintkeep/mintkeep/store"
+)
+
+// fenceReport is what a person is told of it.
+type fenceReport struct {
+	fence.Result
+	at       string
+	looks    []fence.Look
+	replayed bool // there was an export
+	dry      bool
+}
+
+func (r fenceReport) print(p process) error {
+	out := printer{out: p.stdout, notes: p.stderr}
+	ended, fenced := "ended", "Fenced: replicas are ready again within a second or two."
+	if r.dry {
+		ended, fenced = "would end", "Nothing was changed."
+	}
+	fmt.Fprintf(p.stdout, "Redis at %s: the tokens of %s and the sessions of %s %s.\n",
+		printable(r.at), counted(int64(r.Clients), "client"), headcount(int64(r.People)), ended)
+	if len(r.Steps) > 0 {
+		rows := [][]string{{"REPLAYED", "OF", "OUTCOME", "WHEN", "BY"}}
+		for _, s := range r.Steps {
+			rows = append(rows, []string{s.Do, of(s.Event), outcome(s), s.Event.At.Format(time.RFC3339), s.Event.Actor})
+		}
+		fmt.Fprintln(p.stdout)
+		if err := out.columns(rows); err != nil {
+			return err
+		}
+	}
+	if len(r.looks) > 0 {
+		rows := [][]string{{"LOOK AT", "OF", "WHAT", "WHEN", "BY"}}
+		for _, l := range r.looks {
+			rows = append(rows, []string{l.Event.Action, of(l.Event), l.Why, l.Event.At.Format(time.RFC3339), l.Event.Actor})
+		}
+		fmt.Fprintln(p.stdout)
+		if err := out.columns(rows); err != nil {
+			return err
+		}
+	}
+	if !r.replayed {
+		out.note("There was no --audit: keys, secrets, clients and people that were ended after the backup are live again. End them by hand.")
+	}
+	fmt.Fprintln(p.stdout)
+	_, err := fmt.Fprintln(p.stdout, fenced)
+	return err
+}
+
+// of is what an event is about, to the secret.
+func of(e store.Event) string {
+	if secret := e.Detail["secret"]; secret != "" {
+		return e.Target + " " + secret
+	}
+	return orDash(e.Target)
+}
+
+func outcome(d fence.Done) string {
+	if d.Err != nil {
+		return "failed: " + d.Err.Error()
+	}
+	return d.Outcome
+}
+
+// err is that some of it failed.
+func (r fenceReport) err() error {
+	failed := 0
+	for _, s := range r.Steps {
+		if s.Err != nil {
+			failed++
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("%s could not be replayed, see above: end them by hand", counted(int64(failed), "end"))
+	}
+	return nil
+}
+
+// json prints the result for a script.
+func (r fenceReport) json(p process) error {
+	type line struct {
+		Do      string    `json:"do,omitempty"`
+		Action  string    `json:"action"`
+		Target  string    `json:"target"`
+		Secret  string    `json:"secret,omitempty"`
+		At      time.Time `json:"at"`
+		Actor   string    `json:"actor"`
+		Outcome string    `json:"outcome,omitempty"`
+		Why     string    `json:"why,omitempty"`
+	}
+	report := struct {
+		Redis   string `json:"redis"`
+		DryRun  bool   `json:"dry_run"`
+		Clients int    `json:"clients"`
+		People  int    `json:"people"`
+		Steps   []line `json:"replayed"`
+		Looks   []line `json:"look_at"`
+		Fence   int64  `json:"fence,omitempty"`
+	}{Redis: r.at, DryRun: r.dry, Clients: r.Clients, People: r.People, Steps: []line{}, Looks: []line{}, Fence: r.Fence}
+	lineOf := func(e store.Event) line {
+		return line{Action: e.Action, Target: e.Target, Secret: e.Detail["secret"], At: e.At, Actor: e.Actor}
+	}
+	for _, s := range r.Steps {
+		l := lineOf(s.Event)
+		l.Do, l.Outcome = s.Do, outcome(s)
+		report.Steps = append(report.Steps, l)
+	}
+	for _, look := range r.looks {
+		l := lineOf(look.Event)
+		l.Why = look.Why
+		report.Looks = append(report.Looks, l)
+	}
+	body, err := json.MarshalIndent(report, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(p.stdout, string(body))
+	return err
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"io"
+	"sync"
+	"time"
+)
+
+// logSink passes log lines on to a writer without making anybody wait for it: a pipe that nobody reads, or a terminal
+// that somebody has stopped, must not stop the server. Lines wait in memory, to a bound; beyond it they are dropped,
+// and how many is told when the writer takes some again. Many lines at once are one write.
+type logSink struct {
+	to io.Writer
+	// onDropped is told how many lines were dropped, once one can be written again; it may log.
+	onDropped func(lines int)
+
+	mu      sync.Mutex
+	waiting []byte
+	spare   []byte // what waiting was, to be filled again
+	dropped int
+	telling bool // onDropped is at work: what it says has room
+	closed  bool
+	more    *sync.Cond    // there is something to write, or the end
+	over    chan struct{} // closed when everything was written, after the end
+}
+
+const (
+	logSinkBound = 1 << 20         // bytes
+	logSinkWait  = 1 * time.Second // for the last lines to be written
+)
+
+func newLogSink(to io.Writer) *logSink {
+	s := &logSink{to: to, onDropped: func(int) {}, over: make(chan struct{})}
+	s.more = sync.NewCond(&s.mu)
+	go s.pass()
+	return s
+}
+
+// Write takes one line, or drops it; it never fails.
+func (s *logSink) Write(line []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.waiting)+len(line) > logSinkBound && !s.telling {
+		s.dropped++
+		return len(line), nil
+	}
+	s.waiting = append(s.waiting, line...)
+	s.more.Signal()
+	return len(line), nil
+}
+
+// Close waits a little for the writer to take what is left. What is written later is lost.
+func (s *logSink) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.more.Signal()
+	s.mu.Unlock()
+	select {
+	case <-s.over:
+	case <-time.After(logSinkWait):
+	}
+}
+
+// pass writes what waits until the end.
+func (s *logSink) pass() {
+	defer close(s.over)
+	for {
+		lines := s.next()
+		if lines == nil {
+			return
+		}
+		_, _ = s.to.Write(lines)
+		s.tell(lines)
+	}
+}
+
+// next waits for lines; nil is the end.
+func (s *logSink) next() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.waiting) == 0 {
+		if s.closed {
+			return nil
+		}
+		s.more.Wait()
+	}
+	lines := s.waiting
+	s.waiting, s.spare = s.spare[:0], nil
+	return lines
+}
+
+// tell takes back a buffer that was written, and says how many lines were dropped meanwhile.
+func (s *logSink) tell(buffer []byte) {
+	s.mu.Lock()
+	s.spare = buffer
+	n := s.dropped
+	s.dropped, s.telling = 0, n > 0
+	s.mu.Unlock()
+	if n == 0 {
+		return
+	}
+	s.onDropped(n)
+	s.mu.Lock()
+	s.telling = false
+	s.mu.Unlock()
+}

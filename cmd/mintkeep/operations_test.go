@@ -1,0 +1,101 @@
+package main
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// The procedures of docs/operations.md, as an operator carries them out.
+
+// on is the environment of a replica over the past, under the master keys.
+func (p *past) on(masterKeys string) []string {
+	return []string{
+		"MINTKEEP_REDIS_URL=" + p.redis.URL(), "MINTKEEP_ISSUER=http://localhost:8080", "MINTKEEP_ADMIN_TOKEN=" + testAdminToken,
+		"MINTKEEP_MASTER_KEY=" + masterKeys, "MINTKEEP_SIGNING_ROTATION=0",
+	}
+}
+
+// "Upgrading": replicas of this version take over from others, on the records that an earlier version left, and no
+// request fails.
+func TestRollingUpgrade(t *testing.T) {
+	p := thePast(t)
+	f := newFleet(t, p.on(p.MasterKey))
+	stop := f.trickle(p)
+	f.signIn("Ada@example.com", p.Password)
+	f.roll(p.on(p.MasterKey))
+	f.signIn("Ada@example.com", p.Password)
+	stop()
+	for path, want := range map[string]string{"/admin/clients": `"billing"`, "/admin/users": `"usr_bob"`, "/admin/keys": `"key_5"`, "/admin/audit": `"client:billing"`} {
+		if status, body, err := call(http.MethodGet, f.url+path, "", "", "Bearer "+testAdminToken); err != nil || status != http.StatusOK || !strings.Contains(body, want) {
+			t.Errorf("%s: got %d %v %s, want %s in it", path, status, err, body, want)
+		}
+	}
+}
+
+// "Changing the master key": old, then old and new, then new and old, rekey, then new; no request fails, and the old
+// key opens nothing any more.
+func TestMasterKeyChange(t *testing.T) {
+	p, fresh := thePast(t), testMasterKey
+	f := newFleet(t, p.on(p.MasterKey))
+	stop := f.trickle(p)
+	f.roll(p.on(p.MasterKey + "," + fresh))
+	f.roll(p.on(fresh + "," + p.MasterKey))
+	if got := mintkeep(t, p.on(fresh+","+p.MasterKey), "", "rekey"); got.code != exitOK || !strings.HasPrefix(got.stdout, "2 signing keys and 1 password sealed anew") {
+		t.Errorf("rekey: %+v", got)
+	}
+	f.signIn("Ada@example.com", p.Password)
+	f.roll(p.on(fresh))
+	f.signIn("Ada@example.com", p.Password)
+	stop()
+	if got := mintkeep(t, p.on(p.MasterKey), "", "rekey", "--dry-run"); got.code != exitFailed || !strings.Contains(got.stderr, "3 records") {
+		t.Errorf("rekey under the old key: %+v", got)
+	}
+}
+
+// "Signing keys": a rotation by hand. Each replica publishes at once what any of them signs with, also while it has
+// not heard of the rotation.
+func TestSigningKeyRotation(t *testing.T) {
+	p := thePast(t)
+	f := newFleet(t, p.on(p.MasterKey))
+	a, b := f.replicas[0], f.replicas[1]
+	before := kidOf(t, b.token(t, p.billing()))
+	status, body, err := call(http.MethodPost, a.url+"/admin/signing-keys/rotate", "application/json", "{}", "Bearer "+testAdminToken)
+	if err != nil || status != http.StatusCreated {
+		t.Fatalf("rotate: %d %v %s", status, err, body)
+	}
+	after := kidOf(t, a.token(t, p.billing()))
+	if after == before {
+		t.Error("the rotation changed nothing")
+	}
+	for name, r := range map[string]*replica{"the one that rotated": a, "the other": b} {
+		_, keys, err := call(http.MethodGet, r.url+"/.well-known/jwks.json", "", "", "")
+		if err != nil || !strings.Contains(keys, before) || !strings.Contains(keys, after) {
+			t.Errorf("%s publishes %s (%v), want %s and %s", name, keys, err, before, after)
+		}
+		if !r.active(t, p.billing(), p.JWT) {
+			t.Errorf("%s calls a token of before inactive", name)
+		}
+	}
+	status, body, err = call(http.MethodPost, b.url+"/admin/signing-keys/rotate", "application/json", "{}", "Bearer "+testAdminToken)
+	if err != nil || status != http.StatusConflict {
+		t.Errorf("a second rotation at once: %d %v %s, want 409", status, err, body)
+	}
+}
+
+// kidOf is the id of the key that signed a token.
+func kidOf(t *testing.T, token string) string {
+	t.Helper()
+	head, _, _ := strings.Cut(token, ".")
+	text, err := base64.RawURLEncoding.DecodeString(head)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var header struct{ Kid string }
+	if err := json.Unmarshal(text, &header); err != nil || header.Kid == "" {
+		t.Fatalf("header %s: %v", text, err)
+	}
+	return header.Kid
+}

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"fmt"
+	"io"
+)
+
+// progress is one line on a terminal, written over and over, and nothing anywhere else.
+type progress struct {
+	out io.Writer
+	on  bool
+}
+
+const clearLine = "\r\x1b[K"
+
+func (p progress) people(done, all int64) {
+	if p.on {
+		fmt.Fprintf(p.out, "%s%d of %s", clearLine, done, headcount(all))
+	}
+}
+
+func (p progress) count(done int, what string) {
+	if p.on {
+		fmt.Fprintf(p.out, "%s%d %s", clearLine, done, what)
+	}
+}
+
+// clear takes the line away.
+func (p progress) clear() {
+	if p.on {
+		fmt.Fprint(p.out, clearLine)
+	}
+}
+
+func headcount(n int64) string {
+	if n == 1 {
+		return "1 person"
+	}
+	return fmt.Sprintf("%d people", n)
+}

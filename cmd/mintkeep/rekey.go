@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/mintkeep/mintkeep/config"
+	"github.com/mintkeep/mintkeep/server/rekey"
+	"github.com/mintkeep/mintkeep/store"
+)
+
+// rekeyCommand seals everything in Redis anew, under the first master key.
+type rekeyCommand struct {
+	DryRun bool `help:"Count what would be sealed anew, and change nothing."`
+	JSON   bool `name:"json" help:"Print the result as JSON, for scripts."`
+}
+
+// Help tells when to run it.
+func (*rekeyCommand) Help() string {
+	return `It works on Redis itself, with the MINTKEEP_REDIS_URL and the MINTKEEP_MASTER_KEY of the server, and may be run while
+replicas serve, and again. Run it when every replica has the new master key in front and the old ones behind it:
+MINTKEEP_MASTER_KEY=new,old. With one key alone it looks whether everything opens under that one.
+
+Exits 1 if something does not open or cannot be read; the rest is sealed anew all the same.`
+}
+
+// Run walks through everything that is sealed.
+func (c *rekeyCommand) Run(ctx context.Context, p process) error {
+	cfg, warnings, err := config.Storage(config.Source{Environ: p.environ})
+	warn(p, warnings)
+	if err != nil {
+		return usageError{err}
+	}
+	s, err := store.Open(store.Options{URL: cfg.RedisURL.Reveal(), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return usageError{err}
+	}
+	defer s.Close()
+
+	progress := progress{out: p.stderr, on: isTerminal(p.stderr)}
+	result, err := rekey.Run(ctx, rekey.Options{Store: s, MasterKeys: cfg.MasterKeys, DryRun: c.DryRun, Progress: progress.people})
+	progress.clear()
+	if err != nil {
+		return fmt.Errorf("%w; run it again when Redis answers: what is sealed anew stays so", err)
+	}
+	report := rekeyReport{Result: result, keys: len(cfg.MasterKeys), dry: c.DryRun}
+	if c.JSON {
+		err = report.json(p)
+	} else {
+		report.print(p)
+	}
+	if err != nil {
+		return err
+	}
+	return report.err()
+}
+
+// rekeyReport is what a person is told of it.
+type rekeyReport struct {
+	rekey.Result
+	keys int // in the list
+	dry  bool
+}
+
+func (r rekeyReport) anew() int64    { return r.SigningKeys.Anew + r.Passwords.Anew }
+func (r rekeyReport) already() int64 { return r.SigningKeys.Already + r.Passwords.Already }
+
+func (r rekeyReport) print(p process) {
+	for _, problem := range r.Problems {
+		fmt.Fprintf(p.stderr, "mintkeep: %s: %v\n", printable(problem.Of), problem.Err)
+	}
+	anew := counted(r.SigningKeys.Anew, "signing key") + " and " + counted(r.Passwords.Anew, "password")
+	already := counted(r.SigningKeys.Already, "signing key") + " and " + counted(r.Passwords.Already, "password")
+	may := ""
+	if len(r.Problems) == 0 {
+		may = " MINTKEEP_MASTER_KEY may now be the first key alone."
+	}
+	switch {
+	case r.anew()+r.already() == 0:
+	case r.keys == 1:
+		fmt.Fprintf(p.stdout, "%s open under the one master key.\n", already)
+	case r.anew() == 0:
+		fmt.Fprintf(p.stdout, "Nothing had to be sealed anew: %s were so already.%s\n", already, may)
+	case r.dry:
+		fmt.Fprintf(p.stdout, "%s would be sealed anew; %d are so already. Nothing was changed.\n", anew, r.already())
+	default:
+		fmt.Fprintf(p.stdout, "%s sealed anew; %d were so already.%s\n", anew, r.already(), may)
+	}
+}
+
+// err is why the old keys must not be given up.
+func (r rekeyReport) err() error {
+	switch n := int64(len(r.Problems)); {
+	case n > 0:
+		return fmt.Errorf("%s left as they were, see above: keep every master key in the list; who has a password that none opens needs a new invite", counted(n, "record"))
+	case r.anew()+r.already() == 0:
+		return errors.New("nothing is sealed in this Redis: look whether MINTKEEP_REDIS_URL is that of the server, its database included")
+	}
+	return nil
+}
+
+// json prints the result for a script.
+func (r rekeyReport) json(p process) error {
+	type count struct {
+		Anew    int64 `json:"anew"`
+		Already int64 `json:"already"`
+	}
+	type problem struct {
+		Of  string `json:"of"`
+		Why string `json:"why"`
+	}
+	problems := []problem{}
+	for _, x := range r.Problems {
+		problems = append(problems, problem{x.Of, x.Err.Error()})
+	}
+	body, err := json.MarshalIndent(struct {
+		DryRun      bool      `json:"dry_run"`
+		SigningKeys count     `json:"signing_keys"`
+		Passwords   count     `json:"passwords"`
+		Problems    []problem `json:"problems"`
+	}{r.dry, count(r.SigningKeys), count(r.Passwords), problems}, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(p.stdout, string(body))
+	return err
+}
+
+func counted(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mintkeep/mintkeep/store/storetest"
+)
+
+// past is what stands in the Redis of an installation that ran an earlier version; see store/recordset_test.go.
+type past struct {
+	redis     *storetest.Server
+	MasterKey string    `json:"master_key"`
+	Secrets   [2]string `json:"client_secrets"` // of the client billing; the second has no end
+	JWT       string    `json:"jwt"`            // of billing, until 2100
+	APIKeys   [5]string `json:"api_keys"`       // of Ada; the first has no end
+	Password  string    `json:"password"`       // of ada@example.com
+}
+
+func thePast(t *testing.T) *past {
+	t.Helper()
+	const dir = "../../store/testdata/records"
+	p := &past{redis: storetest.Redis(t)}
+	body, err := os.ReadFile(filepath.Join(dir, "made.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(body, p); err != nil {
+		t.Fatal(err)
+	}
+	script, err := os.ReadFile(filepath.Join(dir, "1.redis"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.redis.Backend(t).Play(t, strings.Split(string(script), "\n"))
+	return p
+}
+
+// billing is the value of the client's Authorization header.
+func (p *past) billing() string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte("billing:"+p.Secrets[1]))
+}
+
+// What an operator sees of a change of the master key, from the first look to the last.
+func TestRekey(t *testing.T) {
+	p, fresh := thePast(t), testMasterKey
+	var retired struct{ Keys []struct{ ID, Sealed string } }
+	ring, err := p.redis.Do("GET", "mk:signing-keys")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal([]byte(ring.(string)), &retired); err != nil {
+		t.Fatal(err)
+	}
+	anew := "2 signing keys and 1 password sealed anew; 0 were so already. MINTKEEP_MASTER_KEY may now be the first key alone.\n"
+	closed := "mintkeep: signing key " + retired.Keys[0].ID + ": no master key opens it\n" +
+		"mintkeep: signing key " + retired.Keys[1].ID + ": no master key opens it\n" +
+		"mintkeep: password of usr_ada: no master key opens it\n" +
+		"mintkeep: 3 records left as they were, see above: keep every master key in the list; who has a password that none opens needs a new invite\n"
+	for _, step := range []struct {
+		keys string
+		args []string
+		want result
+	}{
+		{p.MasterKey, nil, result{exitOK, "2 signing keys and 1 password open under the one master key.\n", ""}},
+		{fresh, nil, result{exitFailed, "", closed}},
+		{fresh + "," + p.MasterKey, []string{"--dry-run"}, result{exitOK, "2 signing keys and 1 password would be sealed anew; 0 are so already. Nothing was changed.\n", ""}},
+		{fresh + "," + p.MasterKey, []string{"--dry-run", "--json"}, result{exitOK, `{
+  "dry_run": true,
+  "signing_keys": {
+    "anew": 2,
+    "already": 0
+  },
+  "passwords": {
+    "anew": 1,
+    "already": 0
+  },
+  "problems": []
+}
+`, ""}},
+		{fresh + "," + p.MasterKey, nil, result{exitOK, anew, ""}},
+		{fresh + "," + p.MasterKey, nil, result{exitOK, "Nothing had to be sealed anew: 2 signing keys and 1 password were so already. MINTKEEP_MASTER_KEY may now be the first key alone.\n", ""}},
+		{fresh, nil, result{exitOK, "2 signing keys and 1 password open under the one master key.\n", ""}},
+		{p.MasterKey, nil, result{exitFailed, "", closed}},
+	} {
+		environ := []string{"MINTKEEP_REDIS_URL=" + p.redis.URL(), "MINTKEEP_MASTER_KEY=" + step.keys}
+		got := mintkeep(t, environ, "", append([]string{"rekey"}, step.args...)...)
+		if diff := cmp.Diff(step.want, got, cmp.AllowUnexported(result{})); diff != "" {
+			t.Errorf("rekey %q: (-want +got)\n%s", step.args, diff)
+		}
+	}
+}
+
+// A Redis that has nothing is another's, or another database: no key may be given up for what it says.
+func TestRekeyNothing(t *testing.T) {
+	redis := storetest.Redis(t)
+	got := mintkeep(t, []string{"MINTKEEP_REDIS_URL=" + redis.URL() + "/3", "MINTKEEP_MASTER_KEY=" + testMasterKey}, "", "rekey")
+	if got.code != exitFailed || got.stdout != "" || !strings.Contains(got.stderr, "look whether MINTKEEP_REDIS_URL is that of the server") {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestProgress(t *testing.T) {
+	var b bytes.Buffer
+	for _, on := range []bool{false, true} {
+		p := progress{out: &b, on: on}
+		p.people(200, 412)
+		p.people(1, 1)
+		p.clear()
+	}
+	if got, want := b.String(), "\r\x1b[K200 of 412 people\r\x1b[K1 of 1 person\r\x1b[K"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -1,0 +1,41 @@
+package doctor
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/mintkeep/mintkeep/store"
+)
+
+// Clocks are compared because tokens, keys and sessions end by both: what this process reckons, and the expiry in Redis.
+const (
+	clocksDiffer = time.Second
+	clocksClash  = time.Minute
+)
+
+func clock(user string) func(store.Node) Check {
+	return func(n store.Node) Check {
+		c := Check{Name: "clock", State: OK, Found: "this machine and Redis agree within 1 s"}
+		apart := n.Ahead.Abs()
+		switch {
+		case n.ClockErr != nil:
+			c.State, c.Found = Unknown, "not known: "+cause(n.ClockErr)
+			if store.Refusal(n.ClockErr) == "NOPERM" {
+				c.Mend = setUser(user, "+time")
+			}
+			return c
+		case apart <= clocksDiffer:
+			return c
+		case apart > clocksClash:
+			c.State = Fail
+		default:
+			c.State = Warn
+		}
+		where := "ahead of"
+		if n.Ahead < 0 {
+			where = "behind"
+		}
+		c.Found, c.Mend = fmt.Sprintf("Redis is %s %s this machine", brief(apart), where), "run NTP on both machines"
+		return c
+	}
+}

@@ -1,0 +1,184 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/mintkeep/mintkeep/config"
+	"github.com/mintkeep/mintkeep/server/password"
+	"github.com/mintkeep/mintkeep/server/seal"
+	"github.com/mintkeep/mintkeep/server/signing"
+	"github.com/mintkeep/mintkeep/store"
+)
+
+const (
+	// recordsRead of each kind, and recordsTime for all, bound the walk.
+	recordsRead = 10_000
+	recordsTime = 5 * time.Second
+	// passwordsTried is enough to see that a master key is missing.
+	passwordsTried = 200
+	// rotationGrace is how late a rotation may be: replicas look every 10 s, and a reload takes its time.
+	rotationGrace = 5 * time.Minute
+)
+
+// kept looks at what Redis holds.
+func kept(ctx context.Context, o Options) []Check {
+	vault, err := seal.New(o.Config.MasterKeys)
+	if err != nil {
+		return []Check{{Name: "master key", State: Fail, Found: err.Error(), Mend: "set MINTKEEP_MASTER_KEY: openssl rand -base64 32"}}
+	}
+	ring, err := o.Store.Keyring(ctx)
+	checks := []Check{signingKeys(ring, err, o.Config, o.Now())}
+	if err == nil {
+		checks = append(checks, masterKey(vault, ring))
+	}
+
+	hashes := map[string][]byte{}
+	ctx, cancel := context.WithTimeout(ctx, recordsTime)
+	defer cancel()
+	census := o.Store.Census(ctx, recordsRead, func(u *store.User) {
+		if len(u.Password) > 0 && len(hashes) < passwordsTried {
+			hashes[u.ID] = u.Password
+		}
+	})
+	checks = append(checks, passwords(vault, hashes)...)
+	for _, c := range census {
+		checks = append(checks, records(c))
+	}
+	return checks
+}
+
+// signingKeys looks at the age of the key that signs. err is that of Keyring.
+func signingKeys(ring *store.Keyring, err error, cfg *config.Config, now time.Time) Check {
+	c := Check{Name: "signing keys", State: OK}
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		c.Found = "none yet: the first start makes them"
+		return c
+	case errors.Is(err, store.ErrNewerRecord):
+		c.State, c.Found, c.Mend = Fail, "a newer version of Mintkeep wrote them", "upgrade this one"
+		return c
+	case errors.Is(err, store.ErrKeyringDamaged):
+		c.State, c.Found = Fail, err.Error()
+		c.Mend = "restore it from a backup; or stop every replica and delete it: new keys are made at the next start, and no JWT signed before can be verified offline"
+		return c
+	case err != nil:
+		c.State, c.Found = Unknown, "not read: "+cause(err)
+		return c
+	}
+	active := ring.Active()
+	c.Found = fmt.Sprintf("%s, %s old", active.Algorithm, age(now.Sub(active.ActivatedAt)))
+	if cfg.SigningRotation == 0 {
+		c.Found += "; rotated by hand only"
+		return c
+	}
+	due := active.ActivatedAt.Add(cfg.SigningRotation)
+	if promotable := ring.Next().PublishedAt.Add(signing.PromotableAfter); promotable.After(due) {
+		due = promotable
+	}
+	c.Found += "; next rotation " + due.UTC().Format(time.RFC3339)
+	if now.After(due.Add(rotationGrace)) {
+		c.State, c.Found = Warn, c.Found+", which is overdue"
+		c.Mend = "see that a server runs, and its log: it rotates by itself"
+	}
+	return c
+}
+
+const addOldKey = "add the master key that was in use before to MINTKEEP_MASTER_KEY, behind the new one: new,old"
+
+// masterKey tries it on the two keys that have a private part.
+func masterKey(vault *seal.Vault, ring *store.Keyring) Check {
+	c := Check{Name: "master key", State: OK, Found: "opens the signing keys"}
+	for _, key := range []store.SigningKey{ring.Active(), ring.Next()} {
+		fresh, err := signing.Reseal(vault, key)
+		if err != nil {
+			c.State, c.Found, c.Mend = Fail, fmt.Sprintf("does not open the %s signing key, %s", key.State(), key.ID), addOldKey
+			return c
+		}
+		if fresh != nil {
+			c.State, c.Found, c.Mend = Warn, "opens the signing keys, but only by an old key of the list", "run mintkeep rekey; then the old key can go"
+		}
+	}
+	return c
+}
+
+// passwords tries it on some of the hashes, by the ids of their owners. It has nothing to say if there are none.
+func passwords(vault *seal.Vault, hashes map[string][]byte) []Check {
+	if len(hashes) == 0 {
+		return nil
+	}
+	var closed, stale int
+	var one string
+	for id, sealed := range hashes {
+		switch fresh, err := password.Reseal(vault, id, sealed); {
+		case err != nil:
+			closed++
+			one = max(one, id)
+		case fresh != nil:
+			stale++
+		}
+	}
+	c := Check{Name: "passwords", State: OK, Found: fmt.Sprintf("the master key opens all %d that were tried", len(hashes))}
+	switch {
+	case closed > 0:
+		c.State, c.Mend = Fail, addOldKey+"; if it is lost, give these people new invites"
+		c.Found = fmt.Sprintf("the master key does not open %d of %d that were tried, such as that of %s", closed, len(hashes), one)
+	case stale > 0:
+		c.State, c.Mend = Warn, "run mintkeep rekey; then the old key can go"
+		c.Found = fmt.Sprintf("%d of %d that were tried are opened only by an old key of the list", stale, len(hashes))
+	}
+	return []Check{c}
+}
+
+// records says what became of reading those of one kind.
+func records(r store.Census) Check {
+	c := Check{Name: r.Kind, State: OK, Found: fmt.Sprintf("%d, all readable", r.Read)}
+	switch {
+	case r.Newer.Count > 0:
+		c.State, c.Mend = Fail, "a newer version of Mintkeep wrote them: upgrade this one"
+		c.Found = unreadable(r)
+	case r.Damaged.Count > 0:
+		c.State, c.Mend = Fail, "what is refused meanwhile can be deleted and made anew, or restored from a backup"
+		c.Found = unreadable(r)
+	case r.Partial && r.Read == 0:
+		c.State, c.Found = Unknown, "not read: "+cause(r.Err)
+	case r.Read == 0:
+		c.Found = "none"
+	case r.Partial:
+		c.Found = fmt.Sprintf("the first %d are readable; there are more, which were not tried", r.Read)
+	}
+	return c
+}
+
+func unreadable(r store.Census) string {
+	var parts []string
+	if r.Damaged.Count > 0 {
+		parts = append(parts, some(r.Damaged, "damaged"))
+	}
+	if r.Newer.Count > 0 {
+		parts = append(parts, some(r.Newer, "newer"))
+	}
+	return fmt.Sprintf("of %d, these cannot be read: %s", r.Read, strings.Join(parts, "; "))
+}
+
+func some(u store.Unreadable, what string) string {
+	ids := strings.Join(u.IDs, ", ")
+	if u.Count > len(u.IDs) {
+		ids += ", …"
+	}
+	return fmt.Sprintf("%d %s, %s", u.Count, what, ids)
+}
+
+// age tells days, or hours, or minutes.
+func age(d time.Duration) string {
+	switch {
+	case d >= 48*time.Hour:
+		return fmt.Sprintf("%d days", d/(24*time.Hour))
+	case d >= 2*time.Hour:
+		return fmt.Sprintf("%d hours", d/time.Hour)
+	}
+	return fmt.Sprintf("%d minutes", d/time.Minute)
+}

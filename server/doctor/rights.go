@@ -1,0 +1,38 @@
+package doctor
+
+import (
+	"strings"
+
+	"github.com/mintkeep/mintkeep/store"
+)
+
+// rights names what the ACL is to be told.
+func rights(user string) func(store.Node) Check {
+	return func(n store.Node) Check {
+		var needed, useful []string
+		for _, right := range n.Denied {
+			if right.Optional {
+				useful = append(useful, right.Rule)
+			} else {
+				needed = append(needed, right.Rule)
+			}
+		}
+		c := Check{Name: "rights", State: OK, Found: user + " may do all that Mintkeep does"}
+		switch {
+		case n.DeniedErr != nil:
+			c.State, c.Found = Unknown, "not known: "+cause(n.DeniedErr)
+		case len(needed) > 0:
+			c.State, c.Found = Fail, user+" may not do what Mintkeep does: "+strings.Join(needed, " ")
+		case len(useful) > 0:
+			c.State, c.Found = Warn, user+" may do all that serve does; this command, and some settings, want more: "+strings.Join(useful, " ")
+		}
+		if len(n.Denied) > 0 {
+			c.Mend = setUser(user, append(needed, useful...)...)
+		}
+		return c
+	}
+}
+
+func setUser(user string, rules ...string) string {
+	return "ACL SETUSER " + user + " " + strings.Join(rules, " ")
+}

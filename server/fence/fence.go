@@ -1,0 +1,207 @@
+package fence
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mintkeep/mintkeep/server/invite"
+	"github.com/mintkeep/mintkeep/store"
+)
+
+// Actor is who the audit trail says has fenced.
+const Actor = "operator (mintkeep fence)"
+
+// Options for Run. Store is required.
+type Options struct {
+	Store  *store.Store
+	Plan   Plan
+	DryRun bool             // counts, and changes nothing
+	Now    func() time.Time // nil: time.Now
+
+	// Progress is told how many are done of what. May be nil.
+	Progress func(done int, what string)
+}
+
+// Result is what was done, or would be.
+type Result struct {
+	Clients int // whose tokens ended
+	People  int // whose sessions did
+	Steps   []Done
+	Fence   int64 // 0: none was made
+}
+
+// Done is a step and what came of it.
+type Done struct {
+	Step
+	Outcome string // Ended, NotThere, Newer, or Planned
+	Err     error  // it could not be ended, although Redis answers
+}
+
+// What comes of a step.
+const (
+	Planned  = "planned"   // by a dry run
+	Ended    = "ended"     // or had ended before
+	NotThere = "not there" // the backup is older than what was ended
+	Newer    = "newer"     // what is there began after the event
+)
+
+var errNewer = errors.New("what is there is newer")
+
+// Run ends everything that a restored Redis may have brought back, replays the plan, and fences. The error is that of
+// Redis: then there is no fence, the result says how far it came, and it is to be repeated.
+func Run(ctx context.Context, o Options) (Result, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Progress == nil {
+		o.Progress = func(int, string) {}
+	}
+	r := &run{Options: o, ctx: ctx}
+	if o.DryRun {
+		return r.look()
+	}
+	err := r.endAll()
+	if err == nil {
+		err = r.replay()
+	}
+	if err == nil {
+		err = r.fence()
+	}
+	return r.result, err
+}
+
+// run is one Run.
+type run struct {
+	Options
+	ctx    context.Context //nolint:containedctx // it lasts as long as the call of Run
+	result Result
+}
+
+func (r *run) look() (Result, error) {
+	totals, err := r.Store.Totals(r.ctx)
+	r.result.Clients, r.result.People = int(totals.Clients), int(totals.Users)
+	for _, step := range r.Plan.Steps {
+		r.result.Steps = append(r.result.Steps, Done{Step: step, Outcome: Planned})
+	}
+	return r.result, err
+}
+
+func (r *run) endAll() (err error) {
+	if r.result.Clients, err = r.Store.EndAllTokens(r.ctx, func(n int) { r.Progress(n, "clients") }); err != nil {
+		return err
+	}
+	r.result.People, err = r.Store.EndAllSessions(r.ctx, func(n int) { r.Progress(n, "people") })
+	return err
+}
+
+func (r *run) replay() error {
+	for i, step := range r.Plan.Steps {
+		done := Done{Step: step, Outcome: Ended}
+		switch err := step.end(r, step.Event); {
+		case errors.Is(err, store.ErrNotFound):
+			done.Outcome = NotThere
+		case errors.Is(err, errNewer):
+			done.Outcome = Newer
+		case err != nil:
+			if gone := r.Store.Ping(r.ctx); gone != nil {
+				return err
+			}
+			done.Outcome, done.Err = "", err
+		}
+		r.result.Steps = append(r.result.Steps, done)
+		r.Progress(i+1, "ends from the trail")
+	}
+	return nil
+}
+
+// fence records itself first: from then on replicas serve.
+func (r *run) fence() (err error) {
+	event := store.Event{At: r.now(), Actor: Actor, Action: "fence", Target: "store", Detail: map[string]string{
+		"clients": strconv.Itoa(r.result.Clients), "people": strconv.Itoa(r.result.People), "replayed": strconv.Itoa(len(r.result.Steps)),
+	}}
+	if err := r.Store.Audit(r.ctx, event); err != nil {
+		return err
+	}
+	r.result.Fence, err = r.Store.Fence(r.ctx)
+	return err
+}
+
+func (r *run) now() time.Time { return r.Now().UTC().Truncate(time.Second) }
+
+// idOf is the id in the target of an event: "client:billing".
+func idOf(e store.Event) string {
+	_, id, _ := strings.Cut(e.Target, ":")
+	return id
+}
+
+func (r *run) endKey(e store.Event) error {
+	why := e.Detail["reason"]
+	if why == "" {
+		why = strings.TrimPrefix(e.Action, "key.")
+	}
+	_, err := r.Store.EndKey(r.ctx, idOf(e), store.KeyEnd{At: e.At, By: e.Actor, Reason: why})
+	return err
+}
+
+func (r *run) endSecret(e store.Event) error {
+	return r.Store.EndSecret(r.ctx, idOf(e), e.Detail["secret"])
+}
+
+// endReplaced ends the secrets that a rotation found, but for the one that it made.
+func (r *run) endReplaced(e store.Event) error {
+	c, err := r.Store.Client(r.ctx, idOf(e))
+	if err != nil {
+		return err
+	}
+	for _, secret := range c.Secrets {
+		if secret.ID == e.Detail["secret"] || !secret.CreatedAt.Before(e.At) {
+			continue
+		}
+		if err := r.Store.EndSecret(r.ctx, c.ID, secret.ID); err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *run) deleteClient(e store.Event) error { return r.ofClient(e, r.Store.DeleteClient) }
+
+func (r *run) disableClient(e store.Event) error { return r.ofClient(e, r.Store.DisableClient) }
+
+// ofClient ends a client that was there before the event. One that was registered again under the id is left alone; one
+// that cannot be read is not.
+func (r *run) ofClient(e store.Event, end func(context.Context, string) error) error {
+	c, err := r.Store.Client(r.ctx, idOf(e))
+	if err == nil && c.Metadata.CreatedAt.After(e.At) {
+		return errNewer
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	return end(r.ctx, idOf(e))
+}
+
+func (r *run) deleteUser(e store.Event) error {
+	return r.Store.DeleteUser(r.ctx, idOf(e), store.KeyEnd{At: e.At, By: e.Actor, Reason: "the person was deleted"})
+}
+
+func (r *run) disableUser(e store.Event) error { return r.Store.DisableUser(r.ctx, idOf(e)) }
+
+func (r *run) demoteUser(e store.Event) error { return r.Store.DemoteUser(r.ctx, idOf(e)) }
+
+// endInvite ends the link that a person had before the event: the next one has replaced it, or it was used.
+func (r *run) endInvite(e store.Event) error {
+	u, err := r.Store.User(r.ctx, idOf(e))
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return err
+	case err == nil && u.Invite == nil:
+		return nil
+	case err == nil && !u.Invite.ExpiresAt.Add(-invite.Lifetime).Before(e.At):
+		return errNewer
+	}
+	return r.Store.EndInvite(r.ctx, idOf(e))
+}

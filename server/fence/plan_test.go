@@ -1,0 +1,79 @@
+package fence_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mintkeep/mintkeep/server/fence"
+)
+
+// planned is what is made of an export: "do target", and "look action target".
+func planned(t *testing.T, now time.Time, export string) []string {
+	t.Helper()
+	events, err := fence.Read(strings.NewReader(export), time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := fence.Make(events, now)
+	got := []string{}
+	for _, s := range p.Steps {
+		got = append(got, s.Do+" "+s.Event.Target)
+	}
+	for _, l := range p.Looks {
+		got = append(got, "look "+l.Event.Action+" "+l.Event.Target)
+	}
+	return got
+}
+
+func event(id int, action, target, detail string) string {
+	return fmt.Sprintf(`{"id":"%d-1","at":"2026-01-02T03:04:%02dZ","actor":"x","action":%q,"target":%q,"detail":{%s}}`+"\n", 1000+id, id, action, target, detail)
+}
+
+func TestPlan(t *testing.T) {
+	now := time.Date(2026, 1, 2, 4, 0, 0, 0, time.UTC)
+	disabled, enabled := event(1, "client.disabled", "client:a", ""), event(2, "client.enabled", "client:a", "")
+	for _, tt := range []struct {
+		name, export string
+		want         []string
+	}{
+		{"nothing", "", []string{}},
+		{"disabled", disabled, []string{"disable client client:a"}},
+		{"and enabled again", disabled + enabled, []string{}},
+		{"newest first, as it is exported", enabled + disabled, []string{}},
+		{"and disabled again", event(3, "client.disabled", "client:a", "") + enabled + disabled, []string{"disable client client:a"}},
+		{"another was enabled", disabled + event(2, "client.enabled", "client:b", ""), []string{"disable client client:a"}},
+		{"pages, twice", fmt.Sprintf(`{"items":[%s],"next_cursor":"x"}`, disabled) + disabled, []string{"disable client client:a"}},
+		{"deleted and registered again", event(1, "client.deleted", "client:a", "") + event(2, "client.created", "client:a", ""), []string{"delete client client:a"}},
+		{"people", event(1, "user.demoted", "user:u", "") + event(2, "user.disabled", "user:u", "") + event(3, "user.promoted", "user:u", ""), []string{"disable person user:u"}},
+		{"two secrets", event(1, "secret.ended", "client:a", `"secret":"s1"`) + event(2, "secret.leaked", "client:a", `"secret":"s2"`), []string{"end secret client:a", "end secret client:a"}},
+		{"rotated, over", event(1, "key.rotated", "key:k", `"overlap":"1m0s"`), []string{"revoke key key:k"}},
+		{"rotated, not over", event(1, "secret.rotated", "client:a", `"secret":"s","overlap":"24h0m0s"`), []string{"look secret.rotated client:a"}},
+		{"narrowed", event(1, "client.updated", "client:a", `"changed":"scope"`), []string{"look client.updated client:a"}},
+		{"password", event(1, "user.password_set", "user:u", `"by":"invite"`), []string{"end invite user:u", "look user.password_set user:u"}},
+		{"moved", event(1, "user.updated", "user:u", `"changed":"email name"`), []string{"end invite user:u", "look user.updated user:u"}},
+		{"of no consequence", event(1, "key.created", "key:k", "") + event(2, "user.updated", "user:u", `"changed":"name"`), []string{}},
+		{"of a newer version", event(1, "tenant.ended", "tenant:t", ""), []string{"look tenant.ended tenant:t"}},
+	} {
+		if diff := cmp.Diff(tt.want, planned(t, now, tt.export)); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", tt.name, diff)
+		}
+	}
+}
+
+func TestReadMistakes(t *testing.T) {
+	for export, says := range map[string]string{
+		"x": "object 1", `{"at":"2026-01-02T03:04:05Z"}`: "object 1", event(1, "key.revoked", "key:k", "") + "{": "object 2",
+	} {
+		if _, err := fence.Read(strings.NewReader(export), time.Time{}); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q: got %v, want it to name %s", export, err, says)
+		}
+	}
+	events, err := fence.Read(strings.NewReader(event(1, "key.revoked", "key:k", "")+event(9, "key.revoked", "key:l", "")), time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
+	if err != nil || len(events) != 1 || events[0].Target != "key:l" {
+		t.Errorf("since: got %v, %v", events, err)
+	}
+}

@@ -1,0 +1,320 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/storetest"
+)
+
+// lasting opens a store whose ends wait for what d says.
+func lasting(t *testing.T, b *storetest.Backend, d store.Durability, change ...func(*store.Options)) *store.Store {
+	t.Helper()
+	return b.Open(t, append(change, func(o *store.Options) { o.Durability = d })...)
+}
+
+// hurry is what a request has.
+func hurry(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// endings makes one of everything that can end, and returns its end by name. Each may be repeated: the second time,
+// it may find that there is nothing to end.
+func endings(t *testing.T, b *storetest.Backend, s *store.Store) map[string]func(context.Context) error {
+	t.Helper()
+	made := b.Open(t) // which waits for nothing
+	people, keys := map[string]*store.User{}, map[string]*store.APIKey{}
+	for _, id := range []string{"disabled", "demoted", "deleted", "ended", "several", "leaked", "out", "one", "invited"} {
+		create(t, made, id)
+		people[id] = add(t, made, id+"@example.com")
+		keys[id] = makeKey(t, b, made, people[id], id, 0)
+	}
+	token := issue(t, b, made, "ended", "token")
+	leakedSecret := secret(b, "sec_2")
+	_, err := made.AddSecret(t.Context(), "leaked", leakedSecret, b.Clock.Now().Add(time.Hour))
+	must(t, err)
+	session := &store.Session{Digest: store.DigestOf("session"), UserID: people["one"].ID}
+	must(t, made.CreateSession(t.Context(), session, people["one"].Password))
+	at, found := ended(b, "test"), []store.Digest{keys["leaked"].Digest, leakedSecret.Digest}
+	ends := map[string]func(context.Context) error{
+		"disable a client":    func(ctx context.Context) error { return s.DisableClient(ctx, "disabled") },
+		"delete a client":     func(ctx context.Context) error { return s.DeleteClient(ctx, "deleted") },
+		"end tokens":          func(ctx context.Context) error { return s.EndClientTokens(ctx, "ended") },
+		"end a secret":        func(ctx context.Context) error { return s.EndSecret(ctx, "one", "sec_1") },
+		"end a token":         func(ctx context.Context) error { return s.EndToken(ctx, token) },
+		"disable a person":    func(ctx context.Context) error { return s.DisableUser(ctx, people["disabled"].ID) },
+		"demote a person":     func(ctx context.Context) error { return s.DemoteUser(ctx, people["demoted"].ID) },
+		"delete a person":     func(ctx context.Context) error { return s.DeleteUser(ctx, people["deleted"].ID, at) },
+		"sign a person out":   func(ctx context.Context) error { return s.EndSessions(ctx, people["out"].ID) },
+		"end a session":       func(ctx context.Context) error { return s.EndSession(ctx, session.UserID, session.Digest) },
+		"end a key":           func(ctx context.Context) error { _, err := s.EndKey(ctx, keys["ended"].ID, at); return err },
+		"end what leaked":     func(ctx context.Context) error { _, err := s.EndLeaked(ctx, found, at); return err },
+		"replace an invite":   func(ctx context.Context) error { return s.InviteUser(ctx, people["invited"].ID, store.Invite{}) },
+		"say that it is gone": func(ctx context.Context) error { return s.ConfirmEnded(ctx, store.DigestOf("nobody's")) },
+		"say that it holds":   s.Confirm,
+	}
+	ends["end keys"] = func(ctx context.Context) error {
+		_, err := s.EndKeys(ctx, []*store.APIKey{keys["several"]}, at)
+		return err
+	}
+	ends["narrow a client"] = func(ctx context.Context) error {
+		_, err := s.UpdateClient(ctx, "out", func(m *store.ClientMetadata) (bool, error) { m.Scope = ""; return true, nil })
+		return err
+	}
+	return ends
+}
+
+// all runs the ends at the same time, each with the time that a request has, and tells how each came out.
+func all(t *testing.T, ends map[string]func(context.Context) error) map[string]error {
+	t.Helper()
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	came := map[string]error{}
+	for what, end := range ends {
+		wg.Go(func() {
+			began := time.Now()
+			err := end(hurry(t))
+			if took := time.Since(began); took > 2*time.Second {
+				t.Errorf("%s took %v", what, took)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			came[what] = err
+		})
+	}
+	wg.Wait()
+	return came
+}
+
+// TestReplicasConfirm cuts the line to the replica: nothing that ends is said to have ended until it holds there.
+func TestReplicasConfirm(t *testing.T) {
+	t.Parallel()
+	primary := storetest.Redis(t)
+	replica := storetest.Replica(t, primary.Addr())
+	primary.AwaitReplicas(1)
+	b := primary.Backend(t)
+	s := lasting(t, b, store.Durability{Replicas: 1})
+	ends := endings(t, b, s)
+	must(t, s.CheckDurability(t.Context()))
+
+	replica.Freeze()
+	for what, err := range all(t, ends) {
+		wantErr(t, what, err, store.ErrUnavailable)
+		// What had nothing to carry out, or came too late, did not end anything now.
+		if waited := strings.HasPrefix(what, "say "); errors.Is(err, store.ErrUnconfirmed) == waited && what != "say that it holds" {
+			t.Errorf("%s: carried out %v: %v", what, !waited, err)
+		}
+	}
+	for what, err := range all(t, ends) {
+		wantErr(t, what+" again", err, store.ErrUnavailable) // though there is nothing to end any more
+	}
+	if live(t, s, "ended", store.DigestOf("token")) {
+		t.Error("a token that was ended, and not confirmed, is live")
+	}
+
+	replica.Thaw()
+	replica.Await("the last write", func(ctx context.Context, rdb *redis.Client) bool {
+		n, err := rdb.Exists(ctx, "mk:c:deleted").Result()
+		return err == nil && n == 0
+	})
+	for what, err := range all(t, ends) {
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%s, when the replica is back: %v", what, err)
+		}
+	}
+}
+
+// TestReplicasAreCounted asks for more than there are.
+func TestReplicasAreCounted(t *testing.T) {
+	t.Parallel()
+	primary := storetest.Redis(t)
+	storetest.Replica(t, primary.Addr())
+	primary.AwaitReplicas(1)
+	s := lasting(t, primary.Backend(t), store.Durability{Replicas: 2})
+	err := s.EndToken(hurry(t), store.DigestOf("token"))
+	wantErr(t, "an end", err, store.ErrUnconfirmed)
+	if want := "1 of 2 replicas have it"; !strings.Contains(err.Error(), want) {
+		t.Errorf("got %q, want %q in it", err, want)
+	}
+	err = s.CheckDurability(t.Context())
+	wantErr(t, "the check", err, store.ErrDurability)
+	const want = "MINTKEEP_REVOKE_DURABILITY=replicas:2 needs 2 connected replicas, and this Redis has 1: start another (REPLICAOF), or ask for fewer"
+	if err.Error() != want {
+		t.Errorf("got  %q\nwant %q", err, want)
+	}
+	if errors.Is(err, store.ErrUnavailable) {
+		t.Error("what is not there, and will not come, is only unavailable")
+	}
+}
+
+// TestConfirmingLeavesConnections: while ends wait in vain for a replica, everything else is answered.
+func TestConfirmingLeavesConnections(t *testing.T) {
+	t.Parallel()
+	b := storetest.Redis(t).Backend(t)
+	create(t, b.Open(t), "a")
+	s := lasting(t, b, store.Durability{Replicas: 1})
+	ctx, stop := context.WithCancel(hurry(t))
+	var wg sync.WaitGroup
+	for i := range 100 {
+		wg.Go(func() { wantErr(t, "an end", s.EndToken(ctx, store.DigestOf(fmt.Sprint(i))), store.ErrUnavailable) })
+	}
+	for range 50 {
+		if _, err := s.Client(t.Context(), "a"); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	stop()
+	wg.Wait()
+	if p := s.PoolStats(); p.Timeouts > 0 {
+		t.Errorf("%d calls found no connection", p.Timeouts)
+	}
+}
+
+// TestFsyncByAlways changes what Redis does while ends are carried out.
+func TestFsyncByAlways(t *testing.T) {
+	t.Parallel()
+	server := storetest.Redis(t, "--appendonly", "yes", "--appendfsync", "always")
+	b := server.Backend(t)
+	s := lasting(t, b, store.Durability{Fsync: true})
+	must(t, s.CheckDurability(t.Context()))
+	ends := endings(t, b, s)
+	for _, wrong := range [][3]string{
+		{"appendfsync", "everysec", "always"}, {"no-appendfsync-on-rewrite", "yes", "no"}, {"appendonly", "no", "yes"},
+	} {
+		must(t, server.Client().ConfigSet(t.Context(), wrong[0], wrong[1]).Err())
+		for what, err := range all(t, ends) {
+			wantErr(t, fmt.Sprintf("%s with %s %s", what, wrong[0], wrong[1]), err, store.ErrUnavailable)
+		}
+		err := s.CheckDurability(t.Context())
+		wantErr(t, "the check", err, store.ErrDurability)
+		want := fmt.Sprintf("MINTKEEP_REVOKE_DURABILITY=fsync needs appendonly yes and appendfsync always, and this Redis has %s %s: "+
+			"CONFIG SET %s %s, and write it to redis.conf", wrong[0], wrong[1], wrong[0], wrong[2])
+		if err.Error() != want {
+			t.Errorf("got  %q\nwant %q", err, want)
+		}
+		must(t, server.Client().ConfigSet(t.Context(), wrong[0], wrong[2]).Err())
+		must(t, s.CheckDurability(t.Context()))
+	}
+	for what, err := range all(t, ends) {
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%s, when all is as it was: %v", what, err)
+		}
+	}
+}
+
+// TestFsyncFails: a disk that fails ends the server before it answers, and nobody is told that it holds.
+func TestFsyncFails(t *testing.T) {
+	t.Parallel()
+	server := storetest.Redis(t, "--appendonly", "yes", "--appendfsync", "always")
+	b := server.Backend(t)
+	s := lasting(t, b, store.Durability{Fsync: true})
+	create(t, s, "a")
+	d := issue(t, b, s, "a", "token")
+	server.FailSync()
+	wantErr(t, "an end", s.EndToken(hurry(t), d), store.ErrUnavailable)
+	server.AwaitDeath()
+}
+
+// TestDurabilityRights: an ACL that hides what is asked after is told apart from a Redis that lacks it.
+func TestDurabilityRights(t *testing.T) {
+	t.Parallel()
+	server := storetest.Redis(t, "--appendonly", "yes", "--appendfsync", "always")
+	storetest.Replica(t, server.Addr())
+	server.AwaitReplicas(1)
+	acl := func(user string, rules ...any) string {
+		_, err := server.Do(append([]any{"ACL", "SETUSER", user, "on", ">pw", "~mk:*", "+@all"}, rules...)...)
+		must(t, err)
+		return "redis://" + user + ":pw@" + server.Addr()
+	}
+	open := func(url string, d store.Durability) *store.Store {
+		return lasting(t, server.Backend(t), d, func(o *store.Options) { o.URL = url })
+	}
+	blind := acl("blind", "-config")
+	s := open(blind, store.Durability{Fsync: true})
+	err := s.CheckDurability(t.Context())
+	wantErr(t, "without CONFIG", err, store.ErrDurability)
+	if want := "ACL SETUSER blind +config|get"; !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("got %q, want %q at its end", err, want)
+	}
+	err = s.EndToken(hurry(t), store.DigestOf("token"))
+	wantErr(t, "an end without CONFIG", err, store.ErrUnconfirmed)
+
+	mute := acl("mute", "-info")
+	must(t, open(mute, store.Durability{Replicas: 1}).CheckDurability(t.Context()))
+	err = open(mute, store.Durability{Replicas: 2}).CheckDurability(t.Context())
+	wantErr(t, "without INFO", err, store.ErrDurability)
+	if want := "has 1 that answer"; !strings.Contains(err.Error(), want) {
+		t.Errorf("got %q, want %q in it", err, want)
+	}
+	if _, err := open(mute, store.Durability{}).KeepsLog(t.Context()); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("whether there is a log, without INFO: %v", err)
+	}
+	wantErr(t, "an end without WAIT", open(acl("deaf", "-wait"), store.Durability{Replicas: 1}).EndToken(hurry(t), store.DigestOf("x")), store.ErrUnconfirmed)
+}
+
+// TestDurabilityUnknown: a Redis that is not there is not one that lacks something.
+func TestDurabilityUnknown(t *testing.T) {
+	t.Parallel()
+	server := storetest.Redis(t)
+	one, disk := lasting(t, server.Backend(t), store.Durability{Replicas: 1}), lasting(t, server.Backend(t), store.Durability{Fsync: true})
+	if kept, err := one.KeepsLog(t.Context()); kept || err != nil {
+		t.Errorf("a log is kept: %v, %v; want none", kept, err)
+	}
+	server.Config("appendonly", "yes")
+	if kept, err := one.KeepsLog(t.Context()); !kept || err != nil {
+		t.Errorf("a log is kept: %v, %v; want one", kept, err)
+	}
+	server.Kill()
+	for _, s := range []*store.Store{one, disk} {
+		err := s.CheckDurability(hurry(t))
+		wantErr(t, "stopped", err, store.ErrUnavailable)
+		if errors.Is(err, store.ErrDurability) {
+			t.Errorf("a Redis that is not there lacks something: %v", err)
+		}
+	}
+}
+
+// TestAckAsksNothing: where Redis's own answer is enough, there is not one command more.
+func TestAckAsksNothing(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		o := &observed{}
+		s, ctx := b.Open(t, func(options *store.Options) { options.Observe = o.observe }), t.Context()
+		must(t, s.Ping(ctx))
+		for what, tt := range map[string]struct {
+			trips int
+			do    func() error
+		}{
+			"checks": {0, func() error {
+				return errors.Join(s.CheckDurability(ctx), s.Confirm(ctx), s.ConfirmEnded(ctx, store.DigestOf("x")))
+			}},
+			"end no secret":     {1, func() error { return s.EndSecret(ctx, "nobody", "sec_1") }},
+			"disable nobody":    {1, func() error { return s.DisableClient(ctx, "nobody") }},
+			"delete nobody":     {1, func() error { return s.DeleteClient(ctx, "nobody") }},
+			"end no token":      {1, func() error { return s.EndToken(ctx, store.DigestOf("x")) }},
+			"end no key":        {1, func() error { _, err := s.EndKey(ctx, "key_nobody", store.KeyEnd{}); return err }},
+			"disable no person": {1, func() error { return s.DisableUser(ctx, "usr_nobody") }},
+			"delete no person":  {1, func() error { return s.DeleteUser(ctx, "usr_nobody", store.KeyEnd{}) }},
+			"end no session":    {2, func() error { return s.EndSession(ctx, "nobody", store.DigestOf("x")) }},
+		} {
+			o.take()
+			if err := tt.do(); err != nil && !errors.Is(err, store.ErrNotFound) {
+				t.Error(err)
+			}
+			if got := o.take(); len(got) != tt.trips {
+				t.Errorf("%s: got the commands %q, want %d", what, got, tt.trips)
+			}
+		}
+	})
+}

@@ -1,0 +1,239 @@
+package store_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/storetest"
+)
+
+// wantShut fails the test unless the store refuses, for this reason.
+func wantShut(t *testing.T, what string, s *store.Store, why error) {
+	t.Helper()
+	_, err := s.Client(t.Context(), "a")
+	wantErr(t, what+": read", err, why)
+	wantErr(t, what+": read", err, store.ErrUnavailable)
+	wantErr(t, what+": end", s.EndToken(t.Context(), store.DigestOf("x")), why)
+	wantErr(t, what+": ping", s.Ping(t.Context()), why)
+}
+
+func wantOpen(t *testing.T, what string, s *store.Store) {
+	t.Helper()
+	if err := s.Ping(t.Context()); err != nil {
+		t.Errorf("%s: %v", what, err)
+	}
+}
+
+// A Redis that is emptied under a running replica is not believed until the operator says so; one that has just
+// started knows no better.
+func TestEmptied(t *testing.T) {
+	t.Parallel()
+	for name, srv := range map[string]*storetest.Server{"redis": storetest.Redis(t), "cluster": storetest.Cluster(t)} {
+		t.Run(name, func(t *testing.T) {
+			b, ctx := srv.Backend(t), t.Context()
+			s := b.Open(t)
+			s.Pulse(ctx)
+			create(t, s, "a")
+			s.Pulse(ctx)
+			b.Do("FLUSHALL")
+			s.Pulse(ctx)
+			wantShut(t, "emptied", s, store.ErrBehind)
+			s.Pulse(ctx)
+			wantShut(t, "emptied, a pulse later", s, store.ErrBehind)
+
+			fresh := b.Open(t)
+			fresh.Pulse(ctx)
+			wantOpen(t, "a replica that has just started", fresh)
+			fresh.Pulse(ctx)
+			s.Pulse(ctx)
+			wantShut(t, "after another has started", s, store.ErrBehind)
+
+			_, err := fresh.Fence(ctx)
+			must(t, err)
+			s.Pulse(ctx)
+			wantOpen(t, "fenced", s)
+			s.Pulse(ctx)
+			wantOpen(t, "fenced, a pulse later", s)
+			b.Do("FLUSHALL")
+			s.Pulse(ctx)
+			wantShut(t, "emptied again", s, store.ErrBehind)
+		})
+	}
+}
+
+// An old backup that is put back is found by the first connection to it, before any command of a request.
+func TestOldBackup(t *testing.T) {
+	t.Parallel()
+	srv := storetest.Redis(t)
+	b, ctx := srv.Backend(t), t.Context()
+	s := b.Open(t)
+	create(t, s, "a")
+	s.Pulse(ctx)
+	d := issue(t, b, s, "a", "token")
+	old := backUp(t, srv)
+	grow(t, b, s)
+	must(t, s.EndToken(ctx, d))
+	s.Pulse(ctx)
+	newer := backUp(t, srv)
+
+	old.restore()
+	wantShut(t, "before a pulse", s, store.ErrUnavailable)
+	s.Pulse(ctx)
+	wantShut(t, "old", s, store.ErrBehind)
+	s.Pulse(ctx)
+	wantShut(t, "old, a pulse later", s, store.ErrBehind)
+
+	newer.restore() // the operator finds a better one
+	s.Pulse(ctx)
+	wantOpen(t, "with what it had", s)
+	if live(t, s, "a", d) {
+		t.Error("a token that was ended is live")
+	}
+	old.restore()
+	s.Pulse(ctx)
+	wantShut(t, "old again", s, store.ErrBehind)
+	tool := b.Open(t)
+	must2(t)(tool.EndAllTokens(ctx, nil))
+	must2(t)(tool.Fence(ctx))
+	s.Pulse(ctx)
+	wantOpen(t, "fenced", s)
+	if live(t, s, "a", d) {
+		t.Error("after the fence a token that was ended is live")
+	}
+	g, err := s.StartGeneration(ctx, "a")
+	if err != nil || g == (store.Generation{}) || !live(t, s, "a", issue(t, b, s, "a", "new")) {
+		t.Errorf("after the fence the client gets no token: %v", err)
+	}
+}
+
+func must2(t *testing.T) func(any, error) {
+	return func(_ any, err error) { t.Helper(); must(t, err) }
+}
+
+// What takes no writes may have been left behind by the one that does. What is full is not.
+func TestTakesNoWrites(t *testing.T) {
+	t.Parallel()
+	srv := storetest.Redis(t)
+	b, ctx := srv.Backend(t), t.Context()
+	s := b.Open(t)
+	create(t, s, "a")
+	s.Pulse(ctx)
+	for _, tt := range []struct {
+		name     string
+		on, off  []any
+		says     string
+		staysPut bool // the gate stays open
+	}{
+		{"replica", []any{"REPLICAOF", "127.0.0.1", "1"}, []any{"REPLICAOF", "NO", "ONE"}, "READONLY", false},
+		{"alone", []any{"CONFIG", "SET", "min-replicas-to-write", "1"}, []any{"CONFIG", "SET", "min-replicas-to-write", "0"}, "NOREPLICAS", false},
+		{"out of memory", []any{"CONFIG", "SET", "maxmemory", "1"}, []any{"CONFIG", "SET", "maxmemory", "0"}, "", true},
+	} {
+		b.Do(tt.on...)
+		s.Pulse(ctx)
+		if tt.staysPut {
+			wantOpen(t, tt.name, s)
+			if err := s.EndToken(ctx, store.DigestOf("x")); err != nil {
+				t.Errorf("%s: an end: %v", tt.name, err)
+			}
+		} else {
+			wantShut(t, tt.name, s, store.ErrUnavailable)
+			if err := s.Ping(ctx); err == nil || !strings.Contains(err.Error(), tt.says) || errors.Is(err, store.ErrBehind) {
+				t.Errorf("%s: got %v, want %s", tt.name, err, tt.says)
+			}
+		}
+		b.Do(tt.off...)
+		s.Pulse(ctx)
+		wantOpen(t, tt.name+" no longer", s)
+	}
+	if n := s.OpenEnds(); n != 0 {
+		t.Errorf("%d ends are not written down, want 0", n)
+	}
+}
+
+// A Redis that is away decides nothing.
+func TestPulseStoreIsAway(t *testing.T) {
+	t.Parallel()
+	srv := storetest.Redis(t, "--appendonly", "yes", "--appendfsync", "always")
+	b, ctx := srv.Backend(t), t.Context()
+	s := b.Open(t)
+	s.Pulse(ctx) // once more than it was there
+	s.Pulse(ctx)
+	srv.Kill()
+	s.Pulse(ctx)
+	wantErr(t, "ping", s.Ping(ctx), store.ErrUnavailable)
+	srv.Start()
+	wantOpen(t, "back with all that it had", s)
+	s.Pulse(ctx)
+	wantOpen(t, "a pulse later", s)
+}
+
+// Marks that nobody renews do not pile up, and taking away that of a replica which was only away for long does no
+// harm.
+func TestMarks(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		if b.Server == nil {
+			return
+		}
+		ctx := t.Context()
+		s, other, away := b.Open(t), b.Open(t), b.Open(t)
+		for range 2 {
+			s.Pulse(ctx)
+			other.Pulse(ctx)
+			away.Pulse(ctx)
+		}
+		key := "mk:epoch"
+		if b.Name == "cluster" {
+			key = store.EpochKeys()[0]
+		}
+		marks := func() int64 { return b.Do("HLEN", key).(int64) - 2 }
+		if got := marks(); got != 3 {
+			t.Errorf("%d marks of three replicas", got)
+		}
+		other.Leave(ctx)
+		b.Do("HINCRBY", key, "n", store.StaleAfter)
+		s.Pulse(ctx) // its mark is the count that it knew
+		s.Pulse(ctx)
+		must(t, s.SweepMarks(ctx))
+		if got := marks(); got != 1 {
+			t.Errorf("%d marks after one replica has ended and another is away, want 1", got)
+		}
+		away.Pulse(ctx)
+		wantOpen(t, "the one that was away", away)
+	})
+}
+
+func TestEpochKeys(t *testing.T) {
+	keys := store.EpochKeys()
+	if len(keys) != 16 {
+		t.Errorf("%d epochs, want 16", len(keys))
+	}
+	for i, key := range keys {
+		if slot := store.SlotOf(key); slot < i*1024 || slot >= (i+1)*1024 {
+			t.Errorf("%s is in slot %d, want it in the sixteenth number %d", key, slot, i)
+		}
+	}
+	if got := store.SlotOf("123456789"); got != 0x31C3 { // the example of the specification
+		t.Errorf("slot %#x, want 0x31C3", got)
+	}
+}
+
+// Without Run nobody pulses: a command's own store asks nothing more of Redis than it always has.
+func TestFenceGrows(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s, last := b.Open(t), int64(0)
+		for range 3 {
+			fence, err := s.Fence(t.Context())
+			if err != nil || fence <= last || fence < b.Clock.Now().UnixMilli() {
+				t.Errorf("fence %d after %d, %v", fence, last, err)
+			}
+			last = fence
+		}
+		b.Clock.Advance(time.Hour)
+		if fence, err := s.Fence(t.Context()); err != nil || fence != b.Clock.Now().UnixMilli() {
+			t.Errorf("an hour later: %d, %v; want the present, %d", fence, err, b.Clock.Now().UnixMilli())
+		}
+	})
+}

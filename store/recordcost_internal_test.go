@@ -1,0 +1,49 @@
+package store
+
+import (
+	"testing"
+	"time"
+)
+
+// BenchmarkRecord is the reading of what Redis gave: a client whose records were decoded before, one that was not, a
+// token and an API key.
+func BenchmarkRecord(b *testing.B) {
+	now := time.Now().UTC()
+	fields := map[string]string{
+		metaField: encodeRecord(ClientMetadata{Name: "Billing", Scope: "read write", GrantTypes: []string{"client_credentials"}, CreatedAt: now}),
+		onField:   "1", genField: "sixteen bytes...",
+		secretField + "sec_a": encodeSecret(Secret{Digest: DigestOf("a"), LastFour: "abcd", CreatedAt: now}),
+	}
+	read := func(b *testing.B) {
+		if _, err := decodeClient("billing", fields); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.Run("client", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			read(b)
+		}
+	})
+	b.Run("client/new", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			clientMetas.known.Clear()
+			secretMetas.known.Clear()
+			read(b)
+		}
+	})
+	for name, value := range map[string][]byte{
+		"token": []byte("1sixteen bytes..."),
+		"key":   encodeLiveKey(NewGeneration(), &LiveKey{ID: "key_a", UserID: "usr_a", Name: "deploy", Scope: "read write", CreatedAt: now.UnixMilli()}),
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := parseCredential(value); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

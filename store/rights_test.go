@@ -1,0 +1,163 @@
+package store_test
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/storetest"
+)
+
+// leastRights is what docs/operations.md recommends, for a server that is no cluster.
+const leastRights = "resetkeys ~mk:* resetchannels -@all +@read +@write +@transaction +@connection -@dangerous +info +config|get +time"
+
+// grant gives the user "mint" rights, and none beside them.
+func grant(t *testing.T, srv *storetest.Server, rules string) {
+	t.Helper()
+	args := []any{"ACL", "SETUSER", "mint", "reset", "on", ">hunter2"}
+	for rule := range strings.FieldsSeq(rules) {
+		args = append(args, rule)
+	}
+	if _, err := srv.Do(args...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func asMint(o *store.Options) { o.URL = strings.Replace(o.URL, "://", "://mint:hunter2@", 1) }
+
+// Whatever right is taken away is missed, and no other.
+func TestDeniedRights(t *testing.T) {
+	srv := storetest.Redis(t)
+	grant(t, srv, leastRights)
+	s := srv.Backend(t).Open(t, asMint)
+	missing := func() (rules []string) {
+		t.Helper()
+		for _, right := range examine(t, s).Nodes[0].Denied {
+			if right.Optional {
+				right.Rule += "?"
+			}
+			rules = append(rules, right.Rule)
+		}
+		return rules
+	}
+	for i, trial := range slices.Concat([]string{""}, store.Trials, store.OptionalTrials) {
+		var want []string
+		taken := ""
+		if trial != "" {
+			rule := store.RuleOf(trial)
+			taken, want = strings.Replace(rule, "+", " -", 1), []string{rule}
+			if i > len(store.Trials) {
+				want[0] += "?"
+			}
+		}
+		grant(t, srv, leastRights+taken)
+		if diff := cmp.Diff(want, missing()); diff != "" {
+			t.Errorf("without %s: missing (-want +got)\n%s", trial, diff)
+		}
+	}
+	for keys, want := range map[string][]string{
+		"~mk:[^ct]* ~mk:clients:*": {"~mk:c:*", "~mk:t:*"},
+		"~mk:c*":                   {"~mk:*"},
+		"~other:*":                 {"~mk:*"},
+		"~mk:[^s]* ~mk:s:* ~mk:secrets ~mk:signing-keys": {"~mk:signing-keys:claim:*"},
+	} {
+		grant(t, srv, strings.Replace(leastRights, "~mk:*", keys, 1))
+		if diff := cmp.Diff(want, missing()); diff != "" {
+			t.Errorf("with %s: missing (-want +got)\n%s", keys, diff)
+		}
+	}
+}
+
+// Taking a right away must be missed of the keys that there are, not of those of long ago.
+func TestRightsKnowEveryKey(t *testing.T) {
+	doc, err := os.ReadFile("doc.go")
+	must(t, err)
+	var keys []string
+	for _, match := range regexp.MustCompile(`(?m)^//\t(mk:\S*)`).FindAllStringSubmatch(string(doc), -1) {
+		key, _, open := strings.Cut(match[1], "<")
+		if open {
+			key += "*"
+		}
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	want := slices.Sorted(slices.Values(store.OurKeys))
+	if diff := cmp.Diff(slices.Compact(keys), want); diff != "" {
+		t.Errorf("keys (-doc.go +rights.go)\n%s", diff)
+	}
+}
+
+// With the least rights everything works, and no command is sent that a diagnosis would not try.
+func TestLeastRights(t *testing.T) {
+	srv := storetest.Redis(t)
+	grant(t, srv, leastRights)
+	b := srv.Backend(t)
+	s := b.Open(t, asMint)
+	liveALittle(t, b, s)
+
+	stats, err := srv.Do("INFO", "commandstats")
+	must(t, err)
+	tried := map[string]bool{}
+	for _, trial := range store.Trials {
+		tried[strings.TrimPrefix(store.RuleOf(trial), "+")] = true
+	}
+	for _, match := range regexp.MustCompile(`cmdstat_(\S+?):\S*rejected_calls=(\d+)`).FindAllStringSubmatch(stats.(string), -1) {
+		command := match[1]
+		if match[2] != "0" {
+			t.Errorf("%s was refused", command)
+		}
+		connecting := slices.Contains([]string{"hello", "auth", "client|setname", "select"}, command)
+		ours := slices.Contains([]string{"acl|setuser", "ping", "info", "scan"}, command)
+		if !tried[command] && !connecting && !ours {
+			t.Errorf("the store sends %s, which rights.go does not try", command)
+		}
+	}
+}
+
+// liveALittle does something of everything.
+func liveALittle(t *testing.T, b *storetest.Backend, s *store.Store) {
+	t.Helper()
+	ctx := t.Context()
+	create(t, s, "a")
+	must(t, s.EndToken(ctx, issue(t, b, s, "a", "token")))
+	_, err := s.AddSecret(ctx, "a", secret(b, "sec_2"), b.Clock.Now().Add(time.Hour))
+	must(t, err)
+	must(t, s.EndSecret(ctx, "a", "sec_2"))
+	must(t, s.EndClientTokens(ctx, "a"))
+	must(t, s.DisableClient(ctx, "a"))
+	must(t, s.EnableClient(ctx, "a"))
+	_, _, err = s.Clients(ctx, "a", "", 10)
+	must(t, err)
+
+	u := add(t, s, "ann@example.com")
+	k := makeKey(t, b, s, u, "ci", time.Hour)
+	next := makeKey(t, b, s, u, "next", 0)
+	must(t, s.ExpireKey(ctx, k, b.Clock.Now().Add(time.Minute), next.ID))
+	_, err = s.EndKey(ctx, next.ID, ended(b, ""))
+	must(t, err)
+	d := enter(t, s, u.ID, "cookie")
+	if !in(t, s, d) {
+		t.Error("the session is not there")
+	}
+	must(t, s.EndSession(ctx, u.ID, d))
+	must(t, s.Audit(ctx, store.Event{}))
+	events(t, s, store.EventFilter{})
+	count(s, 3, "tokens")
+	calls(t, 2, "a", store.Rate{Count: 10, Window: time.Minute}, s)
+	must(t, s.ReplaceKeyring(ctx, nil, keyring("a")))
+	fail(t, 1, "192.0.2.1", func(int) (*store.Store, string) { return s, "a" })
+	must(t, store.ForgetKeys(ctx, s))
+	must(t, store.SweepKeys(ctx, s))
+	must(t, s.Flush(ctx))
+	must(t, s.DeleteUser(ctx, u.ID, ended(b, "")))
+	must(t, s.DeleteClient(ctx, "a"))
+	for _, c := range s.Census(ctx, 10, nil) {
+		must(t, c.Err)
+	}
+}

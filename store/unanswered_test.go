@@ -1,0 +1,49 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/storetest"
+)
+
+// What Redis refuses before the first command, by an answer of its own, is no verdict about what was asked: neither of
+// one request nor of many that go together.
+func TestRefusedConnectionIsNoVerdict(t *testing.T) {
+	server := storetest.Redis(t)
+	do := func(args ...any) {
+		t.Helper()
+		if _, err := server.Do(args...); err != nil {
+			t.Fatalf("%v: %v", args, err)
+		}
+	}
+	do("ACL", "SETUSER", "servers", "on", ">pass", "~mk:*", "+@all")
+	s, err := store.Open(store.Options{URL: "redis://servers:pass@" + server.Addr()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	ctx := context.Background()
+	must(t, s.CreateClient(ctx, &store.Client{ID: "there"}))
+	do("ACL", "SETUSER", "servers", "resetpass", ">another")
+	do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+	const callers = 100
+	verdicts := make(chan error, 2*callers)
+	for i := range callers {
+		go func() {
+			_, err := s.Client(ctx, "there")
+			verdicts <- err
+			verdicts <- s.SaveToken(ctx, store.DigestOf(fmt.Sprint(i)), store.Credential{}, time.Now().Add(time.Hour))
+		}()
+	}
+	for range 2 * callers {
+		if err := <-verdicts; !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("got %v, want that the store is unavailable", err)
+		}
+	}
+}
