@@ -83,15 +83,7 @@ func (b *batcher) send(ctx context.Context, cmds []redis.Cmder) {
 	for _, cmd := range cmds {
 		_ = p.Process(ctx, cmd)
 	}
-	_, err := p.Exec(ctx)
-	if err == nil || errors.As(err, new(redis.Error)) {
-		return // Redis has answered, and each command has its own error
-	}
-	for _, cmd := range cmds { // what has no error may have no answer either
-		if cmd.Err() == nil {
-			cmd.SetErr(err)
-		}
-	}
+	_, _ = p.Exec(ctx) // each command has its own error, see unanswered
 }
 
 // next hands the flight that has landed on to who waits, if anybody does.

@@ -51,7 +51,10 @@ var (
 		"server/servertest": slices.Concat(below, kit, features, []string{"server", "store/storetest"}),
 		"cmd/mintkeep":      slices.Concat(below, kit, features, []string{"server", "server/doctor", "server/fence", "server/rekey"}),
 
+		"cmd/mintkeep/load":           {},
 		"cmd/mintkeep/processtest":    {},
+		"cmd/mintkeep/faults":         {},
+		"cmd/mintkeep/faults/history": {},
 	}
 )
 

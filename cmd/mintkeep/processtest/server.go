@@ -2,6 +2,7 @@ package processtest
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"os/exec"
@@ -73,7 +74,8 @@ func Launch(tb testing.TB, environ ...string) *Server {
 
 func launch(tb testing.TB, program string, environ ...string) *Server {
 	tb.Helper()
-	s := &Server{Log: &Output{}, cmd: exec.Command(program, "serve"), ended: make(chan struct{})}
+	cmd := exec.CommandContext(context.WithoutCancel(tb.Context()), program, "serve") // it may outlive tb.Context by its cleanups
+	s := &Server{Log: &Output{}, cmd: cmd, ended: make(chan struct{})}
 	s.cmd.Env = append([]string{
 		"MINTKEEP_ADDR=127.0.0.1:0", "MINTKEEP_METRICS_ADDR=127.0.0.1:0", "MINTKEEP_LOG_FORMAT=json", "GORACE=halt_on_error=1",
 	}, environ...)

@@ -1,0 +1,79 @@
+package faults
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mintkeep/mintkeep/cmd/mintkeep/processtest"
+)
+
+// form is how much of the bench runs.
+type form int
+
+const (
+	quick form = iota // with all other tests
+	short             // before a merge
+	long              // now and then
+)
+
+var forms = []string{"quick", "short", "long"}
+
+func (f *form) String() string { return forms[*f] }
+
+// Set is for flag.Var.
+func (f *form) Set(s string) error {
+	i := slices.Index(forms, s)
+	if i < 0 {
+		return fmt.Errorf("want one of %s", strings.Join(forms, ", "))
+	}
+	*f = form(i)
+	return nil
+}
+
+// stretch is how many times longer a fault lasts.
+func (f *form) stretch() int {
+	if *f == long {
+		return 3
+	}
+	return 1
+}
+
+// calm is how long the load runs before the fault.
+func (f *form) calm() time.Duration {
+	return []time.Duration{300 * time.Millisecond, 500 * time.Millisecond, 2 * time.Second}[*f]
+}
+
+var chosen form
+
+func TestMain(m *testing.M) {
+	flag.Var(&chosen, "faults", "which faults: `quick`, short or long")
+	flag.Parse()
+	processtest.Main(m)
+}
+
+// printLine shows a line of the table: at once, for who waits for a long run.
+func printLine(t *testing.T, line string) {
+	t.Helper()
+	if chosen == quick {
+		t.Log(line)
+		return
+	}
+	fmt.Fprintln(os.Stdout, line)
+}
+
+// TestFaults has one fault after the other happen, each to a Redis and two servers of its own.
+func TestFaults(t *testing.T) {
+	for _, f := range slices.Concat(outages, slowness, refusals, restarts, processes, failovers) {
+		t.Run(f.row+" "+f.name, func(t *testing.T) {
+			if f.form > chosen {
+				t.Skipf("with -faults=%s", forms[f.form])
+			}
+			f.run(t)
+		})
+	}
+}

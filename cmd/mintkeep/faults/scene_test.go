@@ -1,0 +1,177 @@
+package faults
+
+import (
+	"fmt"
+	"net/http"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/mintkeep/mintkeep/cmd/mintkeep/faults/history"
+	"github.com/mintkeep/mintkeep/cmd/mintkeep/processtest"
+	"github.com/mintkeep/mintkeep/store/storetest"
+)
+
+// scene is what a fault happens to: a Redis, two servers on it, a front, the load.
+type scene struct {
+	*load
+	t *testing.T
+
+	redis   *storetest.Server  // alone, and
+	line    *storetest.Proxy   // the line to it, if the servers use one
+	watched *storetest.Watched // with a replica and Sentinels
+	nodes   *storetest.Nodes   // a cluster
+
+	environ      []string
+	servers      [2]*processtest.Server
+	front        *front
+	began, ended time.Duration // when the fault did
+	later        []func()      // what lift has to do
+}
+
+// stage makes the Redis of a scene and returns what MINTKEEP_REDIS_URL is.
+type stage func(s *scene) string
+
+// alone is one Redis, without anything between it and the servers.
+func alone(args ...string) stage {
+	return func(s *scene) string {
+		s.redis = storetest.Redis(s.t, args...)
+		return s.redis.URL()
+	}
+}
+
+// byLine is one Redis at the end of a line.
+func byLine(args ...string) stage {
+	return func(s *scene) string {
+		s.redis = storetest.Redis(s.t, args...)
+		s.line = storetest.NewProxy(s.t, s.redis.Addr())
+		return s.line.URL()
+	}
+}
+
+func sentinels(args ...string) stage {
+	return func(s *scene) string {
+		s.watched = storetest.Sentinels(s.t, args...)
+		return s.watched.URL()
+	}
+}
+
+func sixNodes(args ...string) stage {
+	return func(s *scene) string {
+		s.nodes = storetest.SixNodes(s.t, args...)
+		return s.nodes.URL()
+	}
+}
+
+// durable is what a Redis needs to keep what it has said.
+var durable = []string{"--appendonly", "yes", "--appendfsync", "always"}
+
+// set builds a scene, with nobody at work yet.
+func set(t *testing.T, redis stage, environ ...string) *scene {
+	log := history.NewLog()
+	s := &scene{t: t, load: &load{log: log, ledger: &ledger{log: log}, pace: 4 * time.Millisecond}}
+	s.environ = append(processtest.OnRedis(redis(s)), "MINTKEEP_TRUSTED_PROXIES=127.0.0.1/32")
+	s.environ = append(s.environ, environ...)
+	s.front = newFront(t)
+	for i := range s.servers {
+		s.servers[i] = processtest.StartReady(t, s.environ...)
+		s.front.lead(i, s.servers[i])
+	}
+	s.caller = newCaller(s.front.URL)
+	s.hireAuditor()
+	return s
+}
+
+// fence tells the servers that what Redis has now is what there is: mintkeep fence.
+func (s *scene) fence() {
+	s.t.Helper()
+	cmd := exec.Command(processtest.Program(s.t), "fence", "--yes")
+	cmd.Env = s.environ
+	if out, err := cmd.CombinedOutput(); err != nil {
+		s.t.Fatalf("mintkeep fence: %v\n%s", err, out)
+	}
+}
+
+// startOver is for after a loss: a fence, and an auditor again.
+func (s *scene) startOver() {
+	s.t.Helper()
+	s.fence()
+	for _, server := range s.servers {
+		server.AwaitReady(s.t)
+	}
+	s.caller.Admin(http.MethodDelete, "/admin/clients/auditor", "")
+	s.hireAuditor()
+}
+
+// hireAuditor registers the client that asks about tokens, by the same secret each time.
+func (s *scene) hireAuditor() {
+	s.t.Helper()
+	const id, secret = "auditor", "the-secret-of-the-auditor-which-never-changes"
+	a := s.caller.Admin(http.MethodPost, "/admin/clients",
+		fmt.Sprintf(`{"client_id":%q,"client_secret":%q,"scope":"mintkeep:introspect","grant_types":[]}`, id, secret))
+	if a.Err != nil || a.Status != http.StatusCreated {
+		s.t.Fatalf("register the auditor: %d %v %s", a.Status, a.Err, a.Body)
+	}
+	s.auditor = authorization(id, secret)
+}
+
+// replace starts another server in the place of one that has gone.
+func (s *scene) replace(place int) {
+	s.t.Helper()
+	s.servers[place] = processtest.StartReady(s.t, s.environ...)
+	s.front.lead(place, s.servers[place])
+}
+
+// holdings are what the servers hold together: goroutines, and files without the connections to Redis, of which there
+// are at most as many as the pool has.
+type holdings struct{ goroutines, files int }
+
+func (s *scene) holdings() (h holdings) {
+	for _, server := range s.servers {
+		h.goroutines += server.Goroutines(s.t)
+		h.files += server.Usage(s.t).Files - int(server.Metric(s.t, "mintkeep_redis_pool_connections"))
+	}
+	return h
+}
+
+// audit checks every credential of the run once more, at every server.
+func (s *scene) audit() {
+	most, atOnce := 600, 8
+	if chosen == long {
+		most = 3000
+	}
+	known := s.known
+	if len(known) > most {
+		s.dropSome(most)
+		known = s.known
+	}
+	turns := make(chan int)
+	for i := range atOnce {
+		s.workers.Go(func() {
+			for n := range turns {
+				for place, server := range s.servers {
+					s.check(newCallerLike(s.caller, server.URL), 100+i, known[n], fmt.Sprintf("at the end, server %d, ", place))
+				}
+			}
+		})
+	}
+	for n := range known {
+		turns <- n
+	}
+	close(turns)
+	s.workers.Wait()
+}
+
+// dropSome forgets credentials evenly, until there are only so many.
+func (s *scene) dropSome(most int) {
+	kept := make([]credential, 0, most)
+	for i := range most {
+		kept = append(kept, s.known[i*len(s.known)/most])
+	}
+	s.known = kept
+}
+
+func newCallerLike(c processtest.Caller, url string) processtest.Caller {
+	c.URL = url
+	return c
+}
