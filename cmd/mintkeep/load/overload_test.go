@@ -67,7 +67,7 @@ func apart(t *testing.T) (environ []string, then func(*stand)) {
 		return nil, func(*stand) {}
 	}
 	return []string{"GOMAXPROCS=1"}, func(s *stand) {
-		for pid, processor := range map[int]string{s.server.PID(): "0", s.pid: "1", os.Getpid(): "1"} {
+		for pid, processor := range map[int]string{s.server.PID(): "0", s.pid: "0", os.Getpid(): "1"} {
 			if out, err := exec.Command("taskset", "-a", "-c", "-p", processor, strconv.Itoa(pid)).CombinedOutput(); err != nil {
 				t.Logf("taskset: %v: %s", err, out)
 			}
