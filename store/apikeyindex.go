@@ -121,7 +121,7 @@ func (s *Store) reserveKey(ctx context.Context, k *APIKey) error {
 	turn.Lock()
 	defer turn.Unlock()
 	key := liveKeysOf(k.UserID)
-	return s.change(ctx, "count keys", key, func(tx *redis.Tx) (func(redis.Pipeliner), error) {
+	return s.change(tidy(ctx), "count keys", key, func(tx *redis.Tx) (func(redis.Pipeliner), error) {
 		now := strconv.FormatInt(s.now().UnixMilli(), 10)
 		switch n, err := tx.ZCount(ctx, key, "("+now, "+inf").Result(); {
 		case err != nil:

@@ -74,7 +74,7 @@ func (s *Store) CreateClient(ctx context.Context, c *Client) error {
 	if err := s.indexSecrets(ctx, c.ID, c.Secrets...); err != nil {
 		return err
 	}
-	err := s.change(ctx, "create client", clientKey(c.ID), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
+	err := s.change(tidy(ctx), "create client", clientKey(c.ID), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
 		switch n, err := tx.HExists(ctx, clientKey(c.ID), metaField).Result(); {
 		case err != nil:
 			return nil, err

@@ -63,7 +63,9 @@ func (s *Store) confirms(ctx context.Context) bool {
 
 type tidying struct{}
 
-// tidy is the context of what comes after an end, by which it holds: nobody needs to know whether that lasts.
+// tidy is the context of what nobody needs to know the lasting of: what comes after an end, by which it holds, and
+// what is made. If that is lost it is not there, and is made again; a secret that is shown once would be lost for
+// certain by an answer that is not a success.
 func tidy(ctx context.Context) context.Context { return context.WithValue(ctx, tidying{}, true) }
 
 // turn waits until one more may be confirmed.

@@ -123,6 +123,17 @@ func TestReplicasConfirm(t *testing.T) {
 		t.Error("a token that was ended, and not confirmed, is live")
 	}
 
+	// What is made is shown once, and is not lost for want of a replica. An end that is part of it waits.
+	create(t, s, "fresh")
+	rotate := func(id string, overlap time.Duration) error {
+		_, err := s.AddSecret(hurry(t), "fresh", secret(b, id), b.Clock.Now().Add(overlap))
+		return err
+	}
+	for _, id := range []string{"sec_b", "sec_c"} {
+		wantErr(t, "rotate at once to "+id, rotate(id, 0), store.ErrUnconfirmed)
+	}
+	must(t, rotate("sec_d", time.Hour))
+
 	replica.Thaw()
 	replica.Await("the last write", func(ctx context.Context, rdb *redis.Client) bool {
 		n, err := rdb.Exists(ctx, "mk:c:deleted").Result()

@@ -12,7 +12,7 @@ import (
 
 // ErrBehind: the store holds less than this process has seen in it: it was emptied, or an old backup was restored. It
 // matches ErrUnavailable. Nothing is read or written until an operator has run mintkeep fence.
-var ErrBehind = errors.New("the store is behind what this replica has seen: it was emptied, or an old backup was restored; run mintkeep fence")
+var ErrBehind = errors.New("the store is behind what this replica has seen: it was emptied, or an old backup was restored; put the newest backup back, then run mintkeep fence")
 
 // gate is the go-redis hook that keeps commands from a Redis that may not be believed. It costs a command one atomic
 // load before it is sent and one after: what was under way when the gate was shut is not believed either.

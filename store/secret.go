@@ -37,7 +37,11 @@ func (s *Store) AddSecret(ctx context.Context, id string, next Secret, oldEnds t
 		return nil, err
 	}
 	var dead []Secret
-	err = s.change(ctx, "add secret", clientKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
+	lasting := ctx
+	if oldEnds.After(s.now()) { // nothing ends now, and an answer that is not a success would lose the new secret
+		lasting = tidy(ctx)
+	}
+	err = s.change(lasting, "add secret", clientKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
 		previous, dead = nil, nil
 		c, err := readClient(ctx, tx, id)
 		if err != nil {

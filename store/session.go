@@ -45,7 +45,7 @@ const sessionField = "sess"
 // CreateSession signs a person in who has shown the password of which verified is kept. ErrNotFound if they are not
 // there, or disabled, or have another password by now.
 func (s *Store) CreateSession(ctx context.Context, sess *Session, verified []byte) error {
-	err := s.change(ctx, "create session", userKey(sess.UserID), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
+	err := s.change(tidy(ctx), "create session", userKey(sess.UserID), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
 		u, err := readUser(ctx, tx, sess.UserID)
 		switch {
 		case err != nil:
@@ -236,7 +236,7 @@ func (s *Store) SetPassword(ctx context.Context, sess *Session, before, sealed [
 // RehashPassword keeps a person's password and what is stored of it anew, if it is still the one that was
 // stored before.
 func (s *Store) RehashPassword(ctx context.Context, userID string, before, sealed []byte) error {
-	return s.change(ctx, "rehash password", userKey(userID), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
+	return s.change(tidy(ctx), "rehash password", userKey(userID), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
 		u, err := readUser(ctx, tx, userID)
 		if err != nil {
 			return nil, err

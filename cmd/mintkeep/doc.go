@@ -5,6 +5,7 @@
 //	mintkeep client        register and manage clients, over the admin route
 //	mintkeep user          invite and manage people, likewise
 //	mintkeep key           make, list and revoke API keys; end leaked ones; rules for scanners
+//	mintkeep audit         export the audit trail
 //	mintkeep rekey         seal everything anew after a change of the master key
 //	mintkeep fence         make a restored Redis safe to serve from
 //	mintkeep token         fetch a token as a client would

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -53,6 +54,7 @@ func (c *doctorCommand) Run(ctx context.Context, p process) error {
 	ctx, cancel := context.WithTimeout(ctx, doctorTime)
 	defer cancel()
 	checks := doctor.Examine(ctx, doctor.Options{Config: cfg, Warnings: warnings, Store: s})
+	checks = append(checks, c.server(ctx, p)...)
 	if err := c.print(p, checks); err != nil {
 		return err
 	}
@@ -64,6 +66,24 @@ func (c *doctorCommand) Run(ctx context.Context, p process) error {
 	default:
 		return fmt.Errorf("%d checks of %d failed", failed, len(checks))
 	}
+}
+
+// server asks the server that these settings run on this machine. It has nothing to say if there is none.
+func (c *doctorCommand) server(ctx context.Context, p process) []doctor.Check {
+	base, err := config.LocalURL(config.Source{Flags: c.flags.Given(), Environ: p.environ})
+	if err != nil {
+		return nil // which another check tells
+	}
+	var refusal *apiError
+	check := doctor.Check{Name: "server", State: doctor.OK, Found: base + " is ready"}
+	switch err := askReady(ctx, base); {
+	case errors.As(err, &refusal):
+		check.State, check.Found = doctor.Fail, base+" is not ready: "+refusal.Description
+		check.Mend = "docs/operations.md, \"When it does not work\""
+	case err != nil:
+		return nil
+	}
+	return []doctor.Check{check}
 }
 
 func failures(checks []doctor.Check) int {

@@ -5,10 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/mintkeep/mintkeep/config"
@@ -22,6 +20,7 @@ type fenceCommand struct {
 	Since  moment   `placeholder:"TIME" help:"Leave out the events before: a date, or a time in RFC 3339."`
 	DryRun bool     `help:"Show what would be done, and change nothing."`
 	JSON   bool     `name:"json" help:"Print the result as JSON, for scripts."`
+	Empty  bool     `help:"Begin anew with a Redis that has no client and no person."`
 	Yes    bool     `help:"Do not ask."`
 }
 
@@ -111,24 +110,14 @@ func (c *fenceCommand) confirm(ctx context.Context, p process, s *store.Store, p
 	if err != nil {
 		return fmt.Errorf("the Redis at %s: %w", s.Address(), err)
 	}
+	if totals == (store.Totals{}) && !c.Empty {
+		return fmt.Errorf("the Redis at %s is empty: put the backup back first. If there is none, --empty begins anew, without the clients, people and keys that there were", s.Address())
+	}
 	if c.Yes || c.DryRun {
 		return nil
 	}
-	fmt.Fprintf(p.stderr, "This ends every token of %s and every session of %s in the Redis at %s, and replays %s from the audit trail.\n",
-		counted(totals.Clients, "client"), headcount(totals.Users), printable(s.Address()), counted(int64(len(plan.Steps)), "end"))
-	f, ok := p.stdin.(*os.File)
-	if !ok || !isTerminal(f) {
-		return usagef("--yes is required where nobody can be asked")
-	}
-	fmt.Fprint(p.stderr, "Type yes to go on: ")
-	answer, err := bufio.NewReader(interruptible{ctx, f}).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
-	if strings.TrimSpace(answer) != "yes" {
-		return errors.New("nothing was changed")
-	}
-	return nil
+	return confirm(ctx, p, fmt.Sprintf("This ends every token of %s and every session of %s in the Redis at %s, and replays %s from the audit trail.",
+		counted(totals.Clients, "client"), headcount(totals.Users), printable(s.Address()), counted(int64(len(plan.Steps)), "end")))
 }
 
 // moment is a time on the command line.

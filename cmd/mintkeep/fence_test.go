@@ -120,10 +120,14 @@ func TestRestoreWithFence(t *testing.T) {
 	r.admin(t, http.MethodPatch, "/admin/clients/"+idOf(back), `{"disabled":false}`, http.StatusOK)
 	r.admin(t, http.MethodPatch, "/admin/clients/"+idOf(client), `{"scope":""}`, http.StatusOK)
 	trail := filepath.Join(t.TempDir(), "audit.json")
-	page, err := json.Marshal(r.admin(t, http.MethodGet, "/admin/audit?limit=100", "", http.StatusOK))
-	if err == nil {
-		err = os.WriteFile(trail, page, 0o600)
+	exported := mintkeep(t, []string{"MINTKEEP_URL=" + r.url, "MINTKEEP_ADMIN_TOKEN=" + testAdminToken}, "", "audit")
+	if lines := strings.Count(exported.stdout, "\n"); exported.code != exitOK || lines < 6 {
+		t.Fatalf("audit: %d lines, want one for each change: %+v", lines, exported)
 	}
+	if err := os.WriteFile(trail, []byte(exported.stdout), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	page, err := json.Marshal(r.admin(t, http.MethodGet, "/admin/audit?limit=100", "", http.StatusOK)) // as curl gets it
 	if err != nil {
 		t.Fatal(err)
 	}

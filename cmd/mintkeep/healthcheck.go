@@ -33,6 +33,12 @@ func (c *healthcheckCommand) Run(ctx context.Context, p process) error {
 	if err != nil {
 		return usageError{err}
 	}
+	return askReady(ctx, base)
+}
+
+// askReady asks a server on this machine whether it is ready: nil, an *apiError in which it says why not, or that it
+// does not answer.
+func askReady(ctx context.Context, base string) error {
 	ctx, cancel := context.WithTimeout(ctx, healthcheckTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/readyz", nil)

@@ -47,6 +47,7 @@ type commandLine struct {
 	Client      clientCommand      `cmd:"" help:"Register and manage clients, over the admin route of a running server."`
 	User        userCommand        `cmd:"" help:"Invite and manage people, over the admin route of a running server."`
 	Key         keyCommand         `cmd:"" help:"Make, list and end API keys, and report what has leaked."`
+	Audit       auditCommand       `cmd:"" help:"Export the audit trail, over the admin route of a running server."`
 	Rekey       rekeyCommand       `cmd:"" help:"Seal everything in Redis anew, after the master key was changed."`
 	Fence       fenceCommand       `cmd:"" help:"Make a restored Redis safe: end every token, and replay what the audit trail says has ended."`
 	Token       tokenCommand       `cmd:"" help:"Fetch an access token as a client would, and print it."`

@@ -43,7 +43,7 @@ func TestMasterKeyChange(t *testing.T) {
 	stop := f.trickle(p)
 	f.roll(p.on(p.MasterKey + "," + fresh))
 	f.roll(p.on(fresh + "," + p.MasterKey))
-	if got := mintkeep(t, p.on(fresh+","+p.MasterKey), "", "rekey"); got.code != exitOK || !strings.HasPrefix(got.stdout, "2 signing keys and 1 password sealed anew") {
+	if got := mintkeep(t, p.on(fresh+","+p.MasterKey), "", "rekey", "--yes"); got.code != exitOK || !strings.HasPrefix(got.stdout, "2 signing keys and 1 password sealed anew") {
 		t.Errorf("rekey: %+v", got)
 	}
 	f.signIn("Ada@example.com", p.Password)

@@ -16,6 +16,7 @@ import (
 type rekeyCommand struct {
 	DryRun bool `help:"Count what would be sealed anew, and change nothing."`
 	JSON   bool `name:"json" help:"Print the result as JSON, for scripts."`
+	Yes    bool `help:"Do not ask whether every replica has the new key."`
 }
 
 // Help tells when to run it.
@@ -39,6 +40,9 @@ func (c *rekeyCommand) Run(ctx context.Context, p process) error {
 		return usageError{err}
 	}
 	defer s.Close()
+	if err := c.confirm(ctx, p, len(cfg.MasterKeys)); err != nil {
+		return err
+	}
 
 	progress := progress{out: p.stderr, on: isTerminal(p.stderr)}
 	result, err := rekey.Run(ctx, rekey.Options{Store: s, MasterKeys: cfg.MasterKeys, DryRun: c.DryRun, Progress: progress.people})
@@ -56,6 +60,15 @@ func (c *rekeyCommand) Run(ctx context.Context, p process) error {
 		return err
 	}
 	return report.err()
+}
+
+// confirm asks for what cannot be seen from here: a replica that does not have the new key stops signing.
+func (c *rekeyCommand) confirm(ctx context.Context, p process, keys int) error {
+	if c.Yes || c.DryRun || keys == 1 {
+		return nil
+	}
+	return confirm(ctx, p, "This seals the signing keys and passwords under the first key of MINTKEEP_MASTER_KEY. "+
+		"A replica that does not have that key in its own list will stop issuing tokens within seconds.")
 }
 
 // rekeyReport is what a person is told of it.

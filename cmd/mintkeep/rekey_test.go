@@ -91,7 +91,7 @@ func TestRekey(t *testing.T) {
 		{p.MasterKey, nil, result{exitFailed, "", closed}},
 	} {
 		environ := []string{"MINTKEEP_REDIS_URL=" + p.redis.URL(), "MINTKEEP_MASTER_KEY=" + step.keys}
-		got := mintkeep(t, environ, "", append([]string{"rekey"}, step.args...)...)
+		got := mintkeep(t, environ, "", append([]string{"rekey", "--yes"}, step.args...)...)
 		if diff := cmp.Diff(step.want, got, cmp.AllowUnexported(result{})); diff != "" {
 			t.Errorf("rekey %q: (-want +got)\n%s", step.args, diff)
 		}

@@ -63,7 +63,7 @@ func Examine(ctx context.Context, o Options) []Check {
 		return append(checks, wrong...) // what else it says would mislead
 	}
 	checks = append(checks, setUp(d)...)
-	checks = append(checks, revocations(o.Config.RevokeDurability, o.Store.CheckDurability(ctx))...)
+	checks = append(checks, revocations(o.Config.RevokeDurability, durable(ctx, o.Store))...)
 	return append(checks, kept(ctx, o)...)
 }
 

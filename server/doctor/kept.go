@@ -87,7 +87,11 @@ func signingKeys(ring *store.Keyring, err error, cfg *config.Config, now time.Ti
 	return c
 }
 
-const addOldKey = "add the master key that was in use before to MINTKEEP_MASTER_KEY, behind the new one: new,old"
+const (
+	wrongKey = "see first whether MINTKEEP_MASTER_KEY is that of the running replicas, and correct it; " +
+		"only if you are changing it, add the one in use before: new,old"
+	rekeyThen = "once every replica has this list, run mintkeep rekey; then the old key can go (docs/operations.md, Changing the master key)"
+)
 
 // masterKey tries it on the two keys that have a private part.
 func masterKey(vault *seal.Vault, ring *store.Keyring) Check {
@@ -95,11 +99,11 @@ func masterKey(vault *seal.Vault, ring *store.Keyring) Check {
 	for _, key := range []store.SigningKey{ring.Active(), ring.Next()} {
 		fresh, err := signing.Reseal(vault, key)
 		if err != nil {
-			c.State, c.Found, c.Mend = Fail, fmt.Sprintf("does not open the %s signing key, %s", key.State(), key.ID), addOldKey
+			c.State, c.Found, c.Mend = Fail, fmt.Sprintf("does not open the %s signing key, %s", key.State(), key.ID), wrongKey
 			return c
 		}
 		if fresh != nil {
-			c.State, c.Found, c.Mend = Warn, "opens the signing keys, but only by an old key of the list", "run mintkeep rekey; then the old key can go"
+			c.State, c.Found, c.Mend = Warn, "opens the signing keys, but only by an old key of the list", rekeyThen
 		}
 	}
 	return c
@@ -124,10 +128,10 @@ func passwords(vault *seal.Vault, hashes map[string][]byte) []Check {
 	c := Check{Name: "passwords", State: OK, Found: fmt.Sprintf("the master key opens all %d that were tried", len(hashes))}
 	switch {
 	case closed > 0:
-		c.State, c.Mend = Fail, addOldKey+"; if it is lost, give these people new invites"
+		c.State, c.Mend = Fail, wrongKey+"; if it is lost, give these people new invites"
 		c.Found = fmt.Sprintf("the master key does not open %d of %d that were tried, such as that of %s", closed, len(hashes), one)
 	case stale > 0:
-		c.State, c.Mend = Warn, "run mintkeep rekey; then the old key can go"
+		c.State, c.Mend = Warn, rekeyThen
 		c.Found = fmt.Sprintf("%d of %d that were tried are opened only by an old key of the list", stale, len(hashes))
 	}
 	return []Check{c}

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"context"
 	"errors"
 	"strconv"
 	"strings"
@@ -94,8 +95,16 @@ func appended(n store.Node) (state State, found, mend string) {
 	}
 }
 
-// revocations says whether Redis can give what a revocation is to wait for; err is that of CheckDurability. That its
-// answer alone is waited for is no check of its own: see persistence.
+// durable is whether Redis is set up for what a revocation is to wait for, and gives it at this moment.
+func durable(ctx context.Context, s *store.Store) error {
+	if err := s.CheckDurability(ctx); err != nil {
+		return err
+	}
+	return s.Confirm(ctx)
+}
+
+// revocations says whether Redis can give what a revocation is to wait for; err is that of durable. That its answer
+// alone is waited for is no check of its own: see persistence.
 func revocations(asked config.Durability, err error) []Check {
 	if asked == (config.Durability{}) {
 		return nil
@@ -105,6 +114,9 @@ func revocations(asked config.Durability, err error) []Check {
 	case errors.Is(err, store.ErrDurability):
 		c.State = Fail
 		c.Found, c.Mend, _ = strings.Cut(err.Error(), ": ")
+	case errors.Is(err, store.ErrUnconfirmed):
+		c.State, c.Found = Fail, "answered by 503 at this moment: "+cause(err)
+		c.Mend = "see that the replicas of Redis run, and keep up"
 	case err != nil:
 		c.State, c.Found = Unknown, "whether MINTKEEP_REVOKE_DURABILITY="+asked.String()+" can be had is not known: "+cause(err)
 	}

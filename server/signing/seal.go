@@ -12,7 +12,7 @@ import (
 
 // ErrMasterKey says that the stored keys were sealed under a master key that this replica was not
 // given.
-var ErrMasterKey = errors.New("MINTKEEP_MASTER_KEY does not open the signing keys in Redis: add the master key that was in use before " +
+var ErrMasterKey = errors.New("MINTKEEP_MASTER_KEY does not open the signing keys in Redis: see that it is the one that the other replicas have; or, after a change, add the master key that was in use before " +
 	"to the comma-separated list (the first seals, all open); if it is lost, stop every replica and delete the Redis key mk:signing-keys: " +
 	"new signing keys are made at the next start, and no JWT signed before can be verified any more")
 

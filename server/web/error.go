@@ -63,6 +63,12 @@ func answer(err error) *Error {
 	switch {
 	case errors.As(err, &named):
 		return named
+	case errors.Is(err, store.ErrUnconfirmed):
+		return &Error{
+			Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable",
+			Description: "It was carried out, and cannot be confirmed to last; repeat it until it is answered with success",
+			RetryAfter:  unavailableRetry, Cause: err,
+		}
 	case errors.Is(err, store.ErrUnavailable):
 		return &Error{
 			Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable",

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// confirm says what is about to happen, and asks a person who sits there. Where nobody does, it takes --yes.
+func confirm(ctx context.Context, p process, what string) error {
+	fmt.Fprintln(p.stderr, what)
+	f, ok := p.stdin.(*os.File)
+	if !ok || !isTerminal(f) {
+		return usagef("--yes is required where nobody can be asked")
+	}
+	fmt.Fprint(p.stderr, "Type yes to go on: ")
+	answer, err := bufio.NewReader(interruptible{ctx, f}).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if strings.TrimSpace(answer) != "yes" {
+		return errors.New("nothing was changed")
+	}
+	return nil
+}
