@@ -85,7 +85,7 @@ func (t *turnstile) enter(ctx context.Context, now time.Time) bool {
 }
 
 func (t *turnstile) await(ctx context.Context, turn chan struct{}, place *list.Element) bool {
-	timer := time.NewTimer(2 * t.long) // what was foreseen may turn out wrong
+	timer := time.NewTimer(t.long) // what was foreseen may turn out wrong; the store's budget comes on top
 	defer timer.Stop()
 	select {
 	case <-turn:
