@@ -7,15 +7,16 @@ import (
 	"github.com/mintkeep/mintkeep/config"
 )
 
-// Storage wants the two settings and looks at no other.
+// Storage wants where and under which key, heeds how durably, and looks at no other setting.
 func TestStorage(t *testing.T) {
 	const (
 		url    = "MINTKEEP_REDIS_URL=redis://localhost:6379/0"
 		key    = "MINTKEEP_MASTER_KEY=MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1ub3BxcnN0dXY="
+		lasts  = "MINTKEEP_REVOKE_DURABILITY=replicas:2"
 		canary = "MINTKEEP_TOKEN_TTL=canary"
 	)
-	c, warnings, err := config.Storage(config.Source{Environ: []string{url, key, canary}})
-	if err != nil || len(warnings) > 0 || c.RedisURL.Reveal() != "redis://localhost:6379/0" || len(c.MasterKeys) != 1 {
+	c, warnings, err := config.Storage(config.Source{Environ: []string{url, key, lasts, canary}})
+	if err != nil || len(warnings) > 0 || c.RedisURL.Reveal() != "redis://localhost:6379/0" || len(c.MasterKeys) != 1 || c.RevokeDurability.Replicas != 2 {
 		t.Errorf("got %v, %q, %v", c, warnings, err)
 	}
 	for name, test := range map[string]struct {

@@ -34,6 +34,12 @@ func backUp(t *testing.T, srv *storetest.Server) *backup {
 func (b *backup) restore() {
 	b.t.Helper()
 	b.srv.Stop()
+	b.start()
+}
+
+// start starts a server that is away with what the backup has.
+func (b *backup) start() {
+	b.t.Helper()
 	must(b.t, os.WriteFile(b.file, b.rdb, 0o600))
 	b.srv.Start()
 }

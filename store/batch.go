@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -27,8 +29,12 @@ var errOverloaded = errors.New("too many calls wait for Redis")
 //
 // Only commands that may be repeated go this way: go-redis sends a pipeline again whose answer was lost. Each
 // call keeps its own deadline and its own errors; what they share is the fate of the connection.
+//
+// In a cluster every call goes alone: a batch would wait for the slowest of the nodes that it touches, and one that hangs
+// would keep all requests from the others. What bounds the calls there is the pool of each node.
 type batcher struct {
-	rdb redis.UniversalClient
+	rdb   redis.UniversalClient
+	apart bool // calls never share a flight
 
 	mu      sync.Mutex
 	flights int
@@ -46,12 +52,16 @@ type call struct {
 // do has the commands answered. With an error, their results must not be looked at: the flight may still be
 // under way. Without, each has its own.
 func (b *batcher) do(ctx context.Context, cmds ...redis.Cmder) error {
+	if b.apart {
+		b.alone(ctx, cmds)
+		return nil
+	}
 	b.mu.Lock()
 	if b.flights < maxFlights {
 		b.flights++
 		b.mu.Unlock()
+		defer b.next() // a panic, from which the request recovers, must not keep the flight
 		b.alone(ctx, cmds)
-		b.next()
 		return nil
 	}
 	if len(b.waiting) >= maxWaiting {
@@ -114,8 +124,19 @@ func (b *batcher) fly(batch []*call) {
 	}
 }
 
-// together is the flight of many calls. It lasts as long as the most patient of them.
+// together is the flight of many calls. It lasts as long as the most patient of them. A panic, from which a request that
+// goes alone recovers, is an error of them all.
 func (b *batcher) together(batch []*call) {
+	defer func() {
+		if p := recover(); p != nil {
+			for _, c := range batch {
+				c.err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			}
+		}
+		for _, c := range batch {
+			close(c.done)
+		}
+	}()
 	var cmds []redis.Cmder
 	latest := time.Time{}
 	for _, c := range batch {
@@ -130,11 +151,8 @@ func (b *batcher) together(batch []*call) {
 		}
 	}
 	ctx, cancel := context.WithDeadline(context.Background(), latest)
+	defer cancel()
 	b.send(ctx, cmds)
-	cancel()
-	for _, c := range batch {
-		close(c.done)
-	}
 }
 
 // flightTime is for calls that have no deadline of their own.

@@ -74,47 +74,51 @@ func waitFor(t *testing.T, s *store.Store, waiting int) {
 
 // Requests at once share round trips, each gets its own answer, and what fails for one fails for it alone.
 func TestConcurrentRequestsShareRoundTrips(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
-		var c trips
-		s := b.Open(t, counting(&c))
-		const clients, rounds = 20, 20
-		for i := range clients {
-			create(t, s, fmt.Sprint("c", i))
-		}
-		b.Do("SET", "mk:c:broken", "not a hash")
-		before, release := c.n.Load(), c.held()
+	t.Run("embedded", func(t *testing.T) { shareRoundTrips(t, storetest.Embedded(t)) })
+	t.Run("redis", func(t *testing.T) { shareRoundTrips(t, storetest.Redis(t).Backend(t)) })
+}
 
-		var wg sync.WaitGroup
-		for range rounds {
-			for i := range clients {
-				wg.Go(func() {
-					id := fmt.Sprint("c", i)
-					if got, err := s.Client(t.Context(), id); err != nil || got.ID != id {
-						t.Errorf("%s: got %+v, %v", id, got, err)
-					}
-				})
+func shareRoundTrips(t *testing.T, b *storetest.Backend) {
+	t.Helper()
+	var c trips
+	s := b.Open(t, counting(&c))
+	const clients, rounds = 20, 20
+	for i := range clients {
+		create(t, s, fmt.Sprint("c", i))
+	}
+	b.Do("SET", "mk:c:broken", "not a hash")
+	before, release := c.n.Load(), c.held()
+
+	var wg sync.WaitGroup
+	for range rounds {
+		for i := range clients {
+			wg.Go(func() {
+				id := fmt.Sprint("c", i)
+				if got, err := s.Client(t.Context(), id); err != nil || got.ID != id {
+					t.Errorf("%s: got %+v, %v", id, got, err)
+				}
+			})
+		}
+		wg.Go(func() {
+			if _, err := s.Client(t.Context(), "absent"); !errors.Is(err, store.ErrNotFound) {
+				t.Errorf("absent: got %v", err)
 			}
-			wg.Go(func() {
-				if _, err := s.Client(t.Context(), "absent"); !errors.Is(err, store.ErrNotFound) {
-					t.Errorf("absent: got %v", err)
-				}
-			})
-			wg.Go(func() {
-				if _, err := s.Client(t.Context(), "broken"); !errors.Is(err, store.ErrUnavailable) {
-					t.Errorf("broken: got %v", err)
-				}
-			})
-		}
-		const asked = rounds * (clients + 2)
-		waitFor(t, s, asked-store.MaxFlights)
-		release()
-		wg.Wait()
-		const hellos = store.MaxFlights // a new connection has one
-		most := int64(hellos + store.MaxFlights + (asked-store.MaxFlights+store.MaxBatch-1)/store.MaxBatch)
-		if got := c.n.Load() - before; got > most {
-			t.Errorf("%d requests took %d round trips, want at most %d", asked, got, most)
-		}
-	})
+		})
+		wg.Go(func() {
+			if _, err := s.Client(t.Context(), "broken"); !errors.Is(err, store.ErrUnavailable) {
+				t.Errorf("broken: got %v", err)
+			}
+		})
+	}
+	const asked = rounds * (clients + 2)
+	waitFor(t, s, asked-store.MaxFlights)
+	release()
+	wg.Wait()
+	const hellos = store.MaxFlights // a new connection has one
+	most := int64(hellos + store.MaxFlights + (asked-store.MaxFlights+store.MaxBatch-1)/store.MaxBatch)
+	if got := c.n.Load() - before; got > most {
+		t.Errorf("%d requests took %d round trips, want at most %d", asked, got, most)
+	}
 }
 
 // More calls than can be served in time are refused at once.
@@ -263,5 +267,73 @@ func TestFailedBatchIsNoVerdict(t *testing.T) {
 	})
 	if _, _, err := s.ClientAndCredential(t.Context(), "a", store.DigestOf("x")); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("got %v, want ErrUnavailable", err)
+	}
+}
+
+// panics is a hook that panics as often as it is told to.
+type panics struct{ left atomic.Int64 }
+
+func (h *panics) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (h *panics) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error { h.perhaps(); return next(ctx, cmd) }
+}
+
+func (h *panics) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error { h.perhaps(); return next(ctx, cmds) }
+}
+
+func (h *panics) perhaps() {
+	if h.left.Add(-1) >= 0 {
+		panic("in a hook")
+	}
+}
+
+// A panic is the request's own: those that come after it find the flight free, and those that shared it have an error.
+func TestPanicLeavesFlightsFree(t *testing.T) {
+	var c trips
+	h := &panics{}
+	s := storetest.Embedded(t).Open(t, counting(&c), func(o *store.Options) {
+		before := o.Instrument
+		o.Instrument = func(rdb redis.UniversalClient) { before(rdb); rdb.AddHook(h) }
+	})
+	create(t, s, "a")
+	read := func() (panicked any, err error) {
+		defer func() { panicked = recover() }()
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		_, err = s.Client(ctx, "a")
+		return nil, err
+	}
+	before, release := c.n.Load(), c.held()
+	h.left.Store(store.MaxFlights + 1) // those that go alone, and the one that others share
+	var wg sync.WaitGroup
+	for range store.MaxFlights {
+		wg.Go(func() {
+			if panicked, err := read(); panicked == nil {
+				t.Errorf("alone: got %v, want a panic", err)
+			}
+		})
+	}
+	for c.n.Load() < before+store.MaxFlights {
+		runtime.Gosched()
+	}
+	for range 3 {
+		wg.Go(func() {
+			if _, err := read(); !errors.Is(err, store.ErrUnavailable) {
+				t.Errorf("together: got %v, want ErrUnavailable", err)
+			}
+		})
+	}
+	waitFor(t, s, 3)
+	release()
+	wg.Wait()
+	for deadline := time.Now().Add(5 * time.Second); !s.Idle(); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatal("a flight was not given up")
+		}
+	}
+	if panicked, err := read(); err != nil || panicked != nil {
+		t.Errorf("after the panics: %v, %v", err, panicked)
 	}
 }

@@ -20,6 +20,7 @@ import (
 //	meta        ClientMetadata, versioned JSON; without it there is no client
 //	on          there while the client is enabled; each time another, which no reader minds
 //	gen         the generation; without it no token is live
+//	life        drawn at registration, to tell it from a later one of the id; missing if an earlier version did that
 //	s:<id>      a live secret, versioned JSON
 type Client struct {
 	ID         string
@@ -54,6 +55,7 @@ const (
 	metaField   = "meta"
 	onField     = "on"
 	genField    = "gen"
+	lifeField   = "life"
 	secretField = "s:"
 )
 
@@ -62,7 +64,7 @@ const (
 // ErrExists if it has.
 func (s *Store) CreateClient(ctx context.Context, c *Client) error {
 	c.Generation, c.Enabled = NewGeneration(), true
-	fields := []any{metaField, encodeRecord(c.Metadata), onField, newSign(), genField, c.Generation[:]}
+	fields := []any{metaField, encodeRecord(c.Metadata), onField, newSign(), genField, c.Generation[:], lifeField, newSign()}
 	for _, secret := range c.Secrets {
 		fields = append(fields, secretField+secret.ID, encodeSecret(secret))
 	}
@@ -153,7 +155,8 @@ func (s *Store) UpdateClient(ctx context.Context, id string, change func(*Client
 // EnableClient lets a client work again, under a new generation: its old tokens stay dead. It is
 // nothing to one that is enabled.
 func (s *Store) EnableClient(ctx context.Context, id string) error {
-	return s.change(ctx, "enable client", clientKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
+	on := newSign()
+	err := s.change(ctx, "enable client", clientKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
 		c, err := readClient(ctx, tx, id)
 		if err != nil {
 			return nil, err
@@ -161,10 +164,12 @@ func (s *Store) EnableClient(ctx context.Context, id string) error {
 		g := NewGeneration()
 		return func(p redis.Pipeliner) {
 			if !c.Enabled {
-				p.HSet(ctx, clientKey(id), onField, newSign(), genField, g[:])
+				p.HSet(ctx, clientKey(id), onField, on, genField, g[:])
 			}
 		}, nil
 	})
+	s.noteEnabled(err, clientKey(id), on)
+	return err
 }
 
 // DisableClient ends every token of the client and refuses it until it is enabled.
@@ -218,7 +223,11 @@ func (s *Store) DeleteClient(ctx context.Context, id string) error {
 		return cmp.Or(s.confirmGone(ctx, "delete client", "hexists", clientKey(id), metaField), err)
 	}
 	// An unreadable record can be deleted too.
-	_, err = s.end(ctx, "delete client", deletion(clientKey(id)).while(onField, fields[onField]))
+	sign := lifeField
+	if fields[sign] == "" { // it was registered by a version that drew none
+		sign = onField
+	}
+	_, err = s.end(ctx, "delete client", deletion(clientKey(id)).while(sign, fields[sign]))
 	if failed(err) {
 		return err
 	}
@@ -237,14 +246,14 @@ func (s *Store) DeleteClient(ctx context.Context, id string) error {
 // command that a Redis out of memory accepts. The fields that are gone already are no error. The first of them is the
 // sign of the life that ends.
 func (s *Store) endFields(ctx context.Context, op, id string, fields ...string) error {
-	was, there, err := s.sign(ctx, clientKey(id), fields[0])
+	ends, there, err := s.removals(ctx, clientKey(id), fields...)
 	switch {
 	case err != nil:
 		return unavailable(op, err)
 	case !there:
 		return cmp.Or(s.confirmGone(ctx, op, "hexists", clientKey(id), metaField), ErrNotFound)
 	}
-	_, err = s.end(ctx, op, removal(clientKey(id), fields...).while(fields[0], was))
+	_, err = s.end(ctx, op, ends...)
 	return err
 }
 

@@ -109,13 +109,19 @@
 //
 // A replica whose mark is lower than it was, or gone, refuses everything with ErrUnavailable. It sees so at each new
 // connection, before a request's command goes there, or else at the next pulse. Then it repeats the ends that it has carried
-// out itself in the last 15 minutes, up to 65,536, if the loss began no longer ago than they reach back, and goes on. If it
-// did, or the line is another, it stays at [ErrBehind] until [Store.Fence], or until what was lost is back. A Redis that
-// takes no writes, as a replica or a primary without the replicas that it should have, is refused likewise, until a
-// pulse succeeds; one that is out of memory is not.
+// out itself in the last 15 minutes, up to 16,384, if the loss began no longer ago than they reach back, and goes on. If it
+// did, or the line is another, it stays at [ErrBehind] until [Store.Fence], or until what was lost is back. What it has
+// ended itself it repeats after a fence as well. A Redis that takes no writes, as a replica or a primary without the
+// replicas that it should have, is refused likewise, until a pulse succeeds, and all connections to it are dropped; one
+// that is out of memory is not. One that does not answer is refused until a pulse succeeds if an end may be lost by that:
+// one that was acknowledged and has no mark behind it yet.
+//
+// An end whose outcome is not known is among those that are repeated: it may have been carried out, and then whoever
+// tries again finds nothing to do.
 //
 // An end that is repeated must not undo what began after it. Most ends take away what has a random name. Of the others the
-// value of a field that is drawn anew with each life, its sign, is compared first: on, gen, sess, op, pw and invite.
+// value of a field that is drawn anew with each life, its sign, is compared first: on, gen, sess, op, pwlife and invite, and
+// for the deletion of a client life. Whom this replica has enabled again it does not disable by repeating that.
 //
 // A replica that has just started takes what it finds. What another replica ended and lost is repeated by that one; if it
 // died, by nobody. The embedded store has none of this.

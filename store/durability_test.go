@@ -46,6 +46,7 @@ func endings(t *testing.T, b *storetest.Backend, s *store.Store) map[string]func
 	must(t, err)
 	session := &store.Session{Digest: store.DigestOf("session"), UserID: people["one"].ID}
 	must(t, made.CreateSession(t.Context(), session, people["one"].Password))
+	must(t, made.ReplaceKeyring(t.Context(), nil, keyring("a")))
 	at, found := ended(b, "test"), []store.Digest{keys["leaked"].Digest, leakedSecret.Digest}
 	ends := map[string]func(context.Context) error{
 		"disable a client":    func(ctx context.Context) error { return s.DisableClient(ctx, "disabled") },
@@ -67,6 +68,11 @@ func endings(t *testing.T, b *storetest.Backend, s *store.Store) map[string]func
 	ends["end keys"] = func(ctx context.Context) error {
 		_, err := s.EndKeys(ctx, []*store.APIKey{keys["several"]}, at)
 		return err
+	}
+	ends["replace the signing keys"] = func(ctx context.Context) error {
+		ring, err := made.Keyring(ctx)
+		must(t, err)
+		return s.ReplaceKeyring(ctx, ring, keyring("b"))
 	}
 	ends["narrow a client"] = func(ctx context.Context) error {
 		_, err := s.UpdateClient(ctx, "out", func(m *store.ClientMetadata) (bool, error) { m.Scope = ""; return true, nil })

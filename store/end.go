@@ -14,6 +14,9 @@ type ending struct {
 	// sign and was tell the life that is ended from a newer one under the same key: the field sign had the value
 	// was. Without a sign, what is ended never comes back: its name is drawn at random.
 	sign, was string
+
+	// untold is whether nobody was told that it was carried out: what became of it is not known.
+	untold bool
 }
 
 func deletion(key string) ending { return ending{args: []any{"del", key}} }
@@ -34,14 +37,22 @@ func (e ending) while(field, value string) ending {
 
 func (e ending) key() string { return e.args[1].(string) }
 
-// sign reads the field that tells this life of a record from a newer one, and whether the record is there.
-func (s *Store) sign(ctx context.Context, key, field string) (was string, there bool, err error) {
-	fields, err := s.rdb.HMGet(ctx, key, metaField, field).Result()
-	if err != nil || len(fields) < 2 {
-		return "", false, err
+// removals are the end of fields of a record, and whether the record is there. The value of the first is the sign of the
+// life that ends with all of them. Each of the others ends by its own as well, for the first may come back alone, when
+// what was disabled is enabled.
+func (s *Store) removals(ctx context.Context, key string, fields ...string) (ends []ending, there bool, err error) {
+	values, err := s.rdb.HMGet(ctx, key, append([]string{metaField}, fields...)...).Result()
+	if err != nil || len(values) <= len(fields) {
+		return nil, false, err
 	}
-	was, _ = fields[1].(string)
-	return was, fields[0] != nil, nil
+	was, _ := values[1].(string)
+	ends = append(ends, removal(key, fields...).while(fields[0], was))
+	for i, field := range fields[1:] {
+		if was, ok := values[i+2].(string); ok {
+			ends = append(ends, removal(key, field).while(field, was))
+		}
+	}
+	return ends, values[0] != nil, nil
 }
 
 // end carries ends out, and tells how much each of them took away: nothing, if it had ended before. With
@@ -55,7 +66,8 @@ func (s *Store) end(ctx context.Context, op string, ends ...ending) ([]int64, er
 		cmds[i] = redis.NewIntCmd(ctx, e.args...)
 	}
 	err := s.carryOut(ctx, op, cmds)
-	if failed(err) {
+	if failed(err) { // perhaps: then its repetition finds nothing to do, and nothing to remember
+		s.noteUntold(ends)
 		return nil, err
 	}
 	s.note(ends...)

@@ -35,6 +35,9 @@ const fenceKey = "mk:fence"
 // A mark that is lower than it was, or gone, or on another line, shuts the gate. If the journal reaches back to where
 // the loss began, what it has is repeated, and the gate opens again. Otherwise it stays shut until a fence, or until
 // what was lost is back.
+//
+// An end with no mark behind it yet may be lost without a mark. So the gate is shut as well when a pulse gets no answer
+// while there are such ends, until they are written down.
 type epoch struct {
 	rdb     redis.UniversalClient
 	log     *slog.Logger
@@ -44,12 +47,13 @@ type epoch struct {
 	mark    string // this replica's field
 
 	gate    gate
+	lines   lines // none of a cluster, which has an address for each server
 	journal journal
 	wake    chan struct{} // there is something to write down, or to look at
 
 	pulsing sync.Mutex // guards what only a pulse touches:
-	fence   int64
-	told    string // in the log
+	fence   int64      // of the store, when it had last lost nothing
+	told    string     // in the log
 
 	mu   sync.Mutex
 	seen []sight // of each key; none before the first pulse
@@ -74,7 +78,9 @@ func (e *epoch) guard(rdb redis.UniversalClient) {
 	if nodes, ok := rdb.(*redis.ClusterClient); ok {
 		e.cluster, e.keys = true, epochKeys()
 		nodes.OnNewNode(func(node *redis.Client) { node.AddHook(&e.gate) })
+		return
 	}
+	rdb.AddHook(&e.lines)
 }
 
 // epochKeys are names that lie in one sixteenth of the slots each.
@@ -105,10 +111,27 @@ func (s *Store) note(ends ...ending) {
 	}
 }
 
+// noteUntold remembers ends of which it is not known whether they were carried out. They are, by the next pulse.
+func (s *Store) noteUntold(ends []ending) {
+	ends = slices.Clone(ends)
+	for i := range ends {
+		ends[i].untold = true
+	}
+	s.note(ends...)
+}
+
 // noteChange does so for what a change has ended, unless err says that it was not made.
 func (s *Store) noteChange(err error, ends ...ending) {
 	if !failed(err) {
 		s.note(ends...)
+	}
+}
+
+// noteEnabled has nobody disabled again who was enabled by this replica since, unless err says that they were not. on is
+// the sign that was drawn for that.
+func (s *Store) noteEnabled(err error, key, on string) {
+	if s.epoch != nil && !failed(err) {
+		s.epoch.journal.undo(key, onField, on)
 	}
 }
 

@@ -28,6 +28,7 @@ func (e *shutError) Is(target error) bool { return target == ErrUnavailable }
 var (
 	shutToLook = &shutError{errors.New("the store has lost writes that this replica has seen; it is being looked at")}
 	shutToHeal = &shutError{errors.New("the store has lost writes that this replica has seen; the ends among them are being repeated")}
+	shutToNote = &shutError{errors.New("the store did not answer, and may have lost ends that this replica has carried out; they are being repeated")}
 	shutBehind = &shutError{ErrBehind}
 )
 

@@ -37,16 +37,20 @@ func (s *Store) InviteUser(ctx context.Context, id string, invite Invite) error 
 func (s *Store) RedeemInvite(ctx context.Context, id string, code Digest, sealedPassword []byte) error {
 	var ended []ending
 	err := s.change(ctx, "redeem invite", userKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
-		u, err := readUser(ctx, tx, id)
+		fields, err := tx.HGetAll(ctx, userKey(id)).Result()
+		if err != nil {
+			return nil, err
+		}
+		u, err := decodeUser(id, fields)
 		if err != nil {
 			return nil, err
 		}
 		if !u.Enabled || u.Invite == nil || !u.Invite.Digest.Equal(code) || !s.now().Before(u.Invite.ExpiresAt) {
 			return nil, ErrNotFound
 		}
-		ended = u.inviteEnding(sessionField, passwordField)
+		ended = passwordEndings(id, fields)
 		return func(p redis.Pipeliner) {
-			p.HSet(ctx, userKey(id), passwordField, sealedPassword)
+			p.HSet(ctx, userKey(id), passwordField, sealedPassword, passwordLifeField, newSign())
 			p.HDel(ctx, userKey(id), inviteField, sessionField)
 		}, nil
 	})
@@ -60,13 +64,27 @@ func (s *Store) EndInvite(ctx context.Context, id string) error {
 	return s.endUserFields(ctx, "end invite", id, inviteField)
 }
 
-// inviteEnding is the end of the invite that u was read with, and of other fields beside it.
-func (u *User) inviteEnding(others ...string) []ending {
+// inviteEnding is the end of the invite that u was read with.
+func (u *User) inviteEnding() []ending {
 	if u.Invite == nil {
 		return nil
 	}
-	fields := append([]string{inviteField}, others...)
-	return []ending{removal(userKey(u.ID), fields...).while(inviteField, string(encodeInvite(*u.Invite)))}
+	return []ending{removal(userKey(u.ID), inviteField).while(inviteField, string(encodeInvite(*u.Invite)))}
+}
+
+// passwordEndings are the ends that come with another password, each while what it ends is there: of the old password,
+// with all that stands beside it; of the sessions; and of the invite.
+func passwordEndings(id string, fields map[string]string) []ending {
+	sign := passwordLifeField
+	if fields[sign] == "" { // it was set by a version that drew none
+		sign = passwordField
+	}
+	key := userKey(id)
+	return []ending{
+		removal(key, passwordField, passwordLifeField, sessionField, inviteField).while(sign, fields[sign]),
+		removal(key, sessionField).while(sessionField, fields[sessionField]),
+		removal(key, inviteField).while(inviteField, fields[inviteField]),
+	}
 }
 
 // An invite's field is its version, its digest and the milliseconds of its end.

@@ -1,19 +1,15 @@
 package store
 
 import (
-	"math"
 	"slices"
 	"sync"
 	"time"
 )
 
-// never is a count that no pulse reaches.
-const never = int64(math.MaxInt64)
-
 const (
 	// journalKept is how long an end is remembered, and journalSize how many are at most.
 	journalKept = 15 * time.Minute
-	journalSize = 1 << 16
+	journalSize = 1 << 14
 	// pageTime and pageSize are when a page of the journal is full. It is forgotten as a whole.
 	pageTime = time.Minute
 	pageSize = journalSize / 16
@@ -40,15 +36,16 @@ type page struct {
 	ends  []ending
 }
 
-// begin forgets everything and starts with an empty page.
+// begin starts anew, with a page of what is remembered, if anything is: a store that is fenced may have lost all of it.
 func (j *journal) begin(now time.Time, floor []int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.pages = []page{{since: now, floor: floor}}
-	j.open, j.size, j.torn = nil, 0, false
+	j.reopenAll()
+	j.pages = []page{{since: now, floor: floor, ends: slices.Clone(j.open)}}
+	j.size, j.torn = len(j.open), false
 }
 
-// note remembers ends that were carried out. It says whether there is something to write down now.
+// note remembers ends that were carried out, or perhaps were. It says whether there is something to write down now.
 func (j *journal) note(ends ...ending) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -71,6 +68,21 @@ func (j *journal) note(ends ...ending) bool {
 		noted = true
 	}
 	return noted
+}
+
+// undo forgets the removals of this sign, but for those of a life that has just begun. One that is open stays so: until
+// the next pulse, which counts on its place, and finds the newer life.
+func (j *journal) undo(key, sign, begun string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	undone := func(e ending) bool {
+		return e.key() == key && e.args[0] == "hdel" && e.sign == sign && e.was != begun
+	}
+	j.size = 0
+	for i, p := range j.pages {
+		j.pages[i].ends = slices.DeleteFunc(p.ends, undone)
+		j.size += len(j.pages[i].ends)
+	}
 }
 
 // next is what the next pulse repeats: the oldest, at most so many.
@@ -98,11 +110,22 @@ func (j *journal) settle(written []bool) (open int) {
 func (j *journal) reopen() int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	j.reopenAll()
+	return len(j.open)
+}
+
+func (j *journal) reopenAll() {
 	j.open = nil
 	for _, p := range j.pages {
 		j.open = append(j.open, p.ends...)
 	}
-	return len(j.open)
+}
+
+// owes is whether an end is open that somebody was told of, in one of these parts.
+func (j *journal) owes(in func(key string) bool) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.ContainsFunc(j.open, func(e ending) bool { return !e.untold && in(e.key()) })
 }
 
 // reaches is whether every end is remembered that a Redis with this pulse count, in one of its parts, may have lost.

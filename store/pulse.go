@@ -3,18 +3,16 @@ package store
 import (
 	"context"
 	"errors"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 const (
 	// pulseEvery is how soon a loss is noticed that came without a new connection, and how soon a store that takes no
 	// writes is.
 	pulseEvery = time.Second
+	// pulseSoon is the same while the gate is shut.
+	pulseSoon = 200 * time.Millisecond
 	// gather is how long ends wait for others, to be written down by the same pulse.
 	gather = 10 * time.Millisecond
 	// pulseTimeout bounds a pulse, with all that is to be repeated.
@@ -29,6 +27,7 @@ func (e *epoch) run(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		e.pulse(ctx)
+		tick.Reset(e.pace())
 		select {
 		case <-tick.C:
 		case <-e.wake:
@@ -43,8 +42,16 @@ func (e *epoch) run(ctx context.Context) {
 	}
 }
 
+func (e *epoch) pace() time.Duration {
+	if e.gate.isShut() && !e.isBehind() {
+		return pulseSoon
+	}
+	return pulseEvery
+}
+
 // pulse looks whether Redis has what it had, repeats what is not written down yet, and writes the mark behind it.
-// It opens and shuts the gate. A Redis that does not answer changes nothing: its commands fail by themselves.
+// It opens and shuts the gate. A Redis that does not answer changes nothing, unless it may lose an end by that: its
+// commands fail by themselves.
 func (e *epoch) pulse(ctx context.Context) {
 	e.pulsing.Lock()
 	defer e.pulsing.Unlock()
@@ -61,44 +68,54 @@ func (e *epoch) pulse(ctx context.Context) {
 
 // beat is one round of a pulse: whether there must be another.
 func (e *epoch) beat(ctx context.Context) (again bool, err error) {
-	found, fence, err := e.look(ctx)
-	if err != nil {
+	seen := e.sights()
+	found, fence, fails := e.look(ctx, seen)
+	// Where there is nothing to go on from, all must answer.
+	if n := len(fails); n == len(e.keys) || n > 0 && (len(seen) == 0 || e.isBehind()) {
+		err := errors.Join(fails...)
+		e.doubt(ctx, func(int) error { return err })
 		return false, err
 	}
-	if fence > e.fence && e.gate.shut.Load() == shutBehind {
-		e.forget(ctx)
-	}
-	e.fence = max(e.fence, fence)
-	seen := e.sights()
-	if len(seen) == 0 {
+	switch {
+	case len(seen) == 0:
 		e.begin(found)
+		e.fence = fence
 		return true, nil
+	case e.lost(ctx, seen, found):
+		// The fence may have come before this replica has looked. One that the store had while nothing was lost says nothing.
+		if e.isBehind() && fence > e.fence {
+			e.forget(ctx)
+		}
+		return !e.isBehind(), nil
 	}
-	if e.lost(ctx, seen, found) {
-		return e.gate.shut.Load() != shutBehind, nil
+	if len(fails) == 0 {
+		e.fence = max(e.fence, fence)
 	}
-	if e.gate.shut.Load() == shutBehind { // what was lost is back
+	if e.isBehind() { // what was lost is back
 		e.shut(shutToHeal)
 		e.journal.reopen()
 	}
 	return e.write(ctx, seen)
 }
 
-// look reads what is there.
-func (e *epoch) look(ctx context.Context) (found []sight, fence int64, err error) {
+// look reads what is there. A part of a cluster that does not answer is taken to be as it was seen, so that what was
+// ended in the others is written down.
+func (e *epoch) look(ctx context.Context, seen []sight) (found []sight, fence int64, fails []error) {
 	text, err := e.rdb.Get(ctx, fenceKey).Result()
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return nil, 0, err
+	if failure(err) != nil && !e.cluster {
+		return nil, 0, []error{err}
 	}
 	fence, _ = strconv.ParseInt(text, 10, 64) // none is 0, and so is what no fence wrote
-	for _, cmd := range e.ask(ctx, e.rdb) {
-		s, err := readSight(cmd)
-		if err != nil {
-			return nil, 0, err
+	found = make([]sight, len(e.keys))
+	for i, cmd := range e.ask(ctx, e.rdb) {
+		if found[i], err = readSight(cmd); err != nil {
+			fails = append(fails, err)
+			if len(seen) > 0 {
+				found[i] = seen[i]
+			}
 		}
-		found = append(found, s)
 	}
-	return found, fence, nil
+	return found, fence, fails
 }
 
 // begin takes what is there for what it should be: this replica has seen nothing else.
@@ -110,6 +127,8 @@ func (e *epoch) begin(found []sight) {
 	e.saw(found)
 }
 
+// forget takes a store that was fenced as it is. What this replica has ended is ended in it before the gate opens: an
+// end that is newer than the audit export is known here alone.
 func (e *epoch) forget(ctx context.Context) {
 	e.log.InfoContext(ctx, "fenced: the store is taken as it is")
 	e.saw(nil)
@@ -128,10 +147,13 @@ func (e *epoch) lost(ctx context.Context, seen, found []sight) bool {
 		pulses = max(pulses, seen[i].mark-found[i].kept())
 		heals = heals && found[i].line == seen[i].line && e.journal.reaches(i, found[i].kept())
 	}
-	switch {
-	case !lost:
+	if !lost {
 		return false
-	case !heals:
+	}
+	if !e.isBehind() {
+		e.lines.hangUp() // not all of them need lead to where this was seen
+	}
+	if !heals {
 		e.behind(ctx, pulses)
 		return true
 	}
@@ -141,6 +163,8 @@ func (e *epoch) lost(ctx context.Context, seen, found []sight) bool {
 	return true
 }
 
+func (e *epoch) isBehind() bool { return e.gate.shut.Load() == shutBehind }
+
 func (e *epoch) behind(ctx context.Context, pulses int64) {
 	if was := e.gate.shut.Swap(shutBehind); was != shutBehind {
 		e.log.ErrorContext(ctx, ErrBehind.Error(), "pulses", pulses)
@@ -148,168 +172,3 @@ func (e *epoch) behind(ctx context.Context, pulses int64) {
 }
 
 func (e *epoch) shut(why *shutError) { e.gate.shut.Store(why) }
-
-// write repeats what is open, and writes the marks behind it.
-func (e *epoch) write(ctx context.Context, seen []sight) (again bool, err error) {
-	ends := e.journal.next(repeatedAtOnce)
-	repeats, marks := make([]repeat, len(ends)), make([]marking, len(e.keys))
-	_, _ = e.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, end := range ends {
-			repeats[i] = newRepeat(ctx, p, end)
-		}
-		for i, key := range e.keys {
-			marks[i] = e.newMarking(ctx, p, key, seen[i].count)
-		}
-		return nil
-	})
-	found, next, fails := slices.Clone(seen), slices.Clone(seen), make([]error, len(marks))
-	for i, m := range marks {
-		if found[i], fails[i] = readSight(m.found); fails[i] != nil {
-			found[i] = seen[i]
-		} else if next[i], fails[i] = m.sight(seen[i], found[i]); fails[i] != nil {
-			next[i] = seen[i]
-		}
-	}
-	if e.lost(ctx, seen, found) { // since it was looked at
-		if e.gate.shut.Load() == shutBehind {
-			e.distrust(seen, found)
-			return false, nil
-		}
-		return true, nil
-	}
-	e.saw(next)
-	return e.settle(ctx, repeats, next, fails)
-}
-
-// distrust has no mark believed that was just written to a store which had lost the one before: only a fence helps.
-func (e *epoch) distrust(seen, found []sight) {
-	for i := range seen {
-		if found[i].before(seen[i]) {
-			seen[i].mark = never
-		}
-	}
-	e.saw(seen)
-}
-
-// settle tells the journal what is written down, and opens the gate when all is.
-func (e *epoch) settle(ctx context.Context, repeats []repeat, seen []sight, fails []error) (again bool, err error) {
-	written, alive := make([]bool, len(repeats)), false
-	for i, r := range repeats {
-		held, err := r.held()
-		switch {
-		case err != nil:
-			fails = append(fails, err)
-		case held:
-			written[i] = fails[e.part(r.key())] == nil
-		default:
-			alive = true
-			if err := e.repeat(ctx, r.ending); err != nil {
-				fails = append(fails, err)
-			}
-		}
-	}
-	open := e.journal.settle(written)
-	if err := errors.Join(fails...); err != nil {
-		return false, err
-	}
-	if open > 0 {
-		return alive || len(repeats) == repeatedAtOnce || e.gate.isShut(), nil
-	}
-	e.journal.turn(e.now(), counts(seen))
-	e.gate.open(func(was error) { e.log.WarnContext(ctx, "the store is in use again", "after", was.Error()) })
-	return false, nil
-}
-
-// failed shuts the gate if err says that this Redis takes no writes. It may have lost touch with the one that does,
-// and not know what was ended there.
-func (e *epoch) failed(ctx context.Context, err error) {
-	if takesNoWrites(err) && e.gate.shut.Load() != shutBehind {
-		e.shut(shutForWrites(err))
-	}
-	if text := err.Error(); text != e.told && redis.IsPermissionError(err) {
-		e.told = text
-		e.log.WarnContext(ctx, "this replica will not notice if the store loses writes", "error", err)
-	}
-}
-
-// takesNoWrites is whether err is, or has in it, one by which a Redis says that it is not, or no longer, a primary with
-// the replicas that it should have. For want of memory or of disk it refuses other writes, and is a primary.
-func takesNoWrites(err error) bool {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		return slices.ContainsFunc(joined.Unwrap(), takesNoWrites)
-	}
-	return redis.IsReadOnlyError(err) || redis.IsMasterDownError(err) || redis.IsNoReplicasError(err)
-}
-
-// marking is a mark being written to one epoch.
-type marking struct {
-	found       *redis.SliceCmd
-	count, mark *redis.IntCmd
-}
-
-func (e *epoch) newMarking(ctx context.Context, p redis.Pipeliner, key string, mark int64) (m marking) {
-	p.HSetNX(ctx, key, lineField, newSign()+newSign())
-	m.found = p.HMGet(ctx, key, lineField, countField, e.mark)
-	m.count = p.HIncrBy(ctx, key, countField, 1)
-	m.mark = p.HSet(ctx, key, e.mark, mark)
-	return m
-}
-
-// sight is what is there when the mark is written.
-func (m marking) sight(seen, found sight) (sight, error) {
-	if err := errors.Join(m.count.Err(), m.mark.Err()); err != nil {
-		return seen, err
-	}
-	return sight{line: found.line, count: m.count.Val(), mark: seen.count, written: true}, nil
-}
-
-func counts(seen []sight) []int64 {
-	counts := make([]int64, len(seen))
-	for i, s := range seen {
-		counts[i] = s.count
-	}
-	return counts
-}
-
-// leave takes the mark of a replica that ends away.
-func (e *epoch) leave(ctx context.Context) {
-	e.pulsing.Lock()
-	defer e.pulsing.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, behindTimeout)
-	defer cancel()
-	e.saw(nil)
-	_, _ = e.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for _, key := range e.keys {
-			p.HDel(ctx, key, e.mark)
-		}
-		return nil
-	})
-}
-
-// staleAfter is how many pulses, of all replicas, a mark is kept that its replica does not renew. Should it come
-// back, the count will do.
-const staleAfter = 100_000
-
-// sweep takes away the marks of replicas that did not end by themselves.
-func (e *epoch) sweep(ctx context.Context) error {
-	for _, key := range e.keys {
-		fields, err := e.rdb.HGetAll(ctx, key).Result()
-		if err != nil {
-			return unavailable("sweep marks", err)
-		}
-		count, _ := strconv.ParseInt(fields[countField], 10, 64)
-		var stale []string
-		for field, value := range fields {
-			if mark, err := strconv.ParseInt(value, 10, 64); strings.HasPrefix(field, markPrefix) && (err != nil || mark < count-staleAfter) {
-				stale = append(stale, field)
-			}
-		}
-		if len(stale) == 0 {
-			continue
-		}
-		if err := e.rdb.HDel(ctx, key, stale...).Err(); err != nil {
-			return unavailable("sweep marks", err)
-		}
-	}
-	return nil
-}

@@ -100,8 +100,8 @@ func TestUnreadableClientCanBeEnded(t *testing.T) {
 		}
 		must(t, s.EndSecret(t.Context(), "a", "sec_1"))
 		must(t, s.DisableClient(t.Context(), "a"))
-		if got := b.Do("HKEYS", "mk:c:a"); len(got.([]any)) != 1 {
-			t.Errorf("fields: %v, want meta alone", got)
+		if got := b.Do("HKEYS", "mk:c:a"); len(got.([]any)) != 2 {
+			t.Errorf("fields: %v, want meta and life alone", got)
 		}
 	})
 }

@@ -88,8 +88,13 @@ func clientOptions() *redis.UniversalOptions {
 		// narrowest place of every introspection.
 		PoolSize:         max(32, 10*runtime.GOMAXPROCS(0)),
 		PipelinePoolSize: -1,
-		ReadBufferSize:   8 << 10,
-		WriteBufferSize:  8 << 10,
+
+		// The connection that rested longest is next: so the pulse comes by all of them, and finds the one that leads to
+		// what was the primary once.
+		PoolFIFO: true,
+
+		ReadBufferSize:  8 << 10,
+		WriteBufferSize: 8 << 10,
 
 		// Connections move away from a node that was drained behind a changed address. The jitter
 		// keeps a fleet of replicas from doing so together.

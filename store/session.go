@@ -213,20 +213,26 @@ func (s *Store) Sessions(ctx context.Context, u *User) ([]*Session, error) {
 // more: somebody was faster, and must not be overruled.
 func (s *Store) SetPassword(ctx context.Context, sess *Session, before, sealed []byte) error {
 	userID := sess.UserID
+	var ended []ending
 	err := s.change(ctx, "set password", userKey(userID), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
-		u, err := readUser(ctx, tx, userID)
+		fields, err := tx.HGetAll(ctx, userKey(userID)).Result()
+		if err != nil {
+			return nil, err
+		}
+		u, err := decodeUser(userID, fields)
 		if err != nil {
 			return nil, err
 		}
 		if !u.Enabled || !bytes.Equal(u.Password, before) || !sess.Generation.Matches(u.Sessions) {
 			return nil, ErrNotFound
 		}
+		ended = passwordEndings(userID, fields)
 		return func(p redis.Pipeliner) {
-			p.HSet(ctx, userKey(userID), passwordField, sealed)
+			p.HSet(ctx, userKey(userID), passwordField, sealed, passwordLifeField, newSign())
 			p.HDel(ctx, userKey(userID), sessionField, inviteField)
 		}, nil
 	})
-	s.noteChange(err, removal(userKey(userID), passwordField, sessionField, inviteField).while(passwordField, string(before)))
+	s.noteChange(err, ended...)
 	if err == nil {
 		s.forgetSessions(ctx, userID)
 	}

@@ -98,7 +98,7 @@ func (s *Store) Keyring(ctx context.Context) (*Keyring, error) {
 
 // ReplaceKeyring writes next in place of old, in one step; a nil old stands for "none was made yet".
 // ErrConflict: the stored ring is not old any more, and nothing was written. After ErrUnavailable it
-// may have been written or not: read again. The revision of next is drawn here.
+// may have been written or not: read again; ErrUnconfirmed says that it was. The revision of next is drawn here.
 func (s *Store) ReplaceKeyring(ctx context.Context, old *Keyring, next Keyring) error {
 	next.Revision = rand.Text()
 	record, err := encodeKeyring(next)
@@ -106,24 +106,23 @@ func (s *Store) ReplaceKeyring(ctx context.Context, old *Keyring, next Keyring) 
 		return err
 	}
 	held := old.revision()
-	err = s.rdb.Watch(ctx, func(tx *redis.Tx) error {
+	if old == nil { // if the first keys are lost, nobody knows of them, and others are made
+		ctx = tidy(ctx)
+	}
+	err = s.change(ctx, "write the signing keys", keyringKey, func(tx *redis.Tx) (func(redis.Pipeliner), error) {
 		stored, err := getKeyring(ctx, tx)
 		if err != nil && !errors.Is(err, ErrNotFound) {
-			return err
+			return nil, err
 		}
 		if stored.revision() != held {
-			return ErrConflict
+			return nil, &planError{ErrConflict}
 		}
-		_, err = tx.TxPipelined(ctx, func(p redis.Pipeliner) error {
-			p.Set(ctx, keyringKey, record, 0)
-			return nil
-		})
-		return err
-	}, keyringKey)
-	if errors.Is(err, redis.TxFailedErr) {
+		return func(p redis.Pipeliner) { p.Set(ctx, keyringKey, record, 0) }, nil
+	})
+	if errors.Is(err, ErrConflict) {
 		return ErrConflict
 	}
-	return unavailable("write the signing keys", err)
+	return err
 }
 
 // ClaimKeyring asks for the right to make what replaces old, for ttl, so that not every replica draws

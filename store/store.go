@@ -102,7 +102,7 @@ func Open(opts Options) (*Store, error) {
 		s.target, _ = parseURL(opts.URL) // which dial could read
 		s.epoch.guard(rdb)
 	}
-	s.batch.rdb = s.rdb
+	s.batch.rdb, s.batch.apart = s.rdb, s.target.kind == cluster
 	s.rdb.AddHook(unanswered{})
 	if opts.Observe != nil {
 		s.rdb.AddHook(observer(opts.Observe))

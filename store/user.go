@@ -22,6 +22,7 @@ import (
 //	gen         the generation, drawn once: disabling suspends the keys, it does not end them
 //	op          there while the person is an operator: a generation of that role
 //	pw          the password's hash, sealed
+//	pwlife      drawn with each password, whose hash may be made anew; missing if an earlier version did that
 //	sess        the generation of the sessions
 //	invite      the digest of the one link that sets a password, and its end
 type User struct {
@@ -62,9 +63,10 @@ func NewUserID() string { return "usr_" + strings.ToLower(rand.Text()) }
 func userKey(id string) string { return "mk:p:" + id }
 
 const (
-	operatorField = "op"
-	passwordField = "pw"
-	inviteField   = "invite"
+	operatorField     = "op"
+	passwordField     = "pw"
+	passwordLifeField = "pwlife"
+	inviteField       = "invite"
 )
 
 var users = directory{ids: "mk:users:id", names: "mk:users:name"}
@@ -89,7 +91,7 @@ func (s *Store) CreateUser(ctx context.Context, u *User) error {
 		fields = append(fields, operatorField, u.Operator[:])
 	}
 	if len(u.Password) > 0 {
-		fields = append(fields, passwordField, u.Password)
+		fields = append(fields, passwordField, u.Password, passwordLifeField, newSign())
 	}
 	if u.Invite != nil {
 		fields = append(fields, inviteField, encodeInvite(*u.Invite))
@@ -154,17 +156,20 @@ func (s *Store) DisableUser(ctx context.Context, id string) error {
 
 // EnableUser lets a person, and the keys that were suspended with them, work again.
 func (s *Store) EnableUser(ctx context.Context, id string) error {
-	return s.change(ctx, "enable user", userKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
+	on := newSign()
+	err := s.change(ctx, "enable user", userKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
 		u, err := readUser(ctx, tx, id)
 		if err != nil {
 			return nil, err
 		}
 		return func(p redis.Pipeliner) {
 			if !u.Enabled {
-				p.HSet(ctx, userKey(id), onField, newSign())
+				p.HSet(ctx, userKey(id), onField, on)
 			}
 		}, nil
 	})
+	s.noteEnabled(err, userKey(id), on)
+	return err
 }
 
 // PromoteUser makes an operator of a person. It is nothing to one who is one.
@@ -215,14 +220,14 @@ func (s *Store) DeleteUser(ctx context.Context, id string, end KeyEnd) error {
 // endUserFields takes rights away, by a command that a Redis out of memory accepts. The first of the fields is the sign
 // of the life that ends.
 func (s *Store) endUserFields(ctx context.Context, op, id string, fields ...string) error {
-	was, there, err := s.sign(ctx, userKey(id), fields[0])
+	ends, there, err := s.removals(ctx, userKey(id), fields...)
 	switch {
 	case err != nil:
 		return unavailable(op, err)
 	case !there:
 		return cmp.Or(s.confirmGone(ctx, op, "hexists", userKey(id), metaField), ErrNotFound)
 	}
-	_, err = s.end(ctx, op, removal(userKey(id), fields...).while(fields[0], was))
+	_, err = s.end(ctx, op, ends...)
 	return err
 }
 

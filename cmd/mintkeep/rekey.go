@@ -21,9 +21,9 @@ type rekeyCommand struct {
 
 // Help tells when to run it.
 func (*rekeyCommand) Help() string {
-	return `It works on Redis itself, with the MINTKEEP_REDIS_URL and the MINTKEEP_MASTER_KEY of the server, and may be run while
-replicas serve, and again. Run it when every replica has the new master key in front and the old ones behind it:
-MINTKEEP_MASTER_KEY=new,old. With one key alone it looks whether everything opens under that one.
+	return `It works on Redis itself, with the MINTKEEP_REDIS_URL, the MINTKEEP_MASTER_KEY and the MINTKEEP_REVOKE_DURABILITY of the
+server, and may be run while replicas serve, and again. Run it when every replica has the new master key in front and the
+old ones behind it: MINTKEEP_MASTER_KEY=new,old. With one key alone it looks whether everything opens under that one.
 
 Exits 1 if something does not open or cannot be read; the rest is sealed anew all the same.`
 }
@@ -35,7 +35,9 @@ func (c *rekeyCommand) Run(ctx context.Context, p process) error {
 	if err != nil {
 		return usageError{err}
 	}
-	s, err := store.Open(store.Options{URL: cfg.RedisURL.Reveal(), Logger: slog.New(slog.DiscardHandler)})
+	s, err := store.Open(store.Options{
+		URL: cfg.RedisURL.Reveal(), Durability: store.Durability(cfg.RevokeDurability), Logger: slog.New(slog.DiscardHandler),
+	})
 	if err != nil {
 		return usageError{err}
 	}

@@ -98,6 +98,30 @@ func TestRekey(t *testing.T) {
 	}
 }
 
+// What no replica has may be lost with the primary. The old key is not given up before it is there, whoever wrote it.
+func TestRekeyConfirms(t *testing.T) {
+	p := thePast(t)
+	replica := storetest.Replica(t, p.redis.Addr())
+	p.redis.AwaitReplicas(1)
+	environ := []string{"MINTKEEP_REDIS_URL=" + p.redis.URL(), "MINTKEEP_MASTER_KEY=" + testMasterKey + "," + p.MasterKey, "MINTKEEP_REVOKE_DURABILITY=replicas:1"}
+	rekey := func() result { return mintkeep(t, environ, "", "rekey", "--yes") }
+	const why, may = "not confirmed as MINTKEEP_REVOKE_DURABILITY=replicas:1 asks", "may now be the first key alone"
+	refused := func(what string, got result) {
+		t.Helper()
+		if got.code != exitFailed || got.stdout != "" || !strings.Contains(got.stderr, why) || !strings.Contains(got.stderr, "run it again") {
+			t.Errorf("%s: got %+v, want it to fail with %q", what, got, why)
+		}
+	}
+	replica.Freeze()
+	refused("the replica is frozen", rekey())
+	mintkeep(t, environ[:2], "", "rekey", "--yes") // by who does not ask for replicas
+	refused("nothing is left to do, and the replica does not have it", rekey())
+	replica.Thaw()
+	if got := rekey(); got.code != exitOK || !strings.Contains(got.stdout, may) {
+		t.Errorf("the replica is back: got %+v, want %q", got, may)
+	}
+}
+
 // A Redis that has nothing is another's, or another database: no key may be given up for what it says.
 func TestRekeyNothing(t *testing.T) {
 	redis := storetest.Redis(t)

@@ -27,7 +27,7 @@ func trail(t testing.TB, s *servertest.Server) []string {
 }
 
 // TestRecorded walks through every change once: all of them are in the trail, in their order, and what
-// changes nothing is not.
+// changes nothing is not, but for a disabling that holds already: see TestRepeatedEndIsRecorded.
 func TestRecorded(t *testing.T) {
 	s := servertest.New(t, storetest.Embedded(t))
 	s.Register(t, m{"client_id": "a", "client_name": "A", "scope": "read write"})
@@ -61,7 +61,7 @@ func TestRecorded(t *testing.T) {
 
 	want := []string{
 		"client.created client:a", "client.updated client:a",
-		"client.disabled client:a", "client.updated client:a", "client.updated client:a", "client.enabled client:a",
+		"client.disabled client:a", "client.updated client:a", "client.disabled client:a", "client.updated client:a", "client.enabled client:a",
 		"secret.rotated client:a", "secret.ended client:a", "client.tokens_revoked client:a",
 		"signing_key.compromised signing-keys", "signing_key.rotated signing-keys", "client.deleted client:a",
 	}

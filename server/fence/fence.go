@@ -192,6 +192,14 @@ func (r *run) disableUser(e store.Event) error { return r.Store.DisableUser(r.ct
 
 func (r *run) demoteUser(e store.Event) error { return r.Store.DemoteUser(r.ctx, idOf(e)) }
 
+// promoteAnew draws another generation: what keys could do under the one before has ended.
+func (r *run) promoteAnew(e store.Event) error {
+	if err := r.demoteUser(e); err != nil {
+		return err
+	}
+	return r.Store.PromoteUser(r.ctx, idOf(e))
+}
+
 // endInvite ends the link that a person had before the event: the next one has replaced it, or it was used.
 func (r *run) endInvite(e store.Event) error {
 	u, err := r.Store.User(r.ctx, idOf(e))

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
 
@@ -48,28 +49,64 @@ var settled = []string{
 	"signing_key.rotated", "fence",
 }
 
-// undone are the actions that a later one undoes.
+// undone are the actions that undo a step, and which.
 var undone = map[string]string{
-	"client.enabled": "client.disabled", "client.created": "client.disabled",
-	"user.enabled": "user.disabled", "user.promoted": "user.demoted",
+	"client.enabled": "disable client", "client.created": "disable client",
+	"user.enabled": "disable person", "user.promoted": "demote person", "user.demoted": promoteAnew,
 }
+
+const promoteAnew = "demote person and promote again"
 
 var looks = map[string]string{
 	"client.updated":          "the registration may be as it was before: see what was changed, and change it again",
 	"user.password_set":       "the password before is good again: send an invite",
+	"user.promoted":           "demoted before that: keys with mintkeep:admin, also those made since, have it no more: make them anew",
 	"signing_key.compromised": "the compromised key may sign again: rotate once more, as compromised",
 }
 
 // Make makes a plan of events, in any order. What came to nothing later is left out.
 func Make(events []store.Event, now time.Time) Plan {
 	var p Plan
-	for _, e := range inOrder(events) {
-		if what, ok := undone[e.Action]; ok {
-			p.drop(what, e.Target)
+	for _, e := range begun(inOrder(events)) {
+		was, ok := p.drop(undone[e.Action], e.Target)
+		if ok {
+			p.remains(was, e)
 		}
 		p.add(e, now)
 	}
 	return p
+}
+
+// begun leaves out beginnings that failed, or may have: they undo nothing. Any other change that failed may have been
+// made, and stays.
+func begun(events []store.Event) []store.Event {
+	var kept []store.Event
+	for _, e := range events {
+		action, failed := strings.CutSuffix(e.Action, web.Failed)
+		if !failed {
+			kept = append(kept, e)
+			continue
+		}
+		for i, before := range slices.Backward(kept) {
+			if undone[action] != "" && before.Action == action && before.Target == e.Target && before.RequestID == e.RequestID {
+				kept = slices.Delete(kept, i, i+1)
+				break
+			}
+		}
+	}
+	return kept
+}
+
+// remains is what an end leaves for good, although a beginning came after it: the invite of who was disabled, and what
+// the keys of who was demoted could do as an operator's.
+func (p *Plan) remains(was, e store.Event) {
+	switch e.Action {
+	case "user.enabled":
+		p.step(replays["user.invited"], was)
+	case "user.promoted":
+		p.step(Step{Do: promoteAnew, end: (*run).promoteAnew}, e)
+		p.Looks = append(p.Looks, Look{looks[e.Action], e})
+	}
 }
 
 func (p *Plan) add(e store.Event, now time.Time) {
@@ -84,12 +121,13 @@ func (p *Plan) add(e store.Event, now time.Time) {
 			p.step(replays["user.invited"], e)
 			p.Looks = append(p.Looks, Look{"the person may have the old email again", e})
 		}
+	case slices.Contains(settled, e.Action):
 	case looks[e.Action] != "":
 		if e.Action == "user.password_set" {
 			p.step(replays["user.invited"], e)
 		}
 		p.Looks = append(p.Looks, Look{looks[e.Action], e})
-	case !slices.Contains(settled, e.Action):
+	default:
 		p.Looks = append(p.Looks, Look{"not known to this version", e})
 	}
 }
@@ -97,13 +135,28 @@ func (p *Plan) add(e store.Event, now time.Time) {
 // step takes the place of an earlier one that does the same to the same.
 func (p *Plan) step(s Step, e store.Event) {
 	s.Event = e
-	p.Steps = append(slices.DeleteFunc(p.Steps, func(before Step) bool {
-		return before.Do == s.Do && before.Event.Target == e.Target && before.Event.Detail["secret"] == e.Detail["secret"]
-	}), s)
+	same := func(other Step) bool {
+		return other.Do == s.Do && other.Event.Target == e.Target && other.Event.Detail["secret"] == e.Detail["secret"]
+	}
+	if i := slices.IndexFunc(p.Steps, same); i >= 0 {
+		if p.Steps[i].Event.At.After(e.At) {
+			return
+		}
+		p.Steps = slices.Delete(p.Steps, i, i+1)
+	}
+	p.Steps = append(p.Steps, s)
 }
 
-func (p *Plan) drop(action, target string) {
-	p.Steps = slices.DeleteFunc(p.Steps, func(s Step) bool { return s.Event.Action == action && s.Event.Target == target })
+// drop takes back a step, and what there was to look at for its event. It returns the event.
+func (p *Plan) drop(do, target string) (was store.Event, ok bool) {
+	i := slices.IndexFunc(p.Steps, func(s Step) bool { return s.Do == do && s.Event.Target == target })
+	if i < 0 {
+		return was, false
+	}
+	was = p.Steps[i].Event
+	p.Steps = slices.Delete(p.Steps, i, i+1)
+	p.Looks = slices.DeleteFunc(p.Looks, func(l Look) bool { return l.Event.Action == was.Action && l.Event.Target == target })
+	return was, true
 }
 
 // rotated ends what a rotation has replaced, once the overlap is over. Until then its owner has nothing else, should the

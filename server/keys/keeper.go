@@ -179,7 +179,7 @@ func (k *Keeper) Rename(r *http.Request, key *store.APIKey, name, actor string) 
 	})
 }
 
-// End ends a key for good. To end one that has ended is no error and not recorded again.
+// End ends a key for good. To end one that has ended is no error and not recorded again; so what may have ended is.
 func (k *Keeper) End(r *http.Request, key *store.APIKey, actor, reason string) error {
 	now := web.Time(k.Now())
 	live, err := k.Store.EndKey(r.Context(), key.ID, store.KeyEnd{At: now, By: actor, Reason: reason})
@@ -187,12 +187,15 @@ func (k *Keeper) End(r *http.Request, key *store.APIKey, actor, reason string) e
 		// Its description was lost; the record alone makes it live.
 		live, err = true, k.Store.EndToken(r.Context(), key.Digest)
 	}
-	if !live {
-		return err
-	}
-	web.Ended(r, k.Store, now, web.Act{
+	act := web.Act{
 		Actor: actor, Action: keyRevoked, Target: Target(key.ID),
 		Detail: map[string]string{"user": key.UserID, "reason": reason},
-	})
-	return err // it may have ended, and not be confirmed
+	}
+	switch unconfirmed := errors.Is(err, store.ErrUnconfirmed); {
+	case live && (err == nil || unconfirmed):
+		web.Ended(r, k.Store, now, act)
+	case errors.Is(err, store.ErrUnavailable) && !unconfirmed:
+		web.Attempted(r, k.Store, now, act)
+	}
+	return err
 }

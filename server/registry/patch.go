@@ -19,8 +19,8 @@ func (g *Registry) Patch(r *http.Request, id string, o web.Object, actor string)
 		return nil, err
 	}
 	c, err := g.Client(r.Context(), id)
-	if p.disables() && mayHold(c, err) {
-		if ended := g.disable(r, actor, p.id); ended != nil {
+	if p.disables() && mayBeThere(err) {
+		if ended := g.disable(r, actor, p.id, c); ended != nil {
 			return nil, noClient(ended)
 		}
 	}
@@ -42,19 +42,27 @@ func (g *Registry) Patch(r *http.Request, id string, o web.Object, actor string)
 	return c, g.Store.Confirm(r.Context())
 }
 
-// mayHold says whether there is something to disable. An unreadable client may well be enabled.
-func mayHold(c *store.Client, err error) bool {
+// mayBeThere says whether there is something to disable. An unreadable client may well be enabled.
+func mayBeThere(err error) bool {
 	var answered *web.Error // not found
-	if err != nil && c == nil {
-		return !errors.As(err, &answered)
-	}
-	return c.Enabled
+	return !errors.As(err, &answered)
 }
 
-func (g *Registry) disable(r *http.Request, actor, id string) error {
-	return g.end(r, web.Act{Actor: actor, Action: clientDisabled, Target: ClientTarget(id)}, func(ctx context.Context) error {
+// disable ends a client; c is nil if it cannot be read. What is disabled already is disabled and recorded again: it may
+// have been by a try whose answer was lost, and which left no trace.
+func (g *Registry) disable(r *http.Request, actor, id string, c *store.Client) error {
+	act := web.Act{Actor: actor, Action: clientDisabled, Target: ClientTarget(id), Detail: repeated(c != nil && !c.Enabled)}
+	return g.end(r, act, func(ctx context.Context) error {
 		return g.Store.DisableClient(ctx, id)
 	})
+}
+
+// repeated is what the trail tells of an end that finds that it holds already.
+func repeated(already bool) map[string]string {
+	if !already {
+		return nil
+	}
+	return map[string]string{"outcome": "was so already"}
 }
 
 func (g *Registry) enable(r *http.Request, actor string, c *store.Client) error {

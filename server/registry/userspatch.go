@@ -58,22 +58,24 @@ func readUserPatch(id string, o web.Object) (p person, err error) {
 	return readPerson(o)
 }
 
-// suspend makes the ends of a patch: it disables, and it demotes. Somebody who cannot be read, u being nil, may
-// well have what is taken away.
+// suspend makes the ends of a patch: it disables, and it demotes, also who is so already. Somebody who cannot be read,
+// u being nil, may well have what is taken away.
 func (g *Registry) suspend(r *http.Request, actor, id string, u *store.User, p person) error {
-	if p.disables() && (u == nil || u.Enabled) {
-		if err := g.end(r, web.Act{Actor: actor, Action: userDisabled, Target: UserTarget(id)}, func(ctx context.Context) error {
-			return g.Store.DisableUser(ctx, id)
-		}); err != nil {
+	if p.disables() {
+		act := web.Act{Actor: actor, Action: userDisabled, Target: UserTarget(id), Detail: repeated(u != nil && !u.Enabled)}
+		if err := g.end(r, act, func(ctx context.Context) error { return g.Store.DisableUser(ctx, id) }); err != nil {
 			return err
 		}
 	}
-	if p.demotes() && (u == nil || u.Role() == store.Operator) {
-		return g.end(r, web.Act{Actor: actor, Action: userDemoted, Target: UserTarget(id)}, func(ctx context.Context) error {
-			return g.Store.DemoteUser(ctx, id)
-		})
+	switch {
+	case !p.demotes():
+		return nil
+	case u != nil && u.Role() != store.Operator: // most people: nothing to tell, and an earlier try may not be confirmed
+		return g.Store.DemoteUser(r.Context(), id)
 	}
-	return nil
+	return g.end(r, web.Act{Actor: actor, Action: userDemoted, Target: UserTarget(id)}, func(ctx context.Context) error {
+		return g.Store.DemoteUser(ctx, id)
+	})
 }
 
 // updateUser changes what is known of a person. If that is as the patch would have it, nothing is written.

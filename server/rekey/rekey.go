@@ -42,8 +42,9 @@ type Problem struct {
 	Err error  // matches seal.ErrMasterKey if no key of the list opens it; else the record cannot be read
 }
 
-// Run walks through everything that is sealed. The error matches store.ErrUnavailable when Redis does not answer;
-// the result says then how far it came, and what was done holds.
+// Run walks through everything that is sealed, and has it confirmed, whoever sealed it: an old key is given up for
+// what it says. The error matches store.ErrUnavailable when Redis does not answer, or cannot confirm; the result says
+// then how far it came, and what was done holds.
 func Run(ctx context.Context, o Options) (Result, error) {
 	vault, err := seal.New(o.MasterKeys)
 	if err != nil {
@@ -56,7 +57,10 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	if err := w.signingKeys(ctx); err != nil {
 		return w.result, err
 	}
-	return w.result, w.people(ctx)
+	if err := w.people(ctx); err != nil {
+		return w.result, err
+	}
+	return w.result, o.Store.Confirm(ctx)
 }
 
 // walk is one Run.

@@ -1,6 +1,7 @@
 package signing
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,7 +53,7 @@ func (r *Ring) Rotate(ctx context.Context, compromised bool) error {
 			return err
 		}
 		if ring.Active().ID != replaced {
-			return r.beaten(ring)
+			return r.beaten(ctx, ring, compromised)
 		}
 		if err := r.promotable(ring, compromised); err != nil {
 			return err
@@ -98,9 +99,9 @@ func (r *Ring) rotate(ctx context.Context, ring *store.Keyring, compromised bool
 	defer cancel()
 	for {
 		next := r.promoted(ring, fresh, compromised)
-		err := r.store.ReplaceKeyring(ctx, ring, next)
+		err := r.replace(ctx, ring, &next)
 		if err == nil {
-			return r.apply(&next)
+			return nil
 		}
 		if !errors.Is(err, store.ErrConflict) {
 			return fmt.Errorf("rotate the signing keys: %w", err)
@@ -109,15 +110,30 @@ func (r *Ring) rotate(ctx context.Context, ring *store.Keyring, compromised bool
 			return err
 		}
 		if ring.Active().ID != replaced {
-			return r.beaten(ring)
+			return r.beaten(ctx, ring, compromised)
 		}
 	}
 }
 
+// replace writes a ring and takes it over, also when it cannot be confirmed to last: it is what others read.
+func (r *Ring) replace(ctx context.Context, ring, next *store.Keyring) error {
+	err := r.store.ReplaceKeyring(ctx, ring, *next)
+	if err != nil && !errors.Is(err, store.ErrUnconfirmed) {
+		return err
+	}
+	return cmp.Or(r.apply(next), err)
+}
+
 // beaten takes over what the winner left. What of it does not open is reported by the next Tick: here
-// the news is the lost race.
-func (r *Ring) beaten(ring *store.Keyring) error {
+// the news is the lost race. The winner may be an earlier try to be rid of a compromised key whose answer was lost:
+// that it is gone is not said before it is confirmed.
+func (r *Ring) beaten(ctx context.Context, ring *store.Keyring, compromised bool) error {
 	_ = r.apply(ring)
+	if compromised {
+		if err := r.store.Confirm(ctx); err != nil {
+			return fmt.Errorf("rotate the signing keys: %w", err)
+		}
+	}
 	return ErrConflict
 }
 
@@ -155,16 +171,13 @@ func (r *Ring) maintain(ctx context.Context, ring *store.Keyring) error {
 	if len(kept.Keys) == len(ring.Keys) {
 		return nil
 	}
-	err := r.store.ReplaceKeyring(ctx, ring, kept)
-	if err == nil {
-		return r.apply(&kept)
-	}
-	return settled(err)
+	return settled(r.replace(ctx, ring, &kept))
 }
 
-// settled: whoever was first did the same, and the next reload shows it.
+// settled: whoever was first did the same, and the next reload shows it. What is not confirmed to last is done again
+// when it is lost, and nobody waits to be told.
 func settled(err error) error {
-	if errors.Is(err, store.ErrConflict) {
+	if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrUnconfirmed) {
 		return nil
 	}
 	return err

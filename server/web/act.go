@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"time"
 
@@ -16,27 +17,50 @@ type Act struct {
 	Detail                map[string]string
 }
 
+// Failed is behind the action of an event that tells of a change which was recorded and then not made, or perhaps
+// not.
+const Failed = ".failed"
+
 // Change makes a change that is not an end. It is recorded first, and what cannot be recorded is not
-// made. Whether it can be made at all is best looked at before: the record stays.
+// made. Whether it can be made at all is best looked at before: the record stays, and another that it failed follows.
 func Change(r *http.Request, s *store.Store, at time.Time, act Act, makeIt func(context.Context) error) error {
 	if err := s.Audit(r.Context(), event(r, at, act)); err != nil {
 		return err
 	}
-	return makeIt(r.Context())
-}
-
-// End makes an end. It holds once makeIt has returned without an error, whether or not it can be
-// recorded, so that a store which takes no more writes cannot keep a stolen credential alive. One that was carried
-// out and not confirmed is recorded, and an error all the same.
-func End(r *http.Request, s *store.Store, at time.Time, act Act, makeIt func(context.Context) error) error {
 	err := makeIt(r.Context())
-	if err == nil || errors.Is(err, store.ErrUnconfirmed) {
+	if err != nil && !errors.Is(err, store.ErrUnconfirmed) {
+		act.Action += Failed
 		Ended(r, s, at, act)
 	}
 	return err
 }
 
-// Ended records ends that hold already.
+// End makes an end. It holds once makeIt has returned without an error, whether or not it can be
+// recorded, so that a store which takes no more writes cannot keep a stolen credential alive. One that was carried
+// out and not confirmed is recorded, and an error all the same. So is one that may have been carried out: whoever
+// repeats it may be told that there is nothing to end, which records nothing.
+func End(r *http.Request, s *store.Store, at time.Time, act Act, makeIt func(context.Context) error) error {
+	err := makeIt(r.Context())
+	switch {
+	case err == nil || errors.Is(err, store.ErrUnconfirmed):
+		Ended(r, s, at, act)
+	case errors.Is(err, store.ErrUnavailable):
+		Attempted(r, s, at, act)
+	}
+	return err
+}
+
+// Attempted records an end of which it is not known whether it was carried out: outcome=unknown.
+func Attempted(r *http.Request, s *store.Store, at time.Time, act Act) {
+	act.Detail = maps.Clone(act.Detail)
+	if act.Detail == nil {
+		act.Detail = map[string]string{}
+	}
+	act.Detail["outcome"] = "unknown"
+	Ended(r, s, at, act)
+}
+
+// Ended records ends that hold already, in what is left of the request's time.
 func Ended(r *http.Request, s *store.Store, at time.Time, acts ...Act) {
 	if len(acts) == 0 {
 		return

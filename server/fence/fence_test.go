@@ -1,0 +1,49 @@
+package fence_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/mintkeep/mintkeep/server/fence"
+	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/storetest"
+)
+
+// Who was demoted and promoted again is an operator, under another generation than in the backup: what their keys could
+// do before has ended. Who was enabled again has lost the invite of before.
+func TestBegunAgain(t *testing.T) {
+	b := storetest.Embedded(t)
+	s, ctx := b.Open(t), t.Context()
+	now := b.Clock.Now()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	u := &store.User{
+		ID: "usr_ada", Enabled: true, Generation: store.NewGeneration(), Operator: store.NewGeneration(),
+		Metadata: store.UserMetadata{Email: "ada@example.com", CreatedAt: now},
+	}
+	must(s.CreateUser(ctx, u))
+	must(s.InviteUser(ctx, u.ID, store.Invite{Digest: store.DigestOf("link"), ExpiresAt: now.Add(time.Hour)}))
+	before, err := s.User(ctx, u.ID)
+	must(err)
+	if before.Role() != store.Operator || before.Invite == nil {
+		t.Fatalf("got %+v, want an operator with an invite", before)
+	}
+	var events []store.Event
+	for i, action := range []string{"user.demoted", "user.promoted", "user.disabled", "user.enabled"} {
+		events = append(events, store.Event{Action: action, Target: "user:" + u.ID, At: now.Add(time.Duration(i+1) * time.Minute)})
+	}
+	_, err = fence.Run(ctx, fence.Options{Store: s, Plan: fence.Make(events, now.Add(time.Hour)), Now: b.Clock.Now})
+	must(err)
+	after, err := s.User(ctx, u.ID)
+	must(err)
+	if after.Role() != store.Operator || after.Operator == before.Operator {
+		t.Errorf("role %s, under the generation of before: %v; want another", after.Role(), after.Operator == before.Operator)
+	}
+	if !after.Enabled || after.Invite != nil {
+		t.Errorf("enabled %v, invite %v; want enabled and none", after.Enabled, after.Invite)
+	}
+}

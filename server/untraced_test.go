@@ -1,0 +1,91 @@
+package server_test
+
+import (
+	"net/http"
+	"slices"
+	"testing"
+
+	"github.com/mintkeep/mintkeep/server/servertest"
+	"github.com/mintkeep/mintkeep/store/storetest"
+)
+
+// trail is the actions of the audit trail, newest first, each with its outcome if it has one.
+func trail(t *testing.T, s *servertest.Server) []string {
+	t.Helper()
+	actions := []string{}
+	for _, item := range s.Admin(t, http.MethodGet, "/admin/audit?limit=100", nil).Want(t, http.StatusOK, "").JSON(t)["items"].([]any) {
+		e := item.(servertest.M)
+		action := e["action"].(string)
+		if detail, ok := e["detail"].(servertest.M); ok && detail["outcome"] != nil {
+			action += " " + detail["outcome"].(string)
+		}
+		actions = append(actions, action)
+	}
+	return actions
+}
+
+func wantLast(t *testing.T, what string, s *servertest.Server, want ...string) {
+	t.Helper()
+	got := trail(t, s)
+	if got = got[:min(len(got), len(want))]; !slices.Equal(got, want) {
+		t.Errorf("%s: the trail ends with %q, newest first, want %q", what, got, want)
+	}
+}
+
+// An end whose answer was lost left no trace. Its repetition, which finds that it holds, does: mintkeep fence replays
+// what the trail tells.
+func TestRepeatedEndIsRecorded(t *testing.T) {
+	b := storetest.Embedded(t)
+	s := servertest.New(t, b)
+	s.Register(t, servertest.M{"client_id": "billing", "scope": "read"})
+	u := s.User(t, servertest.M{"email": "ada@example.com"})
+	for what, end := range map[string]error{ // carried out, and nobody was told
+		"client": b.Open(t).DisableClient(t.Context(), "billing"), "person": b.Open(t).DisableUser(t.Context(), u.ID),
+	} {
+		if end != nil {
+			t.Fatalf("%s: %v", what, end)
+		}
+	}
+	s.Admin(t, http.MethodPatch, clientsPath+"/billing", servertest.M{"disabled": true}).Want(t, http.StatusOK, "")
+	wantLast(t, "the client is disabled already", s, "client.disabled was so already")
+	s.Admin(t, http.MethodPatch, "/admin/users/"+u.ID, servertest.M{"disabled": true}).Want(t, http.StatusOK, "")
+	wantLast(t, "the person is disabled already", s, "user.disabled was so already")
+}
+
+// readOnly lets the server write nothing but its trail, until the function is called.
+func readOnly(t *testing.T, redis *storetest.Server) (writable func()) {
+	t.Helper()
+	acl := func(rules ...any) {
+		t.Helper()
+		if _, err := redis.Do(append([]any{"ACL", "SETUSER", "default"}, rules...)...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	acl("resetkeys", "%R~*", "%RW~mk:audit")
+	return func() { acl("resetkeys", "~*") }
+}
+
+// What failed is in the trail as what it is: an end that may have been carried out, and a beginning that may not.
+func TestFailedIsRecorded(t *testing.T) {
+	redis := storetest.Redis(t)
+	s := servertest.New(t, redis.Backend(t))
+	s.Register(t, servertest.M{"client_id": "off", "scope": "read"})
+	s.Register(t, servertest.M{"client_id": "on", "scope": "read"})
+	key := s.Key(t, s.User(t, servertest.M{"email": "ada@example.com"}), servertest.M{"scope": "read"})
+	s.Admin(t, http.MethodPatch, clientsPath+"/off", servertest.M{"disabled": true}).Want(t, http.StatusOK, "")
+	for _, tt := range []struct {
+		what, method, path string
+		body               any
+		want               []string
+	}{
+		{"enable", http.MethodPatch, clientsPath + "/off", servertest.M{"disabled": false}, []string{"client.enabled.failed", "client.enabled"}},
+		{"disable", http.MethodPatch, clientsPath + "/on", servertest.M{"disabled": true}, []string{"client.disabled unknown"}},
+		{"delete", http.MethodDelete, clientsPath + "/on", nil, []string{"client.deleted unknown"}},
+		{"revoke a key", http.MethodDelete, "/admin/keys/" + key.ID, nil, []string{"key.revoked unknown"}},
+	} {
+		writable := readOnly(t, redis)
+		s.Admin(t, tt.method, tt.path, tt.body).Want(t, http.StatusServiceUnavailable, "temporarily_unavailable")
+		writable()
+		wantLast(t, tt.what, s, tt.want...)
+	}
+}

@@ -1,0 +1,54 @@
+package store_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/storetest"
+)
+
+// What lies on the nodes that are well is answered, however many ask for what lies on one that hangs.
+func TestHungNodeKeepsNobodyElse(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts six servers")
+	}
+	t.Parallel()
+	nodes := storetest.SixNodes(t, "--cluster-node-timeout", "60000") // nobody takes over
+	s := nodes.Masters[0].Backend(t).Open(t, func(o *store.Options) { o.URL = nodes.URL() })
+	var on [3]string // a client on each master
+	for i := 0; on[0] == "" || on[1] == "" || on[2] == ""; i++ {
+		id := fmt.Sprint("c", i)
+		on[store.SlotOf("mk:c:"+id)*3/(1<<14)] = id
+	}
+	for _, id := range on {
+		create(t, s, id)
+	}
+
+	nodes.Masters[2].Freeze()
+	defer nodes.Masters[2].Thaw()
+	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for range 10 {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				hurried, cancel := context.WithTimeout(ctx, 1500*time.Millisecond)
+				_, _ = s.Client(hurried, on[2])
+				cancel()
+			}
+		})
+	}
+	for range 100 {
+		for _, id := range on[:2] {
+			if _, err := s.Client(hurry(t), id); err != nil {
+				t.Errorf("%s, on a node that is well: %v", id, err)
+			}
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	stop()
+	wg.Wait()
+}

@@ -1,0 +1,257 @@
+package store_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/storetest"
+)
+
+// loses is a server that loses what happens between the two, and a store that has healed it then.
+func loses(t *testing.T, srv *storetest.Server, s *store.Store, happens func()) {
+	t.Helper()
+	s.Pulse(t.Context())
+	s.Pulse(t.Context())
+	before := backUp(t, srv)
+	happens()
+	s.Pulse(t.Context())
+	before.restore()
+	s.Pulse(t.Context())
+	s.Pulse(t.Context())
+	wantOpen(t, "healed", s)
+}
+
+// A password that was changed is not good again, nor is who was signed in with it, whatever else was lost: the invite
+// by which it was changed, or the hash that it had last.
+func TestLostPassword(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(ctx context.Context, s *store.Store, sess *store.Session, invite store.Invite) error{
+		"redeemed": func(ctx context.Context, s *store.Store, sess *store.Session, invite store.Invite) error {
+			if err := s.InviteUser(ctx, sess.UserID, invite); err != nil {
+				return err
+			}
+			return s.RedeemInvite(ctx, sess.UserID, invite.Digest, []byte("new"))
+		},
+		"rehashed and set": func(ctx context.Context, s *store.Store, sess *store.Session, _ store.Invite) error {
+			if err := s.RehashPassword(ctx, sess.UserID, []byte("old"), []byte("old, hashed anew")); err != nil {
+				return err
+			}
+			return s.SetPassword(ctx, sess, []byte("old, hashed anew"), []byte("new"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := storetest.Redis(t)
+			b, ctx := srv.Backend(t), t.Context()
+			s := b.Open(t)
+			u := add(t, s, "u@example.com")
+			invite := func(code string) store.Invite {
+				return store.Invite{Digest: store.DigestOf(code), ExpiresAt: b.Clock.Now().Add(time.Hour)}
+			}
+			must(t, s.InviteUser(ctx, u.ID, invite("first")))
+			must(t, s.RedeemInvite(ctx, u.ID, store.DigestOf("first"), []byte("old")))
+			sess := &store.Session{Digest: store.DigestOf("cookie"), UserID: u.ID}
+			must(t, s.CreateSession(ctx, sess, []byte("old")))
+			loses(t, srv, s, func() { must(t, change(ctx, s, sess, invite("reset"))) })
+			if got := read(t, s, u.ID).Password; len(got) > 0 {
+				t.Errorf("the password is %q, want none: what it was changed to is lost", got)
+			}
+			_, _, err := s.Session(ctx, store.DigestOf("cookie"))
+			wantErr(t, "the session from before", err, store.ErrNotFound)
+		})
+	}
+}
+
+// A client that was deleted stays so, whatever became of it before; whoever has its id now is left alone.
+func TestLostDeletion(t *testing.T) {
+	t.Parallel()
+	srv := storetest.Redis(t)
+	b, ctx := srv.Backend(t), t.Context()
+	s, other := b.Open(t), b.Open(t)
+	for _, id := range []string{"disabled", "enabled-again", "registered-again", "old"} {
+		create(t, s, id)
+	}
+	b.Do("HDEL", "mk:c:old", "life") // as a version before wrote it
+	loses(t, srv, s, func() {
+		must(t, s.DisableClient(ctx, "disabled"))
+		must(t, s.DeleteClient(ctx, "disabled"))
+		must(t, other.DisableClient(ctx, "enabled-again"))
+		must(t, other.EnableClient(ctx, "enabled-again"))
+		must(t, s.DeleteClient(ctx, "enabled-again"))
+		must(t, s.DeleteClient(ctx, "old"))
+	})
+	for _, id := range []string{"disabled", "enabled-again", "old"} {
+		_, err := s.Client(ctx, id)
+		wantErr(t, "the deleted client "+id, err, store.ErrNotFound)
+	}
+	must(t, s.DeleteClient(ctx, "registered-again"))
+	create(t, other, "registered-again")
+	s.Pulse(ctx)
+	if c, err := s.Client(ctx, "registered-again"); err != nil || !c.Enabled || len(c.Secrets) == 0 {
+		t.Errorf("a client that was registered again: %+v, %v", c, err)
+	}
+}
+
+// Whoever was disabled and enabled again by the same replica is enabled when both are lost. What ended with the disabling
+// stays ended.
+func TestLostEnabling(t *testing.T) {
+	t.Parallel()
+	srv := storetest.Redis(t)
+	b, ctx := srv.Backend(t), t.Context()
+	s := b.Open(t)
+	create(t, s, "a")
+	create(t, s, "b")
+	d := issue(t, b, s, "a", "token")
+	u := add(t, s, "u@example.com")
+	must(t, s.CreateSession(ctx, &store.Session{Digest: store.DigestOf("cookie"), UserID: u.ID}, read(t, s, u.ID).Password))
+	loses(t, srv, s, func() {
+		for range 2 {
+			must(t, s.DisableClient(ctx, "a"))
+			must(t, s.DisableClient(ctx, "b"))
+			must(t, s.DisableUser(ctx, u.ID))
+			must(t, s.EnableClient(ctx, "a"))
+			must(t, s.EnableClient(ctx, "b"))
+			must(t, s.EnableUser(ctx, u.ID))
+		}
+		must(t, s.DeleteClient(ctx, "b"))
+	})
+	if c, err := s.Client(ctx, "a"); err != nil || !c.Enabled || live(t, s, "a", d) {
+		t.Errorf("the client that was enabled again: %+v, %v; its token from before is live: %v", c, err, live(t, s, "a", d))
+	}
+	_, err := s.Client(ctx, "b")
+	wantErr(t, "the client that was deleted in the end", err, store.ErrNotFound)
+	if !read(t, s, u.ID).Enabled {
+		t.Error("the person who was enabled again is disabled")
+	}
+	_, _, err = s.Session(ctx, store.DigestOf("cookie"))
+	wantErr(t, "the session from before", err, store.ErrNotFound)
+}
+
+// losesAnswer is a hook that loses the answer to one HDEL.
+type losesAnswer struct{ armed atomic.Bool }
+
+func (h *losesAnswer) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (h *losesAnswer) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (h *losesAnswer) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		err := next(ctx, cmds)
+		if cmds[0].Name() != "hdel" || !h.armed.CompareAndSwap(true, false) {
+			return err
+		}
+		for _, cmd := range cmds {
+			cmd.SetErr(io.EOF)
+		}
+		return io.EOF
+	}
+}
+
+// An end whose answer did not arrive, so that its repetition found nothing to do, is remembered like any other.
+func TestLostEndOfUnknownOutcome(t *testing.T) {
+	t.Parallel()
+	srv := storetest.Redis(t)
+	b, ctx, h := srv.Backend(t), t.Context(), &losesAnswer{}
+	s := b.Open(t, func(o *store.Options) { o.Instrument = func(c redis.UniversalClient) { c.AddHook(h) } })
+	create(t, s, "a")
+	loses(t, srv, s, func() {
+		h.armed.Store(true)
+		wantErr(t, "the first time", s.DisableClient(ctx, "a"), store.ErrUnavailable)
+		must(t, s.DisableClient(ctx, "a"))
+	})
+	if c, err := s.Client(ctx, "a"); err != nil || c.Enabled {
+		t.Errorf("the client that was disabled: %+v, %v", c, err)
+	}
+}
+
+// An end that Redis has lost while it kept the mark before it is not undone for a moment: from the pulse on that found
+// nobody, nothing is answered until it is repeated. One of which nobody was told does not take that much.
+func TestLostWithoutMark(t *testing.T) {
+	t.Parallel()
+	for name, told := range map[string]bool{"told": true, "not told": false} {
+		t.Run(name, func(t *testing.T) {
+			srv := storetest.Redis(t)
+			b, ctx := srv.Backend(t), t.Context()
+			s := b.Open(t)
+			create(t, s, "a")
+			d := issue(t, b, s, "a", "token")
+			s.Pulse(ctx)
+			s.Pulse(ctx)
+			before := backUp(t, srv)
+			if told {
+				must(t, s.EndToken(ctx, d))
+			}
+			srv.Kill()
+			if !told {
+				wantErr(t, "an end while it is away", s.EndToken(ctx, d), store.ErrUnavailable)
+			}
+			s.Pulse(ctx)
+			before.start()
+			if err := s.Ping(ctx); (err != nil) != told {
+				t.Errorf("back, before a pulse: %v", err)
+			}
+			s.Pulse(ctx)
+			wantOpen(t, "a pulse later", s)
+			if live(t, s, "a", d) {
+				t.Error("the ended token is live")
+			}
+		})
+	}
+}
+
+// silentHalf is a hook by which the lower half of a cluster's slots gives pulses no answer.
+type silentHalf struct{ on atomic.Bool }
+
+func (h *silentHalf) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (h *silentHalf) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (h *silentHalf) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		err := next(ctx, cmds)
+		for _, cmd := range cmds {
+			if key, _ := cmd.Args()[1].(string); h.on.Load() && lowerHalf(key) && strings.HasPrefix(key, "mk:epoch") {
+				cmd.SetErr(io.EOF)
+				err = io.EOF
+			}
+		}
+		return err
+	}
+}
+
+func lowerHalf(key string) bool { return store.SlotOf(key) < 8*1024 }
+
+// A part of a cluster that does not answer shuts the store only if it may lose an end. What was ended in the other
+// parts is written down.
+func TestPartOfAClusterIsAway(t *testing.T) {
+	t.Parallel()
+	b, ctx, h := storetest.Cluster(t).Backend(t), t.Context(), &silentHalf{}
+	s := b.Open(t, func(o *store.Options) { o.Instrument = func(c redis.UniversalClient) { c.AddHook(h) } })
+	token := func(lower bool) (d store.Digest) {
+		for i := 0; ; i++ {
+			if d = store.DigestOf(fmt.Sprint(i)); lowerHalf("mk:t:"+string(d[:])) == lower {
+				return d
+			}
+		}
+	}
+	s.Pulse(ctx)
+	s.Pulse(ctx)
+	h.on.Store(true)
+	must(t, s.EndToken(ctx, token(false)))
+	s.Pulse(ctx)
+	wantOpen(t, "with an end in the other half", s)
+	if n := s.OpenEnds(); n != 0 {
+		t.Errorf("%d ends in the half that answers are not written down", n)
+	}
+	must(t, s.EndToken(ctx, token(true)))
+	s.Pulse(ctx)
+	wantErr(t, "with an end in the silent half", s.Ping(ctx), store.ErrUnavailable)
+	h.on.Store(false)
+	s.Pulse(ctx)
+	wantOpen(t, "when it answers again", s)
+}

@@ -1,0 +1,111 @@
+package store_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/storetest"
+)
+
+// fence does what mintkeep fence does.
+func fence(t *testing.T, b *storetest.Backend) {
+	t.Helper()
+	tool := b.Open(t)
+	must2(t)(tool.EndAllTokens(t.Context(), nil))
+	must2(t)(tool.Fence(t.Context()))
+}
+
+// A fence is good for a replica that has not looked since the loss. One from before it is not.
+func TestFenceBeforeItLooks(t *testing.T) {
+	t.Parallel()
+	b, ctx := storetest.Redis(t).Backend(t), t.Context()
+	s := b.Open(t)
+	create(t, s, "a")
+	s.Pulse(ctx)
+	s.Pulse(ctx)
+	for range 2 {
+		b.Clock.Advance(time.Second)
+		b.Do("FLUSHALL")
+		fence(t, b)
+		s.Pulse(ctx)
+		wantOpen(t, "fenced after the loss", s)
+		s.Pulse(ctx)
+		s.Pulse(ctx)
+	}
+	last := b.Do("GET", "mk:fence")
+	b.Do("FLUSHALL")
+	b.Do("SET", "mk:fence", last)
+	s.Pulse(ctx)
+	wantShut(t, "with the fence that it had", s, store.ErrBehind)
+}
+
+// What a replica has ended itself it ends again in a store that was fenced, before it opens: nobody else may know.
+func TestFenceKeepsEnds(t *testing.T) {
+	t.Parallel()
+	srv := storetest.Redis(t)
+	b, ctx := srv.Backend(t), t.Context()
+	s := b.Open(t)
+	u := add(t, s, "u@example.com")
+	k := makeKey(t, b, s, u, "k", 0)
+	s.Pulse(ctx)
+	old := backUp(t, srv)
+	grow(t, b, s)
+	must2(t)(s.EndKey(ctx, k.ID, ended(b, "stolen")))
+	s.Pulse(ctx)
+	old.restore()
+	s.Pulse(ctx)
+	wantShut(t, "old", s, store.ErrBehind)
+	fence(t, b)
+	s.Pulse(ctx)
+	wantOpen(t, "fenced", s)
+	if opens(t, b, s, k) {
+		t.Error("the key that it has ended is live")
+	}
+	if n := s.OpenEnds(); n != 0 {
+		t.Errorf("%d ends are not written down", n)
+	}
+}
+
+// inAPulse is a hook that does something once, before a pulse writes.
+type inAPulse struct{ do atomic.Pointer[func()] }
+
+func (h *inAPulse) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (h *inAPulse) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (h *inAPulse) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if cmds[0].Name() == "hsetnx" {
+			if do := h.do.Swap(nil); do != nil {
+				(*do)()
+			}
+		}
+		return next(ctx, cmds)
+	}
+}
+
+// An old backup that comes while a pulse is under way is written a mark to, and is not believed for that.
+func TestOldBackupDuringAPulse(t *testing.T) {
+	t.Parallel()
+	srv := storetest.Redis(t)
+	b, ctx, h := srv.Backend(t), t.Context(), &inAPulse{}
+	s := b.Open(t, func(o *store.Options) { o.Instrument = func(c redis.UniversalClient) { c.AddHook(h) } })
+	create(t, s, "a")
+	s.Pulse(ctx)
+	s.Pulse(ctx)
+	old := backUp(t, srv)
+	grow(t, b, s)
+	restore := old.restore
+	h.do.Store(&restore)
+	for range 3 {
+		s.Pulse(ctx)
+		wantShut(t, "old", s, store.ErrBehind)
+	}
+	fence(t, b)
+	s.Pulse(ctx)
+	wantOpen(t, "fenced", s)
+}
