@@ -16,7 +16,8 @@ const crowd = 6_000
 // Twice what the server can do, from callers who ask whether or not they were answered: what it takes on it finishes in
 // time, the rest it refuses at once, and it says that it is ready.
 //
-// The server has one processor to itself, where there are two and taskset, so that its work is not that of the clients.
+// The server and its Redis have one processor to themselves, where there are two and taskset, so that their work is not
+// that of the clients.
 func TestOverload(t *testing.T) {
 	wanted(t, "overload")
 	environ, apart := apart(t)
@@ -59,7 +60,7 @@ func probe(s *stand, d time.Duration) <-chan time.Duration {
 	return slowest
 }
 
-// apart gives the server one processor, and the clients and Redis another: what to start it with, and what to do then.
+// apart gives the server and its Redis one processor, and the clients another: what to start it with, and what to do then.
 func apart(t *testing.T) (environ []string, then func(*stand)) {
 	t.Helper()
 	if _, err := exec.LookPath("taskset"); err != nil {
