@@ -97,7 +97,7 @@ func (m *machine) IssueToken(rt *rapid.T) {
 func (m *machine) RevokeToken(rt *rapid.T) {
 	c := one(rt, "token", m.tokens(func(c *modelCredential) bool { return !c.client.gone && !c.client.disabled }))
 	m.either(rt).Revoke(m.t, c.client.Client, c.plain).Want(m.t, 200, "")
-	c.ended = "revoked"
+	c.end("revoked", m.b.Clock.Now())
 }
 
 // RevokeForeignToken has another client try, in vain.

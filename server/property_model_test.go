@@ -32,10 +32,11 @@ type modelCredential struct {
 	keyID   string
 	made    string // how, for the report
 	ended   string // how; empty: not
+	endedAt time.Time
 	expires time.Time
 
 	user        *modelUser
-	rotated     bool // has a successor
+	successor   *modelCredential
 	manages     bool // has mintkeep:keys
 	administers bool // has mintkeep:admin, under this
 	term        int
@@ -67,6 +68,30 @@ func (c *modelCredential) at(now time.Time) verdict {
 		return unsure
 	}
 	return mustBeDead
+}
+
+// end ends it for good, if nothing has.
+func (c *modelCredential) end(how string, now time.Time) {
+	if c.ended == "" {
+		c.ended, c.endedAt = how, now
+	}
+}
+
+// replaced is whether another took its place, which was not ended before its time and before anything took its own.
+// Unsure: it was ended too near to that time.
+func (c *modelCredential) replaced() verdict {
+	s := c.successor
+	switch {
+	case s == nil:
+		return mustBeDead
+	case s.ended == "" || s.successor != nil:
+		return mustBeLive
+	case s.expires.IsZero() || s.endedAt.Before(s.expires.Add(-10*time.Second)):
+		return mustBeDead
+	case s.endedAt.Before(s.expires):
+		return unsure
+	}
+	return mustBeLive
 }
 
 // opensAdmin is whether a live key opens /admin.

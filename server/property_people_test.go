@@ -133,21 +133,27 @@ func (m *machine) CreateKeyByKey(rt *rapid.T) {
 	m.add(&modelCredential{plain: k.Plain, keyID: k.ID, user: by.user, made: "a key by a key", expires: earlier(ends, by.expires)})
 }
 
-// RotateKey has a key rotate another of the same person, or itself.
+// RotateKey has a key rotate another of the same person, or itself: once, or again if the successor was ended.
 func (m *machine) RotateKey(rt *rapid.T) {
 	by, s := m.manager(rt), m.either(rt)
-	old := one(rt, "key", m.keys(func(c *modelCredential) bool { return c.user == by.user && c.at(m.b.Clock.Now()) != unsure }))
+	old := one(rt, "key", m.keys(func(c *modelCredential) bool {
+		return c.user == by.user && c.at(m.b.Clock.Now()) != unsure && c.replaced() != unsure
+	}))
 	overlap := rapid.SampledFrom([]time.Duration{0, time.Minute, time.Hour}).Draw(rt, "overlap")
 	r := s.API(m.t, "POST", apiKeysPath+"/"+old.keyID+"/rotate", by.plain, servertest.M{"overlap": overlap.String()})
-	if old.rotated || !m.live(old) {
+	if !m.live(old) || old.replaced() == mustBeLive {
 		r.Want(m.t, http.StatusConflict, "conflict")
 		return
 	}
-	k := s.NewKey(m.t, r.Want(m.t, 201, ""))
-	m.add(&modelCredential{plain: k.Plain, keyID: k.ID, user: by.user, made: "a successor", expires: earlier(old.expires, by.expires)})
-	old.rotated = true
-	if old.expires = earlier(old.expires, m.b.Clock.Now().Add(overlap)); overlap == 0 {
-		old.ended = "rotated"
+	ends := old.expires
+	if old.successor != nil {
+		ends = old.successor.expires // what it was before the first rotation brought it forward
+	}
+	k, now := s.NewKey(m.t, r.Want(m.t, 201, "")), m.b.Clock.Now()
+	old.successor = &modelCredential{plain: k.Plain, keyID: k.ID, user: by.user, made: "a successor", expires: earlier(ends, by.expires)}
+	m.add(old.successor)
+	if old.expires = earlier(old.expires, now.Add(overlap)); overlap == 0 {
+		old.end("rotated", now)
 	}
 }
 
@@ -170,7 +176,7 @@ func (m *machine) RevokeKey(rt *rapid.T) {
 	case "by an operator":
 		s.Admin(m.t, "DELETE", "/admin/keys/"+c.keyID, nil).Want(m.t, 204, "")
 	}
-	c.ended = "revoked " + how
+	c.end("revoked "+how, m.b.Clock.Now())
 }
 
 // RevokeForeignKey has a client try, in vain.

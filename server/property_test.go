@@ -221,7 +221,7 @@ func (m *machine) Report(rt *rapid.T) {
 	list := []string{"junk", found[0].plain, found[1].plain}
 	m.either(rt).Admin(m.t, "POST", "/admin/keys/report", servertest.M{"credentials": list}).Want(m.t, 200, "")
 	for _, c := range found {
-		c.ended = "reported"
+		c.end("reported", m.b.Clock.Now())
 	}
 }
 

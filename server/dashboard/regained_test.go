@@ -31,7 +31,8 @@ func TestRotationGivesNothingBack(t *testing.T) {
 	})
 }
 
-// A rotation that stopped half-way, so that nobody has the successor, may be repeated.
+// A rotation that stopped half-way, so that nobody has the successor, may be repeated; one whose successor was rotated
+// in its turn may not.
 func TestRotationIsRepeatedWhenTheSuccessorIsDead(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s := servertest.New(t, b)
@@ -40,12 +41,14 @@ func TestRotationIsRepeatedWhenTheSuccessorIsDead(t *testing.T) {
 		path := "/settings/keys/" + key.ID
 		v.submit(v.get(path), path+"/rotate", "overlap", "24h").want(http.StatusOK)
 		successor := s.Admin(t, http.MethodGet, "/admin/keys/"+key.ID, nil).JSON(t)["rotated_to"].(string)
-		again := func() servertest.Response {
-			keeper := s.Key(t, u, servertest.M{"name": "keeper", "scope": "read mintkeep:keys"})
-			return s.API(t, http.MethodPost, "/api/v1/keys/"+key.ID+"/rotate", keeper.Plain, servertest.M{})
+		keeper := s.Key(t, u, servertest.M{"name": "keeper", "scope": "read mintkeep:keys"})
+		rotate := func(id, overlap string) servertest.Response {
+			return s.API(t, http.MethodPost, "/api/v1/keys/"+id+"/rotate", keeper.Plain, servertest.M{"overlap": overlap})
 		}
-		again().Want(t, http.StatusConflict, "conflict")
+		rotate(key.ID, "24h").Want(t, http.StatusConflict, "conflict")
 		s.Admin(t, http.MethodDelete, "/admin/keys/"+successor, nil).Want(t, http.StatusNoContent, "")
-		s.NewKey(t, again().Want(t, http.StatusCreated, ""))
+		second := s.NewKey(t, rotate(key.ID, "24h").Want(t, http.StatusCreated, ""))
+		s.NewKey(t, rotate(second.ID, "0s").Want(t, http.StatusCreated, ""))
+		rotate(key.ID, "24h").Want(t, http.StatusConflict, "conflict")
 	})
 }

@@ -134,8 +134,9 @@ func (k *Keeper) Rotate(r *http.Request, owner *store.User, old *store.APIKey, o
 	return made, nil
 }
 
-// takeBack refuses to rotate a key a second time, unless the rotation stopped half-way and the successor is dead. The
-// key's own expiry was brought forward then, and is that of the successor again.
+// takeBack refuses to rotate a key a second time, unless nobody can use what came of the first: the rotation stopped
+// half-way, or its successor was ended, and had none of its own. The key's own expiry was brought forward then, and is
+// that of the successor again.
 func (k *Keeper) takeBack(ctx context.Context, old *store.APIKey) error {
 	successor, err := k.Store.Key(ctx, old.RotatedTo)
 	switch {
@@ -143,7 +144,7 @@ func (k *Keeper) takeBack(ctx context.Context, old *store.APIKey) error {
 		return nil
 	case err != nil:
 		return err
-	case successor.Live:
+	case successor.Ended == nil || successor.RotatedTo != "":
 		return web.Conflict("The key was rotated already; its successor is %s", old.RotatedTo)
 	}
 	old.ExpiresAt = successor.ExpiresAt
