@@ -127,15 +127,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.Se
 // the drain delay while every answer closes its connection, then finishing what is under way. It
 // returns nil after an orderly end.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
-	hs := &http.Server{
-		Handler:           s,
-		ReadHeaderTimeout: s.timeouts.Header,
-		ReadTimeout:       s.timeouts.Read,
-		WriteTimeout:      s.timeouts.Write,
-		IdleTimeout:       s.timeouts.Idle,
-		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(s.options.Logger.Handler(), slog.LevelDebug),
-	}
+	hs := s.httpServer()
 	// The background outlives ctx: while the server drains, keys are still reloaded, and the last uses
 	// are written at the very end.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -155,16 +147,33 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	return s.drain(hs)
 }
 
+func (s *Server) httpServer() *http.Server {
+	return &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: s.timeouts.Header,
+		ReadTimeout:       s.timeouts.Read,
+		WriteTimeout:      s.timeouts.Write,
+		IdleTimeout:       s.timeouts.Idle,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(s.options.Logger.Handler(), slog.LevelDebug),
+	}
+}
+
+// listen serves what comes to the listener, and refuses that for which there is no file descriptor.
 func (s *Server) listen(hs *http.Server, listener net.Listener) error {
-	if !s.options.Config.TLS() {
-		return hs.Serve(listener)
+	refuser, serve := s.refuser(), (*http.Server).Serve
+	if s.options.Config.TLS() {
+		pair, err := loadKeyPair(s.options.Config.TLSCert, s.options.Config.TLSKey, s.timeouts.Certificate, s.options.Logger)
+		if err != nil {
+			return err
+		}
+		hs.TLSConfig, refuser.TLSConfig = pair.config(), pair.config()
+		serve = func(hs *http.Server, l net.Listener) error { return hs.ServeTLS(l, "", "") }
 	}
-	pair, err := loadKeyPair(s.options.Config.TLSCert, s.options.Config.TLSKey, s.timeouts.Certificate, s.options.Logger)
-	if err != nil {
-		return err
-	}
-	hs.TLSConfig = pair.config()
-	return hs.ServeTLS(listener, "", "")
+	refused := newHandover(listener.Addr())
+	go func() { _ = serve(refuser, refused) }()
+	defer func() { _ = refuser.Close() }()
+	return serve(hs, newFrugalListener(listener, refused.give))
 }
 
 func (s *Server) drain(hs *http.Server) error {

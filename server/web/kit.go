@@ -113,6 +113,9 @@ func (k *Kit) run(c *gin.Context, x *exchange, to way) (err error) {
 		return err
 	}
 	if !to.always { // and not before the body was there, or slow senders could have all the turns
+		if x.Value(withoutFiles{}) != nil {
+			return outOfFiles()
+		}
 		if !k.turns.enter(x.Context, x.start) {
 			return overloaded()
 		}

@@ -33,8 +33,6 @@ type fault struct {
 	ends bool
 	// loses is whether calls may go without an answer: a server was killed.
 	loses bool
-	// late is whether calls may take longer than they may: the servers cannot help it.
-	late bool
 	// forgets is whether the store may lose what it had.
 	forgets bool
 	// control is why lies are no failure here: the settings promise nothing else. The row says how many came.
@@ -57,7 +55,7 @@ const workers = 8
 // run has the fault happen, and prints its line.
 func (f fault) run(t *testing.T) {
 	s := set(t, f.on, f.environ...)
-	s.amnesia, s.ledger.patient = f.forgets, f.late
+	s.amnesia = f.forgets
 	if f.prepare != nil {
 		f.prepare(s)
 	}

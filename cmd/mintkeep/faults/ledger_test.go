@@ -18,8 +18,7 @@ const (
 
 // ledger counts calls and keeps what is wrong with them, whoever they were about.
 type ledger struct {
-	log     *history.Log
-	patient bool // with late answers
+	log *history.Log
 
 	mu          sync.Mutex
 	calls       int
@@ -50,7 +49,7 @@ func (l *ledger) note(what string, a processtest.Answer, expected ...int) {
 	case !contains(expected, a.Status):
 		l.complain("%s: %d %s", what, a.Status, a.Body)
 	}
-	if a.Took > answerLimit && !l.patient {
+	if a.Took > answerLimit {
 		l.complain("%s: answered after %v", what, a.Took.Round(time.Millisecond))
 	}
 }

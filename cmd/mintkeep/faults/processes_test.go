@@ -90,7 +90,7 @@ var processes = []fault{
 		},
 	},
 	{
-		row: "F-41", name: "no more files: a limit of what is open and 3", form: long, on: alone(), unavailable: perhaps, loses: true, late: true, during: 500 * time.Millisecond,
+		row: "F-41", name: "no more files: a limit of what is open and 3", form: long, on: alone(), unavailable: some, during: 500 * time.Millisecond,
 		inject: func(s *scene) {
 			s.limitFiles(s.servers[0].Usage(s.t).Files + 3)
 			s.crowd(100)
