@@ -6,11 +6,14 @@ import (
 	"strings"
 )
 
-// Durability is what must hold before a revocation is answered with success. The zero value is "ack": Redis has
-// said that it was carried out.
+// Durability is what must hold before an end, or a change, is answered with success. The zero value is "ack": Redis
+// has said that it was carried out.
 type Durability struct {
-	Fsync    bool // "fsync": it is on the server's disk
-	Replicas int  // "replicas:N": so many replicas have it
+	// Fsync, "fsync": the server of Redis has it on its disk.
+	Fsync bool
+	// Replicas, "replicas:N": so many replicas have it; 0: none need to. They have it in memory, and on their disks
+	// as they are set up.
+	Replicas int
 }
 
 func (d Durability) String() string {

@@ -2,22 +2,39 @@ package config
 
 import "errors"
 
-// Storage is where the data is kept, what seals it there and how durable a change of it must be, for the commands that
-// work on Redis themselves. It looks at those settings alone, and fills in no others.
+// Storage is where the data is kept, what seals it there and how durable a change of it must be, for the command that
+// seals it anew. It looks at those settings alone, and fills in no others.
 func Storage(src Source) (*Config, []string, error) {
 	l := newLoader(src)
-	c := &Config{
-		RedisURL:         read(l, "redis-url", parseRedisURL),
-		RevokeDurability: read(l, "revoke-durability", parseDurability),
-		MasterKeys:       read(l, "master-key", parseMasterKeys),
-	}
-	if !l.given("redis-url") {
-		l.mistake("redis-url", errors.New("is required: without it a server keeps its data in its own memory, and there is nothing kept"))
-	}
+	c := l.kept()
+	c.MasterKeys = read(l, "master-key", parseMasterKeys)
 	if !l.given("master-key") {
 		l.mistake("master-key", errors.New("is required with Redis"))
 	}
-	if err := l.err("redis-url", "revoke-durability", "master-key"); err != nil {
+	return l.part(c, "redis-url", "revoke-durability", "master-key")
+}
+
+// Kept is Storage without what seals the data, for the command that ends what a restored Redis brought back: it needs
+// no key to do that.
+func Kept(src Source) (*Config, []string, error) {
+	l := newLoader(src)
+	c := l.kept()
+	return l.part(c, "redis-url", "revoke-durability")
+}
+
+func (l *loader) kept() *Config {
+	if !l.given("redis-url") {
+		l.mistake("redis-url", errors.New("is required: without it a server keeps its data in its own memory, where no other command finds it"))
+	}
+	return &Config{
+		RedisURL:         read(l, "redis-url", parseRedisURL),
+		RevokeDurability: read(l, "revoke-durability", parseDurability),
+	}
+}
+
+// part is a configuration of these settings alone.
+func (l *loader) part(c *Config, settings ...string) (*Config, []string, error) {
+	if err := l.err(settings...); err != nil {
 		return nil, l.warnings, err
 	}
 	return c, l.warnings, nil

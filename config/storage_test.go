@@ -23,7 +23,7 @@ func TestStorage(t *testing.T) {
 		environ []string
 		want    string
 	}{
-		"embedded":      {[]string{key}, "MINTKEEP_REDIS_URL is required: without it a server keeps its data in its own memory, and there is nothing kept; example:"},
+		"embedded":      {[]string{key}, "MINTKEEP_REDIS_URL is required: without it a server keeps its data in its own memory, where no other command finds it; example:"},
 		"no master key": {[]string{url}, "MINTKEEP_MASTER_KEY is required with Redis; example:"},
 		"both wrong":    {[]string{"MINTKEEP_REDIS_URL=http://canary", "MINTKEEP_MASTER_KEY=canary"}, "2 mistakes"},
 	} {

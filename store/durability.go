@@ -8,27 +8,12 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/mintkeep/mintkeep/config"
 )
 
-// Durability is what must hold before an end, or a change, is answered with success. The zero value asks for no more
-// than Redis's own answer.
-type Durability struct {
-	// Fsync: the server has it on its disk.
-	Fsync bool
-	// Replicas: so many replicas have it; 0: none need to. They have it in memory, and on their disks as they
-	// are set up.
-	Replicas int
-}
-
-func (d Durability) String() string {
-	switch {
-	case d.Fsync:
-		return "fsync"
-	case d.Replicas > 0:
-		return fmt.Sprintf("replicas:%d", d.Replicas)
-	}
-	return "ack"
-}
+// Durability is what must hold before an end, or a change, is answered with success.
+type Durability = config.Durability
 
 const (
 	// replicasPatience is how long replicas have to confirm. It leaves a request, which has 1.5 s, the time to say

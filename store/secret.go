@@ -11,9 +11,6 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// maxSecrets is how many secrets of one client may be live at a time.
-const maxSecrets = 2
-
 // Secret is what the store knows of a client secret.
 type Secret struct {
 	ID        string    `json:"-"`
@@ -36,63 +33,75 @@ func (s *Store) AddSecret(ctx context.Context, id string, next Secret, oldEnds t
 	if err := s.indexSecrets(ctx, id, next); err != nil {
 		return nil, err
 	}
-	var dead []Secret
+	var r succession
 	lasting := ctx
 	if oldEnds.After(s.now()) { // nothing ends now, and an answer that is not a success would lose the new secret
 		lasting = tidy(ctx)
 	}
 	err = s.change(lasting, "add secret", clientKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
-		previous, dead = nil, nil
 		c, err := readClient(ctx, tx, id)
 		if err != nil {
 			return nil, err
 		}
 		now := s.now()
-		if oldEnds.Before(now) {
-			oldEnds = now
-		}
-		live := c.Secrets[:0:0]
-		for _, secret := range c.Secrets {
-			if secret.LiveAt(now) {
-				live = append(live, secret)
-			} else {
-				dead = append(dead, secret)
-			}
-		}
-		if len(live) >= maxSecrets {
-			return nil, fmt.Errorf("%w: two secrets are live already", ErrConflict)
-		}
-		if len(live) == 1 {
-			previous = &live[0]
-			if previous.ExpiresAt.IsZero() || oldEnds.Before(previous.ExpiresAt) {
-				previous.ExpiresAt = oldEnds
-			}
-			if !previous.LiveAt(now) {
-				dead = append(dead, *previous)
-			}
+		if r, err = succeed(c.Secrets, oldEnds, now); err != nil {
+			return nil, err
 		}
 		return func(p redis.Pipeliner) {
 			p.HSet(ctx, clientKey(id), secretField+next.ID, encodeSecret(next))
-			if previous != nil && previous.LiveAt(now) {
-				p.HSet(ctx, clientKey(id), secretField+previous.ID, encodeSecret(*previous))
+			if r.previous != nil && r.previous.LiveAt(now) {
+				p.HSet(ctx, clientKey(id), secretField+r.previous.ID, encodeSecret(*r.previous))
 			}
-			for _, secret := range dead {
+			for _, secret := range r.dead {
 				p.HDel(ctx, clientKey(id), secretField+secret.ID)
 			}
 		}, nil
 	})
-	s.noteChange(err, secretEndings(id, dead)...)
+	s.noteChange(err, secretEndings(id, r.dead)...)
 	if err != nil {
 		if there, e := s.rdb.HExists(ctx, clientKey(id), secretField+next.ID).Result(); e == nil && !there {
 			s.unindexSecrets(ctx, next)
 		}
 		return nil, err
 	}
-	s.unindexSecrets(ctx, dead...)
-	for _, secret := range dead {
+	s.unindexSecrets(ctx, r.dead...)
+	for _, secret := range r.dead {
 		s.forgetUse(ctx, id, secret.ID)
 	}
-	return previous, nil
+	return r.previous, nil
+}
+
+// succession is what becomes of a client's secrets when another is added.
+type succession struct {
+	previous *Secret  // that was alone until now, with its new end
+	dead     []Secret // that have ended, previous among them if it ends now
+}
+
+// succeed refuses a third: ErrConflict.
+func succeed(secrets []Secret, oldEnds, now time.Time) (r succession, err error) {
+	for _, secret := range secrets {
+		switch {
+		case !secret.LiveAt(now):
+			r.dead = append(r.dead, secret)
+		case r.previous != nil:
+			return succession{}, fmt.Errorf("%w: two secrets are live already", ErrConflict)
+		default:
+			r.previous = &secret
+		}
+	}
+	if r.previous == nil {
+		return r, nil
+	}
+	if oldEnds.Before(now) {
+		oldEnds = now
+	}
+	if r.previous.ExpiresAt.IsZero() || oldEnds.Before(r.previous.ExpiresAt) {
+		r.previous.ExpiresAt = oldEnds
+	}
+	if !r.previous.LiveAt(now) {
+		r.dead = append(r.dead, *r.previous)
+	}
+	return r, nil
 }
 
 // EndSecret ends one secret. ErrNotFound if the client or the secret is not there.

@@ -40,30 +40,7 @@ func (s *Store) updateUser(ctx context.Context, id string, change func(*UserMeta
 	if err := s.enter(ctx, users, id, next.names()...); err != nil {
 		return nil, err
 	}
-	var ended []ending
-	err = s.change(ctx, "update user", userKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
-		now, err := readUser(ctx, tx, id)
-		if err != nil {
-			return nil, err
-		}
-		if encodeRecord(now.Metadata) != encodeRecord(before) { // somebody else changed it meanwhile
-			return nil, fmt.Errorf("user %s: %w", id, ErrConflict)
-		}
-		u = now
-		if moved {
-			ended = u.inviteEnding()
-		}
-		u.Metadata = next
-		return func(p redis.Pipeliner) {
-			p.HSet(ctx, userKey(id), metaField, encodeRecord(next))
-			if moved { // whoever has the link has it from the old address
-				p.HDel(ctx, userKey(id), inviteField)
-				u.Invite = nil
-			}
-		}, nil
-	})
-	s.noteChange(err, ended...)
-	if err != nil {
+	if u, err = s.replaceUserMetadata(ctx, id, before, next, moved); err != nil {
 		return nil, err
 	}
 	if moved {
@@ -75,6 +52,32 @@ func (s *Store) updateUser(ctx context.Context, id string, change func(*UserMeta
 	}
 	s.strikeNames(ctx, users, id, lostNames(before.names(), next.names())...)
 	return u, nil
+}
+
+// replaceUserMetadata is for when nobody else has changed it: ErrConflict. Who moved to another address has no invite
+// any more, for whoever has the link has it from the old one.
+func (s *Store) replaceUserMetadata(ctx context.Context, id string, before, next UserMetadata, moved bool) (u *User, err error) {
+	var ended []ending
+	err = s.change(ctx, "update user", userKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
+		if u, err = readUser(ctx, tx, id); err != nil {
+			return nil, err
+		}
+		if encodeRecord(u.Metadata) != encodeRecord(before) {
+			return nil, fmt.Errorf("user %s: %w", id, ErrConflict)
+		}
+		u.Metadata = next
+		if moved {
+			ended, u.Invite = u.inviteEnding(), nil
+		}
+		return func(p redis.Pipeliner) {
+			p.HSet(ctx, userKey(id), metaField, encodeRecord(next))
+			if moved {
+				p.HDel(ctx, userKey(id), inviteField)
+			}
+		}, nil
+	})
+	s.noteChange(err, ended...)
+	return u, err
 }
 
 // lostNames are those of before that have no entry after.

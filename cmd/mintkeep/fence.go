@@ -27,16 +27,16 @@ type fenceCommand struct {
 // Help tells when to run it.
 func (*fenceCommand) Help() string {
 	return `For a Redis that was restored from a backup, or that came back empty. A running replica that has seen more than there is
-now is not ready, and answers 503, until this was run. It works on Redis itself, with the MINTKEEP_REDIS_URL of the
-server, and may be run again.
+now is not ready, and answers 503, until this was run. It works on Redis itself, with the MINTKEEP_REDIS_URL and the
+MINTKEEP_REVOKE_DURABILITY of the server, and may be run again.
 
 It ends every token of every client, which then fetch new ones, and every session of the dashboard. From the audit trail it
 replays which keys, secrets, clients and people have ended since the backup:
 
     mintkeep fence --audit mintkeep-audit.jsonl
 
-An export is what the dashboard's audit page downloads, or pages of GET /admin/audit. Without one, what was ended after
-the backup is live again: end it by hand.`
+An export is what mintkeep audit writes, what the dashboard's audit page downloads, or pages of GET /admin/audit. Without
+one, what was ended after the backup is live again: end it by hand.`
 }
 
 // Run fences.
@@ -51,7 +51,7 @@ func (c *fenceCommand) Run(ctx context.Context, p process) error {
 		return err
 	}
 	s, err := store.Open(store.Options{
-		URL: cfg.RedisURL.Reveal(), Durability: store.Durability(cfg.RevokeDurability), Logger: slog.New(slog.DiscardHandler),
+		URL: cfg.RedisURL.Reveal(), Durability: cfg.RevokeDurability, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return usageError{err}

@@ -81,7 +81,7 @@ func assemble(cfg *config.Config, logger *slog.Logger) (*parts, error) {
 	})
 	var err error
 	a.store, err = store.Open(store.Options{
-		URL: cfg.RedisURL.Reveal(), Durability: store.Durability(cfg.RevokeDurability), Logger: logger, Observe: a.metrics.Redis,
+		URL: cfg.RedisURL.Reveal(), Durability: cfg.RevokeDurability, Logger: logger, Observe: a.metrics.Redis,
 	})
 	if err != nil {
 		return nil, usageError{err}

@@ -63,7 +63,7 @@ func New(t testing.TB, b *storetest.Backend, environ ...string) *Server {
 
 	s.Metrics = metrics.New(metrics.Sources{Now: b.Clock.Now})
 	s.Store = b.Open(t, func(o *store.Options) {
-		o.Logger, o.Observe, o.Durability = logger, s.Metrics.Redis, store.Durability(cfg.RevokeDurability)
+		o.Logger, o.Observe, o.Durability = logger, s.Metrics.Redis, cfg.RevokeDurability
 	})
 	var err error
 	s.Ring, err = signing.New(signing.Options{
