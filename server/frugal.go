@@ -46,7 +46,7 @@ func (l *frugalListener) Accept() (net.Conn, error) {
 		case l.replenish():
 			return c, nil
 		default:
-			l.refuse(&refusedConn{c, sync.OnceFunc(l.takeBack)})
+			l.refuse(&refusedConn{c, sync.OnceValue(func() error { return l.takeBack(c) })})
 		}
 	}
 }
@@ -94,15 +94,19 @@ func (l *frugalListener) replenish() bool {
 	return false
 }
 
-func (l *frugalListener) takeBack() {
+// takeBack closes a connection, and has a spare descriptor again unless the next connection is quicker. Until then it
+// counts as lent: or that connection would be taken for one that has room.
+func (l *frugalListener) takeBack(c net.Conn) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	err := c.Close()
 	l.lent--
 	l.open()
 	select {
 	case l.returned <- struct{}{}:
 	default:
 	}
+	return err
 }
 
 // open opens what is missing. Whatever else than a want of descriptors prevents it, the server does without.
@@ -125,11 +129,8 @@ func outOfFiles(err error) bool {
 // refusedConn gives its descriptor back to those that are spare.
 type refusedConn struct {
 	net.Conn
-	giveBack func()
+	close func() error
 }
 
 // Close closes the connection.
-func (c *refusedConn) Close() error {
-	defer c.giveBack()
-	return c.Conn.Close()
-}
+func (c *refusedConn) Close() error { return c.close() }

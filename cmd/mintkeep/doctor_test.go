@@ -2,15 +2,14 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mintkeep/mintkeep/cmd/mintkeep/processtest"
 	"github.com/mintkeep/mintkeep/server/doctor"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
@@ -29,11 +28,10 @@ func TestLeastRights(t *testing.T) {
 			t.Parallel()
 			srv := begin()
 			environ := asMint(t, srv, leastRights)
-			r := start(t, environ...)
-			eventually(t, 10*time.Second, r.ready, r.stderr.String)
-			authorization := r.register(t)
-			token := r.token(t, authorization)
-			if !r.active(t, authorization, token) {
+			r := processtest.StartReady(t, environ...)
+			authorization := r.Register(t, `{"scope":"read"}`)
+			token := r.Token(t, authorization)
+			if !r.Introspect(authorization, token).Active() {
 				t.Error("the token is not active")
 			}
 			doEverything(t, r)
@@ -61,30 +59,21 @@ func asMint(t *testing.T, srv *storetest.Server, rules string) []string {
 	if _, err := srv.Do(args...); err != nil {
 		t.Fatal(err)
 	}
-	return onRedis(strings.Replace(srv.URL(), "://", "://mint:hunter2@", 1))
+	return processtest.OnRedis(strings.Replace(srv.URL(), "://", "://mint:hunter2@", 1))
 }
 
 // doEverything is a walk through what operators do.
-func doEverything(t *testing.T, r *replica) {
+func doEverything(t *testing.T, r *processtest.Server) {
 	t.Helper()
-	admin := func(method, path, body string) []byte {
-		t.Helper()
-		status, answer, err := call(method, r.url+path, "application/json", body, "Bearer "+testAdminToken)
-		if err != nil || status >= http.StatusBadRequest {
-			t.Fatalf("%s %s: %d %v %s", method, path, status, err, answer)
-		}
-		return []byte(answer)
-	}
-	var user struct {
-		ID string `json:"id"`
-	}
-	if err := json.Unmarshal(admin(http.MethodPost, "/admin/users", `{"email":"ann@example.com"}`), &user); err != nil {
-		t.Fatal(err)
-	}
+	user := r.Admin(http.MethodPost, "/admin/users", `{"email":"ann@example.com"}`).Member(t, http.StatusCreated, "id")
 	for _, path := range []string{"/admin/clients", "/admin/users", "/admin/keys", "/admin/audit", "/admin/stats", "/admin/signing-keys"} {
-		admin(http.MethodGet, path, "")
+		if got := r.Admin(http.MethodGet, path, ""); !got.Is(http.StatusOK) {
+			t.Fatalf("%s: %s", path, got)
+		}
 	}
-	admin(http.MethodDelete, "/admin/users/"+user.ID, "")
+	if got := r.Admin(http.MethodDelete, "/admin/users/"+user, ""); !got.Is(http.StatusNoContent) {
+		t.Fatalf("delete the user: %s", got)
+	}
 }
 
 // A right that is taken away is named, with the rule that gives it back.

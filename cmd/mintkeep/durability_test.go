@@ -2,11 +2,11 @@ package main
 
 import (
 	"net/http"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/mintkeep/mintkeep/cmd/mintkeep/processtest"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
@@ -19,7 +19,7 @@ func TestDurabilityRefused(t *testing.T) {
 		"fsync": "MINTKEEP_REVOKE_DURABILITY=fsync needs appendonly yes and appendfsync always, and this Redis has appendfsync everysec, appendonly no: " +
 			"CONFIG SET appendfsync always, CONFIG SET appendonly yes, and write it to redis.conf",
 	} {
-		environ := append(onRedis(redis.URL()), "MINTKEEP_ADDR=127.0.0.1:0", "MINTKEEP_METRICS_ADDR=", "MINTKEEP_REVOKE_DURABILITY="+mode)
+		environ := append(processtest.OnRedis(redis.URL()), "MINTKEEP_ADDR=127.0.0.1:0", "MINTKEEP_METRICS_ADDR=", "MINTKEEP_REVOKE_DURABILITY="+mode)
 		began := time.Now()
 		got := mintkeep(t, environ, "", "serve")
 		if got.code != exitUsage || got.stderr != "mintkeep: "+want+"\n" {
@@ -36,23 +36,24 @@ func TestDurabilityAwaited(t *testing.T) {
 	t.Parallel()
 	redis := storetest.Redis(t, "--appendonly", "yes", "--appendfsync", "always")
 	redis.Stop()
-	r := start(t, append(onRedis(redis.URL()), "MINTKEEP_REVOKE_DURABILITY=fsync")...)
-	if status, body, err := call(http.MethodGet, r.url+"/readyz", "", "", ""); err != nil || status != http.StatusServiceUnavailable {
-		t.Errorf("readyz answers %d %s (%v), want 503", status, body, err)
+	r := processtest.Start(t, append(processtest.OnRedis(redis.URL()), "MINTKEEP_REVOKE_DURABILITY=fsync")...)
+	if got := r.Get("/readyz"); !got.Is(http.StatusServiceUnavailable) {
+		t.Errorf("readyz answers %s, want 503", got)
 	}
 	redis.Start()
-	eventually(t, 15*time.Second, r.ready, r.stderr.String)
+	processtest.Eventually(t, 15*time.Second, r.Ready, r.Log.String)
 }
 
 // Who runs a Redis that forgets is told.
 func TestWarnsOfLoss(t *testing.T) {
 	t.Parallel()
 	const warning = "Redis keeps no append-only file"
-	r := start(t, onRedis(storetest.Redis(t).URL())...)
-	r.await(t, regexp.MustCompile(`"level":"(WARN)","msg":"`+warning))
-	kept := start(t, onRedis(storetest.Redis(t, "--appendonly", "yes").URL())...)
-	eventually(t, 15*time.Second, kept.ready, kept.stderr.String)
-	if log := kept.stderr.String(); strings.Contains(log, warning) {
+	r := processtest.Start(t, processtest.OnRedis(storetest.Redis(t).URL())...)
+	processtest.Eventually(t, 10*time.Second, func() bool {
+		return strings.Contains(r.Log.String(), `"level":"WARN","msg":"`+warning)
+	}, r.Log.String)
+	kept := processtest.StartReady(t, processtest.OnRedis(storetest.Redis(t, "--appendonly", "yes").URL())...)
+	if log := kept.Log.String(); strings.Contains(log, warning) {
 		t.Errorf("warned of a Redis that keeps its file:\n%s", log)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mintkeep/mintkeep/cmd/mintkeep/processtest"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
@@ -23,7 +24,7 @@ func TestSentinelFailover(t *testing.T) {
 	awaitInfo(t, replicated, "replication", "master_link_status:up")
 	sentinel := storetest.Sentinel(t, primary)
 	do(t, sentinel, "SENTINEL", "SET", "mintkeep", "down-after-milliseconds", "200")
-	eventually(t, 15*time.Second, func() bool {
+	processtest.Eventually(t, 15*time.Second, func() bool {
 		replicas, _ := do(t, sentinel, "SENTINEL", "REPLICAS", "mintkeep").([]any)
 		return len(replicas) == 1
 	}, func() string { return "the Sentinel knows of no replica" })
@@ -48,12 +49,12 @@ func TestClusterFailover(t *testing.T) {
 	do(t, replica, "CLUSTER", "RESET")
 	do(t, replica, "CLUSTER", "MEET", host, port, bus)
 	id := do(t, primary, "CLUSTER", "MYID")
-	eventually(t, 10*time.Second, func() bool {
+	processtest.Eventually(t, 10*time.Second, func() bool {
 		_, err := replica.Do("CLUSTER", "REPLICATE", id)
 		return err == nil
 	}, func() string { return "the nodes do not meet" })
 	awaitInfo(t, replica, "replication", "master_link_status:up")
-	eventually(t, 10*time.Second, func() bool {
+	processtest.Eventually(t, 10*time.Second, func() bool {
 		return strings.Contains(do(t, replica, "CLUSTER", "INFO").(string), "cluster_slots_ok:16384")
 	}, func() string { return "the replica does not know of the slots" })
 	survives(t, "redis+cluster://"+primary.Addr()+","+replica.Addr(), primary, replica, func() {
@@ -64,28 +65,24 @@ func TestClusterFailover(t *testing.T) {
 // survives starts a server, kills the primary, and wants it to go on with what was there.
 func survives(t *testing.T, url string, primary, replica *storetest.Server, takeOver func()) {
 	t.Helper()
-	r := start(t, onRedis(url)...)
-	eventually(t, 10*time.Second, r.ready, r.stderr.String)
-	client := r.register(t)
-	token := r.token(t, client)
-	eventually(t, 10*time.Second, func() bool { return offset(t, primary) == offset(t, replica) }, func() string { return "the replica lags" })
+	r := processtest.StartReady(t, processtest.OnRedis(url)...)
+	client := r.Register(t, `{"scope":"read"}`)
+	token := r.Token(t, client)
+	processtest.Eventually(t, 10*time.Second, func() bool { return offset(t, primary) == offset(t, replica) }, func() string { return "the replica lags" })
 	primary.Kill()
 	takeOver()
 
 	began := time.Now()
-	eventually(t, 30*time.Second, func() bool {
-		status, body, err := call(http.MethodPost, r.url+"/oauth/introspect", form, "token="+token, client)
-		switch {
-		case err != nil:
-			t.Fatal(err)
-		case status == http.StatusOK && !strings.Contains(body, `"active":true`), status != http.StatusOK && status != http.StatusServiceUnavailable:
-			t.Fatalf("without a primary: got %d %s, want 503 or the truth", status, body)
+	processtest.Eventually(t, 30*time.Second, func() bool {
+		got := r.Introspect(client, token)
+		if !got.Active() && !got.Is(http.StatusServiceUnavailable) {
+			t.Fatalf("without a primary: got %s, want 503 or the truth", got)
 		}
-		return status == http.StatusOK
-	}, r.stderr.String)
+		return got.Active()
+	}, r.Log.String)
 	t.Logf("answers again %v after the primary died", time.Since(began).Round(time.Millisecond))
-	eventually(t, 10*time.Second, r.ready, r.stderr.String)
-	r.token(t, client)
+	processtest.Eventually(t, 10*time.Second, r.Ready, r.Log.String)
+	r.Token(t, client)
 }
 
 // offset is how far a server has come in what is replicated.

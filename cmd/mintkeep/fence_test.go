@@ -7,9 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/mintkeep/mintkeep/cmd/mintkeep/processtest"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
@@ -48,98 +50,85 @@ func (b backup) restore(t *testing.T) {
 	b.redis.Start()
 }
 
-// admin asks an admin route, which must answer with this status, and returns the body.
-func (r *replica) admin(t *testing.T, method, path, body string, want int) map[string]any {
+// ask asks an admin route, which must answer with this status, and returns the body.
+func ask(t *testing.T, r *processtest.Server, method, path, body string, want int) map[string]any {
 	t.Helper()
 	contentType := "application/json"
 	if method == http.MethodPatch {
 		contentType = "application/merge-patch+json"
 	}
-	status, answer, err := call(method, r.url+path, contentType, body, "Bearer "+testAdminToken)
-	if err != nil || status != want {
-		t.Fatalf("%s %s: %d %v %s, want %d", method, path, status, err, answer, want)
+	got := r.Call(method, path, contentType, body, "Bearer "+processtest.AdminToken)
+	if !got.Is(want) {
+		t.Fatalf("%s %s: %s, want %d", method, path, got, want)
 	}
 	read := map[string]any{}
-	if answer != "" {
-		if err := json.Unmarshal([]byte(answer), &read); err != nil {
+	if got.Body != "" {
+		if err := json.Unmarshal([]byte(got.Body), &read); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return read
 }
 
-// me is the status that a key gets.
-func (r *replica) me(t *testing.T, key string) int {
-	t.Helper()
-	status, _, err := call(http.MethodGet, r.url+"/api/v1/users/me", "", "", "Bearer "+key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return status
-}
-
 // A day in the life of a backup: it is made, much ends after it, and it is put back under a replica that runs. Nothing of
 // what ended is live again, and what did not end goes on.
 func TestRestoreWithFence(t *testing.T) {
 	redis := storetest.Redis(t)
-	environ := onRedis(redis.URL())
-	early := start(t, environ...)
-	eventually(t, 5*time.Second, early.ready, early.stderr.String)
+	environ := processtest.OnRedis(redis.URL())
+	early := processtest.StartReady(t, environ...)
 
-	client, disabled, deleted := early.register(t), early.register(t), early.register(t)
-	back := early.register(t) // is disabled and enabled again
+	register := func() string { return early.Register(t, `{"scope":"read"}`) }
+	client, disabled, deleted := register(), register(), register()
+	back := register() // is disabled and enabled again
 	idOf := func(authorization string) string {
 		pair, _ := base64.StdEncoding.DecodeString(strings.TrimPrefix(authorization, "Basic "))
 		id, _, _ := strings.Cut(string(pair), ":")
 		return id
 	}
-	user := early.admin(t, http.MethodPost, "/admin/users", `{"email":"ada@example.com","role":"developer"}`, http.StatusCreated)["id"].(string)
+	user := ask(t, early, http.MethodPost, "/admin/users", `{"email":"ada@example.com","role":"developer"}`, http.StatusCreated)["id"].(string)
 	newKey := func() (id, plain string) {
-		k := early.admin(t, http.MethodPost, "/admin/users/"+user+"/keys", `{"name":"ci","scope":"read"}`, http.StatusCreated)
+		k := ask(t, early, http.MethodPost, "/admin/users/"+user+"/keys", `{"name":"ci","scope":"read"}`, http.StatusCreated)
 		return k["id"].(string), k["key"].(string)
 	}
 	revokedID, revoked := newKey()
 	_, kept := newKey()
-	token := early.token(t, client)
+	token := early.Token(t, client)
 	yesterday := backUp(t, redis)
 
 	// The replica of after the backup has its mark in no backup, and no journal back to then.
-	if err := early.cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	<-early.ended
+	early.Signal(t, syscall.SIGKILL)
+	_ = early.Wait()
 	if _, err := redis.Do("HINCRBY", "mk:epoch", "n", 1_000_000); err != nil { // a day of pulses
 		t.Fatal(err)
 	}
-	r := start(t, environ...)
-	eventually(t, 5*time.Second, r.ready, r.stderr.String)
-	r.admin(t, http.MethodDelete, "/admin/keys/"+revokedID, "", http.StatusNoContent)
-	r.admin(t, http.MethodDelete, "/admin/clients/"+idOf(deleted), "", http.StatusNoContent)
-	r.admin(t, http.MethodPatch, "/admin/clients/"+idOf(disabled), `{"disabled":true}`, http.StatusOK)
-	r.admin(t, http.MethodPatch, "/admin/clients/"+idOf(back), `{"disabled":true}`, http.StatusOK)
-	r.admin(t, http.MethodPatch, "/admin/clients/"+idOf(back), `{"disabled":false}`, http.StatusOK)
-	r.admin(t, http.MethodPatch, "/admin/clients/"+idOf(client), `{"scope":""}`, http.StatusOK)
+	r := processtest.StartReady(t, environ...)
+	ask(t, r, http.MethodDelete, "/admin/keys/"+revokedID, "", http.StatusNoContent)
+	ask(t, r, http.MethodDelete, "/admin/clients/"+idOf(deleted), "", http.StatusNoContent)
+	ask(t, r, http.MethodPatch, "/admin/clients/"+idOf(disabled), `{"disabled":true}`, http.StatusOK)
+	ask(t, r, http.MethodPatch, "/admin/clients/"+idOf(back), `{"disabled":true}`, http.StatusOK)
+	ask(t, r, http.MethodPatch, "/admin/clients/"+idOf(back), `{"disabled":false}`, http.StatusOK)
+	ask(t, r, http.MethodPatch, "/admin/clients/"+idOf(client), `{"scope":""}`, http.StatusOK)
 	trail := filepath.Join(t.TempDir(), "audit.json")
-	exported := mintkeep(t, []string{"MINTKEEP_URL=" + r.url, "MINTKEEP_ADMIN_TOKEN=" + testAdminToken}, "", "audit")
+	exported := mintkeep(t, []string{"MINTKEEP_URL=" + r.URL, "MINTKEEP_ADMIN_TOKEN=" + processtest.AdminToken}, "", "audit")
 	if lines := strings.Count(exported.stdout, "\n"); exported.code != exitOK || lines < 6 {
 		t.Fatalf("audit: %d lines, want one for each change: %+v", lines, exported)
 	}
 	if err := os.WriteFile(trail, []byte(exported.stdout), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	page, err := json.Marshal(r.admin(t, http.MethodGet, "/admin/audit?limit=100", "", http.StatusOK)) // as curl gets it
+	page, err := json.Marshal(ask(t, r, http.MethodGet, "/admin/audit?limit=100", "", http.StatusOK)) // as curl gets it
 	if err != nil {
 		t.Fatal(err)
 	}
 
 	yesterday.restore(t)
-	eventually(t, 10*time.Second, func() bool {
-		_, body, err := call(http.MethodGet, r.url+"/readyz", "", "", "")
-		return err == nil && strings.Contains(body, "mintkeep fence")
-	}, r.stderr.String)
-	for what, status := range map[string]int{"the revoked key": r.me(t, revoked), "the key that was kept": r.me(t, kept)} {
-		if status != http.StatusServiceUnavailable {
-			t.Errorf("%s gets %d from a replica that is behind, want 503", what, status)
+	processtest.Eventually(t, 10*time.Second, func() bool {
+		got := r.Get("/readyz")
+		return got.Err == nil && strings.Contains(got.Body, "mintkeep fence")
+	}, r.Log.String)
+	for what, got := range map[string]processtest.Answer{"the revoked key": r.Me(revoked), "the key that was kept": r.Me(kept)} {
+		if !got.Is(http.StatusServiceUnavailable) {
+			t.Errorf("%s gets %s from a replica that is behind, want 503", what, got)
 		}
 	}
 
@@ -147,7 +136,7 @@ func TestRestoreWithFence(t *testing.T) {
 		t.Errorf("without --yes: %+v, want exit code 2", got)
 	}
 	dry := mintkeep(t, environ, "", "fence", "--audit", trail, "--dry-run")
-	if dry.code != exitOK || !strings.Contains(dry.stdout, "Nothing was changed") || !strings.Contains(dry.stdout, "planned") || r.ready() {
+	if dry.code != exitOK || !strings.Contains(dry.stdout, "Nothing was changed") || !strings.Contains(dry.stdout, "planned") || r.Ready() {
 		t.Errorf("--dry-run: %+v", dry)
 	}
 	got := mintkeep(t, environ, "", "fence", "--audit", trail, "--yes")
@@ -166,25 +155,25 @@ func TestRestoreWithFence(t *testing.T) {
 		t.Errorf("fence touches the client that was enabled again:\n%s", got.stdout)
 	}
 
-	eventually(t, 5*time.Second, r.ready, r.stderr.String)
-	if status := r.me(t, revoked); status != http.StatusUnauthorized {
-		t.Errorf("the revoked key gets %d, want 401", status)
+	processtest.Eventually(t, 5*time.Second, r.Ready, r.Log.String)
+	if got := r.Me(revoked); !got.Is(http.StatusUnauthorized) {
+		t.Errorf("the revoked key gets %s, want 401", got)
 	}
-	if status := r.me(t, kept); status != http.StatusOK {
-		t.Errorf("the key that was kept gets %d, want 200", status)
+	if got := r.Me(kept); !got.Is(http.StatusOK) {
+		t.Errorf("the key that was kept gets %s, want 200", got)
 	}
 	for what, authorization := range map[string]string{"disabled": disabled, "deleted": deleted} {
-		if status, body, _ := call(http.MethodPost, r.url+"/oauth/token", form, "grant_type=client_credentials", authorization); status != http.StatusUnauthorized {
-			t.Errorf("the %s client gets %d %s, want 401", what, status, body)
+		if got := r.Issue(authorization); !got.Is(http.StatusUnauthorized) {
+			t.Errorf("the %s client gets %s, want 401", what, got)
 		}
 	}
-	if r.active(t, client, token) {
-		t.Error("a token of before the fence is active")
+	if got := r.Introspect(client, token); !got.Inactive() {
+		t.Errorf("a token of before the fence: %s, want inactive", got)
 	}
-	if !r.active(t, client, r.token(t, client)) || !r.active(t, back, r.token(t, back)) {
+	if !r.Introspect(client, r.Token(t, client)).Active() || !r.Introspect(back, r.Token(t, back)).Active() {
 		t.Error("a client cannot go on with a new token")
 	}
-	items := r.admin(t, http.MethodGet, "/admin/audit?limit=1", "", http.StatusOK)["items"].([]any)
+	items := ask(t, r, http.MethodGet, "/admin/audit?limit=1", "", http.StatusOK)["items"].([]any)
 	if e := items[0].(map[string]any); e["action"] != "fence" || e["actor"] != "operator (mintkeep fence)" {
 		t.Errorf("the last event is %v, want the fence", e)
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -31,68 +30,57 @@ func TestFewFiles(t *testing.T) {
 	}
 	for _, scheme := range []string{"http", "https"} {
 		t.Run(scheme, func(t *testing.T) {
-			environ := onRedis(storetest.Redis(t).URL())
+			environ := append(processtest.OnRedis(storetest.Redis(t).URL()), "MINTKEEP_METRICS_ADDR=")
 			if scheme == "https" {
 				certFile, keyFile := certificate(t)
 				environ = append(environ, "MINTKEEP_TLS_CERT="+certFile, "MINTKEEP_TLS_KEY="+keyFile)
 			}
-			r := start(t, environ...)
-			r.url = strings.Replace(r.url, "http:", scheme+":", 1)
-			caller := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
+			r := processtest.Start(t, environ...)
+			r.URL = strings.Replace(r.URL, "http:", scheme+":", 1)
+			r.HTTP = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
 				DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
 			}}
-			get := func(path string) (status int, retry string, took time.Duration) {
-				began := time.Now()
-				response, err := caller.Get(r.url + path)
-				if err != nil {
-					t.Errorf("GET %s: %v after %v", path, err, time.Since(began))
-					return 0, "", 0
+			get := func(path string) processtest.Answer {
+				got := r.Get(path)
+				if got.Err != nil {
+					t.Errorf("GET %s: %v after %v", path, got.Err, got.Took)
 				}
-				defer response.Body.Close()
-				_, _ = io.Copy(io.Discard, response.Body)
-				return response.StatusCode, response.Header.Get("Retry-After"), time.Since(began)
+				return got
 			}
-			eventually(t, 5*time.Second, func() bool { status, _, _ := get("/readyz"); return status == 200 }, r.stderr.String)
+			processtest.Eventually(t, 5*time.Second, func() bool { return get("/readyz").Is(http.StatusOK) }, r.Log.String)
 
 			limit := "--nofile=64:"
-			if out, err := exec.Command(prlimit, "--pid", strconv.Itoa(r.cmd.Process.Pid), limit).CombinedOutput(); err != nil {
+			if out, err := exec.Command(prlimit, "--pid", strconv.Itoa(r.PID()), limit).CombinedOutput(); err != nil {
 				t.Fatalf("prlimit: %v: %s", err, out)
 			}
-			leave := crowd(t, strings.TrimPrefix(r.url, scheme+"://"), 150)
-			before, err := processtest.UsageOf(r.cmd.Process.Pid)
-			if err != nil {
-				t.Fatal(err)
-			}
+			leave := crowd(t, strings.TrimPrefix(r.URL, scheme+"://"), 150)
+			before := r.Usage(t)
 			began := time.Now()
 			var callers sync.WaitGroup
 			for range 30 {
 				callers.Go(func() {
-					switch status, retry, took := get("/admin/clients"); {
-					case took > 2500*time.Millisecond:
-						t.Errorf("answered after %v", took)
-					case status != http.StatusServiceUnavailable || retry == "":
-						t.Errorf("answered with %d, Retry-After %q, want 503 and when to come again", status, retry)
+					switch got := get("/admin/clients"); {
+					case got.Took > 2500*time.Millisecond:
+						t.Errorf("answered after %v", got.Took)
+					case !got.Is(http.StatusServiceUnavailable) || got.Header.Get("Retry-After") == "":
+						t.Errorf("answered with %s, Retry-After %q, want 503 and when to come again", got, got.Header.Get("Retry-After"))
 					}
 				})
 			}
 			callers.Wait()
-			if status, _, _ := get("/healthz"); status != http.StatusOK {
-				t.Errorf("/healthz answers %d: the process would be killed for its callers", status)
+			if got := get("/healthz"); !got.Is(http.StatusOK) {
+				t.Errorf("/healthz answers %s: the process would be killed for its callers", got)
 			}
-			if said := r.stderr.String(); !strings.Contains(said, "ulimit -n") {
+			if said := r.Log.String(); !strings.Contains(said, "ulimit -n") {
 				t.Errorf("the log does not say what to do:\n%s", said)
 			}
 			time.Sleep(200 * time.Millisecond) // in which there is nothing to do
-			after, err := processtest.UsageOf(r.cmd.Process.Pid)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if busy, passed := after.CPU-before.CPU, time.Since(began); busy > passed/2+300*time.Millisecond {
+			if busy, passed := r.Usage(t).CPU-before.CPU, time.Since(began); busy > passed/2+300*time.Millisecond {
 				t.Errorf("it used %v of processor in %v", busy, passed)
 			}
 
 			leave()
-			eventually(t, 5*time.Second, func() bool { status, _, _ := get("/admin/clients"); return status == 401 }, r.stderr.String)
+			processtest.Eventually(t, 5*time.Second, func() bool { return get("/admin/clients").Is(http.StatusUnauthorized) }, r.Log.String)
 		})
 	}
 }

@@ -15,35 +15,35 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/mintkeep/mintkeep/cmd/mintkeep/processtest"
 )
 
 // fleet is replicas behind a load balancer, in which an operator replaces one after the other.
 type fleet struct {
-	t   *testing.T
-	url string
+	processtest.Caller // of the load balancer
+
+	t *testing.T
 
 	mu       sync.RWMutex
-	replicas []*replica
+	replicas []*processtest.Server
 	turn     atomic.Int64
 }
 
 // newFleet starts two replicas that have this environment.
 func newFleet(t *testing.T, environ []string) *fleet {
 	t.Helper()
-	f := &fleet{t: t, replicas: []*replica{start(t, environ...), start(t, environ...)}}
-	for _, r := range f.replicas {
-		eventually(t, 10*time.Second, r.ready, r.stderr.String)
-	}
+	f := &fleet{t: t, replicas: []*processtest.Server{processtest.StartReady(t, environ...), processtest.StartReady(t, environ...)}}
 	balancer := httptest.NewServer(&httputil.ReverseProxy{Rewrite: f.route})
 	t.Cleanup(balancer.Close)
-	f.url = balancer.URL
+	f.URL = balancer.URL
 	return f
 }
 
 func (f *fleet) route(r *httputil.ProxyRequest) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	target, _ := url.Parse(f.replicas[int(f.turn.Add(1))%len(f.replicas)].url)
+	target, _ := url.Parse(f.replicas[int(f.turn.Add(1))%len(f.replicas)].URL)
 	r.SetURL(target)
 }
 
@@ -51,15 +51,12 @@ func (f *fleet) route(r *httputil.ProxyRequest) {
 func (f *fleet) roll(environ []string) {
 	f.t.Helper()
 	for i := range f.replicas {
-		fresh := start(f.t, environ...)
-		eventually(f.t, 10*time.Second, fresh.ready, fresh.stderr.String)
+		fresh := processtest.StartReady(f.t, environ...)
 		f.mu.Lock()
 		old := f.replicas[i]
 		f.replicas[i] = fresh
 		f.mu.Unlock()
-		if err := old.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			f.t.Fatal(err)
-		}
+		old.Signal(f.t, syscall.SIGTERM)
 	}
 }
 
@@ -90,7 +87,7 @@ func (f *fleet) trickle(p *past) (stop func()) {
 	return func() {
 		f.t.Helper()
 		enough := max(rounds.Load()+3, 10) // with some by the last replicas alone
-		eventually(f.t, 10*time.Second, func() bool { return rounds.Load() >= enough }, func() string { return "too few requests" })
+		processtest.Eventually(f.t, 10*time.Second, func() bool { return rounds.Load() >= enough }, func() string { return "too few requests" })
 		halt()
 		f.t.Logf("%d rounds of requests", rounds.Load())
 	}
@@ -98,19 +95,18 @@ func (f *fleet) trickle(p *past) (stop func()) {
 
 // round is one of each request: a token, introspection of one from before, an API key, the key set.
 func (f *fleet) round(p *past) {
-	for _, c := range []struct{ method, path, body, authorization, want string }{
-		{http.MethodPost, "/oauth/token", "grant_type=client_credentials", p.billing(), `"access_token":"`},
-		{http.MethodPost, "/oauth/introspect", url.Values{"token": {p.JWT}}.Encode(), p.billing(), `"active":true`},
-		{http.MethodGet, "/api/v1/users/me", "", "Bearer " + p.APIKeys[0], `"id":"usr_ada"`},
-		{http.MethodGet, "/.well-known/jwks.json", "", "", `"kid":"`},
+	for _, c := range []struct {
+		what string
+		got  processtest.Answer
+		want string
+	}{
+		{"a token", f.Issue(p.billing()), `"access_token":"`},
+		{"introspection", f.Introspect(p.billing(), p.JWT), `"active":true`},
+		{"an API key", f.Me(p.APIKeys[0]), `"id":"usr_ada"`},
+		{"the key set", f.Get("/.well-known/jwks.json"), `"kid":"`},
 	} {
-		contentType := ""
-		if c.method == http.MethodPost {
-			contentType = form
-		}
-		status, body, err := call(c.method, f.url+c.path, contentType, c.body, c.authorization)
-		if err != nil || status != http.StatusOK || !strings.Contains(body, c.want) {
-			f.t.Errorf("%s: got %d %v %s, want 200 with %s", c.path, status, err, body, c.want)
+		if !c.got.Is(http.StatusOK) || !strings.Contains(c.got.Body, c.want) {
+			f.t.Errorf("%s: got %s, want 200 with %s", c.what, c.got, c.want)
 		}
 	}
 }
@@ -135,12 +131,12 @@ func (f *fleet) signIn(email, password string) {
 		}
 		return fmt.Sprintln(response.Status, string(body))
 	}
-	login := page(browser.Get(f.url + "/login"))
+	login := page(browser.Get(f.URL + "/login"))
 	token := regexp.MustCompile(`name="form_token" value="([^"]+)"`).FindStringSubmatch(login)
 	if token == nil {
 		f.t.Fatalf("there is no form to sign in:\n%s", login)
 	}
-	settings := page(browser.PostForm(f.url+"/login", url.Values{"form_token": {token[1]}, "email": {email}, "password": {password}}))
+	settings := page(browser.PostForm(f.URL+"/login", url.Values{"form_token": {token[1]}, "email": {email}, "password": {password}}))
 	if !strings.HasPrefix(settings, "200") || !strings.Contains(settings, email) {
 		f.t.Errorf("signing in as %s:\n%s", email, settings)
 	}

@@ -9,9 +9,13 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/mintkeep/mintkeep/cmd/mintkeep/processtest"
 )
 
+// The test binary is mintkeep under that name: in the scripts, and in the processes that the tests start.
 func TestMain(m *testing.M) {
+	processtest.UseCommand("mintkeep")
 	testscript.Main(m, map[string]func(){"mintkeep": main})
 }
 

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/mintkeep/mintkeep/cmd/mintkeep/processtest"
 )
 
 // The procedures of docs/operations.md, as an operator carries them out.
@@ -13,7 +15,7 @@ import (
 // on is the environment of a replica over the past, under the master keys.
 func (p *past) on(masterKeys string) []string {
 	return []string{
-		"MINTKEEP_REDIS_URL=" + p.redis.URL(), "MINTKEEP_ISSUER=http://localhost:8080", "MINTKEEP_ADMIN_TOKEN=" + testAdminToken,
+		"MINTKEEP_REDIS_URL=" + p.redis.URL(), "MINTKEEP_ISSUER=" + processtest.Issuer, "MINTKEEP_ADMIN_TOKEN=" + processtest.AdminToken,
 		"MINTKEEP_MASTER_KEY=" + masterKeys, "MINTKEEP_SIGNING_ROTATION=0",
 	}
 }
@@ -29,8 +31,8 @@ func TestRollingUpgrade(t *testing.T) {
 	f.signIn("Ada@example.com", p.Password)
 	stop()
 	for path, want := range map[string]string{"/admin/clients": `"billing"`, "/admin/users": `"usr_bob"`, "/admin/keys": `"key_5"`, "/admin/audit": `"client:billing"`} {
-		if status, body, err := call(http.MethodGet, f.url+path, "", "", "Bearer "+testAdminToken); err != nil || status != http.StatusOK || !strings.Contains(body, want) {
-			t.Errorf("%s: got %d %v %s, want %s in it", path, status, err, body, want)
+		if got := f.Admin(http.MethodGet, path, ""); !got.Is(http.StatusOK) || !strings.Contains(got.Body, want) {
+			t.Errorf("%s: got %s, want %s in it", path, got, want)
 		}
 	}
 }
@@ -38,7 +40,7 @@ func TestRollingUpgrade(t *testing.T) {
 // "Changing the master key": old, then old and new, then new and old, rekey, then new; no request fails, and the old
 // key opens nothing any more.
 func TestMasterKeyChange(t *testing.T) {
-	p, fresh := thePast(t), testMasterKey
+	p, fresh := thePast(t), processtest.MasterKey
 	f := newFleet(t, p.on(p.MasterKey))
 	stop := f.trickle(p)
 	f.roll(p.on(p.MasterKey + "," + fresh))
@@ -61,27 +63,25 @@ func TestSigningKeyRotation(t *testing.T) {
 	p := thePast(t)
 	f := newFleet(t, p.on(p.MasterKey))
 	a, b := f.replicas[0], f.replicas[1]
-	before := kidOf(t, b.token(t, p.billing()))
-	status, body, err := call(http.MethodPost, a.url+"/admin/signing-keys/rotate", "application/json", "{}", "Bearer "+testAdminToken)
-	if err != nil || status != http.StatusCreated {
-		t.Fatalf("rotate: %d %v %s", status, err, body)
+	before := kidOf(t, b.Token(t, p.billing()))
+	if got := a.Admin(http.MethodPost, "/admin/signing-keys/rotate", "{}"); !got.Is(http.StatusCreated) {
+		t.Fatalf("rotate: %s", got)
 	}
-	after := kidOf(t, a.token(t, p.billing()))
+	after := kidOf(t, a.Token(t, p.billing()))
 	if after == before {
 		t.Error("the rotation changed nothing")
 	}
-	for name, r := range map[string]*replica{"the one that rotated": a, "the other": b} {
-		_, keys, err := call(http.MethodGet, r.url+"/.well-known/jwks.json", "", "", "")
-		if err != nil || !strings.Contains(keys, before) || !strings.Contains(keys, after) {
-			t.Errorf("%s publishes %s (%v), want %s and %s", name, keys, err, before, after)
+	for name, r := range map[string]*processtest.Server{"the one that rotated": a, "the other": b} {
+		got := r.Get("/.well-known/jwks.json")
+		if got.Err != nil || !strings.Contains(got.Body, before) || !strings.Contains(got.Body, after) {
+			t.Errorf("%s publishes %s, want %s and %s", name, got, before, after)
 		}
-		if !r.active(t, p.billing(), p.JWT) {
+		if !r.Introspect(p.billing(), p.JWT).Active() {
 			t.Errorf("%s calls a token of before inactive", name)
 		}
 	}
-	status, body, err = call(http.MethodPost, b.url+"/admin/signing-keys/rotate", "application/json", "{}", "Bearer "+testAdminToken)
-	if err != nil || status != http.StatusConflict {
-		t.Errorf("a second rotation at once: %d %v %s, want 409", status, err, body)
+	if got := b.Admin(http.MethodPost, "/admin/signing-keys/rotate", "{}"); !got.Is(http.StatusConflict) {
+		t.Errorf("a second rotation at once: %s, want 409", got)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mintkeep/mintkeep/cmd/mintkeep/processtest"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
@@ -50,7 +51,7 @@ func (p *past) billing() string {
 
 // What an operator sees of a change of the master key, from the first look to the last.
 func TestRekey(t *testing.T) {
-	p, fresh := thePast(t), testMasterKey
+	p, fresh := thePast(t), processtest.MasterKey
 	var retired struct{ Keys []struct{ ID, Sealed string } }
 	ring, err := p.redis.Do("GET", "mk:signing-keys")
 	if err != nil {
@@ -103,7 +104,7 @@ func TestRekeyConfirms(t *testing.T) {
 	p := thePast(t)
 	replica := storetest.Replica(t, p.redis.Addr())
 	p.redis.AwaitReplicas(1)
-	environ := []string{"MINTKEEP_REDIS_URL=" + p.redis.URL(), "MINTKEEP_MASTER_KEY=" + testMasterKey + "," + p.MasterKey, "MINTKEEP_REVOKE_DURABILITY=replicas:1"}
+	environ := []string{"MINTKEEP_REDIS_URL=" + p.redis.URL(), "MINTKEEP_MASTER_KEY=" + processtest.MasterKey + "," + p.MasterKey, "MINTKEEP_REVOKE_DURABILITY=replicas:1"}
 	rekey := func() result { return mintkeep(t, environ, "", "rekey", "--yes") }
 	const why, may = "not confirmed as MINTKEEP_REVOKE_DURABILITY=replicas:1 asks", "may now be the first key alone"
 	refused := func(what string, got result) {
@@ -125,7 +126,7 @@ func TestRekeyConfirms(t *testing.T) {
 // A Redis that has nothing is another's, or another database: no key may be given up for what it says.
 func TestRekeyNothing(t *testing.T) {
 	redis := storetest.Redis(t)
-	got := mintkeep(t, []string{"MINTKEEP_REDIS_URL=" + redis.URL() + "/3", "MINTKEEP_MASTER_KEY=" + testMasterKey}, "", "rekey")
+	got := mintkeep(t, []string{"MINTKEEP_REDIS_URL=" + redis.URL() + "/3", "MINTKEEP_MASTER_KEY=" + processtest.MasterKey}, "", "rekey")
 	if got.code != exitFailed || got.stdout != "" || !strings.Contains(got.stderr, "look whether MINTKEEP_REDIS_URL is that of the server") {
 		t.Errorf("got %+v", got)
 	}

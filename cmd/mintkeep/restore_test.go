@@ -2,13 +2,13 @@ package main
 
 import (
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/mintkeep/mintkeep/cmd/mintkeep/processtest"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
@@ -24,35 +24,32 @@ func TestRestore(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			first := storetest.Redis(t, "--appendonly", "yes")
-			a := start(t, onRedis(first.URL())...)
-			eventually(t, 10*time.Second, a.ready, a.stderr.String)
-			client := a.register(t)
-			kept, revoked := a.token(t, client), a.token(t, client)
+			a := processtest.StartReady(t, processtest.OnRedis(first.URL())...)
+			client := a.Register(t, `{"scope":"read"}`)
+			kept, revoked := a.Token(t, client), a.Token(t, client)
 
 			backup := t.TempDir()
 			way.backUp(t, first, backup)
-			status, _, err := call(http.MethodPost, a.url+"/oauth/revoke", form, url.Values{"token": {revoked}}.Encode(), client)
-			if err != nil || status != http.StatusOK {
-				t.Fatalf("revoke: %d %v", status, err)
+			if got := a.Revoke(client, revoked); !got.Is(http.StatusOK) {
+				t.Fatalf("revoke: %s", got)
 			}
-			late := a.token(t, client)
-			_ = a.cmd.Process.Kill()
+			late := a.Token(t, client)
+			a.Kill()
 			first.Kill()
 
 			second := way.restore(t, backup)
-			b := start(t, onRedis(second.URL())...)
-			eventually(t, 10*time.Second, b.ready, b.stderr.String)
-			if !b.active(t, client, kept) || !b.active(t, client, b.token(t, client)) {
+			b := processtest.StartReady(t, processtest.OnRedis(second.URL())...)
+			if !b.Introspect(client, kept).Active() || !b.Introspect(client, b.Token(t, client)).Active() {
 				t.Error("a token of before, or a new one, is not live")
 			}
-			if kidOf(t, kept) != kidOf(t, b.token(t, client)) {
+			if kidOf(t, kept) != kidOf(t, b.Token(t, client)) {
 				t.Error("the signing key is another one")
 			}
-			if b.active(t, client, late) {
-				t.Error("a token is live that was issued after the backup")
+			if got := b.Introspect(client, late); !got.Inactive() {
+				t.Errorf("a token that was issued after the backup: %s, want inactive", got)
 			}
 			// This is why a restore does not end here.
-			if !b.active(t, client, revoked) {
+			if !b.Introspect(client, revoked).Active() {
 				t.Error("what was revoked after the backup is not live: then docs/operations.md warns of nothing")
 			}
 			if got, err := second.Do("CONFIG", "GET", "appendonly"); err != nil || got.([]any)[1] != "yes" {
@@ -106,7 +103,7 @@ func do(t *testing.T, s *storetest.Server, args ...any) any {
 func awaitInfo(t *testing.T, s *storetest.Server, section, want string) {
 	t.Helper()
 	info := ""
-	eventually(t, 10*time.Second, func() bool {
+	processtest.Eventually(t, 10*time.Second, func() bool {
 		info, _ = do(t, s, "INFO", section).(string)
 		return strings.Contains(info, want)
 	}, func() string { return "no " + want + " in\n" + info })

@@ -72,12 +72,18 @@ func rememberSources() error {
 	})
 }
 
-// Program is the path of the built program.
+// UseCommand makes the program the command of this name on the PATH, and builds none. There testscript.Main puts the
+// test binary itself. It is for TestMain, in place of [Main].
+func UseCommand(name string) {
+	build = func() (string, error) { return exec.LookPath(name) }
+}
+
+// Program is the path of the program: the one that was built, or the command.
 func Program(tb testing.TB) string {
 	tb.Helper()
 	path, err := build()
 	if err != nil {
-		tb.Fatalf("build mintkeep: %v", err)
+		tb.Fatalf("no mintkeep to run: %v", err)
 	}
 	return path
 }

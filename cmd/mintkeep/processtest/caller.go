@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -112,20 +113,31 @@ func (c Caller) Token(tb testing.TB, authorization string) string {
 func (a Answer) Member(tb testing.TB, status int, name string) string {
 	tb.Helper()
 	var members map[string]any
-	if a.Err != nil || a.Status != status || json.Unmarshal([]byte(a.Body), &members) != nil {
-		tb.Fatalf("got %d %v %s, want %d", a.Status, a.Err, a.Body, status)
+	if !a.Is(status) || json.Unmarshal([]byte(a.Body), &members) != nil {
+		tb.Fatalf("got %s, want %d", a, status)
 	}
 	value, _ := members[name].(string)
 	return value
 }
 
+// Is is whether it came whole, with this status.
+func (a Answer) Is(status int) bool { return a.Err == nil && a.Status == status }
+
 // Active is whether an introspection says so.
 func (a Answer) Active() bool {
-	return a.Status == http.StatusOK && strings.Contains(a.Body, `"active":true`)
+	return a.Is(http.StatusOK) && strings.Contains(a.Body, `"active":true`)
 }
 
 // Inactive is whether an introspection says so. A 503 is neither.
-func (a Answer) Inactive() bool { return a.Status == http.StatusOK && a.Body == `{"active":false}` }
+func (a Answer) Inactive() bool { return a.Is(http.StatusOK) && a.Body == `{"active":false}` }
+
+// String is for the message of a test that fails.
+func (a Answer) String() string {
+	if a.Err != nil {
+		return a.Err.Error()
+	}
+	return fmt.Sprintf("%d %s", a.Status, a.Body)
+}
 
 func basic(id, secret string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(id)+":"+url.QueryEscape(secret)))

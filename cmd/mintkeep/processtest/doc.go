@@ -13,5 +13,6 @@
 //		b.Introspect(client, token).Active()
 //	}
 //
-// The program is built once for the test binary, with the race detector if that has it.
+// The program is built once for the test binary, with the race detector if that has it. The tests of the program
+// itself run their own binary instead: see [UseCommand].
 package processtest

@@ -19,7 +19,8 @@ const AdminToken = "a-token-for-tests-that-is-long-enough"
 // Issuer is that of every server on a Redis, wherever it listens.
 const Issuer = "http://localhost:8080"
 
-var masterKey = func() string {
+// MasterKey is that of every server on a Redis, and another in each run of the tests.
+var MasterKey = func() string {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key)
 	return base64.StdEncoding.EncodeToString(key)
@@ -29,7 +30,7 @@ var masterKey = func() string {
 func OnRedis(url string) []string {
 	return []string{
 		"MINTKEEP_REDIS_URL=" + url, "MINTKEEP_ISSUER=" + Issuer,
-		"MINTKEEP_ADMIN_TOKEN=" + AdminToken, "MINTKEEP_MASTER_KEY=" + masterKey,
+		"MINTKEEP_ADMIN_TOKEN=" + AdminToken, "MINTKEEP_MASTER_KEY=" + MasterKey,
 	}
 }
 
@@ -42,6 +43,8 @@ type Server struct {
 
 	// Log is what it has written to stderr, one JSON object a line.
 	Log *Output
+	// Stdout is what it has written to stdout: the banner of a server without a Redis.
+	Stdout *Output
 
 	metrics string // the URL of its metrics; profiles are beside them
 
@@ -75,11 +78,11 @@ func Launch(tb testing.TB, environ ...string) *Server {
 func launch(tb testing.TB, program string, environ ...string) *Server {
 	tb.Helper()
 	cmd := exec.CommandContext(context.WithoutCancel(tb.Context()), program, "serve") // it may outlive tb.Context by its cleanups
-	s := &Server{Log: &Output{}, cmd: cmd, ended: make(chan struct{})}
+	s := &Server{Log: &Output{}, Stdout: &Output{}, cmd: cmd, ended: make(chan struct{})}
 	s.cmd.Env = append([]string{
 		"MINTKEEP_ADDR=127.0.0.1:0", "MINTKEEP_METRICS_ADDR=127.0.0.1:0", "MINTKEEP_LOG_FORMAT=json", "GORACE=halt_on_error=1",
 	}, environ...)
-	s.cmd.Stderr = s.Log
+	s.cmd.Stdout, s.cmd.Stderr = s.Stdout, s.Log
 	if err := s.cmd.Start(); err != nil {
 		tb.Fatal(err)
 	}
