@@ -3,6 +3,7 @@ package server_test
 import (
 	"net/http"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/mintkeep/mintkeep/server/servertest"
@@ -87,5 +88,28 @@ func TestFailedIsRecorded(t *testing.T) {
 		s.Admin(t, tt.method, tt.path, tt.body).Want(t, http.StatusServiceUnavailable, "temporarily_unavailable")
 		writable()
 		wantLast(t, tt.what, s, tt.want...)
+	}
+}
+
+// Of many who rotate a key at once one does. The trail says of the others that they did not: mintkeep fence would end
+// the key of a rotation that has failed.
+func TestFailedRotationIsRecorded(t *testing.T) {
+	s := servertest.New(t, storetest.Embedded(t))
+	u := s.User(t, servertest.M{"email": "ada@example.com"})
+	key := s.Key(t, u, servertest.M{"name": "k", "scope": "read"})
+	keeper := s.Key(t, u, servertest.M{"name": "keeper", "scope": "read mintkeep:keys"})
+	var callers sync.WaitGroup
+	for range 8 {
+		callers.Go(func() {
+			s.API(t, http.MethodPost, apiKeysPath+"/"+key.ID+"/rotate", keeper.Plain, servertest.M{"overlap": "1h"})
+		})
+	}
+	callers.Wait()
+	rotations := map[any]int{}
+	for _, e := range s.Admin(t, http.MethodGet, "/admin/audit?target=key:"+key.ID, nil).JSON(t)["items"].([]any) {
+		rotations[e.(servertest.M)["action"]]++
+	}
+	if tried, failed := rotations["key.rotated"], rotations["key.rotated.failed"]; tried == 0 || tried-failed != 1 {
+		t.Errorf("the trail has %d rotations, of which %d failed; want one that did not", tried, failed)
 	}
 }

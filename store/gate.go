@@ -14,6 +14,9 @@ import (
 // matches ErrUnavailable. Nothing is read or written until an operator has run mintkeep fence.
 var ErrBehind = errors.New("the store is behind what this replica has seen: it was emptied, or an old backup was restored; put the newest backup back, then run mintkeep fence")
 
+// Behind is whether every call ends in ErrBehind.
+func (s *Store) Behind() bool { return s.epoch != nil && s.epoch.isBehind() }
+
 // gate is the go-redis hook that keeps commands from a Redis that may not be believed. It costs a command one atomic
 // load before it is sent and one after: what was under way when the gate was shut is not believed either.
 type gate struct{ shut atomic.Pointer[shutError] }

@@ -126,6 +126,9 @@ func TestRestoreWithFence(t *testing.T) {
 		got := r.Get("/readyz")
 		return got.Err == nil && strings.Contains(got.Body, "mintkeep fence")
 	}, r.Log.String)
+	if got := r.Metric(t, "mintkeep_store_behind"); got != 1 {
+		t.Errorf("mintkeep_store_behind is %v, want 1: it is what calls somebody", got)
+	}
 	for what, got := range map[string]processtest.Answer{"the revoked key": r.Me(revoked), "the key that was kept": r.Me(kept)} {
 		if !got.Is(http.StatusServiceUnavailable) {
 			t.Errorf("%s gets %s from a replica that is behind, want 503", what, got)
@@ -156,6 +159,9 @@ func TestRestoreWithFence(t *testing.T) {
 	}
 
 	processtest.Eventually(t, 5*time.Second, r.Ready, r.Log.String)
+	if got := r.Metric(t, "mintkeep_store_behind"); got != 0 {
+		t.Errorf("mintkeep_store_behind is %v after the fence, want 0", got)
+	}
 	if got := r.Me(revoked); !got.Is(http.StatusUnauthorized) {
 		t.Errorf("the revoked key gets %s, want 401", got)
 	}

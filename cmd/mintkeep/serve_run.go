@@ -77,6 +77,7 @@ func assemble(cfg *config.Config, logger *slog.Logger) (*parts, error) {
 	a.metrics = metrics.New(metrics.Sources{
 		Version:     buildVersion(),
 		Pool:        func() store.PoolStats { return a.store.PoolStats() },
+		Behind:      func() bool { return a.store.Behind() },
 		ActiveSince: func() time.Time { return a.ring.ActiveSince() },
 	})
 	var err error

@@ -77,8 +77,8 @@ func Make(events []store.Event, now time.Time) Plan {
 	return p
 }
 
-// begun leaves out beginnings that failed, or may have: they undo nothing. Any other change that failed may have been
-// made, and stays.
+// begun leaves out beginnings that failed, or may have: they undo nothing. So are rotations, which would end what nobody
+// was given another for. Any other change that failed may have been made, and stays.
 func begun(events []store.Event) []store.Event {
 	var kept []store.Event
 	for _, e := range events {
@@ -88,7 +88,7 @@ func begun(events []store.Event) []store.Event {
 			continue
 		}
 		for i, before := range slices.Backward(kept) {
-			if undone[action] != "" && before.Action == action && before.Target == e.Target && before.RequestID == e.RequestID {
+			if (undone[action] != "" || rotates(action)) && before.Action == action && before.Target == e.Target && before.RequestID == e.RequestID {
 				kept = slices.Delete(kept, i, i+1)
 				break
 			}
@@ -114,7 +114,7 @@ func (p *Plan) add(e store.Event, now time.Time) {
 	switch {
 	case ends:
 		p.step(step, e)
-	case e.Action == "key.rotated" || e.Action == "secret.rotated":
+	case rotates(e.Action):
 		p.rotated(e, now)
 	case e.Action == "user.updated":
 		if strings.Contains(" "+e.Detail["changed"]+" ", " email ") {
@@ -158,6 +158,8 @@ func (p *Plan) drop(do, target string) (was store.Event, ok bool) {
 	p.Looks = slices.DeleteFunc(p.Looks, func(l Look) bool { return l.Event.Action == was.Action && l.Event.Target == target })
 	return was, true
 }
+
+func rotates(action string) bool { return action == "key.rotated" || action == "secret.rotated" }
 
 // rotated ends what a rotation has replaced, once the overlap is over. Until then its owner has nothing else, should the
 // successor not be in the backup.

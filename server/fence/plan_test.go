@@ -54,6 +54,8 @@ func TestPlan(t *testing.T) {
 		{"a person enabled again has lost the invite", event(1, "user.disabled", "user:u", "") + event(2, "user.enabled", "user:u", ""), []string{"end invite user:u"}},
 		{"an enabling that failed undoes nothing", disabled + enabled + event(3, "client.enabled.failed", "client:a", ""), []string{"disable client client:a"}},
 		{"one that was tried again does", disabled + enabled + event(3, "client.enabled.failed", "client:a", "") + event(4, "client.enabled", "client:a", ""), []string{}},
+		{"a rotation that failed ends nothing", event(1, "key.rotated", "key:k", `"overlap":"0s"`) + event(2, "key.rotated.failed", "key:k", `"overlap":"0s"`) +
+			event(3, "secret.rotated", "client:a", `"overlap":"0s","secret":"sec_1"`) + event(4, "secret.rotated.failed", "client:a", `"overlap":"0s","secret":"sec_1"`), []string{}},
 		{"of a change that failed it is not known", event(1, "client.updated", "client:a", "") + event(2, "client.updated.failed", "client:a", ""), []string{"look client.updated client:a"}},
 		{"whether it ended is not known", event(1, "client.deleted", "client:a", `"outcome":"unknown"`), []string{"delete client client:a"}},
 		{"two secrets", event(1, "secret.ended", "client:a", `"secret":"s1"`) + event(2, "secret.leaked", "client:a", `"secret":"s2"`), []string{"end secret client:a", "end secret client:a"}},

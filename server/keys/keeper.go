@@ -114,10 +114,11 @@ func (k *Keeper) Rotate(r *http.Request, owner *store.User, old *store.APIKey, o
 	if err != nil {
 		return nil, err
 	}
-	made, err := k.make(r, owner, granted, by, web.Act{
+	act := web.Act{
 		Actor: by.Actor, Action: keyRotated, Target: Target(old.ID),
 		Detail: map[string]string{"user": owner.ID, "overlap": overlap.String()},
-	})
+	}
+	made, err := k.make(r, owner, granted, by, act)
 	if err != nil {
 		return nil, err
 	}
@@ -126,6 +127,8 @@ func (k *Keeper) Rotate(r *http.Request, owner *store.User, old *store.APIKey, o
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), time.Second)
 		defer cancel()
 		_, _ = k.Store.EndKey(ctx, made.ID, store.KeyEnd{At: web.Time(k.Now()), By: by.Actor, Reason: "the rotation failed"})
+		act.Action += web.Failed
+		web.Ended(r, k.Store, k.Now(), act)
 		if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrConflict) {
 			return nil, web.Conflict("The key was ended or rotated at the same moment; look at it and repeat")
 		}

@@ -26,6 +26,7 @@
 //	mintkeep_redis_pool_misses_total                        times none was
 //	mintkeep_redis_pool_timeouts_total                      times one was waited for in vain
 //	mintkeep_redis_pool_stale_total                         connections dropped for being old or broken
+//	mintkeep_store_behind                                   1: Redis has lost what this replica has seen in it
 //	mintkeep_signing_key_age_seconds                        of the active key; absent until one is loaded
 //	mintkeep_build_info{version,goversion}                  always 1
 //

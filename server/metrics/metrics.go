@@ -16,6 +16,7 @@ import (
 type Sources struct {
 	Version     string                 // for mintkeep_build_info; empty: "unknown"
 	Pool        func() store.PoolStats // the store's connections; nil: those series are absent
+	Behind      func() bool            // the store holds less than this process has seen; nil: that series is absent
 	ActiveSince func() time.Time       // when the signing key became active; nil or zero: its age is absent
 	Now         func() time.Time       // nil: time.Now
 }
@@ -47,6 +48,9 @@ func New(from Sources) *Metrics {
 	)
 	if from.Pool != nil {
 		m.registry.MustRegister(newPool(from.Pool))
+	}
+	if from.Behind != nil {
+		m.registry.MustRegister(newBehind(from.Behind))
 	}
 	if from.ActiveSince != nil {
 		m.registry.MustRegister(newKeyAge(from.ActiveSince, from.Now))

@@ -164,6 +164,14 @@ func TestRedis(t *testing.T) {
 	})
 }
 
+func TestStoreBehind(t *testing.T) {
+	behind := false
+	m := metrics.New(metrics.Sources{Behind: func() bool { return behind }})
+	equal(t, samples(scrape(t, m), "mintkeep_store_behind"), []string{"mintkeep_store_behind 0"})
+	behind = true
+	equal(t, samples(scrape(t, m), "mintkeep_store_behind"), []string{"mintkeep_store_behind 1"})
+}
+
 func TestSigningKeyAge(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for name, test := range map[string]struct {
@@ -199,6 +207,7 @@ func TestProcess(t *testing.T) {
 func TestManual(t *testing.T) {
 	m := metrics.New(metrics.Sources{
 		Pool:        func() store.PoolStats { return store.PoolStats{} },
+		Behind:      func() bool { return true },
 		ActiveSince: time.Now,
 	})
 	m.Request("/", "GET", 200, time.Second)

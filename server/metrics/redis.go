@@ -66,6 +66,19 @@ func (m *Metrics) registerRedis() {
 	})
 }
 
+// newBehind is for the one alert that calls for a person.
+func newBehind(read func() bool) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "mintkeep_store_behind",
+		Help: "1 while all requests are refused because Redis holds less than this replica has seen in it: mintkeep fence.",
+	}, func() float64 {
+		if read() {
+			return 1
+		}
+		return 0
+	})
+}
+
 // pool reads the store's connection pool once a scrape.
 type pool struct {
 	read func() store.PoolStats
