@@ -152,7 +152,7 @@ func (s *Store) ExpireKey(ctx context.Context, k *APIKey, at time.Time, next str
 		}, nil
 	})
 	if !k.ExpiresAt.After(s.now()) {
-		s.noteChange(err, s.credentialEnding(k.Digest))
+		err = s.noteChange(err, s.credentialEnding(k.Digest))
 	}
 	if err != nil {
 		return err

@@ -32,6 +32,8 @@ func (s *Store) change(ctx context.Context, op, key string, plan func(*redis.Tx)
 		}, key)
 		var verdict *planError
 		switch {
+		case err == nil:
+			return s.decide(ctx, op)
 		case errors.Is(err, redis.TxFailedErr):
 			continue
 		case errors.As(err, &verdict):

@@ -141,7 +141,7 @@ func (s *Store) UpdateClient(ctx context.Context, id string, change func(*Client
 		}
 		return func(p redis.Pipeliner) { p.HSet(ctx, clientKey(id), write...) }, nil
 	})
-	s.noteChange(err, ended...)
+	err = s.noteChange(err, ended...)
 	if err != nil {
 		return nil, err
 	}
@@ -152,8 +152,8 @@ func (s *Store) UpdateClient(ctx context.Context, id string, change func(*Client
 	return c, nil
 }
 
-// EnableClient lets a client work again, under a new generation: its old tokens stay dead. It is
-// nothing to one that is enabled.
+// EnableClient lets a client work again, under a new generation: its old tokens stay dead. One that is enabled stays so,
+// be it that it was to be disabled, and nobody knows whether it will be.
 func (s *Store) EnableClient(ctx context.Context, id string) error {
 	on := newSign()
 	err := s.change(ctx, "enable client", clientKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
@@ -163,8 +163,9 @@ func (s *Store) EnableClient(ctx context.Context, id string) error {
 		}
 		g := NewGeneration()
 		return func(p redis.Pipeliner) {
+			p.HSet(ctx, clientKey(id), onField, on)
 			if !c.Enabled {
-				p.HSet(ctx, clientKey(id), onField, on, genField, g[:])
+				p.HSet(ctx, clientKey(id), genField, g[:])
 			}
 		}, nil
 	})

@@ -38,6 +38,9 @@ func (unconfirmedError) Error() string { return "carried out, and not confirmed"
 
 func (unconfirmedError) Is(target error) bool { return target == ErrUnavailable }
 
+// errNoRoom is ErrUnconfirmed while Redis is out of memory, and this replica has too many ends to repeat.
+var errNoRoom = fmt.Errorf("%w: more ends than are remembered are not written down", ErrUnconfirmed)
+
 // failed is whether err says that something was not carried out, or perhaps not.
 func failed(err error) bool { return err != nil && !errors.Is(err, ErrUnconfirmed) }
 
@@ -62,7 +65,7 @@ func (s *Store) turn(ctx context.Context, op string) (done func(), err error) {
 	case s.confirming <- struct{}{}:
 		return func() { <-s.confirming }, nil
 	case <-ctx.Done():
-		return nil, unavailable(op, fmt.Errorf("too many wait to be confirmed: %w", ctx.Err()))
+		return nil, unavailable(op, unsentError{fmt.Errorf("too many wait to be confirmed: %w", ctx.Err())})
 	}
 }
 
@@ -85,8 +88,8 @@ func (s *Store) confirmChange(ctx context.Context, op string, tx *redis.Tx) erro
 // and "it is gone" says that it stays so. gone is a command that answers 0 if it is: EXISTS or HEXISTS, asked on the
 // connection that confirms, of the server that does. Where Redis's own answer is enough, nothing is asked.
 func (s *Store) confirmGone(ctx context.Context, op string, gone ...any) error {
-	if !s.confirms(ctx) {
-		return nil
+	if err := s.known(ctx, op); err != nil || !s.confirms(ctx) {
+		return err
 	}
 	cmd := redis.NewIntCmd(ctx, gone...)
 	err := s.carryOut(ctx, op, []*redis.IntCmd{cmd})
@@ -110,8 +113,8 @@ func (s *Store) ConfirmEnded(ctx context.Context, d Digest) error {
 // nothing.
 func (s *Store) Confirm(ctx context.Context) error {
 	const op = "confirm"
-	if !s.confirms(ctx) {
-		return nil
+	if err := s.known(ctx, op); err != nil || !s.confirms(ctx) {
+		return err
 	}
 	done, err := s.turn(ctx, op)
 	if err != nil {

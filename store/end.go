@@ -17,6 +17,9 @@ type ending struct {
 
 	// untold is whether nobody was told that it was carried out: what became of it is not known.
 	untold bool
+
+	// beside is whether another ending takes the same away, as long as the life lasts that is ended.
+	beside bool
 }
 
 func deletion(key string) ending { return ending{args: []any{"del", key}} }
@@ -49,7 +52,9 @@ func (s *Store) removals(ctx context.Context, key string, fields ...string) (end
 	ends = append(ends, removal(key, fields...).while(fields[0], was))
 	for i, field := range fields[1:] {
 		if was, ok := values[i+2].(string); ok {
-			ends = append(ends, removal(key, field).while(field, was))
+			e := removal(key, field).while(field, was)
+			e.beside = true
+			ends = append(ends, e)
 		}
 	}
 	return ends, values[0] != nil, nil
@@ -67,13 +72,23 @@ func (s *Store) end(ctx context.Context, op string, ends ...ending) ([]int64, er
 	}
 	err := s.carryOut(ctx, op, cmds)
 	if failed(err) { // perhaps: then its repetition finds nothing to do, and nothing to remember
-		s.noteUntold(ends)
+		s.noteUntold(perhaps(ends, cmds, err))
 		return nil, err
 	}
-	s.note(ends...)
+	err = s.note(err, ends...)
 	took := make([]int64, len(ends))
 	for i, cmd := range cmds {
 		took[i] = cmd.Val()
 	}
 	return took, err
+}
+
+// perhaps are the ends that may have been carried out: those that were sent, and that Redis has not refused.
+func perhaps(ends []ending, cmds []*redis.IntCmd, err error) (sent []ending) {
+	for i, e := range ends {
+		if !unsent(err) && Refusal(cmds[i].Err()) == "" {
+			sent = append(sent, e)
+		}
+	}
+	return sent
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -51,9 +52,12 @@ type epoch struct {
 	journal journal
 	wake    chan struct{} // there is something to write down, or to look at
 
+	full atomic.Bool // Redis has no memory for a mark
+
 	pulsing sync.Mutex // guards what only a pulse touches:
-	fence   int64      // of the store, when it had last lost nothing
-	told    string     // in the log
+	round   round
+	fence   int64  // of the store, when it had last lost nothing
+	told    string // in the log
 
 	mu   sync.Mutex
 	seen []sight // of each key; none before the first pulse
@@ -104,27 +108,45 @@ func (e *epoch) part(key string) int {
 	return slotOf(key) / (slots / parts)
 }
 
-// note remembers ends that were carried out.
-func (s *Store) note(ends ...ending) {
-	if s.epoch != nil && s.epoch.journal.note(ends...) {
+// note remembers ends that were carried out. Where there is no room for them they are not confirmed: Redis may lose them,
+// and nobody would know.
+func (s *Store) note(err error, ends ...ending) error {
+	if s.epoch == nil {
+		return err
+	}
+	noted, room := s.epoch.journal.note(ends...)
+	if noted && !s.epoch.full.Load() { // which would take no mark
 		s.epoch.hurry()
 	}
+	if !room && err == nil {
+		return errNoRoom
+	}
+	return err
 }
 
-// noteUntold remembers ends of which it is not known whether they were carried out. They are, by the next pulse.
+// noteUntold remembers ends of which it is not known whether they were carried out. They are, by the next pulse, unless
+// what they end has begun anew.
 func (s *Store) noteUntold(ends []ending) {
-	ends = slices.Clone(ends)
-	for i := range ends {
-		ends[i].untold = true
+	var untold []ending
+	for _, e := range ends {
+		if !e.beside {
+			e.untold = true
+			untold = append(untold, e)
+		}
 	}
-	s.note(ends...)
+	_ = s.note(nil, untold...)
 }
 
-// noteChange does so for what a change has ended, unless err says that it was not made.
-func (s *Store) noteChange(err error, ends ...ending) {
-	if !failed(err) {
-		s.note(ends...)
+// noteChange does so for what a change has ended, unless err says that it was not made. If it may have been, that will
+// be found out.
+func (s *Store) noteChange(err error, ends ...ending) error {
+	switch {
+	case !failed(err):
+		return s.note(err, ends...)
+	case s.epoch != nil && uncertain(err):
+		s.epoch.journal.doubt(ends)
 	}
+	return err
 }
 
 // noteEnabled has nobody disabled again who was enabled by this replica since, unless err says that they were not. on is
@@ -175,6 +197,9 @@ func (e *epoch) connected(ctx context.Context, conn *redis.Conn) error {
 				return shutToLook
 			}
 		}
+	}
+	if e.journal.opens() { // this may be another Redis, which has them not, and the mark before them
+		e.hurry()
 	}
 	return nil
 }

@@ -39,7 +39,7 @@ func (s *Store) SweepMarks(ctx context.Context) error { return s.epoch.sweep(ctx
 func (s *Store) Leave(ctx context.Context) { s.epoch.leave(ctx) }
 
 // OpenEnds is how many ends are not written down yet.
-func (s *Store) OpenEnds() int { return len(s.epoch.journal.next(journalSize)) }
+func (s *Store) OpenEnds() int { return len(s.epoch.journal.next(0, journalSize)) }
 
 // EpochKeys are the epochs of a cluster.
 func EpochKeys() []string { return epochKeys() }
@@ -49,5 +49,6 @@ func SlotOf(key string) int { return slotOf(key) }
 
 const (
 	JournalKept = journalKept
+	JournalSize = journalSize
 	StaleAfter  = staleAfter
 )

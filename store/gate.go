@@ -35,6 +35,16 @@ var (
 	shutBehind = &shutError{ErrBehind}
 )
 
+// unsentError is why a command was not even sent: nothing can have come of it.
+type unsentError struct{ error }
+
+func (e unsentError) Unwrap() error { return e.error }
+
+func unsent(err error) bool {
+	var e unsentError
+	return errors.As(err, &e)
+}
+
 func shutForWrites(cause error) *shutError {
 	return &shutError{fmt.Errorf("the store takes no writes, so that what it says may be old: %w", cause)}
 }
@@ -77,7 +87,9 @@ func (g *gate) DialHook(next redis.DialHook) redis.DialHook { return next }
 func (g *gate) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := g.refuses(ctx, cmd)
-		if err == nil {
+		if err != nil {
+			err = unsentError{err}
+		} else {
 			err = next(ctx, cmd)
 			if shut := g.refuses(ctx, cmd); shut != nil {
 				err = shut
@@ -91,7 +103,9 @@ func (g *gate) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 func (g *gate) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		shut := g.refuses(ctx, cmds...)
-		if shut == nil {
+		if shut != nil {
+			shut = unsentError{shut}
+		} else {
 			err := next(ctx, cmds)
 			if shut = g.refuses(ctx, cmds...); shut == nil {
 				return err

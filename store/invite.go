@@ -27,7 +27,7 @@ func (s *Store) InviteUser(ctx context.Context, id string, invite Invite) error 
 		ended = u.inviteEnding()
 		return func(p redis.Pipeliner) { p.HSet(ctx, userKey(id), inviteField, encodeInvite(invite)) }, nil
 	})
-	s.noteChange(err, ended...)
+	err = s.noteChange(err, ended...)
 	return err
 }
 
@@ -54,7 +54,7 @@ func (s *Store) RedeemInvite(ctx context.Context, id string, code Digest, sealed
 			p.HDel(ctx, userKey(id), inviteField, sessionField)
 		}, nil
 	})
-	s.noteChange(err, ended...)
+	err = s.noteChange(err, ended...)
 	return err
 }
 

@@ -25,7 +25,10 @@ type journal struct {
 	pages []page   // oldest first; none before the first pulse
 	open  []ending // of all pages, oldest first
 	size  int
-	torn  bool // an end had no room
+
+	reopened bool // since nothing was open: what is open need not be of the last page
+	full     bool // an end had no room
+	doubts   []*doubtful
 }
 
 // page is what was ended from the moment on when floor was what the pulse counts were. All that is in the pages
@@ -42,24 +45,23 @@ func (j *journal) begin(now time.Time, floor []int64) {
 	defer j.mu.Unlock()
 	j.reopenAll()
 	j.pages = []page{{since: now, floor: floor, ends: slices.Clone(j.open)}}
-	j.size, j.torn = len(j.open), false
+	j.size = len(j.open)
 }
 
-// note remembers ends that were carried out, or perhaps were. It says whether there is something to write down now.
-func (j *journal) note(ends ...ending) bool {
+// note remembers ends that were carried out, or perhaps were. It says whether there is something to write down now, and
+// whether there was room for all.
+func (j *journal) note(ends ...ending) (noted, room bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if len(j.pages) == 0 { // what was ended before the first pulse is behind its mark
-		return false
+		return false, true
 	}
-	noted := false
 	for _, e := range ends {
 		if e.sign != "" && e.was == "" && e.args[0] != "del" { // there was nothing to take away
 			continue
 		}
-		if j.size >= journalSize {
-			j.torn = true
-			break
+		if !j.makeRoom() {
+			return noted, false
 		}
 		p := &j.pages[len(j.pages)-1]
 		p.ends = append(p.ends, e)
@@ -67,7 +69,28 @@ func (j *journal) note(ends ...ending) bool {
 		j.size++
 		noted = true
 	}
-	return noted
+	return noted, true
+}
+
+// makeRoom forgets old pages, if what is in them is written down.
+func (j *journal) makeRoom() bool {
+	for j.size >= journalSize && len(j.pages) > 1 && !j.reopened {
+		j.forgetPage()
+	}
+	j.full = j.size >= journalSize
+	return !j.full
+}
+
+func (j *journal) forgetPage() {
+	j.size -= len(j.pages[0].ends)
+	j.pages = j.pages[1:]
+}
+
+// isFull is whether an end was carried out that is not remembered, nor written down yet.
+func (j *journal) isFull() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.full
 }
 
 // undo forgets the removals of this sign, but for those of a life that has just begun. One that is open stays so: until
@@ -85,25 +108,38 @@ func (j *journal) undo(key, sign, begun string) {
 	}
 }
 
-// next is what the next pulse repeats: the oldest, at most so many.
-func (j *journal) next(most int) []ending {
+// next is what is to be repeated: the oldest of those that are open but for the first few, at most so many.
+func (j *journal) next(from, most int) []ending {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return slices.Clone(j.open[:min(most, len(j.open))])
+	from = min(from, len(j.open))
+	return slices.Clone(j.open[from:min(from+most, len(j.open))])
 }
 
 // settle tells which of the next are written down, and says how many ends are still open.
-func (j *journal) settle(written []bool) (open int) {
+func (j *journal) settle(from int, written []bool) (open int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	kept := j.open[:0:0]
-	for i, e := range j.open[:min(len(written), len(j.open))] {
+	from = min(from, len(j.open))
+	end := min(from+len(written), len(j.open))
+	kept := slices.Clone(j.open[:from])
+	for i, e := range j.open[from:end] {
 		if !written[i] {
 			kept = append(kept, e)
 		}
 	}
-	j.open = append(kept, j.open[min(len(written), len(j.open)):]...)
+	j.open = append(kept, j.open[end:]...)
+	if len(j.open) == 0 {
+		j.reopened, j.full = false, false
+	}
 	return len(j.open)
+}
+
+// opens is whether there is something to write down.
+func (j *journal) opens() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.open) > 0
 }
 
 // reopen has everything repeated that is remembered, and says how much that is.
@@ -115,7 +151,7 @@ func (j *journal) reopen() int {
 }
 
 func (j *journal) reopenAll() {
-	j.open = nil
+	j.open, j.reopened = nil, true
 	for _, p := range j.pages {
 		j.open = append(j.open, p.ends...)
 	}
@@ -132,7 +168,7 @@ func (j *journal) owes(in func(key string) bool) bool {
 func (j *journal) reaches(part int, n int64) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return len(j.pages) > 0 && !j.torn && n >= j.pages[0].floor[part]
+	return len(j.pages) > 0 && n >= j.pages[0].floor[part]
 }
 
 // turn begins a new page when the last one is full, and forgets old ones. It is called after a pulse that left
@@ -141,15 +177,11 @@ func (j *journal) turn(now time.Time, floor []int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	last := &j.pages[len(j.pages)-1]
-	if len(j.open) > 0 || !j.torn && now.Sub(last.since) < pageTime && len(last.ends) < pageSize {
+	if len(j.open) > 0 || now.Sub(last.since) < pageTime && len(last.ends) < pageSize {
 		return
-	}
-	if j.torn {
-		j.pages, j.size, j.torn = nil, 0, false
 	}
 	j.pages = append(j.pages, page{since: now, floor: floor})
 	for len(j.pages) > 1 && (now.Sub(j.pages[1].since) >= journalKept || j.size > journalSize-pageSize) {
-		j.size -= len(j.pages[0].ends)
-		j.pages = j.pages[1:]
+		j.forgetPage()
 	}
 }

@@ -12,7 +12,7 @@ func noteMany(j *journal, n int) {
 	}
 }
 
-func settleAll(j *journal) int { return j.settle(markAll(len(j.next(journalSize)))) }
+func settleAll(j *journal) int { return j.settle(0, markAll(len(j.next(0, journalSize)))) }
 
 func markAll(n int) []bool {
 	all := make([]bool, n)
@@ -35,22 +35,22 @@ func TestJournalReach(t *testing.T) {
 		{"nothing ended", 1, 0, time.Second, map[int64]bool{0: true, 1: true}},
 		{"a quarter of an hour", 20, 1, pageTime, map[int64]bool{1: false, 3: false, 6: true, 20: true}},
 		{"many", 20, pageSize, time.Second, map[int64]bool{1: false, 3: false, 8: true, 20: true}},
-		{"too many at once", 1, journalSize + 1, time.Second, map[int64]bool{0: false, 20: true}},
+		{"too many at once", 1, journalSize + 1, time.Second, map[int64]bool{0: false, 1: true}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			j, now := &journal{}, start
-			if j.note(deletion("x")); len(j.next(1)) > 0 || j.reaches(0, 0) {
+			if j.note(deletion("x")); len(j.next(0, 1)) > 0 || j.reaches(0, 0) {
 				t.Error("it remembers before the first pulse")
 			}
 			j.begin(now, []int64{0})
 			for i := range tt.pages {
 				noteMany(j, tt.ends)
-				if tt.ends > journalSize && j.reaches(0, 0) {
-					t.Error("it reaches back over an end that it had no room for")
+				if full := tt.ends > journalSize; j.isFull() != full {
+					t.Errorf("full: %v, want %v", j.isFull(), full)
 				}
 				now = now.Add(tt.after)
-				if open := settleAll(j); open != 0 {
-					t.Errorf("%d ends are open after all are written down", open)
+				if open := settleAll(j); open != 0 || j.isFull() {
+					t.Errorf("%d ends are open after all are written down; full: %v", open, j.isFull())
 				}
 				j.turn(now, []int64{int64(i + 1)})
 			}
@@ -71,17 +71,36 @@ func TestJournalSettle(t *testing.T) {
 	j := &journal{}
 	j.begin(time.Time{}, []int64{0})
 	noteMany(j, 4)
-	first := j.next(3)
+	first := j.next(0, 3)
 	j.note(deletion("late"))
-	if open := j.settle([]bool{true, false, true}); open != 3 {
+	if open := j.settle(0, []bool{true, false, true}); open != 3 {
 		t.Errorf("%d open, want 3", open)
 	}
 	for i, want := range []string{first[1].key(), "mk:t:3", "late"} {
-		if got := j.next(3)[i].key(); got != want {
+		if got := j.next(0, 3)[i].key(); got != want {
 			t.Errorf("open end %d: %s, want %s", i, got, want)
 		}
 	}
-	if j.note(removal("mk:p:x", onField).while(onField, "")) {
+	if noted, _ := j.note(removal("mk:p:x", onField).while(onField, "")); noted {
 		t.Error("an end that took nothing away is noted")
+	}
+	if open := j.settle(1, []bool{true}); open != 2 || j.next(1, 3)[0].key() != "late" {
+		t.Errorf("of those behind the first one is settled: %d open, the second is %v", open, j.next(1, 3))
+	}
+}
+
+// What is written down makes room for what is not. Only when nothing is, there is none.
+func TestJournalRoom(t *testing.T) {
+	j := &journal{}
+	j.begin(time.Time{}, []int64{0})
+	noteMany(j, pageSize)
+	settleAll(j)
+	j.turn(time.Time{}, []int64{1})
+	noteMany(j, journalSize)
+	if j.isFull() || len(j.open) != journalSize || j.reaches(0, 0) || !j.reaches(0, 1) {
+		t.Errorf("full: %v, %d open, reaches back to the start: %v, to the second page: %v", j.isFull(), len(j.open), j.reaches(0, 0), j.reaches(0, 1))
+	}
+	if noted, room := j.note(deletion("one more")); noted || room || !j.isFull() {
+		t.Errorf("one more: noted %v, room %v", noted, room)
 	}
 }

@@ -134,17 +134,23 @@ func TestLostEnabling(t *testing.T) {
 	wantErr(t, "the session from before", err, store.ErrNotFound)
 }
 
-// losesAnswer is a hook that loses the answer to one HDEL.
-type losesAnswer struct{ armed atomic.Bool }
+// losesAnswer is a hook that loses one pipeline that begins with this command, or the answer to it.
+type losesAnswer struct {
+	to    string
+	drops bool // the command does not arrive
+	armed atomic.Bool
+}
 
 func (h *losesAnswer) DialHook(next redis.DialHook) redis.DialHook          { return next }
 func (h *losesAnswer) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
 
 func (h *losesAnswer) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		err := next(ctx, cmds)
-		if cmds[0].Name() != "hdel" || !h.armed.CompareAndSwap(true, false) {
-			return err
+		if cmds[0].Name() != h.to || !h.armed.CompareAndSwap(true, false) {
+			return next(ctx, cmds)
+		}
+		if !h.drops {
+			_ = next(ctx, cmds)
 		}
 		for _, cmd := range cmds {
 			cmd.SetErr(io.EOF)
@@ -153,12 +159,18 @@ func (h *losesAnswer) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.
 	}
 }
 
+// open opens a store that has the hook.
+func (h *losesAnswer) open(t *testing.T, b *storetest.Backend) *store.Store {
+	t.Helper()
+	return b.Open(t, func(o *store.Options) { o.Instrument = func(c redis.UniversalClient) { c.AddHook(h) } })
+}
+
 // An end whose answer did not arrive, so that its repetition found nothing to do, is remembered like any other.
 func TestLostEndOfUnknownOutcome(t *testing.T) {
 	t.Parallel()
 	srv := storetest.Redis(t)
-	b, ctx, h := srv.Backend(t), t.Context(), &losesAnswer{}
-	s := b.Open(t, func(o *store.Options) { o.Instrument = func(c redis.UniversalClient) { c.AddHook(h) } })
+	b, ctx, h := srv.Backend(t), t.Context(), &losesAnswer{to: "hdel"}
+	s := h.open(t, b)
 	create(t, s, "a")
 	loses(t, srv, s, func() {
 		h.armed.Store(true)

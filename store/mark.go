@@ -13,7 +13,7 @@ import (
 // write repeats what is open, and writes the marks behind it. It begins with a write: if the first answer of a pipeline
 // is READONLY, the client drops the connection, which may lead to what was the primary.
 func (e *epoch) write(ctx context.Context, seen []sight) (again bool, err error) {
-	ends := e.journal.next(repeatedAtOnce)
+	ends := e.journal.next(e.round.from, repeatedAtOnce)
 	repeats, marks := make([]repeat, len(ends)), make([]marking, len(e.keys))
 	_, _ = e.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for _, key := range e.keys {
@@ -43,6 +43,9 @@ func (e *epoch) write(ctx context.Context, seen []sight) (again bool, err error)
 		return true, nil
 	}
 	e.saw(next)
+	if ends, err := e.decide(ctx, true); err == nil {
+		e.journal.note(ends...)
+	}
 	return e.settle(ctx, repeats, next, fails)
 }
 
@@ -60,9 +63,10 @@ func (e *epoch) distrust(seen, found []sight) {
 	e.saw(seen)
 }
 
-// settle tells the journal what is written down, and opens the gate when all is.
+// settle tells the journal what is written down, and opens the gate when all is. While Redis is out of memory it takes no
+// mark, but it carries ends out: then all are repeated in each pulse, and that is what opens the gate.
 func (e *epoch) settle(ctx context.Context, repeats []repeat, seen []sight, fails []error) (again bool, err error) {
-	written, alive := make([]bool, len(repeats)), false
+	written := make([]bool, len(repeats))
 	parts := slices.Clone(fails)
 	for i, r := range repeats {
 		held, err := r.held()
@@ -72,23 +76,47 @@ func (e *epoch) settle(ctx context.Context, repeats []repeat, seen []sight, fail
 		case held:
 			written[i] = fails[e.part(r.key())] == nil
 		default:
-			alive = true
+			e.round.revived = true
 			if err := e.repeat(ctx, r.ending); err != nil {
 				fails = append(fails, err)
 			}
 		}
 	}
-	open := e.journal.settle(written)
-	if err := errors.Join(fails...); err != nil {
+	open := e.journal.settle(e.round.from, written)
+	e.round.from += len(written) - count(written)
+	err = errors.Join(fails...)
+	full := err != nil && !oneOf(err, func(err error) bool { return !redis.IsOOMError(err) })
+	e.full.Store(full)
+	switch {
+	case err != nil && !full:
 		e.doubt(ctx, func(part int) error { return parts[part] })
 		return false, err
+	case full && len(repeats) == repeatedAtOnce: // there may be more
+		return true, nil
+	case full && e.round.revived, !full && open > 0:
+		again = e.round.revived || len(repeats) == repeatedAtOnce || e.gate.isShut()
+		e.round = round{}
+		return again, nil
+	case !full:
+		e.journal.turn(e.now(), counts(seen))
 	}
-	if open > 0 {
-		return alive || len(repeats) == repeatedAtOnce || e.gate.isShut(), nil
-	}
-	e.journal.turn(e.now(), counts(seen))
 	e.gate.open(func(was error) { e.log.WarnContext(ctx, "the store is in use again", "after", was.Error()) })
-	return false, nil
+	return false, err
+}
+
+// round is how far a pulse has come with what is open.
+type round struct {
+	from    int  // so many of the first were repeated, and are not written down
+	revived bool // one of them was there again
+}
+
+func count(all []bool) (n int) {
+	for _, b := range all {
+		if b {
+			n++
+		}
+	}
+	return n
 }
 
 // marking is a mark being written to one epoch.

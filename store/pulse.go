@@ -57,6 +57,7 @@ func (e *epoch) pulse(ctx context.Context) {
 	defer e.pulsing.Unlock()
 	ctx, cancel := context.WithTimeout(passing(ctx), pulseTimeout)
 	defer cancel()
+	e.round = round{}
 	for again := true; again && ctx.Err() == nil; {
 		var err error
 		if again, err = e.beat(ctx); err != nil {

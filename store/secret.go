@@ -57,7 +57,7 @@ func (s *Store) AddSecret(ctx context.Context, id string, next Secret, oldEnds t
 			}
 		}, nil
 	})
-	s.noteChange(err, secretEndings(id, r.dead)...)
+	err = s.noteChange(err, secretEndings(id, r.dead)...)
 	if err != nil {
 		if there, e := s.rdb.HExists(ctx, clientKey(id), secretField+next.ID).Result(); e == nil && !there {
 			s.unindexSecrets(ctx, next)

@@ -232,7 +232,7 @@ func (s *Store) SetPassword(ctx context.Context, sess *Session, before, sealed [
 			p.HDel(ctx, userKey(userID), sessionField, inviteField)
 		}, nil
 	})
-	s.noteChange(err, ended...)
+	err = s.noteChange(err, ended...)
 	if err == nil {
 		s.forgetSessions(ctx, userID)
 	}

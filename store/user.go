@@ -154,19 +154,15 @@ func (s *Store) DisableUser(ctx context.Context, id string) error {
 	return err
 }
 
-// EnableUser lets a person, and the keys that were suspended with them, work again.
+// EnableUser lets a person, and the keys that were suspended with them, work again. One who is enabled stays so, be it
+// that they were to be disabled, and nobody knows whether they will be.
 func (s *Store) EnableUser(ctx context.Context, id string) error {
 	on := newSign()
 	err := s.change(ctx, "enable user", userKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
-		u, err := readUser(ctx, tx, id)
-		if err != nil {
+		if _, err := readUser(ctx, tx, id); err != nil {
 			return nil, err
 		}
-		return func(p redis.Pipeliner) {
-			if !u.Enabled {
-				p.HSet(ctx, userKey(id), onField, on)
-			}
-		}, nil
+		return func(p redis.Pipeliner) { p.HSet(ctx, userKey(id), onField, on) }, nil
 	})
 	s.noteEnabled(err, userKey(id), on)
 	return err

@@ -76,7 +76,7 @@ func (s *Store) replaceUserMetadata(ctx context.Context, id string, before, next
 			}
 		}, nil
 	})
-	s.noteChange(err, ended...)
+	err = s.noteChange(err, ended...)
 	return u, err
 }
 

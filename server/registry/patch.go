@@ -30,7 +30,7 @@ func (g *Registry) Patch(r *http.Request, id string, o web.Object, actor string)
 	if c, err = g.update(r, actor, c, p); err != nil {
 		return nil, noClient(err)
 	}
-	if p.enables() && !c.Enabled {
+	if p.enables() {
 		if err := g.enable(r, actor, c); err != nil {
 			return nil, noClient(err)
 		}
@@ -65,7 +65,12 @@ func repeated(already bool) map[string]string {
 	return map[string]string{"outcome": "was so already"}
 }
 
+// enable begins what a client may do. That it is so already is nothing to record, but to be kept: what is known of a
+// disabling that was not answered hangs on it.
 func (g *Registry) enable(r *http.Request, actor string, c *store.Client) error {
+	if c.Enabled {
+		return g.Store.EnableClient(r.Context(), c.ID)
+	}
 	err := g.change(r, web.Act{Actor: actor, Action: clientEnabled, Target: ClientTarget(c.ID)}, func(ctx context.Context) error {
 		return g.Store.EnableClient(ctx, c.ID)
 	})

@@ -104,10 +104,13 @@ func (g *Registry) admit(r *http.Request, actor string, u *store.User, p person)
 			return err
 		}
 	}
-	if p.enables() && !u.Enabled {
-		return g.change(r, web.Act{Actor: actor, Action: userEnabled, Target: UserTarget(u.ID)}, func(ctx context.Context) error {
-			return g.Store.EnableUser(ctx, u.ID)
-		})
+	switch {
+	case !p.enables():
+		return nil
+	case u.Enabled: // nothing to record, but see enable
+		return g.Store.EnableUser(r.Context(), u.ID)
 	}
-	return nil
+	return g.change(r, web.Act{Actor: actor, Action: userEnabled, Target: UserTarget(u.ID)}, func(ctx context.Context) error {
+		return g.Store.EnableUser(ctx, u.ID)
+	})
 }

@@ -1,0 +1,128 @@
+package store_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/storetest"
+)
+
+// fillMemory leaves Redis without memory for anything new, from now until empty is called.
+func fillMemory(srv *storetest.Server) (empty func()) {
+	srv.Config("maxmemory-policy", "noeviction")
+	srv.Config("maxmemory", "1")
+	return func() { srv.Config("maxmemory", "0") }
+}
+
+// A Redis out of memory takes no mark. That must not keep the gate shut when it could be opened otherwise.
+func TestFullAndOpen(t *testing.T) {
+	t.Parallel()
+	for name, blip := range map[string]func(t *testing.T, srv *storetest.Server, s *store.Store, loses func()){
+		"it stalls after an end": func(t *testing.T, srv *storetest.Server, s *store.Store, _ func()) {
+			must(t, s.EndToken(t.Context(), store.DigestOf("gone")))
+			srv.Freeze()
+			s.Pulse(hurry(t))
+			srv.Thaw()
+			wantShut(t, "stalled", s, store.ErrUnavailable)
+		},
+		"it is a replica for a moment": func(t *testing.T, srv *storetest.Server, s *store.Store, _ func()) {
+			srv.Do("REPLICAOF", "127.0.0.1", "1")
+			s.Pulse(t.Context())
+			wantShut(t, "read-only", s, store.ErrUnavailable)
+			srv.Do("REPLICAOF", "NO", "ONE")
+		},
+		"it loses two pulses": func(_ *testing.T, _ *storetest.Server, _ *store.Store, loses func()) { loses() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := storetest.Redis(t)
+			b, ctx := srv.Backend(t), t.Context()
+			s := b.Open(t)
+			create(t, s, "a")
+			kept := issue(t, b, s, "a", "kept")
+			s.Pulse(ctx)
+			before := backUp(t, srv)
+			s.Pulse(ctx)
+			s.Pulse(ctx)
+			empty := fillMemory(srv)
+			s.Pulse(ctx)
+			wantOpen(t, "full", s)
+			blip(t, srv, s, func() {
+				empty()
+				before.restore()
+				fillMemory(srv)
+			})
+			s.Pulse(ctx)
+			wantOpen(t, "it answers again, and is full", s)
+			if !live(t, s, "a", kept) {
+				t.Error("what is live is dead")
+			}
+		})
+	}
+}
+
+// An end that a full Redis has carried out, and then lost, is carried out again, however many there are; one for which there
+// is no room among what is repeated is not acknowledged.
+func TestFullAndBack(t *testing.T) {
+	t.Parallel()
+	srv := storetest.Redis(t)
+	b, ctx := srv.Backend(t), t.Context()
+	s := b.Open(t)
+	create(t, s, "a")
+	c, err := s.Client(ctx, "a")
+	must(t, err)
+	tokens := make([]store.Digest, store.JournalSize+10)
+	for i := range tokens {
+		tokens[i] = store.DigestOf(fmt.Sprint("token", i))
+	}
+	for i := range tokens {
+		must(t, s.SaveToken(ctx, tokens[i], store.Credential{Generation: c.Generation}, b.Clock.Now().Add(time.Hour)))
+	}
+	s.Pulse(ctx)
+	before, empty := backUp(t, srv), fillMemory(srv)
+	ended := 0
+	for _, d := range tokens {
+		switch err := s.EndToken(ctx, d); {
+		case err == nil:
+			ended++
+		case !errors.Is(err, store.ErrUnconfirmed):
+			t.Fatal(err)
+		}
+	}
+	if ended != store.JournalSize {
+		t.Errorf("%d ends were acknowledged, want %d", ended, store.JournalSize)
+	}
+	if err := s.ConfirmEnded(ctx, tokens[len(tokens)-1]); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("what may come back is confirmed to be gone: %v", err)
+	}
+	empty()
+	before.restore()
+	fillMemory(srv)
+	s.Pulse(ctx)
+	wantNone(t, "after a pulse", s, tokens[:ended])
+
+	empty()
+	s.Pulse(ctx)
+	for _, d := range tokens[ended:] {
+		must(t, s.EndToken(ctx, d))
+	}
+	wantNone(t, "with memory", s, tokens)
+	if open := s.OpenEnds(); open > 10 {
+		t.Errorf("%d ends are not written down", open)
+	}
+}
+
+func wantNone(t *testing.T, when string, s *store.Store, tokens []store.Digest) {
+	t.Helper()
+	live := 0
+	for _, d := range tokens {
+		if _, err := s.Credential(t.Context(), d); !errors.Is(err, store.ErrNotFound) {
+			live++
+		}
+	}
+	if live > 0 {
+		t.Errorf("%s: of %d tokens that have ended %d are live", when, len(tokens), live)
+	}
+}
