@@ -9,14 +9,17 @@ import (
 	"github.com/mintkeep/mintkeep/server/web"
 )
 
-// refusalPatience is for the request of a caller who is refused. It comes with the connection, as a rule, and others
-// wait for the descriptor.
-const refusalPatience = 200 * time.Millisecond
+// refusalPatience is for the head of a request that is refused, and once more for its body. They come with the connection,
+// as a rule, or one retransmission later, and others wait for the descriptor.
+const refusalPatience = 300 * time.Millisecond
 
-// refuser answers those for whom there is no descriptor: probes as ever, all others with 503.
+// refuser answers those for whom there is no descriptor: probes as ever, all others with 503. It speaks no HTTP/2, by which
+// a caller may keep a connection without asking anything.
 func (s *Server) refuser() *http.Server {
 	hs := s.httpServer()
-	hs.ReadHeaderTimeout, hs.ReadTimeout = refusalPatience, refusalPatience
+	hs.Protocols = new(http.Protocols)
+	hs.Protocols.SetHTTP1(true)
+	hs.ReadHeaderTimeout, hs.ReadTimeout = refusalPatience, 2*refusalPatience
 	hs.BaseContext = func(net.Listener) context.Context { return web.WithoutFiles(context.Background()) }
 	hs.SetKeepAlivesEnabled(false)
 	return hs

@@ -173,7 +173,7 @@ func (s *Server) listen(hs *http.Server, listener net.Listener) error {
 	refused := newHandover(listener.Addr())
 	go func() { _ = serve(refuser, refused) }()
 	defer func() { _ = refuser.Close() }()
-	return serve(hs, newFrugalListener(listener, refused.give))
+	return serve(hs, &frugalListener{listener, s.options.Store.Spare(), refused.give})
 }
 
 func (s *Server) drain(hs *http.Server) error {

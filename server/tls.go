@@ -7,6 +7,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/mintkeep/mintkeep/store"
 )
 
 // keyPair is the server's certificate. It is read again when a file has changed, which is looked at when
@@ -51,8 +53,10 @@ func (p *keyPair) certificate() *tls.Certificate {
 	if stamp == p.stamp {
 		return p.current
 	}
-	p.stamp = stamp
 	fresh, err := tls.LoadX509KeyPair(p.certFile, p.keyFile)
+	if !store.OutOfFiles(err) { // which is no fault of the files'
+		p.stamp = stamp
+	}
 	if err != nil {
 		p.log.Error("the changed certificate cannot be used; the old one stays", "error", err)
 		return p.current

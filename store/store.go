@@ -44,6 +44,7 @@ type Store struct {
 	target target // where rdb leads; nowhere when embedded
 	now    func() time.Time
 	log    *slog.Logger
+	spare  *Spare
 
 	// embedded is whether rdb is served by mem, in this process.
 	embedded bool
@@ -78,7 +79,7 @@ type Store struct {
 // so that a server may start before its Redis does; [Store.Ping] tells. The only error is a bad URL,
 // and it never quotes the URL.
 func Open(opts Options) (*Store, error) {
-	s := &Store{now: opts.Now, log: opts.Logger, tallies: newTallies()}
+	s := &Store{now: opts.Now, log: opts.Logger, tallies: newTallies(), spare: newSpare()}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -94,7 +95,7 @@ func Open(opts Options) (*Store, error) {
 		s.rdb = s.mem.client()
 	} else {
 		s.epoch = newEpoch(s.log, s.now)
-		rdb, err := dial(opts.URL, s.epoch.connected)
+		rdb, err := dial(opts.URL, s.spare, s.epoch.connected)
 		if err != nil {
 			return nil, err
 		}
@@ -122,6 +123,7 @@ func (s *Store) Close() error {
 		if s.mem != nil {
 			s.mem.stop()
 		}
+		s.spare.close()
 	})
 	return err
 }

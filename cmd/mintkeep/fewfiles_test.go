@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -24,22 +25,13 @@ import (
 // While other callers have all the files that the server may open, it answers everybody else at once, with 503, burns
 // no processor, and serves again when they have left.
 func TestFewFiles(t *testing.T) {
-	prlimit, err := exec.LookPath("prlimit")
-	if err != nil {
-		t.Skip("prlimit is not installed")
-	}
 	for _, scheme := range []string{"http", "https"} {
 		t.Run(scheme, func(t *testing.T) {
 			environ := append(processtest.OnRedis(storetest.Redis(t).URL()), "MINTKEEP_METRICS_ADDR=")
 			if scheme == "https" {
-				certFile, keyFile := certificate(t)
-				environ = append(environ, "MINTKEEP_TLS_CERT="+certFile, "MINTKEEP_TLS_KEY="+keyFile)
+				environ = append(environ, secure(t)...)
 			}
-			r := processtest.Start(t, environ...)
-			r.URL = strings.Replace(r.URL, "http:", scheme+":", 1)
-			r.HTTP = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
-				DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
-			}}
+			r := startWithFewFiles(t, environ...)
 			get := func(path string) processtest.Answer {
 				got := r.Get(path)
 				if got.Err != nil {
@@ -47,13 +39,7 @@ func TestFewFiles(t *testing.T) {
 				}
 				return got
 			}
-			processtest.Eventually(t, 5*time.Second, func() bool { return get("/readyz").Is(http.StatusOK) }, r.Log.String)
-
-			limit := "--nofile=64:"
-			if out, err := exec.Command(prlimit, "--pid", strconv.Itoa(r.PID()), limit).CombinedOutput(); err != nil {
-				t.Fatalf("prlimit: %v: %s", err, out)
-			}
-			leave := crowd(t, strings.TrimPrefix(r.URL, scheme+"://"), 150)
+			leave := crowd(t, address(r), 150)
 			before := r.Usage(t)
 			began := time.Now()
 			var callers sync.WaitGroup
@@ -85,6 +71,125 @@ func TestFewFiles(t *testing.T) {
 	}
 }
 
+// Redis is restarted while callers have all other files, and stay, and more come: they are served again all the same.
+func TestFewFilesRedisRestarts(t *testing.T) {
+	for kind, start := range map[string]func(testing.TB, ...string) *storetest.Server{
+		"redis": storetest.Redis, "sentinel": storetest.Redis, "cluster": storetest.Cluster,
+	} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			redis := start(t, "--appendonly", "yes")
+			url := redis.URL()
+			if kind == "sentinel" {
+				url = storetest.Sentinel(t, redis).URL()
+			}
+			r := startWithFewFiles(t, processtest.OnRedis(url)...)
+			stays := fill(t, r)
+			redis.Kill()
+			for range 20 { // in which the connections to Redis end, and others take their place
+				if got := stays.Get("/readyz"); !got.Is(http.StatusServiceUnavailable) {
+					t.Fatalf("without Redis, /readyz answers %s", got)
+				}
+				fill(t, r)
+			}
+			redis.Start()
+			processtest.Eventually(t, 10*time.Second, func() bool {
+				fill(t, r)
+				return stays.Ready()
+			}, r.Log.String)
+			if got := r.Get("/healthz"); !got.Is(http.StatusOK) || got.Took > 2500*time.Millisecond {
+				t.Errorf("after %v, /healthz answers %s", got.Took, got)
+			}
+		})
+	}
+}
+
+// Who connects by HTTP/2 and asks nothing keeps no descriptor that others are refused with.
+func TestFewFilesIdleHTTP2(t *testing.T) {
+	r := startWithFewFiles(t, append(processtest.OnRedis(storetest.Redis(t).URL()), secure(t)...)...)
+	idle := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}
+	for range 100 {
+		c, err := tls.DialWithDialer(&net.Dialer{Timeout: time.Second}, "tcp", address(r), idle)
+		if err != nil {
+			break
+		}
+		defer c.Close()
+		fmt.Fprint(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+	}
+	for range 4 {
+		if got := r.Get("/healthz"); !got.Is(http.StatusOK) || got.Took > 2500*time.Millisecond {
+			t.Errorf("after %v, /healthz answers %s", got.Took, got)
+		}
+	}
+	r.HTTP.Transport = &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	if got := r.Get("/admin/clients"); !got.Is(http.StatusServiceUnavailable) {
+		t.Errorf("who speaks HTTP/2 and HTTP/1.1 is answered with %s, want 503", got)
+	}
+}
+
+// Who is far away, or whose request was sent twice on the way, is refused in words too.
+func TestFewFilesFarAway(t *testing.T) {
+	r := startWithFewFiles(t, processtest.OnRedis(storetest.Redis(t).URL())...)
+	fill(t, r)
+	processtest.Eventually(t, 5*time.Second, func() bool { // the machine may be late as well
+		c, err := net.Dial("tcp", address(r))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		time.Sleep(230 * time.Millisecond)
+		fmt.Fprint(c, "GET /admin/clients HTTP/1.1\r\nHost: x\r\n\r\n")
+		_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+		answer, _ := io.ReadAll(c)
+		return strings.HasPrefix(string(answer), "HTTP/1.1 503 ")
+	}, r.Log.String)
+}
+
+// startWithFewFiles starts a server that may open 64 files once it is ready.
+func startWithFewFiles(t *testing.T, environ ...string) *processtest.Server {
+	t.Helper()
+	prlimit, err := exec.LookPath("prlimit")
+	if err != nil {
+		t.Skip("prlimit is not installed")
+	}
+	r := processtest.Start(t, environ...)
+	if strings.Contains(strings.Join(environ, " "), "MINTKEEP_TLS_CERT=") {
+		r.URL = strings.Replace(r.URL, "http:", "https:", 1)
+	}
+	r.HTTP = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
+		DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+	}}
+	r.AwaitReady(t)
+	if out, err := exec.Command(prlimit, "--pid", strconv.Itoa(r.PID()), "--nofile=64:").CombinedOutput(); err != nil {
+		t.Fatalf("prlimit: %v: %s", err, out)
+	}
+	return r
+}
+
+// address is host:port of a server.
+func address(r *processtest.Server) string {
+	_, hostPort, _ := strings.Cut(r.URL, "://")
+	return hostPort
+}
+
+// fill brings callers who ask something and stay, until one is refused, and returns the first of them.
+func fill(t *testing.T, r *processtest.Server) (first processtest.Caller) {
+	t.Helper()
+	for range 100 {
+		transport := &http.Transport{}
+		t.Cleanup(transport.CloseIdleConnections)
+		caller := processtest.Caller{URL: r.URL, HTTP: &http.Client{Timeout: 5 * time.Second, Transport: transport}}
+		if !caller.Get("/admin/clients").Is(http.StatusUnauthorized) {
+			return first
+		}
+		if first.HTTP == nil {
+			first = caller
+		}
+	}
+	t.Fatal("100 callers are served")
+	return first
+}
+
 // crowd connects n callers who say nothing, until leave is called.
 func crowd(t *testing.T, address string, n int) (leave func()) {
 	t.Helper()
@@ -105,8 +210,8 @@ func crowd(t *testing.T, address string, n int) (leave func()) {
 	return leave
 }
 
-// certificate writes that of net/http/httptest.
-func certificate(t *testing.T) (certFile, keyFile string) {
+// secure are the settings for TLS, with the certificate of net/http/httptest.
+func secure(t *testing.T) []string {
 	t.Helper()
 	s := httptest.NewTLSServer(nil)
 	defer s.Close()
@@ -115,7 +220,7 @@ func certificate(t *testing.T) (certFile, keyFile string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	certFile, keyFile = filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
+	certFile, keyFile := filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
 	for file, block := range map[string]*pem.Block{
 		certFile: {Type: "CERTIFICATE", Bytes: pair.Certificate[0]}, keyFile: {Type: "PRIVATE KEY", Bytes: key},
 	} {
@@ -123,5 +228,5 @@ func certificate(t *testing.T) (certFile, keyFile string) {
 			t.Fatal(err)
 		}
 	}
-	return certFile, keyFile
+	return []string{"MINTKEEP_TLS_CERT=" + certFile, "MINTKEEP_TLS_KEY=" + keyFile}
 }

@@ -109,13 +109,13 @@ func (k *Kit) run(c *gin.Context, x *exchange, to way) (err error) {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
+	if !to.always && x.Value(withoutFiles{}) != nil {
+		return outOfFiles() // before the body is there, for which others would wait too
+	}
 	if x.body, err = to.body.read(c.Writer, c.Request); err != nil {
 		return err
 	}
 	if !to.always { // and not before the body was there, or slow senders could have all the turns
-		if x.Value(withoutFiles{}) != nil {
-			return outOfFiles()
-		}
 		if !k.turns.enter(x.Context, x.start) {
 			return overloaded()
 		}

@@ -1,12 +1,15 @@
 package web
 
 import (
+	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -130,6 +133,36 @@ func TestDrainClosesConnections(t *testing.T) {
 			t.Errorf("Connection: got %q, want %q", got, want)
 		}
 		k.Drain()
+	}
+}
+
+// Who is refused because there is no file descriptor is refused before the body comes, also if it never does.
+func TestWithoutFiles(t *testing.T) {
+	gin.SetMode(gin.ReleaseMode)
+	for _, expect := range []string{"", "Expect: 100-continue\r\n"} {
+		k := &Kit{Logger: slog.New(slog.DiscardHandler)}
+		engine := gin.New()
+		engine.POST("/r", k.Handle(FormBody, ok))
+		server := httptest.NewUnstartedServer(engine)
+		server.Config.BaseContext = func(net.Listener) context.Context { return WithoutFiles(context.Background()) }
+		server.Config.SetKeepAlivesEnabled(false)
+		server.Start()
+		defer server.Close()
+		c, err := net.Dial("tcp", server.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(5 * time.Second))
+		fmt.Fprintf(c, "POST /r HTTP/1.1\r\nHost: x\r\n%sContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 7\r\n\r\n", expect)
+		r, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatalf("%q: %v", expect, err)
+		}
+		_ = r.Body.Close()
+		if r.StatusCode != http.StatusServiceUnavailable || !r.Close {
+			t.Errorf("%q: got %d, and the connection ends: %v", expect, r.StatusCode, r.Close)
+		}
 	}
 }
 
