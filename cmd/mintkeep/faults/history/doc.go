@@ -4,7 +4,8 @@
 // alone, [Log.Judge] proves for each credential what Mintkeep promises:
 //
 //	Resurrected  after an acknowledged end, no check that begins later says live
-//	Revived      after a check that said dead, no later one says live, unless it was suspended and resumed
+//	Revived      after a check that said dead, no later one says live, unless it was suspended and resumed, or
+//	             Redis has lost an end that nobody was told of
 //	Unissued     what nobody was given is never live
 //	Refused      what is live is not refused; 503 is no refusal
 //	Duplicate    no two credentials are equal

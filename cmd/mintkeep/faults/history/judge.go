@@ -25,8 +25,8 @@ const (
 // Promise is what holds in spite of the fault.
 type Promise struct {
 	// LostFrom and LostTo are between when data was lost, if it was: from the former on, what was issued before the
-	// latter may be refused, and what was claimed be had again. That nothing is live after its end holds all the
-	// same. Zero: never.
+	// latter may be refused, what was claimed be had again, and what ended without an acknowledgement be live again.
+	// That nothing is live after an acknowledged end holds all the same. Zero: never.
 	LostFrom, LostTo time.Duration
 }
 
@@ -162,7 +162,7 @@ func (l *life) judge(p Promise, v *Verdict) {
 			lie(Unissued, c)
 		case ended:
 			lie(Resurrected, c)
-		case slices.ContainsFunc(dead, func(d Event) bool { return l.mustHold(d, c) }):
+		case slices.ContainsFunc(dead, func(d Event) bool { return l.mustHold(d, c) && !l.undone(d, c, p) }):
 			lie(Revived, c)
 		}
 	}
@@ -179,6 +179,11 @@ func (l *life) mustHold(e, c Event) bool {
 		concerns := l.issue.Suspends && (r.On == e.On || e.Op == Check)
 		return concerns && r.Start < c.End && (r.Answer != Done || r.End > e.Start)
 	})
+}
+
+// undone is whether what the check d saw may have been an end that nobody was told of, and that was lost before the check c.
+func (l *life) undone(d, c Event, p Promise) bool {
+	return p.lost(d, c) && slices.ContainsFunc(l.ends, func(e Event) bool { return e.Answer == Unknown && e.Start < d.End })
 }
 
 // mayBeDead is whether anything excuses the check c for saying so.
