@@ -113,3 +113,18 @@ func TestFailedRotationIsRecorded(t *testing.T) {
 		t.Errorf("the trail has %d rotations, of which %d failed; want one that did not", tried, failed)
 	}
 }
+
+// A rotation that was carried out, and answered 503 because it could not be confirmed, may be repeated.
+func TestUnconfirmedRotationIsRepeated(t *testing.T) {
+	b := storetest.Redis(t).Backend(t)
+	s, unsure := servertest.New(t, b), servertest.New(t, b, "MINTKEEP_REVOKE_DURABILITY=replicas:1")
+	u := s.User(t, servertest.M{"email": "ada@example.com"})
+	key := s.Key(t, u, servertest.M{"name": "k", "scope": "read"})
+	keeper := s.Key(t, u, servertest.M{"name": "keeper", "scope": "read mintkeep:keys"})
+	rotate := func(s *servertest.Server) servertest.Response {
+		return s.API(t, http.MethodPost, apiKeysPath+"/"+key.ID+"/rotate", keeper.Plain, servertest.M{"overlap": "1h"})
+	}
+	rotate(unsure).Want(t, http.StatusServiceUnavailable, "temporarily_unavailable")
+	s.Me(t, s.NewKey(t, rotate(s).Want(t, http.StatusCreated, "")).Plain).Want(t, http.StatusOK, "")
+	rotate(s).Want(t, http.StatusConflict, "conflict")
+}

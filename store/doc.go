@@ -113,8 +113,9 @@
 // did, or the line is another, it stays at [ErrBehind] until [Store.Fence], or until what was lost is back. What it has
 // ended itself it repeats after a fence as well. A Redis that takes no writes, as a replica or a primary without the
 // replicas that it should have, is refused likewise, until a pulse succeeds, and all connections to it are dropped; one
-// that is out of memory is not: it takes no mark, and all that is open is repeated in every pulse until it does. One that does not answer is refused until a pulse succeeds if an end may be lost by that:
-// one that was acknowledged and has no mark behind it yet.
+// that is out of memory is not: it takes no mark, and all that is open is repeated in every pulse until it does. One that
+// does not answer is refused until a pulse succeeds if an end may be lost by that: one that was acknowledged and has no
+// mark behind it yet.
 //
 // An end whose outcome is not known is among those that are repeated: it may have been carried out, and then whoever
 // tries again finds nothing to do. Of a change whose outcome is not known it is found out what ended by it, before

@@ -30,7 +30,7 @@ func uncertain(err error) bool {
 	return errors.Is(err, ErrUnavailable) && !unsent(err) && Refusal(err) == ""
 }
 
-func (j *journal) doubt(ends []ending) {
+func (j *journal) addDoubts(ends []ending) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, e := range ends {

@@ -38,8 +38,8 @@ func (unconfirmedError) Error() string { return "carried out, and not confirmed"
 
 func (unconfirmedError) Is(target error) bool { return target == ErrUnavailable }
 
-// errNoRoom is ErrUnconfirmed while Redis is out of memory, and this replica has too many ends to repeat.
-var errNoRoom = fmt.Errorf("%w: more ends than are remembered are not written down", ErrUnconfirmed)
+// errNoRoom is why an end is not confirmed while Redis is out of memory, and this replica has too many to repeat.
+var errNoRoom = errors.New("more ends than are remembered are not written down")
 
 // failed is whether err says that something was not carried out, or perhaps not.
 func failed(err error) bool { return err != nil && !errors.Is(err, ErrUnconfirmed) }

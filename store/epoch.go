@@ -119,7 +119,7 @@ func (s *Store) note(err error, ends ...ending) error {
 		s.epoch.hurry()
 	}
 	if !room && err == nil {
-		return errNoRoom
+		return fmt.Errorf("%w: %w", ErrUnconfirmed, errNoRoom)
 	}
 	return err
 }
@@ -144,7 +144,7 @@ func (s *Store) noteChange(err error, ends ...ending) error {
 	case !failed(err):
 		return s.note(err, ends...)
 	case s.epoch != nil && uncertain(err):
-		s.epoch.journal.doubt(ends)
+		s.epoch.journal.addDoubts(ends)
 	}
 	return err
 }

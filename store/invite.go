@@ -27,8 +27,7 @@ func (s *Store) InviteUser(ctx context.Context, id string, invite Invite) error 
 		ended = u.inviteEnding()
 		return func(p redis.Pipeliner) { p.HSet(ctx, userKey(id), inviteField, encodeInvite(invite)) }, nil
 	})
-	err = s.noteChange(err, ended...)
-	return err
+	return s.noteChange(err, ended...)
 }
 
 // RedeemInvite spends a person's invite and sets the password, in one step: of two who try, one is told
@@ -54,8 +53,7 @@ func (s *Store) RedeemInvite(ctx context.Context, id string, code Digest, sealed
 			p.HDel(ctx, userKey(id), inviteField, sessionField)
 		}, nil
 	})
-	err = s.noteChange(err, ended...)
-	return err
+	return s.noteChange(err, ended...)
 }
 
 // EndInvite ends the link by which a person could set a password; it is no error if there is none. ErrNotFound if there

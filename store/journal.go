@@ -77,8 +77,11 @@ func (j *journal) makeRoom() bool {
 	for j.size >= journalSize && len(j.pages) > 1 && !j.reopened {
 		j.forgetPage()
 	}
-	j.full = j.size >= journalSize
-	return !j.full
+	if j.size >= journalSize {
+		j.full = true
+		return false
+	}
+	return true
 }
 
 func (j *journal) forgetPage() {

@@ -102,15 +102,11 @@ func tooMany(err error) error {
 // Rotate makes a successor of a live key with the same rights. The old one ends after the overlap, or sooner if
 // it would have expired.
 func (k *Keeper) Rotate(r *http.Request, owner *store.User, old *store.APIKey, overlap time.Duration, by Maker) (*Made, error) {
-	switch {
-	case !old.Live:
-		return nil, web.Conflict("The key has ended; make a new one")
-	case old.RotatedTo != "":
-		if err := k.takeBack(r.Context(), old); err != nil {
-			return nil, err
-		}
+	record, err := k.rotatable(r.Context(), old)
+	if err != nil {
+		return nil, err
 	}
-	granted, err := k.succeed(r.Context(), owner, old, by)
+	granted, err := succeed(owner, old, record, by)
 	if err != nil {
 		return nil, err
 	}
@@ -135,6 +131,22 @@ func (k *Keeper) Rotate(r *http.Request, owner *store.User, old *store.APIKey, o
 		return nil, err
 	}
 	return made, nil
+}
+
+// rotatable refuses to rotate a key that has ended, or was rotated. A rotation whose answer was lost, or that was not
+// confirmed, stands in the record alone.
+func (k *Keeper) rotatable(ctx context.Context, old *store.APIKey) (*store.LiveKey, error) {
+	record, err := k.Store.Credential(ctx, old.Digest)
+	if !old.Live || errors.Is(err, store.ErrNotFound) || err == nil && record.Key == nil {
+		return nil, web.Conflict("The key has ended; make a new one")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if old.RotatedTo = record.Key.RotatedTo; old.RotatedTo != "" {
+		err = k.takeBack(ctx, old)
+	}
+	return record.Key, err
 }
 
 // takeBack refuses to rotate a key a second time, unless nobody can use what came of the first: the rotation stopped
