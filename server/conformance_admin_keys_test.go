@@ -222,7 +222,7 @@ func TestConformanceKeyLimit(t *testing.T) {
 			t.Fatal(err)
 		}
 		var last *store.APIKey
-		for i := range store.MaxLiveKeys {
+		for i := range store.MaxActiveKeys {
 			plain, now := credential.NewKey("mk"), b.Clock.Now()
 			last = &store.APIKey{
 				ID: store.NewKeyID(now), Digest: store.DigestOf(plain), UserID: u.ID, Name: fmt.Sprint("key ", i),
@@ -249,7 +249,7 @@ func TestConformanceKeyLimit(t *testing.T) {
 		b.Clock.Advance(time.Hour)
 		s.Key(t, u, nil) // in the place of the expired one
 		full()
-		if got := s.Admin(t, http.MethodGet, "/admin/stats", nil).JSON(t)["live_keys"]; got != float64(store.MaxLiveKeys) {
+		if got := s.Admin(t, http.MethodGet, "/admin/stats", nil).JSON(t)["live_keys"]; got != float64(store.MaxActiveKeys) {
 			t.Errorf("%v live keys are counted", got)
 		}
 	})

@@ -127,7 +127,7 @@ func tooManyKeys(t *testing.T, s *servertest.Server) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range store.MaxLiveKeys - 1 {
+	for i := range store.MaxActiveKeys - 1 {
 		at := s.Clock.Now()
 		k := &store.APIKey{ID: store.NewKeyID(at), UserID: u.ID, Name: fmt.Sprint("n", i), Scope: "read", Masked: "mk_Ab3d…9xQz", CreatedAt: at}
 		k.Digest = store.DigestOf(k.ID)
@@ -157,7 +157,7 @@ func tooManyKeys(t *testing.T, s *servertest.Server) {
 		}
 		cursor = page.Next
 	}
-	if len(ids) != store.MaxLiveKeys {
+	if len(ids) != store.MaxActiveKeys {
 		t.Errorf("%d are listed", len(ids))
 	}
 	delete(ids, manager.ID)

@@ -53,8 +53,8 @@ func (m *machine) EnableClient(rt *rapid.T) {
 	c.disabled = false
 }
 
-// EndClientTokens ends those of until now.
-func (m *machine) EndClientTokens(rt *rapid.T) {
+// RevokeClientTokens ends those of until now.
+func (m *machine) RevokeClientTokens(rt *rapid.T) {
 	c := m.client(rt)
 	m.either(rt).Admin(m.t, "POST", "/admin/clients/"+c.ID+"/revoke-tokens", nil).Want(m.t, 204, "")
 	c.life++

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/mintkeep/mintkeep/server/servertest"
+	"github.com/mintkeep/mintkeep/store"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
@@ -41,7 +42,7 @@ func TestRepeatedEndIsRecorded(t *testing.T) {
 	s.Register(t, servertest.M{"client_id": "billing", "scope": "read"})
 	u := s.User(t, servertest.M{"email": "ada@example.com"})
 	for what, end := range map[string]error{ // carried out, and nobody was told
-		"client": b.Open(t).DisableClient(t.Context(), "billing"), "person": b.Open(t).DisableUser(t.Context(), u.ID),
+		"client": b.Open(t).DisableClient(t.Context(), "billing", store.Cause{}), "person": b.Open(t).DisableUser(t.Context(), u.ID, store.Cause{}),
 	} {
 		if end != nil {
 			t.Fatalf("%s: %v", what, end)

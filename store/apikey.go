@@ -13,17 +13,17 @@ import (
 )
 
 const (
-	// MaxLiveKeys is how many live keys a person may have.
-	MaxLiveKeys = 1_000
+	// MaxActiveKeys is how many live keys a person may have.
+	MaxActiveKeys = 1_000
 	// endedKept is how long a key is shown after its end.
 	endedKept = 400 * 24 * time.Hour
 	// endedGrace is how much longer its description stays, for Run to find what else there is to forget.
 	endedGrace = 30 * 24 * time.Hour
 )
 
-// LiveKey is what the record of a live API key says: all that its use needs, but the owner. It is written
+// KeyRecord is what the record of a live API key says: all that its use needs, but the owner. It is written
 // when the key is made and gone with its end.
-type LiveKey struct {
+type KeyRecord struct {
 	ID        string `json:"id"`
 	UserID    string `json:"user"`
 	Name      string `json:"name"`
@@ -40,32 +40,32 @@ type LiveKey struct {
 // APIKey describes a key of a person's, from its making until 400 days after its end. It decides nothing:
 // whether the key is good hangs on its [Credential].
 type APIKey struct {
-	ID        string    `json:"-"`
-	Digest    Digest    `json:"-"`
-	UserID    string    `json:"user"`
-	Name      string    `json:"name"`
-	Scope     string    `json:"scope"`
-	Masked    string    `json:"masked"` // mk_Ab3d…9xQz: what may be shown
-	CreatedAt time.Time `json:"created"`
-	CreatedBy string    `json:"by"`
-	ExpiresAt time.Time `json:"expires,omitzero"` // zero: never
-	RotatedTo string    `json:"rotated_to,omitempty"`
-	RotatedAt time.Time `json:"rotated,omitzero"`
-	RotatedBy string    `json:"rotated_by,omitempty"`
-	Ended     *KeyEnd   `json:"ended,omitempty"` // nil: not, or by its expiry, or nobody could write how
+	ID        string     `json:"-"`
+	Digest    Digest     `json:"-"`
+	UserID    string     `json:"user"`
+	Name      string     `json:"name"`
+	Scope     string     `json:"scope"`
+	Masked    string     `json:"masked"` // mk_Ab3d…9xQz: what may be shown
+	CreatedAt time.Time  `json:"created"`
+	CreatedBy string     `json:"by"`
+	ExpiresAt time.Time  `json:"expires,omitzero"` // zero: never
+	RotatedTo string     `json:"rotated_to,omitempty"`
+	RotatedAt time.Time  `json:"rotated,omitzero"`
+	RotatedBy string     `json:"rotated_by,omitempty"`
+	Tombstone *Tombstone `json:"ended,omitempty"` // nil: not revoked, or it could not be written
 
-	Live       bool  `json:"-"` // as it was read: the record is there, and has not expired
+	Active     bool  `json:"-"` // as it was read: the record is there, and has not expired
 	Unreadable error `json:"-"` // why there is nothing but id and digest: a newer version's description, or a damaged one
 }
 
-// KeyEnd is how a key ended before its time.
-type KeyEnd struct {
+// Tombstone is when, by whom and why a key was revoked.
+type Tombstone struct {
 	At     time.Time `json:"at"`
 	By     string    `json:"by"`
 	Reason string    `json:"why"`
 }
 
-// ErrTooManyKeys says that a person has [MaxLiveKeys] already.
+// ErrTooManyKeys says that a person has [MaxActiveKeys] already.
 var ErrTooManyKeys = fmt.Errorf("%w: the person has as many live keys as they may", ErrConflict)
 
 // NewKeyID names a new key. Ids sort by the millisecond in which they were made.
@@ -93,7 +93,7 @@ func (s *Store) CreateKey(ctx context.Context, k *APIKey, owner *User) error {
 	if err := s.describeKey(ctx, s.rdb, k); err != nil {
 		return unavailable("describe key", err)
 	}
-	live := &LiveKey{
+	live := &KeyRecord{
 		ID: k.ID, UserID: k.UserID, Name: k.Name, Scope: k.Scope, CreatedAt: k.CreatedAt.UnixMilli(),
 		Operator: owner.Operator,
 	}
@@ -107,10 +107,10 @@ func (s *Store) CreateKey(ctx context.Context, k *APIKey, owner *User) error {
 	case err != nil:
 		return unavailable("create key", err)
 	case !there: // deleted meanwhile: who did that has looked for their keys before this one was there
-		_, err := s.EndKey(ctx, k.ID, KeyEnd{At: s.now().UTC(), Reason: "the person was deleted"})
+		_, err := s.RevokeKey(ctx, k.ID, Cause{At: s.now().UTC(), Reason: "the person was deleted"})
 		return cmp.Or(err, ErrNotFound)
 	}
-	k.Live = true
+	k.Active = true
 	return nil
 }
 
@@ -130,7 +130,7 @@ func (s *Store) Key(ctx context.Context, id string) (*APIKey, error) {
 
 // ExpireKey brings the end of a live key forward to at, because next takes its place. ErrNotFound if it is
 // not live any more, ErrConflict if another took its place already.
-func (s *Store) ExpireKey(ctx context.Context, k *APIKey, at time.Time, next string) error {
+func (s *Store) ExpireKey(ctx context.Context, k *APIKey, at time.Time, next string, cause Cause) error {
 	err := s.change(ctx, "expire key", s.watchedKey(k.Digest), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
 		c, err := decodeCredential(s.getCredential(ctx, tx, k.Digest))
 		if err != nil {
@@ -212,7 +212,7 @@ func (s *Store) redescribeKey(ctx context.Context, id string, change func(*APIKe
 		if k, err = decodeKey(id, record); err != nil {
 			return nil, err
 		}
-		if k.Ended != nil {
+		if k.Tombstone != nil {
 			return nil, ErrNotFound
 		}
 		change(k)
@@ -233,8 +233,8 @@ func present[T any](things []*T) []*T {
 
 // endsAt is when the key ended or will; zero: never.
 func (k *APIKey) endsAt() time.Time {
-	if k.Ended != nil {
-		return k.Ended.At
+	if k.Tombstone != nil {
+		return k.Tombstone.At
 	}
 	return k.ExpiresAt
 }
@@ -300,7 +300,7 @@ func (s *Store) findLive(ctx context.Context, keys []*APIKey) error {
 	cmds, now := make([]*redis.IntCmd, len(keys)), s.now()
 	p := s.rdb.Pipeline()
 	for i, k := range keys {
-		if k != nil && k.Ended == nil && (k.ExpiresAt.IsZero() || now.Before(k.ExpiresAt)) {
+		if k != nil && k.Tombstone == nil && (k.ExpiresAt.IsZero() || now.Before(k.ExpiresAt)) {
 			cmds[i] = s.hasCredential(ctx, p, k.Digest)
 		}
 	}
@@ -312,7 +312,7 @@ func (s *Store) findLive(ctx context.Context, keys []*APIKey) error {
 	}
 	for i, cmd := range cmds {
 		if cmd != nil {
-			keys[i].Live = cmd.Val() > 0
+			keys[i].Active = cmd.Val() > 0
 		}
 	}
 	return nil

@@ -11,8 +11,8 @@ import (
 )
 
 // ended is an end at this moment.
-func ended(b *storetest.Backend, why string) store.KeyEnd {
-	return store.KeyEnd{At: b.Clock.Now(), By: "user:usr_x", Reason: why}
+func ended(b *storetest.Backend, why string) store.Cause {
+	return store.Cause{At: b.Clock.Now(), Actor: store.Actor{Name: "user:usr_x"}, Reason: why}
 }
 
 // key is one that may be made for a person, which expires after so long; zero: never.
@@ -77,12 +77,12 @@ func TestKey(t *testing.T) {
 			_, err := s.Key(ctx, want.ID)
 			wantErr(t, "before", err, store.ErrNotFound)
 			must(t, s.CreateKey(ctx, want, u))
-			if diff := cmp.Diff(want, describe(t, other, want.ID)); diff != "" || !want.Live {
+			if diff := cmp.Diff(want, describe(t, other, want.ID)); diff != "" || !want.Active {
 				t.Errorf("%s (-want +got)\n%s", name, diff)
 			}
 			c, err := other.Credential(ctx, want.Digest)
 			must(t, err)
-			live := &store.LiveKey{
+			live := &store.KeyRecord{
 				ID: want.ID, UserID: u.ID, Name: name, Scope: "read write", CreatedAt: want.CreatedAt.UnixMilli(),
 				Operator: u.Operator,
 			}
@@ -105,20 +105,20 @@ func TestKeyExpires(t *testing.T) {
 		u := add(t, s, "a@example.com")
 		k, lasting := makeKey(t, b, s, u, "short", time.Hour), makeKey(t, b, s, u, "lasting", 0)
 		b.Clock.Advance(time.Hour - time.Second)
-		if !opens(t, b, s, k) || !describe(t, s, k.ID).Live {
+		if !opens(t, b, s, k) || !describe(t, s, k.ID).Active {
 			t.Error("dead before its time")
 		}
 		b.Clock.Advance(time.Second)
 		got := describe(t, s, k.ID)
-		if opens(t, b, s, k) || got.Live || got.Ended != nil || !got.ExpiresAt.Equal(k.ExpiresAt) {
+		if opens(t, b, s, k) || got.Active || got.Tombstone != nil || !got.ExpiresAt.Equal(k.ExpiresAt) {
 			t.Errorf("after its time: opens %v, %+v", opens(t, b, s, k), got)
 		}
 		// Its end is not written over by one that comes later.
-		if wasLive, err := s.EndKey(t.Context(), k.ID, ended(b, "late")); wasLive || err != nil {
+		if wasLive, err := s.RevokeKey(t.Context(), k.ID, ended(b, "late")); wasLive || err != nil {
 			t.Errorf("ended after its time: %v, %v", wasLive, err)
 		}
-		if got := describe(t, s, k.ID); got.Ended != nil {
-			t.Errorf("expired, and then %+v", got.Ended)
+		if got := describe(t, s, k.ID); got.Tombstone != nil {
+			t.Errorf("expired, and then %+v", got.Tombstone)
 		}
 		b.Clock.Advance(50 * 365 * 24 * time.Hour)
 		if !opens(t, b, s, lasting) {
@@ -133,25 +133,25 @@ func TestEndKey(t *testing.T) {
 		u := add(t, s, "a@example.com")
 		doomed, spared := makeKey(t, b, s, u, "doomed", 0), makeKey(t, b, s, u, "spared", 0)
 		first := ended(b, "lost")
-		if wasLive, err := s.EndKey(ctx, doomed.ID, first); !wasLive || err != nil {
+		if wasLive, err := s.RevokeKey(ctx, doomed.ID, first); !wasLive || err != nil {
 			t.Errorf("got %v, %v", wasLive, err)
 		}
 		if opens(t, b, other, doomed) || !opens(t, b, other, spared) {
 			t.Errorf("the ended opens %v, the other %v", opens(t, b, other, doomed), opens(t, b, other, spared))
 		}
 		b.Clock.Advance(time.Minute)
-		if wasLive, err := other.EndKey(ctx, doomed.ID, ended(b, "again")); wasLive || err != nil {
+		if wasLive, err := other.RevokeKey(ctx, doomed.ID, ended(b, "again")); wasLive || err != nil {
 			t.Errorf("again: got %v, %v", wasLive, err)
 		}
 		want := *doomed
-		want.Live, want.Ended = false, &first
+		want.Active, want.Tombstone = false, first.Tombstone()
 		if diff := cmp.Diff(&want, describe(t, other, doomed.ID)); diff != "" {
 			t.Errorf("(-want +got)\n%s", diff)
 		}
-		_, err := s.EndKey(ctx, "key_nothing", first)
+		_, err := s.RevokeKey(ctx, "key_nothing", first)
 		wantErr(t, "nothing", err, store.ErrNotFound)
 
-		were, err := s.EndKeys(ctx, []*store.APIKey{doomed, spared}, ended(b, "both"))
+		were, err := s.RevokeKeys(ctx, []*store.APIKey{doomed, spared}, ended(b, "both"))
 		if err != nil || len(were) != 1 || were[0].ID != spared.ID {
 			t.Errorf("both: %v, %v", were, err)
 		}
@@ -169,24 +169,24 @@ func TestExpireKey(t *testing.T) {
 
 		k := makeKey(t, b, s, u, "rotated", 0)
 		stale := *k
-		must(t, s.ExpireKey(ctx, k, in(time.Hour), "key_next"))
+		must(t, s.ExpireKey(ctx, k, in(time.Hour), "key_next", store.Cause{}))
 		got := describe(t, other, k.ID)
-		if !got.Live || got.RotatedTo != "key_next" || !got.ExpiresAt.Equal(in(time.Hour)) || !opens(t, b, other, k) {
+		if !got.Active || got.RotatedTo != "key_next" || !got.ExpiresAt.Equal(in(time.Hour)) || !opens(t, b, other, k) {
 			t.Errorf("rotated: %+v", got)
 		}
-		wantErr(t, "twice", other.ExpireKey(ctx, &stale, in(time.Minute), "key_other"), store.ErrConflict)
+		wantErr(t, "twice", other.ExpireKey(ctx, &stale, in(time.Minute), "key_other", store.Cause{}), store.ErrConflict)
 		if got := describe(t, s, k.ID); got.RotatedTo != "key_next" || !got.ExpiresAt.Equal(in(time.Hour)) {
 			t.Errorf("the second has changed it: %+v", got)
 		}
 		b.Clock.Advance(time.Hour)
-		if opens(t, b, other, k) || describe(t, other, k.ID).Live {
+		if opens(t, b, other, k) || describe(t, other, k.ID).Active {
 			t.Error("live after the overlap")
 		}
-		wantErr(t, "expired", s.ExpireKey(ctx, got, in(time.Hour), "key_other"), store.ErrNotFound)
+		wantErr(t, "expired", s.ExpireKey(ctx, got, in(time.Hour), "key_other", store.Cause{}), store.ErrNotFound)
 
 		// Nobody lives the longer for being replaced.
 		short := makeKey(t, b, s, u, "short", time.Minute)
-		must(t, s.ExpireKey(ctx, short, in(time.Hour), "key_next"))
+		must(t, s.ExpireKey(ctx, short, in(time.Hour), "key_next", store.Cause{}))
 		if want := in(time.Minute); !short.ExpiresAt.Equal(want) {
 			t.Errorf("expires at %v, want %v", short.ExpiresAt, want)
 		}
@@ -196,9 +196,9 @@ func TestExpireKey(t *testing.T) {
 		}
 
 		gone := makeKey(t, b, s, u, "ended", 0)
-		_, err := s.EndKey(ctx, gone.ID, ended(b, "lost"))
+		_, err := s.RevokeKey(ctx, gone.ID, ended(b, "lost"))
 		must(t, err)
-		wantErr(t, "ended", other.ExpireKey(ctx, gone, in(time.Hour), "key_next"), store.ErrNotFound)
+		wantErr(t, "ended", other.ExpireKey(ctx, gone, in(time.Hour), "key_next", store.Cause{}), store.ErrNotFound)
 		if opens(t, b, s, gone) {
 			t.Error("a rotation has revived it")
 		}
@@ -218,13 +218,13 @@ func TestKeysOfPeople(t *testing.T) {
 			}
 		}
 		for range 2 {
-			must(t, s.DisableUser(ctx, u.ID))
+			must(t, s.DisableUser(ctx, u.ID, store.Cause{}))
 			wantOpen("disabled", false)
-			must(t, s.EnableUser(ctx, u.ID))
+			must(t, s.EnableUser(ctx, u.ID, store.Cause{}))
 			wantOpen("enabled", true)
 		}
-		must(t, s.DemoteUser(ctx, u.ID))
-		must(t, s.PromoteUser(ctx, u.ID))
+		must(t, s.DemoteUser(ctx, u.ID, store.Cause{}))
+		must(t, s.PromoteUser(ctx, u.ID, store.Cause{}))
 		wantOpen("another term of office", true)
 		c, err := s.Credential(ctx, k.Digest)
 		must(t, err)
@@ -236,7 +236,7 @@ func TestKeysOfPeople(t *testing.T) {
 		must(t, s.DeleteUser(ctx, u.ID, end))
 		wantOpen("deleted", false)
 		for _, id := range []string{k.ID, expiring.ID} {
-			if got := describe(t, other, id); got.Live || !cmp.Equal(got.Ended, &end) {
+			if got := describe(t, other, id); got.Active || !cmp.Equal(got.Tombstone, end.Tombstone()) {
 				t.Errorf("described as %+v", got)
 			}
 		}

@@ -8,9 +8,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// EndKey ends a key for good. It says whether the key was live until now: one that had ended already keeps the
+// RevokeKey ends a key for good. It says whether the key was live until now: one that had ended already keeps the
 // end that it had. ErrNotFound if there is no such key. With ErrUnconfirmed it has ended, and it says so as well.
-func (s *Store) EndKey(ctx context.Context, id string, end KeyEnd) (wasLive bool, err error) {
+func (s *Store) RevokeKey(ctx context.Context, id string, cause Cause) (wasLive bool, err error) {
 	record, err := s.rdb.Get(ctx, apiKeyKey(id)).Result()
 	switch {
 	case errors.Is(err, redis.Nil):
@@ -32,13 +32,13 @@ func (s *Store) EndKey(ctx context.Context, id string, end KeyEnd) (wasLive bool
 		s.log.WarnContext(ctx, "an ended key cannot be described", "key", id, "error", unreadable)
 		return wasLive, err
 	}
-	s.buryKeys(ctx, []*APIKey{k}, end)
+	s.buryKeys(ctx, []*APIKey{k}, cause)
 	return wasLive, err
 }
 
-// EndKeys ends many keys, and returns those that were live until now. The others keep the end that they had.
+// RevokeKeys ends many keys, and returns those that were live until now. The others keep the end that they had.
 // With ErrUnconfirmed they have ended, and it returns them as well.
-func (s *Store) EndKeys(ctx context.Context, keys []*APIKey, end KeyEnd) (were []*APIKey, err error) {
+func (s *Store) RevokeKeys(ctx context.Context, keys []*APIKey, cause Cause) (were []*APIKey, err error) {
 	ends := make([]ending, len(keys))
 	for i, k := range keys {
 		ends[i] = s.credentialEnding(k.Digest)
@@ -52,18 +52,18 @@ func (s *Store) EndKeys(ctx context.Context, keys []*APIKey, end KeyEnd) (were [
 			were = append(were, k)
 		}
 	}
-	s.buryKeys(ctx, were, end)
+	s.buryKeys(ctx, were, cause)
 	return were, err
 }
 
 // buryKeys writes down how keys ended, which holds already: it tidies up and cannot fail. A key stays among the live
 // ones until it is written down, so that Run finds it there if it could not be.
-func (s *Store) buryKeys(ctx context.Context, keys []*APIKey, end KeyEnd) {
+func (s *Store) buryKeys(ctx context.Context, keys []*APIKey, cause Cause) {
 	const batch = 200
 	for batch := range slices.Chunk(keys, batch) {
 		_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 			for _, k := range batch {
-				s.buryKey(ctx, p, k, end)
+				s.buryKey(ctx, p, k, cause)
 			}
 			return nil
 		})
@@ -81,10 +81,10 @@ func (s *Store) buryKeys(ctx context.Context, keys []*APIKey, end KeyEnd) {
 	}
 }
 
-func (s *Store) buryKey(ctx context.Context, p redis.Pipeliner, k *APIKey, end KeyEnd) {
-	k.Live = false
-	if k.Ended == nil && (k.ExpiresAt.IsZero() || end.At.Before(k.ExpiresAt)) {
-		k.Ended = &end
+func (s *Store) buryKey(ctx context.Context, p redis.Pipeliner, k *APIKey, cause Cause) {
+	k.Active = false
+	if k.Tombstone == nil && (k.ExpiresAt.IsZero() || cause.At.Before(k.ExpiresAt)) {
+		k.Tombstone = cause.Tombstone()
 	}
 	p.ZAdd(ctx, dueKeys, redis.Z{Member: k.ID, Score: scoreOf(k.endsAt().Add(endedKept))})
 	if k.Unreadable == nil { // else what it says is kept for who can read it
@@ -113,23 +113,23 @@ func (s *Store) sweepKeys(ctx context.Context) error {
 		switch {
 		case k == nil: // its description has had its time, or was never finished
 			dead = append(dead, &APIKey{ID: ids[i], Unreadable: errDamaged})
-		case !k.Live && s.now().Sub(k.CreatedAt) > unfinished:
+		case !k.Active && s.now().Sub(k.CreatedAt) > unfinished:
 			dead = append(dead, k)
 		}
 	}
-	s.buryKeys(ctx, dead, KeyEnd{At: s.now().UTC(), Reason: "not recorded"})
+	s.buryKeys(ctx, dead, Cause{At: s.now().UTC(), Reason: "not recorded"})
 	return nil
 }
 
 // endKeysOf writes down the end of all keys of a person who is gone.
-func (s *Store) endKeysOf(ctx context.Context, userID string, end KeyEnd) {
+func (s *Store) endKeysOf(ctx context.Context, userID string, cause Cause) {
 	ids, err := s.rdb.ZRange(ctx, liveKeysOf(userID), 0, -1).Result()
 	var keys []*APIKey
 	if err == nil && len(ids) > 0 {
 		keys, err = s.keysOf(ctx, ids)
 	}
 	if err == nil {
-		_, err = s.EndKeys(tidy(ctx), present(keys), end)
+		_, err = s.RevokeKeys(tidy(ctx), present(keys), cause)
 	}
 	if err == nil {
 		_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {

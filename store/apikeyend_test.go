@@ -22,7 +22,7 @@ func TestKeysMadeAtOnce(t *testing.T) {
 			wg.Go(func() { makeKey(t, b, s, u, fmt.Sprint(i), 0) })
 		}
 		wg.Wait()
-		live, _, err := s.Keys(ctx, store.KeyFilter{UserID: u.ID, State: store.Live}, "", 200)
+		live, _, err := s.Keys(ctx, store.KeyFilter{UserID: u.ID, State: store.StateActive}, "", 200)
 		must(t, err)
 		if len(live) != keys {
 			t.Errorf("%d keys are live, want %d", len(live), keys)
@@ -57,7 +57,7 @@ func TestEndsAreWrittenDownInTheEnd(t *testing.T) {
 	u := add(t, s, "a@example.com")
 	k, kept := makeKey(t, b, s, u, "ended", 0), makeKey(t, b, s, u, "kept", 0)
 	server.Config("maxmemory", "1")
-	wasLive, err := s.EndKey(ctx, k.ID, ended(b, "stolen"))
+	wasLive, err := s.RevokeKey(ctx, k.ID, ended(b, "stolen"))
 	if !wasLive || err != nil {
 		t.Fatalf("got %v, %v", wasLive, err)
 	}
@@ -66,10 +66,10 @@ func TestEndsAreWrittenDownInTheEnd(t *testing.T) {
 	must(t, store.SweepKeys(ctx, s))
 	got, err := s.Key(ctx, k.ID)
 	must(t, err)
-	if got.Live || got.Ended == nil {
+	if got.Active || got.Tombstone == nil {
 		t.Errorf("got %+v, want it ended", got)
 	}
-	if got, err := s.Key(ctx, kept.ID); err != nil || !got.Live || got.Ended != nil {
+	if got, err := s.Key(ctx, kept.ID); err != nil || !got.Active || got.Tombstone != nil {
 		t.Errorf("the other: got %+v, %v", got, err)
 	}
 	totals, err := s.Totals(ctx)
@@ -85,7 +85,7 @@ func TestEmailBackAndForth(t *testing.T) {
 		s, ctx := b.Open(t), t.Context()
 		u := add(t, s, "a@example.com")
 		to := func(email string) error {
-			_, err := s.UpdateUser(ctx, u.ID, func(m *store.UserMetadata) error { m.Email = email; return nil })
+			_, err := s.UpdateUser(ctx, u.ID, store.Cause{}, func(m *store.UserMetadata) error { m.Email = email; return nil })
 			return err
 		}
 		for range 10 {

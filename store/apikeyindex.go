@@ -36,9 +36,9 @@ type KeyState string
 
 // The states of keys: live, and all others.
 const (
-	AnyState KeyState = ""
-	Live     KeyState = "live"
-	Ended    KeyState = "ended"
+	AnyState      KeyState = ""
+	StateActive   KeyState = "live"
+	StateInactive KeyState = "ended"
 )
 
 // Keys lists at most limit keys, the newest first; with a query, those that are found by name alone come
@@ -61,7 +61,7 @@ func (s *Store) Keys(ctx context.Context, f KeyFilter, after string, limit int) 
 func (f KeyFilter) wants(k *APIKey) bool {
 	named := strings.HasPrefix(k.ID, f.Query) || strings.HasPrefix(strings.ToLower(k.Name), strings.ToLower(f.Query))
 	mine := f.UserID == "" || f.UserID == k.UserID || k.Unreadable != nil // which stands in the person's own directory
-	return named && mine && (f.State == AnyState || (f.State == Live) == k.Live)
+	return named && mine && (f.State == AnyState || (f.State == StateActive) == k.Active)
 }
 
 // enterKey adds a key's entries, or puts them where its new end has them.
@@ -108,7 +108,7 @@ func (s *Store) RoomForKey(ctx context.Context, userID string) error {
 
 func (s *Store) countKeys(ctx context.Context, userID string) error {
 	n, err := s.rdb.ZCount(ctx, liveKeysOf(userID), "("+strconv.FormatInt(s.now().UnixMilli(), 10), "+inf").Result()
-	if err == nil && n >= MaxLiveKeys {
+	if err == nil && n >= MaxActiveKeys {
 		return ErrTooManyKeys
 	}
 	return unavailable("count keys", err)
@@ -126,7 +126,7 @@ func (s *Store) reserveKey(ctx context.Context, k *APIKey) error {
 		switch n, err := tx.ZCount(ctx, key, "("+now, "+inf").Result(); {
 		case err != nil:
 			return nil, err
-		case n >= MaxLiveKeys:
+		case n >= MaxActiveKeys:
 			return nil, &planError{ErrTooManyKeys}
 		}
 		return func(p redis.Pipeliner) {
@@ -149,7 +149,7 @@ func (s *Store) recountKeys(ctx context.Context, userID string) error {
 	}
 	var dead []any
 	for i, k := range keys {
-		if k == nil || !k.Live && s.now().Sub(k.CreatedAt) > unfinished {
+		if k == nil || !k.Active && s.now().Sub(k.CreatedAt) > unfinished {
 			dead = append(dead, ids[i])
 		}
 	}

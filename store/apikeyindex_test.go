@@ -49,7 +49,7 @@ func TestKeys(t *testing.T) {
 			keys = append(keys, makeKey(t, b, s, owner, fmt.Sprintf("Key %c", 'L'-i), lives))
 		}
 		for _, i := range []int{0, 4, 5} {
-			_, err := s.EndKey(ctx, keys[i].ID, ended(b, "test"))
+			_, err := s.RevokeKey(ctx, keys[i].ID, ended(b, "test"))
 			must(t, err)
 		}
 		b.Clock.Advance(2 * time.Minute) // 3, 7 and 11 have expired
@@ -66,17 +66,17 @@ func TestKeys(t *testing.T) {
 			want   []string
 		}{
 			{"all", store.KeyFilter{}, names(11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)},
-			{"live", store.KeyFilter{State: store.Live}, names(10, 9, 8, 6, 2, 1)},
-			{"ended", store.KeyFilter{State: store.Ended}, names(11, 7, 5, 4, 3, 0)},
+			{"live", store.KeyFilter{State: store.StateActive}, names(10, 9, 8, 6, 2, 1)},
+			{"ended", store.KeyFilter{State: store.StateInactive}, names(11, 7, 5, 4, 3, 0)},
 			{"one person's", store.KeyFilter{UserID: other.ID}, names(11, 8, 5, 2)},
-			{"one person's live", store.KeyFilter{UserID: other.ID, State: store.Live}, names(8, 2)},
+			{"one person's live", store.KeyFilter{UserID: other.ID, State: store.StateActive}, names(8, 2)},
 			{"nobody's", store.KeyFilter{UserID: "usr_nobody"}, nil},
 			{"by id", store.KeyFilter{Query: keys[4].ID}, names(4)},
 			{"by half an id", store.KeyFilter{Query: keys[4].ID[:20]}, names(4)},
-			{"by all ids", store.KeyFilter{Query: "key_", State: store.Live}, names(10, 9, 8, 6, 2, 1)},
+			{"by all ids", store.KeyFilter{Query: "key_", State: store.StateActive}, names(10, 9, 8, 6, 2, 1)},
 			{"by name", store.KeyFilter{Query: "KEY H"}, names(4)},
 			{"by all names", store.KeyFilter{Query: "key "}, names(11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)},
-			{"by all names, live", store.KeyFilter{Query: "key ", State: store.Live}, names(10, 9, 8, 6, 2, 1)},
+			{"by all names, live", store.KeyFilter{Query: "key ", State: store.StateActive}, names(10, 9, 8, 6, 2, 1)},
 			{"one person's by name", store.KeyFilter{UserID: other.ID, Query: "key D"}, names(8)},
 			{"one person's by id", store.KeyFilter{UserID: other.ID, Query: keys[8].ID}, names(8)},
 			{"another's by id", store.KeyFilter{UserID: other.ID, Query: keys[0].ID}, nil},
@@ -112,7 +112,7 @@ func TestKeysWhileTheyChange(t *testing.T) {
 		slices.Reverse(want)
 		var got []string
 		for after, first := "", true; first || after != ""; first = false {
-			page, next, err := s.Keys(ctx, store.KeyFilter{UserID: u.ID, State: store.Live}, after, 3)
+			page, next, err := s.Keys(ctx, store.KeyFilter{UserID: u.ID, State: store.StateActive}, after, 3)
 			must(t, err)
 			for _, k := range page {
 				if slices.Contains(want, k.Name) {
@@ -121,7 +121,7 @@ func TestKeysWhileTheyChange(t *testing.T) {
 			}
 			makeKey(t, b, s, u, "new", 0)
 			if len(doomed) > 0 {
-				_, err := s.EndKey(ctx, doomed[0].ID, ended(b, ""))
+				_, err := s.RevokeKey(ctx, doomed[0].ID, ended(b, ""))
 				must(t, err)
 				doomed = doomed[1:]
 			}
@@ -142,7 +142,7 @@ func TestTooManyKeys(t *testing.T) {
 		first := key(b, u, "first", time.Hour)
 		must(t, s.CreateKey(ctx, first, u))
 		last := makeKey(t, b, s, u, "last", 0)
-		for i := range store.MaxLiveKeys - 6 { // as if they were live: these are being made at this moment
+		for i := range store.MaxActiveKeys - 6 { // as if they were live: these are being made at this moment
 			k := key(b, u, fmt.Sprint(i), 0)
 			b.Do("SET", "mk:k:"+k.ID, string(k.Digest[:])+fmt.Sprintf(`1{"user":%q,"created":%q}`, u.ID, now.Format(time.RFC3339Nano)))
 			fill = append(fill, "+inf", k.ID)
@@ -169,9 +169,9 @@ func TestTooManyKeys(t *testing.T) {
 			}
 		}
 		if made != 4 {
-			t.Errorf("%d of 16 were made beside %d", made, store.MaxLiveKeys-4)
+			t.Errorf("%d of 16 were made beside %d", made, store.MaxActiveKeys-4)
 		}
-		if got := listKeys(t, s, store.KeyFilter{UserID: u.ID, Query: "race", State: store.Live}, 50); len(got) != 4 {
+		if got := listKeys(t, s, store.KeyFilter{UserID: u.ID, Query: "race", State: store.StateActive}, 50); len(got) != 4 {
 			t.Errorf("there are %v", got)
 		}
 		if got := b.Dump(t).Find("race "); len(got) > 9 {
@@ -181,7 +181,7 @@ func TestTooManyKeys(t *testing.T) {
 		must(t, s.RoomForKey(ctx, bystander.ID))
 
 		// An end makes room, and so does an expiry.
-		_, err := s.EndKey(ctx, last.ID, ended(b, ""))
+		_, err := s.RevokeKey(ctx, last.ID, ended(b, ""))
 		must(t, err)
 		must(t, s.RoomForKey(ctx, u.ID))
 		makeKey(t, b, s, u, "in its place", 0)
@@ -209,10 +209,10 @@ func TestKeysAreForgotten(t *testing.T) {
 			makeKey(t, b, s, u, "expired", time.Hour)
 			rotated := makeKey(t, b, s, u, "rotated", 0)
 			next := makeKey(t, b, s, u, "next", 2*time.Hour)
-			must(t, s.ExpireKey(ctx, rotated, b.Clock.Now().Add(time.Hour), next.ID))
-			_, err := s.EndKey(ctx, revoked.ID, ended(b, "lost"))
+			must(t, s.ExpireKey(ctx, rotated, b.Clock.Now().Add(time.Hour), next.ID, store.Cause{}))
+			_, err := s.RevokeKey(ctx, revoked.ID, ended(b, "lost"))
 			must(t, err)
-			s.TouchKey(u.ID, next.ID, "192.0.2.7")
+			s.RecordKeyUse(u.ID, next.ID, "192.0.2.7")
 		}
 		must(t, s.Flush(ctx))
 		makeKey(t, b, s, gone, "of somebody who goes", 0)

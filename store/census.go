@@ -7,8 +7,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Census is what became of reading the records of one kind.
-type Census struct {
+// RecordScan is what became of reading the records of one kind.
+type RecordScan struct {
 	Kind    string // "clients", "people" or "API keys"
 	Read    int
 	Partial bool  // there are more, which were not read
@@ -31,10 +31,10 @@ const (
 	keysKind    = "API keys"
 )
 
-// Census reads clients, people and the descriptions of API keys, at most that many of each and until ctx ends, and
+// ScanRecords reads clients, people and the descriptions of API keys, at most that many of each and until ctx ends, and
 // counts what it cannot read. person is given everybody who can be read; it may be nil.
-func (s *Store) Census(ctx context.Context, most int, person func(*User)) []Census {
-	return []Census{
+func (s *Store) ScanRecords(ctx context.Context, most int, person func(*User)) []RecordScan {
+	return []RecordScan{
 		s.census(ctx, clientsKind, clients.ids, most, func(ids []string) ([]error, error) {
 			return s.tryHashes(ctx, ids, clientKey, func(id string, fields map[string]string) error {
 				_, err := decodeClient(id, fields)
@@ -57,8 +57,8 @@ func (s *Store) Census(ctx context.Context, most int, person func(*User)) []Cens
 }
 
 // census goes through an index, page by page. An entry without its record is not counted: see [directory].
-func (s *Store) census(ctx context.Context, kind, index string, most int, try func(ids []string) ([]error, error)) Census {
-	c := Census{Kind: kind}
+func (s *Store) census(ctx context.Context, kind, index string, most int, try func(ids []string) ([]error, error)) RecordScan {
+	c := RecordScan{Kind: kind}
 	for from := "-"; ; {
 		ids, err := s.rdb.ZRangeArgs(ctx, redis.ZRangeArgs{
 			Key: index, Start: from, Stop: "+", ByLex: true, Count: int64(min(censusPage, most-c.Read+1)),
@@ -81,14 +81,14 @@ func (s *Store) census(ctx context.Context, kind, index string, most int, try fu
 	}
 }
 
-func (c Census) ended(err error) Census {
+func (c RecordScan) ended(err error) RecordScan {
 	if err != nil {
 		c.Partial, c.Err = true, unavailable("read all "+c.Kind, err)
 	}
 	return c
 }
 
-func (c *Census) count(id string, outcome error) {
+func (c *RecordScan) count(id string, outcome error) {
 	switch {
 	case isNotFound(outcome):
 		return

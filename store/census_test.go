@@ -31,8 +31,8 @@ func TestCensus(t *testing.T) {
 		b.Do("SET", "mk:k:"+key.ID, "too short")
 
 		var seen []string
-		got := s.Census(t.Context(), 100, func(u *store.User) { seen = append(seen, u.ID) })
-		want := []store.Census{
+		got := s.ScanRecords(t.Context(), 100, func(u *store.User) { seen = append(seen, u.ID) })
+		want := []store.RecordScan{
 			{
 				Kind: "clients", Read: 7,
 				Damaged: store.Unreadable{Count: 5, IDs: []string{"c2", "c3", "c4", "c5", "c6"}},
@@ -58,7 +58,7 @@ func TestCensusIsBounded(t *testing.T) {
 		create(t, s, fmt.Sprintf("c%04d", i))
 	}
 	for most, partial := range map[int]bool{n + 1: false, n: false, n - 1: true, 500: true, 1: true} {
-		c := s.Census(t.Context(), most, nil)[0]
+		c := s.ScanRecords(t.Context(), most, nil)[0]
 		if c.Read != min(most, n) || c.Partial != partial || c.Err != nil {
 			t.Errorf("of %d, at most %d: read %d, partial %v, %v", n, most, c.Read, c.Partial, c.Err)
 		}
@@ -69,7 +69,7 @@ func TestCensusStoreIsAway(t *testing.T) {
 	srv := storetest.Redis(t)
 	s := srv.Backend(t).Open(t)
 	srv.Kill()
-	for _, c := range s.Census(t.Context(), 10, nil) {
+	for _, c := range s.ScanRecords(t.Context(), 10, nil) {
 		if !c.Partial {
 			t.Errorf("%s: all were read", c.Kind)
 		}

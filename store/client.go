@@ -110,7 +110,7 @@ func (s *Store) Client(ctx context.Context, id string) (*Client, error) {
 
 // UpdateClient changes a client's metadata and draws a new generation if change asks for one. It is
 // repeated when somebody else changes the client at the same time, so change must do nothing else.
-func (s *Store) UpdateClient(ctx context.Context, id string, change func(*ClientMetadata) (newGeneration bool, err error)) (*Client, error) {
+func (s *Store) UpdateClient(ctx context.Context, id string, cause Cause, change func(*ClientMetadata) (newGeneration bool, err error)) (*Client, error) {
 	var c *Client
 	var oldName string
 	var ended []ending
@@ -154,7 +154,7 @@ func (s *Store) UpdateClient(ctx context.Context, id string, change func(*Client
 
 // EnableClient lets a client work again, under a new generation: its old tokens stay dead. One that is enabled stays so,
 // be it that it was to be disabled, and nobody knows whether it will be.
-func (s *Store) EnableClient(ctx context.Context, id string) error {
+func (s *Store) EnableClient(ctx context.Context, id string, cause Cause) error {
 	on := newSign()
 	err := s.change(ctx, "enable client", clientKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
 		c, err := readClient(ctx, tx, id)
@@ -174,12 +174,12 @@ func (s *Store) EnableClient(ctx context.Context, id string) error {
 }
 
 // DisableClient ends every token of the client and refuses it until it is enabled.
-func (s *Store) DisableClient(ctx context.Context, id string) error {
+func (s *Store) DisableClient(ctx context.Context, id string, cause Cause) error {
 	return s.endFields(ctx, "disable client", id, onField, genField)
 }
 
-// EndClientTokens ends every token that was issued to the client until now. The client may go on.
-func (s *Store) EndClientTokens(ctx context.Context, id string) error {
+// RevokeClientTokens ends every token that was issued to the client until now. The client may go on.
+func (s *Store) RevokeClientTokens(ctx context.Context, id string, cause Cause) error {
 	ended := s.endFields(ctx, "end tokens", id, genField)
 	if failed(ended) {
 		return ended
@@ -214,7 +214,7 @@ func (s *Store) StartGeneration(ctx context.Context, id string) (g Generation, e
 
 // DeleteClient ends the client, its secrets and its tokens for good. The id may be registered again;
 // nothing of the old life comes back with it.
-func (s *Store) DeleteClient(ctx context.Context, id string) error {
+func (s *Store) DeleteClient(ctx context.Context, id string, cause Cause) error {
 	fields, err := s.rdb.HGetAll(ctx, clientKey(id)).Result()
 	var c *Client
 	if err == nil {

@@ -79,10 +79,13 @@ func TestCreateClient(t *testing.T) {
 			t.Errorf("the one that was refused left something in %v", keys)
 		}
 		for id, op := range map[string]func(context.Context, string) error{
-			"enable": s.EnableClient, "disable": s.DisableClient, "delete": s.DeleteClient, "end tokens": s.EndClientTokens,
-			"update": func(ctx context.Context, id string) error { _, err := s.UpdateClient(ctx, id, nil); return err },
+			"enable": plain(s.EnableClient), "disable": plain(s.DisableClient), "delete": plain(s.DeleteClient), "end tokens": plain(s.RevokeClientTokens),
+			"update": func(ctx context.Context, id string) error {
+				_, err := s.UpdateClient(ctx, id, store.Cause{}, nil)
+				return err
+			},
 			"secret": func(ctx context.Context, id string) error {
-				_, err := s.AddSecret(ctx, id, store.Secret{}, time.Time{})
+				_, err := s.AddSecret(ctx, id, store.Secret{}, time.Time{}, store.Cause{})
 				return err
 			},
 		} {
@@ -132,10 +135,11 @@ func TestUpdateClient(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, ctx := b.Open(t), t.Context()
 		before := create(t, s, "a")
-		got, err := s.UpdateClient(ctx, "a", func(m *store.ClientMetadata) (bool, error) {
+		got, err := s.UpdateClient(ctx, "a", store.Cause{}, func(m *store.ClientMetadata) (bool, error) {
 			m.Scope, m.Name = "read", "Renamed"
 			return false, nil
 		})
+
 		must(t, err)
 		want := *before
 		want.Metadata.Scope, want.Metadata.Name = "read", "Renamed"
@@ -151,10 +155,11 @@ func TestUpdateClient(t *testing.T) {
 
 		// The caller's own verdict comes back as it is, and nothing is written.
 		mine := errors.New("not like this")
-		_, err = s.UpdateClient(ctx, "a", func(m *store.ClientMetadata) (bool, error) {
+		_, err = s.UpdateClient(ctx, "a", store.Cause{}, func(m *store.ClientMetadata) (bool, error) {
 			m.Scope = "everything"
 			return true, mine
 		})
+
 		wantErr(t, "refused", err, mine)
 		if errors.Is(err, store.ErrUnavailable) {
 			t.Errorf("%v: a refusal is not an outage", err)
@@ -177,10 +182,11 @@ func TestUpdateClientTogether(t *testing.T) {
 			s := b.Open(t)
 			wg.Go(func() {
 				for range rounds {
-					_, err := s.UpdateClient(context.Background(), "a", func(m *store.ClientMetadata) (bool, error) {
+					_, err := s.UpdateClient(context.Background(), "a", store.Cause{}, func(m *store.ClientMetadata) (bool, error) {
 						m.TokenTTL += time.Second
 						return false, nil
 					})
+
 					switch {
 					case err == nil:
 						mu.Lock()
@@ -205,12 +211,12 @@ func TestDisableAndEnableClient(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, ctx := b.Open(t), t.Context()
 		first := create(t, s, "a")
-		must(t, s.EnableClient(ctx, "a"))
+		must(t, s.EnableClient(ctx, "a", store.Cause{}))
 		if got, _ := s.Client(ctx, "a"); got.Generation != first.Generation {
 			t.Error("enabling an enabled client has ended its tokens")
 		}
 		for range 2 {
-			must(t, s.DisableClient(ctx, "a"))
+			must(t, s.DisableClient(ctx, "a", store.Cause{}))
 			got, err := s.Client(ctx, "a")
 			must(t, err)
 			if got.Enabled || got.Generation != (store.Generation{}) || len(got.Secrets) != 1 {
@@ -219,12 +225,12 @@ func TestDisableAndEnableClient(t *testing.T) {
 		}
 		_, err := s.StartGeneration(ctx, "a")
 		wantErr(t, "a generation for a disabled client", err, store.ErrNotFound)
-		got, err := s.UpdateClient(ctx, "a", func(*store.ClientMetadata) (bool, error) { return true, nil })
+		got, err := s.UpdateClient(ctx, "a", store.Cause{}, func(*store.ClientMetadata) (bool, error) { return true, nil })
 		if err != nil || got.Enabled || got.Generation != (store.Generation{}) {
 			t.Errorf("updated while disabled: got %+v, %v", got, err)
 		}
 
-		must(t, s.EnableClient(ctx, "a"))
+		must(t, s.EnableClient(ctx, "a", store.Cause{}))
 		got, err = s.Client(ctx, "a")
 		must(t, err)
 		if !got.Enabled || got.Generation == first.Generation || got.Generation == (store.Generation{}) {
@@ -237,14 +243,14 @@ func TestDeleteClient(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, ctx := b.Open(t), t.Context()
 		create(t, s, "a")
-		s.Touch("a", "sec_1")
+		s.RecordSecretUse("a", "sec_1")
 		must(t, s.Flush(ctx))
-		s.Touch("a", "sec_1")
-		must(t, s.DeleteClient(ctx, "a"))
+		s.RecordSecretUse("a", "sec_1")
+		must(t, s.DeleteClient(ctx, "a", store.Cause{}))
 		must(t, s.Flush(ctx))
 		_, err := s.Client(ctx, "a")
 		wantErr(t, "deleted", err, store.ErrNotFound)
-		wantErr(t, "deleted again", s.DeleteClient(ctx, "a"), store.ErrNotFound)
+		wantErr(t, "deleted again", s.DeleteClient(ctx, "a", store.Cause{}), store.ErrNotFound)
 		if keys := b.Dump(t).Keys(); len(keys) > 0 {
 			t.Errorf("left behind: %v", keys)
 		}

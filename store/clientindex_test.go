@@ -174,17 +174,18 @@ func (h *before) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 // Who tidies up after the old life of a client must not take the next one's entries away.
 func TestClientIndexOutlivesRaces(t *testing.T) {
 	rename := func(s *store.Store, to string) error {
-		_, err := s.UpdateClient(context.Background(), "a", func(m *store.ClientMetadata) (bool, error) {
+		_, err := s.UpdateClient(context.Background(), "a", store.Cause{}, func(m *store.ClientMetadata) (bool, error) {
 			m.Name = to
 			return false, nil
 		})
+
 		return err
 	}
 	for name, race := range map[string]struct {
 		first, between func(*store.Store) error
 	}{
 		"deleted, registered again": {
-			func(s *store.Store) error { return s.DeleteClient(context.Background(), "a") },
+			func(s *store.Store) error { return s.DeleteClient(context.Background(), "a", store.Cause{}) },
 			func(s *store.Store) error { return s.CreateClient(context.Background(), client("a")) },
 		},
 		"renamed, and back": {

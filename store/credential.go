@@ -17,7 +17,7 @@ import (
 type Credential struct {
 	Generation Generation // of the client or the person that it belongs to
 	Claims     []byte     // JSON, of an opaque token; a JWT carries its own, which the digest vouches for
-	Key        *LiveKey   // of an API key; nil for an access token
+	Key        *KeyRecord // of an API key; nil for an access token
 }
 
 // The first byte of a record tells its kind and version. A token's record is 17 bytes and its claims; a
@@ -160,7 +160,7 @@ func parseCredential(value []byte) (*Credential, error) {
 
 // parseKey reads what encodeLiveKey wrote behind the kind and the version.
 func (c *Credential) parseKey(value []byte) error {
-	k := &LiveKey{}
+	k := &KeyRecord{}
 	n := len(c.Generation)
 	if len(value) < 2*n {
 		return unavailable("read credential", fmt.Errorf("%w: %d bytes", errDamaged, len(value)))
@@ -174,7 +174,7 @@ func (c *Credential) parseKey(value []byte) error {
 	return nil
 }
 
-func encodeLiveKey(g Generation, k *LiveKey) []byte {
+func encodeLiveKey(g Generation, k *KeyRecord) []byte {
 	value := append([]byte{keyRecord, recordVersion}, g[:]...)
 	value = append(value, k.Operator[:]...)
 	body, err := json.Marshal(k)

@@ -37,7 +37,7 @@ func TestKeyDays(t *testing.T) {
 		use := func(n int, id string) {
 			t.Helper()
 			for range n {
-				s.TouchKey("usr_a", id, "192.0.2.7")
+				s.RecordKeyUse("usr_a", id, "192.0.2.7")
 			}
 		}
 		// To noon of the 30th of a month, so that the days go on into the next.
@@ -86,7 +86,7 @@ func TestKeyDaysAreBounded(t *testing.T) {
 		for _, every := range []int{1, 14, 15, 16, 29, 30} {
 			id := "key_" + strconv.Itoa(every)
 			for range 40 {
-				s.TouchKey("usr_a", id, "192.0.2.7")
+				s.RecordKeyUse("usr_a", id, "192.0.2.7")
 				must(t, s.Flush(ctx))
 				b.Clock.Advance(time.Duration(every) * aDay)
 			}

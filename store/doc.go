@@ -8,21 +8,21 @@
 //	mk:c:<client id>             hash    a client; the fields are at [Client]           until deleted    CreateClient, UpdateClient, EnableClient, StartGeneration, AddSecret, and the ends
 //	mk:clients:id                zset    client ids, all of score 0                     until deleted    CreateClient, DeleteClient
 //	mk:clients:name              zset    "lower-cased name NUL client id"               until deleted    CreateClient, UpdateClient, DeleteClient
-//	mk:secrets                   hash    digest → "client id NUL secret id"             as the secret    CreateClient, AddSecret, DeleteClient, EndSecret, EndLeaked
+//	mk:secrets                   hash    digest → "client id NUL secret id"             as the secret    CreateClient, AddSecret, DeleteClient, RevokeSecret, RevokeLeaked
 //	mk:p:<user id>               hash    a person; the fields are at [User]             until deleted    CreateUser, UpdateUser, EnableUser, PromoteUser, InviteUser, RedeemInvite, and the ends
 //	mk:e:<16 bytes of digest>    string  the id of the one person with the email        until deleted    CreateUser, UpdateUser, DeleteUser
 //	mk:users:id                  zset    user ids, all of score 0                       until deleted    CreateUser, DeleteUser
 //	mk:users:name                zset    "lower-cased email, or name, NUL user id"      until deleted    CreateUser, UpdateUser, DeleteUser
-//	mk:t:<32 bytes of digest>    string  a live token or key: see [Credential]          as that          SaveToken, EndToken, CreateKey, ExpireKey, EndKey, EndKeys, EndLeaked
+//	mk:t:<32 bytes of digest>    string  a live token or key: see [Credential]          as that          SaveToken, RevokeToken, CreateKey, ExpireKey, RevokeKey, RevokeKeys, RevokeLeaked
 //	mk:t:<2 hex digits>          hash    digest → the same; the embedded store's form   each field so    the same
-//	mk:k:<key id>                string  digest, and the description: an [APIKey]       430 days, ended  CreateKey, ExpireKey, EndKey, EndKeys, EndLeaked, DeleteUser, Run
+//	mk:k:<key id>                string  digest, and the description: an [APIKey]       430 days, ended  CreateKey, ExpireKey, RevokeKey, RevokeKeys, RevokeLeaked, DeleteUser, Run
 //	mk:pk:<user id>              zset    a person's key ids, live and ended             400 days, ended  CreateKey, Run; DeleteUser bounds it
 //	mk:pl:<user id>              zset    a person's live key ids, by their expiry       until they end   CreateKey, ExpireKey, the ends, DeleteUser, Run
 //	mk:keys:id                   zset    key ids, live and ended, all of score 0        400 days, ended  CreateKey, Run
 //	mk:keys:name                 zset    "lower-cased name NUL key id"                  400 days, ended  CreateKey, Run
 //	mk:keys:live                 zset    live key ids, by the millisecond of expiry     400 days, ended  CreateKey, ExpireKey, the ends, Run
 //	mk:keys:due                  zset    key ids, by when they are forgotten            400 days, ended  CreateKey, ExpireKey, the ends, Run
-//	mk:u:<client id>             hash    secret id → seconds of its last use            400 days         Flush, DeleteClient, EndSecret, AddSecret
+//	mk:u:<client id>             hash    secret id → seconds of its last use            400 days         Flush, DeleteClient, RevokeSecret, AddSecret
 //	mk:ku:<user id>              hash    key id → seconds of its last use, through whom 400 days         Flush, Run
 //	mk:kd:<key id>               hash    day → uses on that day                         31 days          Flush, Run
 //	mk:s:<32 bytes of digest>    string  a session of the dashboard                     12 h unused      CreateSession, Session, the ends
@@ -78,17 +78,17 @@
 // has returned nil, no replica honours what was ended; tidying up comes after and cannot fail it.
 //
 //	DisableClient     HDEL mk:c:<id> on gen     then nothing of it is valid, nor its secrets, until EnableClient
-//	EndClientTokens   HDEL mk:c:<id> gen        the next generation is drawn now, or by StartGeneration
+//	RevokeClientTokens   HDEL mk:c:<id> gen        the next generation is drawn now, or by StartGeneration
 //	DeleteClient      DEL  mk:c:<id>            then the index entries, and the last uses
-//	EndSecret         HDEL mk:c:<id> s:<id>     then its last use
-//	EndToken          DEL  mk:t:<digest>        embedded: HDEL
-//	EndKey, EndKeys   DEL  mk:t:<digest>        likewise; then the description says how, and the entries move
-//	EndLeaked         DEL  mk:t:<digest>        likewise, and EndSecret for each secret that mk:secrets knows
+//	RevokeSecret         HDEL mk:c:<id> s:<id>     then its last use
+//	RevokeToken          DEL  mk:t:<digest>        embedded: HDEL
+//	RevokeKey, RevokeKeys   DEL  mk:t:<digest>        likewise; then the description says how, and the entries move
+//	RevokeLeaked         DEL  mk:t:<digest>        likewise, and RevokeSecret for each secret that mk:secrets knows
 //	DisableUser       HDEL mk:p:<id> on sess    no key of theirs is valid, nor a link, until EnableUser; no session again
-//	EndSessions       HDEL mk:p:<id> sess       the next sign-in draws the next generation
-//	EndSession        DEL  mk:s:<digest>        then its entry
+//	RevokeSessions       HDEL mk:p:<id> sess       the next sign-in draws the next generation
+//	RevokeSession        DEL  mk:s:<digest>        then its entry
 //	DemoteUser        HDEL mk:p:<id> op         mintkeep:admin of their keys is gone for good
-//	DeleteUser        DEL  mk:p:<id>            then the email, the index entries, and each key as by EndKeys
+//	DeleteUser        DEL  mk:p:<id>            then the email, the index entries, and each key as by RevokeKeys
 //
 // Redis's own answer says that an end was carried out, not that it outlives a crash. [Options.Durability] asks for more:
 // that it is on the disk, or at so many replicas. Then each server's share of the ends goes down one connection with the

@@ -13,11 +13,12 @@ import (
 func TestLostChangeOfUnknownOutcome(t *testing.T) {
 	t.Parallel()
 	narrow := func(ctx context.Context, s *store.Store) error {
-		_, err := s.UpdateClient(ctx, "a", func(m *store.ClientMetadata) (bool, error) {
+		_, err := s.UpdateClient(ctx, "a", store.Cause{}, func(m *store.ClientMetadata) (bool, error) {
 			narrower := m.Scope != "less"
 			m.Scope = "less"
 			return narrower, nil
 		})
+
 		return err
 	}
 	rotated := func(ctx context.Context, s *store.Store) error { return rotate(ctx, s, "sec_lost") }
@@ -31,7 +32,7 @@ func TestLostChangeOfUnknownOutcome(t *testing.T) {
 			return rotate(ctx, s, "sec_next")
 		}, true},
 		"rotated, and the old one deleted": {rotated, func(ctx context.Context, s *store.Store) error {
-			wantErr(t, "what is gone", s.EndSecret(ctx, "a", "sec_1"), store.ErrNotFound)
+			wantErr(t, "what is gone", s.RevokeSecret(ctx, "a", "sec_1", store.Cause{}), store.ErrNotFound)
 			return nil
 		}, true},
 	} {
@@ -59,7 +60,7 @@ func TestLostChangeOfUnknownOutcome(t *testing.T) {
 }
 
 func rotate(ctx context.Context, s *store.Store, id string) error {
-	_, err := s.AddSecret(ctx, "a", store.Secret{ID: id, Digest: store.DigestOf(id), CreatedAt: time.Now()}, time.Time{})
+	_, err := s.AddSecret(ctx, "a", store.Secret{ID: id, Digest: store.DigestOf(id), CreatedAt: time.Now()}, time.Time{}, store.Cause{})
 	return err
 }
 
@@ -89,7 +90,7 @@ func TestRefusedEnd(t *testing.T) {
 	create(t, s, "a")
 	s.Pulse(ctx)
 	b.Do("ACL", "SETUSER", "default", "-hdel")
-	wantErr(t, "disabling", s.DisableClient(ctx, "a"), store.ErrUnavailable)
+	wantErr(t, "disabling", s.DisableClient(ctx, "a", store.Cause{}), store.ErrUnavailable)
 	if n := s.OpenEnds(); n != 0 {
 		t.Errorf("%d ends are remembered that were not carried out", n)
 	}
@@ -111,11 +112,11 @@ func TestEnabledAfterUnknownOutcome(t *testing.T) {
 	s.Pulse(ctx)
 	for _, by := range []*store.Store{s, other} {
 		h.armed.Store(true)
-		wantErr(t, "disabling a client", s.DisableClient(ctx, "a"), store.ErrUnavailable)
-		must(t, by.EnableClient(ctx, "a"))
+		wantErr(t, "disabling a client", s.DisableClient(ctx, "a", store.Cause{}), store.ErrUnavailable)
+		must(t, by.EnableClient(ctx, "a", store.Cause{}))
 		h.armed.Store(true)
-		wantErr(t, "disabling a person", s.DisableUser(ctx, u.ID), store.ErrUnavailable)
-		must(t, by.EnableUser(ctx, u.ID))
+		wantErr(t, "disabling a person", s.DisableUser(ctx, u.ID, store.Cause{}), store.ErrUnavailable)
+		must(t, by.EnableUser(ctx, u.ID, store.Cause{}))
 		s.Pulse(ctx)
 		if c, err := s.Client(ctx, "a"); err != nil || !c.Enabled || !live(t, s, "a", d) {
 			t.Errorf("the client: %+v, %v; want it enabled, and its token live", c, err)

@@ -102,9 +102,9 @@ func (s *Store) confirmGone(ctx context.Context, op string, gone ...any) error {
 	return err
 }
 
-// ConfirmEnded says that a credential which was not found stays so: an earlier end of it may have been carried out
+// ConfirmRevoked says that a credential which was not found stays so: an earlier end of it may have been carried out
 // and not confirmed. ErrUnavailable if that is not known, or it is there.
-func (s *Store) ConfirmEnded(ctx context.Context, d Digest) error {
+func (s *Store) ConfirmRevoked(ctx context.Context, d Digest) error {
 	return s.confirmGone(ctx, "confirm an end", "exists", credentialKey(d))
 }
 

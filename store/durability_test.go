@@ -42,31 +42,35 @@ func endings(t *testing.T, b *storetest.Backend, s *store.Store) map[string]func
 	}
 	token := issue(t, b, made, "ended", "token")
 	leakedSecret := secret(b, "sec_2")
-	_, err := made.AddSecret(t.Context(), "leaked", leakedSecret, b.Clock.Now().Add(time.Hour))
+	_, err := made.AddSecret(t.Context(), "leaked", leakedSecret, b.Clock.Now().Add(time.Hour), store.Cause{})
 	must(t, err)
 	session := &store.Session{Digest: store.DigestOf("session"), UserID: people["one"].ID}
 	must(t, made.CreateSession(t.Context(), session, people["one"].Password))
 	must(t, made.ReplaceKeyring(t.Context(), nil, keyring("a")))
 	at, found := ended(b, "test"), []store.Digest{keys["leaked"].Digest, leakedSecret.Digest}
 	ends := map[string]func(context.Context) error{
-		"disable a client":    func(ctx context.Context) error { return s.DisableClient(ctx, "disabled") },
-		"delete a client":     func(ctx context.Context) error { return s.DeleteClient(ctx, "deleted") },
-		"end tokens":          func(ctx context.Context) error { return s.EndClientTokens(ctx, "ended") },
-		"end a secret":        func(ctx context.Context) error { return s.EndSecret(ctx, "one", "sec_1") },
-		"end a token":         func(ctx context.Context) error { return s.EndToken(ctx, token) },
-		"disable a person":    func(ctx context.Context) error { return s.DisableUser(ctx, people["disabled"].ID) },
-		"demote a person":     func(ctx context.Context) error { return s.DemoteUser(ctx, people["demoted"].ID) },
-		"delete a person":     func(ctx context.Context) error { return s.DeleteUser(ctx, people["deleted"].ID, at) },
-		"sign a person out":   func(ctx context.Context) error { return s.EndSessions(ctx, people["out"].ID) },
-		"end a session":       func(ctx context.Context) error { return s.EndSession(ctx, session.UserID, session.Digest) },
-		"end a key":           func(ctx context.Context) error { _, err := s.EndKey(ctx, keys["ended"].ID, at); return err },
-		"end what leaked":     func(ctx context.Context) error { _, err := s.EndLeaked(ctx, found, at); return err },
-		"replace an invite":   func(ctx context.Context) error { return s.InviteUser(ctx, people["invited"].ID, store.Invite{}) },
-		"say that it is gone": func(ctx context.Context) error { return s.ConfirmEnded(ctx, store.DigestOf("nobody's")) },
+		"disable a client":  func(ctx context.Context) error { return s.DisableClient(ctx, "disabled", store.Cause{}) },
+		"delete a client":   func(ctx context.Context) error { return s.DeleteClient(ctx, "deleted", store.Cause{}) },
+		"end tokens":        func(ctx context.Context) error { return s.RevokeClientTokens(ctx, "ended", store.Cause{}) },
+		"end a secret":      func(ctx context.Context) error { return s.RevokeSecret(ctx, "one", "sec_1", store.Cause{}) },
+		"end a token":       func(ctx context.Context) error { return s.RevokeToken(ctx, token, store.Cause{}) },
+		"disable a person":  func(ctx context.Context) error { return s.DisableUser(ctx, people["disabled"].ID, store.Cause{}) },
+		"demote a person":   func(ctx context.Context) error { return s.DemoteUser(ctx, people["demoted"].ID, store.Cause{}) },
+		"delete a person":   func(ctx context.Context) error { return s.DeleteUser(ctx, people["deleted"].ID, at) },
+		"sign a person out": func(ctx context.Context) error { return s.RevokeSessions(ctx, people["out"].ID, store.Cause{}) },
+		"end a session": func(ctx context.Context) error {
+			return s.RevokeSession(ctx, session.UserID, session.Digest, store.Cause{})
+		},
+		"end a key":       func(ctx context.Context) error { _, err := s.RevokeKey(ctx, keys["ended"].ID, at); return err },
+		"end what leaked": func(ctx context.Context) error { _, err := s.RevokeLeaked(ctx, found, at); return err },
+		"replace an invite": func(ctx context.Context) error {
+			return s.InviteUser(ctx, people["invited"].ID, store.Invite{}, store.Cause{})
+		},
+		"say that it is gone": func(ctx context.Context) error { return s.ConfirmRevoked(ctx, store.DigestOf("nobody's")) },
 		"say that it holds":   s.Confirm,
 	}
 	ends["end keys"] = func(ctx context.Context) error {
-		_, err := s.EndKeys(ctx, []*store.APIKey{keys["several"]}, at)
+		_, err := s.RevokeKeys(ctx, []*store.APIKey{keys["several"]}, at)
 		return err
 	}
 	ends["replace the signing keys"] = func(ctx context.Context) error {
@@ -75,7 +79,7 @@ func endings(t *testing.T, b *storetest.Backend, s *store.Store) map[string]func
 		return s.ReplaceKeyring(ctx, ring, keyring("b"))
 	}
 	ends["narrow a client"] = func(ctx context.Context) error {
-		_, err := s.UpdateClient(ctx, "out", func(m *store.ClientMetadata) (bool, error) { m.Scope = ""; return true, nil })
+		_, err := s.UpdateClient(ctx, "out", store.Cause{}, func(m *store.ClientMetadata) (bool, error) { m.Scope = ""; return true, nil })
 		return err
 	}
 	return ends
@@ -132,7 +136,7 @@ func TestReplicasConfirm(t *testing.T) {
 	// What is made is shown once, and is not lost for want of a replica. An end that is part of it waits.
 	create(t, s, "fresh")
 	rotate := func(id string, overlap time.Duration) error {
-		_, err := s.AddSecret(hurry(t), "fresh", secret(b, id), b.Clock.Now().Add(overlap))
+		_, err := s.AddSecret(hurry(t), "fresh", secret(b, id), b.Clock.Now().Add(overlap), store.Cause{})
 		return err
 	}
 	for _, id := range []string{"sec_b", "sec_c"} {
@@ -159,7 +163,7 @@ func TestReplicasAreCounted(t *testing.T) {
 	storetest.Replica(t, primary.Addr())
 	primary.AwaitReplicas(1)
 	s := lasting(t, primary.Backend(t), store.Durability{Replicas: 2})
-	err := s.EndToken(hurry(t), store.DigestOf("token"))
+	err := s.RevokeToken(hurry(t), store.DigestOf("token"), store.Cause{})
 	wantErr(t, "an end", err, store.ErrUnconfirmed)
 	if want := "1 of 2 replicas have it"; !strings.Contains(err.Error(), want) {
 		t.Errorf("got %q, want %q in it", err, want)
@@ -184,7 +188,9 @@ func TestConfirmingLeavesConnections(t *testing.T) {
 	ctx, stop := context.WithCancel(hurry(t))
 	var wg sync.WaitGroup
 	for i := range 100 {
-		wg.Go(func() { wantErr(t, "an end", s.EndToken(ctx, store.DigestOf(fmt.Sprint(i))), store.ErrUnavailable) })
+		wg.Go(func() {
+			wantErr(t, "an end", s.RevokeToken(ctx, store.DigestOf(fmt.Sprint(i)), store.Cause{}), store.ErrUnavailable)
+		})
 	}
 	for range 50 {
 		if _, err := s.Client(t.Context(), "a"); err != nil {
@@ -240,7 +246,7 @@ func TestFsyncFails(t *testing.T) {
 	create(t, s, "a")
 	d := issue(t, b, s, "a", "token")
 	server.FailSync()
-	wantErr(t, "an end", s.EndToken(hurry(t), d), store.ErrUnavailable)
+	wantErr(t, "an end", s.RevokeToken(hurry(t), d, store.Cause{}), store.ErrUnavailable)
 	server.AwaitDeath()
 }
 
@@ -265,7 +271,7 @@ func TestDurabilityRights(t *testing.T) {
 	if want := "ACL SETUSER blind +config|get"; !strings.HasSuffix(err.Error(), want) {
 		t.Errorf("got %q, want %q at its end", err, want)
 	}
-	err = s.EndToken(hurry(t), store.DigestOf("token"))
+	err = s.RevokeToken(hurry(t), store.DigestOf("token"), store.Cause{})
 	wantErr(t, "an end without CONFIG", err, store.ErrUnconfirmed)
 
 	mute := acl("mute", "-info")
@@ -278,7 +284,7 @@ func TestDurabilityRights(t *testing.T) {
 	if _, err := open(mute, store.Durability{}).KeepsLog(t.Context()); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("whether there is a log, without INFO: %v", err)
 	}
-	wantErr(t, "an end without WAIT", open(acl("deaf", "-wait"), store.Durability{Replicas: 1}).EndToken(hurry(t), store.DigestOf("x")), store.ErrUnconfirmed)
+	wantErr(t, "an end without WAIT", open(acl("deaf", "-wait"), store.Durability{Replicas: 1}).RevokeToken(hurry(t), store.DigestOf("x"), store.Cause{}), store.ErrUnconfirmed)
 }
 
 // TestDurabilityUnknown: a Redis that is not there is not one that lacks something.
@@ -314,16 +320,16 @@ func TestAckAsksNothing(t *testing.T) {
 			do    func() error
 		}{
 			"checks": {0, func() error {
-				return errors.Join(s.CheckDurability(ctx), s.Confirm(ctx), s.ConfirmEnded(ctx, store.DigestOf("x")))
+				return errors.Join(s.CheckDurability(ctx), s.Confirm(ctx), s.ConfirmRevoked(ctx, store.DigestOf("x")))
 			}},
-			"end no secret":     {1, func() error { return s.EndSecret(ctx, "nobody", "sec_1") }},
-			"disable nobody":    {1, func() error { return s.DisableClient(ctx, "nobody") }},
-			"delete nobody":     {1, func() error { return s.DeleteClient(ctx, "nobody") }},
-			"end no token":      {1, func() error { return s.EndToken(ctx, store.DigestOf("x")) }},
-			"end no key":        {1, func() error { _, err := s.EndKey(ctx, "key_nobody", store.KeyEnd{}); return err }},
-			"disable no person": {1, func() error { return s.DisableUser(ctx, "usr_nobody") }},
-			"delete no person":  {1, func() error { return s.DeleteUser(ctx, "usr_nobody", store.KeyEnd{}) }},
-			"end no session":    {2, func() error { return s.EndSession(ctx, "nobody", store.DigestOf("x")) }},
+			"end no secret":     {1, func() error { return s.RevokeSecret(ctx, "nobody", "sec_1", store.Cause{}) }},
+			"disable nobody":    {1, func() error { return s.DisableClient(ctx, "nobody", store.Cause{}) }},
+			"delete nobody":     {1, func() error { return s.DeleteClient(ctx, "nobody", store.Cause{}) }},
+			"end no token":      {1, func() error { return s.RevokeToken(ctx, store.DigestOf("x"), store.Cause{}) }},
+			"end no key":        {1, func() error { _, err := s.RevokeKey(ctx, "key_nobody", store.Cause{}); return err }},
+			"disable no person": {1, func() error { return s.DisableUser(ctx, "usr_nobody", store.Cause{}) }},
+			"delete no person":  {1, func() error { return s.DeleteUser(ctx, "usr_nobody", store.Cause{}) }},
+			"end no session":    {2, func() error { return s.RevokeSession(ctx, "nobody", store.DigestOf("x"), store.Cause{}) }},
 		} {
 			o.take()
 			if err := tt.do(); err != nil && !errors.Is(err, store.ErrNotFound) {

@@ -37,7 +37,7 @@ func BenchmarkRevoke(b *testing.B) {
 					b.Fatal(err)
 				}
 				began := time.Now()
-				if err := s.EndToken(b.Context(), d); err != nil {
+				if err := s.RevokeToken(b.Context(), d, store.Cause{}); err != nil {
 					b.Fatal(err)
 				}
 				took = append(took, time.Since(began))

@@ -45,21 +45,21 @@ func TestClusterConfirms(t *testing.T) {
 	for _, m := range nodes.Masters {
 		both = append(both, on[m][:2]...)
 	}
-	found, err := s.EndLeaked(hurry(t), both, ended(b, ""))
+	found, err := s.RevokeLeaked(hurry(t), both, ended(b, ""))
 	if err != nil || len(found) != len(both) {
 		t.Errorf("on all masters: %d ended, %v; want %d", len(found), err, len(both))
 	}
 
 	nodes.Replicas[0].Freeze()
-	wantErr(t, "the replica is frozen", s.EndToken(hurry(t), on[nodes.Masters[0]][3]), store.ErrUnconfirmed)
-	wantErr(t, "one replica of three is frozen", second(s.EndLeaked(hurry(t), both, ended(b, ""))), store.ErrUnconfirmed)
+	wantErr(t, "the replica is frozen", s.RevokeToken(hurry(t), on[nodes.Masters[0]][3], store.Cause{}), store.ErrUnconfirmed)
+	wantErr(t, "one replica of three is frozen", second(s.RevokeLeaked(hurry(t), both, ended(b, ""))), store.ErrUnconfirmed)
 	wantErr(t, "one of three cannot confirm", s.Confirm(hurry(t)), store.ErrUnavailable)
-	must(t, s.EndToken(hurry(t), on[nodes.Masters[1]][3]))
+	must(t, s.RevokeToken(hurry(t), on[nodes.Masters[1]][3], store.Cause{}))
 	nodes.Replicas[0].Thaw()
 
 	moved := on[nodes.Masters[1]][4]
 	for what := range move(t, nodes.Masters[1], nodes.Masters[2], moved) {
-		if err := s.EndToken(hurry(t), moved); err != nil || live(t, s, "a", moved) {
+		if err := s.RevokeToken(hurry(t), moved, store.Cause{}); err != nil || live(t, s, "a", moved) {
 			t.Errorf("%s: an end of it: %v, live %v", what, err, live(t, s, "a", moved))
 		}
 	}

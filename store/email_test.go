@@ -42,7 +42,7 @@ func TestEmails(t *testing.T) {
 		a := add(t, s, "a@example.com")
 		c := add(t, s, "c@example.com")
 		wantErr(t, "taken", other.CreateUser(ctx, person("Ａ@EXAMPLE.com")), store.ErrExists)
-		_, err := other.UpdateUser(ctx, c.ID, readdress("A@example.com"))
+		_, err := other.UpdateUser(ctx, c.ID, store.Cause{}, readdress("A@example.com"))
 		wantErr(t, "change to one that is taken", err, store.ErrExists)
 		if got := people(t, s, "", 10); len(got) != 2 {
 			t.Errorf("there are %v", got)
@@ -50,7 +50,7 @@ func TestEmails(t *testing.T) {
 
 		// To another and back, and to another spelling of one's own.
 		for _, email := range []string{"b@example.com", "a@example.com", "A@Example.com", "B@example.com", "b@example.com"} {
-			_, err := s.UpdateUser(ctx, a.ID, readdress(email))
+			_, err := s.UpdateUser(ctx, a.ID, store.Cause{}, readdress(email))
 			must(t, err)
 			got, err := other.UserByEmail(ctx, email)
 			if err != nil || got.ID != a.ID || got.Metadata.Email != email {
@@ -112,9 +112,9 @@ func TestStaleEmail(t *testing.T) {
 		b.Do("HSET", "mk:p:"+next.ID, "meta", `1{"email":"moved@example.com","created":"2026-01-02T03:04:05Z"}`)
 		_, err = s.UserByEmail(ctx, "a@example.com")
 		wantErr(t, "half-way", err, store.ErrNotFound)
-		_, err = s.UpdateUser(ctx, other.ID, readdress("a@example.com"))
+		_, err = s.UpdateUser(ctx, other.ID, store.Cause{}, readdress("a@example.com"))
 		wantErr(t, "kept", err, store.ErrExists)
-		_, err = s.UpdateUser(ctx, next.ID, readdress("a@example.com"))
+		_, err = s.UpdateUser(ctx, next.ID, store.Cause{}, readdress("a@example.com"))
 		must(t, err)
 	})
 }

@@ -16,7 +16,7 @@ func wantShut(t *testing.T, what string, s *store.Store, why error) {
 	_, err := s.Client(t.Context(), "a")
 	wantErr(t, what+": read", err, why)
 	wantErr(t, what+": read", err, store.ErrUnavailable)
-	wantErr(t, what+": end", s.EndToken(t.Context(), store.DigestOf("x")), why)
+	wantErr(t, what+": end", s.RevokeToken(t.Context(), store.DigestOf("x"), store.Cause{}), why)
 	wantErr(t, what+": ping", s.Ping(t.Context()), why)
 }
 
@@ -75,7 +75,7 @@ func TestOldBackup(t *testing.T) {
 	d := issue(t, b, s, "a", "token")
 	old := backUp(t, srv)
 	grow(t, b, s)
-	must(t, s.EndToken(ctx, d))
+	must(t, s.RevokeToken(ctx, d, store.Cause{}))
 	s.Pulse(ctx)
 	newer := backUp(t, srv)
 
@@ -96,7 +96,7 @@ func TestOldBackup(t *testing.T) {
 	s.Pulse(ctx)
 	wantShut(t, "old again", s, store.ErrBehind)
 	tool := b.Open(t)
-	must2(t)(tool.EndAllTokens(ctx, nil))
+	must2(t)(tool.RevokeAllTokens(ctx, store.Cause{}, nil))
 	must2(t)(tool.Fence(ctx))
 	s.Pulse(ctx)
 	wantOpen(t, "fenced", s)
@@ -135,7 +135,7 @@ func TestTakesNoWrites(t *testing.T) {
 		s.Pulse(ctx)
 		if tt.staysPut {
 			wantOpen(t, tt.name, s)
-			if err := s.EndToken(ctx, store.DigestOf("x")); err != nil {
+			if err := s.RevokeToken(ctx, store.DigestOf("x"), store.Cause{}); err != nil {
 				t.Errorf("%s: an end: %v", tt.name, err)
 			}
 		} else {

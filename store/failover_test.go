@@ -86,7 +86,7 @@ func TestFailoverThatLosesWrites(t *testing.T) {
 			if _, err := replica.Do("REPLICAOF", "NO", "ONE"); err != nil {
 				t.Fatal(err)
 			}
-			must(t, s.EndToken(ctx, ended))
+			must(t, s.RevokeToken(ctx, ended, store.Cause{}))
 			if written {
 				s.Pulse(ctx)
 			}
@@ -134,7 +134,7 @@ func TestSentinelFailoverThatLosesWrites(t *testing.T) {
 		return nil
 	})
 	replica.Freeze()
-	must(t, s.EndToken(t.Context(), d))
+	must(t, s.RevokeToken(t.Context(), d, store.Cause{}))
 	await(t, "the end is written down", func() error {
 		if s.OpenEnds() > 0 {
 			return io.ErrNoProgress

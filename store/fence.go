@@ -24,15 +24,15 @@ func (s *Store) Fence(ctx context.Context) (fence int64, err error) {
 	return fence, err
 }
 
-// EndAllTokens ends every token of every client, whether or not its record can be read, and tells how many clients
+// RevokeAllTokens ends every token of every client, whether or not its record can be read, and tells how many clients
 // there were. Enabled clients fetch new ones at once. told, which may be nil, hears of each page. It is for a process that
 // does not Run: no sign is read, so that its ends must not be repeated.
-func (s *Store) EndAllTokens(ctx context.Context, told func(done int)) (int, error) {
+func (s *Store) RevokeAllTokens(ctx context.Context, cause Cause, told func(done int)) (int, error) {
 	return s.endOfAll(ctx, "end all tokens", clients, clientKey, genField, told)
 }
 
-// EndAllSessions signs every person out, and tells how many people there were. told is as in EndAllTokens.
-func (s *Store) EndAllSessions(ctx context.Context, told func(done int)) (int, error) {
+// RevokeAllSessions signs every person out, and tells how many people there were. told is as in RevokeAllTokens.
+func (s *Store) RevokeAllSessions(ctx context.Context, cause Cause, told func(done int)) (int, error) {
 	return s.endOfAll(ctx, "end all sessions", users, userKey, sessionField, told)
 }
 

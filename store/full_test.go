@@ -22,7 +22,7 @@ func TestFullAndOpen(t *testing.T) {
 	t.Parallel()
 	for name, blip := range map[string]func(t *testing.T, srv *storetest.Server, s *store.Store, loses func()){
 		"it stalls after an end": func(t *testing.T, srv *storetest.Server, s *store.Store, _ func()) {
-			must(t, s.EndToken(t.Context(), store.DigestOf("gone")))
+			must(t, s.RevokeToken(t.Context(), store.DigestOf("gone"), store.Cause{}))
 			srv.Freeze()
 			s.Pulse(hurry(t))
 			srv.Thaw()
@@ -84,7 +84,7 @@ func TestFullAndBack(t *testing.T) {
 	before, empty := backUp(t, srv), fillMemory(srv)
 	ended := 0
 	for _, d := range tokens {
-		switch err := s.EndToken(ctx, d); {
+		switch err := s.RevokeToken(ctx, d, store.Cause{}); {
 		case err == nil:
 			ended++
 		case !errors.Is(err, store.ErrUnconfirmed):
@@ -94,7 +94,7 @@ func TestFullAndBack(t *testing.T) {
 	if ended != store.JournalSize {
 		t.Errorf("%d ends were acknowledged, want %d", ended, store.JournalSize)
 	}
-	if err := s.ConfirmEnded(ctx, tokens[len(tokens)-1]); !errors.Is(err, store.ErrUnavailable) {
+	if err := s.ConfirmRevoked(ctx, tokens[len(tokens)-1]); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("what may come back is confirmed to be gone: %v", err)
 	}
 	empty()
@@ -106,7 +106,7 @@ func TestFullAndBack(t *testing.T) {
 	empty()
 	s.Pulse(ctx)
 	for _, d := range tokens[ended:] {
-		must(t, s.EndToken(ctx, d))
+		must(t, s.RevokeToken(ctx, d, store.Cause{}))
 	}
 	wantNone(t, "with memory", s, tokens)
 	if open := s.OpenEnds(); open > 10 {

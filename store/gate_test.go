@@ -17,7 +17,7 @@ import (
 // answersAnyway are the methods that a store which is shut does not refuse, and why.
 var answersAnyway = []string{
 	"Close", "Flush", // of nothing that was noted
-	"CheckDurability", "Confirm", "ConfirmEnded", // ask nothing with the durability ack
+	"CheckDurability", "Confirm", "ConfirmRevoked", // ask nothing with the durability ack
 	"ReplaceKeyring", // refuses the sample
 	"Leave", "Pulse", // find out
 }
@@ -84,8 +84,10 @@ func (f meanwhile) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 // What was asked before the gate was shut, and answered after, is not believed.
 func TestShutMeanwhile(t *testing.T) {
 	for name, ask := range map[string]func(context.Context, *store.Store) error{
-		"a command":  func(ctx context.Context, s *store.Store) error { return s.Ping(ctx) },
-		"a pipeline": func(ctx context.Context, s *store.Store) error { return s.EndToken(ctx, store.DigestOf("x")) },
+		"a command": func(ctx context.Context, s *store.Store) error { return s.Ping(ctx) },
+		"a pipeline": func(ctx context.Context, s *store.Store) error {
+			return s.RevokeToken(ctx, store.DigestOf("x"), store.Cause{})
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, ctx := storetest.Redis(t).Backend(t), t.Context()

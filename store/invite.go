@@ -17,7 +17,7 @@ type Invite struct {
 
 // InviteUser gives a person a new invite; the one before is worth nothing then. ErrNotFound if there is no
 // such person.
-func (s *Store) InviteUser(ctx context.Context, id string, invite Invite) error {
+func (s *Store) InviteUser(ctx context.Context, id string, invite Invite, cause Cause) error {
 	var ended []ending
 	err := s.change(ctx, "invite user", userKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
 		u, err := readUser(ctx, tx, id)
@@ -56,9 +56,9 @@ func (s *Store) RedeemInvite(ctx context.Context, id string, code Digest, sealed
 	return s.noteChange(err, ended...)
 }
 
-// EndInvite ends the link by which a person could set a password; it is no error if there is none. ErrNotFound if there
+// RevokeInvite ends the link by which a person could set a password; it is no error if there is none. ErrNotFound if there
 // is no such person.
-func (s *Store) EndInvite(ctx context.Context, id string) error {
+func (s *Store) RevokeInvite(ctx context.Context, id string, cause Cause) error {
 	return s.endUserFields(ctx, "end invite", id, inviteField)
 }
 

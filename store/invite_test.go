@@ -15,7 +15,7 @@ import (
 func invite(t *testing.T, b *storetest.Backend, s *store.Store, id, code string) store.Digest {
 	t.Helper()
 	d := store.DigestOf(code)
-	must(t, s.InviteUser(t.Context(), id, store.Invite{Digest: d, ExpiresAt: b.Clock.Now().Add(time.Hour)}))
+	must(t, s.InviteUser(t.Context(), id, store.Invite{Digest: d, ExpiresAt: b.Clock.Now().Add(time.Hour)}, store.Cause{}))
 	return d
 }
 
@@ -32,9 +32,9 @@ func TestInvite(t *testing.T) {
 		wantErr(t, "no code", s.RedeemInvite(ctx, u.ID, store.Digest{}, []byte("stolen")), store.ErrNotFound)
 		wantErr(t, "somebody else's", s.RedeemInvite(ctx, add(t, s, "b@example.com").ID, second, []byte("stolen")), store.ErrNotFound)
 
-		must(t, s.DisableUser(ctx, u.ID))
+		must(t, s.DisableUser(ctx, u.ID, store.Cause{}))
 		wantErr(t, "disabled", s.RedeemInvite(ctx, u.ID, second, []byte("stolen")), store.ErrNotFound)
-		must(t, s.EnableUser(ctx, u.ID))
+		must(t, s.EnableUser(ctx, u.ID, store.Cause{}))
 		second = invite(t, b, other, u.ID, "third")
 
 		b.Clock.Advance(time.Hour - time.Millisecond)

@@ -79,49 +79,53 @@ func (e endCase) id() string { return "of-" + e.name }
 
 // ends are all of them. What is new here is new in the journal: add it.
 var ends = []endCase{
-	{"token", func(l *lossy, e endCase) error { return l.s.EndToken(l.t.Context(), l.tokens[e.name]) }, (*lossy).token},
-	{"tokens", func(l *lossy, e endCase) error { return l.s.EndClientTokens(l.t.Context(), e.id()) }, (*lossy).token},
-	{"disable-client", func(l *lossy, e endCase) error { return l.s.DisableClient(l.t.Context(), e.id()) }, (*lossy).token},
-	{"delete-client", func(l *lossy, e endCase) error { return l.s.DeleteClient(l.t.Context(), e.id()) }, (*lossy).secret},
+	{"token", func(l *lossy, e endCase) error {
+		return l.s.RevokeToken(l.t.Context(), l.tokens[e.name], store.Cause{})
+	}, (*lossy).token},
+	{"tokens", func(l *lossy, e endCase) error { return l.s.RevokeClientTokens(l.t.Context(), e.id(), store.Cause{}) }, (*lossy).token},
+	{"disable-client", func(l *lossy, e endCase) error { return l.s.DisableClient(l.t.Context(), e.id(), store.Cause{}) }, (*lossy).token},
+	{"delete-client", func(l *lossy, e endCase) error { return l.s.DeleteClient(l.t.Context(), e.id(), store.Cause{}) }, (*lossy).secret},
 	{"narrow-client", func(l *lossy, e endCase) error {
-		_, err := l.s.UpdateClient(l.t.Context(), e.id(), func(m *store.ClientMetadata) (bool, error) { m.Scope = ""; return true, nil })
+		_, err := l.s.UpdateClient(l.t.Context(), e.id(), store.Cause{}, func(m *store.ClientMetadata) (bool, error) { m.Scope = ""; return true, nil })
 		return err
 	}, (*lossy).token},
-	{"secret", func(l *lossy, e endCase) error { return l.s.EndSecret(l.t.Context(), e.id(), "sec_1") }, (*lossy).secret},
+	{"secret", func(l *lossy, e endCase) error {
+		return l.s.RevokeSecret(l.t.Context(), e.id(), "sec_1", store.Cause{})
+	}, (*lossy).secret},
 	{"replace-secret", func(l *lossy, e endCase) error {
-		_, err := l.s.AddSecret(l.t.Context(), e.id(), secret(l.b, "sec_2"), time.Time{})
+		_, err := l.s.AddSecret(l.t.Context(), e.id(), secret(l.b, "sec_2"), time.Time{}, store.Cause{})
 		return err
 	}, (*lossy).secret},
 	{"key", func(l *lossy, e endCase) error {
-		_, err := l.s.EndKey(l.t.Context(), l.keys[e.name].ID, ended(l.b, ""))
+		_, err := l.s.RevokeKey(l.t.Context(), l.keys[e.name].ID, ended(l.b, ""))
 		return err
 	}, (*lossy).key},
 	{"keys", func(l *lossy, e endCase) error {
-		_, err := l.s.EndKeys(l.t.Context(), []*store.APIKey{l.keys[e.name]}, ended(l.b, ""))
+		_, err := l.s.RevokeKeys(l.t.Context(), []*store.APIKey{l.keys[e.name]}, ended(l.b, ""))
 		return err
 	}, (*lossy).key},
 	{"expire-key", func(l *lossy, e endCase) error {
-		return l.s.ExpireKey(l.t.Context(), l.keys[e.name], l.b.Clock.Now(), "key_next")
+		return l.s.ExpireKey(l.t.Context(), l.keys[e.name], l.b.Clock.Now(), "key_next", store.Cause{})
 	}, (*lossy).key},
 	{"leak", func(l *lossy, e endCase) error {
-		_, err := l.s.EndLeaked(l.t.Context(), []store.Digest{l.keys[e.name].Digest}, ended(l.b, ""))
+		_, err := l.s.RevokeLeaked(l.t.Context(), []store.Digest{l.keys[e.name].Digest}, ended(l.b, ""))
 		return err
 	}, (*lossy).key},
 	{"leaked-secret", func(l *lossy, e endCase) error {
-		_, err := l.s.EndLeaked(l.t.Context(), []store.Digest{store.DigestOf("secret of " + e.id())}, ended(l.b, ""))
+		_, err := l.s.RevokeLeaked(l.t.Context(), []store.Digest{store.DigestOf("secret of " + e.id())}, ended(l.b, ""))
 		return err
 	}, (*lossy).secret},
-	{"disable-user", func(l *lossy, e endCase) error { return l.s.DisableUser(l.t.Context(), l.person(e)) }, (*lossy).key},
+	{"disable-user", func(l *lossy, e endCase) error { return l.s.DisableUser(l.t.Context(), l.person(e), store.Cause{}) }, (*lossy).key},
 	{"delete-user", func(l *lossy, e endCase) error {
 		return l.s.DeleteUser(l.t.Context(), l.person(e), ended(l.b, ""))
 	}, (*lossy).key},
 	{"demote-user", func(l *lossy, e endCase) error {
-		return l.s.DemoteUser(l.t.Context(), l.person(e))
+		return l.s.DemoteUser(l.t.Context(), l.person(e), store.Cause{})
 	}, func(l *lossy, e endCase) bool { u := l.now(e); return u.Role() == store.Operator }},
 	{"session", func(l *lossy, e endCase) error {
-		return l.s.EndSession(l.t.Context(), l.person(e), store.DigestOf(e.name))
+		return l.s.RevokeSession(l.t.Context(), l.person(e), store.DigestOf(e.name), store.Cause{})
 	}, (*lossy).session},
-	{"sessions", func(l *lossy, e endCase) error { return l.s.EndSessions(l.t.Context(), l.person(e)) }, (*lossy).session},
+	{"sessions", func(l *lossy, e endCase) error { return l.s.RevokeSessions(l.t.Context(), l.person(e), store.Cause{}) }, (*lossy).session},
 	{"password", func(l *lossy, e endCase) error {
 		u := l.people[e.name]
 		sess := &store.Session{UserID: u.ID, Generation: u.Sessions}
@@ -130,15 +134,15 @@ var ends = []endCase{
 		return string(l.now(e).Password) == string(l.people[e.name].Password) || l.session(e)
 	}},
 	{"redeem", func(l *lossy, e endCase) error {
-		must(l.t, l.s.InviteUser(l.t.Context(), l.person(e), store.Invite{Digest: store.DigestOf("code"), ExpiresAt: l.b.Clock.Now().Add(time.Hour)}))
+		must(l.t, l.s.InviteUser(l.t.Context(), l.person(e), store.Invite{Digest: store.DigestOf("code"), ExpiresAt: l.b.Clock.Now().Add(time.Hour)}, store.Cause{}))
 		return l.s.RedeemInvite(l.t.Context(), l.person(e), store.DigestOf("code"), []byte("new"))
 	}, func(l *lossy, e endCase) bool { return l.now(e).Invite != nil }},
 	{"invite", func(l *lossy, e endCase) error {
-		return l.s.InviteUser(l.t.Context(), l.person(e), store.Invite{Digest: store.DigestOf("another"), ExpiresAt: l.b.Clock.Now().Add(time.Hour)})
+		return l.s.InviteUser(l.t.Context(), l.person(e), store.Invite{Digest: store.DigestOf("another"), ExpiresAt: l.b.Clock.Now().Add(time.Hour)}, store.Cause{})
 	}, (*lossy).firstInvite},
-	{"no-invite", func(l *lossy, e endCase) error { return l.s.EndInvite(l.t.Context(), l.person(e)) }, (*lossy).firstInvite},
+	{"no-invite", func(l *lossy, e endCase) error { return l.s.RevokeInvite(l.t.Context(), l.person(e), store.Cause{}) }, (*lossy).firstInvite},
 	{"move", func(l *lossy, e endCase) error {
-		_, err := l.s.UpdateUser(l.t.Context(), l.person(e), readdress("elsewhere@example.com"))
+		_, err := l.s.UpdateUser(l.t.Context(), l.person(e), store.Cause{}, readdress("elsewhere@example.com"))
 		return err
 	}, (*lossy).firstInvite},
 }
@@ -217,16 +221,16 @@ func TestNewerLifeIsLeftAlone(t *testing.T) {
 	s.Pulse(ctx)
 	earlier := backUp(t, srv)
 
-	must(t, s.DisableClient(ctx, "a"))
-	must(t, other.EnableClient(ctx, "a"))
-	must(t, s.DeleteClient(ctx, "b"))
+	must(t, s.DisableClient(ctx, "a", store.Cause{}))
+	must(t, other.EnableClient(ctx, "a", store.Cause{}))
+	must(t, s.DeleteClient(ctx, "b", store.Cause{}))
 	create(t, other, "b")
-	must(t, s.EndClientTokens(ctx, "c"))
-	must(t, s.DisableUser(ctx, u.ID))
-	must(t, other.EnableUser(ctx, u.ID))
-	must(t, s.DemoteUser(ctx, v.ID))
-	must(t, other.PromoteUser(ctx, v.ID))
-	must(t, s.DisableClient(ctx, "d"))
+	must(t, s.RevokeClientTokens(ctx, "c", store.Cause{}))
+	must(t, s.DisableUser(ctx, u.ID, store.Cause{}))
+	must(t, other.EnableUser(ctx, u.ID, store.Cause{}))
+	must(t, s.DemoteUser(ctx, v.ID, store.Cause{}))
+	must(t, other.PromoteUser(ctx, v.ID, store.Cause{}))
+	must(t, s.DisableClient(ctx, "d", store.Cause{}))
 	tokens := map[string]store.Digest{}
 	for _, id := range []string{"a", "b", "c"} {
 		tokens[id] = issue(t, b, other, id, id)
@@ -248,7 +252,7 @@ func TestNewerLifeIsLeftAlone(t *testing.T) {
 	s.Pulse(ctx)
 	want("written down")
 	later := backUp(t, srv)
-	must(t, s.EndToken(ctx, store.DigestOf("x")))
+	must(t, s.RevokeToken(ctx, store.DigestOf("x"), store.Cause{}))
 	s.Pulse(ctx)
 	later.restore()
 	s.Pulse(ctx)
@@ -287,7 +291,7 @@ func TestEndsDuringTheLoss(t *testing.T) {
 	var wg sync.WaitGroup
 	end := func(from, to int) {
 		for i := from; i < to; i++ {
-			wg.Go(func() { ended[i] = s.EndToken(ctx, tokens[i]) == nil })
+			wg.Go(func() { ended[i] = s.RevokeToken(ctx, tokens[i], store.Cause{}) == nil })
 		}
 	}
 	half := len(tokens) / 2

@@ -79,7 +79,7 @@ func useKeys(t *testing.T, b *storetest.Backend, keys []*store.APIKey) {
 	defer s.Close()
 	for some := range slices.Chunk(keys, 1_000) { // a server keeps so many uses in mind, and no more
 		for _, k := range some {
-			s.TouchKey(k.UserID, k.ID, "client:billing-service")
+			s.RecordKeyUse(k.UserID, k.ID, "client:billing-service")
 		}
 		must(t, s.Flush(t.Context()))
 	}

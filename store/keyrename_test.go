@@ -33,7 +33,7 @@ func TestRenameKey(t *testing.T) {
 			must(t, s.RenameKey(ctx, k, "after"))
 			got, err := other.Key(ctx, k.ID)
 			must(t, err)
-			if got.Name != "after" || !got.Live || !got.ExpiresAt.Equal(k.ExpiresAt) || !opens(t, b, other, k) {
+			if got.Name != "after" || !got.Active || !got.ExpiresAt.Equal(k.ExpiresAt) || !opens(t, b, other, k) {
 				t.Errorf("got %+v", got)
 			}
 			if c, err := other.Credential(ctx, k.Digest); err != nil || c.Key.Name != "after" || c.Key.Scope != k.Scope {
@@ -45,7 +45,7 @@ func TestRenameKey(t *testing.T) {
 			if lives > 0 { // a name makes no key live longer
 				b.Clock.Advance(lives)
 			} else {
-				_, err = s.EndKey(ctx, k.ID, ended(b, "gone"))
+				_, err = s.RevokeKey(ctx, k.ID, ended(b, "gone"))
 				must(t, err)
 			}
 			wantErr(t, "one that has ended", s.RenameKey(ctx, k, "late"), store.ErrNotFound)

@@ -66,10 +66,10 @@ const (
 	TokenLeak  = "access_token"
 )
 
-// EndLeaked ends every credential that has one of the digests, and tells which there were: keys and access
+// RevokeLeaked ends every credential that has one of the digests, and tells which there were: keys and access
 // tokens by their records, and secrets that Mintkeep made. It may be repeated. With an error it tells of those
 // that have ended before it.
-func (s *Store) EndLeaked(ctx context.Context, digests []Digest, end KeyEnd) (leaks []Leak, err error) {
+func (s *Store) RevokeLeaked(ctx context.Context, digests []Digest, cause Cause) (leaks []Leak, err error) {
 	if len(digests) == 0 {
 		return nil, nil
 	}
@@ -85,7 +85,7 @@ func (s *Store) EndLeaked(ctx context.Context, digests []Digest, end KeyEnd) (le
 	}); err != nil && !errors.Is(err, redis.Nil) {
 		return nil, unavailable("find leaked credentials", err)
 	}
-	leaks, err = s.endLeakedRecords(ctx, digests, records, end)
+	leaks, err = s.endLeakedRecords(ctx, digests, records, cause)
 	if err != nil {
 		return leaks, err
 	}
@@ -99,7 +99,7 @@ func (s *Store) EndLeaked(ctx context.Context, digests []Digest, end KeyEnd) (le
 			continue
 		}
 		leak := Leak{Digest: digests[i], Kind: SecretLeak, ClientID: clientID, SecretID: secretID}
-		switch err := s.EndSecret(ctx, clientID, secretID); {
+		switch err := s.RevokeSecret(ctx, clientID, secretID, cause); {
 		case err == nil:
 			leaks = append(leaks, leak)
 		case errors.Is(err, ErrUnconfirmed):
@@ -112,7 +112,7 @@ func (s *Store) EndLeaked(ctx context.Context, digests []Digest, end KeyEnd) (le
 }
 
 // endLeakedRecords ends first and looks then whose they were: what cannot be read ends too.
-func (s *Store) endLeakedRecords(ctx context.Context, digests []Digest, records []*redis.StringCmd, end KeyEnd) (leaks []Leak, err error) {
+func (s *Store) endLeakedRecords(ctx context.Context, digests []Digest, records []*redis.StringCmd, cause Cause) (leaks []Leak, err error) {
 	var ends []ending
 	var there []int // the place of each in the report
 	for i, record := range records {
@@ -141,6 +141,6 @@ func (s *Store) endLeakedRecords(ctx context.Context, digests []Digest, records 
 		s.log.WarnContext(ctx, "how leaked keys ended is not written down", "keys", len(ids), "error", err)
 		return leaks, unconfirmed
 	}
-	s.buryKeys(ctx, present(keys), end)
+	s.buryKeys(ctx, present(keys), cause)
 	return leaks, unconfirmed
 }

@@ -14,7 +14,7 @@ import (
 
 func leaked(t *testing.T, b *storetest.Backend, s *store.Store, digests ...store.Digest) []store.Leak {
 	t.Helper()
-	leaks, err := s.EndLeaked(t.Context(), digests, ended(b, "leaked"))
+	leaks, err := s.RevokeLeaked(t.Context(), digests, ended(b, "leaked"))
 	must(t, err)
 	slices.SortFunc(leaks, func(a, b store.Leak) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.SecretID, b.SecretID))
@@ -29,7 +29,7 @@ func TestEndLeaked(t *testing.T) {
 		found, spared := makeKey(t, b, s, u, "found", 0), makeKey(t, b, s, u, "spared", 0)
 		create(t, s, "a")
 		next := secret(b, "sec_2")
-		_, err := s.AddSecret(ctx, "a", next, b.Clock.Now().Add(time.Hour))
+		_, err := s.AddSecret(ctx, "a", next, b.Clock.Now().Add(time.Hour), store.Cause{})
 		must(t, err)
 		create(t, s, "b")
 		token, lasting := issue(t, b, s, "a", "token"), issue(t, b, s, "a", "another")
@@ -52,7 +52,7 @@ func TestEndLeaked(t *testing.T) {
 			t.Errorf("live: the found %v, %v, the others %v, %v", opens(t, b, other, found), live(t, other, "a", token),
 				opens(t, b, other, spared), live(t, other, "a", lasting))
 		}
-		if got := describe(t, other, found.ID).Ended; got == nil || got.Reason != "leaked" || got.By != "user:usr_x" {
+		if got := describe(t, other, found.ID).Tombstone; got == nil || got.Reason != "leaked" || got.By != "user:usr_x" {
 			t.Errorf("described as ended %+v", got)
 		}
 		for id, want := range map[string]int{"a": 0, "b": 1} {
@@ -76,13 +76,13 @@ func TestEndLeakedOfDisabled(t *testing.T) {
 		u := add(t, s, "a@example.com")
 		k := makeKey(t, b, s, u, "suspended", 0)
 		create(t, s, "a")
-		must(t, s.DisableUser(ctx, u.ID))
-		must(t, s.DisableClient(ctx, "a"))
+		must(t, s.DisableUser(ctx, u.ID, store.Cause{}))
+		must(t, s.DisableClient(ctx, "a", store.Cause{}))
 		if got := leaked(t, b, s, k.Digest, store.DigestOf("secret of a")); len(got) != 2 {
 			t.Errorf("got %+v", got)
 		}
-		must(t, s.EnableUser(ctx, u.ID))
-		must(t, s.EnableClient(ctx, "a"))
+		must(t, s.EnableUser(ctx, u.ID, store.Cause{}))
+		must(t, s.EnableClient(ctx, "a", store.Cause{}))
 		if c, err := s.Client(ctx, "a"); opens(t, b, s, k) || err != nil || len(c.Secrets) != 0 {
 			t.Errorf("enabled: the key opens %v, the secrets are %v, %v", opens(t, b, s, k), c.Secrets, err)
 		}
@@ -104,13 +104,13 @@ func TestSecretIndex(t *testing.T) {
 		}
 		for i := range 4 {
 			next := secret(b, store.NewSecretID())
-			_, err := s.AddSecret(ctx, "a", next, time.Time{})
+			_, err := s.AddSecret(ctx, "a", next, time.Time{}, store.Cause{})
 			must(t, err)
 			if size() > 1 {
 				t.Errorf("after rotation %d to %s the index has %d", i, next.ID, size())
 			}
 		}
-		must(t, s.DeleteClient(ctx, "a"))
+		must(t, s.DeleteClient(ctx, "a", store.Cause{}))
 		if size() != 0 {
 			t.Errorf("the index has %d in the end", size())
 		}

@@ -35,7 +35,7 @@ func TestLostPassword(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(ctx context.Context, s *store.Store, sess *store.Session, invite store.Invite) error{
 		"redeemed": func(ctx context.Context, s *store.Store, sess *store.Session, invite store.Invite) error {
-			if err := s.InviteUser(ctx, sess.UserID, invite); err != nil {
+			if err := s.InviteUser(ctx, sess.UserID, invite, store.Cause{}); err != nil {
 				return err
 			}
 			return s.RedeemInvite(ctx, sess.UserID, invite.Digest, []byte("new"))
@@ -55,7 +55,7 @@ func TestLostPassword(t *testing.T) {
 			invite := func(code string) store.Invite {
 				return store.Invite{Digest: store.DigestOf(code), ExpiresAt: b.Clock.Now().Add(time.Hour)}
 			}
-			must(t, s.InviteUser(ctx, u.ID, invite("first")))
+			must(t, s.InviteUser(ctx, u.ID, invite("first"), store.Cause{}))
 			must(t, s.RedeemInvite(ctx, u.ID, store.DigestOf("first"), []byte("old")))
 			sess := &store.Session{Digest: store.DigestOf("cookie"), UserID: u.ID}
 			must(t, s.CreateSession(ctx, sess, []byte("old")))
@@ -80,18 +80,18 @@ func TestLostDeletion(t *testing.T) {
 	}
 	b.Do("HDEL", "mk:c:old", "life") // as a version before wrote it
 	loses(t, srv, s, func() {
-		must(t, s.DisableClient(ctx, "disabled"))
-		must(t, s.DeleteClient(ctx, "disabled"))
-		must(t, other.DisableClient(ctx, "enabled-again"))
-		must(t, other.EnableClient(ctx, "enabled-again"))
-		must(t, s.DeleteClient(ctx, "enabled-again"))
-		must(t, s.DeleteClient(ctx, "old"))
+		must(t, s.DisableClient(ctx, "disabled", store.Cause{}))
+		must(t, s.DeleteClient(ctx, "disabled", store.Cause{}))
+		must(t, other.DisableClient(ctx, "enabled-again", store.Cause{}))
+		must(t, other.EnableClient(ctx, "enabled-again", store.Cause{}))
+		must(t, s.DeleteClient(ctx, "enabled-again", store.Cause{}))
+		must(t, s.DeleteClient(ctx, "old", store.Cause{}))
 	})
 	for _, id := range []string{"disabled", "enabled-again", "old"} {
 		_, err := s.Client(ctx, id)
 		wantErr(t, "the deleted client "+id, err, store.ErrNotFound)
 	}
-	must(t, s.DeleteClient(ctx, "registered-again"))
+	must(t, s.DeleteClient(ctx, "registered-again", store.Cause{}))
 	create(t, other, "registered-again")
 	s.Pulse(ctx)
 	if c, err := s.Client(ctx, "registered-again"); err != nil || !c.Enabled || len(c.Secrets) == 0 {
@@ -113,14 +113,14 @@ func TestLostEnabling(t *testing.T) {
 	must(t, s.CreateSession(ctx, &store.Session{Digest: store.DigestOf("cookie"), UserID: u.ID}, read(t, s, u.ID).Password))
 	loses(t, srv, s, func() {
 		for range 2 {
-			must(t, s.DisableClient(ctx, "a"))
-			must(t, s.DisableClient(ctx, "b"))
-			must(t, s.DisableUser(ctx, u.ID))
-			must(t, s.EnableClient(ctx, "a"))
-			must(t, s.EnableClient(ctx, "b"))
-			must(t, s.EnableUser(ctx, u.ID))
+			must(t, s.DisableClient(ctx, "a", store.Cause{}))
+			must(t, s.DisableClient(ctx, "b", store.Cause{}))
+			must(t, s.DisableUser(ctx, u.ID, store.Cause{}))
+			must(t, s.EnableClient(ctx, "a", store.Cause{}))
+			must(t, s.EnableClient(ctx, "b", store.Cause{}))
+			must(t, s.EnableUser(ctx, u.ID, store.Cause{}))
 		}
-		must(t, s.DeleteClient(ctx, "b"))
+		must(t, s.DeleteClient(ctx, "b", store.Cause{}))
 	})
 	if c, err := s.Client(ctx, "a"); err != nil || !c.Enabled || live(t, s, "a", d) {
 		t.Errorf("the client that was enabled again: %+v, %v; its token from before is live: %v", c, err, live(t, s, "a", d))
@@ -174,8 +174,8 @@ func TestLostEndOfUnknownOutcome(t *testing.T) {
 	create(t, s, "a")
 	loses(t, srv, s, func() {
 		h.armed.Store(true)
-		wantErr(t, "the first time", s.DisableClient(ctx, "a"), store.ErrUnavailable)
-		must(t, s.DisableClient(ctx, "a"))
+		wantErr(t, "the first time", s.DisableClient(ctx, "a", store.Cause{}), store.ErrUnavailable)
+		must(t, s.DisableClient(ctx, "a", store.Cause{}))
 	})
 	if c, err := s.Client(ctx, "a"); err != nil || c.Enabled {
 		t.Errorf("the client that was disabled: %+v, %v", c, err)
@@ -197,11 +197,11 @@ func TestLostWithoutMark(t *testing.T) {
 			s.Pulse(ctx)
 			before := backUp(t, srv)
 			if told {
-				must(t, s.EndToken(ctx, d))
+				must(t, s.RevokeToken(ctx, d, store.Cause{}))
 			}
 			srv.Kill()
 			if !told {
-				wantErr(t, "an end while it is away", s.EndToken(ctx, d), store.ErrUnavailable)
+				wantErr(t, "an end while it is away", s.RevokeToken(ctx, d, store.Cause{}), store.ErrUnavailable)
 			}
 			s.Pulse(ctx)
 			before.start()
@@ -254,13 +254,13 @@ func TestPartOfAClusterIsAway(t *testing.T) {
 	s.Pulse(ctx)
 	s.Pulse(ctx)
 	h.on.Store(true)
-	must(t, s.EndToken(ctx, token(false)))
+	must(t, s.RevokeToken(ctx, token(false), store.Cause{}))
 	s.Pulse(ctx)
 	wantOpen(t, "with an end in the other half", s)
 	if n := s.OpenEnds(); n != 0 {
 		t.Errorf("%d ends in the half that answers are not written down", n)
 	}
-	must(t, s.EndToken(ctx, token(true)))
+	must(t, s.RevokeToken(ctx, token(true), store.Cause{}))
 	s.Pulse(ctx)
 	wantErr(t, "with an end in the silent half", s.Ping(ctx), store.ErrUnavailable)
 	h.on.Store(false)

@@ -99,8 +99,10 @@ func (m *moved) crowd(srv *storetest.Server, pause string, n int, f func()) {
 func TestPrimaryChangesBehindItsAddress(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(ctx context.Context, s *store.Store) error{
-		"a token to end":    func(ctx context.Context, s *store.Store) error { return s.EndToken(ctx, store.DigestOf("x")) },
-		"a client to end":   func(ctx context.Context, s *store.Store) error { return s.DisableClient(ctx, "a") },
+		"a token to end": func(ctx context.Context, s *store.Store) error {
+			return s.RevokeToken(ctx, store.DigestOf("x"), store.Cause{})
+		},
+		"a client to end":   func(ctx context.Context, s *store.Store) error { return s.DisableClient(ctx, "a", store.Cause{}) },
 		"nothing to repeat": func(context.Context, *store.Store) error { return nil },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -131,7 +133,7 @@ func TestConnectionsToTheOldPrimary(t *testing.T) {
 	}
 	wantOpen(t, "five pulses later", m.s)
 	other := m.b.Open(t, func(o *store.Options) { o.URL = m.two.URL() })
-	must(t, other.EndToken(ctx, d))
+	must(t, other.RevokeToken(ctx, d, store.Cause{}))
 	var active atomic.Int64
 	m.crowd(m.two, "150", 12, func() {
 		_ = m.s.Ping(ctx)

@@ -27,24 +27,24 @@ func TestOutOfMemory(t *testing.T) {
 			keys[id] = makeKey(t, b, s, people[id], id, 0)
 		}
 		leakedSecret := secret(b, "sec_2")
-		_, err := s.AddSecret(ctx, "secret", leakedSecret, b.Clock.Now().Add(time.Hour))
+		_, err := s.AddSecret(ctx, "secret", leakedSecret, b.Clock.Now().Add(time.Hour), store.Cause{})
 		must(t, err)
 		b.Server.Config("maxmemory-policy", "noeviction")
 		b.Server.Config("maxmemory", "1")
 
 		for what, err := range map[string]error{
-			"disable":      s.DisableClient(ctx, "disabled"),
-			"delete":       s.DeleteClient(ctx, "deleted"),
-			"end tokens":   s.EndClientTokens(ctx, "ended"),
-			"end a secret": s.EndSecret(ctx, "secret", "sec_1"),
-			"end a token":  s.EndToken(ctx, tokens["token"]),
+			"disable":      s.DisableClient(ctx, "disabled", store.Cause{}),
+			"delete":       s.DeleteClient(ctx, "deleted", store.Cause{}),
+			"end tokens":   s.RevokeClientTokens(ctx, "ended", store.Cause{}),
+			"end a secret": s.RevokeSecret(ctx, "secret", "sec_1", store.Cause{}),
+			"end a token":  s.RevokeToken(ctx, tokens["token"], store.Cause{}),
 
-			"disable a person": s.DisableUser(ctx, people["disabled"].ID),
-			"demote a person":  s.DemoteUser(ctx, people["demoted"].ID),
+			"disable a person": s.DisableUser(ctx, people["disabled"].ID, store.Cause{}),
+			"demote a person":  s.DemoteUser(ctx, people["demoted"].ID, store.Cause{}),
 			"delete a person":  s.DeleteUser(ctx, people["deleted"].ID, ended(b, "")),
-			"end a key":        endKey(s.EndKey(ctx, keys["ended"].ID, ended(b, ""))),
-			"end keys":         endKeys(s.EndKeys(ctx, []*store.APIKey{keys["several"]}, ended(b, ""))),
-			"end what leaked":  endLeaked(s.EndLeaked(ctx, []store.Digest{keys["leaked"].Digest, leakedSecret.Digest}, ended(b, ""))),
+			"end a key":        endKey(s.RevokeKey(ctx, keys["ended"].ID, ended(b, ""))),
+			"end keys":         endKeys(s.RevokeKeys(ctx, []*store.APIKey{keys["several"]}, ended(b, ""))),
+			"end what leaked":  endLeaked(s.RevokeLeaked(ctx, []store.Digest{keys["leaked"].Digest, leakedSecret.Digest}, ended(b, ""))),
 		} {
 			if err != nil {
 				t.Errorf("%s: %v", what, err)
@@ -67,7 +67,7 @@ func TestOutOfMemory(t *testing.T) {
 			t.Errorf("the demoted is %s", got)
 		}
 		for _, id := range []string{"ended", "several", "leaked"} {
-			if got := describe(t, s, keys[id].ID); got.Live {
+			if got := describe(t, s, keys[id].ID); got.Active {
 				t.Errorf("the key of %q is described as live", id)
 			}
 		}
@@ -76,19 +76,19 @@ func TestOutOfMemory(t *testing.T) {
 		}
 
 		u := people["demoted"]
-		_, move := s.UpdateUser(ctx, u.ID, readdress("new@example.com"))
-		_, update := s.UpdateClient(ctx, "ended", func(m *store.ClientMetadata) (bool, error) { m.Scope = ""; return true, nil })
-		_, add := s.AddSecret(ctx, "ended", secret(b, "sec_2"), time.Time{})
+		_, move := s.UpdateUser(ctx, u.ID, store.Cause{}, readdress("new@example.com"))
+		_, update := s.UpdateClient(ctx, "ended", store.Cause{}, func(m *store.ClientMetadata) (bool, error) { m.Scope = ""; return true, nil })
+		_, add := s.AddSecret(ctx, "ended", secret(b, "sec_2"), time.Time{}, store.Cause{})
 		_, start := s.StartGeneration(ctx, "ended")
 		for what, err := range map[string]error{
 			"create": s.CreateClient(ctx, client("new")), "update": update, "add a secret": add, "start a generation": start,
-			"enable": s.EnableClient(ctx, "disabled"), "audit": s.Audit(ctx, store.Event{}),
+			"enable": s.EnableClient(ctx, "disabled", store.Cause{}), "audit": s.Audit(ctx, store.Event{}),
 			"save a token": s.SaveToken(ctx, store.DigestOf("x"), store.Credential{}, b.Clock.Now().Add(time.Hour)),
 
 			"create a person": s.CreateUser(ctx, person("new@example.com")), "change a person": move,
-			"enable a person": s.EnableUser(ctx, people["disabled"].ID), "promote a person": s.PromoteUser(ctx, u.ID),
-			"invite a person": s.InviteUser(ctx, u.ID, store.Invite{}), "create a key": s.CreateKey(ctx, key(b, u, "new", 0), u),
-			"expire a key": s.ExpireKey(ctx, keys["demoted"], b.Clock.Now().Add(time.Hour), "key_next"),
+			"enable a person": s.EnableUser(ctx, people["disabled"].ID, store.Cause{}), "promote a person": s.PromoteUser(ctx, u.ID, store.Cause{}),
+			"invite a person": s.InviteUser(ctx, u.ID, store.Invite{}, store.Cause{}), "create a key": s.CreateKey(ctx, key(b, u, "new", 0), u),
+			"expire a key": s.ExpireKey(ctx, keys["demoted"], b.Clock.Now().Add(time.Hour), "key_next", store.Cause{}),
 		} {
 			wantErr(t, what, err, store.ErrUnavailable)
 		}
@@ -101,7 +101,7 @@ func TestOutOfMemory(t *testing.T) {
 		if d := issue(t, b, s, "ended", "new"); !live(t, s, "ended", d) || live(t, s, "ended", tokens["ended"]) {
 			t.Error("of the new token and the old one, not just the new one is live")
 		}
-		must(t, s.EnableUser(ctx, people["disabled"].ID))
+		must(t, s.EnableUser(ctx, people["disabled"].ID, store.Cause{}))
 		if !opens(t, b, s, keys["disabled"]) {
 			t.Error("the key of a person who is enabled again is dead")
 		}

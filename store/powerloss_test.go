@@ -41,7 +41,7 @@ func TestPowerLoss(t *testing.T) {
 	create(t, s, "a")
 	revoked, kept := issue(t, b, s, "a", "revoked"), issue(t, b, s, "a", "kept")
 
-	must(t, s.EndToken(t.Context(), revoked))
+	must(t, s.RevokeToken(t.Context(), revoked, store.Cause{}))
 	survives := t.TempDir()
 	must(t, os.CopyFS(filepath.Join(survives, filepath.Base(logDir(t, server))), os.DirFS(logDir(t, server))))
 
@@ -67,7 +67,7 @@ func TestPowerLossWithAck(t *testing.T) {
 	synced, err := os.Stat(file)
 	must(t, err)
 
-	must(t, s.EndToken(t.Context(), revoked))
+	must(t, s.RevokeToken(t.Context(), revoked, store.Cause{}))
 	server.Kill()
 	server.Start()
 	if live(t, b.Open(t), "a", revoked) {

@@ -72,7 +72,7 @@ func FuzzKeyDescription(f *testing.F) {
 			return
 		}
 		again, err := decodeKey("key_x", string(k.Digest[:])+encodeRecord(k))
-		if err != nil || again.Digest != k.Digest || again.UserID != k.UserID || (again.Ended == nil) != (k.Ended == nil) {
+		if err != nil || again.Digest != k.Digest || again.UserID != k.UserID || (again.Tombstone == nil) != (k.Tombstone == nil) {
 			t.Errorf("%q was read as %+v, and that as %+v, %v", record, k, again, err)
 		}
 	})

@@ -26,13 +26,16 @@ func TestRecordsFailClosed(t *testing.T) {
 			"Client":              func() error { _, err := s.Client(ctx, "a"); return err },
 			"ClientAndCredential": func() error { _, _, err := s.ClientAndCredential(ctx, "a", d); return err },
 			"UpdateClient": func() error {
-				_, err := s.UpdateClient(ctx, "a", func(*store.ClientMetadata) (bool, error) { return true, nil })
+				_, err := s.UpdateClient(ctx, "a", store.Cause{}, func(*store.ClientMetadata) (bool, error) { return true, nil })
 				return err
 			},
-			"EnableClient":    func() error { return s.EnableClient(ctx, "a") },
+			"EnableClient":    func() error { return s.EnableClient(ctx, "a", store.Cause{}) },
 			"StartGeneration": func() error { _, err := s.StartGeneration(ctx, "a"); return err },
-			"AddSecret":       func() error { _, err := s.AddSecret(ctx, "a", secret(b, "new"), time.Time{}); return err },
-			"Clients":         func() error { _, _, err := s.Clients(ctx, "", "", 10); return err },
+			"AddSecret": func() error {
+				_, err := s.AddSecret(ctx, "a", secret(b, "new"), time.Time{}, store.Cause{})
+				return err
+			},
+			"Clients": func() error { _, _, err := s.Clients(ctx, "", "", 10); return err },
 		}
 		digest := strings.Repeat("d", 32)
 		for name, c := range map[string]struct {
@@ -68,7 +71,7 @@ func TestRecordsFailClosed(t *testing.T) {
 				}
 				// The ends work all the same, and leave nothing but the log.
 				for op, err := range map[string]error{
-					"EndToken": s.EndToken(ctx, d), "DeleteClient": s.DeleteClient(ctx, "a"),
+					"RevokeToken": s.RevokeToken(ctx, d, store.Cause{}), "DeleteClient": s.DeleteClient(ctx, "a", store.Cause{}),
 				} {
 					if err != nil {
 						t.Errorf("%s: %v", op, err)
@@ -94,12 +97,12 @@ func TestUnreadableClientCanBeEnded(t *testing.T) {
 		s := b.Open(t)
 		create(t, s, "a")
 		b.Do("HSET", "mk:c:a", "meta", "2{}")
-		must(t, s.EndClientTokens(t.Context(), "a"))
+		must(t, s.RevokeClientTokens(t.Context(), "a", store.Cause{}))
 		if got := b.Do("HEXISTS", "mk:c:a", "gen"); got != int64(0) {
 			t.Error("the generation is still there")
 		}
-		must(t, s.EndSecret(t.Context(), "a", "sec_1"))
-		must(t, s.DisableClient(t.Context(), "a"))
+		must(t, s.RevokeSecret(t.Context(), "a", "sec_1", store.Cause{}))
+		must(t, s.DisableClient(t.Context(), "a", store.Cause{}))
 		if got := b.Do("HKEYS", "mk:c:a"); len(got.([]any)) != 2 {
 			t.Errorf("fields: %v, want meta and life alone", got)
 		}
@@ -148,25 +151,25 @@ func TestPeopleFailClosed(t *testing.T) {
 					"User":         func() error { _, err := s.User(ctx, u.ID); return err },
 					"UserByEmail":  func() error { _, err := s.UserByEmail(ctx, "a@example.com"); return err },
 					"Users":        func() error { _, _, err := s.Users(ctx, "", "", 10); return err },
-					"UpdateUser":   func() error { _, err := s.UpdateUser(ctx, u.ID, rename("x")); return err },
-					"EnableUser":   func() error { return s.EnableUser(ctx, u.ID) },
-					"PromoteUser":  func() error { return s.PromoteUser(ctx, u.ID) },
-					"InviteUser":   func() error { return s.InviteUser(ctx, u.ID, store.Invite{}) },
+					"UpdateUser":   func() error { _, err := s.UpdateUser(ctx, u.ID, store.Cause{}, rename("x")); return err },
+					"EnableUser":   func() error { return s.EnableUser(ctx, u.ID, store.Cause{}) },
+					"PromoteUser":  func() error { return s.PromoteUser(ctx, u.ID, store.Cause{}) },
+					"InviteUser":   func() error { return s.InviteUser(ctx, u.ID, store.Invite{}, store.Cause{}) },
 					"RedeemInvite": func() error { return s.RedeemInvite(ctx, u.ID, store.DigestOf("code of a@example.com"), nil) },
 				} {
 					if err := do(); !errors.Is(err, c.want) || !errors.Is(err, store.ErrUnavailable) {
 						t.Errorf("%s: got %v, want %v", op, err, c.want)
 					}
 				}
-				must(t, s.DemoteUser(ctx, u.ID))
-				must(t, s.DisableUser(ctx, u.ID))
+				must(t, s.DemoteUser(ctx, u.ID, store.Cause{}))
+				must(t, s.DisableUser(ctx, u.ID, store.Cause{}))
 				for _, field := range []string{"op", "on"} {
 					if b.Do("HEXISTS", "mk:p:"+u.ID, field) != int64(0) {
 						t.Errorf("the field %s is still there", field)
 					}
 				}
 				must(t, s.DeleteUser(ctx, u.ID, ended(b, "")))
-				if opens(t, b, s, k) || describe(t, s, k.ID).Live {
+				if opens(t, b, s, k) || describe(t, s, k.ID).Active {
 					t.Error("the key of the deleted person is live")
 				}
 				if got := people(t, s, "", 10); got != nil {
@@ -204,14 +207,14 @@ func TestKeysFailClosed(t *testing.T) {
 				ops := map[string]func() error{
 					"Credential":          func() error { _, err := s.Credential(ctx, k.Digest); return err },
 					"ClientAndCredential": func() error { _, _, err := s.ClientAndCredential(ctx, "a", k.Digest); return err },
-					"ExpireKey":           func() error { return s.ExpireKey(ctx, k, b.Clock.Now(), "key_next") },
+					"ExpireKey":           func() error { return s.ExpireKey(ctx, k, b.Clock.Now(), "key_next", store.Cause{}) },
 				}
 				switch {
 				case c.description != "":
 					b.Do("SET", "mk:k:"+k.ID, string(k.Digest[:])+strings.TrimPrefix(c.description, "-"))
 					ops = map[string]func() error{"Key": func() error { _, err := s.Key(ctx, k.ID); return err }}
 					// It does not keep the others from being listed, nor is it passed over.
-					listed, _, err := s.Keys(ctx, store.KeyFilter{UserID: u.ID, State: store.Live}, "", 10)
+					listed, _, err := s.Keys(ctx, store.KeyFilter{UserID: u.ID, State: store.StateActive}, "", 10)
 					if err != nil || len(listed) != 1 || listed[0].ID != k.ID || !errors.Is(listed[0].Unreadable, c.want) {
 						t.Errorf("Keys: got %v, %v", listed, err)
 					}
@@ -226,8 +229,8 @@ func TestKeysFailClosed(t *testing.T) {
 					}
 				}
 				// It can be ended all the same.
-				if wasLive, err := s.EndKey(ctx, k.ID, ended(b, "damaged")); !wasLive || err != nil {
-					t.Errorf("EndKey: got %v, %v", wasLive, err)
+				if wasLive, err := s.RevokeKey(ctx, k.ID, ended(b, "damaged")); !wasLive || err != nil {
+					t.Errorf("RevokeKey: got %v, %v", wasLive, err)
 				}
 				_, err := s.Credential(ctx, k.Digest)
 				wantErr(t, "ended", err, store.ErrNotFound)

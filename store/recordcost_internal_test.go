@@ -35,7 +35,7 @@ func BenchmarkRecord(b *testing.B) {
 	})
 	for name, value := range map[string][]byte{
 		"token": []byte("1sixteen bytes..."),
-		"key":   encodeLiveKey(NewGeneration(), &LiveKey{ID: "key_a", UserID: "usr_a", Name: "deploy", Scope: "read write", CreatedAt: now.UnixMilli()}),
+		"key":   encodeLiveKey(NewGeneration(), &KeyRecord{ID: "key_a", UserID: "usr_a", Name: "deploy", Scope: "read write", CreatedAt: now.UnixMilli()}),
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()

@@ -92,14 +92,14 @@ func (m made) write(t *testing.T, b *storetest.Backend, s *store.Store) *nouns {
 	first, second := n.billing.Secrets[0], n.billing.Secrets[1]
 	n.billing.Secrets = []store.Secret{first}
 	must(t, s.CreateClient(ctx, n.billing))
-	_, err := s.AddSecret(ctx, n.billing.ID, second, recordTime.Add(24*time.Hour))
+	_, err := s.AddSecret(ctx, n.billing.ID, second, recordTime.Add(24*time.Hour), store.Cause{})
 	must(t, err)
 	must(t, s.CreateClient(ctx, n.old))
-	must(t, s.DisableClient(ctx, n.old.ID))
+	must(t, s.DisableClient(ctx, n.old.ID, store.Cause{}))
 	for _, u := range []*store.User{n.ada, n.bob, n.eve} {
 		must(t, s.CreateUser(ctx, u))
 	}
-	must(t, s.DisableUser(ctx, eveID))
+	must(t, s.DisableUser(ctx, eveID, store.Cause{}))
 	must(t, s.CreateSession(ctx, &store.Session{
 		Digest: store.DigestOf(adaCookie), UserID: adaID, Address: recordFrom.String(), Agent: "a browser",
 	}, n.ada.Password))
@@ -123,8 +123,8 @@ func (m made) writeKeys(t *testing.T, s *store.Store, n *nouns) {
 	}
 	rotated := n.keys[2]
 	rotated.RotatedAt, rotated.RotatedBy = recordTime, "user:usr_ada"
-	must(t, s.ExpireKey(ctx, rotated, recordTime.Add(time.Hour), n.keys[3].ID))
-	_, err := s.EndKey(ctx, n.keys[4].ID, store.KeyEnd{At: recordTime, By: "user:usr_ada", Reason: "revoked"})
+	must(t, s.ExpireKey(ctx, rotated, recordTime.Add(time.Hour), n.keys[3].ID, store.Cause{}))
+	_, err := s.RevokeKey(ctx, n.keys[4].ID, store.Cause{At: recordTime, Actor: store.Actor{Name: "user:usr_ada"}, Reason: "revoked"})
 	must(t, err)
 }
 
@@ -132,8 +132,8 @@ func (m made) writeKeys(t *testing.T, s *store.Store, n *nouns) {
 func (m made) writeCounts(t *testing.T, s *store.Store) {
 	t.Helper()
 	ctx := t.Context()
-	s.Touch("billing", "sec_2")
-	s.TouchKey(adaID, "key_1", recordFrom.String())
+	s.RecordSecretUse("billing", "sec_2")
+	s.RecordKeyUse(adaID, "key_1", recordFrom.String())
 	for _, what := range []string{store.TokensIssued, store.Introspections, store.TokensRefused + "invalid_client"} {
 		s.Count(what)
 	}
@@ -143,9 +143,9 @@ func (m made) writeCounts(t *testing.T, s *store.Store) {
 	for range 10 {
 		s.CountFailure(ctx, "billing", recordFrom)
 	}
-	_, _, err = s.Once(ctx, store.DigestOf(sentForm))
+	_, _, err = s.ClaimIdempotencyKey(ctx, store.DigestOf(sentForm))
 	must(t, err)
-	s.Done(ctx, store.DigestOf(sentForm), "key_1")
+	s.CompleteIdempotencyKey(ctx, store.DigestOf(sentForm), "key_1")
 	ring, err := s.Keyring(ctx)
 	must(t, err)
 	ring.Revision = "a revision"

@@ -30,11 +30,11 @@ func (m made) expected() *nouns {
 	n.ada.Generation, n.ada.Sessions, n.bob.Generation, n.eve.Generation = some, some, some, some
 	n.bob.Password, n.eve.Password = []byte{}, []byte{}
 	for _, k := range n.keys {
-		k.Live = true
+		k.Active = true
 	}
 	n.keys[2].ExpiresAt, n.keys[2].RotatedTo = recordTime.Add(time.Hour), n.keys[3].ID
 	n.keys[2].RotatedAt, n.keys[2].RotatedBy = recordTime, "user:usr_ada"
-	n.keys[4].Live, n.keys[4].Ended = false, &store.KeyEnd{At: recordTime, By: "user:usr_ada", Reason: "revoked"}
+	n.keys[4].Active, n.keys[4].Tombstone = false, &store.Tombstone{At: recordTime, By: "user:usr_ada", Reason: "revoked"}
 	return n
 }
 
@@ -94,12 +94,12 @@ func (m made) readsKeys(t *testing.T, s *store.Store, n *nouns) {
 	want := []*store.APIKey{n.keys[4], n.keys[3], n.keys[2], n.keys[1], n.keys[0]}
 	keys, _, err := s.Keys(ctx, store.KeyFilter{}, "", 10)
 	same(t, "keys", keys, want, err)
-	keys, _, err = s.Keys(ctx, store.KeyFilter{UserID: adaID, State: store.Live}, "", 10)
+	keys, _, err = s.Keys(ctx, store.KeyFilter{UserID: adaID, State: store.StateActive}, "", 10)
 	same(t, "keys of a person", keys, want[1:], err)
 	keys, _, err = s.Keys(ctx, store.KeyFilter{Query: "key 2"}, "", 10)
 	same(t, "keys by name", keys, want[3:4], err)
 	for _, k := range n.keys[:4] {
-		live := &store.LiveKey{
+		live := &store.KeyRecord{
 			ID: k.ID, UserID: adaID, Name: k.Name, Scope: k.Scope, CreatedAt: recordTime.UnixMilli(), RotatedTo: k.RotatedTo,
 			Operator: ada.Operator,
 		}
@@ -144,7 +144,7 @@ func (m made) readsRest(t *testing.T, s *store.Store, n *nouns) {
 	}}, err)
 	totals, err := s.Totals(ctx)
 	same(t, "totals", totals, store.Totals{Clients: 2, Users: 3, LiveKeys: 4}, err)
-	first, left, err := s.Once(ctx, store.DigestOf(sentForm))
+	first, left, err := s.ClaimIdempotencyKey(ctx, store.DigestOf(sentForm))
 	if first || left != "key_1" || err != nil {
 		t.Errorf("a form sent again: got %v, %q, %v", first, left, err)
 	}
@@ -157,18 +157,18 @@ func (m made) readsRest(t *testing.T, s *store.Store, n *nouns) {
 // endsAll ends everything, by what finds it: nothing stays that would have a right.
 func (m made) endsAll(t *testing.T, b *storetest.Backend, s *store.Store) {
 	t.Helper()
-	ctx, end := t.Context(), store.KeyEnd{At: recordTime, Reason: "test"}
+	ctx, end := t.Context(), store.Cause{At: recordTime, Reason: "test"}
 	must(t, s.RedeemInvite(ctx, bobID, store.DigestOf(bobCode), []byte("sealed")))
-	leaks, err := s.EndLeaked(ctx, []store.Digest{store.DigestOf(m.Secrets[1]), store.DigestOf(m.Opaque), store.DigestOf(m.APIKeys[0])}, end)
+	leaks, err := s.RevokeLeaked(ctx, []store.Digest{store.DigestOf(m.Secrets[1]), store.DigestOf(m.Opaque), store.DigestOf(m.APIKeys[0])}, end)
 	must(t, err)
 	kinds := map[string]bool{}
 	for _, leak := range leaks {
 		kinds[leak.Kind] = true
 	}
 	same(t, "leaks", kinds, map[string]bool{store.KeyLeak: true, store.SecretLeak: true, store.TokenLeak: true}, nil)
-	must(t, s.EndToken(ctx, store.DigestOf(m.JWT)))
+	must(t, s.RevokeToken(ctx, store.DigestOf(m.JWT), store.Cause{}))
 	for _, id := range []string{"billing", "old"} {
-		must(t, s.DeleteClient(ctx, id))
+		must(t, s.DeleteClient(ctx, id, store.Cause{}))
 	}
 	for _, id := range []string{adaID, bobID, eveID} {
 		must(t, s.DeleteUser(ctx, id, end))

@@ -16,7 +16,7 @@ import (
 func fence(t *testing.T, b *storetest.Backend) {
 	t.Helper()
 	tool := b.Open(t)
-	must2(t)(tool.EndAllTokens(t.Context(), nil))
+	must2(t)(tool.RevokeAllTokens(t.Context(), store.Cause{}, nil))
 	must2(t)(tool.Fence(t.Context()))
 }
 
@@ -55,7 +55,7 @@ func TestFenceKeepsEnds(t *testing.T) {
 	s.Pulse(ctx)
 	old := backUp(t, srv)
 	grow(t, b, s)
-	must2(t)(s.EndKey(ctx, k.ID, ended(b, "stolen")))
+	must2(t)(s.RevokeKey(ctx, k.ID, ended(b, "stolen")))
 	s.Pulse(ctx)
 	old.restore()
 	s.Pulse(ctx)

@@ -125,27 +125,27 @@ func liveALittle(t *testing.T, b *storetest.Backend, s *store.Store) {
 	t.Helper()
 	ctx := t.Context()
 	create(t, s, "a")
-	must(t, s.EndToken(ctx, issue(t, b, s, "a", "token")))
-	_, err := s.AddSecret(ctx, "a", secret(b, "sec_2"), b.Clock.Now().Add(time.Hour))
+	must(t, s.RevokeToken(ctx, issue(t, b, s, "a", "token"), store.Cause{}))
+	_, err := s.AddSecret(ctx, "a", secret(b, "sec_2"), b.Clock.Now().Add(time.Hour), store.Cause{})
 	must(t, err)
-	must(t, s.EndSecret(ctx, "a", "sec_2"))
-	must(t, s.EndClientTokens(ctx, "a"))
-	must(t, s.DisableClient(ctx, "a"))
-	must(t, s.EnableClient(ctx, "a"))
+	must(t, s.RevokeSecret(ctx, "a", "sec_2", store.Cause{}))
+	must(t, s.RevokeClientTokens(ctx, "a", store.Cause{}))
+	must(t, s.DisableClient(ctx, "a", store.Cause{}))
+	must(t, s.EnableClient(ctx, "a", store.Cause{}))
 	_, _, err = s.Clients(ctx, "a", "", 10)
 	must(t, err)
 
 	u := add(t, s, "ann@example.com")
 	k := makeKey(t, b, s, u, "ci", time.Hour)
 	next := makeKey(t, b, s, u, "next", 0)
-	must(t, s.ExpireKey(ctx, k, b.Clock.Now().Add(time.Minute), next.ID))
-	_, err = s.EndKey(ctx, next.ID, ended(b, ""))
+	must(t, s.ExpireKey(ctx, k, b.Clock.Now().Add(time.Minute), next.ID, store.Cause{}))
+	_, err = s.RevokeKey(ctx, next.ID, ended(b, ""))
 	must(t, err)
 	d := enter(t, s, u.ID, "cookie")
 	if !in(t, s, d) {
 		t.Error("the session is not there")
 	}
-	must(t, s.EndSession(ctx, u.ID, d))
+	must(t, s.RevokeSession(ctx, u.ID, d, store.Cause{}))
 	must(t, s.Audit(ctx, store.Event{}))
 	events(t, s, store.EventFilter{})
 	count(s, 3, "tokens")
@@ -156,8 +156,8 @@ func liveALittle(t *testing.T, b *storetest.Backend, s *store.Store) {
 	must(t, store.SweepKeys(ctx, s))
 	must(t, s.Flush(ctx))
 	must(t, s.DeleteUser(ctx, u.ID, ended(b, "")))
-	must(t, s.DeleteClient(ctx, "a"))
-	for _, c := range s.Census(ctx, 10, nil) {
+	must(t, s.DeleteClient(ctx, "a", store.Cause{}))
+	for _, c := range s.ScanRecords(ctx, 10, nil) {
 		must(t, c.Err)
 	}
 }

@@ -23,13 +23,13 @@ type Secret struct {
 // NewSecretID names a new secret.
 func NewSecretID() string { return "sec_" + strings.ToLower(rand.Text()) }
 
-// LiveAt says whether the secret may still be used.
-func (s Secret) LiveAt(t time.Time) bool { return s.ExpiresAt.IsZero() || t.Before(s.ExpiresAt) }
+// ActiveAt says whether the secret may still be used.
+func (s Secret) ActiveAt(t time.Time) bool { return s.ExpiresAt.IsZero() || t.Before(s.ExpiresAt) }
 
 // AddSecret makes next live beside the present secret, which then ends at oldEnds, or at once if that
 // is not in the future. ErrConflict if two are live already. It returns the present secret with its new
 // end, or nil if there was none.
-func (s *Store) AddSecret(ctx context.Context, id string, next Secret, oldEnds time.Time) (previous *Secret, err error) {
+func (s *Store) AddSecret(ctx context.Context, id string, next Secret, oldEnds time.Time, cause Cause) (previous *Secret, err error) {
 	if err := s.indexSecrets(ctx, id, next); err != nil {
 		return nil, err
 	}
@@ -49,7 +49,7 @@ func (s *Store) AddSecret(ctx context.Context, id string, next Secret, oldEnds t
 		}
 		return func(p redis.Pipeliner) {
 			p.HSet(ctx, clientKey(id), secretField+next.ID, encodeSecret(next))
-			if r.previous != nil && r.previous.LiveAt(now) {
+			if r.previous != nil && r.previous.ActiveAt(now) {
 				p.HSet(ctx, clientKey(id), secretField+r.previous.ID, encodeSecret(*r.previous))
 			}
 			for _, secret := range r.dead {
@@ -81,7 +81,7 @@ type succession struct {
 func succeed(secrets []Secret, oldEnds, now time.Time) (r succession, err error) {
 	for _, secret := range secrets {
 		switch {
-		case !secret.LiveAt(now):
+		case !secret.ActiveAt(now):
 			r.dead = append(r.dead, secret)
 		case r.previous != nil:
 			return succession{}, fmt.Errorf("%w: two secrets are live already", ErrConflict)
@@ -98,14 +98,14 @@ func succeed(secrets []Secret, oldEnds, now time.Time) (r succession, err error)
 	if r.previous.ExpiresAt.IsZero() || oldEnds.Before(r.previous.ExpiresAt) {
 		r.previous.ExpiresAt = oldEnds
 	}
-	if !r.previous.LiveAt(now) {
+	if !r.previous.ActiveAt(now) {
 		r.dead = append(r.dead, *r.previous)
 	}
 	return r, nil
 }
 
-// EndSecret ends one secret. ErrNotFound if the client or the secret is not there.
-func (s *Store) EndSecret(ctx context.Context, id, secretID string) error {
+// RevokeSecret ends one secret. ErrNotFound if the client or the secret is not there.
+func (s *Store) RevokeSecret(ctx context.Context, id, secretID string, cause Cause) error {
 	record, err := s.rdb.HGet(ctx, clientKey(id), secretField+secretID).Result()
 	switch {
 	case errors.Is(err, redis.Nil):

@@ -21,7 +21,7 @@ func secretIDs(t *testing.T, b *storetest.Backend, s *store.Store) (ids []string
 	c, err := s.Client(t.Context(), "a")
 	must(t, err)
 	for _, secret := range c.Secrets {
-		if secret.LiveAt(b.Clock.Now()) {
+		if secret.ActiveAt(b.Clock.Now()) {
 			ids = append(ids, secret.ID)
 		}
 	}
@@ -41,7 +41,7 @@ func TestAddSecret(t *testing.T) {
 		add := func(id string, oldEnds time.Time) *store.Secret {
 			t.Helper()
 			b.Clock.Advance(time.Millisecond)
-			previous, err := s.AddSecret(ctx, "a", secret(b, id), oldEnds)
+			previous, err := s.AddSecret(ctx, "a", secret(b, id), oldEnds, store.Cause{})
 			must(t, err)
 			return previous
 		}
@@ -56,7 +56,7 @@ func TestAddSecret(t *testing.T) {
 		}
 		want("overlapping", "one", "two")
 
-		previous, err := s.AddSecret(ctx, "a", secret(b, "three"), ends)
+		previous, err := s.AddSecret(ctx, "a", secret(b, "three"), ends, store.Cause{})
 		wantErr(t, "a third", err, store.ErrConflict)
 		if previous != nil {
 			t.Errorf("previous of one that was refused: %+v", previous)
@@ -77,7 +77,7 @@ func TestAddSecret(t *testing.T) {
 		// An end that was set is not put off by the next rotation.
 		soon := b.Clock.Now().Add(time.Minute)
 		add("five", soon)
-		must(t, s.EndSecret(ctx, "a", "five"))
+		must(t, s.RevokeSecret(ctx, "a", "five", store.Cause{}))
 		if previous := add("six", soon.Add(time.Hour)); previous == nil || !previous.ExpiresAt.Equal(soon) {
 			t.Errorf("previous: %+v, want its end at %v", previous, soon)
 		}
@@ -94,7 +94,7 @@ func TestAddSecretTogether(t *testing.T) {
 		for i := range errs {
 			s := b.Open(t)
 			wg.Go(func() {
-				_, errs[i] = s.AddSecret(t.Context(), "a", secret(b, store.NewSecretID()), b.Clock.Now().Add(time.Hour))
+				_, errs[i] = s.AddSecret(t.Context(), "a", secret(b, store.NewSecretID()), b.Clock.Now().Add(time.Hour), store.Cause{})
 			})
 		}
 		wg.Wait()
@@ -116,24 +116,24 @@ func TestEndSecret(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, ctx := b.Open(t), t.Context()
 		create(t, s, "a")
-		_, err := s.AddSecret(ctx, "a", secret(b, "sec_2"), b.Clock.Now().Add(time.Hour))
+		_, err := s.AddSecret(ctx, "a", secret(b, "sec_2"), b.Clock.Now().Add(time.Hour), store.Cause{})
 		must(t, err)
 		d := issue(t, b, s, "a", "token")
 
-		must(t, s.EndSecret(ctx, "a", "sec_1"))
+		must(t, s.RevokeSecret(ctx, "a", "sec_1", store.Cause{}))
 		if got := secretIDs(t, b, b.Open(t)); !cmp.Equal(got, []string{"sec_2"}) {
 			t.Errorf("live are %v", got)
 		}
 		if !live(t, s, "a", d) {
 			t.Error("ending a secret has ended the tokens")
 		}
-		wantErr(t, "again", s.EndSecret(ctx, "a", "sec_1"), store.ErrNotFound)
-		wantErr(t, "of nobody", s.EndSecret(ctx, "nobody", "sec_2"), store.ErrNotFound)
-		must(t, s.EndSecret(ctx, "a", "sec_2"))
+		wantErr(t, "again", s.RevokeSecret(ctx, "a", "sec_1", store.Cause{}), store.ErrNotFound)
+		wantErr(t, "of nobody", s.RevokeSecret(ctx, "nobody", "sec_2", store.Cause{}), store.ErrNotFound)
+		must(t, s.RevokeSecret(ctx, "a", "sec_2", store.Cause{}))
 		if got := secretIDs(t, b, s); got != nil {
 			t.Errorf("live are %v", got)
 		}
-		if _, err := s.AddSecret(ctx, "a", secret(b, "sec_3"), time.Time{}); err != nil {
+		if _, err := s.AddSecret(ctx, "a", secret(b, "sec_3"), time.Time{}, store.Cause{}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -150,7 +150,7 @@ func TestSecretLiveAt(t *testing.T) {
 		{end, end, false},
 		{end, end.Add(1), false},
 	} {
-		if got := (store.Secret{ExpiresAt: c.expires}).LiveAt(c.at); got != c.want {
+		if got := (store.Secret{ExpiresAt: c.expires}).ActiveAt(c.at); got != c.want {
 			t.Errorf("until %v, at %v: got %v, want %v", c.expires, c.at, got, c.want)
 		}
 	}

@@ -78,7 +78,7 @@ func (s *Store) CreateSession(ctx context.Context, sess *Session, verified []byt
 		return unavailable("create session", err)
 	}
 	for _, digest := range oldest.Val() {
-		if err := s.EndSession(ctx, sess.UserID, Digest([]byte(digest))); err != nil {
+		if err := s.RevokeSession(ctx, sess.UserID, Digest([]byte(digest)), Cause{At: now.UTC(), Actor: UserActor(sess.UserID), Reason: "too many sessions"}); err != nil {
 			return err
 		}
 	}
@@ -132,8 +132,8 @@ func (s *Store) seeSession(ctx context.Context, sess *Session) {
 	}
 }
 
-// EndSession signs out.
-func (s *Store) EndSession(ctx context.Context, userID string, d Digest) error {
+// RevokeSession signs out.
+func (s *Store) RevokeSession(ctx context.Context, userID string, d Digest, cause Cause) error {
 	_, err := s.end(ctx, "end session", deletion(sessionKey(d)))
 	if failed(err) {
 		return err
@@ -144,8 +144,8 @@ func (s *Store) EndSession(ctx context.Context, userID string, d Digest) error {
 	return err
 }
 
-// EndSessions signs a person out everywhere.
-func (s *Store) EndSessions(ctx context.Context, userID string) error {
+// RevokeSessions signs a person out everywhere.
+func (s *Store) RevokeSessions(ctx context.Context, userID string, cause Cause) error {
 	err := s.endUserFields(ctx, "end sessions", userID, sessionField)
 	if !failed(err) {
 		s.forgetSessions(ctx, userID)
@@ -260,9 +260,9 @@ const onceFor = time.Hour
 
 func onceKey(d Digest) string { return "mk:o:" + string(d[:16]) }
 
-// Once says whether something is done for the first time: of two that say the same digest within an hour, one is
-// told so, and the other what [Store.Done] has left.
-func (s *Store) Once(ctx context.Context, d Digest) (first bool, left string, err error) {
+// ClaimIdempotencyKey says whether something is done for the first time: of two that say the same digest within an hour, one is
+// told so, and the other what [Store.CompleteIdempotencyKey] has left.
+func (s *Store) ClaimIdempotencyKey(ctx context.Context, d Digest) (first bool, left string, err error) {
 	first, err = s.rdb.SetNX(ctx, onceKey(d), "", onceFor).Result()
 	if err != nil || first {
 		return first, "", unavailable("look whether it was done", err)
@@ -274,8 +274,8 @@ func (s *Store) Once(ctx context.Context, d Digest) (first bool, left string, er
 	return false, left, unavailable("look whether it was done", err)
 }
 
-// Done leaves a word for who comes second; an empty one lets it be done again.
-func (s *Store) Done(ctx context.Context, d Digest, left string) {
+// CompleteIdempotencyKey leaves a word for who comes second; an empty one lets it be done again.
+func (s *Store) CompleteIdempotencyKey(ctx context.Context, d Digest, left string) {
 	var err error
 	if left == "" {
 		err = s.rdb.Del(ctx, onceKey(d)).Err()

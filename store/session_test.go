@@ -86,8 +86,8 @@ func TestSession(t *testing.T) {
 		if diff := cmp.Diff([]string{"two", "one"}, agents(t, s, u.ID)); diff != "" {
 			t.Error(diff)
 		}
-		must(t, other.EndSession(ctx, u.ID, one))
-		must(t, other.EndSession(ctx, u.ID, one))
+		must(t, other.RevokeSession(ctx, u.ID, one, store.Cause{}))
+		must(t, other.RevokeSession(ctx, u.ID, one, store.Cause{}))
 		if in(t, s, one) || !in(t, s, two) {
 			t.Error("the wrong one has ended")
 		}
@@ -99,7 +99,7 @@ func TestSession(t *testing.T) {
 			wantErr(t, what, err, store.ErrNotFound)
 		}
 		wantErr(t, "nobody's", s.CreateSession(ctx, &store.Session{UserID: "nobody"}, nil), store.ErrNotFound)
-		must(t, s.DisableUser(ctx, u.ID))
+		must(t, s.DisableUser(ctx, u.ID, store.Cause{}))
 		wantErr(t, "a disabled person's", s.CreateSession(ctx, &store.Session{UserID: u.ID}, nil), store.ErrNotFound)
 	})
 }
@@ -151,10 +151,12 @@ func TestSessionsEnd(t *testing.T) {
 		seen := map[store.Generation]string{}
 		var dead []store.Digest
 		for what, end := range map[string]func() error{
-			"everywhere": func() error { return s.EndSessions(ctx, u.ID) },
-			"disabled":   func() error { return errors.Join(s.DisableUser(ctx, u.ID), s.EnableUser(ctx, u.ID)) },
-			"password":   func() error { return setPassword(t, s, u.ID, "another") },
-			"invite":     func() error { return s.RedeemInvite(ctx, u.ID, invite(t, b, s, u.ID, "code"), []byte("another")) },
+			"everywhere": func() error { return s.RevokeSessions(ctx, u.ID, store.Cause{}) },
+			"disabled": func() error {
+				return errors.Join(s.DisableUser(ctx, u.ID, store.Cause{}), s.EnableUser(ctx, u.ID, store.Cause{}))
+			},
+			"password": func() error { return setPassword(t, s, u.ID, "another") },
+			"invite":   func() error { return s.RedeemInvite(ctx, u.ID, invite(t, b, s, u.ID, "code"), []byte("another")) },
 		} {
 			for i := range 3 {
 				dead = append(dead, enter(t, []*store.Store{s, other}[i%2], u.ID, fmt.Sprint(what, i)))
@@ -187,8 +189,8 @@ func TestSessionsEnd(t *testing.T) {
 			if diff := cmp.Diff([]string{"next"}, agents(t, other, u.ID)); diff != "" {
 				t.Errorf("%s: %s", what, diff)
 			}
-			must(t, s.EndSession(ctx, u.ID, store.DigestOf("next")))
-			must(t, s.EndSessions(ctx, u.ID))
+			must(t, s.RevokeSession(ctx, u.ID, store.DigestOf("next"), store.Cause{}))
+			must(t, s.RevokeSessions(ctx, u.ID, store.Cause{}))
 		}
 		if !in(t, other, theirs) {
 			t.Error("somebody else is signed out")
@@ -198,7 +200,7 @@ func TestSessionsEnd(t *testing.T) {
 		if in(t, other, last) {
 			t.Error("a deleted person is signed in")
 		}
-		wantErr(t, "end, nobody", s.EndSessions(ctx, u.ID), store.ErrNotFound)
+		wantErr(t, "end, nobody", s.RevokeSessions(ctx, u.ID, store.Cause{}), store.ErrNotFound)
 		wantErr(t, "password, nobody", s.SetPassword(ctx, &store.Session{UserID: u.ID}, nil, []byte("x")), store.ErrNotFound)
 		b.Clock.Advance(time.Minute)
 		if keys := b.Dump(t).Find(u.ID); len(keys) > 0 {
@@ -257,7 +259,7 @@ func TestOnce(t *testing.T) {
 		var all sync.WaitGroup
 		for i := range firsts {
 			all.Go(func() {
-				first, left, err := replicas[i%2].Once(ctx, d)
+				first, left, err := replicas[i%2].ClaimIdempotencyKey(ctx, d)
 				if firsts[i] = first; err != nil || left != "" {
 					t.Errorf("left %q, %v", left, err)
 				}
@@ -269,14 +271,14 @@ func TestOnce(t *testing.T) {
 		}
 		asked := func(what string, d store.Digest, wantFirst bool, wantLeft string) {
 			t.Helper()
-			if first, left, err := replicas[1].Once(ctx, d); first != wantFirst || left != wantLeft || err != nil {
+			if first, left, err := replicas[1].ClaimIdempotencyKey(ctx, d); first != wantFirst || left != wantLeft || err != nil {
 				t.Errorf("%s: %v, %q, %v", what, first, left, err)
 			}
 		}
-		replicas[0].Done(ctx, d, "/there")
+		replicas[0].CompleteIdempotencyKey(ctx, d, "/there")
 		asked("afterwards", d, false, "/there")
 		asked("another", store.DigestOf("another"), true, "")
-		replicas[0].Done(ctx, d, "")
+		replicas[0].CompleteIdempotencyKey(ctx, d, "")
 		asked("after it came to nothing", d, true, "")
 		b.Clock.Advance(time.Hour)
 		asked("an hour later", d, true, "")
@@ -334,18 +336,20 @@ func TestWhatEndsAnInvite(t *testing.T) {
 		u := add(t, s, "a@example.com")
 		for what, do := range map[string]func() error{
 			"another address": func() error {
-				_, err := s.UpdateUser(ctx, u.ID, func(m *store.UserMetadata) error { m.Email = "new@example.com"; return nil })
+				_, err := s.UpdateUser(ctx, u.ID, store.Cause{}, func(m *store.UserMetadata) error { m.Email = "new@example.com"; return nil })
 				return err
 			},
 			"another password": func() error { enter(t, s, u.ID, "x"); return setPassword(t, s, u.ID, "p") },
-			"disabled":         func() error { return errors.Join(s.DisableUser(ctx, u.ID), s.EnableUser(ctx, u.ID)) },
+			"disabled": func() error {
+				return errors.Join(s.DisableUser(ctx, u.ID, store.Cause{}), s.EnableUser(ctx, u.ID, store.Cause{}))
+			},
 		} {
 			code := invite(t, b, s, u.ID, "code")
 			must(t, do())
 			wantErr(t, what, s.RedeemInvite(ctx, u.ID, code, []byte("x")), store.ErrNotFound)
 		}
 		code := invite(t, b, s, u.ID, "code")
-		_, err := s.UpdateUser(ctx, u.ID, func(m *store.UserMetadata) error { m.Name = "Ada"; return nil })
+		_, err := s.UpdateUser(ctx, u.ID, store.Cause{}, func(m *store.UserMetadata) error { m.Name = "Ada"; return nil })
 		must(t, err)
 		must(t, s.RedeemInvite(ctx, u.ID, code, []byte("x")))
 	})

@@ -84,3 +84,8 @@ func TestCloseEndsGoroutines(t *testing.T) {
 		}
 	})
 }
+
+// plain is a revocation or a change without a cause.
+func plain(do func(context.Context, string, store.Cause) error) func(context.Context, string) error {
+	return func(ctx context.Context, id string) error { return do(ctx, id, store.Cause{}) }
+}

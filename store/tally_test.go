@@ -178,10 +178,10 @@ func TestTotals(t *testing.T) {
 		want(store.Totals{Clients: 1, Users: 2, LiveKeys: 3})
 		b.Clock.Advance(time.Hour)
 		want(store.Totals{Clients: 1, Users: 2, LiveKeys: 2})
-		_, err := s.EndKey(ctx, doomed.ID, ended(b, ""))
+		_, err := s.RevokeKey(ctx, doomed.ID, ended(b, ""))
 		must(t, err)
 		must(t, s.DeleteUser(ctx, other.ID, ended(b, "")))
-		must(t, s.DeleteClient(ctx, "a"))
+		must(t, s.DeleteClient(ctx, "a", store.Cause{}))
 		want(store.Totals{Users: 1})
 	})
 }

@@ -29,8 +29,8 @@ func (s *Store) saveCmd(ctx context.Context, d Digest, value []byte, expires tim
 	return redis.NewStatusCmd(ctx, "set", credentialKey(d), value, "px", left)
 }
 
-// EndToken ends a token. One that is not there is ended already.
-func (s *Store) EndToken(ctx context.Context, d Digest) error {
+// RevokeToken ends a token. One that is not there is ended already.
+func (s *Store) RevokeToken(ctx context.Context, d Digest, cause Cause) error {
 	_, err := s.end(ctx, "end token", s.credentialEnding(d))
 	return err
 }

@@ -59,7 +59,7 @@ func TestToken(t *testing.T) {
 				t.Errorf("without the client: got %v, %v, %v", gotClient, got, err)
 			}
 			for range 2 {
-				must(t, s.EndToken(ctx, d))
+				must(t, s.RevokeToken(ctx, d, store.Cause{}))
 				if gotClient, got, err = s.ClientAndCredential(ctx, "a", d); gotClient == nil || got != nil || err != nil {
 					t.Errorf("ended: got %v, %v, %v", gotClient, got, err)
 				}
@@ -108,26 +108,26 @@ func TestGenerations(t *testing.T) {
 		ctx := t.Context()
 		for name, steps := range map[string][]func(*store.Store) error{
 			"disable, enable": {
-				func(s *store.Store) error { return s.DisableClient(ctx, "a") },
-				func(s *store.Store) error { return s.EnableClient(ctx, "a") },
+				func(s *store.Store) error { return s.DisableClient(ctx, "a", store.Cause{}) },
+				func(s *store.Store) error { return s.EnableClient(ctx, "a", store.Cause{}) },
 			},
 			"delete, register": {
-				func(s *store.Store) error { return s.DeleteClient(ctx, "a") },
+				func(s *store.Store) error { return s.DeleteClient(ctx, "a", store.Cause{}) },
 				func(s *store.Store) error { return s.CreateClient(ctx, client("a")) },
 			},
-			"end tokens": {func(s *store.Store) error { return s.EndClientTokens(ctx, "a") }},
+			"end tokens": {func(s *store.Store) error { return s.RevokeClientTokens(ctx, "a", store.Cause{}) }},
 			"take away a scope": {func(s *store.Store) error {
-				_, err := s.UpdateClient(ctx, "a", func(m *store.ClientMetadata) (bool, error) { m.Scope = "read"; return true, nil })
+				_, err := s.UpdateClient(ctx, "a", store.Cause{}, func(m *store.ClientMetadata) (bool, error) { m.Scope = "read"; return true, nil })
 				return err
 			}},
 			"disable, update, end tokens, enable": {
-				func(s *store.Store) error { return s.DisableClient(ctx, "a") },
+				func(s *store.Store) error { return s.DisableClient(ctx, "a", store.Cause{}) },
 				func(s *store.Store) error {
-					_, err := s.UpdateClient(ctx, "a", func(*store.ClientMetadata) (bool, error) { return true, nil })
+					_, err := s.UpdateClient(ctx, "a", store.Cause{}, func(*store.ClientMetadata) (bool, error) { return true, nil })
 					return err
 				},
-				func(s *store.Store) error { return s.EndClientTokens(ctx, "a") },
-				func(s *store.Store) error { return s.EnableClient(ctx, "a") },
+				func(s *store.Store) error { return s.RevokeClientTokens(ctx, "a", store.Cause{}) },
+				func(s *store.Store) error { return s.EnableClient(ctx, "a", store.Cause{}) },
 			},
 		} {
 			t.Run(name, func(t *testing.T) {
@@ -146,7 +146,7 @@ func TestGenerations(t *testing.T) {
 				if d := issue(t, b, s, "a", "new"); !live(t, other, "a", d) || live(t, other, "a", old) {
 					t.Errorf("new live %v, old live %v", live(t, other, "a", d), live(t, other, "a", old))
 				}
-				must(t, s.DeleteClient(ctx, "a"))
+				must(t, s.DeleteClient(ctx, "a", store.Cause{}))
 			})
 		}
 	})
@@ -231,7 +231,7 @@ func TestTokenRoundTrips(t *testing.T) {
 				return s.SaveToken(t.Context(), store.Digest{}, store.Credential{}, b.Clock.Now().Add(time.Hour))
 			},
 			"look up": func() error { _, _, err := s.ClientAndCredential(t.Context(), "a", store.Digest{}); return err },
-			"end":     func() error { return s.EndToken(t.Context(), store.Digest{}) },
+			"end":     func() error { return s.RevokeToken(t.Context(), store.Digest{}, store.Cause{}) },
 		} {
 			trips.Store(0)
 			if err := op(); err != nil || trips.Load() != 1 {

@@ -45,16 +45,18 @@ func usesKey(clientID string) string { return "mk:u:" + clientID }
 
 func keyUsesKey(userID string) string { return "mk:ku:" + userID }
 
-// Touch notes that a secret was used. It is written behind, by Run: a use costs no round trip.
-func (s *Store) Touch(clientID, secretID string) { s.touch(use{usesKey(clientID), secretID}, "") }
-
-// TouchKey notes that an API key was used, likewise, and counts it.
-func (s *Store) TouchKey(userID, keyID, from string) {
-	s.Count(KeyUses)
-	s.touch(use{keyUsesKey(userID), keyID}, from)
+// RecordSecretUse notes that a secret was used. It is written behind, by Run: a use costs no round trip.
+func (s *Store) RecordSecretUse(clientID, secretID string) {
+	s.recordUse(use{usesKey(clientID), secretID}, "")
 }
 
-func (s *Store) touch(key use, from string) {
+// RecordKeyUse notes that an API key was used, likewise, and counts it.
+func (s *Store) RecordKeyUse(userID, keyID, from string) {
+	s.Count(KeyUses)
+	s.recordUse(use{keyUsesKey(userID), keyID}, from)
+}
+
+func (s *Store) recordUse(key use, from string) {
 	now := s.now()
 	s.uses.mu.Lock()
 	defer s.uses.mu.Unlock()

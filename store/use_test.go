@@ -22,11 +22,11 @@ func uses(t *testing.T, s *store.Store, clientID string) map[string]time.Time {
 func TestUses(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, ctx := b.Open(t), t.Context()
-		s.Touch("a", "one")
+		s.RecordSecretUse("a", "one")
 		first := b.Clock.Now().Truncate(time.Second)
 		b.Clock.Advance(3 * time.Second)
-		s.Touch("a", "two")
-		s.Touch("b", "one")
+		s.RecordSecretUse("a", "two")
+		s.RecordSecretUse("b", "one")
 		if got := uses(t, s, "a"); len(got) != 0 {
 			t.Errorf("written before it was flushed: %v", got)
 		}
@@ -37,7 +37,7 @@ func TestUses(t *testing.T) {
 		}
 
 		b.Clock.Advance(time.Minute)
-		s.Touch("a", "one")
+		s.RecordSecretUse("a", "one")
 		must(t, s.Flush(ctx))
 		want["one"] = b.Clock.Now().Truncate(time.Second)
 		if got := uses(t, s, "a"); !cmp.Equal(got, want) {
@@ -56,14 +56,14 @@ func TestUses(t *testing.T) {
 func TestUsesAreBounded(t *testing.T) {
 	s := storetest.Embedded(t).Open(t)
 	for i := range 10_100 {
-		s.Touch("a", fmt.Sprint(i))
+		s.RecordSecretUse("a", fmt.Sprint(i))
 	}
-	s.Touch("a", "0") // one that is known is noted all the same
+	s.RecordSecretUse("a", "0") // one that is known is noted all the same
 	must(t, s.Flush(t.Context()))
 	if got := len(uses(t, s, "a")); got != 10_000 {
 		t.Errorf("got %d uses, want 10000", got)
 	}
-	s.Touch("a", "late")
+	s.RecordSecretUse("a", "late")
 	must(t, s.Flush(t.Context()))
 	if _, ok := uses(t, s, "a")["late"]; !ok {
 		t.Error("nothing is noted after the flush")
@@ -77,19 +77,19 @@ func TestUsesOfEndedSecrets(t *testing.T) {
 		create(t, s, "a")
 		previous := "sec_1"
 		for range 5 { // rotations
-			s.Touch("a", previous)
+			s.RecordSecretUse("a", previous)
 			must(t, s.Flush(ctx))
 			previous = store.NewSecretID()
-			_, err := s.AddSecret(ctx, "a", secret(b, previous), time.Time{})
+			_, err := s.AddSecret(ctx, "a", secret(b, previous), time.Time{}, store.Cause{})
 			must(t, err)
 		}
-		s.Touch("a", previous)
+		s.RecordSecretUse("a", previous)
 		must(t, s.Flush(ctx))
 		if got := uses(t, s, "a"); len(got) != 1 {
 			t.Errorf("after the rotations: %v", got)
 		}
-		s.Touch("a", previous)
-		must(t, s.EndSecret(ctx, "a", previous))
+		s.RecordSecretUse("a", previous)
+		must(t, s.RevokeSecret(ctx, "a", previous, store.Cause{}))
 		must(t, s.Flush(ctx))
 		if got := uses(t, s, "a"); len(got) != 0 {
 			t.Errorf("after the end: %v", got)
@@ -105,7 +105,7 @@ func TestRunFlushesAtTheEnd(t *testing.T) {
 		s.Run(ctx)
 		close(ended)
 	}()
-	s.Touch("a", "one")
+	s.RecordSecretUse("a", "one")
 	cancel()
 	<-ended
 	if got := uses(t, s, "a"); len(got) != 1 {
@@ -116,7 +116,7 @@ func TestRunFlushesAtTheEnd(t *testing.T) {
 func TestFlushStoreIsAway(t *testing.T) {
 	srv := storetest.Redis(t)
 	s := srv.Backend(t).Open(t)
-	s.Touch("a", "one")
+	s.RecordSecretUse("a", "one")
 	srv.Kill()
 	wantErr(t, "flush", s.Flush(t.Context()), store.ErrUnavailable)
 	_, err := s.SecretUses(t.Context(), "a")
@@ -135,8 +135,8 @@ func TestKeyUses(t *testing.T) {
 		s, other, ctx := b.Open(t), b.Open(t), t.Context()
 		u, friend := add(t, s, "a@example.com"), add(t, s, "b@example.com")
 		one, two, theirs := makeKey(t, b, s, u, "one", 0), makeKey(t, b, s, u, "two", 0), makeKey(t, b, s, friend, "theirs", 0)
-		s.TouchKey(u.ID, one.ID, "192.0.2.7")
-		s.TouchKey(friend.ID, theirs.ID, "2001:db8::1")
+		s.RecordKeyUse(u.ID, one.ID, "192.0.2.7")
+		s.RecordKeyUse(friend.ID, theirs.ID, "2001:db8::1")
 		at := func() time.Time { return b.Clock.Now().Truncate(time.Second) }
 		want := []store.Use{{At: at(), From: "192.0.2.7"}, {}, {At: at(), From: "2001:db8::1"}}
 		if diff := cmp.Diff(make([]store.Use, 3), keyUses(t, s, one, two, theirs)); diff != "" {
@@ -149,8 +149,8 @@ func TestKeyUses(t *testing.T) {
 
 		// Of several uses the last counts, through whomever it came.
 		b.Clock.Advance(time.Minute)
-		s.TouchKey(u.ID, one.ID, "192.0.2.8")
-		s.TouchKey(u.ID, one.ID, "client:a service: of ours")
+		s.RecordKeyUse(u.ID, one.ID, "192.0.2.8")
+		s.RecordKeyUse(u.ID, one.ID, "client:a service: of ours")
 		must(t, s.Flush(ctx))
 		want[0] = store.Use{At: at(), From: "client:a service: of ours"}
 		if diff := cmp.Diff(want, keyUses(t, other, one, two, theirs)); diff != "" {

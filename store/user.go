@@ -146,7 +146,7 @@ func (s *Store) Users(ctx context.Context, query, after string, limit int) (page
 
 // DisableUser suspends a person: every key of theirs is refused until they are enabled. Their sessions and their
 // invite end.
-func (s *Store) DisableUser(ctx context.Context, id string) error {
+func (s *Store) DisableUser(ctx context.Context, id string, cause Cause) error {
 	err := s.endUserFields(ctx, "disable user", id, onField, sessionField, inviteField)
 	if !failed(err) {
 		s.forgetSessions(ctx, id)
@@ -156,7 +156,7 @@ func (s *Store) DisableUser(ctx context.Context, id string) error {
 
 // EnableUser lets a person, and the keys that were suspended with them, work again. One who is enabled stays so, be it
 // that they were to be disabled, and nobody knows whether they will be.
-func (s *Store) EnableUser(ctx context.Context, id string) error {
+func (s *Store) EnableUser(ctx context.Context, id string, cause Cause) error {
 	on := newSign()
 	err := s.change(ctx, "enable user", userKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
 		if _, err := readUser(ctx, tx, id); err != nil {
@@ -169,7 +169,7 @@ func (s *Store) EnableUser(ctx context.Context, id string) error {
 }
 
 // PromoteUser makes an operator of a person. It is nothing to one who is one.
-func (s *Store) PromoteUser(ctx context.Context, id string) error {
+func (s *Store) PromoteUser(ctx context.Context, id string, cause Cause) error {
 	return s.change(ctx, "promote user", userKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
 		u, err := readUser(ctx, tx, id)
 		if err != nil {
@@ -186,13 +186,13 @@ func (s *Store) PromoteUser(ctx context.Context, id string) error {
 
 // DemoteUser makes a developer of a person. What their keys could do as an operator's ends for good: should
 // they be promoted again, it is under another generation.
-func (s *Store) DemoteUser(ctx context.Context, id string) error {
+func (s *Store) DemoteUser(ctx context.Context, id string, cause Cause) error {
 	return s.endUserFields(ctx, "demote user", id, operatorField)
 }
 
 // DeleteUser ends a person and all their keys for good. The email may be given to somebody new, to whom
 // nothing of the old one comes.
-func (s *Store) DeleteUser(ctx context.Context, id string, end KeyEnd) error {
+func (s *Store) DeleteUser(ctx context.Context, id string, cause Cause) error {
 	u, err := s.User(ctx, id)
 	if errors.Is(err, ErrNotFound) {
 		return cmp.Or(s.confirmGone(ctx, "delete user", "hexists", userKey(id), metaField), err)
@@ -208,7 +208,7 @@ func (s *Store) DeleteUser(ctx context.Context, id string, end KeyEnd) error {
 		names = u.Metadata.names()
 	}
 	s.strike(ctx, users, id, names...)
-	s.endKeysOf(ctx, id, end)
+	s.endKeysOf(ctx, id, cause)
 	s.forgetSessions(ctx, id)
 	return err
 }

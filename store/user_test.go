@@ -82,21 +82,21 @@ func TestUser(t *testing.T) {
 		}
 
 		want.Metadata.Name = "Countess"
-		got, err := s.UpdateUser(ctx, want.ID, rename("Countess"))
+		got, err := s.UpdateUser(ctx, want.ID, store.Cause{}, rename("Countess"))
 		must(t, err)
 		if !cmp.Equal(want, got) || !cmp.Equal(want, read(t, other, want.ID)) {
 			t.Errorf("updated (-want +got)\n%s", cmp.Diff(want, got))
 		}
 
 		// Disabling suspends: nothing is another when the person is enabled again.
-		must(t, s.DisableUser(ctx, want.ID))
-		must(t, s.DisableUser(ctx, want.ID))
+		must(t, s.DisableUser(ctx, want.ID, store.Cause{}))
+		must(t, s.DisableUser(ctx, want.ID, store.Cause{}))
 		if got := read(t, other, want.ID); got.Enabled || got.Generation != want.Generation {
 			t.Errorf("disabled: enabled %v, generation %x, want %x", got.Enabled, got.Generation, want.Generation)
 		}
 		want.Invite = nil // but for the link, whose time is over
 		for range 2 {
-			must(t, s.EnableUser(ctx, want.ID))
+			must(t, s.EnableUser(ctx, want.ID, store.Cause{}))
 			if diff := cmp.Diff(want, read(t, other, want.ID)); diff != "" {
 				t.Errorf("enabled (-want +got)\n%s", diff)
 			}
@@ -123,13 +123,18 @@ func TestNobody(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, ctx := b.Open(t), t.Context()
 		for what, do := range map[string]func(context.Context, string) error{
-			"read":    func(ctx context.Context, id string) error { _, err := s.User(ctx, id); return err },
-			"email":   func(ctx context.Context, id string) error { _, err := s.UserByEmail(ctx, id); return err },
-			"update":  func(ctx context.Context, id string) error { _, err := s.UpdateUser(ctx, id, rename("x")); return err },
-			"delete":  func(ctx context.Context, id string) error { return s.DeleteUser(ctx, id, store.KeyEnd{}) },
-			"invite":  func(ctx context.Context, id string) error { return s.InviteUser(ctx, id, store.Invite{}) },
+			"read":  func(ctx context.Context, id string) error { _, err := s.User(ctx, id); return err },
+			"email": func(ctx context.Context, id string) error { _, err := s.UserByEmail(ctx, id); return err },
+			"update": func(ctx context.Context, id string) error {
+				_, err := s.UpdateUser(ctx, id, store.Cause{}, rename("x"))
+				return err
+			},
+			"delete": func(ctx context.Context, id string) error { return s.DeleteUser(ctx, id, store.Cause{}) },
+			"invite": func(ctx context.Context, id string) error {
+				return s.InviteUser(ctx, id, store.Invite{}, store.Cause{})
+			},
 			"redeem":  func(ctx context.Context, id string) error { return s.RedeemInvite(ctx, id, store.Digest{}, nil) },
-			"disable": s.DisableUser, "enable": s.EnableUser, "promote": s.PromoteUser, "demote": s.DemoteUser,
+			"disable": plain(s.DisableUser), "enable": plain(s.EnableUser), "promote": plain(s.PromoteUser), "demote": plain(s.DemoteUser),
 		} {
 			for _, id := range []string{"nobody", "", "usr_\x00"} {
 				wantErr(t, what, do(ctx, id), store.ErrNotFound)
@@ -153,9 +158,9 @@ func TestRoles(t *testing.T) {
 		}
 		seen := map[store.Generation]bool{}
 		for range 3 {
-			must(t, s.PromoteUser(ctx, u.ID))
+			must(t, s.PromoteUser(ctx, u.ID, store.Cause{}))
 			first := read(t, s, u.ID)
-			must(t, s.PromoteUser(ctx, u.ID)) // it is nothing to an operator
+			must(t, s.PromoteUser(ctx, u.ID, store.Cause{})) // it is nothing to an operator
 			again := read(t, s, u.ID)
 			if first.Role() != store.Operator || first.Operator != again.Operator || seen[first.Operator] {
 				t.Errorf("promoted: %s, %x, then %x", first.Role(), first.Operator, again.Operator)
@@ -165,7 +170,7 @@ func TestRoles(t *testing.T) {
 				t.Error("a role has changed the generation of all keys")
 			}
 			for range 2 {
-				must(t, s.DemoteUser(ctx, u.ID))
+				must(t, s.DemoteUser(ctx, u.ID, store.Cause{}))
 			}
 			if got := read(t, s, u.ID); got.Role() != store.Developer || got.Generation != u.Generation {
 				t.Errorf("demoted: %s, %x", got.Role(), got.Generation)
@@ -201,7 +206,7 @@ func TestUsers(t *testing.T) {
 				}
 			}
 		}
-		_, err := s.UpdateUser(ctx, first.ID, func(m *store.UserMetadata) error { m.Email, m.Name = "new@example.com", "a@"; return nil })
+		_, err := s.UpdateUser(ctx, first.ID, store.Cause{}, func(m *store.UserMetadata) error { m.Email, m.Name = "new@example.com", "a@"; return nil })
 		must(t, err)
 		for query, want := range map[string][]string{"a@": {"new@example.com"}, "name z": nil, "new": {"new@example.com"}} {
 			if diff := cmp.Diff(want, people(t, s, query, 10)); diff != "" {
@@ -222,15 +227,16 @@ func TestUpdateUserConcurrently(t *testing.T) {
 
 		// The other's whole change happens in the middle of this one.
 		meanwhile := true
-		got, err := s.UpdateUser(ctx, u.ID, func(m *store.UserMetadata) error {
+		got, err := s.UpdateUser(ctx, u.ID, store.Cause{}, func(m *store.UserMetadata) error {
 			if meanwhile {
 				meanwhile = false
-				_, err := other.UpdateUser(ctx, u.ID, rename("Renamed"))
+				_, err := other.UpdateUser(ctx, u.ID, store.Cause{}, rename("Renamed"))
 				must(t, err)
 			}
 			m.Email = "b@example.com"
 			return nil
 		})
+
 		must(t, err)
 		want := store.UserMetadata{Email: "b@example.com", Name: "Renamed", CreatedAt: u.Metadata.CreatedAt}
 		if diff := cmp.Diff(want, got.Metadata); diff != "" {
@@ -239,7 +245,7 @@ func TestUpdateUserConcurrently(t *testing.T) {
 		add(t, other, "a@example.com") // which is free
 
 		failure := errors.New("no")
-		_, err = s.UpdateUser(ctx, u.ID, func(*store.UserMetadata) error { return failure })
+		_, err = s.UpdateUser(ctx, u.ID, store.Cause{}, func(*store.UserMetadata) error { return failure })
 		wantErr(t, "refused by the caller", err, failure)
 		if diff := cmp.Diff(want, read(t, s, u.ID).Metadata); diff != "" {
 			t.Errorf("(-want +got)\n%s", diff)

@@ -12,10 +12,10 @@ import (
 // UpdateUser changes what is known of a person. It is repeated when somebody else changes the same person at
 // the same time, so change must do nothing else. ErrExists if the new email is taken. After ErrUnavailable the
 // new email may be kept for this person alone; repeating it settles that.
-func (s *Store) UpdateUser(ctx context.Context, id string, change func(*UserMetadata) error) (u *User, err error) {
+func (s *Store) UpdateUser(ctx context.Context, id string, cause Cause, change func(*UserMetadata) error) (u *User, err error) {
 	const tries = 10
 	for range tries {
-		if u, err = s.updateUser(ctx, id, change); !errors.Is(err, ErrConflict) {
+		if u, err = s.updateUser(ctx, id, cause, change); !errors.Is(err, ErrConflict) {
 			break
 		}
 	}
@@ -24,7 +24,7 @@ func (s *Store) UpdateUser(ctx context.Context, id string, change func(*UserMeta
 
 // updateUser is one try of UpdateUser: ErrConflict if the person is another by the time that the new email is
 // theirs. The next try wants the same email, so that it needs not be given back.
-func (s *Store) updateUser(ctx context.Context, id string, change func(*UserMetadata) error) (*User, error) {
+func (s *Store) updateUser(ctx context.Context, id string, cause Cause, change func(*UserMetadata) error) (*User, error) {
 	u, err := s.User(ctx, id)
 	if err != nil {
 		return nil, err

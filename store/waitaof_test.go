@@ -157,7 +157,7 @@ func TestFsyncByWaiting(t *testing.T) {
 				t.Errorf("the check says %q, want %q", got, tt.check)
 			}
 			for range 2 { // the second goes the way that the first found
-				if err := s.EndToken(hurry(t), store.DigestOf("x")); !errors.Is(err, tt.end) {
+				if err := s.RevokeToken(hurry(t), store.DigestOf("x"), store.Cause{}); !errors.Is(err, tt.end) {
 					t.Errorf("an end: %v, want %v", err, tt.end)
 				}
 			}
@@ -180,10 +180,10 @@ func TestFsyncWayIsFoundAgain(t *testing.T) {
 	s, err := store.Open(store.Options{URL: url, Durability: store.Durability{Fsync: true}})
 	must(t, err)
 	defer s.Close()
-	must(t, s.EndToken(hurry(t), store.DigestOf("x"))) // nobody has checked: found by the first end
+	must(t, s.RevokeToken(hurry(t), store.DigestOf("x"), store.Cause{})) // nobody has checked: found by the first end
 
 	server.answer("WAITAOF", noLog)
-	wantErr(t, "the log was switched off", s.EndToken(hurry(t), store.DigestOf("x")), store.ErrUnconfirmed)
+	wantErr(t, "the log was switched off", s.RevokeToken(hurry(t), store.DigestOf("x"), store.Cause{}), store.ErrUnconfirmed)
 	server.answer("CONFIG", strings.ReplaceAll(everysec, "$8\r\neverysec", "$6\r\nalways"))
-	must(t, s.EndToken(hurry(t), store.DigestOf("x")))
+	must(t, s.RevokeToken(hurry(t), store.DigestOf("x"), store.Cause{}))
 }

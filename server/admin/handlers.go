@@ -49,8 +49,8 @@ func (a *Admin) ShowSecret(w http.ResponseWriter, r *http.Request) error {
 	return a.Guard(a.showSecret)(w, r)
 }
 
-// EndSecret answers DELETE /admin/clients/{id}/secrets/{secret_id}.
-func (a *Admin) EndSecret(w http.ResponseWriter, r *http.Request) error {
+// RevokeSecret answers DELETE /admin/clients/{id}/secrets/{secret_id}.
+func (a *Admin) RevokeSecret(w http.ResponseWriter, r *http.Request) error {
 	return a.Guard(a.endSecret)(w, r)
 }
 
@@ -99,8 +99,8 @@ func (a *Admin) ShowKey(w http.ResponseWriter, r *http.Request) error {
 	return a.Guard(a.showKey)(w, r)
 }
 
-// EndKey answers DELETE /admin/keys/{id}.
-func (a *Admin) EndKey(w http.ResponseWriter, r *http.Request) error {
+// RevokeKey answers DELETE /admin/keys/{id}.
+func (a *Admin) RevokeKey(w http.ResponseWriter, r *http.Request) error {
 	return a.Guard(a.endKey)(w, r)
 }
 

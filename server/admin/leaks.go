@@ -31,7 +31,7 @@ func (a *Admin) reportLeaks(w http.ResponseWriter, r *http.Request, actor string
 		digests = append(digests, d)
 	}
 	now := a.instant()
-	leaks, err := a.store.EndLeaked(r.Context(), digests, store.KeyEnd{At: now, By: actor, Reason: "reported as leaked"})
+	leaks, err := a.store.RevokeLeaked(r.Context(), digests, store.Cause{At: now, Actor: store.Actor{Name: actor}, Reason: "reported as leaked"})
 	acts := make([]web.Act, len(leaks))
 	for i, leak := range leaks {
 		acts[i] = a.leaked(leak, shown[leak.Digest])

@@ -56,7 +56,7 @@ type secretView struct {
 func secretViews(c *store.Client, uses map[string]time.Time, now time.Time) []secretView {
 	views := []secretView{}
 	for _, s := range c.Secrets {
-		if s.LiveAt(now) {
+		if s.ActiveAt(now) {
 			views = append(views, newSecretView(s, uses[s.ID]))
 		}
 	}

@@ -86,8 +86,8 @@ func (a *API) own(w http.ResponseWriter, r *http.Request) (*bearer.Holder, *stor
 	return h, key, err
 }
 
-// EndKey answers DELETE /api/v1/keys/{id}.
-func (a *API) EndKey(w http.ResponseWriter, r *http.Request) error {
+// RevokeKey answers DELETE /api/v1/keys/{id}.
+func (a *API) RevokeKey(w http.ResponseWriter, r *http.Request) error {
 	h, key, err := a.own(w, r)
 	if err != nil {
 		return err

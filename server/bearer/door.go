@@ -94,7 +94,7 @@ func (d *Door) note(r *http.Request, h *Holder) {
 	web.Note(ctx, "user", h.User.ID)
 	web.Note(ctx, "key", h.Key.ID)
 	web.Via(ctx, h.Key.ID)
-	d.Verifier.Store.TouchKey(h.User.ID, h.Key.ID, web.Address(r).String())
+	d.Verifier.Store.RecordKeyUse(h.User.ID, h.Key.ID, web.Address(r).String())
 }
 
 // Forbidden is the 403 of RFC 6750 §3.1.

@@ -52,7 +52,7 @@ type Holder struct {
 	Claims *Claims
 	Client *store.Client
 
-	Key  *store.LiveKey
+	Key  *store.KeyRecord
 	User *store.User
 }
 

@@ -51,7 +51,7 @@ func TestHolderScope(t *testing.T) {
 	}{
 		{term, term, all}, {term, another, rest}, {term, store.Generation{}, rest}, {store.Generation{}, term, rest}, {store.Generation{}, store.Generation{}, rest},
 	} {
-		h := &bearer.Holder{Key: &store.LiveKey{Scope: all, Operator: tt.made}, User: &store.User{ID: "usr_x", Operator: tt.now}}
+		h := &bearer.Holder{Key: &store.KeyRecord{Scope: all, Operator: tt.made}, User: &store.User{ID: "usr_x", Operator: tt.now}}
 		if got := h.Scope(); got != tt.want || h.Actor() != "user:usr_x" {
 			t.Errorf("%d: got %q of %s, want %q", i, got, h.Actor(), tt.want)
 		}

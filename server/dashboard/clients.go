@@ -214,7 +214,7 @@ func (d *Dashboard) showClient(w http.ResponseWriter, r *http.Request, v *visito
 		p.Overlaps = append(p.Overlaps, choice{o.value, o.label, "", o.value == "24h"})
 	}
 	for _, s := range c.Secrets {
-		if s.LiveAt(d.now()) {
+		if s.ActiveAt(d.now()) {
 			p.Live = append(p.Live, d.secretRow(s, uses[s.ID], p.Lifetime, len(c.Secrets) > 1))
 		}
 	}
@@ -285,17 +285,17 @@ func (d *Dashboard) SwitchClient(enable bool) web.Handler {
 	}
 }
 
-// EndTokens answers POST /operator/clients/{id}/revoke-tokens.
-func (d *Dashboard) EndTokens(w http.ResponseWriter, r *http.Request) error {
+// RevokeTokens answers POST /operator/clients/{id}/revoke-tokens.
+func (d *Dashboard) RevokeTokens(w http.ResponseWriter, r *http.Request) error {
 	return d.clientAct(w, r, "tokens-ended", func(r *http.Request, _ url.Values, c *store.Client, actor string) error {
 		return d.registry.RevokeTokens(r, c.ID, actor)
 	})
 }
 
-// EndSecret answers POST /operator/clients/{id}/secrets/{secret_id}/end.
-func (d *Dashboard) EndSecret(w http.ResponseWriter, r *http.Request) error {
+// RevokeSecret answers POST /operator/clients/{id}/secrets/{secret_id}/end.
+func (d *Dashboard) RevokeSecret(w http.ResponseWriter, r *http.Request) error {
 	return d.clientAct(w, r, "secret-ended", func(r *http.Request, _ url.Values, c *store.Client, actor string) error {
-		return d.registry.EndSecret(r, c.ID, web.Path(r, "secret_id"), actor)
+		return d.registry.RevokeSecret(r, c.ID, web.Path(r, "secret_id"), actor)
 	})
 }
 

@@ -48,7 +48,7 @@ func (d *Dashboard) Settings(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		list.None = len(list.Keys) == 0 && list.Query == "" && list.First && list.State == string(store.Live) && !d.hadKeys(r, v)
+		list.None = len(list.Keys) == 0 && list.Query == "" && list.First && list.State == string(store.StateActive) && !d.hadKeys(r, v)
 		return d.show(w, http.StatusOK, "settings", v.page(r, "API keys", "keys", list))
 	})
 }
@@ -84,7 +84,7 @@ func (d *Dashboard) listKeys(r *http.Request, path string, narrowed store.KeyFil
 	cursor, _ := query.Text("cursor")
 	list := &keyList{Query: f.Query, State: state, First: cursor == ""}
 	if state == "" {
-		list.State = string(store.Live)
+		list.State = string(store.StateActive)
 	}
 	for _, view := range found.Items {
 		list.Keys = append(list.Keys, rowOf(view, d.now()))
@@ -100,8 +100,8 @@ func stateOf(text string) store.KeyState {
 	switch text {
 	case "all":
 		return store.AnyState
-	case string(store.Ended):
-		return store.Ended
+	case string(store.StateInactive):
+		return store.StateInactive
 	}
-	return store.Live
+	return store.StateActive
 }

@@ -142,7 +142,7 @@ func (d *Dashboard) once(w http.ResponseWriter, r *http.Request, v *visitor, for
 		return web.InvalidRequest("The form is not complete; load the page again")
 	}
 	token := store.DigestOf("once " + v.cookie + " " + form.Get("once"))
-	first, where, err := d.store.Once(r.Context(), token)
+	first, where, err := d.store.ClaimIdempotencyKey(r.Context(), token)
 	if err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func (d *Dashboard) once(w http.ResponseWriter, r *http.Request, v *visitor, for
 		return d.show(w, http.StatusConflict, "already", v.page(r, "Already made", v.section(r), madeAlready{where}))
 	}
 	where, err = do()
-	d.store.Done(context.WithoutCancel(r.Context()), token, where)
+	d.store.CompleteIdempotencyKey(context.WithoutCancel(r.Context()), token, where)
 	return err
 }
 

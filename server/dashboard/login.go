@@ -128,7 +128,7 @@ func (d *Dashboard) Logout(w http.ResponseWriter, r *http.Request) error {
 		}
 		act := web.Act{Actor: v.actor(), Action: "session.ended", Target: v.actor()}
 		if err := web.End(r, d.store, d.now(), act, func(ctx context.Context) error {
-			return d.store.EndSession(ctx, v.UserID, v.Digest)
+			return d.store.RevokeSession(ctx, v.UserID, v.Digest, d.cause(v.UserID, "signed out"))
 		}); err != nil {
 			return err
 		}

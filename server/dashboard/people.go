@@ -107,7 +107,7 @@ func (d *Dashboard) withPerson(w http.ResponseWriter, r *http.Request, h func(ht
 }
 
 func (d *Dashboard) showPerson(w http.ResponseWriter, r *http.Request, v *visitor, u *store.User, status int, problem string) error {
-	keys, _, err := d.store.Keys(r.Context(), store.KeyFilter{UserID: u.ID, State: store.Live}, "", listLength)
+	keys, _, err := d.store.Keys(r.Context(), store.KeyFilter{UserID: u.ID, State: store.StateActive}, "", listLength)
 	if err != nil {
 		return err
 	}

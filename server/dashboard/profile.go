@@ -64,7 +64,7 @@ func (d *Dashboard) SaveName(w http.ResponseWriter, r *http.Request) error {
 		}
 		act := web.Act{Actor: v.actor(), Action: "user.updated", Target: v.actor(), Detail: map[string]string{"changed": "name"}}
 		if err := web.Change(r, d.store, d.now(), act, func(ctx context.Context) error {
-			_, err := d.store.UpdateUser(ctx, v.UserID, func(m *store.UserMetadata) error { m.Name = name; return nil })
+			_, err := d.store.UpdateUser(ctx, v.UserID, d.cause(v.UserID, "changed by the user"), func(m *store.UserMetadata) error { m.Name = name; return nil })
 			return err
 		}); err != nil {
 			return err
@@ -113,8 +113,8 @@ func (d *Dashboard) ChangePassword(w http.ResponseWriter, r *http.Request) error
 	})
 }
 
-// EndSession answers POST /settings/sessions/end: one session of the person's, or all.
-func (d *Dashboard) EndSession(w http.ResponseWriter, r *http.Request) error {
+// RevokeSession answers POST /settings/sessions/end: one session of the person's, or all.
+func (d *Dashboard) RevokeSession(w http.ResponseWriter, r *http.Request) error {
 	return d.signedIn(w, r, func(w http.ResponseWriter, r *http.Request, v *visitor) error {
 		form, err := v.form(r)
 		if err != nil {
@@ -133,7 +133,7 @@ func (d *Dashboard) EndSession(w http.ResponseWriter, r *http.Request) error {
 			}
 			act := web.Act{Actor: v.actor(), Action: "session.ended", Target: v.actor()}
 			if err := web.End(r, d.store, d.now(), act, func(ctx context.Context) error {
-				return d.store.EndSession(ctx, v.UserID, s.Digest)
+				return d.store.RevokeSession(ctx, v.UserID, s.Digest, d.cause(v.UserID, "signed out"))
 			}); err != nil {
 				return err
 			}
@@ -149,7 +149,9 @@ func (d *Dashboard) EndSession(w http.ResponseWriter, r *http.Request) error {
 
 func (d *Dashboard) endSessions(w http.ResponseWriter, r *http.Request, v *visitor) error {
 	act := web.Act{Actor: v.actor(), Action: "user.signed_out", Target: v.actor()}
-	err := web.End(r, d.store, d.now(), act, func(ctx context.Context) error { return d.store.EndSessions(ctx, v.UserID) })
+	err := web.End(r, d.store, d.now(), act, func(ctx context.Context) error {
+		return d.store.RevokeSessions(ctx, v.UserID, d.cause(v.UserID, "signed out everywhere"))
+	})
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}

@@ -95,6 +95,11 @@ func (d *Dashboard) signIn(w http.ResponseWriter, r *http.Request, person *store
 	return nil
 }
 
+// cause is what a user does to their own account.
+func (d *Dashboard) cause(userID, reason string) store.Cause {
+	return store.Cause{At: web.Time(d.now()), Actor: store.UserActor(userID), Reason: reason}
+}
+
 // leave ends the session that a browser comes with, if it has one.
 func (d *Dashboard) leave(r *http.Request) {
 	cookie := d.cookie(r, sessionCookie)
@@ -103,7 +108,7 @@ func (d *Dashboard) leave(r *http.Request) {
 	}
 	before, _, err := d.store.Session(r.Context(), store.DigestOf(cookie))
 	if err == nil {
-		err = d.store.EndSession(r.Context(), before.UserID, before.Digest)
+		err = d.store.RevokeSession(r.Context(), before.UserID, before.Digest, d.cause(before.UserID, "signed in again"))
 	}
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		web.Note(r.Context(), "session_left", err.Error())

@@ -243,7 +243,7 @@ func TestSigningKeys(t *testing.T) {
 
 func TestRecords(t *testing.T) {
 	some := store.Unreadable{Count: 7, IDs: []string{"a", "b"}}
-	for want, c := range map[string]store.Census{
+	for want, c := range map[string]store.RecordScan{
 		"ok: 3, all readable":                    {Read: 3},
 		"ok: none":                               {},
 		"ok: the first 3 are readable; there":    {Read: 3, Partial: true},

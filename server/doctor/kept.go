@@ -39,7 +39,7 @@ func kept(ctx context.Context, o Options) []Check {
 	hashes := map[string][]byte{}
 	ctx, cancel := context.WithTimeout(ctx, recordsTime)
 	defer cancel()
-	census := o.Store.Census(ctx, recordsRead, func(u *store.User) {
+	census := o.Store.ScanRecords(ctx, recordsRead, func(u *store.User) {
 		if len(u.Password) > 0 && len(hashes) < passwordsTried {
 			hashes[u.ID] = u.Password
 		}
@@ -138,7 +138,7 @@ func passwords(vault *seal.Vault, hashes map[string][]byte) []Check {
 }
 
 // records says what became of reading those of one kind.
-func records(r store.Census) Check {
+func records(r store.RecordScan) Check {
 	c := Check{Name: r.Kind, State: OK, Found: fmt.Sprintf("%d, all readable", r.Read)}
 	switch {
 	case r.Newer.Count > 0:
@@ -157,7 +157,7 @@ func records(r store.Census) Check {
 	return c
 }
 
-func unreadable(r store.Census) string {
+func unreadable(r store.RecordScan) string {
 	var parts []string
 	if r.Damaged.Count > 0 {
 		parts = append(parts, some(r.Damaged, "damaged"))

@@ -90,10 +90,10 @@ func (r *run) look() (Result, error) {
 }
 
 func (r *run) endAll() (err error) {
-	if r.result.Clients, err = r.Store.EndAllTokens(r.ctx, func(n int) { r.Progress(n, "clients") }); err != nil {
+	if r.result.Clients, err = r.Store.RevokeAllTokens(r.ctx, r.cause(), func(n int) { r.Progress(n, "clients") }); err != nil {
 		return err
 	}
-	r.result.People, err = r.Store.EndAllSessions(r.ctx, func(n int) { r.Progress(n, "people") })
+	r.result.People, err = r.Store.RevokeAllSessions(r.ctx, r.cause(), func(n int) { r.Progress(n, "people") })
 	return err
 }
 
@@ -129,6 +129,11 @@ func (r *run) fence() (err error) {
 	return err
 }
 
+// cause is of what is revoked whether or not the trail has it.
+func (r *run) cause() store.Cause {
+	return store.Cause{At: r.now(), Actor: store.Actor{Name: Actor}, Reason: "fence"}
+}
+
 func (r *run) now() time.Time { return r.Now().UTC().Truncate(time.Second) }
 
 // idOf is the id in the target of an event: "client:billing".
@@ -137,17 +142,22 @@ func idOf(e store.Event) string {
 	return id
 }
 
+// causeOf is who caused the event, when it is replayed.
+func causeOf(e store.Event, reason string) store.Cause {
+	return store.Cause{At: e.At, Actor: store.Actor{Name: e.Actor}, Reason: reason}
+}
+
 func (r *run) endKey(e store.Event) error {
 	why := e.Detail["reason"]
 	if why == "" {
 		why = strings.TrimPrefix(e.Action, "key.")
 	}
-	_, err := r.Store.EndKey(r.ctx, idOf(e), store.KeyEnd{At: e.At, By: e.Actor, Reason: why})
+	_, err := r.Store.RevokeKey(r.ctx, idOf(e), causeOf(e, why))
 	return err
 }
 
 func (r *run) endSecret(e store.Event) error {
-	return r.Store.EndSecret(r.ctx, idOf(e), e.Detail["secret"])
+	return r.Store.RevokeSecret(r.ctx, idOf(e), e.Detail["secret"], causeOf(e, e.Action))
 }
 
 // endReplaced ends the secrets that a rotation found, but for the one that it made.
@@ -160,7 +170,7 @@ func (r *run) endReplaced(e store.Event) error {
 		if secret.ID == e.Detail["secret"] || !secret.CreatedAt.Before(e.At) {
 			continue
 		}
-		if err := r.Store.EndSecret(r.ctx, c.ID, secret.ID); err != nil && !errors.Is(err, store.ErrNotFound) {
+		if err := r.Store.RevokeSecret(r.ctx, c.ID, secret.ID, causeOf(e, e.Action)); err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
 	}
@@ -173,7 +183,7 @@ func (r *run) disableClient(e store.Event) error { return r.ofClient(e, r.Store.
 
 // ofClient ends a client that was there before the event. One that was registered again under the id is left alone; one
 // that cannot be read is not.
-func (r *run) ofClient(e store.Event, end func(context.Context, string) error) error {
+func (r *run) ofClient(e store.Event, end func(context.Context, string, store.Cause) error) error {
 	c, err := r.Store.Client(r.ctx, idOf(e))
 	if err == nil && c.Metadata.CreatedAt.After(e.At) {
 		return errNewer
@@ -181,23 +191,27 @@ func (r *run) ofClient(e store.Event, end func(context.Context, string) error) e
 	if errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	return end(r.ctx, idOf(e))
+	return end(r.ctx, idOf(e), causeOf(e, e.Action))
 }
 
 func (r *run) deleteUser(e store.Event) error {
-	return r.Store.DeleteUser(r.ctx, idOf(e), store.KeyEnd{At: e.At, By: e.Actor, Reason: "the person was deleted"})
+	return r.Store.DeleteUser(r.ctx, idOf(e), causeOf(e, "the person was deleted"))
 }
 
-func (r *run) disableUser(e store.Event) error { return r.Store.DisableUser(r.ctx, idOf(e)) }
+func (r *run) disableUser(e store.Event) error {
+	return r.Store.DisableUser(r.ctx, idOf(e), causeOf(e, e.Action))
+}
 
-func (r *run) demoteUser(e store.Event) error { return r.Store.DemoteUser(r.ctx, idOf(e)) }
+func (r *run) demoteUser(e store.Event) error {
+	return r.Store.DemoteUser(r.ctx, idOf(e), causeOf(e, e.Action))
+}
 
 // promoteAnew draws another generation: what keys could do under the one before has ended.
 func (r *run) promoteAnew(e store.Event) error {
 	if err := r.demoteUser(e); err != nil {
 		return err
 	}
-	return r.Store.PromoteUser(r.ctx, idOf(e))
+	return r.Store.PromoteUser(r.ctx, idOf(e), causeOf(e, e.Action))
 }
 
 // endInvite ends the link that a person had before the event: the next one has replaced it, or it was used.
@@ -211,5 +225,5 @@ func (r *run) endInvite(e store.Event) error {
 	case err == nil && !u.Invite.ExpiresAt.Add(-invite.Lifetime).Before(e.At):
 		return errNewer
 	}
-	return r.Store.EndInvite(r.ctx, idOf(e))
+	return r.Store.RevokeInvite(r.ctx, idOf(e), causeOf(e, e.Action))
 }

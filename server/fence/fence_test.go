@@ -26,7 +26,7 @@ func TestBegunAgain(t *testing.T) {
 		Metadata: store.UserMetadata{Email: "ada@example.com", CreatedAt: now},
 	}
 	must(s.CreateUser(ctx, u))
-	must(s.InviteUser(ctx, u.ID, store.Invite{Digest: store.DigestOf("link"), ExpiresAt: now.Add(time.Hour)}))
+	must(s.InviteUser(ctx, u.ID, store.Invite{Digest: store.DigestOf("link"), ExpiresAt: now.Add(time.Hour)}, store.Cause{}))
 	before, err := s.User(ctx, u.ID)
 	must(err)
 	if before.Role() != store.Operator || before.Invite == nil {

@@ -33,9 +33,9 @@ func Target(id string) string { return "key:" + id }
 
 // Maker is who makes a key.
 type Maker struct {
-	Actor string         // as the audit trail calls them
-	Key   *store.LiveKey // the key that they act by; nil for a person or the admin token
-	Scope string         // of that key, at this moment
+	Actor string           // as the audit trail calls them
+	Key   *store.KeyRecord // the key that they act by; nil for a person or the admin token
+	Scope string           // of that key, at this moment
 }
 
 // expiry is that of the key that they act by; zero: never, or they act by none.
@@ -122,7 +122,7 @@ func (k *Keeper) Rotate(r *http.Request, owner *store.User, old *store.APIKey, o
 		// Nobody has seen the successor, and nobody will.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), time.Second)
 		defer cancel()
-		_, _ = k.Store.EndKey(ctx, made.ID, store.KeyEnd{At: web.Time(k.Now()), By: by.Actor, Reason: "the rotation failed"})
+		_, _ = k.Store.RevokeKey(ctx, made.ID, store.Cause{At: web.Time(k.Now()), Actor: store.Actor{Name: by.Actor}, Reason: "the rotation failed"})
 		act.Action += web.Failed
 		web.Ended(r, k.Store, k.Now(), act)
 		if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrConflict) {
@@ -135,9 +135,9 @@ func (k *Keeper) Rotate(r *http.Request, owner *store.User, old *store.APIKey, o
 
 // rotatable refuses to rotate a key that has ended, or was rotated. A rotation whose answer was lost, or that was not
 // confirmed, stands in the record alone.
-func (k *Keeper) rotatable(ctx context.Context, old *store.APIKey) (*store.LiveKey, error) {
+func (k *Keeper) rotatable(ctx context.Context, old *store.APIKey) (*store.KeyRecord, error) {
 	record, err := k.Store.Credential(ctx, old.Digest)
-	if !old.Live || errors.Is(err, store.ErrNotFound) || err == nil && record.Key == nil {
+	if !old.Active || errors.Is(err, store.ErrNotFound) || err == nil && record.Key == nil {
 		return nil, web.Conflict("The key has ended; make a new one")
 	}
 	if err != nil {
@@ -159,7 +159,7 @@ func (k *Keeper) takeBack(ctx context.Context, old *store.APIKey) error {
 		return nil
 	case err != nil:
 		return err
-	case successor.Ended == nil || successor.RotatedTo != "":
+	case successor.Tombstone == nil || successor.RotatedTo != "":
 		return web.Conflict("The key was rotated already; its successor is %s", old.RotatedTo)
 	}
 	old.ExpiresAt = successor.ExpiresAt
@@ -171,10 +171,10 @@ func (k *Keeper) replace(ctx context.Context, old *store.APIKey, successor strin
 	now := web.Time(k.Now())
 	old.RotatedAt, old.RotatedBy = now, by.Actor
 	if overlap > 0 {
-		return k.Store.ExpireKey(ctx, old, now.Add(overlap), successor)
+		return k.Store.ExpireKey(ctx, old, now.Add(overlap), successor, store.Cause{At: now, Actor: store.Actor{Name: by.Actor}, Reason: "rotated"})
 	}
 	old.RotatedTo, old.ExpiresAt = successor, now
-	live, err := k.Store.EndKeys(ctx, []*store.APIKey{old}, store.KeyEnd{At: now, By: by.Actor, Reason: "rotated"})
+	live, err := k.Store.RevokeKeys(ctx, []*store.APIKey{old}, store.Cause{At: now, Actor: store.Actor{Name: by.Actor}, Reason: "rotated"})
 	if err == nil && len(live) == 0 {
 		err = store.ErrNotFound
 	}
@@ -183,7 +183,7 @@ func (k *Keeper) replace(ctx context.Context, old *store.APIKey, successor strin
 
 // Rename gives a live key another name, which [CheckName] has seen.
 func (k *Keeper) Rename(r *http.Request, key *store.APIKey, name, actor string) error {
-	if !key.Live {
+	if !key.Active {
 		return web.Conflict("The key has ended")
 	}
 	if name == key.Name {
@@ -198,10 +198,10 @@ func (k *Keeper) Rename(r *http.Request, key *store.APIKey, name, actor string) 
 // End ends a key for good. To end one that has ended is no error and not recorded again; so what may have ended is.
 func (k *Keeper) End(r *http.Request, key *store.APIKey, actor, reason string) error {
 	now := web.Time(k.Now())
-	live, err := k.Store.EndKey(r.Context(), key.ID, store.KeyEnd{At: now, By: actor, Reason: reason})
+	live, err := k.Store.RevokeKey(r.Context(), key.ID, store.Cause{At: now, Actor: store.Actor{Name: actor}, Reason: reason})
 	if errors.Is(err, store.ErrNotFound) && key.Digest != (store.Digest{}) {
 		// Its description was lost; the record alone makes it live.
-		live, err = true, k.Store.EndToken(r.Context(), key.Digest)
+		live, err = true, k.Store.RevokeToken(r.Context(), key.Digest, store.Cause{At: now, Actor: store.Actor{Name: actor}, Reason: reason})
 	}
 	act := web.Act{
 		Actor: actor, Action: keyRevoked, Target: Target(key.ID),

@@ -55,7 +55,7 @@ func ReadFilter(r *http.Request) (f Filter, err error) {
 		return f, err
 	}
 	switch store.KeyState(state) {
-	case store.AnyState, store.Live, store.Ended:
+	case store.AnyState, store.StateActive, store.StateInactive:
 		return ReadFilterAs(r, store.KeyState(state))
 	}
 	return f, web.InvalidRequest("state: must be live or ended")

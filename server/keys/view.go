@@ -62,7 +62,7 @@ type PreviousView struct {
 func newView(k *store.APIKey, used store.Use) View {
 	v := View{
 		ID: k.ID, Name: k.Name, Scope: k.Scope, Masked: k.Masked, LastFour: credential.LastFour(k.Masked),
-		State: string(store.Live), CreatedAt: web.Time(k.CreatedAt), ExpiresAt: web.TimeOrNull(k.ExpiresAt),
+		State: string(store.StateActive), CreatedAt: web.Time(k.CreatedAt), ExpiresAt: web.TimeOrNull(k.ExpiresAt),
 	}
 	if !used.At.IsZero() {
 		v.LastUsed = &UseView{web.Time(used.At), used.From}
@@ -70,8 +70,8 @@ func newView(k *store.APIKey, used store.Use) View {
 	if k.Unreadable != nil {
 		v.Name = "(cannot be read)"
 	}
-	if !k.Live {
-		v.State, v.Ended = string(store.Ended), endOf(k)
+	if !k.Active {
+		v.State, v.Ended = string(store.StateInactive), endOf(k)
 	}
 	if k.RotatedTo != "" {
 		v.RotatedTo = &k.RotatedTo
@@ -82,8 +82,8 @@ func newView(k *store.APIKey, used store.Use) View {
 // endOf tells how a key ended: it was, or it expired, or nobody could write it down.
 func endOf(k *store.APIKey) *EndView {
 	switch {
-	case k.Ended != nil:
-		return &EndView{web.TimeOrNull(k.Ended.At), k.Ended.By, k.Ended.Reason}
+	case k.Tombstone != nil:
+		return &EndView{web.TimeOrNull(k.Tombstone.At), k.Tombstone.By, k.Tombstone.Reason}
 	case k.RotatedTo != "":
 		return &EndView{At: web.TimeOrNull(k.ExpiresAt), Reason: "rotated"}
 	case !k.ExpiresAt.IsZero():

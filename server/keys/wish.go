@@ -190,7 +190,7 @@ func (k *Keeper) defaultScope(by Maker) string {
 }
 
 // succeed is what the successor of a key may have: the same, but what no key may give to another.
-func succeed(owner *store.User, old *store.APIKey, record *store.LiveKey, by Maker) (*store.APIKey, error) {
+func succeed(owner *store.User, old *store.APIKey, record *store.KeyRecord, by Maker) (*store.APIKey, error) {
 	granted := &store.APIKey{Name: old.Name, Scope: old.Scope, ExpiresAt: old.ExpiresAt}
 	if !record.Operator.Matches(owner.Operator) { // what a demotion took away is not given back
 		granted.Scope = scope.Without(granted.Scope, scope.Admin)

@@ -200,14 +200,14 @@ func (s *Server) verify(p presented, c *store.Client) error {
 	now := s.now()
 	found := -1
 	for i := range secrets {
-		if secrets[i].Digest.Equal(digest) && secrets[i].LiveAt(now) && secrets[i].ID != "" {
+		if secrets[i].Digest.Equal(digest) && secrets[i].ActiveAt(now) && secrets[i].ID != "" {
 			found = i
 		}
 	}
 	if c == nil || found < 0 || !c.Enabled || c.Metadata.AuthMethod != "" && c.Metadata.AuthMethod != p.method {
 		return errInvalidClient
 	}
-	s.store.Touch(c.ID, secrets[found].ID)
+	s.store.RecordSecretUse(c.ID, secrets[found].ID)
 	return nil
 }
 

@@ -48,7 +48,7 @@ func (s *Server) Introspect(w http.ResponseWriter, r *http.Request) error {
 		return web.JSON(w, http.StatusOK, inactive)
 	}
 	if holder.Key != nil {
-		s.store.TouchKey(holder.User.ID, holder.Key.ID, "client:"+asked.caller.ID)
+		s.store.RecordKeyUse(holder.User.ID, holder.Key.ID, "client:"+asked.caller.ID)
 	}
 	return web.JSON(w, http.StatusOK, s.describe(holder))
 }

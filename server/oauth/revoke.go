@@ -36,7 +36,7 @@ func (s *Server) revokeToken(r *http.Request) error {
 	case asked.shown.Digest == (store.Digest{}): // it cannot be one of ours
 		return nil
 	case asked.record == nil:
-		return s.store.ConfirmEnded(r.Context(), asked.shown.Digest)
+		return s.store.ConfirmRevoked(r.Context(), asked.shown.Digest)
 	}
 	if asked.record.Key != nil { // a person's, never a client's
 		return errForeignToken
@@ -44,7 +44,7 @@ func (s *Server) revokeToken(r *http.Request) error {
 	if claims := s.verifier.Issued(asked.shown, asked.record); claims != nil && claims.ClientID != asked.caller.ID {
 		return errForeignToken
 	}
-	return s.store.EndToken(r.Context(), asked.shown.Digest)
+	return s.store.RevokeToken(r.Context(), asked.shown.Digest, store.Cause{At: web.Time(s.now()), Actor: store.ClientActor(asked.caller.ID), Reason: "revoked by its client"})
 }
 
 // ownKey is the API key of a request in which a key revokes itself: it is the bearer and the token, and there
@@ -85,7 +85,7 @@ func (s *Server) revokeKey(r *http.Request, key string) error {
 	record, err := s.store.Credential(r.Context(), t.Digest)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return s.store.ConfirmEnded(r.Context(), t.Digest)
+		return s.store.ConfirmRevoked(r.Context(), t.Digest)
 	case err != nil:
 		return err
 	case record.Key == nil: // an access token has a client, which must show who it is

@@ -81,16 +81,16 @@ func (g *Registry) DeleteClient(r *http.Request, id, actor string) error {
 
 // RevokeTokens ends every token that was issued to a client until now.
 func (g *Registry) RevokeTokens(r *http.Request, id, actor string) error {
-	return g.endOf(r, id, actor, clientTokensRevoked, g.Store.EndClientTokens)
+	return g.endOf(r, id, actor, clientTokensRevoked, g.Store.RevokeClientTokens)
 }
 
 // endOf is an end of the whole client, or of all its tokens. It reads nothing first, so that a damaged
 // record can be ended too.
-func (g *Registry) endOf(r *http.Request, id, actor, action string, end func(context.Context, string) error) error {
+func (g *Registry) endOf(r *http.Request, id, actor, action string, end func(context.Context, string, store.Cause) error) error {
 	if checkID(id) != nil {
 		return errNoClient
 	}
 	return noClient(g.end(r, web.Act{Actor: actor, Action: action, Target: ClientTarget(id)}, func(ctx context.Context) error {
-		return end(ctx, id)
+		return end(ctx, id, g.cause(actor))
 	}))
 }

@@ -53,7 +53,7 @@ func mayBeThere(err error) bool {
 func (g *Registry) disable(r *http.Request, actor, id string, c *store.Client) error {
 	act := web.Act{Actor: actor, Action: clientDisabled, Target: ClientTarget(id), Detail: repeated(c != nil && !c.Enabled)}
 	return g.end(r, act, func(ctx context.Context) error {
-		return g.Store.DisableClient(ctx, id)
+		return g.Store.DisableClient(ctx, id, g.cause(actor))
 	})
 }
 
@@ -69,10 +69,10 @@ func repeated(already bool) map[string]string {
 // disabling that was not answered hangs on it.
 func (g *Registry) enable(r *http.Request, actor string, c *store.Client) error {
 	if c.Enabled {
-		return g.Store.EnableClient(r.Context(), c.ID)
+		return g.Store.EnableClient(r.Context(), c.ID, g.cause(actor))
 	}
 	err := g.change(r, web.Act{Actor: actor, Action: clientEnabled, Target: ClientTarget(c.ID)}, func(ctx context.Context) error {
-		return g.Store.EnableClient(ctx, c.ID)
+		return g.Store.EnableClient(ctx, c.ID, g.cause(actor))
 	})
 	c.Enabled = err == nil
 	return err
@@ -91,7 +91,7 @@ func (g *Registry) update(r *http.Request, actor string, c *store.Client, p *pat
 	}
 	var updated *store.Client
 	err = g.change(r, web.Act{Actor: actor, Action: clientUpdated, Target: ClientTarget(c.ID), Detail: detail}, func(ctx context.Context) (err error) {
-		updated, err = g.Store.UpdateClient(ctx, c.ID, func(m *store.ClientMetadata) (newGeneration bool, err error) {
+		updated, err = g.Store.UpdateClient(ctx, c.ID, g.cause(actor), func(m *store.ClientMetadata) (newGeneration bool, err error) {
 			before := *m // which may be newer than what was read above
 			_, err = in.patch(m, p.object)
 			return in.narrower(before, *m), err

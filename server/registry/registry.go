@@ -46,6 +46,11 @@ func UserTarget(id string) string { return "user:" + id }
 // instant is the present as it is recorded and shown.
 func (g *Registry) instant() time.Time { return web.Time(g.Now()) }
 
+// cause is who has something revoked or changed.
+func (g *Registry) cause(actor string) store.Cause {
+	return store.Cause{At: g.instant(), Actor: store.Actor{Name: actor}}
+}
+
 func (g *Registry) change(r *http.Request, what web.Act, makeIt func(context.Context) error) error {
 	return web.Change(r, g.Store, g.Now(), what, makeIt)
 }

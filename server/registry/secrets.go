@@ -12,14 +12,14 @@ import (
 
 const maxLiveSecrets = 2 // as the store has it
 
-// EndSecret ends one secret of a client.
-func (g *Registry) EndSecret(r *http.Request, id, secretID, actor string) error {
+// RevokeSecret ends one secret of a client.
+func (g *Registry) RevokeSecret(r *http.Request, id, secretID, actor string) error {
 	if checkID(id) != nil {
 		return errNoClient
 	}
 	detail := map[string]string{"secret": secretID}
 	err := g.end(r, web.Act{Actor: actor, Action: secretEnded, Target: ClientTarget(id), Detail: detail}, func(ctx context.Context) error {
-		return g.Store.EndSecret(ctx, id, secretID)
+		return g.Store.RevokeSecret(ctx, id, secretID, g.cause(actor))
 	})
 	if errors.Is(err, store.ErrNotFound) {
 		return web.NotFound("Secret")
@@ -45,7 +45,7 @@ func (g *Registry) RotateSecret(r *http.Request, id string, o web.Object, actor 
 	}
 	detail := map[string]string{"secret": next.ID, "overlap": overlap.String()}
 	err = g.change(r, web.Act{Actor: actor, Action: secretRotated, Target: ClientTarget(id), Detail: detail}, func(ctx context.Context) (err error) {
-		next.Previous, err = g.Store.AddSecret(ctx, id, next.Secret, g.instant().Add(overlap))
+		next.Previous, err = g.Store.AddSecret(ctx, id, next.Secret, g.instant().Add(overlap), g.cause(actor))
 		return err
 	})
 	if errors.Is(err, store.ErrConflict) {
@@ -73,7 +73,7 @@ func (g *Registry) rotatable(ctx context.Context, id string, next store.Secret) 
 	}
 	live, now := 0, g.Now()
 	for _, s := range c.Secrets {
-		if !s.LiveAt(now) {
+		if !s.ActiveAt(now) {
 			continue
 		}
 		live++

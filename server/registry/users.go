@@ -107,7 +107,7 @@ func (g *Registry) DeleteUser(r *http.Request, id, actor string) error {
 	if !userIDs.MatchString(id) {
 		return errNoUser
 	}
-	end := store.KeyEnd{At: g.instant(), By: actor, Reason: "the person was deleted"}
+	end := store.Cause{At: g.instant(), Actor: store.Actor{Name: actor}, Reason: "the person was deleted"}
 	return noUser(g.end(r, web.Act{Actor: actor, Action: userDeleted, Target: UserTarget(id)}, func(ctx context.Context) error {
 		return g.Store.DeleteUser(ctx, id, end)
 	}))
@@ -122,7 +122,7 @@ func (g *Registry) InviteUser(r *http.Request, id, actor string) (Link, error) {
 	}
 	made, link := g.newInvite(u.ID)
 	err = g.change(r, web.Act{Actor: actor, Action: userInvited, Target: UserTarget(u.ID)}, func(ctx context.Context) error {
-		return g.Store.InviteUser(ctx, u.ID, *made)
+		return g.Store.InviteUser(ctx, u.ID, *made, g.cause(actor))
 	})
 	return link, noUser(err)
 }

@@ -63,7 +63,7 @@ func readUserPatch(id string, o web.Object) (p person, err error) {
 func (g *Registry) suspend(r *http.Request, actor, id string, u *store.User, p person) error {
 	if p.disables() {
 		act := web.Act{Actor: actor, Action: userDisabled, Target: UserTarget(id), Detail: repeated(u != nil && !u.Enabled)}
-		if err := g.end(r, act, func(ctx context.Context) error { return g.Store.DisableUser(ctx, id) }); err != nil {
+		if err := g.end(r, act, func(ctx context.Context) error { return g.Store.DisableUser(ctx, id, g.cause(actor)) }); err != nil {
 			return err
 		}
 	}
@@ -71,10 +71,10 @@ func (g *Registry) suspend(r *http.Request, actor, id string, u *store.User, p p
 	case !p.demotes():
 		return nil
 	case u != nil && u.Role() != store.Operator: // most people: nothing to tell, and an earlier try may not be confirmed
-		return g.Store.DemoteUser(r.Context(), id)
+		return g.Store.DemoteUser(r.Context(), id, g.cause(actor))
 	}
 	return g.end(r, web.Act{Actor: actor, Action: userDemoted, Target: UserTarget(id)}, func(ctx context.Context) error {
-		return g.Store.DemoteUser(ctx, id)
+		return g.Store.DemoteUser(ctx, id, g.cause(actor))
 	})
 }
 
@@ -87,7 +87,7 @@ func (g *Registry) updateUser(r *http.Request, actor string, u *store.User, p pe
 	}
 	detail := map[string]string{"changed": strings.Join(changed, " ")}
 	return g.change(r, web.Act{Actor: actor, Action: userUpdated, Target: UserTarget(u.ID), Detail: detail}, func(ctx context.Context) error {
-		_, err := g.Store.UpdateUser(ctx, u.ID, func(m *store.UserMetadata) error {
+		_, err := g.Store.UpdateUser(ctx, u.ID, g.cause(actor), func(m *store.UserMetadata) error {
 			p.change(m)
 			return nil
 		})
@@ -99,7 +99,7 @@ func (g *Registry) updateUser(r *http.Request, actor string, u *store.User, p pe
 func (g *Registry) admit(r *http.Request, actor string, u *store.User, p person) error {
 	if p.promotes() && u.Role() != store.Operator {
 		if err := g.change(r, web.Act{Actor: actor, Action: userPromoted, Target: UserTarget(u.ID)}, func(ctx context.Context) error {
-			return g.Store.PromoteUser(ctx, u.ID)
+			return g.Store.PromoteUser(ctx, u.ID, g.cause(actor))
 		}); err != nil {
 			return err
 		}
@@ -108,9 +108,9 @@ func (g *Registry) admit(r *http.Request, actor string, u *store.User, p person)
 	case !p.enables():
 		return nil
 	case u.Enabled: // nothing to record, but see enable
-		return g.Store.EnableUser(r.Context(), u.ID)
+		return g.Store.EnableUser(r.Context(), u.ID, g.cause(actor))
 	}
 	return g.change(r, web.Act{Actor: actor, Action: userEnabled, Target: UserTarget(u.ID)}, func(ctx context.Context) error {
-		return g.Store.EnableUser(ctx, u.ID)
+		return g.Store.EnableUser(ctx, u.ID, g.cause(actor))
 	})
 }

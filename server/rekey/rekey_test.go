@@ -255,7 +255,7 @@ func TestPasswordSetMeanwhile(t *testing.T) {
 		for id, key := range map[string][]byte{"usr_ada": oldKey, "usr_bob": newKey} {
 			person(t, s, id, "the old password", oldKey)
 			after(nth, command, func() {
-				must(t, other.InviteUser(t.Context(), id, store.Invite{Digest: code, ExpiresAt: b.Clock.Now().Add(time.Hour)}))
+				must(t, other.InviteUser(t.Context(), id, store.Invite{Digest: code, ExpiresAt: b.Clock.Now().Add(time.Hour)}, store.Cause{}))
 				must(t, other.RedeemInvite(t.Context(), id, code, hash(t, id, "the new password", key)))
 			})
 			if got := run(t, s, newKey, oldKey); len(got.Problems) > 0 || got.Passwords != (rekey.Count{Anew: 1}) {
@@ -264,7 +264,7 @@ func TestPasswordSetMeanwhile(t *testing.T) {
 			if !opens(t, s, id, "the new password", newKey) {
 				t.Errorf("%s: the new password does not open under the new key", id)
 			}
-			must(t, s.DeleteUser(t.Context(), id, store.KeyEnd{}))
+			must(t, s.DeleteUser(t.Context(), id, store.Cause{}))
 		}
 	})
 }
@@ -275,7 +275,7 @@ func TestDeletedMeanwhile(t *testing.T) {
 		s, after := interrupted(t, b)
 		other := b.Open(t)
 		person(t, s, "usr_ada", "the old password", oldKey)
-		after(nth, command, func() { must(t, other.DeleteUser(t.Context(), "usr_ada", store.KeyEnd{})) })
+		after(nth, command, func() { must(t, other.DeleteUser(t.Context(), "usr_ada", store.Cause{})) })
 		wantResult(t, "deleted meanwhile", run(t, s, newKey, oldKey), rekey.Result{})
 		if left := b.Dump(t).Keys(); len(left) > 0 {
 			t.Errorf("left behind: %q", left)
