@@ -17,12 +17,13 @@ import (
 	"github.com/mintkeep/mintkeep/server/admin"
 	"github.com/mintkeep/mintkeep/server/api"
 	"github.com/mintkeep/mintkeep/server/bearer"
+	"github.com/mintkeep/mintkeep/server/clients"
 	"github.com/mintkeep/mintkeep/server/dashboard"
 	"github.com/mintkeep/mintkeep/server/keys"
 	"github.com/mintkeep/mintkeep/server/metrics"
 	"github.com/mintkeep/mintkeep/server/oauth"
-	"github.com/mintkeep/mintkeep/server/registry"
 	"github.com/mintkeep/mintkeep/server/signing"
+	"github.com/mintkeep/mintkeep/server/users"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -91,7 +92,8 @@ func New(o Options) (*Server, error) {
 	s := &Server{options: o, timeouts: patience}
 	verifier := &bearer.Verifier{Store: o.Store, Issuer: o.Config.Issuer, Now: o.Now}
 	keeper := &keys.Keeper{Store: o.Store, Config: o.Config, Now: o.Now}
-	people := &registry.Registry{Store: o.Store, Config: o.Config, Now: o.Now}
+	clientRegistry := &clients.Registry{Store: o.Store, Config: o.Config, Now: o.Now}
+	userRegistry := &users.Registry{Store: o.Store, Config: o.Config, Now: o.Now}
 	var err error
 	s.oauth, err = oauth.New(oauth.Options{
 		Config: o.Config, Store: o.Store, Ring: o.Ring, Verifier: verifier, Keys: keeper, Metrics: o.Metrics, Now: o.Now,
@@ -103,13 +105,13 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.pages, err = dashboard.New(dashboard.Options{Config: o.Config, Store: o.Store, Ring: o.Ring, Keys: keeper, Registry: people, Now: o.Now})
+	s.pages, err = dashboard.New(dashboard.Options{Config: o.Config, Store: o.Store, Ring: o.Ring, Keys: keeper, Clients: clientRegistry, Users: userRegistry, Now: o.Now})
 	if err != nil {
 		return nil, err
 	}
 	s.gate = adminDoor(verifier)
 	s.admin = admin.New(admin.Options{
-		Config: o.Config, Store: o.Store, Ring: o.Ring, Keys: keeper, Registry: people, Authorize: s.authorizeAdmin, Now: o.Now,
+		Config: o.Config, Store: o.Store, Ring: o.Ring, Keys: keeper, Clients: clientRegistry, Users: userRegistry, Authorize: s.authorizeAdmin, Now: o.Now,
 	})
 	s.kit = &web.Kit{
 		Logger:         o.Logger,

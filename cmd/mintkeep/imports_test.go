@@ -21,7 +21,7 @@ import (
 var (
 	below    = []string{"store", "config"}
 	lowerKit = []string{"server/credential", "server/metrics", "server/scope", "server/seal", "server/web"}
-	upperKit = []string{"server/bearer", "server/invite", "server/keys", "server/password", "server/registry", "server/signing"}
+	upperKit = []string{"server/bearer", "server/clients", "server/invite", "server/keys", "server/password", "server/signing", "server/users"}
 	kit      = slices.Concat(lowerKit, upperKit)
 	features = []string{"server/admin", "server/api", "server/dashboard", "server/oauth"}
 
@@ -38,7 +38,8 @@ var (
 		"server/invite":     slices.Concat(below, lowerKit),
 		"server/keys":       slices.Concat(below, lowerKit, []string{"server/bearer"}),
 		"server/password":   slices.Concat(below, lowerKit),
-		"server/registry":   slices.Concat(below, lowerKit, []string{"server/invite"}),
+		"server/clients":    slices.Concat(below, lowerKit),
+		"server/users":      slices.Concat(below, lowerKit, []string{"server/invite"}),
 		"server/signing":    slices.Concat(below, lowerKit),
 		"server/admin":      slices.Concat(below, kit),
 		"server/dashboard":  slices.Concat(below, kit),

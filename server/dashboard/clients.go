@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mintkeep/mintkeep/server/registry"
+	"github.com/mintkeep/mintkeep/server/clients"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -105,7 +105,7 @@ func clientObject(form url.Values) web.Object {
 	return o
 }
 
-// number is a text as JSON: the number that it is, or else a string, for the registry to refuse.
+// number is a text as JSON: the number that it is, or else a string, for package clients to reject.
 func number(text string) string {
 	for _, c := range text {
 		if c < '0' || c > '9' {
@@ -134,7 +134,7 @@ func (d *Dashboard) RegisterClient(w http.ResponseWriter, r *http.Request) error
 			return err
 		}
 		return d.once(w, r, v, form, func() (string, error) {
-			client, plain, err := d.registry.Register(r, clientObject(form), v.actor())
+			client, plain, err := d.clients.Register(r, clientObject(form), v.actor())
 			if refused, ok := mendable(err); ok {
 				return "", d.showClientForm(w, r, v, refused.Status, form, sentence(refused.Description))
 			}
@@ -190,7 +190,7 @@ func (d *Dashboard) Client(w http.ResponseWriter, r *http.Request) error {
 // withClient is operator for the page of a client.
 func (d *Dashboard) withClient(w http.ResponseWriter, r *http.Request, h func(http.ResponseWriter, *http.Request, *visitor, *store.Client) error) error {
 	return d.operator(w, r, func(w http.ResponseWriter, r *http.Request, v *visitor) error {
-		c, err := d.registry.Client(r.Context(), web.Path(r, "id"))
+		c, err := d.clients.Client(r.Context(), web.Path(r, "id"))
 		if err != nil {
 			return err
 		}
@@ -266,7 +266,7 @@ func (d *Dashboard) ChangeClient(w http.ResponseWriter, r *http.Request) error {
 		for name, value := range changed {
 			o[name] = value
 		}
-		_, err := d.registry.Patch(r, c.ID, o, actor)
+		_, err := d.clients.Patch(r, c.ID, o, actor)
 		return err
 	})
 }
@@ -279,7 +279,7 @@ func (d *Dashboard) SwitchClient(enable bool) web.Handler {
 	}
 	return func(w http.ResponseWriter, r *http.Request) error {
 		return d.clientAct(w, r, done, func(r *http.Request, _ url.Values, c *store.Client, actor string) error {
-			_, err := d.registry.Patch(r, c.ID, web.Object{"disabled": []byte(disabled)}, actor)
+			_, err := d.clients.Patch(r, c.ID, web.Object{"disabled": []byte(disabled)}, actor)
 			return err
 		})
 	}
@@ -288,14 +288,14 @@ func (d *Dashboard) SwitchClient(enable bool) web.Handler {
 // RevokeTokens answers POST /operator/clients/{id}/revoke-tokens.
 func (d *Dashboard) RevokeTokens(w http.ResponseWriter, r *http.Request) error {
 	return d.clientAct(w, r, "tokens-ended", func(r *http.Request, _ url.Values, c *store.Client, actor string) error {
-		return d.registry.RevokeTokens(r, c.ID, actor)
+		return d.clients.RevokeTokens(r, c.ID, actor)
 	})
 }
 
 // RevokeSecret answers POST /operator/clients/{id}/secrets/{secret_id}/end.
 func (d *Dashboard) RevokeSecret(w http.ResponseWriter, r *http.Request) error {
 	return d.clientAct(w, r, "secret-ended", func(r *http.Request, _ url.Values, c *store.Client, actor string) error {
-		return d.registry.RevokeSecret(r, c.ID, web.Path(r, "secret_id"), actor)
+		return d.clients.RevokeSecret(r, c.ID, web.Path(r, "secret_id"), actor)
 	})
 }
 
@@ -309,7 +309,7 @@ func (d *Dashboard) DeleteClient(w http.ResponseWriter, r *http.Request) error {
 		if strings.TrimSpace(form.Get("confirm")) != c.ID {
 			return d.showClient(w, r, v, c, http.StatusBadRequest, "Type the client's id to delete it.")
 		}
-		if err := d.registry.DeleteClient(r, c.ID, v.actor()); err != nil {
+		if err := d.clients.DeleteClient(r, c.ID, v.actor()); err != nil {
 			return err
 		}
 		return seeOther(w, "/operator/clients", "client-gone")
@@ -324,7 +324,7 @@ func (d *Dashboard) RotateSecret(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		return d.once(w, r, v, form, func() (string, error) {
-			made, err := d.registry.RotateSecret(r, c.ID, web.ObjectOf(map[string]any{"overlap": form.Get("overlap")}), v.actor())
+			made, err := d.clients.RotateSecret(r, c.ID, web.ObjectOf(map[string]any{"overlap": form.Get("overlap")}), v.actor())
 			if refused, ok := mendable(err); ok {
 				return "", d.showClient(w, r, v, c, refused.Status, sentence(refused.Description))
 			}
@@ -336,7 +336,7 @@ func (d *Dashboard) RotateSecret(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-func (d *Dashboard) showRotated(w http.ResponseWriter, r *http.Request, v *visitor, c *store.Client, made *registry.Rotated) error {
+func (d *Dashboard) showRotated(w http.ResponseWriter, r *http.Request, v *visitor, c *store.Client, made *clients.Rotated) error {
 	p := newSecret{
 		operatorPage: operatorPage{"clients"}, Title: "The new secret", Label: "Client secret", Secret: made.Plain,
 		Client: c, Here: d.config.Issuer, Back: clientURL(c.ID),

@@ -1,4 +1,4 @@
-package registry
+package users
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 	"github.com/mintkeep/mintkeep/store"
 )
 
-// Registry sees to clients and people. All fields are required.
+// Registry creates and changes users. All fields are required.
 type Registry struct {
 	Store  *store.Store
 	Config *config.Config
@@ -19,26 +19,15 @@ type Registry struct {
 
 // The actions, as the audit trail names them.
 const (
-	clientCreated       = "client.created"
-	clientUpdated       = "client.updated"
-	clientEnabled       = "client.enabled"
-	clientDisabled      = "client.disabled"
-	clientDeleted       = "client.deleted"
-	clientTokensRevoked = "client.tokens_revoked"
-	secretRotated       = "secret.rotated"
-	secretEnded         = "secret.ended"
-	userCreated         = "user.created"
-	userUpdated         = "user.updated"
-	userEnabled         = "user.enabled"
-	userDisabled        = "user.disabled"
-	userPromoted        = "user.promoted"
-	userDemoted         = "user.demoted"
-	userDeleted         = "user.deleted"
-	userInvited         = "user.invited"
+	userCreated  = "user.created"
+	userUpdated  = "user.updated"
+	userEnabled  = "user.enabled"
+	userDisabled = "user.disabled"
+	userPromoted = "user.promoted"
+	userDemoted  = "user.demoted"
+	userDeleted  = "user.deleted"
+	userInvited  = "user.invited"
 )
-
-// ClientTarget is the name of a client in the audit trail.
-func ClientTarget(id string) string { return "client:" + id }
 
 // UserTarget is the name of a person in the audit trail.
 func UserTarget(id string) string { return "user:" + id }
@@ -57,4 +46,12 @@ func (g *Registry) change(r *http.Request, what web.Act, makeIt func(context.Con
 
 func (g *Registry) end(r *http.Request, what web.Act, makeIt func(context.Context) error) error {
 	return web.End(r, g.Store, g.Now(), what, makeIt)
+}
+
+// repeated is what the audit log tells of a disabling that finds the user disabled already.
+func repeated(already bool) map[string]string {
+	if !already {
+		return nil
+	}
+	return map[string]string{"outcome": "was so already"}
 }
