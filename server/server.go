@@ -67,6 +67,9 @@ type Options struct {
 	// DrainDelay is how long the server goes on serving, not ready any more, before it stops listening:
 	// the time that a load balancer needs to notice. Zero where there is none.
 	DrainDelay time.Duration
+
+	// AuthMethods are the client authentication methods that are offered. nil: [oauth.AuthMethods].
+	AuthMethods []oauth.AuthMethod
 }
 
 // Server is a running Mintkeep. It is an http.Handler.
@@ -89,14 +92,18 @@ func New(o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.AuthMethods == nil {
+		o.AuthMethods = oauth.AuthMethods()
+	}
 	s := &Server{options: o, timeouts: patience}
 	verifier := &bearer.Verifier{Store: o.Store, Issuer: o.Config.Issuer, Now: o.Now}
 	keeper := &keys.Keeper{Store: o.Store, Config: o.Config, Now: o.Now}
-	clientRegistry := &clients.Registry{Store: o.Store, Config: o.Config, Now: o.Now}
+	clientRegistry := &clients.Registry{Store: o.Store, Config: o.Config, Now: o.Now, Offers: oauth.Offers(o.AuthMethods...)}
 	userRegistry := &users.Registry{Store: o.Store, Config: o.Config, Now: o.Now}
 	var err error
 	s.oauth, err = oauth.New(oauth.Options{
 		Config: o.Config, Store: o.Store, Ring: o.Ring, Verifier: verifier, Keys: keeper, Metrics: o.Metrics, Now: o.Now,
+		AuthMethods: o.AuthMethods,
 	})
 	if err != nil {
 		return nil, err

@@ -14,17 +14,16 @@ import (
 	"github.com/mintkeep/mintkeep/store"
 )
 
-const clientCredentials = "client_credentials"
-
-// rules are what this server's settings say of metadata.
+// rules are what this server's settings and lists say of metadata.
 type rules struct {
 	maxTTL time.Duration
 	// audience is that of a client which is registered with none.
 	audience string
+	offers   Offers
 }
 
 func (g *Registry) rules() rules {
-	return rules{maxTTL: g.Config.TokenTTLMax, audience: g.Config.Audience}
+	return rules{maxTTL: g.Config.TokenTTLMax, audience: g.Config.Audience, offers: g.Offers}
 }
 
 // members are what a client's metadata may have (RFC 7591 §2, and Mintkeep's own), in the order of
@@ -91,44 +90,45 @@ func lost(before, after []string) bool {
 	return slices.ContainsFunc(before, func(s string) bool { return !slices.Contains(after, s) })
 }
 
-func setGrantTypes(m *store.ClientMetadata, raw json.RawMessage, _ rules) error {
+func setGrantTypes(m *store.ClientMetadata, raw json.RawMessage, in rules) error {
 	if web.IsNull(raw) {
-		m.GrantTypes = []string{clientCredentials}
+		m.GrantTypes = in.offers.GrantTypes[:1:1]
 		return nil
 	}
 	grants, err := web.Decode[[]string](raw, "an array of strings")
 	if err != nil {
 		return err
 	}
-	if lost(grants, []string{clientCredentials}) {
-		return errors.New("client_credentials is the only grant; a client with none, [], may only introspect and revoke")
+	if lost(grants, in.offers.GrantTypes) {
+		return fmt.Errorf("%s is the only grant; a client with none, [], may only introspect and revoke", Either(in.offers.GrantTypes))
 	}
 	m.GrantTypes = nil // for none, as the store has it
-	if len(grants) > 0 {
-		m.GrantTypes = []string{clientCredentials}
+	for _, grant := range grants {
+		if !slices.Contains(m.GrantTypes, grant) {
+			m.GrantTypes = append(m.GrantTypes, grant)
+		}
 	}
 	return nil
 }
 
-func setAuthMethod(m *store.ClientMetadata, raw json.RawMessage, _ rules) error {
+func setAuthMethod(m *store.ClientMetadata, raw json.RawMessage, in rules) error {
 	if web.IsNull(raw) {
 		m.AuthMethod = ""
 		return nil
 	}
 	method, err := web.Decode[string](raw, "a string")
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	switch method {
-	case "client_secret_basic", "client_secret_post":
+	case slices.Contains(in.offers.AuthMethods, method):
 		m.AuthMethod = method
 		return nil
-	case "private_key_jwt":
+	case method == "private_key_jwt":
 		return errors.New("private_key_jwt is not supported")
-	case "none":
+	case method == "none":
 		return errors.New("none is not supported: every client authenticates")
 	}
-	return errors.New("must be client_secret_basic or client_secret_post; omitted, both are allowed")
+	return fmt.Errorf("must be %s; omitted, %s are allowed", Either(in.offers.AuthMethods), in.offers.Unpinned())
 }
 
 func setTokenFormat(m *store.ClientMetadata, raw json.RawMessage, _ rules) error {

@@ -15,6 +15,7 @@ type Registry struct {
 	Store  *store.Store
 	Config *config.Config
 	Now    func() time.Time
+	Offers Offers
 }
 
 // The actions, as the audit trail names them.
