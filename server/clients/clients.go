@@ -50,7 +50,7 @@ func (g *Registry) readRegistration(o web.Object) (c *store.Client, plain string
 		return nil, "", wrongMember("disabled", errors.New("a client is registered enabled"))
 	}
 	c.Metadata.CreatedAt = g.Now().UTC().Truncate(time.Second) // client_id_issued_at has no more
-	if !g.Offers.bySecret(c.Metadata.AuthMethod) {
+	if !g.Offers.BySecret(c.Metadata.AuthMethod) {
 		if o.Has("client_secret") {
 			return nil, "", wrongMember("client_secret", errors.New("is not used by this token_endpoint_auth_method"))
 		}

@@ -31,7 +31,7 @@ func join(names []string, last string) string {
 	return strings.Join(names[:n], ", ") + last + names[n]
 }
 
-// bySecret is whether a client that is registered for this method, or for none, uses a secret.
-func (o Offers) bySecret(method string) bool {
+// BySecret is whether a client that is registered for this method, or for none, uses a secret.
+func (o Offers) BySecret(method string) bool {
 	return method == "" || slices.Contains(o.SecretMethods, method)
 }

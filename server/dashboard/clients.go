@@ -141,6 +141,9 @@ func (d *Dashboard) RegisterClient(w http.ResponseWriter, r *http.Request) error
 			if err != nil {
 				return "", err
 			}
+			if len(client.Secrets) == 0 { // its client authentication method uses none
+				return clientURL(client.ID), seeOther(w, clientURL(client.ID), "client-saved")
+			}
 			p := newSecret{
 				operatorPage: operatorPage{"clients"}, Title: "The client is registered", Label: "Client secret", Secret: plain,
 				Client: client, Here: d.config.Issuer, Back: clientURL(client.ID),
@@ -164,6 +167,7 @@ type clientPage struct {
 	operatorPage
 	*store.Client
 	Live     []secretRow
+	BySecret bool          // it authenticates by a secret
 	Lifetime time.Duration // of its tokens
 	Once     string
 	Overlaps []choice
@@ -204,6 +208,7 @@ func (d *Dashboard) showClient(w http.ResponseWriter, r *http.Request, v *visito
 		return err
 	}
 	p := clientPage{operatorPage: operatorPage{"clients"}, Client: c, Lifetime: d.config.TokenTTL, Once: rand.Text(), Problem: problem}
+	p.BySecret = d.clients.Offers.BySecret(c.Metadata.AuthMethod)
 	if ttl := c.Metadata.TokenTTL; ttl > 0 {
 		p.Lifetime, p.TTL = min(ttl, d.config.TokenTTLMax), ttl.String()
 	}
