@@ -1,8 +1,6 @@
 package clients
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -16,9 +14,8 @@ import (
 
 // rules are what this server's settings and lists say of metadata.
 type rules struct {
-	maxTTL time.Duration
-	// audience is that of a client which is registered with none.
-	audience string
+	maxTTL   time.Duration
+	audience string // of a client that is registered with none
 	offers   Offers
 }
 
@@ -26,53 +23,36 @@ func (g *Registry) rules() rules {
 	return rules{maxTTL: g.Config.TokenTTLMax, audience: g.Config.Audience, offers: g.Offers}
 }
 
-// members are what a client's metadata may have (RFC 7591 §2, and Mintkeep's own), in the order of
-// complaints. set reads a value into m, or says what is wrong with it; null, or none, is the default.
-var members = []struct {
-	name string
-	set  func(m *store.ClientMetadata, raw json.RawMessage, in rules) error
-}{
-	{"client_name", setName},
-	{"scope", setScope},
-	{"grant_types", setGrantTypes},
-	{"token_endpoint_auth_method", setAuthMethod},
-	{"access_token_ttl", setTokenTTL},
-	{"access_token_format", setTokenFormat},
-	{"audience", setAudience},
-	{"jwks", unsupported},
-	{"rate_limit", setRateLimit},
-}
-
-// register reads the whole of a client's metadata.
+// register parses the whole of a client's metadata.
 func (in rules) register(o web.Object) (m store.ClientMetadata, err error) {
-	for _, member := range members {
-		if err := member.set(&m, o[member.name], in); err != nil {
-			return m, wrongMember(member.name, err)
+	for _, member := range Members {
+		if err := member.set(&m, o[member.Name], in); err != nil {
+			return m, wrongMember(member.Name, err)
 		}
 	}
 	return m, nil
 }
 
-// patch sets the members that are there, and says which of them changed anything.
+// patch sets the members that o has, and returns the names of those that changed anything.
 func (in rules) patch(m *store.ClientMetadata, o web.Object) (changed []string, err error) {
-	for _, member := range members {
-		raw, there := o[member.name]
+	for _, member := range Members {
+		raw, there := o[member.Name]
 		if !there {
 			continue
 		}
 		before := *m
 		if err := member.set(m, raw, in); err != nil {
-			return nil, wrongMember(member.name, err)
+			return nil, wrongMember(member.Name, err)
 		}
 		if !reflect.DeepEqual(before, *m) {
-			changed = append(changed, member.name)
+			changed = append(changed, member.Name)
 		}
 	}
 	return changed, nil
 }
 
-// narrower says whether a client loses something that its tokens may hold: a scope, an audience (the
-// server's own, where it is registered with none) or the grant.
+// narrower is whether a client loses something that its tokens may have: a scope, an audience (the server's own, where it
+// is registered with none) or a grant.
 func (in rules) narrower(before, after store.ClientMetadata) bool {
 	return lost(strings.Fields(before.Scope), strings.Fields(after.Scope)) ||
 		lost(in.audienceOf(before), in.audienceOf(after)) ||
@@ -90,72 +70,8 @@ func lost(before, after []string) bool {
 	return slices.ContainsFunc(before, func(s string) bool { return !slices.Contains(after, s) })
 }
 
-func setGrantTypes(m *store.ClientMetadata, raw json.RawMessage, in rules) error {
-	if web.IsNull(raw) {
-		m.GrantTypes = in.offers.GrantTypes[:1:1]
-		return nil
-	}
-	grants, err := web.Decode[[]string](raw, "an array of strings")
-	if err != nil {
-		return err
-	}
-	if lost(grants, in.offers.GrantTypes) {
-		return fmt.Errorf("%s is the only grant; a client with none, [], may only introspect and revoke", Either(in.offers.GrantTypes))
-	}
-	m.GrantTypes = nil // for none, as the store has it
-	for _, grant := range grants {
-		if !slices.Contains(m.GrantTypes, grant) {
-			m.GrantTypes = append(m.GrantTypes, grant)
-		}
-	}
-	return nil
-}
-
-func setAuthMethod(m *store.ClientMetadata, raw json.RawMessage, in rules) error {
-	if web.IsNull(raw) {
-		m.AuthMethod = ""
-		return nil
-	}
-	method, err := web.Decode[string](raw, "a string")
-	switch {
-	case err != nil:
-		return err
-	case slices.Contains(in.offers.AuthMethods, method):
-		m.AuthMethod = method
-		return nil
-	case method == "private_key_jwt":
-		return errors.New("private_key_jwt is not supported")
-	case method == "none":
-		return errors.New("none is not supported: every client authenticates")
-	}
-	return fmt.Errorf("must be %s; omitted, %s are allowed", Either(in.offers.AuthMethods), in.offers.Unpinned())
-}
-
-func setTokenFormat(m *store.ClientMetadata, raw json.RawMessage, _ rules) error {
-	if web.IsNull(raw) {
-		m.TokenFormat = store.JWT
-		return nil
-	}
-	format, err := web.Decode[string](raw, "a string")
-	if err != nil {
-		return err
-	}
-	if format != store.JWT && format != store.Opaque {
-		return errors.New("must be jwt or opaque")
-	}
-	m.TokenFormat = format
-	return nil
-}
-
-func unsupported(_ *store.ClientMetadata, raw json.RawMessage, _ rules) error {
-	if web.IsNull(raw) {
-		return nil
-	}
-	return errors.New("is not supported")
-}
-
-// wrongMember is the 400 of RFC 7591 §3.2.2. The description names the member, and quotes nothing of
-// its value: that might be a secret, or not be fit to print.
+// wrongMember is the 400 of RFC 7591 §3.2.2. The description names the member, and quotes nothing of its value: that
+// might be a secret, or not be printable.
 func wrongMember(name string, why error) error {
 	return &web.Error{
 		Status: http.StatusBadRequest, Code: "invalid_client_metadata",

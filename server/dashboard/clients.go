@@ -85,36 +85,6 @@ func (d *Dashboard) showClientForm(w http.ResponseWriter, r *http.Request, v *vi
 	return d.show(w, status, "clientnew", v.page(r, "Register a client", "operator", f))
 }
 
-// clientObject is a form as the registration that the API takes.
-func clientObject(form url.Values) web.Object {
-	members := map[string]any{
-		"client_id": form.Get("client_id"), "client_name": form.Get("client_name"),
-		"scope":               strings.Join(strings.Fields(form.Get("scope")), " "),
-		"access_token_format": form.Get("access_token_format"), "rate_limit": form.Get("rate_limit"),
-	}
-	if audience := strings.Fields(form.Get("audience")); len(audience) > 0 {
-		members["audience"] = audience
-	}
-	if form.Get("grant") == "" {
-		members["grant_types"] = []string{}
-	}
-	o := web.ObjectOf(members)
-	if ttl := form.Get("access_token_ttl"); ttl != "" {
-		o["access_token_ttl"] = []byte(number(ttl))
-	}
-	return o
-}
-
-// number is a text as JSON: the number that it is, or else a string, for package clients to reject.
-func number(text string) string {
-	for _, c := range text {
-		if c < '0' || c > '9' {
-			return `"not a number"`
-		}
-	}
-	return strings.TrimLeft(text[:len(text)-1], "0") + text[len(text)-1:]
-}
-
 // newSecret is the page that shows a secret or a link, this once.
 type newSecret struct {
 	operatorPage
@@ -261,17 +231,7 @@ func (d *Dashboard) clientAct(w http.ResponseWriter, r *http.Request, done strin
 // ChangeClient answers POST /operator/clients/{id}.
 func (d *Dashboard) ChangeClient(w http.ResponseWriter, r *http.Request) error {
 	return d.clientAct(w, r, "client-saved", func(r *http.Request, form url.Values, c *store.Client, actor string) error {
-		o := web.Object{}
-		for _, name := range []string{"client_name", "scope", "rate_limit"} {
-			o[name] = []byte("null") // what was emptied
-		}
-		changed := clientObject(url.Values{
-			"client_name": form["client_name"], "scope": form["scope"], "rate_limit": form["rate_limit"], "grant": {"as it is"},
-		})
-		for name, value := range changed {
-			o[name] = value
-		}
-		_, err := d.clients.Patch(r, c.ID, o, actor)
+		_, err := d.clients.Patch(r, c.ID, clientPatch(form), actor)
 		return err
 	})
 }
