@@ -20,7 +20,7 @@ import (
 // two floors: the lower is for the upper too, on which only keys leans on bearer.
 var (
 	below    = []string{"store", "config"}
-	lowerKit = []string{"server/credential", "server/metrics", "server/scope", "server/seal", "server/web"}
+	lowerKit = []string{"server/credential", "server/fdreserve", "server/metrics", "server/scope", "server/seal", "server/web"}
 	upperKit = []string{"server/bearer", "server/invite", "server/keys", "server/password", "server/registry", "server/signing"}
 	kit      = slices.Concat(lowerKit, upperKit)
 	features = []string{"server/admin", "server/api", "server/dashboard", "server/oauth"}
@@ -30,6 +30,7 @@ var (
 		"store":             {"config"},
 		"store/storetest":   {"store", "config"},
 		"server/credential": below,
+		"server/fdreserve":  {},
 		"server/metrics":    slices.Concat(below, []string{"server/web"}),
 		"server/scope":      {},
 		"server/seal":       {},
