@@ -75,7 +75,7 @@ type Options struct {
 // Server is a running Mintkeep. It is an http.Handler.
 type Server struct {
 	options  Options
-	kit      *web.Kit
+	kit      *web.Adapter
 	engine   *gin.Engine
 	oauth    *oauth.Server
 	admin    *admin.Admin
@@ -118,7 +118,7 @@ func New(o Options) (*Server, error) {
 	s.admin = admin.New(admin.Options{
 		Config: o.Config, Store: o.Store, Ring: o.Ring, Keys: keeper, Registry: people, Authorize: s.authorizeAdmin, Now: o.Now,
 	})
-	s.kit = &web.Kit{
+	s.kit = &web.Adapter{
 		Logger:         o.Logger,
 		Count:          o.Metrics.Request,
 		TrustedProxies: o.Config.TrustedProxies,
