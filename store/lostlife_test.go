@@ -236,7 +236,7 @@ func (h *silentHalf) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.P
 	}
 }
 
-func lowerHalf(key string) bool { return store.SlotOf(key) < 8*1024 }
+func lowerHalf(key string) bool { return store.Slot(key) < 8*1024 }
 
 // A part of a cluster that does not answer shuts the store only if it may lose an end. What was ended in the other
 // parts is written down.

@@ -7,41 +7,42 @@ import (
 	"net/http"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
 )
 
-// exchange is one request as the kit sees it. It is the request's context at the same time, which
-// spares a context value for each of its parts.
-type exchange struct {
+// request is what the adapter knows of one request. It is the request's context at the same time, which
+// saves a context value for each of its parts.
+type request struct {
 	context.Context
 	id      string
 	address netip.Addr
 	route   string // its pattern
-	via     string // the API key of who acts; see Via
+	via     string // the API key that the actor used; see Via
 	params  gin.Params
 	body    []byte
 	notes   []slog.Attr
 	start   time.Time
 }
 
-type exchangeKey struct{}
+type requestKey struct{}
 
-func (x *exchange) Value(key any) any {
-	if key == (exchangeKey{}) {
+func (x *request) Value(key any) any {
+	if key == (requestKey{}) {
 		return x
 	}
 	return x.Context.Value(key)
 }
 
-func from(ctx context.Context) *exchange { return ctx.Value(exchangeKey{}).(*exchange) }
+func from(ctx context.Context) *request { return ctx.Value(requestKey{}).(*request) }
 
 // RequestID is the id of the request that ctx belongs to.
 func RequestID(ctx context.Context) string { return from(ctx).id }
 
-// Address is where the request comes from: the peer, or whoever a trusted proxy says.
+// Address is where the request comes from: the peer, or the address that a trusted proxy names.
 func Address(r *http.Request) netip.Addr { return from(r.Context()).address }
 
 // Path is the value of a path parameter.
@@ -53,8 +54,7 @@ func Note(ctx context.Context, key, value string) {
 	x.notes = append(x.notes, slog.String(key, value))
 }
 
-// credentialShape is that of a key, secret or token of ours. One that somebody sends as the name of a request
-// must not get into the log.
+// credentialShape matches keys, secrets and tokens of ours. One that is sent as a request id must not get into the log.
 var credentialShape = regexp.MustCompile(`^[a-z][a-z0-9]{1,8}_[0-9A-Za-z]{46}$`)
 
 // requestID is the caller's X-Request-Id if it is [A-Za-z0-9._-]{1,64}, else a new one.
@@ -77,7 +77,7 @@ func requestID(r *http.Request) string {
 }
 
 // clientAddress is the peer's address, or, when the peer is a trusted proxy, the last address in
-// X-Forwarded-For that is not one: everything to the left of it is hearsay. All lines of the header
+// X-Forwarded-For that is not one: what stands left of it was not seen by a trusted proxy. All lines of the header
 // count as one list (RFC 9110 §5.3), because a proxy may add a line rather than extend the caller's.
 func clientAddress(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
@@ -85,7 +85,7 @@ func clientAddress(r *http.Request, trusted []netip.Prefix) netip.Addr {
 		return netip.Addr{}
 	}
 	address := peer.Addr().Unmap().WithZone("")
-	if len(trusted) == 0 || !contains(trusted, address) {
+	if !contains(trusted, address) {
 		return address
 	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
@@ -114,10 +114,5 @@ func parseHop(s string) (netip.Addr, bool) {
 }
 
 func contains(prefixes []netip.Prefix, a netip.Addr) bool {
-	for _, p := range prefixes {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(a) })
 }

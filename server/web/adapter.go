@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/mintkeep/mintkeep/server/overload"
 )
 
 // StoreBudget is the store time that one request may use in all. It starts when the request's body
@@ -21,8 +23,8 @@ const StoreBudget = 1500 * time.Millisecond
 // Handler answers a request, or returns an error, never both.
 type Handler func(w http.ResponseWriter, r *http.Request) error
 
-// Kit is what surrounds every handler of one server.
-type Kit struct {
+// Adapter makes gin handlers of the handlers of one server.
+type Adapter struct {
 	Logger *slog.Logger
 
 	// Count is told of each answered request; route is empty where none matched. May be nil.
@@ -36,71 +38,71 @@ type Kit struct {
 
 	draining atomic.Bool
 	noise    sampler
-	turns    turnstile
+	limiter  overload.Limiter
 }
 
-// Drain asks every connection to end after its present answer, so that clients and load balancers
+// Drain makes every connection close after its present answer, so that clients and load balancers
 // move away before the server stops listening.
-func (k *Kit) Drain() { k.draining.Store(true) }
+func (a *Adapter) Drain() { a.draining.Store(true) }
 
 // Handle makes a gin handler of h, which is given requests with the declared body alone. Its errors are
 // answered in JSON.
-func (k *Kit) Handle(body Body, h Handler) gin.HandlerFunc {
-	return k.handle(way{body: body, handler: h, refuse: inJSON})
+func (a *Adapter) Handle(body Body, h Handler) gin.HandlerFunc {
+	return a.handle(route{body: body, handler: h, fail: inJSON})
 }
 
-// Page is Handle for a page that people see: refuse answers its errors.
-func (k *Kit) Page(body Body, h Handler, refuse Refuse) gin.HandlerFunc {
-	return k.handle(way{body: body, handler: h, refuse: refuse})
+// Page is Handle for an HTML page: fail answers its errors.
+func (a *Adapter) Page(body Body, h Handler, fail Fail) gin.HandlerFunc {
+	return a.handle(route{body: body, handler: h, fail: fail})
 }
 
-// Always is Handle for what takes no body and waits for no turn: probes, which must be answered in overload too, and
-// documents, which cost no more than to refuse them.
-func (k *Kit) Always(h Handler) gin.HandlerFunc {
-	return k.handle(way{handler: h, refuse: inJSON, always: true})
+// Always is Handle without admission control, for what takes no body: probes, which must be answered in overload too,
+// and documents, which cost no more than a rejection.
+func (a *Adapter) Always(h Handler) gin.HandlerFunc {
+	return a.handle(route{handler: h, fail: inJSON, always: true})
 }
 
-// AlwaysPage is Page likewise.
-func (k *Kit) AlwaysPage(h Handler, refuse Refuse) gin.HandlerFunc {
-	return k.handle(way{handler: h, refuse: refuse, always: true})
+// AlwaysPage is Page without admission control.
+func (a *Adapter) AlwaysPage(h Handler, fail Fail) gin.HandlerFunc {
+	return a.handle(route{handler: h, fail: fail, always: true})
 }
 
-// Refuse answers an error. What the person may know of it is in e.
-type Refuse func(w http.ResponseWriter, r *http.Request, e *Error)
+// Fail answers an error. What the user may know of it is in e.
+type Fail func(w http.ResponseWriter, r *http.Request, e *Error)
 
 func inJSON(w http.ResponseWriter, r *http.Request, e *Error) { e.write(w, RequestID(r.Context())) }
 
-// way is how a route's requests are answered.
-type way struct {
+// route is how the requests of one route are answered.
+type route struct {
 	body    Body
 	handler Handler
-	refuse  Refuse
-	always  bool // without waiting for a turn
+	fail    Fail
+	always  bool // without admission control
 }
 
-func (k *Kit) handle(to way) gin.HandlerFunc {
+func (a *Adapter) handle(to route) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		x := &exchange{Context: c.Request.Context(), id: requestID(c.Request), route: c.FullPath(), params: c.Params, start: time.Now()}
-		x.address = clientAddress(c.Request, k.TrustedProxies)
-		k.headers(c.Writer.Header(), x.id)
+		x := &request{Context: c.Request.Context(), id: requestID(c.Request), route: c.FullPath(), params: c.Params, start: time.Now()}
+		x.address = clientAddress(c.Request, a.TrustedProxies)
+		a.headers(c.Writer.Header(), x.id)
 		if len(c.Request.TransferEncoding) > 0 {
 			// RFC 9112 §6.1: a request with Content-Length too, which net/http hides from us, must be the last
-			// on its connection, so that nobody smuggles a second one in it.
+			// on its connection. Otherwise a second request could be smuggled in it.
 			c.Writer.Header()["Connection"] = closing
 		}
-		err := k.run(c, x, to)
+		err := a.run(c, x, to)
 		if err != nil {
 			failed := answer(err)
 			failed.headers(c.Writer.Header())
-			to.refuse(c.Writer, c.Request.WithContext(x), failed)
+			to.fail(c.Writer, c.Request.WithContext(x), failed)
 			err = failed
 		}
-		k.record(c, x, err)
+		a.record(c, x, err)
 	}
 }
 
-// run reads the body, waits for a turn, starts the budget and calls the handler. A panic becomes an error.
-func (k *Kit) run(c *gin.Context, x *exchange, to way) (err error) {
+// run reads the body, waits for admission, starts the budget and calls the handler. A panic becomes an error.
+func (a *Adapter) run(c *gin.Context, x *request, to route) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			if p == http.ErrAbortHandler { //nolint:errorlint // a panic value, compared as net/http does
@@ -110,21 +112,21 @@ func (k *Kit) run(c *gin.Context, x *exchange, to way) (err error) {
 		}
 	}()
 	if !to.always && x.Value(withoutFiles{}) != nil {
-		return outOfFiles() // before the body is there, for which others would wait too
+		return outOfFiles() // before the body is read, for which other callers would wait too
 	}
 	if x.body, err = to.body.read(c.Writer, c.Request); err != nil {
 		return err
 	}
-	if !to.always { // and not before the body was there, or slow senders could have all the turns
-		if !k.turns.enter(x.Context, x.start) {
+	if !to.always { // and only after the body was read, or slow senders could take all the room
+		if !a.limiter.Acquire(x.Context, x.start) {
 			return overloaded()
 		}
-		defer k.turns.leave()
+		defer a.limiter.Release()
 	}
-	if k.draining.Load() { // perhaps since the body began to arrive
+	if a.draining.Load() { // perhaps since the body began to arrive
 		c.Writer.Header()["Connection"] = closing
 	}
-	// Store work is not abandoned when the caller hangs up: an end that was begun is finished, and
+	// Store work is not abandoned when the caller hangs up: a revocation that was begun is finished, and
 	// the budget bounds it anyway.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.Context), StoreBudget)
 	defer cancel()
@@ -132,7 +134,7 @@ func (k *Kit) run(c *gin.Context, x *exchange, to way) (err error) {
 	return to.handler(c.Writer, c.Request.WithContext(x))
 }
 
-// The header values that every answer shares. Nobody changes the slices.
+// The header values that every answer shares. The slices must not be changed.
 var (
 	noStore     = []string{"no-store"}
 	noCache     = []string{"no-cache"}
@@ -144,32 +146,32 @@ var (
 	jsonContent = []string{"application/json"}
 )
 
-func (k *Kit) headers(h http.Header, id string) {
+func (a *Adapter) headers(h http.Header, id string) {
 	h["Cache-Control"] = noStore // RFC 6749 §5.1; what may be cached says so itself
 	h["Pragma"] = noCache
 	h["X-Content-Type-Options"] = noSniff
 	h["Referrer-Policy"] = noReferrer
 	h["Content-Security-Policy"] = noFraming
 	h["X-Request-Id"] = []string{id}
-	if k.HSTS {
+	if a.HSTS {
 		h["Strict-Transport-Security"] = strict
 	}
-	if k.draining.Load() {
+	if a.draining.Load() {
 		h["Connection"] = closing
 	}
 }
 
 // record counts the request and writes its line.
-func (k *Kit) record(c *gin.Context, x *exchange, err error) {
+func (a *Adapter) record(c *gin.Context, x *request, err error) {
 	status, took := c.Writer.Status(), time.Since(x.start)
-	if k.Count != nil {
-		k.Count(c.FullPath(), c.Request.Method, status, took)
+	if a.Count != nil {
+		a.Count(c.FullPath(), c.Request.Method, status, took)
 	}
 	level := levelOf(status)
-	if !k.Logger.Enabled(c, level) {
+	if !a.Logger.Enabled(c, level) {
 		return
 	}
-	quieted, ok := k.noise.allow(status, x.start)
+	dropped, ok := a.noise.allow(status, x.start)
 	if !ok {
 		return
 	}
@@ -185,10 +187,10 @@ func (k *Kit) record(c *gin.Context, x *exchange, err error) {
 	if err != nil {
 		attrs = append(attrs, slog.String("error", reason(err)))
 	}
-	if quieted > 0 {
-		attrs = append(attrs, slog.Int("similar_lines_dropped", quieted))
+	if dropped > 0 {
+		attrs = append(attrs, slog.Int("similar_lines_dropped", dropped))
 	}
-	k.Logger.LogAttrs(c, level, "request", attrs...)
+	a.Logger.LogAttrs(c, level, "request", attrs...)
 }
 
 func levelOf(status int) slog.Level {

@@ -24,13 +24,13 @@ import (
 	"github.com/mintkeep/mintkeep/store"
 )
 
-// serve sends r through a Kit and h, as route /r, and returns the answer and the log.
-func serve(k *Kit, body Body, h Handler, r *http.Request) (*httptest.ResponseRecorder, string) {
+// serve sends r through an Adapter and h, as route /r, and returns the answer and the log.
+func serve(a *Adapter, body Body, h Handler, r *http.Request) (*httptest.ResponseRecorder, string) {
 	gin.SetMode(gin.ReleaseMode)
 	var log bytes.Buffer
-	k.Logger = slog.New(slog.NewJSONHandler(&log, nil))
+	a.Logger = slog.New(slog.NewJSONHandler(&log, nil))
 	engine := gin.New()
-	engine.Handle(r.Method, "/r/*rest", k.Handle(body, h))
+	engine.Handle(r.Method, "/r/*rest", a.Handle(body, h))
 	w := httptest.NewRecorder()
 	engine.ServeHTTP(w, r)
 	return w, log.String()
@@ -65,7 +65,7 @@ func TestHandleErrors(t *testing.T) {
 		{TooManyRequests(time.Minute), 429, "too_many_requests", "60"},
 		{errors.New("secret cause"), 500, "server_error", ""},
 	} {
-		w, log := serve(&Kit{}, NoBody, func(http.ResponseWriter, *http.Request) error { return test.err },
+		w, log := serve(&Adapter{}, NoBody, func(http.ResponseWriter, *http.Request) error { return test.err },
 			httptest.NewRequest(http.MethodGet, "/r/", http.NoBody))
 		got := []any{w.Code, errorCode(w), w.Header().Get("Retry-After")}
 		if diff := cmp.Diff([]any{test.status, test.code, test.retryAfter}, got); diff != "" {
@@ -84,11 +84,11 @@ func TestHandleErrors(t *testing.T) {
 func TestHandlePanic(t *testing.T) {
 	r := httptest.NewRequest(http.MethodGet, "/r/", http.NoBody)
 	r.Header.Set("X-Request-Id", "req-1")
-	w, log := serve(&Kit{}, NoBody, func(http.ResponseWriter, *http.Request) error { panic("boom") }, r)
+	w, log := serve(&Adapter{}, NoBody, func(http.ResponseWriter, *http.Request) error { panic("boom") }, r)
 	if w.Code != 500 || !strings.Contains(w.Body.String(), "req-1") || strings.Contains(w.Body.String(), "boom") {
 		t.Errorf("got %d %s", w.Code, w.Body)
 	}
-	if !strings.Contains(log, "boom") || !strings.Contains(log, "kit_test.go") || !strings.Contains(log, `"level":"ERROR"`) {
+	if !strings.Contains(log, "boom") || !strings.Contains(log, "adapter_test.go") || !strings.Contains(log, `"level":"ERROR"`) {
 		t.Errorf("log: %s", log)
 	}
 }
@@ -100,7 +100,7 @@ func TestRequestID(t *testing.T) {
 	} {
 		r := httptest.NewRequest(http.MethodGet, "/r/", http.NoBody)
 		r.Header.Set("X-Request-Id", given)
-		w, log := serve(&Kit{}, NoBody, ok, r)
+		w, log := serve(&Adapter{}, NoBody, ok, r)
 		id := w.Header().Get("X-Request-Id")
 		if (id == given) != kept || len(id) == 0 || len(id) > 64 {
 			t.Errorf("%q: got %q, kept %v", given, id, kept)
@@ -113,7 +113,7 @@ func TestRequestID(t *testing.T) {
 
 // The route's pattern is logged, never the path: it may hold a credential that was pasted there.
 func TestLogHasNoPath(t *testing.T) {
-	w, log := serve(&Kit{}, NoBody, func(_ http.ResponseWriter, r *http.Request) error {
+	w, log := serve(&Adapter{}, NoBody, func(_ http.ResponseWriter, r *http.Request) error {
 		Note(r.Context(), "noted", "line\nbreak")
 		return NotFound("It")
 	}, httptest.NewRequest(http.MethodGet, "/r/hunter2?q=hunter2", http.NoBody))
@@ -126,13 +126,13 @@ func TestLogHasNoPath(t *testing.T) {
 }
 
 func TestDrainClosesConnections(t *testing.T) {
-	k := &Kit{}
+	a := &Adapter{}
 	for _, want := range []string{"", "close"} {
-		w, _ := serve(k, NoBody, ok, httptest.NewRequest(http.MethodGet, "/r/", http.NoBody))
+		w, _ := serve(a, NoBody, ok, httptest.NewRequest(http.MethodGet, "/r/", http.NoBody))
 		if got := w.Header().Get("Connection"); got != want {
 			t.Errorf("Connection: got %q, want %q", got, want)
 		}
-		k.Drain()
+		a.Drain()
 	}
 }
 
@@ -140,9 +140,9 @@ func TestDrainClosesConnections(t *testing.T) {
 func TestWithoutFiles(t *testing.T) {
 	gin.SetMode(gin.ReleaseMode)
 	for _, expect := range []string{"", "Expect: 100-continue\r\n"} {
-		k := &Kit{Logger: slog.New(slog.DiscardHandler)}
+		a := &Adapter{Logger: slog.New(slog.DiscardHandler)}
 		engine := gin.New()
-		engine.POST("/r", k.Handle(FormBody, ok))
+		engine.POST("/r", a.Handle(FormBody, ok))
 		server := httptest.NewUnstartedServer(engine)
 		server.Config.BaseContext = func(net.Listener) context.Context { return WithoutFiles(context.Background()) }
 		server.Config.SetKeepAlivesEnabled(false)
@@ -206,7 +206,7 @@ func TestBodyKinds(t *testing.T) {
 				r.Header.Set("Content-Type", test.contentType)
 			}
 			read := ""
-			w, _ := serve(&Kit{}, test.kind, func(w http.ResponseWriter, r *http.Request) error {
+			w, _ := serve(&Adapter{}, test.kind, func(w http.ResponseWriter, r *http.Request) error {
 				read = string(from(r.Context()).body)
 				return ok(w, r)
 			}, r)
@@ -230,7 +230,7 @@ func TestBodyBreaksOff(t *testing.T) {
 		r := httptest.NewRequest(http.MethodPost, "/r/", failing{err})
 		r.ContentLength = 10
 		r.Header.Set("Content-Type", "application/json")
-		w, _ := serve(&Kit{}, JSONBody, ok, r)
+		w, _ := serve(&Adapter{}, JSONBody, ok, r)
 		if w.Code != want || errorCode(w) != "invalid_request" || w.Header().Get("Connection") != "close" {
 			t.Errorf("%v: got %d %q %s", err, w.Code, w.Header().Get("Connection"), w.Body)
 		}
@@ -252,7 +252,7 @@ func TestContentEncoding(t *testing.T) {
 		r := httptest.NewRequest(http.MethodPost, "/r/", strings.NewReader("{}"))
 		r.Header["Content-Encoding"] = test.lines
 		r.Header.Set("Content-Type", "application/json")
-		if w, _ := serve(&Kit{}, JSONBody, ok, r); w.Code != test.want {
+		if w, _ := serve(&Adapter{}, JSONBody, ok, r); w.Code != test.want {
 			t.Errorf("%q: got %d, want %d", test.lines, w.Code, test.want)
 		}
 	}
@@ -275,7 +275,7 @@ func TestDecodeJSON(t *testing.T) {
 		r := httptest.NewRequest(http.MethodPost, "/r/", strings.NewReader(body))
 		r.ContentLength, r.TransferEncoding = -1, []string{"chunked"}
 		r.Header.Set("Content-Type", "application/json")
-		w, _ := serve(&Kit{}, JSONBody, func(w http.ResponseWriter, r *http.Request) error {
+		w, _ := serve(&Adapter{}, JSONBody, func(w http.ResponseWriter, r *http.Request) error {
 			var v struct {
 				Name string `json:"name"`
 			}
@@ -373,7 +373,7 @@ func TestAuditRefusalKeepsNoPath(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	w, _ := serve(&Kit{}, NoBody, func(w http.ResponseWriter, r *http.Request) error {
+	w, _ := serve(&Adapter{}, NoBody, func(w http.ResponseWriter, r *http.Request) error {
 		AuditRefusal(r, s, "a", "refused")
 		return ok(w, r)
 	}, httptest.NewRequest(http.MethodGet, "/r/hunter2", http.NoBody))
@@ -383,5 +383,56 @@ func TestAuditRefusalKeepsNoPath(t *testing.T) {
 	}
 	if got, want := events[0].Target, "/r/*rest"; got != want {
 		t.Errorf("kept %q, want %q", got, want)
+	}
+}
+
+// The answer in overload has what every answer has, and comes before the handler is asked. A probe is answered.
+func TestOverloaded(t *testing.T) {
+	a := &Adapter{}
+	a.limiter.Limit, a.limiter.MaxWait, a.limiter.Overloaded = 1, time.Millisecond, func() bool { return true }
+	a.limiter.Acquire(t.Context(), time.Now())
+	counted := 0
+	a.Count = func(_, _ string, status int, _ time.Duration) {
+		if status == http.StatusServiceUnavailable {
+			counted++
+		}
+	}
+	w, log := serve(a, NoBody, func(http.ResponseWriter, *http.Request) error {
+		t.Error("the handler was called")
+		return nil
+	}, httptest.NewRequest(http.MethodGet, "/r/", http.NoBody))
+	retry := w.Header().Get("Retry-After")
+	if w.Code != 503 || errorCode(w) != "temporarily_unavailable" || retry != "1" && retry != "2" {
+		t.Errorf("got %d %s, Retry-After %q", w.Code, w.Body, retry)
+	}
+	if w.Header().Get("X-Request-Id") == "" || w.Header().Get("Cache-Control") != "no-store" || counted != 1 {
+		t.Errorf("headers %v, counted %d times", w.Header(), counted)
+	}
+	if !strings.Contains(log, `"error":"overloaded: `) {
+		t.Errorf("log: %s", log)
+	}
+	engine := gin.New()
+	engine.GET("/probe", a.Always(ok))
+	w = httptest.NewRecorder()
+	engine.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/probe", http.NoBody))
+	if w.Code != http.StatusOK {
+		t.Errorf("a probe gets %d %s", w.Code, w.Body)
+	}
+	a.limiter.Release()
+	if !a.limiter.Acquire(t.Context(), time.Now()) {
+		t.Error("a request that was shed, or the probe, keeps its place")
+	}
+}
+
+// A request that is done makes room, also if its handler panics.
+func TestRoomGivenBack(t *testing.T) {
+	a := &Adapter{}
+	a.limiter.Limit, a.limiter.MaxWait, a.limiter.Overloaded = 1, time.Millisecond, func() bool { return true }
+	for _, h := range []Handler{ok, func(http.ResponseWriter, *http.Request) error { panic("boom") }} {
+		serve(a, NoBody, h, httptest.NewRequest(http.MethodGet, "/r/", http.NoBody))
+		if !a.limiter.Acquire(t.Context(), time.Now()) {
+			t.Error("the request keeps its place")
+		}
+		a.limiter.Release()
 	}
 }
