@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// A dial for which there is no descriptor gets some that are spare, and nobody is served meanwhile.
-func TestSpareDial(t *testing.T) {
+// A dial for which there is no descriptor gets some from the reserve, and no caller is served meanwhile.
+func TestReserveDial(t *testing.T) {
 	s := newSpare()
 	defer s.close()
 	if !s.Admit() {
@@ -41,8 +41,8 @@ func TestSpareDial(t *testing.T) {
 	}
 }
 
-// Callers do not get what is for Redis, nor Redis what is for callers, whatever each has got already.
-func TestSpareShares(t *testing.T) {
+// Callers and Redis each have a share of the reserve, whatever each has got already.
+func TestReserveShares(t *testing.T) {
 	for _, test := range []struct {
 		files, lent int
 		release     bool
@@ -79,8 +79,8 @@ func TestSpareShares(t *testing.T) {
 	}
 }
 
-// A connection to Redis that got what was given up for a caller is not kept when callers have no more than their share.
-func TestSpareKeep(t *testing.T) {
+// A connection to Redis that uses a caller's descriptor is closed when callers have no more than their share.
+func TestReserveKeep(t *testing.T) {
 	none, some := func() (*os.File, error) { return nil, syscall.EMFILE }, newSpare().fresh
 	for _, test := range []struct {
 		files   int
@@ -110,8 +110,8 @@ func TestSpareKeep(t *testing.T) {
 	}
 }
 
-// A caller whose connection ends after the store's leaves nothing open.
-func TestSpareAfterClose(t *testing.T) {
+// A caller whose connection closes after the store leaves nothing open.
+func TestReserveAfterClose(t *testing.T) {
 	st, err := Open(Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// The lines and the disks of the fault bench do what they say, and can be mended.
+// The links and the disks of the fault bench do what they say, and can be repaired.
 func TestProxy(t *testing.T) {
 	server := Redis(t)
 	p := NewProxy(t, server.Addr())

@@ -83,9 +83,9 @@ func (p *Proxy) Reset(after int) {
 
 func (p *Proxy) add(stream, toxic string, attributes map[string]any) {
 	p.t.Helper()
-	wish, err := json.Marshal(map[string]any{"type": toxic, "stream": stream, "attributes": attributes})
+	settings, err := json.Marshal(map[string]any{"type": toxic, "stream": stream, "attributes": attributes})
 	if err == nil {
-		_, err = p.proxy.Toxics.AddToxicJson(bytes.NewReader(wish))
+		_, err = p.proxy.Toxics.AddToxicJson(bytes.NewReader(settings))
 	}
 	if err != nil {
 		p.t.Fatalf("%s: %v", toxic, err)

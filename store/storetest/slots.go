@@ -58,7 +58,7 @@ func (w slotWatch) check(cmds ...redis.Cmder) {
 }
 
 // keysOf returns the keys that a command names. A command that it does not know is an error, so that none
-// goes unchecked, and so is one that visits all keys: guarantee 5 of the contract has none of it.
+// goes unchecked, and so is one that visits all keys: Mintkeep sends none.
 func keysOf(args []any) ([]string, error) {
 	words := make([]string, len(args))
 	for i, a := range args {
