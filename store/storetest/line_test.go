@@ -32,9 +32,9 @@ func TestProxy(t *testing.T) {
 		if err := rdb.Ping(ctx).Err(); err == nil {
 			t.Errorf("%s: a ping is answered", what)
 		}
-		p.Mend()
+		p.Restore()
 		_ = rdb.Ping(ctx).Err() // on what is left of the old connection
-		well("mended after it was " + what)
+		well("restored after it was " + what)
 	}
 }
 

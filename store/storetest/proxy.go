@@ -35,11 +35,11 @@ func (p *Proxy) Addr() string { return p.proxy.Listen }
 // URL is what MINTKEEP_REDIS_URL would be for a single server at the end of the line.
 func (p *Proxy) URL() string { return "redis://" + p.Addr() }
 
-// Cut breaks every connection and refuses new ones, until [Proxy.Mend].
+// Cut breaks every connection and refuses new ones, until [Proxy.Restore].
 func (p *Proxy) Cut() { p.proxy.Stop() }
 
-// Mend takes back whatever was done to the line. Connections that were blocked break.
-func (p *Proxy) Mend() {
+// Restore undoes all faults of the line. Connections that were blocked break.
+func (p *Proxy) Restore() {
 	p.t.Helper()
 	p.proxy.Toxics.ResetToxics(p.t.Context())
 	if !p.proxy.Enabled {

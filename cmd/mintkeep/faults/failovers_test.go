@@ -45,7 +45,7 @@ var failovers = []fault{
 		row: "F-34", name: "the primary is cut off, min-replicas-to-write 1", form: short, unavailable: some, during: 3 * time.Second,
 		on:     sentinels("--min-replicas-to-write", "1", "--min-replicas-max-lag", "1"),
 		inject: func(s *scene) { s.watched.Link.Block() },
-		lift:   func(s *scene) { s.watched.Link.Mend() },
+		lift:   func(s *scene) { s.watched.Link.Restore() },
 	},
 	{
 		row: "F-33", name: "cluster: a master is killed", form: short, on: sixNodes(), unavailable: some, forgets: true, control: asynchronous,
