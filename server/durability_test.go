@@ -11,8 +11,8 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// TestDurability is guarantee 3 of the contract: what MINTKEEP_REVOKE_DURABILITY asks for holds before an end is
-// answered with success, or the answer is 503.
+// TestDurability: what MINTKEEP_REVOKE_DURABILITY asks for holds before a revocation is answered with success, or the
+// answer is 503.
 func TestDurability(t *testing.T) {
 	t.Parallel()
 	redis := storetest.Redis(t)
@@ -87,7 +87,7 @@ func TestDurability(t *testing.T) {
 	}
 }
 
-// unconfirmed asks for an end that cannot be confirmed.
+// unconfirmed asks for a revocation that cannot be confirmed.
 func unconfirmed(t *testing.T, what string, end func() servertest.Response) servertest.Response {
 	t.Helper()
 	began := time.Now()
