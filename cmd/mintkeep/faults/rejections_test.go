@@ -23,8 +23,8 @@ func (s *scene) do(args ...any) {
 	}
 }
 
-// awaitRefusal waits until Redis refuses a write with an error that begins so.
-func (s *scene) awaitRefusal(beginning string) {
+// awaitRejection waits until Redis rejects a write with an error that begins so.
+func (s *scene) awaitRejection(beginning string) {
 	s.t.Helper()
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		_, err := s.redis.Do("SET", "not-of-mintkeep", "x")
@@ -37,10 +37,10 @@ func (s *scene) awaitRefusal(beginning string) {
 	}
 }
 
-// refusals are faults in which Redis answers that it will not.
-var refusals = []fault{
+// rejections are faults in which Redis answers with an error.
+var rejections = []fault{
 	{
-		row: "F-07", name: "Redis is LOADING", form: short, unavailable: some, during: 100 * time.Millisecond,
+		name: "redis-loading", form: short, unavailable: some, during: 100 * time.Millisecond,
 		on: alone("--appendonly", "yes", "--appendfsync", "always", "--key-load-delay", "800", "--loading-process-events-interval-bytes", "1024"),
 		prepare: func(s *scene) {
 			for i := range 2000 {
@@ -53,29 +53,29 @@ var refusals = []fault{
 			})
 		},
 		inject: func(s *scene) { s.redis.Kill() },
-		lift:   func(s *scene) { s.redis.Start() }, // which returns when it is over
+		lift:   func(s *scene) { s.redis.Start() }, // which returns when it has loaded
 	},
 	{
-		row: "F-08", name: "READONLY: it was made a replica", form: short, on: alone(), unavailable: some, during: time.Second,
+		name: "redis-readonly", form: short, on: alone(), unavailable: some, during: time.Second,
 		inject: func(s *scene) { s.do("REPLICAOF", "127.0.0.1", "1") },
 		lift:   func(s *scene) { s.do("REPLICAOF", "NO", "ONE") },
 	},
 	{
-		row: "F-08", name: "MASTERDOWN: it follows nobody", form: long, on: alone("--replica-serve-stale-data", "no"), unavailable: some, during: time.Second,
+		name: "redis-masterdown", form: long, on: alone("--replica-serve-stale-data", "no"), unavailable: some, during: time.Second,
 		inject: func(s *scene) { s.do("REPLICAOF", "127.0.0.1", "1") },
 		lift:   func(s *scene) { s.do("REPLICAOF", "NO", "ONE") },
 	},
 	{
-		row: "F-09", name: "OOM: an end still works", form: short, on: alone(), unavailable: some, ends: true, during: time.Second,
+		name: "redis-out-of-memory", form: short, on: alone(), unavailable: some, revokes: true, during: time.Second,
 		inject: func(s *scene) { s.do("CONFIG", "SET", "maxmemory", "1") },
 		lift:   func(s *scene) { s.do("CONFIG", "SET", "maxmemory", "0") },
 	},
 	{
-		row: "F-11", name: "MISCONF: no snapshot can be written", form: short, on: alone("--save", "3600 1"), unavailable: some, during: time.Second,
+		name: "redis-misconf", form: short, on: alone("--save", "3600 1"), unavailable: some, during: time.Second,
 		inject: func(s *scene) {
 			s.redis.FillDisk(10)
 			s.do("BGSAVE")
-			s.awaitRefusal("MISCONF")
+			s.awaitRejection("MISCONF")
 		},
 		lift: func(s *scene) {
 			s.redis.FreeDisk()
@@ -83,7 +83,7 @@ var refusals = []fault{
 		},
 	},
 	{
-		row: "F-15", name: "maxclients, and all must come again", form: short, on: alone(), unavailable: some, during: time.Second,
+		name: "redis-maxclients", form: short, on: alone(), unavailable: some, during: time.Second,
 		inject: func(s *scene) {
 			s.do("CONFIG", "SET", "maxclients", "2")
 			s.do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
@@ -91,7 +91,7 @@ var refusals = []fault{
 		lift: func(s *scene) { s.do("CONFIG", "SET", "maxclients", "10000") },
 	},
 	{
-		row: "F-18", name: "BUSY: somebody's endless script", form: short, on: alone("--lua-time-limit", "50"), unavailable: some, during: 1500 * time.Millisecond,
+		name: "redis-busy", form: short, on: alone("--lua-time-limit", "50"), unavailable: some, during: 1500 * time.Millisecond,
 		inject: func(s *scene) { go func() { _, _ = s.redis.Do("EVAL", "while true do end", "0") }() },
 		lift: func(s *scene) {
 			s.redis.Await("the end of the script", func(ctx context.Context, rdb storetest.Conn) bool {
@@ -100,12 +100,12 @@ var refusals = []fault{
 		},
 	},
 	{
-		row: "–", name: "NOPERM: rights taken away", form: short, on: asUser, unavailable: some, during: time.Second,
+		name: "redis-noperm", form: short, on: asUser, unavailable: some, during: time.Second,
 		inject: func(s *scene) { s.do("ACL", "SETUSER", "servers", "-@all") },
 		lift:   func(s *scene) { s.do("ACL", "SETUSER", "servers", "+@all") },
 	},
 	{
-		row: "–", name: "WRONGPASS, and all must come again", form: long, on: asUser, unavailable: some, during: time.Second,
+		name: "redis-wrongpass", form: long, on: asUser, unavailable: some, during: time.Second,
 		inject: func(s *scene) {
 			s.do("ACL", "SETUSER", "servers", "resetpass", ">another")
 			s.do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
