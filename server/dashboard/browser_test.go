@@ -87,7 +87,7 @@ type tab struct {
 	wrong  []string
 }
 
-// look is how somebody sees the pages.
+// look is how a browser shows the pages.
 type look struct {
 	Name          string
 	Width, Height int64

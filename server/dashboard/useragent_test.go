@@ -20,28 +20,28 @@ const plainHTTP = "MINTKEEP_ISSUER=http://localhost:8080"
 // secret is a password of everybody in tests.
 const secret = "purple lantern over nine hills"
 
-// visitor is a browser that has cookies and can read, and nothing else.
-type visitor struct {
+// userAgent is a browser that has cookies and can read, and nothing else.
+type userAgent struct {
 	t       testing.TB
 	s       *servertest.Server
 	cookies map[string]string
 }
 
-func visit(t testing.TB, s *servertest.Server) *visitor {
-	return &visitor{t, s, map[string]string{}}
+func visit(t testing.TB, s *servertest.Server) *userAgent {
+	return &userAgent{t, s, map[string]string{}}
 }
 
 // at is the same browser, led to another replica.
-func (v *visitor) at(s *servertest.Server) *visitor { return &visitor{v.t, s, v.cookies} }
+func (v *userAgent) at(s *servertest.Server) *userAgent { return &userAgent{v.t, s, v.cookies} }
 
-// copied is somebody who has the browser's cookies of this moment.
-func (v *visitor) copied() *visitor { return &visitor{v.t, v.s, maps.Clone(v.cookies)} }
+// copied is another browser with the cookies of this moment.
+func (v *userAgent) copied() *userAgent { return &userAgent{v.t, v.s, maps.Clone(v.cookies)} }
 
-// under is the visitor in a subtest.
-func (v *visitor) under(t testing.TB) *visitor { return &visitor{t, v.s, v.cookies} }
+// under is the userAgent in a subtest.
+func (v *userAgent) under(t testing.TB) *userAgent { return &userAgent{t, v.s, v.cookies} }
 
 // session is the cookie's name and value.
-func (v *visitor) session() (name, value string) {
+func (v *userAgent) session() (name, value string) {
 	for name, value := range v.cookies {
 		if strings.HasSuffix(name, "mintkeep_session") {
 			return name, value
@@ -50,12 +50,12 @@ func (v *visitor) session() (name, value string) {
 	return "", ""
 }
 
-func (v *visitor) get(path string, edits ...servertest.Edit) page {
+func (v *userAgent) get(path string, edits ...servertest.Edit) page {
 	v.t.Helper()
 	return v.do(http.MethodGet, path, "", edits...)
 }
 
-func (v *visitor) post(path string, form url.Values, edits ...servertest.Edit) page {
+func (v *userAgent) post(path string, form url.Values, edits ...servertest.Edit) page {
 	v.t.Helper()
 	edits = append([]servertest.Edit{servertest.Header("Content-Type", "application/x-www-form-urlencoded")}, edits...)
 	return v.do(http.MethodPost, path, form.Encode(), edits...)
@@ -65,7 +65,7 @@ var plainClient = &http.Client{
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
-func (v *visitor) do(method, path, body string, edits ...servertest.Edit) page {
+func (v *userAgent) do(method, path, body string, edits ...servertest.Edit) page {
 	v.t.Helper()
 	r, err := http.NewRequestWithContext(v.t.Context(), method, v.s.URL+path, strings.NewReader(body))
 	if err != nil {
@@ -104,7 +104,7 @@ func (v *visitor) do(method, path, body string, edits ...servertest.Edit) page {
 }
 
 // submit fills in the form with this action on the page, and sends it; "-" stands for a box that is not ticked.
-func (v *visitor) submit(p page, action string, fields ...string) page {
+func (v *userAgent) submit(p page, action string, fields ...string) page {
 	v.t.Helper()
 	form := p.form(action)
 	for i := 0; i < len(fields); i += 2 {
@@ -117,8 +117,8 @@ func (v *visitor) submit(p page, action string, fields ...string) page {
 	return v.post(action, form)
 }
 
-// redeem sets the password of an invited person, who is signed in then.
-func (v *visitor) redeem(link, password string) *visitor {
+// redeem sets the password of an invited user, who is then signed in.
+func (v *userAgent) redeem(link, password string) *userAgent {
 	v.t.Helper()
 	path := link[strings.Index(link, "/invite/"):]
 	v.submit(v.get(path).want(http.StatusOK), path, "password", password, "again", password).wantTo("/settings")
@@ -126,21 +126,21 @@ func (v *visitor) redeem(link, password string) *visitor {
 	return v
 }
 
-// signIn signs a person in who has a password.
-func (v *visitor) signIn(email, password string) page {
+// signIn signs in a user who has a password.
+func (v *userAgent) signIn(email, password string) page {
 	v.t.Helper()
 	return v.submit(v.get("/login").want(http.StatusOK), "/login", "email", email, "password", password)
 }
 
-// newcomer adds a person and signs them in, by their invite.
-func newcomer(t testing.TB, s *servertest.Server, email string) (*visitor, servertest.User) {
+// newcomer adds a user and signs in by the invite.
+func newcomer(t testing.TB, s *servertest.Server, email string) (*userAgent, servertest.User) {
 	t.Helper()
 	u := s.User(t, servertest.M{"email": email})
 	return visit(t, s).redeem(s.Invite(t, u), secret), u
 }
 
 // makeKey makes a key on the page for it, and returns what is shown.
-func (v *visitor) makeKey(name string) (plain, path string) {
+func (v *userAgent) makeKey(name string) (plain, path string) {
 	v.t.Helper()
 	made := v.submit(v.get("/settings/keys/new").want(http.StatusOK), "/settings/keys", "name", name).want(http.StatusOK)
 	plain = made.value("secret")
@@ -156,7 +156,7 @@ func (v *visitor) makeKey(name string) (plain, path string) {
 	return plain, path
 }
 
-// page is an answer that people see.
+// page is an answer that a browser shows.
 type page struct {
 	servertest.Response
 	t    testing.TB
@@ -180,7 +180,7 @@ func (p page) wantTo(location string) page {
 	return p
 }
 
-// says fails the test unless a person reads the words there.
+// says fails the test unless the page shows these words.
 func (p page) says(words ...string) page {
 	p.t.Helper()
 	for _, w := range words {
@@ -223,7 +223,7 @@ func (p page) value(id string) string {
 	return ""
 }
 
-// form is what the form with this action would send as it stands.
+// form is what the form with this action would send, unchanged.
 func (p page) form(action string) url.Values {
 	p.t.Helper()
 	for _, form := range p.all("form") {

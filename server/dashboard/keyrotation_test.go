@@ -9,8 +9,8 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// What a demotion took away, no rotation gives back.
-func TestRotationGivesNothingBack(t *testing.T) {
+// A rotation gives back no right that a demotion took away.
+func TestRotationAddsNoRights(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s := servertest.New(t, b)
 		u := s.User(t, servertest.M{"email": "op@example.com", "role": "operator"})
@@ -31,9 +31,9 @@ func TestRotationGivesNothingBack(t *testing.T) {
 	})
 }
 
-// A rotation that stopped half-way, so that nobody has the successor, may be repeated; one whose successor was rotated
-// in its turn may not.
-func TestRotationIsRepeatedWhenTheSuccessorIsDead(t *testing.T) {
+// A rotation that stopped half-way, so that its successor was never shown, may be repeated. One whose successor was
+// rotated in turn may not.
+func TestRotationIsRepeatedWhenTheSuccessorIsRevoked(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s := servertest.New(t, b)
 		v, u := newcomer(t, s, "a@example.com")
