@@ -75,7 +75,7 @@ func TestAdminAccess(t *testing.T) {
 				s.Secret(made["client_secret"].(string))
 				events := s.Admin(t, http.MethodGet, "/admin/audit?actor=client:"+c.ID, nil).JSON(t)["items"].([]any)
 				if len(events) != 1 || events[0].(servertest.M)["target"] != "client:made-"+format {
-					t.Errorf("the audit trail has %v", events)
+					t.Errorf("the audit log has %v", events)
 				}
 				s.Admin(t, http.MethodPatch, clientsPath+"/"+c.ID, servertest.M{"scope": "admin read"}).Want(t, http.StatusOK, "")
 				if got := try(t, good); got.Status != http.StatusUnauthorized && got.Status != http.StatusForbidden {

@@ -231,7 +231,7 @@ func TestClientChanges(t *testing.T) {
 			patch(t, c, servertest.M{"disabled": false})
 			wantInactive(t, other, rs, token, "enabled again")
 			if !other.Active(t, rs, s.Token(t, c)) {
-				t.Error("a new token is dead")
+				t.Error("a new token is inactive")
 			}
 		})
 		t.Run("revoke-tokens", func(t *testing.T) {
@@ -240,7 +240,7 @@ func TestClientChanges(t *testing.T) {
 			s.Admin(t, http.MethodPost, clientsPath+"/"+c.ID+"/revoke-tokens", nil).Want(t, http.StatusNoContent, "")
 			wantInactive(t, other, rs, token, "revoked")
 			if !other.Active(t, rs, other.Token(t, c)) {
-				t.Error("a new token is dead")
+				t.Error("a new token is inactive")
 			}
 			s.Admin(t, http.MethodPost, clientsPath+"/nobody/revoke-tokens", nil).Want(t, http.StatusNotFound, "not_found")
 		})

@@ -149,11 +149,11 @@ func invalidKeys(t *testing.T, s *servertest.Server, path string) {
 // limitedCreator: a key that a key creates has at most its scopes and expiry, and no scope of Mintkeep's own.
 func limitedCreator(t *testing.T, s *servertest.Server, owner servertest.User) {
 	t.Helper()
-	operator := s.User(t, servertest.M{"email": "maker@example.com", "role": "operator"})
+	operator := s.User(t, servertest.M{"email": "creator@example.com", "role": "operator"})
 	expires := s.Clock.Now().Add(24 * time.Hour).Format(time.RFC3339)
-	maker := s.Key(t, operator, servertest.M{"scope": "read mintkeep:admin mintkeep:keys", "expires_at": expires})
-	try := func(wish servertest.M) servertest.Response {
-		return s.Admin(t, http.MethodPost, usersPath+"/"+owner.ID+"/keys", andMember(wish, "name", "n"), servertest.Bearer(maker.Plain))
+	creator := s.Key(t, operator, servertest.M{"scope": "read mintkeep:admin mintkeep:keys", "expires_at": expires})
+	try := func(request servertest.M) servertest.Response {
+		return s.Admin(t, http.MethodPost, usersPath+"/"+owner.ID+"/keys", andMember(request, "name", "n"), servertest.Bearer(creator.Plain))
 	}
 	for _, scope := range []string{"write", "read write", "mintkeep:admin", "mintkeep:keys", "read mintkeep:keys"} {
 		try(servertest.M{"scope": scope}).Want(t, http.StatusBadRequest, "invalid_scope")
@@ -162,11 +162,11 @@ func limitedCreator(t *testing.T, s *servertest.Server, owner servertest.User) {
 	if got := try(servertest.M{"expires_at": later}).Want(t, http.StatusBadRequest, "invalid_request"); !strings.Contains(got.Body, "expires_at") {
 		t.Errorf("got %s", got.Body)
 	}
-	for _, wish := range []servertest.M{{}, {"scope": "read"}, {"expires_at": expires}} {
-		made := try(wish).Want(t, http.StatusCreated, "")
+	for _, request := range []servertest.M{{}, {"scope": "read"}, {"expires_at": expires}} {
+		made := try(request).Want(t, http.StatusCreated, "")
 		s.NewKey(t, made)
 		if got := made.JSON(t); got["scope"] != "read" || got["expires_at"] != expires {
-			t.Errorf("%v: got %v, want read until %s", wish, got, expires)
+			t.Errorf("%v: got %v, want read until %s", request, got, expires)
 		}
 	}
 }

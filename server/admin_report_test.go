@@ -50,7 +50,7 @@ func TestReportedCredentialsAreRevoked(t *testing.T) {
 			wantInactive(t, other, rs, dead, "reported as leaked")
 		}
 		if !other.Active(t, rs, alive) {
-			t.Error("a token that did not leak is dead")
+			t.Error("a token that did not leak is inactive")
 		}
 		other.Post(t, "/oauth/token", grantCC, client.Basic()).Want(t, http.StatusUnauthorized, "invalid_client")
 		other.Token(t, imported)

@@ -76,7 +76,7 @@ func TestSecretRotation(t *testing.T) {
 		})
 		t.Run("each secret's last use", func(t *testing.T) {
 			c := s.Register(t, servertest.M{"scope": "read"})
-			b.Clock.Advance(time.Second) // of two made at once, neither is the older
+			b.Clock.Advance(time.Second) // of two created at once, neither is the older
 			path := clientsPath + "/" + c.ID + "/secrets"
 			second := rotate(t, path, servertest.M{})["client_secret"].(string)
 			for i, secret := range []string{c.Secret, second} {
@@ -98,7 +98,7 @@ func TestSecretRotation(t *testing.T) {
 		})
 		t.Run("revoke one", func(t *testing.T) {
 			c := s.Register(t, servertest.M{"scope": "read"})
-			b.Clock.Advance(time.Second) // of two made at once, neither is the older
+			b.Clock.Advance(time.Second) // of two created at once, neither is the older
 			path := clientsPath + "/" + c.ID + "/secrets"
 			second := rotate(t, path, servertest.M{"overlap": "1h"})["client_secret"].(string)
 			token := s.Token(t, c)

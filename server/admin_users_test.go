@@ -17,7 +17,7 @@ import (
 
 const usersPath = "/admin/users"
 
-// nobody has this id.
+// nobody is an id of no user.
 const nobody = "usr_aaaaaaaaaaaaaaaaaaaaaaaaaa"
 
 // actionsOn is the actions in the audit log on a target, oldest first.

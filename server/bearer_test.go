@@ -42,8 +42,8 @@ func challenged(t testing.TB, r servertest.Response, status int, code, more stri
 	return r
 }
 
-// dead holds a server to rejecting a credential, at /api as at introspection.
-func dead(t testing.TB, s *servertest.Server, rs servertest.Client, presented string) {
+// rejected holds a server to rejecting a credential, at /api as at introspection.
+func rejected(t testing.TB, s *servertest.Server, rs servertest.Client, presented string) {
 	t.Helper()
 	challenged(t, s.Me(t, presented), 401, "invalid_token", invalidToken)
 	if s.Active(t, rs, presented) {
@@ -172,7 +172,7 @@ func TestBearer(t *testing.T) {
 					t.Error("a token for elsewhere is not active")
 				}
 				s.Revoke(t, c, token).Want(t, 200, "")
-				dead(t, other, rs, token)
+				rejected(t, other, rs, token)
 			})
 		}
 		t.Run("clients have no keys", func(t *testing.T) {
@@ -249,8 +249,8 @@ func revokedEverywhere(t *testing.T, b *storetest.Backend, s, other *servertest.
 			k := s.Key(t, u, servertest.M{"scope": "read write", "expires_at": b.Clock.Now().Add(2 * time.Hour)})
 			alive(t, other, rs, k.Plain)
 			end(u, k)
-			dead(t, other, rs, k.Plain)
-			dead(t, s, rs, k.Plain)
+			rejected(t, other, rs, k.Plain)
+			rejected(t, s, rs, k.Plain)
 			if strings.HasPrefix(what, "of a disabled") {
 				patch(u, servertest.M{"disabled": false})
 				alive(t, other, rs, k.Plain)

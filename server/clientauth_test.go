@@ -42,7 +42,7 @@ func TestClientAuth(t *testing.T) {
 		t.Run("client_secret_basic", func(t *testing.T) { granted(t, e.send(t, grantCC, c1.Basic())) })
 		t.Run("client_secret_post", func(t *testing.T) {
 			granted(t, e.send(t, inForm(c2)))
-			granted(t, e.send(t, inForm(c1))) // whose registration pins no method
+			granted(t, e.send(t, inForm(c1))) // its registration pins no method
 		})
 		t.Run("a form-encoded secret full of hazards", func(t *testing.T) {
 			granted(t, e.send(t, grantCC, c5.Basic()))
@@ -208,7 +208,7 @@ func TestClientAuthRejections(t *testing.T) {
 		refused(t, e.send(t, inForm(swapped)), 401, "invalid_client")
 		imported := e.Register(t, servertest.M{"client_secret": hazards, "scope": "read"})
 		refused(t, e.send(t, inForm(servertest.Client{ID: imported.Secret, Secret: "x"})), 401, "invalid_client")
-		// The proof is that of every server at its end: neither its log nor the store has the secret.
+		// Every test checks at its end that neither the log nor Redis has the secret.
 	})
 	t.Run("every character counts", func(t *testing.T) {
 		long := e.Register(t, servertest.M{"client_secret": strings.Repeat("0123456789", 8), "scope": "read"})

@@ -11,8 +11,8 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// trail is the actions of the audit log, newest first, each with its outcome if it has one.
-func trail(t *testing.T, s *servertest.Server) []string {
+// auditLog is the actions of the audit log, newest first, each with its outcome if it has one.
+func auditLog(t *testing.T, s *servertest.Server) []string {
 	t.Helper()
 	actions := []string{}
 	for _, item := range s.Admin(t, http.MethodGet, "/admin/audit?limit=100", nil).Want(t, http.StatusOK, "").JSON(t)["items"].([]any) {
@@ -28,9 +28,9 @@ func trail(t *testing.T, s *servertest.Server) []string {
 
 func wantLast(t *testing.T, what string, s *servertest.Server, want ...string) {
 	t.Helper()
-	got := trail(t, s)
+	got := auditLog(t, s)
 	if got = got[:min(len(got), len(want))]; !slices.Equal(got, want) {
-		t.Errorf("%s: the trail ends with %q, newest first, want %q", what, got, want)
+		t.Errorf("%s: the audit log ends with %q, newest first, want %q", what, got, want)
 	}
 }
 
@@ -41,7 +41,7 @@ func TestRepeatedRevocationIsRecorded(t *testing.T) {
 	s := servertest.New(t, b)
 	s.Register(t, servertest.M{"client_id": "billing", "scope": "read"})
 	u := s.User(t, servertest.M{"email": "ada@example.com"})
-	for what, end := range map[string]error{ // carried out, and nobody was told
+	for what, end := range map[string]error{ // applied, and not acknowledged
 		"client": b.Open(t).DisableClient(t.Context(), "billing", store.Cause{}), "person": b.Open(t).DisableUser(t.Context(), u.ID, store.Cause{}),
 	} {
 		if end != nil {
@@ -111,7 +111,7 @@ func TestFailedRotationIsRecorded(t *testing.T) {
 		rotations[e.(servertest.M)["action"]]++
 	}
 	if tried, failed := rotations["key.rotated"], rotations["key.rotated.failed"]; tried == 0 || tried-failed != 1 {
-		t.Errorf("the trail has %d rotations, of which %d failed; want one that did not", tried, failed)
+		t.Errorf("the audit log has %d rotations, of which %d failed; want one that did not", tried, failed)
 	}
 }
 

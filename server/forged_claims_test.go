@@ -68,7 +68,7 @@ func (f *forge) spellings(t *testing.T) {
 		f.refused(t, what, other)
 	}
 	if !f.s.Active(t, f.rs, token) {
-		t.Error("the genuine token is dead")
+		t.Error("the genuine token is inactive")
 	}
 }
 
@@ -111,7 +111,7 @@ func TestForeignStringsAsTokens(t *testing.T) {
 			wantInactive(t, next, rs, old, "a token from before")
 			b.Clock.Advance(time.Second)
 			if !next.Active(t, rs, next.Token(t, c)) {
-				t.Error("a new token is dead")
+				t.Error("a new token is inactive")
 			}
 		})
 	})

@@ -42,7 +42,7 @@ func newForge(t *testing.T, b *storetest.Backend) *forge {
 	if !s.Active(t, rs, token) {
 		t.Fatal("the genuine token never lived")
 	}
-	s.Get(t, "/admin/clients", servertest.Bearer(token)).Want(t, http.StatusOK, "") // nor a door that is locked anyway
+	s.Get(t, "/admin/clients", servertest.Bearer(token)).Want(t, http.StatusOK, "") // nor at /admin
 	s.Me(t, token).Want(t, http.StatusOK, "")
 	var set struct{ Keys []json.RawMessage }
 	if err := json.Unmarshal([]byte(s.Get(t, jwksPath).Body), &set); err != nil {
@@ -83,7 +83,7 @@ func (f *forge) refused(t *testing.T, what, token string) {
 	if strings.ContainsAny(token, "\x00\r\n") { // not to be had in a header
 		return
 	}
-	f.s.Clock.Advance(time.Minute) // so that it is refused for what it is, not for the number before it
+	f.s.Clock.Advance(time.Minute) // so that it is rejected for what it is, not for the number before it
 	f.s.Get(t, "/admin/clients", servertest.Bearer(token)).Want(t, http.StatusUnauthorized, "invalid_token")
 	challenged(t, f.s.Me(t, token), http.StatusUnauthorized, "invalid_token", invalidToken)
 }
@@ -108,7 +108,7 @@ func (f *forge) signed(t *testing.T, claims any) string {
 // TestForgedTokens: a token is valid by its record, so each forged one must be rejected, even with a true signature.
 func TestForgedTokens(t *testing.T) {
 	f := newForge(t, storetest.Embedded(t))
-	// The tokens live for hours here: the clock moves between the attempts.
+	// The tokens expire in hours here, since the clock moves between the attempts.
 	f.claim = with(f.claim, servertest.M{"exp": f.s.Clock.Now().Add(100 * time.Hour).Unix()})
 
 	t.Run("no algorithm", func(t *testing.T) {

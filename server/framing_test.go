@@ -43,7 +43,7 @@ func TestFraming(t *testing.T) {
 	length := fmt.Sprintf("Content-Length: %d\r\n", len(grant))
 
 	t.Run("a folded header is one header", func(t *testing.T) {
-		// RFC 9112 §5.2 lets a server refuse it or take the fold for a space. Either way it is one header.
+		// RFC 9112 §5.2 lets a server reject it or replace the fold by a space. Either way it is one header.
 		folded := "POST /oauth/token HTTP/1.1\r\nHost: localhost\r\nContent-Type: " + formType + "\r\nAuthorization:\r\n " + basic(c.ID, c.Secret) + "\r\n" + length + "\r\n" + grant
 		s.once(t, "fold", folded, 200, 400)
 		s.once(t, "fold in the first line", "GET /healthz HTTP/1.1\r\n Host: localhost\r\n\r\n", 400)

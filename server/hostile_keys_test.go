@@ -123,7 +123,7 @@ func TestKeyErrorsRevealNothing(t *testing.T) {
 			}); got != 301 {
 				t.Errorf("the first over the limit is %d, want 301", got)
 			}
-			// A live one is honoured, and junk costs nobody anything.
+			// An active key is accepted, and junk counts against no client.
 			s.Get(t, mePath, servertest.Bearer(living.Plain), from).Want(t, 200, "")
 			s.Get(t, mePath, servertest.Bearer("junk"), from).Want(t, 401, "invalid_token")
 			other.Get(t, mePath, servertest.Bearer(credential.NewKey("mk")), address("192.0.2.10")).Want(t, 401, "invalid_token")
@@ -167,7 +167,7 @@ func TestKeysDoNotLeak(t *testing.T) {
 		}
 
 		commands := stop()
-		// Who takes a key for an id has it looked for, and that is all.
+		// A key in the place of an id is searched for, and no more.
 		for _, key := range []servertest.Key{manager, child, next} {
 			s.Get(t, apiKeysPath+"/"+key.Plain, servertest.Bearer(manager.Plain)).Want(t, 404, "not_found")
 			s.Post(t, "/oauth/token", grantCC, servertest.Client{ID: key.Plain, Secret: key.Plain}.Basic()).Want(t, 401, "invalid_client")

@@ -262,7 +262,7 @@ func TestErrorsRevealNothing(t *testing.T) {
 			}
 		}
 		if !s.Active(t, owner, token) {
-			t.Error("the token is dead")
+			t.Error("the token is inactive")
 		}
 	})
 	t.Run("authentication comes before every other check", func(t *testing.T) {

@@ -63,7 +63,7 @@ func TestKeyIntrospection(t *testing.T) {
 			} else {
 				b.Do("DEL", "mk:t:"+string(d[:]))
 			}
-			dead(t, other, rs, lost.Plain)
+			rejected(t, other, rs, lost.Plain)
 			view := s.Admin(t, "GET", "/admin/keys/"+lost.ID, nil).Want(t, 200, "").JSON(t)
 			want := servertest.M{"at": nil, "by": "", "reason": "not recorded"}
 			if diff := cmp.Diff(want, view["ended"]); diff != "" || view["state"] != "ended" {

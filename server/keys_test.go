@@ -192,7 +192,7 @@ func TestKeyRevocation(t *testing.T) {
 				if r := selfRevoke(t, s, k.Plain, k.Plain).Want(t, 200, ""); r.Body != "" || r.Header.Get("Cache-Control") != "no-store" {
 					t.Errorf("%v %q", r.Header, r.Body)
 				}
-				dead(t, other, rs, k.Plain)
+				rejected(t, other, rs, k.Plain)
 			}
 			alive(t, other, rs, spared.Plain)
 			got := s.Admin(t, "GET", "/admin/keys/"+k.ID, nil).Want(t, 200, "").JSON(t)
@@ -234,10 +234,10 @@ func TestKeyRevocation(t *testing.T) {
 				alive(t, other, rs, presented)
 			}
 			if !s.Active(t, rs, token) {
-				t.Error("the token is dead")
+				t.Error("the token is inactive")
 			}
 			post(both+"&token_type_hint=refresh_token&foo=bar", servertest.Header("Authorization", "bearer  "+k.Plain)).Want(t, 200, "")
-			dead(t, other, rs, k.Plain)
+			rejected(t, other, rs, k.Plain)
 		})
 		t.Run("a client cannot revoke a user's key", func(t *testing.T) {
 			k := newKey()
@@ -251,16 +251,16 @@ func TestKeyRevocation(t *testing.T) {
 			s.Admin(t, "PATCH", "/admin/users/"+u1.ID, servertest.M{"disabled": true}).Want(t, 200, "")
 			selfRevoke(t, s, k.Plain, k.Plain).Want(t, 200, "")
 			s.Admin(t, "PATCH", "/admin/users/"+u1.ID, servertest.M{"disabled": false}).Want(t, 200, "")
-			dead(t, other, rs, k.Plain)
+			rejected(t, other, rs, k.Plain)
 		})
 		t.Run("whose description was lost", func(t *testing.T) {
 			k := newKey()
 			b.Do("DEL", "mk:k:"+k.ID)
 			alive(t, other, rs, k.Plain)
 			selfRevoke(t, s, k.Plain, k.Plain).Want(t, 200, "")
-			dead(t, other, rs, k.Plain)
+			rejected(t, other, rs, k.Plain)
 			if trail := s.Admin(t, "GET", "/admin/audit?target=key:"+k.ID+"&limit=1", nil); !strings.Contains(trail.Body, "key.revoked") {
-				t.Errorf("the trail does not tell of the end: %s", trail.Body)
+				t.Errorf("the audit log does not have the revocation: %s", trail.Body)
 			}
 		})
 		t.Run("concurrent revocations and uses", func(t *testing.T) { keyRevokedConcurrently(t, s, other, newKey(), rs) })
@@ -295,9 +295,9 @@ func keyRevokedConcurrently(t *testing.T, s, other *servertest.Server, k servert
 	if n := late.Load(); n > 0 {
 		t.Errorf("%d uses after the first 200 were let in", n)
 	}
-	dead(t, other, rs, k.Plain)
+	rejected(t, other, rs, k.Plain)
 	entries := other.Admin(t, "GET", "/admin/audit?target=key:"+k.ID, nil).Want(t, 200, "").JSON(t)["items"].([]any)
 	if len(entries) != 2 {
-		t.Errorf("the audit trail has %d entries, want that it was made and that it ended", len(entries))
+		t.Errorf("the audit log has %d entries, want its creation and its revocation", len(entries))
 	}
 }

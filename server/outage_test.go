@@ -140,7 +140,7 @@ func TestRevocationsHoldOutOfMemory(t *testing.T) {
 		s.Post(t, "/oauth/token", grantCC, clients["secret"].Basic()).Want(t, http.StatusUnauthorized, "invalid_client")
 		for _, action := range []string{"client.disabled client:disabled", "client.deleted client:deleted", "client.tokens_revoked client:ended", "secret.ended client:secret"} {
 			if !strings.Contains(s.Log.String(), action) {
-				t.Errorf("neither the trail nor the log has %q", action)
+				t.Errorf("neither the audit log nor the log has %q", action)
 			}
 		}
 	})

@@ -9,7 +9,7 @@ import (
 	"github.com/mintkeep/mintkeep/store"
 )
 
-// A caller who is refused, and neither reads nor leaves, is sent away.
+// A rejected caller that neither reads nor closes is disconnected.
 func TestRefusalLimit(t *testing.T) {
 	s, err := store.Open(store.Options{})
 	if err != nil {

@@ -69,7 +69,7 @@ func TestRevocation(t *testing.T) {
 					}
 					s.Post(t, "/oauth/revoke?token="+token, "", c1.Basic()).Want(t, http.StatusBadRequest, "invalid_request")
 					if !s.Active(t, rs, token) {
-						t.Error("the token is dead")
+						t.Error("the token is inactive")
 					}
 				})
 				t.Run("no token is 400", func(t *testing.T) {

@@ -58,7 +58,7 @@ func TestTimeouts(t *testing.T) {
 			for i := range conns {
 				conns[i] = s.dial(t).say("POST /oauth/token HT")
 			}
-			s.Token(t, c) // somebody else is served meanwhile
+			s.Token(t, c) // another client is served meanwhile
 			for _, w := range conns {
 				if a := w.answer(); a.Status != 0 && a.Status != 400 && a.Status != 408 {
 					t.Errorf("got %d", a.Status)
@@ -145,14 +145,14 @@ func TestDrain(t *testing.T) {
 	r := becomes(t, s.Server, 503)
 	wantRefusal(t, r, 503)
 	s.Get(t, "/healthz").Want(t, 200, "")
-	s.Token(t, c) // who comes yet is served
+	s.Token(t, c) // new requests are still served
 
 	early.say(grant[5:])
 	if r := early.answer(); r.Status != 200 || r.Header.Get("Connection") != "close" {
 		t.Errorf("in flight: got %d %v", r.Status, r.Header)
 	}
 	early.closed()
-	idle.closed() // which happens at the end of the drain, when nobody is listened to any more
+	idle.closed() // at the end of the drain, when the listener is closed
 	late.say(grant[5:])
 	if r := late.answer(); r.Status != 200 {
 		t.Errorf("in flight until the end: got %d", r.Status)

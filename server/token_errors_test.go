@@ -106,7 +106,7 @@ func TestTokenStoreFaults(t *testing.T) {
 	t.Run("without Redis 503", func(t *testing.T) {
 		r.Kill()
 		unavailable(t)
-		refused(t, e.send(t, grantCC), 401, "invalid_client") // that needs no store
+		refused(t, e.send(t, grantCC), 401, "invalid_client") // which needs no Redis
 	})
 }
 

@@ -290,7 +290,7 @@ func TestTokenEntropy(t *testing.T) {
 		bits := 0.0
 		for i := range counts {
 			most := slices.Max(counts[i][:])
-			bits += math.Log2(n / float64(most)) // min-entropy, which flatters nobody
+			bits += math.Log2(n / float64(most)) // min-entropy, the most cautious measure
 		}
 		if bits < 160 {
 			t.Errorf("%.0f bits of min-entropy, want 160 or more", bits)

@@ -17,7 +17,7 @@ import (
 // plainHTTP makes a server that a browser reaches by plain http, as on a developer's own machine.
 const plainHTTP = "MINTKEEP_ISSUER=http://localhost:8080"
 
-// secret is a password of everybody in tests.
+// secret is the password of every user in tests.
 const secret = "purple lantern over nine hills"
 
 // userAgent is a browser that has cookies and can read, and nothing else.

@@ -15,7 +15,7 @@ import (
 // Cause is for the log alone.
 type Error struct {
 	Status      int
-	Code        string // a code of RFC 6749 §5.2, RFC 6750 §3.1 or the contract's own
+	Code        string // a code of RFC 6749 §5.2, RFC 6750 §3.1 or Mintkeep's own
 	Description string // for the person who must act; never a secret, never a cause
 	Challenge   string // WWW-Authenticate, where there is one
 	RetryAfter  time.Duration
