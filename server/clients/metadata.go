@@ -3,8 +3,6 @@ package clients
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
-	"net/http"
 	"reflect"
 	"slices"
 	"strings"
@@ -157,8 +155,7 @@ func unsupported(_ *store.ClientMetadata, raw json.RawMessage, _ rules) error {
 // wrongMember is the 400 of RFC 7591 §3.2.2. The description names the member, and quotes nothing of
 // its value: that might be a secret, or not be fit to print.
 func wrongMember(name string, why error) error {
-	return &web.Error{
-		Status: http.StatusBadRequest, Code: "invalid_client_metadata",
-		Description: fmt.Sprintf("%s: %v", name, why),
-	}
+	e := web.InvalidRequest("%s: %v", name, why)
+	e.Code = "invalid_client_metadata"
+	return e
 }

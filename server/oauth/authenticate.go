@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/credential"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
@@ -221,6 +222,6 @@ func (s *Server) refuse(r *http.Request, p presented, c *store.Client, err error
 	if over { // and not kept: the count of a flood is in the metrics
 		return web.TooManyRequests(retryAfter)
 	}
-	web.AuditRefusal(r, s.store, p.name(c), "client.refused")
+	s.audit.Reject(r.Context(), audit.Unauthenticated(r.Context(), p.name(c)), audit.ClientRejected, nil)
 	return err
 }
