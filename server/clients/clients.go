@@ -11,7 +11,7 @@ import (
 )
 
 // Register registers a client (RFC 7591 §3.1). plain is its secret, to be shown this once; it is empty if the
-// operator brought one.
+// operator brought one, or the client's authentication method uses none.
 func (g *Registry) Register(ctx context.Context, o web.Object, by audit.Actor) (c *store.Client, plain string, err error) {
 	c, plain, err = g.readRegistration(o)
 	if err != nil {
@@ -23,7 +23,11 @@ func (g *Registry) Register(ctx context.Context, o web.Object, by audit.Actor) (
 	} else if !errors.Is(err, store.ErrNotFound) {
 		return nil, "", err
 	}
-	what := record(audit.ClientCreated, c.ID, map[string]string{"secret": c.Secrets[0].ID})
+	var detail map[string]string
+	for _, secret := range c.Secrets { // one, or none
+		detail = map[string]string{"secret": secret.ID}
+	}
+	what := record(audit.ClientCreated, c.ID, detail)
 	err = g.Audit.Change(ctx, by, what, func(ctx context.Context) error { return g.Store.CreateClient(ctx, c) })
 	if errors.Is(err, store.ErrExists) {
 		return nil, "", taken()
@@ -45,6 +49,12 @@ func (g *Registry) readRegistration(o web.Object) (c *store.Client, plain string
 		return nil, "", wrongMember("disabled", errors.New("a client is registered enabled"))
 	}
 	c.Metadata.CreatedAt = g.Now().UTC().Truncate(time.Second) // client_id_issued_at has no more
+	if !g.Offers.BySecret(c.Metadata.AuthMethod) {
+		if o.Has("client_secret") {
+			return nil, "", wrongMember("client_secret", errors.New("is not used by this token_endpoint_auth_method"))
+		}
+		return c, "", nil
+	}
 	secret, plain, err := g.newSecret(o)
 	if err != nil {
 		return nil, "", wrongMember("client_secret", err)

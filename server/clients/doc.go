@@ -2,5 +2,6 @@
 // disable, delete. It reads what is asked for, says what is wrong with it, and does it together with the audit log,
 // in the order that package audit describes.
 //
-// What a client's metadata may be is one table, members, which registration and patch both read.
+// What a client's metadata may have is one table, [Members], which registration, patch and the dashboard's forms read.
+// The names of client authentication methods and grants are given to it: see [Offers].
 package clients

@@ -24,6 +24,35 @@ const (
 	maxURI      = 512 // bytes
 )
 
+// Member is one member of a client's metadata (RFC 7591 §2, and Mintkeep's own).
+type Member struct {
+	Name string // in JSON and in the audit log
+
+	// Field is the name of its field on the dashboard's page that registers a client. Empty: it has none there.
+	Field string
+	// Changes is whether the page of a registered client has the field too.
+	Changes bool
+	// Unsupported is whether no value is accepted, so that no client has the member.
+	Unsupported bool
+
+	// set parses a value into m, or says what is wrong with it. null, or none, is the default.
+	set func(m *store.ClientMetadata, raw json.RawMessage, in rules) error
+}
+
+// Members are what a client's metadata may have, in the order of error messages. A new one is an entry here with its set
+// function, and a field of store.ClientMetadata; the test of this table in cmd/mintkeep names each place that lacks it.
+var Members = []Member{
+	{Name: "client_name", Field: "client_name", Changes: true, set: setName},
+	{Name: "scope", Field: "scope", Changes: true, set: setScope},
+	{Name: "grant_types", Field: "grant", set: setGrantTypes},
+	{Name: "token_endpoint_auth_method", set: setAuthMethod},
+	{Name: "access_token_ttl", Field: "access_token_ttl", set: setTokenTTL},
+	{Name: "access_token_format", Field: "access_token_format", set: setTokenFormat},
+	{Name: "audience", Field: "audience", set: setAudience},
+	{Name: "jwks", Unsupported: true, set: unsupported},
+	{Name: "rate_limit", Field: "rate_limit", Changes: true, set: setRateLimit},
+}
+
 func setName(m *store.ClientMetadata, raw json.RawMessage, _ rules) error {
 	m.Name = ""
 	if web.IsNull(raw) {
@@ -60,7 +89,7 @@ func setScope(m *store.ClientMetadata, raw json.RawMessage, _ rules) error {
 	}
 	var scopes []string
 	for s := range strings.SplitSeq(registered, " ") {
-		// Another one with the prefix is a slip of the pen: it would look like a right and be none.
+		// Another one with the prefix is a mistake: it looks like a right and gives none.
 		if scope.IsOwn(s) && !slices.Contains(scope.Own, s) {
 			return fmt.Errorf("may have of Mintkeep's own scopes only %s", strings.Join(scope.Own, ", "))
 		}
@@ -73,6 +102,47 @@ func setScope(m *store.ClientMetadata, raw json.RawMessage, _ rules) error {
 	}
 	m.Scope = strings.Join(scopes, " ")
 	return nil
+}
+
+func setGrantTypes(m *store.ClientMetadata, raw json.RawMessage, in rules) error {
+	if web.IsNull(raw) {
+		m.GrantTypes = in.offers.GrantTypes[:1:1]
+		return nil
+	}
+	grants, err := web.Decode[[]string](raw, "an array of strings")
+	if err != nil {
+		return err
+	}
+	if lost(grants, in.offers.GrantTypes) {
+		return fmt.Errorf("%s is the only grant; a client with none, [], may only introspect and revoke", Either(in.offers.GrantTypes))
+	}
+	m.GrantTypes = nil // for none, as the store has it
+	for _, grant := range grants {
+		if !slices.Contains(m.GrantTypes, grant) {
+			m.GrantTypes = append(m.GrantTypes, grant)
+		}
+	}
+	return nil
+}
+
+func setAuthMethod(m *store.ClientMetadata, raw json.RawMessage, in rules) error {
+	if web.IsNull(raw) {
+		m.AuthMethod = ""
+		return nil
+	}
+	method, err := web.Decode[string](raw, "a string")
+	switch {
+	case err != nil:
+		return err
+	case slices.Contains(in.offers.AuthMethods, method):
+		m.AuthMethod = method
+		return nil
+	case method == "private_key_jwt":
+		return errors.New("private_key_jwt is not supported")
+	case method == "none":
+		return errors.New("none is not supported: every client authenticates")
+	}
+	return fmt.Errorf("must be %s; omitted, %s are allowed", Either(in.offers.AuthMethods), in.offers.Unpinned())
 }
 
 func setTokenTTL(m *store.ClientMetadata, raw json.RawMessage, in rules) error {
@@ -92,6 +162,22 @@ func setTokenTTL(m *store.ClientMetadata, raw json.RawMessage, in rules) error {
 		return fmt.Errorf("must be at most %d, which is MINTKEEP_TOKEN_TTL_MAX", int64(in.maxTTL/time.Second))
 	}
 	m.TokenTTL = time.Duration(seconds) * time.Second
+	return nil
+}
+
+func setTokenFormat(m *store.ClientMetadata, raw json.RawMessage, _ rules) error {
+	if web.IsNull(raw) {
+		m.TokenFormat = store.JWT
+		return nil
+	}
+	format, err := web.Decode[string](raw, "a string")
+	if err != nil {
+		return err
+	}
+	if format != store.JWT && format != store.Opaque {
+		return errors.New("must be jwt or opaque")
+	}
+	m.TokenFormat = format
 	return nil
 }
 
@@ -119,6 +205,13 @@ func setAudience(m *store.ClientMetadata, raw json.RawMessage, _ rules) error {
 	return nil
 }
 
+func unsupported(_ *store.ClientMetadata, raw json.RawMessage, _ rules) error {
+	if web.IsNull(raw) {
+		return nil
+	}
+	return errors.New("is not supported")
+}
+
 func setRateLimit(m *store.ClientMetadata, raw json.RawMessage, _ rules) error {
 	m.RateLimit = store.Rate{}
 	if web.IsNull(raw) {
@@ -132,7 +225,7 @@ func setRateLimit(m *store.ClientMetadata, raw json.RawMessage, _ rules) error {
 	return err
 }
 
-// checkResource wants what a resource parameter may be (RFC 8707 §2).
+// checkResource rejects what no resource parameter may be (RFC 8707 §2).
 func checkResource(uri string) error {
 	if len(uri) > maxURI {
 		return fmt.Errorf("a URI must have at most %d bytes", maxURI)
@@ -147,5 +240,5 @@ func checkResource(uri string) error {
 	return nil
 }
 
-// notInURI are the characters that RFC 3986 §2 has escaped.
+// notInURI is whether RFC 3986 §2 has the character escaped.
 func notInURI(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("\"<>\\^`{|}", r) }

@@ -17,7 +17,11 @@ import (
 
 const issuer = "https://auth.example.com"
 
-var testRules = rules{maxTTL: 24 * time.Hour, audience: issuer}
+var testRules = rules{maxTTL: 24 * time.Hour, audience: issuer, offers: Offers{
+	AuthMethods:   []string{"client_secret_basic", "client_secret_post"},
+	SecretMethods: []string{"client_secret_basic", "client_secret_post"},
+	GrantTypes:    []string{"client_credentials"},
+}}
 
 func parse(t testing.TB, text string) web.Object {
 	t.Helper()

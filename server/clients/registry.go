@@ -15,6 +15,7 @@ type Registry struct {
 	Config *config.Config
 	Audit  *audit.Log
 	Now    func() time.Time
+	Offers Offers
 }
 
 // instant is the present as it is recorded and shown.

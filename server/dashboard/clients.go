@@ -81,36 +81,6 @@ func (d *Dashboard) showClientForm(w http.ResponseWriter, r *http.Request, in *s
 	return d.show(w, status, "clientnew", in.page(r, "Register a client", "operator", f))
 }
 
-// clientObject is a form as the registration that the API takes.
-func clientObject(form url.Values) web.Object {
-	members := map[string]any{
-		"client_id": form.Get("client_id"), "client_name": form.Get("client_name"),
-		"scope":               strings.Join(strings.Fields(form.Get("scope")), " "),
-		"access_token_format": form.Get("access_token_format"), "rate_limit": form.Get("rate_limit"),
-	}
-	if audience := strings.Fields(form.Get("audience")); len(audience) > 0 {
-		members["audience"] = audience
-	}
-	if form.Get("grant") == "" {
-		members["grant_types"] = []string{}
-	}
-	o := web.ObjectOf(members)
-	if ttl := form.Get("access_token_ttl"); ttl != "" {
-		o["access_token_ttl"] = []byte(number(ttl))
-	}
-	return o
-}
-
-// number is a text as JSON: the number that it is, or else a string, for package clients to reject.
-func number(text string) string {
-	for _, c := range text {
-		if c < '0' || c > '9' {
-			return `"not a number"`
-		}
-	}
-	return strings.TrimLeft(text[:len(text)-1], "0") + text[len(text)-1:]
-}
-
 // newSecret is the page that shows a secret or a link, this once.
 type newSecret struct {
 	operatorPage
@@ -136,6 +106,9 @@ func (d *Dashboard) RegisterClient(w http.ResponseWriter, r *http.Request, in *s
 		if err != nil {
 			return "", err
 		}
+		if len(client.Secrets) == 0 { // its client authentication method uses none
+			return clientURL(client.ID), seeOther(w, clientURL(client.ID), "client-saved")
+		}
 		p := newSecret{
 			operatorPage: operatorPage{"clients"}, Title: "The client is registered", Label: "Client secret", Secret: plain,
 			Client: client, Here: d.config.Issuer, Back: clientURL(client.ID),
@@ -158,6 +131,7 @@ type clientPage struct {
 	operatorPage
 	*store.Client
 	Live     []secretRow
+	BySecret bool          // it authenticates by a secret
 	Lifetime time.Duration // of its tokens
 	Once     string
 	Overlaps []choice
@@ -194,6 +168,7 @@ func (d *Dashboard) showClient(w http.ResponseWriter, r *http.Request, in *sessi
 		return err
 	}
 	p := clientPage{operatorPage: operatorPage{"clients"}, Client: c, Lifetime: d.config.TokenTTL, Once: rand.Text(), Problem: problem}
+	p.BySecret = d.clients.Offers.BySecret(c.Metadata.AuthMethod)
 	if ttl := c.Metadata.TokenTTL; ttl > 0 {
 		p.Lifetime, p.TTL = min(ttl, d.config.TokenTTLMax), ttl.String()
 	}
@@ -248,17 +223,7 @@ func (d *Dashboard) changeClient(w http.ResponseWriter, r *http.Request, in *ses
 // ChangeClient answers POST /operator/clients/{id}.
 func (d *Dashboard) ChangeClient(w http.ResponseWriter, r *http.Request, in *session) error {
 	return d.changeClient(w, r, in, "client-saved", func(c *store.Client, form url.Values) error {
-		o := web.Object{}
-		for _, name := range []string{"client_name", "scope", "rate_limit"} {
-			o[name] = []byte("null") // what was emptied
-		}
-		changed := clientObject(url.Values{
-			"client_name": form["client_name"], "scope": form["scope"], "rate_limit": form["rate_limit"], "grant": {"as it is"},
-		})
-		for name, value := range changed {
-			o[name] = value
-		}
-		_, err := d.clients.Patch(r.Context(), c.ID, o, in.Actor)
+		_, err := d.clients.Patch(r.Context(), c.ID, clientPatch(form), in.Actor)
 		return err
 	})
 }
