@@ -10,7 +10,7 @@ import (
 // though it stops nothing, and every mistake at once as an [*Error].
 func Load(src Source) (*Config, []string, error) {
 	l := newLoader(src)
-	c := &Config{RedisURL: read(l, "redis-url", parseRedisURL)}
+	c := &Config{RedisURL: read(l, "redis-url", redisURL)}
 	c.Addr = read(l, "addr", parseAddr)
 	c.MasterKeys = read(l, "master-key", parseMasterKeys)
 	c.AdminToken = read(l, "admin-token", parseAdminToken)

@@ -27,7 +27,7 @@ func (l *loader) kept() *Config {
 		l.mistake("redis-url", errors.New("is required: without it a server keeps its data in its own memory, where no other command finds it"))
 	}
 	return &Config{
-		RedisURL:         read(l, "redis-url", parseRedisURL),
+		RedisURL:         read(l, "redis-url", redisURL),
 		RevokeDurability: read(l, "revoke-durability", parseDurability),
 	}
 }
