@@ -1,14 +1,14 @@
-// Package password keeps people's passwords: which may be chosen, and how one is stored and compared.
+// Package password hashes and compares the passwords of users, and decides which may be chosen.
 //
-// A password is the one secret here that a person thinks up, so it alone gets a slow hash: argon2id (RFC
-// 9106), with the memory and the passes that OWASP names as the least. The hash is a PHC string, which has its
-// cost in it, so that the cost can be raised later; and the string is sealed under the master key and bound to
-// its owner. Who has a copy of Redis and no master key has nothing to try passwords on.
+// A password is the one secret that a user chooses, so it alone gets a slow hash: argon2id (RFC 9106), with the
+// minimum of memory and passes that OWASP names. The hash is a PHC string, which has its cost in it, so that the
+// cost can be raised later. The string is sealed under the master key and bound to its user: with a copy of Redis
+// and no master key, passwords cannot be guessed offline.
 //
-// Each hash takes 19 MiB and a processor for some tens of milliseconds. A [Hasher] therefore runs few at once and
-// the others wait their turn, for as long as their context lets them: a crowd at the door costs patience and not
-// the memory of the tokens' side. Limits on failures stand in front of this package, not in it.
+// Each hash takes 19 MiB and a processor for some tens of milliseconds. So a [Hasher] runs few at once, and the
+// others wait as long as their context allows: many sign-ins at once are slow, but take no memory and processors
+// from the token endpoints. The limits on failures are in front of this package.
 //
-// What may be chosen follows NIST SP 800-63B-4 §3.1.1.2: length, and not among those that everybody tries
-// first. See [Check].
+// Which passwords may be chosen follows NIST SP 800-63B-4 §3.1.1.2: a minimum length, and none of the common ones.
+// See [Check].
 package password

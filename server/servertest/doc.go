@@ -8,6 +8,6 @@
 //		…
 //	})
 //
-// A second New over the same backend is a second replica. When a test ends, each server is asked to prove
-// that it is still well: it answers, and no secret that the test saw is in its log or in Redis.
+// A second New over the same backend is a second replica. At the end of a test each server is checked: it
+// answers, and no secret that the test saw is in its log or in Redis.
 package servertest
