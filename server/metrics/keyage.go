@@ -6,8 +6,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// keyAge is the age of the active signing key. It is absent, rather than zero, while no
-// key is loaded: a young key and no key are not the same news.
+// keyAge is the age of the active signing key. It is absent while no key is loaded: zero
+// would mean a new key.
 type keyAge struct {
 	since func() time.Time
 	now   func() time.Time
@@ -33,7 +33,7 @@ func (k *keyAge) Collect(ch chan<- prometheus.Metric) {
 	if since.IsZero() {
 		return
 	}
-	// Another replica's clock may be ahead of ours (contract §6.6): never negative.
+	// Another replica's clock may be ahead of ours: the age is never negative.
 	age := max(0, k.now().Sub(since))
 	ch <- prometheus.MustNewConstMetric(k.desc, prometheus.GaugeValue, age.Seconds())
 }
