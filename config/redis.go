@@ -68,7 +68,8 @@ func ParseRedisURL(raw string) (Redis, error) {
 	case "cluster":
 		r.Kind = Cluster
 	}
-	return r, r.parse(rest)
+	err := r.parse(rest)
+	return r, err
 }
 
 func (r *Redis) parse(rest string) (err error) {
