@@ -79,7 +79,7 @@ func (c *doctorCommand) server(ctx context.Context, p process) []doctor.Check {
 	switch err := askReady(ctx, base); {
 	case errors.As(err, &refusal):
 		check.State, check.Found = doctor.Fail, base+" is not ready: "+refusal.Description
-		check.Mend = "docs/operations.md, \"When it does not work\""
+		check.Fix = "docs/operations.md, \"When it does not work\""
 	case err != nil:
 		return nil
 	}
@@ -123,7 +123,7 @@ var marks = map[doctor.State]struct{ word, colour string }{
 // lineWidth is how wide a line gets, unless a word is longer.
 const lineWidth = 100
 
-// printChecks prints a line a check, with the mend below what was found.
+// printChecks prints a line a check, with the fix below what was found.
 func printChecks(w io.Writer, checks []doctor.Check, colour bool) error {
 	widest := 0
 	for _, c := range checks {
@@ -139,9 +139,9 @@ func printChecks(w io.Writer, checks []doctor.Check, colour bool) error {
 		}
 		fmt.Fprintf(&b, "%s%-*s", word, widest+2, c.Name)
 		writeWrapped(&b, printable(c.Found), indent)
-		if c.Mend != "" {
+		if c.Fix != "" {
 			fmt.Fprintf(&b, "%*s", indent, "")
-			writeWrapped(&b, "→ "+printable(c.Mend), indent)
+			writeWrapped(&b, "→ "+printable(c.Fix), indent)
 		}
 	}
 	_, err := io.WriteString(w, b.String())

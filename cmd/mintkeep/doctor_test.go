@@ -96,7 +96,7 @@ func TestDoctorNamesTheRight(t *testing.T) {
 func TestPrintChecks(t *testing.T) {
 	checks := []doctor.Check{
 		{Name: "a", State: doctor.OK, Found: "fine"},
-		{Name: "long name", State: doctor.Fail, Found: strings.Repeat("found ", 20), Mend: "mend it"},
+		{Name: "long name", State: doctor.Fail, Found: strings.Repeat("found ", 20), Fix: "mend it"},
 		{Name: "b", State: doctor.Unknown, Found: "a \x1b[31m trick"},
 	}
 	var plain, coloured bytes.Buffer

@@ -80,15 +80,15 @@ type rekeyReport struct {
 	dry  bool
 }
 
-func (r rekeyReport) anew() int64    { return r.SigningKeys.Anew + r.Passwords.Anew }
-func (r rekeyReport) already() int64 { return r.SigningKeys.Already + r.Passwords.Already }
+func (r rekeyReport) anew() int64    { return r.SigningKeys.Resealed + r.Passwords.Resealed }
+func (r rekeyReport) already() int64 { return r.SigningKeys.Current + r.Passwords.Current }
 
 func (r rekeyReport) print(p process) {
 	for _, problem := range r.Problems {
 		fmt.Fprintf(p.stderr, "mintkeep: %s: %v\n", printable(problem.Of), problem.Err)
 	}
-	anew := counted(r.SigningKeys.Anew, "signing key") + " and " + counted(r.Passwords.Anew, "password")
-	already := counted(r.SigningKeys.Already, "signing key") + " and " + counted(r.Passwords.Already, "password")
+	anew := counted(r.SigningKeys.Resealed, "signing key") + " and " + counted(r.Passwords.Resealed, "password")
+	already := counted(r.SigningKeys.Current, "signing key") + " and " + counted(r.Passwords.Current, "password")
 	may := ""
 	if len(r.Problems) == 0 {
 		may = " MINTKEEP_MASTER_KEY may now be the first key alone."
@@ -120,8 +120,8 @@ func (r rekeyReport) err() error {
 // json prints the result for a script.
 func (r rekeyReport) json(p process) error {
 	type count struct {
-		Anew    int64 `json:"anew"`
-		Already int64 `json:"already"`
+		Resealed int64 `json:"anew"`
+		Current  int64 `json:"already"`
 	}
 	type problem struct {
 		Of  string `json:"of"`

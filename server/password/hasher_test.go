@@ -218,8 +218,8 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 	if _, err := h.Hash(ctx, ada, secret); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("got %v, want %v", err, store.ErrUnavailable)
 	}
-	if got := len(h.turns); got != 0 {
-		t.Errorf("%d turns were not given back", got)
+	if got := len(h.slots); got != 0 {
+		t.Errorf("%d slots were not given back", got)
 	}
 }
 
