@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// confirm says what is about to happen, and asks a person who sits there. Where nobody does, it takes --yes.
+// confirm says what is about to happen, and asks the user at the terminal. Without a terminal, --yes is required.
 func confirm(ctx context.Context, p process, what string) error {
 	fmt.Fprintln(p.stderr, what)
 	f, ok := p.stdin.(*os.File)

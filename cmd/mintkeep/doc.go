@@ -2,17 +2,17 @@
 // tool with which its operator works.
 //
 //	mintkeep               run the server; the same as mintkeep serve
-//	mintkeep client        register and manage clients, over the admin route
-//	mintkeep user          invite and manage people, likewise
-//	mintkeep key           make, list and revoke API keys; end leaked ones; rules for scanners
-//	mintkeep audit         export the audit trail
-//	mintkeep rekey         seal everything anew after a change of the master key
+//	mintkeep client        register and manage clients, over the admin API
+//	mintkeep user          invite and manage users, likewise
+//	mintkeep key           create, list and revoke API keys; report leaked ones; rules for scanners
+//	mintkeep audit         export the audit log
+//	mintkeep rekey         seal everything again after a change of the master key
 //	mintkeep fence         make a restored Redis safe to serve from
 //	mintkeep token         fetch a token as a client would
-//	mintkeep doctor        check the configuration and its Redis, and say what to mend
+//	mintkeep doctor        check the configuration and its Redis, and say what to fix
 //	mintkeep healthcheck   ask the local server whether it is ready
 //	mintkeep version       version, commit and Go version
 //
 // main calls run, which is given everything that it touches; the scripts in
-// testdata/script show what a person types and sees.
+// testdata/script show what a user types and sees.
 package main

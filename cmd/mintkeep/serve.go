@@ -11,7 +11,7 @@ import (
 	"github.com/mintkeep/mintkeep/config"
 )
 
-// serveCommand runs the server until a signal ends it.
+// serveCommand runs the server until a signal stops it.
 type serveCommand struct {
 	Settings kong.Plugins `embed:""`
 	flags    *config.Flags
@@ -22,7 +22,7 @@ func (c *serveCommand) init() {
 	c.Settings = kong.Plugins{c.flags.Target()}
 }
 
-// Help tells of the environment; kong lists the flags.
+// Help describes the environment; kong lists the flags.
 func (c *serveCommand) Help() string { return config.Help() }
 
 // Run loads the configuration and serves.
@@ -43,7 +43,7 @@ func (c *serveCommand) Run(ctx context.Context, p process) error {
 	return serve(ctx, cfg, p)
 }
 
-// newLogger logs as the configuration says.
+// newLogger logs as configured.
 func newLogger(cfg *config.Config, w io.Writer) *slog.Logger {
 	options := &slog.HandlerOptions{Level: cfg.LogLevel}
 	if cfg.LogFormat == "text" {
@@ -52,7 +52,7 @@ func newLogger(cfg *config.Config, w io.Writer) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, options))
 }
 
-// isTerminal says whether a person reads what is written to w.
+// isTerminal says whether w is a terminal.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok {

@@ -1,4 +1,4 @@
-// Package load loads mintkeep as a process on a redis-server and says what it costs. Each answer is checked, those of
+// Package load puts load on mintkeep as a process with a redis-server, and reports the cost. Each answer is checked, those of
 // the fastest runs as well: the speed of wrong answers is worth nothing.
 //
 // The tests are
