@@ -114,10 +114,10 @@ func TestTokenStoreFaults(t *testing.T) {
 func TestTokenPanic(t *testing.T) {
 	t.Run("the caller gets 500 and the log the cause", func(t *testing.T) {
 		log := &servertest.Log{}
-		kit := &web.Kit{Logger: slog.New(slog.NewJSONHandler(log, nil))}
+		adapter := &web.Adapter{Logger: slog.New(slog.NewJSONHandler(log, nil))}
 		gin.SetMode(gin.ReleaseMode)
 		engine := gin.New()
-		engine.POST("/oauth/token", kit.Handle(web.FormBody, func(http.ResponseWriter, *http.Request) error {
+		engine.POST("/oauth/token", adapter.Handle(web.FormBody, func(http.ResponseWriter, *http.Request) error {
 			panic("10.0.0.7:6379 mk:c:billing")
 		}))
 		r := httptest.NewRequest(http.MethodPost, "/oauth/token", strings.NewReader("client_secret=canary-body"))

@@ -211,11 +211,11 @@ func TestEpochKeys(t *testing.T) {
 		t.Errorf("%d epochs, want 16", len(keys))
 	}
 	for i, key := range keys {
-		if slot := store.SlotOf(key); slot < i*1024 || slot >= (i+1)*1024 {
+		if slot := store.Slot(key); slot < i*1024 || slot >= (i+1)*1024 {
 			t.Errorf("%s is in slot %d, want it in the sixteenth number %d", key, slot, i)
 		}
 	}
-	if got := store.SlotOf("123456789"); got != 0x31C3 { // the example of the specification
+	if got := store.Slot("123456789"); got != 0x31C3 { // the example of the specification
 		t.Errorf("slot %#x, want 0x31C3", got)
 	}
 }

@@ -44,9 +44,6 @@ func (s *Store) OpenEnds() int { return len(s.epoch.journal.next(0, journalSize)
 // EpochKeys are the epoch keys of a cluster.
 func EpochKeys() []string { return epochKeys() }
 
-// SlotOf is the slot of a key.
-func SlotOf(key string) int { return slotOf(key) }
-
 const (
 	JournalKept = journalKept
 	JournalSize = journalSize

@@ -236,7 +236,7 @@ func (h *silentHalf) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.P
 	}
 }
 
-func lowerHalf(key string) bool { return store.SlotOf(key) < 8*1024 }
+func lowerHalf(key string) bool { return store.Slot(key) < 8*1024 }
 
 // A shard that does not answer opens the breaker only if it may lose a revocation. Revocations in the other shards are
 // covered.

@@ -84,6 +84,20 @@ func TestCounters(t *testing.T) {
 	})
 }
 
+// Each code of the list has a count of its own.
+func TestStatisticsCountEachTokenError(t *testing.T) {
+	b := storetest.Embedded(t)
+	s, want := b.Open(t), map[string]int64{}
+	for i, code := range store.TokenErrors {
+		count(s, i+1, store.TokensRefused+code)
+		want[code] = int64(i + 1)
+	}
+	must(t, s.Flush(t.Context()))
+	if diff := cmp.Diff([]store.Minute{{Start: b.Clock.Now().Truncate(time.Minute), Refused: want}}, counted(t, s, 1)); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
 // The hashes of the hours are used again, and each has expired before its next turn.
 func TestCountersWrap(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {

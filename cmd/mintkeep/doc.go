@@ -1,15 +1,15 @@
 // Command mintkeep is an OAuth 2.0 authorization server for machines, and the
-// tool with which its operator works.
+// tool of its operators.
 //
 //	mintkeep               run the server; the same as mintkeep serve
-//	mintkeep client        register and manage clients, over the admin API
+//	mintkeep client        register and manage clients, over the admin route
 //	mintkeep user          invite and manage users, likewise
-//	mintkeep key           create, list and revoke API keys; report leaked ones; rules for scanners
+//	mintkeep key           create, list and revoke API keys; revoke leaked ones; rules for scanners
 //	mintkeep audit         export the audit log
-//	mintkeep rekey         seal everything again after a change of the master key
+//	mintkeep rekey         re-encrypt everything after a change of the master key
 //	mintkeep fence         make a restored Redis safe to serve from
 //	mintkeep token         fetch a token as a client would
-//	mintkeep doctor        check the configuration and its Redis, and say what to fix
+//	mintkeep doctor        check the configuration and its Redis, and suggest fixes
 //	mintkeep healthcheck   ask the local server whether it is ready
 //	mintkeep version       version, commit and Go version
 //

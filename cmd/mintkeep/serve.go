@@ -7,11 +7,12 @@ import (
 	"os"
 
 	"github.com/alecthomas/kong"
+	"golang.org/x/term"
 
 	"github.com/mintkeep/mintkeep/config"
 )
 
-// serveCommand runs the server until a signal stops it.
+// serveCommand runs the server until a signal ends it.
 type serveCommand struct {
 	Settings kong.Plugins `embed:""`
 	flags    *config.Flags
@@ -22,7 +23,7 @@ func (c *serveCommand) init() {
 	c.Settings = kong.Plugins{c.flags.Target()}
 }
 
-// Help describes the environment; kong lists the flags.
+// Help tells of the environment; kong lists the flags.
 func (c *serveCommand) Help() string { return config.Help() }
 
 // Run loads the configuration and serves.
@@ -43,7 +44,7 @@ func (c *serveCommand) Run(ctx context.Context, p process) error {
 	return serve(ctx, cfg, p)
 }
 
-// newLogger logs as configured.
+// newLogger logs as the configuration says.
 func newLogger(cfg *config.Config, w io.Writer) *slog.Logger {
 	options := &slog.HandlerOptions{Level: cfg.LogLevel}
 	if cfg.LogFormat == "text" {
@@ -52,12 +53,8 @@ func newLogger(cfg *config.Config, w io.Writer) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, options))
 }
 
-// isTerminal says whether w is a terminal.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+// isTerminal is whether stream, one of the three of the process, is a terminal.
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }

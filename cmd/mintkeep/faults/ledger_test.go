@@ -3,6 +3,7 @@ package faults
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -46,21 +47,12 @@ func (l *ledger) note(what string, a processtest.Answer, expected ...int) {
 		if a.Header.Get("Retry-After") == "" {
 			l.complain("%s: 503 without Retry-After", what)
 		}
-	case !contains(expected, a.Status):
+	case !slices.Contains(expected, a.Status):
 		l.complain("%s: %d %s", what, a.Status, a.Body)
 	}
 	if a.Took > answerLimit {
 		l.complain("%s: answered after %v", what, a.Took.Round(time.Millisecond))
 	}
-}
-
-func contains(list []int, status int) bool {
-	for _, s := range list {
-		if s == status {
-			return true
-		}
-	}
-	return false
 }
 
 func (l *ledger) complain(format string, args ...any) {
