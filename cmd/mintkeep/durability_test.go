@@ -11,7 +11,7 @@ import (
 )
 
 // A durability that this Redis cannot give is rejected at the start, like a wrong configuration: exit code 2, and the fix.
-func TestDurabilityRefused(t *testing.T) {
+func TestDurabilityRejected(t *testing.T) {
 	t.Parallel()
 	redis := storetest.Redis(t)
 	for mode, want := range map[string]string{

@@ -128,7 +128,7 @@ func TestFewFilesIdleHTTP2(t *testing.T) {
 }
 
 // A slow caller, and one whose request was sent twice on the way, get the whole rejection too.
-func TestFewFilesFarAway(t *testing.T) {
+func TestFewFilesSlowCaller(t *testing.T) {
 	r := startWithFewFiles(t, processtest.OnRedis(storetest.Redis(t).URL())...)
 	fill(t, r)
 	processtest.Eventually(t, 5*time.Second, func() bool { // the machine may be late as well

@@ -133,7 +133,7 @@ key_2   usr_1  \x1b[2J  mk_0000…zzzz  -           ended  -                    
 }
 
 // The circumstances of a revocation may be known in part.
-func TestKeyEnded(t *testing.T) {
+func TestKeyRevocationIsShown(t *testing.T) {
 	for want, e := range map[string]keyEnded{
 		"":                        {},
 		"2026-01-02T00:00:00Z":    {At: "2026-01-02T00:00:00Z"},

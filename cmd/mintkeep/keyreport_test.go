@@ -177,7 +177,7 @@ func TestKeyReportIsInterrupted(t *testing.T) {
 }
 
 // The set of what was seen is bounded, and nothing is lost by that.
-func TestReportForgets(t *testing.T) {
+func TestReportMemoryIsBounded(t *testing.T) {
 	r := &report{seen: map[digest]bool{}}
 	for i := range maxSeen {
 		r.seen[digest{byte(i), byte(i >> 8), byte(i >> 16), 1}] = true

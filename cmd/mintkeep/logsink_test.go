@@ -44,7 +44,7 @@ func TestLogSink(t *testing.T) {
 }
 
 // Close does not wait for ever either.
-func TestLogSinkEnds(t *testing.T) {
+func TestLogSinkClose(t *testing.T) {
 	w := &stuck{free: make(chan struct{})}
 	defer close(w.free)
 	s := newLogSink(w)

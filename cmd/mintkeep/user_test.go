@@ -121,7 +121,7 @@ usr_2    -                \x1b[2J  -          disabled  set       -
 	}
 }
 
-func TestUserEnds(t *testing.T) {
+func TestUserDelete(t *testing.T) {
 	server := newAdmin(t, people)
 	got := mintkeep(t, server.environ(), "", "user", "delete", "ann@example.com")
 	want := result{stdout: "ann@example.com is deleted, and the API keys have ended\n"}
