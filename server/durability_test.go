@@ -55,7 +55,7 @@ func TestDurability(t *testing.T) {
 		var all sync.WaitGroup
 		for what, end := range ends {
 			all.Go(func() {
-				const carriedOut = "It was applied, and cannot be confirmed to last; repeat it until it is answered with success"
+				const carriedOut = "It was carried out, and cannot be confirmed to last; repeat it until it is answered with success"
 				if got := unconfirmed(t, time+": "+what, end).Body; time == "first" && !strings.Contains(got, carriedOut) {
 					t.Errorf("%s: got %s, want %q in it", what, got, carriedOut)
 				}
