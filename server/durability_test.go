@@ -64,7 +64,7 @@ func TestDurability(t *testing.T) {
 		all.Wait()
 	}
 	wantInactive(t, s, c, token, "revoked, and not confirmed")
-	if log := s.Log.String(); !strings.Contains(log, "carried out, and not confirmed as MINTKEEP_REVOKE_DURABILITY=replicas:1 asks: 0 of 1 replicas have it") {
+	if log := s.Log.String(); !strings.Contains(log, "applied, and not confirmed as MINTKEEP_REVOKE_DURABILITY=replicas:1 asks: 0 of 1 replicas have it") {
 		t.Error("the log does not say why")
 	}
 	trail := s.Get(t, "/admin/audit?limit=200", servertest.Bearer(s.AdminToken)).Body
