@@ -17,12 +17,14 @@ import (
 	"github.com/mintkeep/mintkeep/server/admin"
 	"github.com/mintkeep/mintkeep/server/api"
 	"github.com/mintkeep/mintkeep/server/bearer"
+	"github.com/mintkeep/mintkeep/server/clients"
 	"github.com/mintkeep/mintkeep/server/dashboard"
+	"github.com/mintkeep/mintkeep/server/fdreserve"
 	"github.com/mintkeep/mintkeep/server/keys"
 	"github.com/mintkeep/mintkeep/server/metrics"
 	"github.com/mintkeep/mintkeep/server/oauth"
-	"github.com/mintkeep/mintkeep/server/registry"
 	"github.com/mintkeep/mintkeep/server/signing"
+	"github.com/mintkeep/mintkeep/server/users"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -63,15 +65,21 @@ type Options struct {
 	Metrics *metrics.Metrics // nil: nothing is counted
 	Now     func() time.Time // nil: time.Now
 
+	// Descriptors is the reserve that Store dials with. Serve closes it. Nil: one of the server's own.
+	Descriptors *fdreserve.Reserve
+
 	// DrainDelay is how long the server goes on serving, not ready any more, before it stops listening:
 	// the time that a load balancer needs to notice. Zero where there is none.
 	DrainDelay time.Duration
+
+	// AuthMethods are the client authentication methods that are offered. nil: [oauth.AuthMethods].
+	AuthMethods []oauth.AuthMethod
 }
 
 // Server is a running Mintkeep. It is an http.Handler.
 type Server struct {
 	options  Options
-	kit      *web.Kit
+	kit      *web.Adapter
 	engine   *gin.Engine
 	oauth    *oauth.Server
 	admin    *admin.Admin
@@ -88,13 +96,21 @@ func New(o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.AuthMethods == nil {
+		o.AuthMethods = oauth.AuthMethods()
+	}
+	if o.Descriptors == nil {
+		o.Descriptors = fdreserve.New()
+	}
 	s := &Server{options: o, timeouts: patience}
 	verifier := &bearer.Verifier{Store: o.Store, Issuer: o.Config.Issuer, Now: o.Now}
 	keeper := &keys.Keeper{Store: o.Store, Config: o.Config, Now: o.Now}
-	people := &registry.Registry{Store: o.Store, Config: o.Config, Now: o.Now}
+	clientRegistry := &clients.Registry{Store: o.Store, Config: o.Config, Now: o.Now, Offers: oauth.Offers(o.AuthMethods...)}
+	userRegistry := &users.Registry{Store: o.Store, Config: o.Config, Now: o.Now}
 	var err error
 	s.oauth, err = oauth.New(oauth.Options{
 		Config: o.Config, Store: o.Store, Ring: o.Ring, Verifier: verifier, Keys: keeper, Metrics: o.Metrics, Now: o.Now,
+		AuthMethods: o.AuthMethods,
 	})
 	if err != nil {
 		return nil, err
@@ -103,15 +119,15 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.pages, err = dashboard.New(dashboard.Options{Config: o.Config, Store: o.Store, Ring: o.Ring, Keys: keeper, Registry: people, Now: o.Now})
+	s.pages, err = dashboard.New(dashboard.Options{Config: o.Config, Store: o.Store, Ring: o.Ring, Keys: keeper, Clients: clientRegistry, Users: userRegistry, Now: o.Now})
 	if err != nil {
 		return nil, err
 	}
 	s.gate = adminDoor(verifier)
 	s.admin = admin.New(admin.Options{
-		Config: o.Config, Store: o.Store, Ring: o.Ring, Keys: keeper, Registry: people, Authorize: s.authorizeAdmin, Now: o.Now,
+		Config: o.Config, Store: o.Store, Ring: o.Ring, Keys: keeper, Clients: clientRegistry, Users: userRegistry, Authorize: s.authorizeAdmin, Now: o.Now,
 	})
-	s.kit = &web.Kit{
+	s.kit = &web.Adapter{
 		Logger:         o.Logger,
 		Count:          o.Metrics.Request,
 		TrustedProxies: o.Config.TrustedProxies,
@@ -128,6 +144,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.Se
 // returns nil after an orderly end.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	hs := s.httpServer()
+	defer s.options.Descriptors.Close() // after the background, which may still dial
 	// The background outlives ctx: while the server drains, keys are still reloaded, and the last uses
 	// are written at the very end.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -159,21 +176,21 @@ func (s *Server) httpServer() *http.Server {
 	}
 }
 
-// listen serves what comes to the listener, and refuses that for which there is no file descriptor.
+// listen serves the connections of listener, and rejects those for which there is no file descriptor.
 func (s *Server) listen(hs *http.Server, listener net.Listener) error {
-	refuser, serve := s.refuser(), (*http.Server).Serve
+	rejecter, serve := s.rejecter(), (*http.Server).Serve
 	if s.options.Config.TLS() {
 		pair, err := loadKeyPair(s.options.Config.TLSCert, s.options.Config.TLSKey, s.timeouts.Certificate, s.options.Logger)
 		if err != nil {
 			return err
 		}
-		hs.TLSConfig, refuser.TLSConfig = pair.config(), pair.config()
+		hs.TLSConfig, rejecter.TLSConfig = pair.config(), pair.config()
 		serve = func(hs *http.Server, l net.Listener) error { return hs.ServeTLS(l, "", "") }
 	}
-	refused := newHandover(listener.Addr())
-	go func() { _ = serve(refuser, refused) }()
-	defer func() { _ = refuser.Close() }()
-	return serve(hs, &frugalListener{listener, s.options.Store.Spare(), refused.give})
+	admitted, rejected := s.options.Descriptors.Split(listener)
+	go func() { _ = serve(rejecter, rejected) }()
+	defer func() { _ = rejecter.Close() }()
+	return serve(hs, admitted)
 }
 
 func (s *Server) drain(hs *http.Server) error {

@@ -20,8 +20,8 @@ import (
 // two floors: the lower is for the upper too, on which only keys leans on bearer.
 var (
 	below    = []string{"store", "config"}
-	lowerKit = []string{"server/credential", "server/metrics", "server/scope", "server/seal", "server/web"}
-	upperKit = []string{"server/bearer", "server/invite", "server/keys", "server/password", "server/registry", "server/signing"}
+	lowerKit = []string{"server/credential", "server/fdreserve", "server/metrics", "server/overload", "server/scope", "server/seal", "server/web"}
+	upperKit = []string{"server/bearer", "server/clients", "server/invite", "server/keys", "server/password", "server/signing", "server/users"}
 	kit      = slices.Concat(lowerKit, upperKit)
 	features = []string{"server/admin", "server/api", "server/dashboard", "server/oauth"}
 
@@ -30,15 +30,18 @@ var (
 		"store":             {"config"},
 		"store/storetest":   {"store", "config"},
 		"server/credential": below,
+		"server/fdreserve":  {},
 		"server/metrics":    slices.Concat(below, []string{"server/web"}),
 		"server/scope":      {},
 		"server/seal":       {},
-		"server/web":        below,
+		"server/overload":   {},
+		"server/web":        slices.Concat(below, []string{"server/overload"}),
 		"server/bearer":     slices.Concat(below, lowerKit),
 		"server/invite":     slices.Concat(below, lowerKit),
 		"server/keys":       slices.Concat(below, lowerKit, []string{"server/bearer"}),
 		"server/password":   slices.Concat(below, lowerKit),
-		"server/registry":   slices.Concat(below, lowerKit, []string{"server/invite"}),
+		"server/clients":    slices.Concat(below, lowerKit),
+		"server/users":      slices.Concat(below, lowerKit, []string{"server/invite"}),
 		"server/signing":    slices.Concat(below, lowerKit),
 		"server/admin":      slices.Concat(below, kit),
 		"server/dashboard":  slices.Concat(below, kit),
