@@ -39,13 +39,13 @@ func kept(ctx context.Context, o Options) []Check {
 	hashes := map[string][]byte{}
 	ctx, cancel := context.WithTimeout(ctx, recordsTime)
 	defer cancel()
-	census := o.Store.ScanRecords(ctx, recordsRead, func(u *store.User) {
+	scans := o.Store.ScanRecords(ctx, recordsRead, func(u *store.User) {
 		if len(u.Password) > 0 && len(hashes) < passwordsTried {
 			hashes[u.ID] = u.Password
 		}
 	})
 	checks = append(checks, passwords(vault, hashes)...)
-	for _, c := range census {
+	for _, c := range scans {
 		checks = append(checks, records(c))
 	}
 	return checks

@@ -70,7 +70,7 @@ func (r *Ring) first(ctx context.Context) (*store.Keyring, error) {
 }
 
 func (r *Ring) makeFirst(ctx context.Context) (*store.Keyring, error) {
-	// The claim may have been won just after its last holder was done.
+	// This replica may have won the claim just after another had used it.
 	ring, err := r.store.Keyring(ctx)
 	if !errors.Is(err, store.ErrNotFound) {
 		return ring, err
