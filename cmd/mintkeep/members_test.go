@@ -13,6 +13,7 @@ import (
 
 	"github.com/mintkeep/mintkeep/server"
 	"github.com/mintkeep/mintkeep/server/clients"
+	"github.com/mintkeep/mintkeep/server/oauth"
 	"github.com/mintkeep/mintkeep/server/servertest"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
@@ -99,6 +100,20 @@ func memberFlags() map[string]string {
 		flags[field.Tag.Get("member")] = field.Tag.Get("name")
 	}
 	return flags
+}
+
+// TestReadmeLists holds README.md's table of client members to the lists of client authentication methods and grants.
+func TestReadmeLists(t *testing.T) {
+	offers := oauth.Offers(oauth.AuthMethods()...)
+	for member, names := range map[string][]string{"token_endpoint_auth_method": offers.AuthMethods, "grant_types": offers.GrantTypes} {
+		_, row, _ := strings.Cut(text(t, "../../README.md"), "\n| `"+member+"` | ")
+		row, _, _ = strings.Cut(row, "\n")
+		for _, name := range names {
+			if !strings.Contains(row, name) {
+				t.Errorf("README.md: the row %s does not name %s", member, name)
+			}
+		}
+	}
 }
 
 // checkMemberView registers a client with the example, and another that a patch changes to it: both have it when they
