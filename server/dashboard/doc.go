@@ -1,12 +1,13 @@
-// Package dashboard is the pages that people see: developers their API keys, operators the whole installation,
-// and everybody the documentation.
+// Package dashboard is the pages: for developers their API keys, for operators the whole installation, and for
+// everybody the documentation.
 //
-// The pages are rendered here, from the templates that are embedded, and work without JavaScript; a little of
-// it copies a key and counts a time down. Nothing on them comes from another origin, and the
-// Content-Security-Policy allows nothing else.
+// The pages are rendered here, from the templates that are embedded, and work without JavaScript; a little of it copies a
+// key and counts a time down. Nothing on them comes from another origin, and the Content-Security-Policy allows nothing
+// else.
 //
-// A page is a struct, its Content, and a template of the same name. A handler returns an error as everywhere;
-// [Dashboard.Refuse] shows it as a page. What changes something is a POST of a form, which carries a token that
-// belongs to the visitor's cookie, and is answered with 303 to a page that shows what was done. The exceptions
-// show a new secret, this once: they are the answer to the POST itself, and a form is good for one of them.
+// A page is a struct, its Content, and a template. A [Handler] is given the session by the guard of its route,
+// [Dashboard.SignedIn] or [Dashboard.OperatorOnly]. It returns an error as everywhere; [Dashboard.Refuse] shows it as a
+// page. What changes something is a POST of a form, which carries a token that belongs to the browser's cookie, and is
+// answered with 303 to a page that shows what was done. The exceptions show a new secret, this once: they are the answer
+// to the POST itself, and a form is good for one of them.
 package dashboard

@@ -20,7 +20,6 @@ type exchange struct {
 	id      string
 	address netip.Addr
 	route   string // its pattern
-	via     string // the API key of who acts; see Via
 	params  gin.Params
 	body    []byte
 	notes   []slog.Attr
