@@ -20,6 +20,7 @@ import (
 	"github.com/mintkeep/mintkeep/server/bearer"
 	"github.com/mintkeep/mintkeep/server/clients"
 	"github.com/mintkeep/mintkeep/server/dashboard"
+	"github.com/mintkeep/mintkeep/server/fdreserve"
 	"github.com/mintkeep/mintkeep/server/keys"
 	"github.com/mintkeep/mintkeep/server/metrics"
 	"github.com/mintkeep/mintkeep/server/oauth"
@@ -65,6 +66,9 @@ type Options struct {
 	Metrics *metrics.Metrics // nil: nothing is counted
 	Now     func() time.Time // nil: time.Now
 
+	// Descriptors is the reserve that Store dials with. Serve closes it. Nil: one of the server's own.
+	Descriptors *fdreserve.Reserve
+
 	// DrainDelay is how long the server goes on serving, not ready any more, before it stops listening:
 	// the time that a load balancer needs to notice. Zero where there is none.
 	DrainDelay time.Duration
@@ -76,7 +80,7 @@ type Options struct {
 // Server is a running Mintkeep. It is an http.Handler.
 type Server struct {
 	options       Options
-	kit           *web.Kit
+	kit           *web.Adapter
 	engine        *gin.Engine
 	oauth         *oauth.Server
 	admin         *admin.Admin
@@ -95,6 +99,9 @@ func New(o Options) (*Server, error) {
 	}
 	if o.AuthMethods == nil {
 		o.AuthMethods = oauth.AuthMethods()
+	}
+	if o.Descriptors == nil {
+		o.Descriptors = fdreserve.New()
 	}
 	s := &Server{options: o, timeouts: patience}
 	log := &audit.Log{Store: o.Store, Now: o.Now}
@@ -125,7 +132,7 @@ func New(o Options) (*Server, error) {
 		Config: o.Config, Store: o.Store, Ring: o.Ring, Verifier: verifier, Audit: log,
 		Clients: clientRegistry, Users: userRegistry, Keys: keyRegistry, Now: o.Now,
 	})
-	s.kit = &web.Kit{
+	s.kit = &web.Adapter{
 		Logger:         o.Logger,
 		Count:          o.Metrics.Request,
 		TrustedProxies: o.Config.TrustedProxies,
@@ -142,6 +149,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.Se
 // returns nil after an orderly end.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	hs := s.httpServer()
+	defer s.options.Descriptors.Close() // after the background, which may still dial
 	// The background outlives ctx: while the server drains, keys are still reloaded, and the last uses
 	// are written at the very end.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -173,21 +181,21 @@ func (s *Server) httpServer() *http.Server {
 	}
 }
 
-// listen serves what comes to the listener, and refuses that for which there is no file descriptor.
+// listen serves the connections of listener, and rejects those for which there is no file descriptor.
 func (s *Server) listen(hs *http.Server, listener net.Listener) error {
-	refuser, serve := s.refuser(), (*http.Server).Serve
+	rejecter, serve := s.rejecter(), (*http.Server).Serve
 	if s.options.Config.TLS() {
 		pair, err := loadKeyPair(s.options.Config.TLSCert, s.options.Config.TLSKey, s.timeouts.Certificate, s.options.Logger)
 		if err != nil {
 			return err
 		}
-		hs.TLSConfig, refuser.TLSConfig = pair.config(), pair.config()
+		hs.TLSConfig, rejecter.TLSConfig = pair.config(), pair.config()
 		serve = func(hs *http.Server, l net.Listener) error { return hs.ServeTLS(l, "", "") }
 	}
-	refused := newHandover(listener.Addr())
-	go func() { _ = serve(refuser, refused) }()
-	defer func() { _ = refuser.Close() }()
-	return serve(hs, &frugalListener{listener, s.options.Store.Spare(), refused.give})
+	admitted, rejected := s.options.Descriptors.Split(listener)
+	go func() { _ = serve(rejecter, rejected) }()
+	defer func() { _ = rejecter.Close() }()
+	return serve(hs, admitted)
 }
 
 func (s *Server) drain(hs *http.Server) error {

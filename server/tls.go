@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/server/fdreserve"
 )
 
 // keyPair is the server's certificate. It is read again when a file has changed, which is looked at when
@@ -54,7 +54,7 @@ func (p *keyPair) certificate() *tls.Certificate {
 		return p.current
 	}
 	fresh, err := tls.LoadX509KeyPair(p.certFile, p.keyFile)
-	if !store.OutOfFiles(err) { // which is no fault of the files'
+	if !fdreserve.Exhausted(err) { // which is no fault of the files'
 		p.stamp = stamp
 	}
 	if err != nil {

@@ -72,7 +72,7 @@ func waitFor(t *testing.T, s *store.Store, waiting int) {
 	}
 }
 
-// Requests at once share round trips, each gets its own answer, and what fails for one fails for it alone.
+// Concurrent requests share round trips; each gets its own answer and its own error.
 func TestConcurrentRequestsShareRoundTrips(t *testing.T) {
 	t.Run("embedded", func(t *testing.T) { shareRoundTrips(t, storetest.Embedded(t)) })
 	t.Run("redis", func(t *testing.T) { shareRoundTrips(t, storetest.Redis(t).Backend(t)) })
@@ -121,7 +121,7 @@ func shareRoundTrips(t *testing.T, b *storetest.Backend) {
 	}
 }
 
-// More calls than can be served in time are refused at once.
+// More calls than can be served in time are rejected at once.
 func TestOverload(t *testing.T) {
 	var c trips
 	s := storetest.Embedded(t).Open(t, counting(&c))
@@ -137,7 +137,7 @@ func TestOverload(t *testing.T) {
 	if _, err := s.Client(t.Context(), "a"); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("got %v, want ErrUnavailable", err)
 	}
-	cancel() // who waited has gone, and nothing is done for them
+	cancel() // their callers have gone, and nothing is sent for them
 	release()
 	wg.Wait()
 	_, err := s.Client(t.Context(), "a")
@@ -196,7 +196,7 @@ func TestDeadlinesWhileRedisIsFrozen(t *testing.T) {
 	}
 }
 
-// late is a context that has ended, which who waits for it has not seen yet.
+// late is a context that has ended, which its waiter has not seen yet.
 type late struct {
 	context.Context
 	ended atomic.Bool
@@ -212,7 +212,7 @@ func (l *late) Err() error {
 }
 
 // A request whose time is over while it waits is not sent. It must not read that as "not there", or as "saved".
-func TestGivingUpIsNoVerdict(t *testing.T) {
+func TestDeadlineIsNeverAVerdict(t *testing.T) {
 	var c trips
 	s := storetest.Embedded(t).Open(t, counting(&c))
 	create(t, s, "a")
@@ -255,7 +255,7 @@ func (broken) ProcessPipelineHook(redis.ProcessPipelineHook) redis.ProcessPipeli
 }
 
 // A pipeline that failed is no verdict either, whatever its commands say.
-func TestFailedBatchIsNoVerdict(t *testing.T) {
+func TestFailedPipelineIsNeverAVerdict(t *testing.T) {
 	s := storetest.Embedded(t).Open(t, func(o *store.Options) {
 		before := o.Instrument
 		o.Instrument = func(rdb redis.UniversalClient) {
@@ -289,7 +289,7 @@ func (h *panics) perhaps() {
 	}
 }
 
-// A panic is the request's own: those that come after it find the flight free, and those that shared it have an error.
+// A panic is the request's own: later requests find the flight free, and those that shared it get an error.
 func TestPanicLeavesFlightsFree(t *testing.T) {
 	var c trips
 	h := &panics{}

@@ -23,7 +23,7 @@ func examine(t *testing.T, s *store.Store) *store.Diagnosis {
 func TestDiagnose(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		if b.Server == nil {
-			return // there is nobody to ask
+			return // there is no server to ask
 		}
 		s := b.Open(t)
 		d := examine(t, s)
@@ -66,8 +66,8 @@ func TestDiagnoseClock(t *testing.T) {
 	}
 }
 
-// What Redis says no to is told, and who does not answer holds nobody up.
-func TestDiagnoseTrouble(t *testing.T) {
+// What Redis rejects is reported, and a node that does not answer delays no other.
+func TestDiagnoseFailures(t *testing.T) {
 	srv := storetest.Redis(t)
 	if _, err := srv.Do("ACL", "SETUSER", "mint", "on", ">hunter2", "~mk:*", "+@all", "-exists"); err != nil {
 		t.Fatal(err)
@@ -140,7 +140,7 @@ func TestDiagnoseSentinels(t *testing.T) {
 	}
 }
 
-// A certificate is looked at even if nobody would trust it.
+// A certificate is examined even if it is not trusted.
 func TestDiagnoseCertificate(t *testing.T) {
 	cert, key := certificate(t)
 	port := freePort(t)

@@ -9,8 +9,8 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// A change whose answer was lost is repeated. What ended by the first try stays ended when Redis loses both.
-func TestLostChangeOfUnknownOutcome(t *testing.T) {
+// A change whose answer was lost is repeated. What the first attempt revoked stays revoked when Redis loses both.
+func TestRollbackOfAnInDoubtTransaction(t *testing.T) {
 	t.Parallel()
 	narrow := func(ctx context.Context, s *store.Store) error {
 		_, err := s.UpdateClient(ctx, "a", store.Cause{}, func(m *store.ClientMetadata) (bool, error) {
@@ -24,7 +24,7 @@ func TestLostChangeOfUnknownOutcome(t *testing.T) {
 	rotated := func(ctx context.Context, s *store.Store) error { return rotate(ctx, s, "sec_lost") }
 	for name, tt := range map[string]struct {
 		change, repeated func(ctx context.Context, s *store.Store) error
-		secrets          bool // are what ended, and not tokens
+		secrets          bool // are what was revoked, and not tokens
 	}{
 		"narrowed twice":              {narrow, narrow, false},
 		"narrowed, and seen to be so": {narrow, func(ctx context.Context, s *store.Store) error { return s.Confirm(ctx) }, false},
@@ -64,8 +64,8 @@ func rotate(ctx context.Context, s *store.Store, id string) error {
 	return err
 }
 
-// A change that did not arrive ends nothing.
-func TestChangeThatWasNotMade(t *testing.T) {
+// A change that did not arrive revokes nothing.
+func TestInDoubtTransactionThatWasNotApplied(t *testing.T) {
 	t.Parallel()
 	b, ctx, h := storetest.Redis(t).Backend(t), t.Context(), &losesAnswer{to: "multi", drops: true}
 	s := h.open(t, b)
@@ -82,8 +82,8 @@ func TestChangeThatWasNotMade(t *testing.T) {
 	}
 }
 
-// An end that Redis has refused is not carried out later, when it has been forgotten.
-func TestRefusedEnd(t *testing.T) {
+// A revocation that Redis rejected is not applied later.
+func TestRejectedRevocationIsNotReplayed(t *testing.T) {
 	t.Parallel()
 	b, ctx := storetest.Redis(t).Backend(t), t.Context()
 	s := b.Open(t)
@@ -101,8 +101,8 @@ func TestRefusedEnd(t *testing.T) {
 	}
 }
 
-// Who is enabled after an end of unknown outcome is not disabled by it any more, through whatever replica.
-func TestEnabledAfterUnknownOutcome(t *testing.T) {
+// A client or user that is enabled after an in-doubt revocation stays enabled, through whatever replica.
+func TestEnabledAfterAnInDoubtRevocation(t *testing.T) {
 	t.Parallel()
 	b, ctx, h := storetest.Redis(t).Backend(t), t.Context(), &losesAnswer{to: "hdel", drops: true}
 	s, other := h.open(t, b), b.Open(t)

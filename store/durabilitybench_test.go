@@ -10,7 +10,7 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// BenchmarkRevoke ends live tokens one after another, and tells the median in each mode.
+// BenchmarkRevoke revokes active tokens one after another, and reports the median in each mode.
 func BenchmarkRevoke(b *testing.B) {
 	for _, mode := range []struct {
 		name       string

@@ -2,7 +2,7 @@ package store
 
 import "testing"
 
-// Whoever can connect can read everything, so nobody may.
+// A connection could read everything, so the embedded store has no listener.
 func TestEmbeddedHasNoListener(t *testing.T) {
 	s, err := Open(Options{})
 	if err != nil {

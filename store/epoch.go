@@ -92,7 +92,7 @@ func epochKeys() []string {
 	keys := make([]string, parts)
 	for part := range keys {
 		for i := 0; keys[part] == ""; i++ {
-			if key := fmt.Sprintf("mk:epoch:%d:%d", part, i); slotOf(key)/(slots/parts) == part {
+			if key := fmt.Sprintf("mk:epoch:%d:%d", part, i); Slot(key)/(slots/parts) == part {
 				keys[part] = key
 			}
 		}
@@ -105,7 +105,7 @@ func (e *epoch) part(key string) int {
 	if !e.cluster {
 		return 0
 	}
-	return slotOf(key) / (slots / parts)
+	return Slot(key) / (slots / parts)
 }
 
 // note remembers ends that were carried out. Where there is no room for them they are not confirmed: Redis may lose them,

@@ -10,8 +10,8 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// wantShut fails the test unless the store refuses, for this reason.
-func wantShut(t *testing.T, what string, s *store.Store, why error) {
+// wantRejected fails the test unless the breaker is open, for this reason.
+func wantRejected(t *testing.T, what string, s *store.Store, why error) {
 	t.Helper()
 	_, err := s.Client(t.Context(), "a")
 	wantErr(t, what+": read", err, why)
@@ -27,8 +27,8 @@ func wantOpen(t *testing.T, what string, s *store.Store) {
 	}
 }
 
-// A Redis that is emptied under a running replica is not believed until the operator says so; one that has just
-// started knows no better.
+// A Redis that is emptied under a running replica is quarantined until the operator fences it. A replica that has
+// just started accepts it.
 func TestEmptied(t *testing.T) {
 	t.Parallel()
 	for name, srv := range map[string]*storetest.Server{"redis": storetest.Redis(t), "cluster": storetest.Cluster(t)} {
@@ -40,31 +40,31 @@ func TestEmptied(t *testing.T) {
 			s.Pulse(ctx)
 			b.Do("FLUSHALL")
 			s.Pulse(ctx)
-			wantShut(t, "emptied", s, store.ErrBehind)
+			wantRejected(t, "emptied", s, store.ErrBehind)
 			s.Pulse(ctx)
-			wantShut(t, "emptied, a pulse later", s, store.ErrBehind)
+			wantRejected(t, "emptied, a heartbeat later", s, store.ErrBehind)
 
 			fresh := b.Open(t)
 			fresh.Pulse(ctx)
 			wantOpen(t, "a replica that has just started", fresh)
 			fresh.Pulse(ctx)
 			s.Pulse(ctx)
-			wantShut(t, "after another has started", s, store.ErrBehind)
+			wantRejected(t, "after another has started", s, store.ErrBehind)
 
 			_, err := fresh.Fence(ctx)
 			must(t, err)
 			s.Pulse(ctx)
 			wantOpen(t, "fenced", s)
 			s.Pulse(ctx)
-			wantOpen(t, "fenced, a pulse later", s)
+			wantOpen(t, "fenced, a heartbeat later", s)
 			b.Do("FLUSHALL")
 			s.Pulse(ctx)
-			wantShut(t, "emptied again", s, store.ErrBehind)
+			wantRejected(t, "emptied again", s, store.ErrBehind)
 		})
 	}
 }
 
-// An old backup that is put back is found by the first connection to it, before any command of a request.
+// The first connection to an old backup that is put back notices it, before any command of a request.
 func TestOldBackup(t *testing.T) {
 	t.Parallel()
 	srv := storetest.Redis(t)
@@ -80,11 +80,11 @@ func TestOldBackup(t *testing.T) {
 	newer := backUp(t, srv)
 
 	old.restore()
-	wantShut(t, "before a pulse", s, store.ErrUnavailable)
+	wantRejected(t, "before a heartbeat", s, store.ErrUnavailable)
 	s.Pulse(ctx)
-	wantShut(t, "old", s, store.ErrBehind)
+	wantRejected(t, "old", s, store.ErrBehind)
 	s.Pulse(ctx)
-	wantShut(t, "old, a pulse later", s, store.ErrBehind)
+	wantRejected(t, "old, a heartbeat later", s, store.ErrBehind)
 
 	newer.restore() // the operator finds a better one
 	s.Pulse(ctx)
@@ -94,7 +94,7 @@ func TestOldBackup(t *testing.T) {
 	}
 	old.restore()
 	s.Pulse(ctx)
-	wantShut(t, "old again", s, store.ErrBehind)
+	wantRejected(t, "old again", s, store.ErrBehind)
 	tool := b.Open(t)
 	must2(t)(tool.RevokeAllTokens(ctx, store.Cause{}, nil))
 	must2(t)(tool.Fence(ctx))
@@ -113,7 +113,7 @@ func must2(t *testing.T) func(any, error) {
 	return func(_ any, err error) { t.Helper(); must(t, err) }
 }
 
-// What takes no writes may have been left behind by the one that does. What is full is not.
+// A server that accepts no writes may lag behind the primary. One that is out of memory does not.
 func TestTakesNoWrites(t *testing.T) {
 	t.Parallel()
 	srv := storetest.Redis(t)
@@ -125,7 +125,7 @@ func TestTakesNoWrites(t *testing.T) {
 		name     string
 		on, off  []any
 		says     string
-		staysPut bool // the gate stays open
+		staysPut bool // the breaker stays closed
 	}{
 		{"replica", []any{"REPLICAOF", "127.0.0.1", "1"}, []any{"REPLICAOF", "NO", "ONE"}, "READONLY", false},
 		{"alone", []any{"CONFIG", "SET", "min-replicas-to-write", "1"}, []any{"CONFIG", "SET", "min-replicas-to-write", "0"}, "NOREPLICAS", false},
@@ -139,7 +139,7 @@ func TestTakesNoWrites(t *testing.T) {
 				t.Errorf("%s: an end: %v", tt.name, err)
 			}
 		} else {
-			wantShut(t, tt.name, s, store.ErrUnavailable)
+			wantRejected(t, tt.name, s, store.ErrUnavailable)
 			if err := s.Ping(ctx); err == nil || !strings.Contains(err.Error(), tt.says) || errors.Is(err, store.ErrBehind) {
 				t.Errorf("%s: got %v, want %s", tt.name, err, tt.says)
 			}
@@ -153,13 +153,13 @@ func TestTakesNoWrites(t *testing.T) {
 	}
 }
 
-// A Redis that is away decides nothing.
-func TestPulseStoreIsAway(t *testing.T) {
+// An unavailable Redis decides nothing.
+func TestHeartbeatWithoutRedis(t *testing.T) {
 	t.Parallel()
 	srv := storetest.Redis(t, "--appendonly", "yes", "--appendfsync", "always")
 	b, ctx := srv.Backend(t), t.Context()
 	s := b.Open(t)
-	s.Pulse(ctx) // once more than it was there
+	s.Pulse(ctx) // once more than the server answered
 	s.Pulse(ctx)
 	srv.Kill()
 	s.Pulse(ctx)
@@ -167,12 +167,12 @@ func TestPulseStoreIsAway(t *testing.T) {
 	srv.Start()
 	wantOpen(t, "back with all that it had", s)
 	s.Pulse(ctx)
-	wantOpen(t, "a pulse later", s)
+	wantOpen(t, "a heartbeat later", s)
 }
 
-// Marks that nobody renews do not pile up, and taking away that of a replica which was only away for long does no
-// harm.
-func TestMarks(t *testing.T) {
+// Watermarks of replicas that are gone do not pile up. Removing the watermark of a replica that was only disconnected
+// for long does no harm.
+func TestWatermarks(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		if b.Server == nil {
 			return
@@ -194,7 +194,7 @@ func TestMarks(t *testing.T) {
 		}
 		other.Leave(ctx)
 		b.Do("HINCRBY", key, "n", store.StaleAfter)
-		s.Pulse(ctx) // its mark is the count that it knew
+		s.Pulse(ctx) // its watermark is the counter that it knew
 		s.Pulse(ctx)
 		must(t, s.SweepMarks(ctx))
 		if got := marks(); got != 1 {
@@ -211,16 +211,16 @@ func TestEpochKeys(t *testing.T) {
 		t.Errorf("%d epochs, want 16", len(keys))
 	}
 	for i, key := range keys {
-		if slot := store.SlotOf(key); slot < i*1024 || slot >= (i+1)*1024 {
+		if slot := store.Slot(key); slot < i*1024 || slot >= (i+1)*1024 {
 			t.Errorf("%s is in slot %d, want it in the sixteenth number %d", key, slot, i)
 		}
 	}
-	if got := store.SlotOf("123456789"); got != 0x31C3 { // the example of the specification
+	if got := store.Slot("123456789"); got != 0x31C3 { // the example of the specification
 		t.Errorf("slot %#x, want 0x31C3", got)
 	}
 }
 
-// Without Run nobody pulses: a command's own store asks nothing more of Redis than it always has.
+// Without Run there is no heartbeat: the store of a CLI command sends nothing more to Redis.
 func TestFenceGrows(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, last := b.Open(t), int64(0)

@@ -1,6 +1,6 @@
 package store
 
-// Trials are what Diagnose tries.
+// Trials are the ACL probes of Diagnose.
 var (
 	Trials         = trials
 	OptionalTrials = optionalTrials

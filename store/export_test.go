@@ -29,23 +29,20 @@ const (
 // SweepKeys does what Run does once a minute.
 func SweepKeys(ctx context.Context, s *Store) error { return s.sweepKeys(ctx) }
 
-// Pulse does what Run does once a second, and at once after an end.
+// Pulse sends a heartbeat, as Run does once a second, and at once after a revocation.
 func (s *Store) Pulse(ctx context.Context) { s.epoch.pulse(ctx) }
 
 // SweepMarks does what Run does once a minute.
 func (s *Store) SweepMarks(ctx context.Context) error { return s.epoch.sweep(ctx) }
 
-// Leave does what Run does at its end.
+// Leave does what Run does when it stops.
 func (s *Store) Leave(ctx context.Context) { s.epoch.leave(ctx) }
 
-// OpenEnds is how many ends are not written down yet.
+// OpenEnds is how many revocations are pending.
 func (s *Store) OpenEnds() int { return len(s.epoch.journal.next(0, journalSize)) }
 
-// EpochKeys are the epochs of a cluster.
+// EpochKeys are the epoch keys of a cluster.
 func EpochKeys() []string { return epochKeys() }
-
-// SlotOf is the slot of a key.
-func SlotOf(key string) int { return slotOf(key) }
 
 const (
 	JournalKept = journalKept

@@ -12,7 +12,7 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// road is an address that leads to one server or another, as a name or a virtual address does.
+// road is an address that leads to one server or another, as a DNS name or a virtual address does.
 type road struct {
 	net.Listener
 
@@ -52,7 +52,7 @@ func (r *road) carry(conn net.Conn) {
 	go func() { _, _ = io.Copy(conn, onward); conn.Close() }()
 }
 
-// lead sends who comes from now on to another server, and drops who is on the way.
+// lead sends new connections to another server, and drops those under way.
 func (r *road) lead(to *storetest.Server) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -65,8 +65,8 @@ func (r *road) lead(to *storetest.Server) {
 	r.conns = nil
 }
 
-// A failover to a replica that had not got everything: what was ended stays so, whether or not it was written down, and
-// nothing is answered before.
+// A failover to a replica that lags: what was revoked stays revoked, pending or covered, and nothing is answered before
+// the replay.
 func TestFailoverThatLosesWrites(t *testing.T) {
 	t.Parallel()
 	for name, written := range map[string]bool{"written down": true, "not written down": false} {
@@ -92,14 +92,14 @@ func TestFailoverThatLosesWrites(t *testing.T) {
 			}
 			road.lead(replica)
 			if written {
-				wantShut(t, "after the failover", s, store.ErrUnavailable)
+				wantRejected(t, "after the failover", s, store.ErrUnavailable)
 			}
 			s.Pulse(ctx)
 			wantOpen(t, "healed", s)
 			if live(t, s, "a", ended) || !live(t, s, "a", kept) {
 				t.Error("of two tokens, not just the one that was not ended is live")
 			}
-			road.lead(primary) // the old one comes back, with marks of its own
+			road.lead(primary) // the old one comes back, with watermarks of its own
 			s.Pulse(ctx)
 			s.Pulse(ctx)
 			wantOpen(t, "on the old primary", s)
@@ -110,7 +110,7 @@ func TestFailoverThatLosesWrites(t *testing.T) {
 	}
 }
 
-// The same by a Sentinel, with what a replica does by itself: it is back within 5 s of the failover.
+// The same with Sentinels, by what a replica does itself: it is back within 5 s of the failover.
 func TestSentinelFailoverThatLosesWrites(t *testing.T) {
 	t.Parallel()
 	primary, replica := storetest.Redis(t), storetest.Redis(t)
@@ -181,7 +181,7 @@ func follow(t *testing.T, replica, primary *storetest.Server) {
 	})
 }
 
-// catchUp waits until the replica has all.
+// catchUp waits until the replica has everything.
 func catchUp(t *testing.T, replica, primary *storetest.Server) {
 	t.Helper()
 	await(t, "the replica catches up", func() error {

@@ -17,8 +17,8 @@ func fillMemory(srv *storetest.Server) (empty func()) {
 	return func() { srv.Config("maxmemory", "0") }
 }
 
-// A Redis out of memory takes no mark. That must not keep the gate shut when it could be opened otherwise.
-func TestFullAndOpen(t *testing.T) {
+// A Redis out of memory accepts no watermark. That alone must not keep the breaker open.
+func TestOutOfMemoryLeavesTheBreakerClosed(t *testing.T) {
 	t.Parallel()
 	for name, blip := range map[string]func(t *testing.T, srv *storetest.Server, s *store.Store, loses func()){
 		"it stalls after an end": func(t *testing.T, srv *storetest.Server, s *store.Store, _ func()) {
@@ -26,15 +26,15 @@ func TestFullAndOpen(t *testing.T) {
 			srv.Freeze()
 			s.Pulse(hurry(t))
 			srv.Thaw()
-			wantShut(t, "stalled", s, store.ErrUnavailable)
+			wantRejected(t, "stalled", s, store.ErrUnavailable)
 		},
 		"it is a replica for a moment": func(t *testing.T, srv *storetest.Server, s *store.Store, _ func()) {
 			srv.Do("REPLICAOF", "127.0.0.1", "1")
 			s.Pulse(t.Context())
-			wantShut(t, "read-only", s, store.ErrUnavailable)
+			wantRejected(t, "read-only", s, store.ErrUnavailable)
 			srv.Do("REPLICAOF", "NO", "ONE")
 		},
-		"it loses two pulses": func(_ *testing.T, _ *storetest.Server, _ *store.Store, loses func()) { loses() },
+		"it loses two heartbeats": func(_ *testing.T, _ *storetest.Server, _ *store.Store, loses func()) { loses() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := storetest.Redis(t)
@@ -63,9 +63,9 @@ func TestFullAndOpen(t *testing.T) {
 	}
 }
 
-// An end that a full Redis has carried out, and then lost, is carried out again, however many there are; one for which there
-// is no room among what is repeated is not acknowledged.
-func TestFullAndBack(t *testing.T) {
+// A revocation that a full Redis applied, and then lost, is replayed, however many there are. One for which the redo log
+// has no room is not acknowledged.
+func TestOutOfMemoryThenRollback(t *testing.T) {
 	t.Parallel()
 	srv := storetest.Redis(t)
 	b, ctx := srv.Backend(t), t.Context()
@@ -101,7 +101,7 @@ func TestFullAndBack(t *testing.T) {
 	before.restore()
 	fillMemory(srv)
 	s.Pulse(ctx)
-	wantNone(t, "after a pulse", s, tokens[:ended])
+	wantNone(t, "after a heartbeat", s, tokens[:ended])
 
 	empty()
 	s.Pulse(ctx)

@@ -14,16 +14,16 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// answersAnyway are the methods that a store which is shut does not refuse, and why.
+// answersAnyway are the methods that an open breaker does not reject, and why.
 var answersAnyway = []string{
 	"Close", "Flush", // of nothing that was noted
 	"CheckDurability", "Confirm", "ConfirmRevoked", // ask nothing with the durability ack
-	"ReplaceKeyring", // refuses the sample
+	"ReplaceKeyring", // rejects the sample
 	"Leave", "Pulse", // find out
 }
 
-// Whatever the store can do, it refuses while it may not be believed.
-func TestShutForEverything(t *testing.T) {
+// An open breaker rejects every method.
+func TestOpenBreakerRejectsEveryMethod(t *testing.T) {
 	srv := storetest.Redis(t)
 	b, ctx := srv.Backend(t), t.Context()
 	s := b.Open(t)
@@ -81,8 +81,8 @@ func (f meanwhile) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 	}
 }
 
-// What was asked before the gate was shut, and answered after, is not believed.
-func TestShutMeanwhile(t *testing.T) {
+// An answer that arrives after the breaker has opened is rejected.
+func TestBreakerOpensDuringACommand(t *testing.T) {
 	for name, ask := range map[string]func(context.Context, *store.Store) error{
 		"a command": func(ctx context.Context, s *store.Store) error { return s.Ping(ctx) },
 		"a pipeline": func(ctx context.Context, s *store.Store) error {
@@ -109,7 +109,7 @@ func canFail(f reflect.Type) bool {
 	return n > 0 && f.Out(n-1) == reflect.TypeFor[error]()
 }
 
-// sample is a value that no method refuses, or is content with, before it asks Redis.
+// sample is a value with which every method asks Redis.
 func sample(ctx context.Context, b *storetest.Backend, t reflect.Type) reflect.Value {
 	switch {
 	case t == reflect.TypeFor[context.Context]():

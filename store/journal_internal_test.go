@@ -22,8 +22,8 @@ func markAll(n int) []bool {
 	return all
 }
 
-// A journal heals all that was lost or nothing: it knows how far back it reaches, by its age and by its size.
-func TestJournalReach(t *testing.T) {
+// A redo log restores all that was lost or nothing: it knows how far back it reaches, by its age and by its size.
+func TestRedoLogReach(t *testing.T) {
 	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for _, tt := range []struct {
 		name  string
@@ -40,7 +40,7 @@ func TestJournalReach(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			j, now := &journal{}, start
 			if j.note(deletion("x")); len(j.next(0, 1)) > 0 || j.reaches(0, 0) {
-				t.Error("it remembers before the first pulse")
+				t.Error("it remembers before the first heartbeat")
 			}
 			j.begin(now, []int64{0})
 			for i := range tt.pages {
@@ -66,8 +66,8 @@ func TestJournalReach(t *testing.T) {
 	}
 }
 
-// What is not written down stays open, in its order, with what comes meanwhile behind it.
-func TestJournalSettle(t *testing.T) {
+// What is not covered stays pending, in its order, and later entries follow it.
+func TestRedoLogPending(t *testing.T) {
 	j := &journal{}
 	j.begin(time.Time{}, []int64{0})
 	noteMany(j, 4)
@@ -89,8 +89,8 @@ func TestJournalSettle(t *testing.T) {
 	}
 }
 
-// What is written down makes room for what is not. Only when nothing is, there is none.
-func TestJournalRoom(t *testing.T) {
+// Covered entries make room for pending ones. Only when all are pending, there is no room.
+func TestRedoLogRoom(t *testing.T) {
 	j := &journal{}
 	j.begin(time.Time{}, []int64{0})
 	noteMany(j, pageSize)

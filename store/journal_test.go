@@ -10,7 +10,7 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// lossy is a store with people and clients, of which a part of what is done to them will be lost.
+// lossy is a store with users and clients; part of what is done to them will be lost.
 type lossy struct {
 	t      *testing.T
 	b      *storetest.Backend
@@ -68,7 +68,7 @@ func (l *lossy) session(e endCase) bool {
 	return err == nil
 }
 
-// endCase is one way in which something ends, and what must not be live after it.
+// endCase is one kind of revocation, and what must not be active after it.
 type endCase struct {
 	name string
 	end  func(l *lossy, e endCase) error
@@ -77,7 +77,7 @@ type endCase struct {
 
 func (e endCase) id() string { return "of-" + e.name }
 
-// ends are all of them. What is new here is new in the journal: add it.
+// ends are all of them. Add each new kind of entry in the redo log.
 var ends = []endCase{
 	{"token", func(l *lossy, e endCase) error {
 		return l.s.RevokeToken(l.t.Context(), l.tokens[e.name], store.Cause{})
@@ -161,9 +161,9 @@ func (l *lossy) wantEnded(what string) {
 	}
 }
 
-// What this replica has ended stays so when Redis loses it: nothing is answered from the moment on when the loss is
-// found, and then all of it is ended again. It does not matter whether it was written down before.
-func TestLostEnds(t *testing.T) {
+// What this replica has revoked stays revoked when Redis loses it, pending or covered: from the moment when the rollback
+// is noticed nothing is answered until all of it is replayed.
+func TestRevocationsSurviveARollback(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name   string
@@ -186,20 +186,20 @@ func TestLostEnds(t *testing.T) {
 			if tt.pulses {
 				l.s.Pulse(ctx)
 				if n := l.s.OpenEnds(); n != 0 {
-					t.Errorf("%d ends are not written down after a pulse", n)
+					t.Errorf("%d ends are not written down after a heartbeat", n)
 				}
 			}
 			l.wantEnded("before the loss")
 			before.restore()
 			if tt.pulses {
-				wantErr(t, "before a pulse", l.s.Ping(ctx), store.ErrUnavailable)
+				wantErr(t, "before a heartbeat", l.s.Ping(ctx), store.ErrUnavailable)
 			}
 			l.s.Pulse(ctx)
 			wantOpen(t, "healed", l.s)
 			l.wantEnded("healed")
 			l.s.Pulse(ctx)
-			wantOpen(t, "a pulse later", l.s)
-			l.wantEnded("a pulse later")
+			wantOpen(t, "a heartbeat later", l.s)
+			l.wantEnded("a heartbeat later")
 			if n := l.s.OpenEnds(); n != 0 {
 				t.Errorf("%d ends are not written down", n)
 			}
@@ -207,8 +207,9 @@ func TestLostEnds(t *testing.T) {
 	}
 }
 
-// An end is never repeated over a newer life, be it that another replica began it before this one came to pulse.
-func TestNewerLifeIsLeftAlone(t *testing.T) {
+// A revocation is never replayed over a newer generation, even if another replica wrote that one before this replica's
+// next heartbeat.
+func TestReplayLeavesNewerGenerationsAlone(t *testing.T) {
 	t.Parallel()
 	srv := storetest.Redis(t)
 	b, ctx := srv.Backend(t), t.Context()
@@ -259,7 +260,7 @@ func TestNewerLifeIsLeftAlone(t *testing.T) {
 	wantOpen(t, "healed", s)
 	want("healed")
 
-	// Gone back to before all of it: what was ended is ended, and nothing is left of the newer lives.
+	// Rolled back to before all of it: what was revoked is revoked, and nothing is left of the newer generations.
 	earlier.restore()
 	s.Pulse(ctx)
 	wantOpen(t, "healed again", s)
@@ -273,8 +274,8 @@ func TestNewerLifeIsLeftAlone(t *testing.T) {
 	}
 }
 
-// Ends that come while Redis goes back are refused, or hold.
-func TestEndsDuringTheLoss(t *testing.T) {
+// Revocations during a rollback are rejected, or hold.
+func TestRevocationsDuringARollback(t *testing.T) {
 	t.Parallel()
 	srv := storetest.Redis(t)
 	b, ctx := srv.Backend(t), t.Context()
@@ -301,7 +302,7 @@ func TestEndsDuringTheLoss(t *testing.T) {
 	end(half, len(tokens))
 	before.restore()
 	wg.Wait()
-	await(t, "healed", func() error { // the pool does not dial while many have found nobody
+	await(t, "healed", func() error { // the pool does not dial while many dials have failed
 		s.Pulse(ctx)
 		return s.Ping(ctx)
 	})

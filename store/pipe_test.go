@@ -14,7 +14,7 @@ import (
 func TestPipeWriteDoesNotWait(t *testing.T) {
 	a, b := pipe()
 	want := bytes.Repeat([]byte("0123456789"), 100_000)
-	for _, end := range []net.Conn{a, b} { // both at once, with nobody reading
+	for _, end := range []net.Conn{a, b} { // both at once, with no reader
 		if n, err := end.Write(want); n != len(want) || err != nil {
 			t.Fatalf("write: %d, %v", n, err)
 		}
@@ -50,7 +50,7 @@ func TestPipeDeadline(t *testing.T) {
 		t.Errorf("deadline while waiting: %v", err)
 	}
 
-	// A deadline set while somebody waits counts for him too.
+	// A deadline that is set during a wait holds for that wait too.
 	_ = a.SetReadDeadline(time.Time{})
 	result := make(chan error)
 	go func() {

@@ -9,8 +9,8 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// The end of a process is no loss of power: what it has written is in the system's memory, and is there when it
-// starts again. So these tests work on the append-only file, and let of it survive what was synced.
+// Killing a process is no loss of power: what it has written is in the system's memory, and is there when it starts
+// again. So these tests work on the append-only file: only what was synced survives.
 
 // logDir is where a server keeps its append-only file.
 func logDir(t *testing.T, server *storetest.Server) string {
@@ -32,7 +32,7 @@ func growing(t *testing.T, server *storetest.Server) string {
 }
 
 // TestPowerLoss: with appendfsync always, Redis has synced its file when it answers (see TestFsyncFails), so that the
-// file as it is at that moment is what a loss of power leaves. The token is dead in it.
+// file as it is at that moment is what a loss of power leaves. The token is revoked in it.
 func TestPowerLoss(t *testing.T) {
 	t.Parallel()
 	server := storetest.Redis(t, "--appendonly", "yes", "--appendfsync", "always")
@@ -55,7 +55,7 @@ func TestPowerLoss(t *testing.T) {
 }
 
 // TestPowerLossWithAck is what ack does not promise, and shows that the other test would notice: what was not
-// synced yet is cut off, and the token that was revoked is live again. kill -9 alone loses nothing.
+// synced yet is cut off, and the token that was revoked is active again. kill -9 alone loses nothing.
 func TestPowerLossWithAck(t *testing.T) {
 	t.Parallel()
 	server := storetest.Redis(t, "--appendonly", "yes", "--appendfsync", "no")

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// BenchmarkRecord is the reading of what Redis gave: a client whose records were decoded before, one that was not, a
-// token and an API key.
+// BenchmarkRecord decodes what Redis returned: a client that is in the decode cache, one that is not, a token and an
+// API key.
 func BenchmarkRecord(b *testing.B) {
 	now := time.Now().UTC()
 	fields := map[string]string{

@@ -38,7 +38,7 @@ func (m made) expected() *nouns {
 	return n
 }
 
-// readsAll reads everything through what a server calls, and ends it.
+// readsAll reads everything through what a server calls, and revokes it.
 func (m made) readsAll(t *testing.T, b *storetest.Backend) {
 	t.Helper()
 	s, n := b.Open(t), m.expected()
@@ -154,7 +154,7 @@ func (m made) readsRest(t *testing.T, s *store.Store, n *nouns) {
 	same(t, "the eleventh failure", over, true, nil)
 }
 
-// endsAll ends everything, by what finds it: nothing stays that would have a right.
+// endsAll revokes everything, by what finds it: nothing stays that would have a right.
 func (m made) endsAll(t *testing.T, b *storetest.Backend, s *store.Store) {
 	t.Helper()
 	ctx, end := t.Context(), store.Cause{At: recordTime, Reason: "test"}

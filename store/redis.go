@@ -25,9 +25,9 @@ const (
 // went; one that died does not, and the library would look for them at its old place for a minute.
 const slotsEvery = 2 * time.Second
 
-// dial makes the client for a URL, which shows each new connection to connected, and dials with what is spare when there is
-// no other descriptor. It connects to nothing yet.
-func dial(rawURL string, spare *Spare, connected func(context.Context, *redis.Conn) error) (redis.UniversalClient, error) {
+// dial makes the client for a URL, which shows each new connection to connected. wrap changes how it dials; nil: not at all.
+// It connects to nothing yet.
+func dial(rawURL string, wrap func(DialFunc) DialFunc, connected func(context.Context, *redis.Conn) error) (redis.UniversalClient, error) {
 	t, err := parseURL(rawURL)
 	if err != nil {
 		return nil, err
@@ -43,7 +43,10 @@ func dial(rawURL string, spare *Spare, connected func(context.Context, *redis.Co
 	// The server name that a certificate is checked against is, unless the URL gives one, the host
 	// of each address that is dialled: the nodes of a cluster may each have their own.
 	o.TLSConfig = t.tls
-	o.Dialer = spare.dialer(redis.NewDialer(o.Simple()))
+	o.Dialer = redis.NewDialer(o.Simple())
+	if wrap != nil {
+		o.Dialer = wrap(o.Dialer)
+	}
 
 	// redis.NewUniversalClient would guess the kind from the number of addresses, and take a
 	// cluster with one seed for a single server, which works until the first MOVED.

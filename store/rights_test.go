@@ -17,7 +17,7 @@ import (
 // leastRights is what docs/operations.md recommends, for a server that is no cluster.
 const leastRights = "resetkeys ~mk:* resetchannels -@all +@read +@write +@transaction +@connection -@dangerous +info +config|get +time"
 
-// grant gives the user "mint" rights, and none beside them.
+// grant gives the user "mint" these rights alone.
 func grant(t *testing.T, srv *storetest.Server, rules string) {
 	t.Helper()
 	args := []any{"ACL", "SETUSER", "mint", "reset", "on", ">hunter2"}
@@ -31,7 +31,7 @@ func grant(t *testing.T, srv *storetest.Server, rules string) {
 
 func asMint(o *store.Options) { o.URL = strings.Replace(o.URL, "://", "://mint:hunter2@", 1) }
 
-// Whatever right is taken away is missed, and no other.
+// A right that is taken away is reported, and no other.
 func TestDeniedRights(t *testing.T) {
 	srv := storetest.Redis(t)
 	grant(t, srv, leastRights)
@@ -74,7 +74,7 @@ func TestDeniedRights(t *testing.T) {
 	}
 }
 
-// Taking a right away must be missed of the keys that there are, not of those of long ago.
+// A missing right must be noticed for the keys of today, not for those of an earlier version.
 func TestRightsKnowEveryKey(t *testing.T) {
 	doc, err := os.ReadFile("doc.go")
 	must(t, err)
@@ -93,7 +93,7 @@ func TestRightsKnowEveryKey(t *testing.T) {
 	}
 }
 
-// With the least rights everything works, and no command is sent that a diagnosis would not try.
+// With the least rights everything works, and every command that is sent is one that the ACL probes try.
 func TestLeastRights(t *testing.T) {
 	srv := storetest.Redis(t)
 	grant(t, srv, leastRights)
@@ -120,7 +120,7 @@ func TestLeastRights(t *testing.T) {
 	}
 }
 
-// liveALittle does something of everything.
+// liveALittle calls something of everything.
 func liveALittle(t *testing.T, b *storetest.Backend, s *store.Store) {
 	t.Helper()
 	ctx := t.Context()

@@ -5,9 +5,9 @@ import "strings"
 // slots is how many hash slots a cluster has.
 const slots = 16384
 
-// slotOf is the hash slot of a key: CRC-16 (XMODEM) of the part in braces, or of all.
+// Slot is the hash slot of a key: CRC-16 (XMODEM) of the part in braces, or of all.
 // https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#key-distribution-model
-func slotOf(key string) int {
+func Slot(key string) int {
 	if _, rest, ok := strings.Cut(key, "{"); ok {
 		if tag, _, ok := strings.Cut(rest, "}"); ok && tag != "" {
 			key = tag

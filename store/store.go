@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"log/slog"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,10 +33,17 @@ type Options struct {
 	// and what went wrong. An absent key and a lost race are answers, not errors. May be nil.
 	Observe func(cmd string, d time.Duration, err error)
 
+	// Dial is given the function by which this store connects to Redis, and returns the one to use instead. Nil: no
+	// change.
+	Dial func(DialFunc) DialFunc
+
 	// Instrument is given the client before its first use, to add hooks to it: for tests that
 	// watch the commands, and for tracing. May be nil.
 	Instrument func(redis.UniversalClient)
 }
+
+// DialFunc makes a connection, as net.Dialer.DialContext does.
+type DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
 
 // Store is the one place where Mintkeep keeps anything. It is safe for concurrent use, and any number
 // of them may share one Redis.
@@ -44,7 +52,6 @@ type Store struct {
 	target target // where rdb leads; nowhere when embedded
 	now    func() time.Time
 	log    *slog.Logger
-	spare  *Spare
 
 	// embedded is whether rdb is served by mem, in this process.
 	embedded bool
@@ -79,7 +86,7 @@ type Store struct {
 // so that a server may start before its Redis does; [Store.Ping] tells. The only error is a bad URL,
 // and it never quotes the URL.
 func Open(opts Options) (*Store, error) {
-	s := &Store{now: opts.Now, log: opts.Logger, tallies: newTallies(), spare: newSpare()}
+	s := &Store{now: opts.Now, log: opts.Logger, tallies: newTallies()}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -95,7 +102,7 @@ func Open(opts Options) (*Store, error) {
 		s.rdb = s.mem.client()
 	} else {
 		s.epoch = newEpoch(s.log, s.now)
-		rdb, err := dial(opts.URL, s.spare, s.epoch.connected)
+		rdb, err := dial(opts.URL, opts.Dial, s.epoch.connected)
 		if err != nil {
 			return nil, err
 		}
@@ -123,7 +130,6 @@ func (s *Store) Close() error {
 		if s.mem != nil {
 			s.mem.stop()
 		}
-		s.spare.close()
 	})
 	return err
 }

@@ -19,18 +19,19 @@ const (
 	KeyUses        = "key_used"
 )
 
-// refusals are the codes that are told apart (RFC 6749 §5.2, RFC 8707 §2, and Mintkeep's own).
-var refusals = []string{
-	"invalid_request", "invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope",
-	"invalid_target", "too_many_requests", "temporarily_unavailable", "other",
+// TokenErrors are the error codes by which rejected token requests are counted, here and in server/metrics: those of
+// RFC 6749 §5.2 and RFC 8707 §2, and Mintkeep's own for limits, outages and bugs. Any other code counts as "other".
+var TokenErrors = []string{
+	"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type",
+	"invalid_scope", "invalid_target", "too_many_requests", "temporarily_unavailable", "server_error",
 }
 
 // tallies are the counts that were not written yet. The map is never changed, so that counting takes no lock.
 type tallies map[string]*atomic.Int64
 
 func newTallies() tallies {
-	t := tallies{TokensIssued: {}, Introspections: {}, KeyUses: {}}
-	for _, code := range refusals {
+	t := tallies{TokensIssued: {}, Introspections: {}, KeyUses: {}, TokensRefused + "other": {}}
+	for _, code := range TokenErrors {
 		t[TokensRefused+code] = &atomic.Int64{}
 	}
 	return t

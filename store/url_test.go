@@ -125,7 +125,7 @@ func TestExamplesParse(t *testing.T) {
 // What a hung Redis can take is decided here, so every kind of client must have got it.
 func TestClientOptions(t *testing.T) {
 	for _, u := range []string{"redis://h", "redis+sentinel://h/m"} {
-		rdb, err := dial(u, newSpare(), nil)
+		rdb, err := dial(u, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -136,7 +136,7 @@ func TestClientOptions(t *testing.T) {
 		}
 		_ = rdb.Close()
 	}
-	rdb, err := dial("redis+cluster://one-seed", newSpare(), nil)
+	rdb, err := dial("redis+cluster://one-seed", nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -126,7 +126,7 @@ const (
 	fsyncNeeds = "MINTKEEP_REVOKE_DURABILITY=fsync needs "
 )
 
-// TestFsyncByWaiting is the other way to fsync, for a Redis that knows WAITAOF. No such Redis takes part.
+// TestFsyncByWaiting is fsync by WAITAOF, on a scripted server.
 func TestFsyncByWaiting(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -180,7 +180,7 @@ func TestFsyncWayIsFoundAgain(t *testing.T) {
 	s, err := store.Open(store.Options{URL: url, Durability: store.Durability{Fsync: true}})
 	must(t, err)
 	defer s.Close()
-	must(t, s.RevokeToken(hurry(t), store.DigestOf("x"), store.Cause{})) // nobody has checked: found by the first end
+	must(t, s.RevokeToken(hurry(t), store.DigestOf("x"), store.Cause{})) // not checked before: found by the first revocation
 
 	server.answer("WAITAOF", noLog)
 	wantErr(t, "the log was switched off", s.RevokeToken(hurry(t), store.DigestOf("x"), store.Cause{}), store.ErrUnconfirmed)

@@ -6,19 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 )
 
-// confirm says what is about to happen, and asks a person who sits there. Where nobody does, it takes --yes.
+// confirm says what is about to happen, and asks the user at the terminal. Without a terminal it takes --yes.
 func confirm(ctx context.Context, p process, what string) error {
 	fmt.Fprintln(p.stderr, what)
-	f, ok := p.stdin.(*os.File)
-	if !ok || !isTerminal(f) {
+	if !isTerminal(p.stdin) {
 		return usagef("--yes is required where nobody can be asked")
 	}
 	fmt.Fprint(p.stderr, "Type yes to go on: ")
-	answer, err := bufio.NewReader(interruptible{ctx, f}).ReadString('\n')
+	answer, err := bufio.NewReader(interruptible{ctx, p.stdin}).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}

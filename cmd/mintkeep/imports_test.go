@@ -20,7 +20,7 @@ import (
 // The kit has three floors: the lower are for the upper too.
 var (
 	below    = []string{"store", "config"}
-	lowerKit = []string{"server/adminapi", "server/credential", "server/metrics", "server/scope", "server/seal", "server/web"}
+	lowerKit = []string{"server/adminapi", "server/credential", "server/fdreserve", "server/metrics", "server/overload", "server/scope", "server/seal", "server/web"}
 	upperKit = []string{"server/audit", "server/bearer", "server/invite", "server/password", "server/signing"}
 	kit      = slices.Concat(lowerKit, upperKit)
 	useCases = []string{"server/clients", "server/keys", "server/users"}
@@ -31,10 +31,12 @@ var (
 		"store":             {"config"},
 		"store/storetest":   {"store", "config"},
 		"server/credential": below,
+		"server/fdreserve":  {},
 		"server/metrics":    slices.Concat(below, []string{"server/web"}),
 		"server/scope":      {},
 		"server/seal":       {},
-		"server/web":        below,
+		"server/overload":   {},
+		"server/web":        slices.Concat(below, []string{"server/overload"}),
 		"server/adminapi":   {},
 		"server/audit":      slices.Concat(below, lowerKit),
 		"server/bearer":     slices.Concat(below, lowerKit, []string{"server/audit"}),

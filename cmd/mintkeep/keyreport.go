@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/mintkeep/mintkeep/server/adminapi"
 	"github.com/mintkeep/mintkeep/server/credential"
@@ -34,7 +33,7 @@ the text may be the wrong one. With --json, {"found":0,"live":0} is printed then
 
 // Run reports what is found.
 func (c *keyReport) Run(ctx context.Context, p process, admin *api, out printer) error {
-	if f, ok := p.stdin.(*os.File); ok && isTerminal(f) {
+	if isTerminal(p.stdin) {
 		out.note("Paste the text, and end it with Ctrl-D.")
 	}
 	leak := report{admin: admin, seen: map[digest]bool{}}

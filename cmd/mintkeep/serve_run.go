@@ -14,6 +14,7 @@ import (
 
 	"github.com/mintkeep/mintkeep/config"
 	"github.com/mintkeep/mintkeep/server"
+	"github.com/mintkeep/mintkeep/server/fdreserve"
 	"github.com/mintkeep/mintkeep/server/metrics"
 	"github.com/mintkeep/mintkeep/server/signing"
 	"github.com/mintkeep/mintkeep/store"
@@ -80,9 +81,10 @@ func assemble(cfg *config.Config, logger *slog.Logger) (*parts, error) {
 		Behind:      func() bool { return a.store.Behind() },
 		ActiveSince: func() time.Time { return a.ring.ActiveSince() },
 	})
+	descriptors := fdreserve.New()
 	var err error
 	a.store, err = store.Open(store.Options{
-		URL: cfg.RedisURL.Reveal(), Durability: cfg.RevokeDurability, Logger: logger, Observe: a.metrics.Redis,
+		URL: cfg.RedisURL.Reveal(), Durability: cfg.RevokeDurability, Logger: logger, Observe: a.metrics.Redis, Dial: descriptors.Dialer,
 	})
 	if err != nil {
 		return nil, usageError{err}
@@ -94,7 +96,9 @@ func assemble(cfg *config.Config, logger *slog.Logger) (*parts, error) {
 	if err != nil {
 		return nil, usageError{err}
 	}
-	options := server.Options{Config: cfg, Store: a.store, Ring: a.ring, Metrics: a.metrics, Logger: logger}
+	options := server.Options{
+		Config: cfg, Store: a.store, Ring: a.ring, Metrics: a.metrics, Logger: logger, Descriptors: descriptors,
+	}
 	if !cfg.Embedded() {
 		options.DrainDelay = drainDelay
 	}

@@ -24,8 +24,8 @@ import (
 func inRequest(t *testing.T, do func(ctx context.Context)) {
 	t.Helper()
 	gin.SetMode(gin.ReleaseMode)
-	engine, kit := gin.New(), &web.Kit{Logger: slog.New(slog.DiscardHandler)}
-	engine.GET("/r/*rest", kit.Handle(web.NoBody, func(w http.ResponseWriter, r *http.Request) error {
+	engine, adapter := gin.New(), &web.Adapter{Logger: slog.New(slog.DiscardHandler)}
+	engine.GET("/r/*rest", adapter.Handle(web.NoBody, func(w http.ResponseWriter, r *http.Request) error {
 		do(r.Context())
 		return web.NoContent(w)
 	}))

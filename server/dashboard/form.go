@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/mintkeep/mintkeep/server/web"
 )
@@ -26,12 +27,7 @@ func mac(key []byte, cookie string) string {
 func (f formTokens) of(cookie string) string { return mac(f[0], cookie) }
 
 func (f formTokens) fits(token, cookie string) bool {
-	for _, key := range f {
-		if cookie != "" && hmac.Equal([]byte(token), []byte(mac(key, cookie))) {
-			return true
-		}
-	}
-	return false
+	return cookie != "" && slices.ContainsFunc(f, func(key []byte) bool { return hmac.Equal([]byte(token), []byte(mac(key, cookie))) })
 }
 
 const formField = "form_token"

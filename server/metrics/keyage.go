@@ -33,7 +33,7 @@ func (k *keyAge) Collect(ch chan<- prometheus.Metric) {
 	if since.IsZero() {
 		return
 	}
-	// Another replica's clock may be ahead of ours (contract §6.6): never negative.
+	// Another replica's clock may be ahead of ours: the age is never negative.
 	age := max(0, k.now().Sub(since))
 	ch <- prometheus.MustNewConstMetric(k.desc, prometheus.GaugeValue, age.Seconds())
 }

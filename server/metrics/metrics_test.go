@@ -132,6 +132,18 @@ func TestTokensAndIntrospections(t *testing.T) {
 	})
 }
 
+// The store counts by the same list; see its TestTalliesTokenErrors.
+func TestTokenErrorsHaveSeries(t *testing.T) {
+	m := metrics.New(metrics.Sources{})
+	want := []string{`mintkeep_tokens_refused_total{reason="other"} 0`}
+	for _, code := range store.TokenErrors {
+		m.TokenRefused(code)
+		want = append(want, `mintkeep_tokens_refused_total{reason="`+code+`"} 1`)
+	}
+	slices.Sort(want)
+	equal(t, samples(scrape(t, m), "mintkeep_tokens_refused_total"), want)
+}
+
 func TestRedis(t *testing.T) {
 	m := metrics.New(metrics.Sources{
 		Pool: func() store.PoolStats {

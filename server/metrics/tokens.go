@@ -1,18 +1,12 @@
 package metrics
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
 
-var (
-	tokenFormats = []string{"jwt", "opaque", other}
-
-	// refusals are the error codes of RFC 6749 §5.2 and RFC 8707 §2, and Mintkeep's own
-	// for limits and outages.
-	refusals = []string{
-		"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client",
-		"unsupported_grant_type", "invalid_scope", "invalid_target",
-		"too_many_requests", "temporarily_unavailable", "server_error", other,
-	}
+	"github.com/mintkeep/mintkeep/store"
 )
+
+var tokenFormats = []string{"jwt", "opaque"}
 
 // TokenIssued counts an access token by its format, jwt or opaque.
 func (m *Metrics) TokenIssued(format string) {
@@ -55,15 +49,15 @@ func (m *Metrics) registerTokens() {
 	m.registry.MustRegister(issued, refused, introspections)
 
 	m.issued = children(issued, tokenFormats)
-	m.refused = children(refused, refusals)
+	m.refused = children(refused, store.TokenErrors)
 	m.active = introspections.WithLabelValues("active")
 	m.inactive = introspections.WithLabelValues("inactive")
 }
 
-// children are the counters of a vector's whole list of values. They stand at zero from
+// children are the counters of these label values, and of "other". They stand at zero from
 // the start, so that a rate over the first one that happens is not lost.
 func children(vec *prometheus.CounterVec, values []string) map[string]prometheus.Counter {
-	all := make(map[string]prometheus.Counter, len(values))
+	all := map[string]prometheus.Counter{other: vec.WithLabelValues(other)}
 	for _, v := range values {
 		all[v] = vec.WithLabelValues(v)
 	}

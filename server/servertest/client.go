@@ -161,10 +161,10 @@ func (s *Server) Revoke(t testing.TB, caller Client, token string) Response {
 	return s.Post(t, "/oauth/revoke", url.Values{"token": {token}}.Encode(), caller.Basic())
 }
 
-// User is a person who was added.
+// User is a user who was added.
 type User struct{ ID, Email string }
 
-// User adds a person. The code of the invite is a secret.
+// User adds a user. The code of the invite is a secret.
 func (s *Server) User(t testing.TB, metadata M) User {
 	t.Helper()
 	answer := s.Admin(t, http.MethodPost, "/admin/users", metadata).Want(t, http.StatusCreated, "").JSON(t)
@@ -180,7 +180,7 @@ func (s *Server) Invite(t testing.TB, u User) string {
 	return s.invited(answer)
 }
 
-// invited keeps the secret half of the code that a link ends in: the other is the person's id.
+// invited keeps the secret half of the code in an invite link: the other half is the user's id.
 func (s *Server) invited(answer M) string {
 	link := answer["invite_url"].(string)
 	s.Secret(link[len(link)-26:])
@@ -203,7 +203,7 @@ func (s *Server) Key(t testing.TB, u User, metadata M) Key {
 	return s.NewKey(t, answer)
 }
 
-// NewKey is the key that an answer brings, wherever it was made.
+// NewKey is the key in an answer that created it.
 func (s *Server) NewKey(t testing.TB, made Response) Key {
 	t.Helper()
 	answer := made.JSON(t)
@@ -212,7 +212,7 @@ func (s *Server) NewKey(t testing.TB, made Response) Key {
 	return k
 }
 
-// Me asks who the holder of a credential is.
+// Me asks which principal a credential speaks for.
 func (s *Server) Me(t testing.TB, credential string) Response {
 	t.Helper()
 	return s.Get(t, "/api/v1/users/me", Bearer(credential))

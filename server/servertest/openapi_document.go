@@ -61,7 +61,7 @@ var beyond = []string{
 }
 
 // speedUp has a validated document of OpenAPI 3.1 read as one of 3.0: for 3.1 the library compiles the JSON Schema of every
-// header and body anew for every response, which takes some thirty times as long. It understands "type: [string, 'null']"
+// header and body again for every response, which takes some thirty times as long. It understands "type: [string, 'null']"
 // either way.
 func speedUp(spec *openapi3.T) error {
 	err := spec.WalkSchemas(func(at string, ref *openapi3.SchemaRef) error {

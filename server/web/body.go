@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -61,8 +62,8 @@ func (b Body) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	case err == nil:
 		return body, nil
 	case errors.As(err, &long):
-		// MaxBytesReader would close the connection itself, were w not gin's. Without this net/http reads on,
-		// up to 256 KiB more, before it sends the answer.
+		// MaxBytesReader closes the connection itself only if w is net/http's; here it is gin's. Without this header
+		// net/http reads up to 256 KiB more before it sends the answer.
 		w.Header()["Connection"] = closing
 		return nil, tooLarge()
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -74,7 +75,7 @@ func (b Body) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	}
 }
 
-// readAll reads in one piece what announced its length.
+// readAll reads a body of announced length in one piece.
 func readAll(r io.Reader, length int64) ([]byte, error) {
 	if length < 0 {
 		return io.ReadAll(r)
@@ -112,7 +113,7 @@ func tooLarge() *Error {
 	return &Error{Status: http.StatusRequestEntityTooLarge, Code: "invalid_request", Description: "The body is longer than 64 KiB"}
 }
 
-// Form parses the body of a FormBody route. A parameter that stands twice is refused, but for the
+// Form parses the body of a FormBody route. A parameter that stands twice is rejected, but for the
 // names in repeatable (RFC 6749 §3.2, RFC 8707 §2); an empty one is dropped, which is how the same
 // section reads "parameters sent without a value". The query is never looked at.
 func Form(r *http.Request, repeatable ...string) (url.Values, error) {
@@ -124,7 +125,7 @@ func Form(r *http.Request, repeatable ...string) (url.Values, error) {
 		if !utf8.ValidString(name) {
 			return nil, InvalidRequest("A parameter's name is not valid UTF-8")
 		}
-		if len(values) > 1 && !contained(repeatable, name) {
+		if len(values) > 1 && !slices.Contains(repeatable, name) {
 			return nil, InvalidRequest("A parameter stands more than once")
 		}
 		kept := values[:0]
@@ -143,15 +144,6 @@ func Form(r *http.Request, repeatable ...string) (url.Values, error) {
 		}
 	}
 	return form, nil
-}
-
-func contained(names []string, name string) bool {
-	for _, n := range names {
-		if n == name {
-			return true
-		}
-	}
-	return false
 }
 
 // DecodeJSON reads the one JSON value of a JSON route's body into v. Members that v does not have are

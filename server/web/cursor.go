@@ -11,14 +11,14 @@ import (
 const cursorTag = 16 // bytes
 
 // Cursors seals positions in a listing into the opaque cursors that callers see, and opens them: a
-// position goes to the store as it is, so a caller must not make one up. The first key seals, all open.
+// position goes to the store as it is, so a caller must not invent one. The first key seals, all open.
 type Cursors [][]byte
 
 // NewCursors makes cursors under the master keys.
 func NewCursors(masterKeys [][]byte) Cursors { return Derive(masterKeys, "mintkeep cursor 1") }
 
-// Seal makes the cursor of a position in the listing, which is named by its route and the filters that
-// made it what it is. The end of the listing, the empty position, has none.
+// Seal makes the cursor of a position in the listing, which is named by its route and its filters. The empty position,
+// behind the last item, has none.
 func (c Cursors) Seal(position string, listing ...string) string {
 	if position == "" {
 		return ""
@@ -26,8 +26,7 @@ func (c Cursors) Seal(position string, listing ...string) string {
 	return base64.RawURLEncoding.EncodeToString(append(tag(c[0], position, listing), position...))
 }
 
-// Open gives the position back; a cursor that was not made here, or for another listing, is refused.
-// No cursor is the beginning.
+// Open gives the position back; a cursor that is forged, or of another listing, is rejected. No cursor is the beginning.
 func (c Cursors) Open(cursor string, listing ...string) (position string, err error) {
 	if cursor == "" {
 		return "", nil

@@ -6,7 +6,7 @@ import (
 )
 
 // Derive makes a key of 32 bytes from each master key, for one purpose alone (RFC 5869): purpose is HKDF's info.
-// By the first of them is written, by all is read.
+// The first of them seals, all of them open.
 func Derive(masterKeys [][]byte, purpose string) [][]byte {
 	derived := make([][]byte, len(masterKeys))
 	for i, master := range masterKeys {

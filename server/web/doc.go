@@ -1,11 +1,11 @@
 // Package web is what every route has in common: it turns a handler that returns an error into one
 // for gin.
 //
-// The life of a request: [Kit.Handle] gives it an id and the caller's address, reads its body whole
-// (at most [BodyLimit]) and checks the content type that the route declares, starts the one budget of
-// store time ([StoreBudget]) and calls the handler. The handler writes success once, or returns an
-// error, which is rendered once, by the one table in error.go. Then the request becomes one line in
-// the log, with what the handlers noted on the way ([Note]), and is counted.
+// A request: [Adapter.Handle] gives it an id and the caller's address, reads its body whole (at most
+// [BodyLimit]), checks the content type that the route declares, waits for admission (server/overload),
+// starts the one budget of store time ([StoreBudget]) and calls the handler. The handler writes success
+// once, or returns an error, which is rendered once, by the one table in error.go. Then the request
+// becomes one line in the log, with what the handlers noted ([Note]), and is counted.
 //
-// Below Kit.Handle nothing knows of gin: a handler sees net/http, and asks this package for the rest.
+// Below Adapter.Handle nothing knows of gin: a handler sees net/http, and asks this package for the rest.
 package web

@@ -15,7 +15,7 @@ import (
 // Cause is for the log alone.
 type Error struct {
 	Status      int
-	Code        string // a code of RFC 6749 §5.2, RFC 6750 §3.1 or the contract's own
+	Code        string // a code of RFC 6749 §5.2, RFC 6750 §3.1 or Mintkeep's own
 	Description string // for the person who must act; never a secret, never a cause
 	Challenge   string // WWW-Authenticate, where there is one
 	RetryAfter  time.Duration
@@ -36,7 +36,7 @@ func InvalidRequest(format string, args ...any) *Error {
 	return &Error{Status: http.StatusBadRequest, Code: "invalid_request", Description: fmt.Sprintf(format, args...)}
 }
 
-// NotFound is the 404 for a thing, or a route, that is not there.
+// NotFound is the 404 for a resource, or a route, that does not exist.
 func NotFound(what string) *Error {
 	return &Error{Status: http.StatusNotFound, Code: "not_found", Description: what + " not found"}
 }
@@ -46,7 +46,7 @@ func Conflict(format string, args ...any) *Error {
 	return &Error{Status: http.StatusConflict, Code: "conflict", Description: fmt.Sprintf(format, args...)}
 }
 
-// TooManyRequests is the 429 that ends a series of failures, or of too many calls.
+// TooManyRequests is the 429 after too many failures, or too many calls.
 func TooManyRequests(retryAfter time.Duration) *Error {
 	return &Error{
 		Status: http.StatusTooManyRequests, Code: "too_many_requests",
@@ -57,7 +57,7 @@ func TooManyRequests(retryAfter time.Duration) *Error {
 // unavailableRetry is what a caller is asked to wait when the store does not answer.
 const unavailableRetry = 2 * time.Second
 
-// answer finds what the caller is told of err: the one table of the errors that no handler named.
+// answer is what the caller sees of err: the one table of the errors that no handler named.
 func answer(err error) *Error {
 	var named *Error
 	switch {
@@ -84,7 +84,7 @@ func answer(err error) *Error {
 	}
 }
 
-// headers are those that say more of e, whatever form the answer has.
+// headers sets what belongs to e in every form of answer.
 func (e *Error) headers(h http.Header) {
 	if e.Challenge != "" {
 		h.Set("WWW-Authenticate", e.Challenge)
@@ -94,8 +94,8 @@ func (e *Error) headers(h http.Header) {
 	}
 }
 
-// Words are the description, for the person who must act. requestID is named in the one answer on which they
-// can only act by asking the operator.
+// Words are the description, for the user who must act. requestID is named in the one answer that only the operator
+// can act on.
 func (e *Error) Words(requestID string) string {
 	if e.Status == http.StatusInternalServerError {
 		return "Internal error; the operator finds it in the log under request " + requestID

@@ -19,7 +19,7 @@ func FuzzForm(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, body string) {
-		x := &exchange{Context: context.Background(), body: []byte(body)}
+		x := &request{Context: context.Background(), body: []byte(body)}
 		r := httptest.NewRequest(http.MethodPost, "/?query=1", http.NoBody).WithContext(x)
 		form, err := Form(r, "resource")
 		if err != nil {

@@ -6,8 +6,8 @@ import (
 	"net/http"
 )
 
-// Object is a JSON object whose members are read one by one, by their exact names: which are there
-// matters to a merge patch, and those that are not ours are ignored (RFC 7591 §2).
+// Object is a JSON object whose members are read one by one, by their exact names: a merge patch depends on which are
+// present, and unknown ones are ignored (RFC 7591 §2).
 type Object map[string]json.RawMessage
 
 // ReadObject reads the body; none, where a route allows that, is the empty object.
@@ -22,11 +22,10 @@ func ReadObject(r *http.Request) (Object, error) {
 	return o, nil
 }
 
-// Has says whether a member has a value. One that is null is as good as absent wherever that is not a
-// patch.
+// Has is whether a member has a value. Everywhere but in a patch, null is the same as absent.
 func (o Object) Has(name string) bool { return !IsNull(o[name]) }
 
-// IsNull says whether a member is null, or absent.
+// IsNull is whether a member is null, or absent.
 func IsNull(raw json.RawMessage) bool { return raw == nil || string(raw) == "null" }
 
 // Decode reads a member's value; kind says what it must be.
@@ -37,8 +36,8 @@ func Decode[T any](raw json.RawMessage, kind string) (v T, err error) {
 	return v, nil
 }
 
-// ObjectOf is an object with these members, each a value that JSON has, for who has read it from elsewhere. An
-// empty string is an omitted member.
+// ObjectOf is an object with these members, each a value that JSON has: for a form, which is not read from JSON. An empty
+// string is an omitted member.
 func ObjectOf(members map[string]any) Object {
 	o := Object{}
 	for name, value := range members {

@@ -15,7 +15,7 @@ const (
 	maxLimit     = 200
 )
 
-// Query are those of a listing's query, each at most once. One that is empty is omitted.
+// Query holds the parameters of a listing, each at most once. One that is empty is omitted.
 type Query url.Values
 
 // ReadQuery reads the query of a request.
@@ -27,7 +27,7 @@ func ReadQuery(r *http.Request) (Query, error) {
 	return Query(query), nil
 }
 
-// Text is a parameter's value, as a person may have typed it.
+// Text is a parameter's value, as a user may have typed it.
 func (p Query) Text(name string) (string, error) {
 	values := p[name]
 	switch {
@@ -35,7 +35,7 @@ func (p Query) Text(name string) (string, error) {
 		return "", nil
 	case len(values) > 1:
 		return "", InvalidRequest("%s: stands more than once", name)
-	case credentialShape.MatchString(values[0]): // which would be spelt out to Redis
+	case credentialShape.MatchString(values[0]): // which Redis would get in plaintext
 		return "", InvalidRequest("%s: looks like a credential; search by an id or a name", name)
 	case !utf8.ValidString(values[0]) || strings.ContainsFunc(values[0], unicode.IsControl):
 		return "", InvalidRequest("%s: must be UTF-8 without control characters", name)
@@ -69,7 +69,7 @@ func (p Query) Flag(name string) (bool, error) {
 	return false, InvalidRequest("%s: must be true or false", name)
 }
 
-// Moment is a time, or so long before now; omitted, zero.
+// Moment is a time, or a duration before now; omitted, zero.
 func (p Query) Moment(name string, now time.Time) (time.Time, error) {
 	text, err := p.Text(name)
 	if err != nil || text == "" {

@@ -37,10 +37,10 @@ func BenchmarkRender(b *testing.B) {
 
 // BenchmarkHandle is what surrounds a handler: gin's routing, the headers, the body, the turn, the budget.
 func BenchmarkHandle(b *testing.B) {
-	k := &Kit{Logger: slog.New(slog.DiscardHandler)}
+	a := &Adapter{Logger: slog.New(slog.DiscardHandler)}
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
-	engine.POST("/r", k.Handle(FormBody, func(http.ResponseWriter, *http.Request) error { return nil }))
+	engine.POST("/r", a.Handle(FormBody, func(http.ResponseWriter, *http.Request) error { return nil }))
 	b.ReportAllocs()
 	asked := httptest.NewRequest(http.MethodPost, "/r", strings.NewReader("grant_type=client_credentials"))
 	asked.Header.Set("Content-Type", "application/x-www-form-urlencoded")

@@ -6,11 +6,10 @@ import (
 	"time"
 )
 
-// noisyPerSecond is how many lines a second are written of each answer that a flood brings.
+// noisyPerSecond is how many lines a second are written of each status other than a success.
 const noisyPerSecond = 20
 
-// sampler keeps a flood of refused requests from filling the disk. Success is never sampled, nor is
-// a 500.
+// sampler keeps a flood of rejected requests from filling the disk. Success is never sampled, nor is a 500.
 type sampler struct {
 	mu      sync.Mutex
 	second  int64
@@ -18,7 +17,7 @@ type sampler struct {
 	dropped map[int]int
 }
 
-// allow says whether a request with this status is logged, and how many like it were not, before.
+// allow is whether a request with this status is logged, and how many like it were not logged before.
 func (s *sampler) allow(status int, at time.Time) (dropped int, ok bool) {
 	switch {
 	case status < http.StatusBadRequest, status == http.StatusInternalServerError:

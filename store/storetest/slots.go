@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/mintkeep/mintkeep/store"
 )
 
 // slotWatch is a go-redis hook that holds a Store to what a cluster of many nodes can do.
@@ -49,7 +51,7 @@ func (w slotWatch) check(cmds ...redis.Cmder) {
 			if first == "" {
 				first = key
 			}
-			if slot(key) != slot(first) {
+			if store.Slot(key) != store.Slot(first) {
 				w.t.Errorf("store: %s: the keys %q and %q are in two slots of a cluster", cmd.Name(), first, key)
 				return
 			}
@@ -58,7 +60,7 @@ func (w slotWatch) check(cmds ...redis.Cmder) {
 }
 
 // keysOf returns the keys that a command names. A command that it does not know is an error, so that none
-// goes unchecked, and so is one that visits all keys: guarantee 5 of the contract has none of it.
+// goes unchecked, and so is one that visits all keys: no request path of the store has any.
 func keysOf(args []any) ([]string, error) {
 	words := make([]string, len(args))
 	for i, a := range args {
@@ -118,25 +120,3 @@ const (
 	twoKeys      = `rename renamenx copy smove lmove rpoplpush zrangestore`
 	countedKeys  = `eval evalsha eval_ro evalsha_ro fcall fcall_ro`
 )
-
-// slot is the hash slot of a key: CRC-16 (XMODEM) of the part in braces, or of all.
-// https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#key-distribution-model
-func slot(key string) uint16 {
-	if _, rest, ok := strings.Cut(key, "{"); ok {
-		if tag, _, ok := strings.Cut(rest, "}"); ok && tag != "" {
-			key = tag
-		}
-	}
-	var crc uint16
-	for i := range len(key) {
-		crc ^= uint16(key[i]) << 8
-		for range 8 {
-			carry := crc & 0x8000
-			crc <<= 1
-			if carry != 0 {
-				crc ^= 0x1021
-			}
-		}
-	}
-	return crc % 16384
-}

@@ -1,10 +1,14 @@
 package storetest
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/mintkeep/mintkeep/store"
+)
 
 func TestSlot(t *testing.T) {
 	// The cluster specification gives 0x31C3 as the CRC of this one.
-	if got, want := slot("123456789"), uint16(0x31C3%16384); got != want {
+	if got, want := store.Slot("123456789"), 0x31C3%16384; got != want {
 		t.Errorf("got %d, want %d", got, want)
 	}
 	b := sharedCluster.backend(t)
@@ -12,8 +16,8 @@ func TestSlot(t *testing.T) {
 		"", "foo", "mk:signing-keys", "{user1000}.following", "foo{bar}", "foo{}{bar}", "foo{{bar}}zap", "foo{bar}{zap}",
 		"open{brace", "close}brace", "é\x00\xff",
 	} {
-		if got, want := int64(slot(key)), b.Do("CLUSTER", "KEYSLOT", key); got != want {
-			t.Errorf("slot(%q) = %d, want %d", key, got, want)
+		if got, want := int64(store.Slot(key)), b.Do("CLUSTER", "KEYSLOT", key); got != want {
+			t.Errorf("Slot(%q) = %d, want %d", key, got, want)
 		}
 	}
 }

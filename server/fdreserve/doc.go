@@ -1,0 +1,10 @@
+// Package fdreserve keeps file descriptors back for the time when the process gets no others.
+//
+// Without a reserve, a process that has used up its descriptors could not even reject a caller, because it cannot accept
+// the connection; and it could not dial a Redis that was restarted, because callers hold the descriptors that its
+// connections had.
+//
+// A [Reserve] has two users. [Reserve.Split] divides a listener in two: one for the connections that the server serves,
+// one for those that it answers with 503. [Reserve.Dialer] wraps the dial function of the store. cmd/mintkeep creates the
+// reserve and gives it to both.
+package fdreserve

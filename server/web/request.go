@@ -1,0 +1,118 @@
+package web
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+)
+
+// request is what the adapter knows of one request. It is the request's context at the same time, which
+// saves a context value for each of its parts.
+type request struct {
+	context.Context
+	id      string
+	address netip.Addr
+	route   string // its pattern
+	params  gin.Params
+	body    []byte
+	notes   []slog.Attr
+	start   time.Time
+}
+
+type requestKey struct{}
+
+func (x *request) Value(key any) any {
+	if key == (requestKey{}) {
+		return x
+	}
+	return x.Context.Value(key)
+}
+
+func from(ctx context.Context) *request { return ctx.Value(requestKey{}).(*request) }
+
+// RequestID is the id of the request that ctx belongs to.
+func RequestID(ctx context.Context) string { return from(ctx).id }
+
+// Address is where the request comes from: the peer, or the address that a trusted proxy names.
+func Address(r *http.Request) netip.Addr { return from(r.Context()).address }
+
+// Path is the value of a path parameter.
+func Path(r *http.Request, name string) string { return from(r.Context()).params.ByName(name) }
+
+// Note adds to the request's line in the log. Never a secret. Outside of a request it does nothing.
+func Note(ctx context.Context, key, value string) {
+	if x, ok := ctx.Value(requestKey{}).(*request); ok {
+		x.notes = append(x.notes, slog.String(key, value))
+	}
+}
+
+// credentialShape matches keys, secrets and tokens of ours. One that is sent as a request id must not get into the log.
+var credentialShape = regexp.MustCompile(`^[a-z][a-z0-9]{1,8}_[0-9A-Za-z]{46}$`)
+
+// requestID is the caller's X-Request-Id if it is [A-Za-z0-9._-]{1,64}, else a new one.
+func requestID(r *http.Request) string {
+	id := r.Header.Get("X-Request-Id")
+	if len(id) == 0 || len(id) > 64 {
+		return rand.Text()
+	}
+	for i := range len(id) {
+		switch c := id[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '_', c == '-':
+		default:
+			return rand.Text()
+		}
+	}
+	if credentialShape.MatchString(id) {
+		return rand.Text()
+	}
+	return id
+}
+
+// clientAddress is the peer's address, or, when the peer is a trusted proxy, the last address in
+// X-Forwarded-For that is not one: what stands left of it was not seen by a trusted proxy. All lines of the header
+// count as one list (RFC 9110 §5.3), because a proxy may add a line rather than extend the caller's.
+func clientAddress(r *http.Request, trusted []netip.Prefix) netip.Addr {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	address := peer.Addr().Unmap().WithZone("")
+	if !contains(trusted, address) {
+		return address
+	}
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(hops) - 1; i >= 0; i-- {
+		hop, ok := parseHop(strings.TrimSpace(hops[i]))
+		if !ok {
+			break // from here on nothing can be believed
+		}
+		address = hop
+		if !contains(trusted, address) {
+			break
+		}
+	}
+	return address
+}
+
+// parseHop reads an address as proxies write it: with a port, or in brackets, or plain.
+func parseHop(s string) (netip.Addr, bool) {
+	hop, err := netip.ParseAddr(strings.Trim(s, "[]"))
+	if err != nil {
+		var withPort netip.AddrPort
+		withPort, err = netip.ParseAddrPort(s)
+		hop = withPort.Addr()
+	}
+	return hop.Unmap().WithZone(""), err == nil
+}
+
+func contains(prefixes []netip.Prefix, a netip.Addr) bool {
+	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(a) })
+}
