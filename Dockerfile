@@ -1,4 +1,4 @@
-# The build, with the toolchain of go.mod.
+# Build with the toolchain of go.mod.
 FROM golang:1.26 AS build
 WORKDIR /src
 COPY go.mod go.sum ./
@@ -7,7 +7,7 @@ COPY . .
 ARG VERSION
 RUN .ci/build /out/mintkeep "$VERSION"
 
-# The image: one static binary, and the authorities by which it knows a Redis with TLS. There is no shell.
+# The image has the static binary and the CA certificates for a Redis with TLS. It has no shell.
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /out/mintkeep /mintkeep

@@ -10,16 +10,16 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// TestConformanceClocks is F-36 and F-37: replicas whose clocks differ from each other, or from that of Redis, know each
-// other's tokens, and what they write lives as long as it should by Redis's clock.
-func TestConformanceClocks(t *testing.T) {
+// TestClocksThatDiffer: replicas whose clocks differ from each other, or from that of Redis, accept each other's tokens,
+// and what they write expires on time by Redis's clock.
+func TestClocksThatDiffer(t *testing.T) {
 	redis := storetest.Redis(t)
 	one := servertest.New(t, redis.Backend(t))
 	c := one.Register(t, servertest.M{"client_id": "traveller", "scope": "read"})
 	for _, step := range []time.Duration{30 * time.Second, -30 * time.Second, 5 * time.Minute, -5 * time.Minute, -59 * time.Minute} {
 		t.Run(step.String(), func(t *testing.T) {
 			b := redis.Backend(t)
-			b.Clock = storetest.NewClock(t) // which ages nothing when it is moved: it is wrong
+			b.Clock = storetest.NewClock(t) // it ages no record when it moves: it is wrong
 			other := servertest.New(t, b)
 			b.Clock.Advance(step)
 
@@ -42,8 +42,8 @@ func TestConformanceClocks(t *testing.T) {
 			}
 			other.Post(t, "/oauth/revoke", "token="+here, c.Basic()).Want(t, http.StatusOK, "")
 			one.Post(t, "/oauth/revoke", "token="+there, c.Basic()).Want(t, http.StatusOK, "")
-			wantInactive(t, one, c, here, "what the other ended")
-			wantInactive(t, other, c, there, "what the other ended")
+			wantInactive(t, one, c, here, "what the other revoked")
+			wantInactive(t, other, c, there, "what the other revoked")
 		})
 	}
 }

@@ -1,3 +1,3 @@
-// Package server is Mintkeep as a whole over HTTP: the routes, on one screen in routes.go, and what
-// surrounds them: authorization at /admin, health, TLS, and graceful shutdown.
+// Package server is Mintkeep as a whole over HTTP: the routes, in routes.go, and what surrounds them: access to /admin,
+// health, TLS and the orderly shutdown.
 package server

@@ -11,8 +11,8 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// TestDurability is guarantee 3 of the contract: what MINTKEEP_REVOKE_DURABILITY asks for holds before an end is
-// answered with success, or the answer is 503.
+// TestDurability: what MINTKEEP_REVOKE_DURABILITY asks for holds before a revocation is answered with success, or the
+// answer is 503.
 func TestDurability(t *testing.T) {
 	t.Parallel()
 	redis := storetest.Redis(t)
@@ -55,7 +55,7 @@ func TestDurability(t *testing.T) {
 		var all sync.WaitGroup
 		for what, end := range ends {
 			all.Go(func() {
-				const carriedOut = "It was carried out, and cannot be confirmed to last; repeat it until it is answered with success"
+				const carriedOut = "It was applied, and cannot be confirmed to last; repeat it until it is answered with success"
 				if got := unconfirmed(t, time+": "+what, end).Body; time == "first" && !strings.Contains(got, carriedOut) {
 					t.Errorf("%s: got %s, want %q in it", what, got, carriedOut)
 				}
@@ -72,7 +72,7 @@ func TestDurability(t *testing.T) {
 		"client.disabled", "client.deleted", "client.tokens_revoked", "secret.ended", "key.revoked", "key.leaked", "user.demoted", "user.deleted",
 	} {
 		if !strings.Contains(trail, action) {
-			t.Errorf("%s was carried out, and is not in the trail", action)
+			t.Errorf("%s was applied, and is not in the audit log", action)
 		}
 	}
 
@@ -87,7 +87,7 @@ func TestDurability(t *testing.T) {
 	}
 }
 
-// unconfirmed asks for an end that cannot be confirmed.
+// unconfirmed asks for a revocation that cannot be confirmed.
 func unconfirmed(t *testing.T, what string, end func() servertest.Response) servertest.Response {
 	t.Helper()
 	began := time.Now()

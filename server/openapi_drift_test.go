@@ -11,12 +11,12 @@ import (
 	"github.com/mintkeep/mintkeep/server/servertest"
 )
 
-// client is the members of a client shown.
+// client has the members of a client's view.
 const client = `"client_id":"billing","client_name":"","scope":"","grant_types":[],"access_token_format":"jwt","audience":[],` +
 	`"disabled":false,"client_id_issued_at":1767225600,"created_at":"2026-01-01T00:00:00.123456789Z",` +
 	`"secrets":[{"id":"S1","created_at":"2026-01-01T00:00:00Z","last_used_at":null,"expires_at":null,"last_four":null}]`
 
-// The members of a person, of a key, and of the answer that brings a new one.
+// The members of a user, of a key, and of the answer that brings a new one.
 const (
 	wirePersonID = "usr_x4v2bqmhxyznwz5tb7vwfmqxle"
 	wireKeyID    = "key_019b77d5ac0vq3n5c7y2hdkmzwe"
@@ -30,7 +30,7 @@ const (
 	ownedJSON   = `,"user":"` + wirePersonID + `"`
 )
 
-// statsJSON are those of the last hour, with so many minutes.
+// statsJSON is the statistics of the last hour, with so many minutes.
 func statsJSON(minutes int) string {
 	each := strings.Repeat(`,{"minute":"2026-01-01T00:00:00Z","issued":0,"refused":2}`, minutes)
 	return `{"clients":1,"users":2,"live_keys":3,"tokens":[` + each[1:] + `]}`

@@ -94,7 +94,7 @@ func TestOpenAPIRoutes(t *testing.T) {
 	}
 }
 
-// TestOpenAPIPromises holds the document to what the contract says of every response.
+// TestOpenAPIPromises holds the document to what is promised of every response.
 func TestOpenAPIPromises(t *testing.T) {
 	doc := loadOpenAPI(t)
 	cacheable := []string{

@@ -38,7 +38,7 @@ func (m *machine) RegisterClient(rt *rapid.T) {
 	})
 }
 
-// DisableClient ends all its tokens.
+// DisableClient revokes all its tokens.
 func (m *machine) DisableClient(rt *rapid.T) {
 	c := m.client(rt)
 	m.patchClient(rt, c, servertest.M{"disabled": true})
@@ -46,14 +46,14 @@ func (m *machine) DisableClient(rt *rapid.T) {
 	c.life++
 }
 
-// EnableClient revives none of them.
+// EnableClient makes none of them active again.
 func (m *machine) EnableClient(rt *rapid.T) {
 	c := one(rt, "disabled client", filter(m.clients, func(c *modelClient) bool { return c.disabled && !c.gone }))
 	m.patchClient(rt, c, servertest.M{"disabled": false})
 	c.disabled = false
 }
 
-// RevokeClientTokens ends those of until now.
+// RevokeClientTokens revokes those issued until now.
 func (m *machine) RevokeClientTokens(rt *rapid.T) {
 	c := m.client(rt)
 	m.either(rt).Admin(m.t, "POST", "/admin/clients/"+c.ID+"/revoke-tokens", nil).Want(m.t, 204, "")
@@ -72,7 +72,7 @@ func (m *machine) TakeScope(rt *rapid.T) {
 	m.patchClient(rt, c, servertest.M{"scope": c.scope})
 }
 
-// DeleteClient ends it and its tokens; the id may be registered again.
+// DeleteClient deletes it and revokes its tokens; the id may be registered again.
 func (m *machine) DeleteClient(rt *rapid.T) {
 	c := m.client(rt)
 	m.either(rt).Admin(m.t, "DELETE", "/admin/clients/"+c.ID, nil).Want(m.t, 204, "")
@@ -93,7 +93,7 @@ func (m *machine) IssueToken(rt *rapid.T) {
 	})
 }
 
-// RevokeToken ends one.
+// RevokeToken revokes one.
 func (m *machine) RevokeToken(rt *rapid.T) {
 	c := one(rt, "token", m.tokens(func(c *modelCredential) bool { return !c.client.gone && !c.client.disabled }))
 	m.either(rt).Revoke(m.t, c.client.Client, c.plain).Want(m.t, 200, "")

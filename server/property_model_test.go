@@ -8,13 +8,12 @@ import (
 	"github.com/mintkeep/mintkeep/server/servertest"
 )
 
-// The model of TestProperty: what people, clients and credentials are, in the fewest words that say which
-// credential must be live.
+// The model of TestProperty: users, clients and credentials, with no more than decides which credential must be active.
 
 type modelUser struct {
 	servertest.User
 	gone, disabled bool
-	succeeded      bool // somebody else has the email
+	succeeded      bool // another user has the email
 	term           int  // of office as an operator, each with a number of its own; 0: a developer
 }
 
@@ -23,10 +22,10 @@ type modelClient struct {
 	format         string
 	gone, disabled bool
 	scope          string
-	life           int // ends with everything that ends all tokens
+	life           int // another after everything that revokes all tokens
 }
 
-// modelCredential is a key of a person's or a token of a client's.
+// modelCredential is a key of a user or a token of a client.
 type modelCredential struct {
 	plain   string
 	keyID   string
@@ -45,13 +44,13 @@ type modelCredential struct {
 	life   int
 }
 
-// verdict is what must be said of a credential.
+// verdict is what a server must say of a credential.
 type verdict int
 
 const (
 	mustBeDead verdict = iota
 	mustBeLive
-	unsure // so near to its end that the clock of a real Redis decides
+	unsure // so near to its expiry that the clock of a real Redis decides
 )
 
 func (c *modelCredential) at(now time.Time) verdict {
@@ -70,15 +69,15 @@ func (c *modelCredential) at(now time.Time) verdict {
 	return mustBeDead
 }
 
-// end ends it for good, if nothing has.
+// end revokes it, if nothing has.
 func (c *modelCredential) end(how string, now time.Time) {
 	if c.ended == "" {
 		c.ended, c.endedAt = how, now
 	}
 }
 
-// replaced is whether another took its place, which was not ended before its time and before anything took its own.
-// Unsure: it was ended too near to that time.
+// replaced is whether a successor took its place that was not revoked before its expiry and before it had a successor
+// of its own. Unsure: it was revoked too near to that time.
 func (c *modelCredential) replaced() verdict {
 	s := c.successor
 	switch {
@@ -94,7 +93,7 @@ func (c *modelCredential) replaced() verdict {
 	return mustBeLive
 }
 
-// opensAdmin is whether a live key opens /admin.
+// opensAdmin is whether an active key is accepted at /admin.
 func (c *modelCredential) opensAdmin() bool {
 	return c.administers && c.term != 0 && c.user.term == c.term
 }
@@ -115,7 +114,7 @@ func (c *modelCredential) String() string {
 	return s
 }
 
-// earlier is the earlier of two ends, of which zero is none.
+// earlier is the earlier of two times, of which zero is never.
 func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b

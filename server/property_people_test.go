@@ -9,7 +9,7 @@ import (
 	"github.com/mintkeep/mintkeep/server/servertest"
 )
 
-// What the machine of TestProperty does to people and to their keys.
+// What the machine of TestProperty does to users and to their keys.
 
 func (m *machine) person(rt *rapid.T) *modelUser {
 	return one(rt, "user", filter(m.users, func(u *modelUser) bool { return !u.gone }))
@@ -19,7 +19,7 @@ func (m *machine) patchUser(rt *rapid.T, u *modelUser, change servertest.M) {
 	m.either(rt).Admin(m.t, "PATCH", "/admin/users/"+u.ID, change).Want(m.t, 200, "")
 }
 
-// AddUser adds a person, who may be an operator, under an email that somebody had who was deleted.
+// AddUser adds a user, who may be an operator, under a new email or that of a deleted user.
 func (m *machine) AddUser(rt *rapid.T) {
 	if len(filter(m.users, func(u *modelUser) bool { return !u.gone })) >= 4 {
 		rt.Skip("enough users")
@@ -36,22 +36,22 @@ func (m *machine) AddUser(rt *rapid.T) {
 	m.users = append(m.users, u)
 }
 
-// DisableUser suspends.
+// DisableUser disables one.
 func (m *machine) DisableUser(rt *rapid.T) {
 	u := m.person(rt)
 	m.patchUser(rt, u, servertest.M{"disabled": true})
 	u.disabled = true
 }
 
-// EnableUser ends the suspension.
+// EnableUser enables one again.
 func (m *machine) EnableUser(rt *rapid.T) {
 	u := one(rt, "disabled user", filter(m.users, func(u *modelUser) bool { return u.disabled && !u.gone }))
 	m.patchUser(rt, u, servertest.M{"disabled": false})
 	u.disabled = false
 }
 
-// ChangeRole promotes a developer or demotes an operator, and may take it back at once: the next term of office is
-// another.
+// ChangeRole promotes a developer or demotes an operator, and may take it back at once: the role has another generation
+// then.
 func (m *machine) ChangeRole(rt *rapid.T) {
 	u := m.person(rt)
 	for range rapid.IntRange(1, 2).Draw(rt, "times") {
@@ -65,35 +65,35 @@ func (m *machine) ChangeRole(rt *rapid.T) {
 	}
 }
 
-// RenameUser changes what no key hangs on.
+// RenameUser changes what no key depends on.
 func (m *machine) RenameUser(rt *rapid.T) {
 	u := m.person(rt)
 	u.Email = m.name("U") + "@example.com"
 	m.patchUser(rt, u, servertest.M{"email": u.Email, "name": m.name("Name ")})
 }
 
-// DeleteUser is for good.
+// DeleteUser deletes one.
 func (m *machine) DeleteUser(rt *rapid.T) {
 	u := m.person(rt)
 	m.either(rt).Admin(m.t, "DELETE", "/admin/users/"+u.ID, nil).Want(m.t, 204, "")
 	u.gone = true
 }
 
-// lives draws when a new key expires: never, or some time.
-func (m *machine) lives(rt *rapid.T) (ends time.Time) {
+// expiry draws when a new key expires: never, or some time.
+func (m *machine) expiry(rt *rapid.T) (ends time.Time) {
 	if d := rapid.SampledFrom([]time.Duration{0, 0, time.Minute, 10 * time.Minute, 2 * time.Hour}).Draw(rt, "lives"); d > 0 {
 		ends = m.b.Clock.Now().Add(d)
 	}
 	return ends
 }
 
-// CreateKey has an operator make one.
+// CreateKey has an operator create one.
 func (m *machine) CreateKey(rt *rapid.T) {
 	u := m.person(rt)
-	m.makeKey(rt, u, m.scope(rt, u), m.lives(rt))
+	m.makeKey(rt, u, m.scope(rt, u), m.expiry(rt))
 }
 
-// scope draws one that a person may give to a key.
+// scope draws one that a user may give to a key.
 func (m *machine) scope(rt *rapid.T, u *modelUser) string {
 	scopes := []string{"read", "read mintkeep:keys"}
 	if u.term != 0 {
@@ -114,15 +114,15 @@ func (m *machine) makeKey(rt *rapid.T, u *modelUser, scope string, ends time.Tim
 	})
 }
 
-// manager is a live key that sees to others.
+// manager is an active key that may manage others.
 func (m *machine) manager(rt *rapid.T) *modelCredential {
 	return one(rt, "manager", m.keys(func(c *modelCredential) bool { return c.manages && m.live(c) }))
 }
 
-// CreateKeyByKey has a key make another, which lives no longer than it.
+// CreateKeyByKey has a key create another, which expires no later.
 func (m *machine) CreateKeyByKey(rt *rapid.T) {
 	by := m.manager(rt)
-	ends := m.lives(rt)
+	ends := m.expiry(rt)
 	metadata := servertest.M{"name": m.name("key ")}
 	if !ends.IsZero() {
 		ends = earlier(ends, by.expires)
@@ -133,7 +133,7 @@ func (m *machine) CreateKeyByKey(rt *rapid.T) {
 	m.add(&modelCredential{plain: k.Plain, keyID: k.ID, user: by.user, made: "a key by a key", expires: earlier(ends, by.expires)})
 }
 
-// RotateKey has a key rotate another of the same person, or itself: once, or again if the successor was ended.
+// RotateKey has a key rotate another of the same user, or itself: once, or again if the successor was revoked.
 func (m *machine) RotateKey(rt *rapid.T) {
 	by, s := m.manager(rt), m.either(rt)
 	old := one(rt, "key", m.keys(func(c *modelCredential) bool {
@@ -157,7 +157,7 @@ func (m *machine) RotateKey(rt *rapid.T) {
 	}
 }
 
-// RevokeKey ends a key in one of the ways that there are, whatever state it is in.
+// RevokeKey revokes a key in one of the possible ways, whatever state it is in.
 func (m *machine) RevokeKey(rt *rapid.T) {
 	c, s := one(rt, "key", m.keys(func(*modelCredential) bool { return true })), m.either(rt)
 	how := rapid.SampledFrom([]string{"by itself", "by its owner", "by an operator"}).Draw(rt, "how")

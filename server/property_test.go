@@ -13,8 +13,8 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// TestProperty does at random what can be done to people, clients and their credentials, at two replicas, and
-// holds each credential to a model: no dead one is accepted, no live one refused, anywhere.
+// TestProperty does at random what can be done to users, clients and their credentials, at two replicas, and holds each
+// credential to a model: an inactive one is accepted nowhere, an active one rejected nowhere.
 //
 //	go test ./server -run TestProperty -rapid.checks=1000 -rapid.steps=100   the long form
 func TestProperty(t *testing.T) {
@@ -108,7 +108,7 @@ func newMachine(t testing.TB, b *storetest.Backend) *machine {
 	return m
 }
 
-// populate begins with a few of each, so that a short sequence does not spend itself on making them.
+// populate begins with a few of each, so that a short sequence does not spend itself on creating them.
 func (m *machine) populate(rt *rapid.T) {
 	for range 2 {
 		m.AddUser(rt)
@@ -116,13 +116,13 @@ func (m *machine) populate(rt *rapid.T) {
 		m.IssueToken(rt)
 		u := m.users[len(m.users)-1]
 		m.makeKey(rt, u, "read mintkeep:keys", time.Time{})
-		m.makeKey(rt, u, m.scope(rt, u), m.lives(rt))
+		m.makeKey(rt, u, m.scope(rt, u), m.expiry(rt))
 	}
 }
 
 func (m *machine) number() int { m.numbers++; return m.numbers }
 
-// from is an address that has not failed before: here nobody is to be held for the number of failures.
+// from is an address without failures: here no caller is to reach the limit of failures.
 func (m *machine) from() servertest.Edit {
 	n := m.number()
 	return address("10.%d.%d.%d", n>>16&255, n>>8&255, n&255)
@@ -133,7 +133,7 @@ func (m *machine) either(rt *rapid.T) *servertest.Server {
 	return m.replicas[rapid.IntRange(0, 1).Draw(rt, "replica")]
 }
 
-// one of those that there are; without any, another action is drawn.
+// one of them; without any, another action is drawn.
 func one[T any](rt *rapid.T, what string, all []*T) *T {
 	if len(all) == 0 {
 		rt.Skip("no " + what)
@@ -208,14 +208,14 @@ func (m *machine) RestartReplica(rt *rapid.T) {
 	m.replicas[rapid.IntRange(0, 1).Draw(rt, "replica")] = servertest.New(m.t, m.b, behindProxy)
 }
 
-// WriteBehind is what a replica does every few seconds, and once a minute.
+// WriteBehind does what a replica does every few seconds, and once a minute.
 func (m *machine) WriteBehind(rt *rapid.T) {
 	if err := m.either(rt).Store.Flush(m.t.Context()); err != nil {
 		rt.Error(err)
 	}
 }
 
-// Report ends a few credentials of any kind and state.
+// Report reports a few credentials of any kind and state.
 func (m *machine) Report(rt *rapid.T) {
 	found := []*modelCredential{one(rt, "credential", m.credentials), one(rt, "credential", m.credentials)}
 	list := []string{"junk", found[0].plain, found[1].plain}

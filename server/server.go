@@ -17,13 +17,14 @@ import (
 	"github.com/mintkeep/mintkeep/server/admin"
 	"github.com/mintkeep/mintkeep/server/api"
 	"github.com/mintkeep/mintkeep/server/bearer"
+	"github.com/mintkeep/mintkeep/server/clients"
 	"github.com/mintkeep/mintkeep/server/dashboard"
 	"github.com/mintkeep/mintkeep/server/fdreserve"
 	"github.com/mintkeep/mintkeep/server/keys"
 	"github.com/mintkeep/mintkeep/server/metrics"
 	"github.com/mintkeep/mintkeep/server/oauth"
-	"github.com/mintkeep/mintkeep/server/registry"
 	"github.com/mintkeep/mintkeep/server/signing"
+	"github.com/mintkeep/mintkeep/server/users"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -70,6 +71,9 @@ type Options struct {
 	// DrainDelay is how long the server goes on serving, not ready any more, before it stops listening:
 	// the time that a load balancer needs to notice. Zero where there is none.
 	DrainDelay time.Duration
+
+	// AuthMethods are the client authentication methods that are offered. nil: [oauth.AuthMethods].
+	AuthMethods []oauth.AuthMethod
 }
 
 // Server is a running Mintkeep. It is an http.Handler.
@@ -92,16 +96,21 @@ func New(o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.AuthMethods == nil {
+		o.AuthMethods = oauth.AuthMethods()
+	}
 	if o.Descriptors == nil {
 		o.Descriptors = fdreserve.New()
 	}
 	s := &Server{options: o, timeouts: patience}
 	verifier := &bearer.Verifier{Store: o.Store, Issuer: o.Config.Issuer, Now: o.Now}
 	keeper := &keys.Keeper{Store: o.Store, Config: o.Config, Now: o.Now}
-	people := &registry.Registry{Store: o.Store, Config: o.Config, Now: o.Now}
+	clientRegistry := &clients.Registry{Store: o.Store, Config: o.Config, Now: o.Now, Offers: oauth.Offers(o.AuthMethods...)}
+	userRegistry := &users.Registry{Store: o.Store, Config: o.Config, Now: o.Now}
 	var err error
 	s.oauth, err = oauth.New(oauth.Options{
 		Config: o.Config, Store: o.Store, Ring: o.Ring, Verifier: verifier, Keys: keeper, Metrics: o.Metrics, Now: o.Now,
+		AuthMethods: o.AuthMethods,
 	})
 	if err != nil {
 		return nil, err
@@ -110,13 +119,13 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.pages, err = dashboard.New(dashboard.Options{Config: o.Config, Store: o.Store, Ring: o.Ring, Keys: keeper, Registry: people, Now: o.Now})
+	s.pages, err = dashboard.New(dashboard.Options{Config: o.Config, Store: o.Store, Ring: o.Ring, Keys: keeper, Clients: clientRegistry, Users: userRegistry, Now: o.Now})
 	if err != nil {
 		return nil, err
 	}
 	s.gate = adminDoor(verifier)
 	s.admin = admin.New(admin.Options{
-		Config: o.Config, Store: o.Store, Ring: o.Ring, Keys: keeper, Registry: people, Authorize: s.authorizeAdmin, Now: o.Now,
+		Config: o.Config, Store: o.Store, Ring: o.Ring, Keys: keeper, Clients: clientRegistry, Users: userRegistry, Authorize: s.authorizeAdmin, Now: o.Now,
 	})
 	s.kit = &web.Adapter{
 		Logger:         o.Logger,

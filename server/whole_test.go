@@ -19,11 +19,11 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// BenchmarkWhole is a request without the network to the caller, and with that to Redis: what a handler, its
-// surroundings and the store's client take, one at a time.
+// BenchmarkWhole is a request without the network to the caller, and with that to Redis: the time of a handler, the web
+// adapter and the store's client, one request at a time.
 func BenchmarkWhole(b *testing.B) {
 	h, s := wholeServer(b)
-	basic, key := holders(b, s)
+	basic, key := principals(b, s)
 	issue := func() *http.Request { return posted("/oauth/token", basic, "grant_type=client_credentials&scope=read") }
 	token := strings.Split(answered(b, h, issue()), `"`)[3]
 	for name, request := range map[string]func() *http.Request{
@@ -62,7 +62,7 @@ func answered(b *testing.B, h http.Handler, r *http.Request) string {
 	return w.Body.String()
 }
 
-// wholeServer is a server as cmd/mintkeep makes it, without what the tests look through.
+// wholeServer is a server as cmd/mintkeep builds it, without the instruments of the tests.
 func wholeServer(b *testing.B) (http.Handler, *store.Store) {
 	b.Helper()
 	redis := storetest.Redis(b)
@@ -89,8 +89,8 @@ func wholeServer(b *testing.B) (http.Handler, *store.Store) {
 	return h, s
 }
 
-// holders are a client, as its Authorization header, and an API key.
-func holders(b *testing.B, s *store.Store) (basic, key string) {
+// principals are a client, as its Authorization header, and an API key.
+func principals(b *testing.B, s *store.Store) (basic, key string) {
 	b.Helper()
 	secret, key := credential.NewSecret("mk"), credential.NewKey("mk")
 	wellDone(b, s.CreateClient(b.Context(), &store.Client{

@@ -10,12 +10,12 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// ended is an end at this moment.
+// ended is the cause of a revocation at this moment.
 func ended(b *storetest.Backend, why string) store.Cause {
 	return store.Cause{At: b.Clock.Now(), Actor: store.Actor{Name: "user:usr_x"}, Reason: why}
 }
 
-// key is one that may be made for a person, which expires after so long; zero: never.
+// key is one that may be created for a user, which expires after so long; zero: never.
 func key(b *storetest.Backend, u *store.User, name string, lives time.Duration) *store.APIKey {
 	now := b.Clock.Now()
 	k := &store.APIKey{
@@ -29,7 +29,7 @@ func key(b *storetest.Backend, u *store.User, name string, lives time.Duration) 
 	return k
 }
 
-// makeKey makes a key, a millisecond after the one before.
+// makeKey creates a key, a millisecond after the one before.
 func makeKey(t *testing.T, b *storetest.Backend, s *store.Store, u *store.User, name string, lives time.Duration) *store.APIKey {
 	t.Helper()
 	b.Clock.Advance(time.Millisecond)
@@ -38,8 +38,8 @@ func makeKey(t *testing.T, b *storetest.Backend, s *store.Store, u *store.User, 
 	return k
 }
 
-// opens is what a resource server will make of a key: its record is there, has not expired, and was made under
-// the generation of a person who is enabled.
+// opens is whether a resource server accepts a key: its record is there, has not expired, and was created under
+// the generation of a user who is enabled.
 func opens(t *testing.T, b *storetest.Backend, s *store.Store, k *store.APIKey) bool {
 	t.Helper()
 	c, err := s.Credential(t.Context(), k.Digest)
@@ -113,7 +113,7 @@ func TestKeyExpires(t *testing.T) {
 		if opens(t, b, s, k) || got.Active || got.Tombstone != nil || !got.ExpiresAt.Equal(k.ExpiresAt) {
 			t.Errorf("after its time: opens %v, %+v", opens(t, b, s, k), got)
 		}
-		// Its end is not written over by one that comes later.
+		// A later expiry does not overwrite an earlier one.
 		if wasLive, err := s.RevokeKey(t.Context(), k.ID, ended(b, "late")); wasLive || err != nil {
 			t.Errorf("ended after its time: %v, %v", wasLive, err)
 		}
@@ -127,7 +127,7 @@ func TestKeyExpires(t *testing.T) {
 	})
 }
 
-func TestEndKey(t *testing.T) {
+func TestRevokeKey(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, other, ctx := b.Open(t), b.Open(t), t.Context()
 		u := add(t, s, "a@example.com")
@@ -155,7 +155,7 @@ func TestEndKey(t *testing.T) {
 		if err != nil || len(were) != 1 || were[0].ID != spared.ID {
 			t.Errorf("both: %v, %v", were, err)
 		}
-		if n, err := s.Totals(ctx); err != nil || n.LiveKeys != 0 {
+		if n, err := s.Totals(ctx); err != nil || n.ActiveKeys != 0 {
 			t.Errorf("totals: %+v, %v", n, err)
 		}
 	})
@@ -184,7 +184,7 @@ func TestExpireKey(t *testing.T) {
 		}
 		wantErr(t, "expired", s.ExpireKey(ctx, got, in(time.Hour), "key_other", store.Cause{}), store.ErrNotFound)
 
-		// Nobody lives the longer for being replaced.
+		// A rotation never extends the old key's lifetime.
 		short := makeKey(t, b, s, u, "short", time.Minute)
 		must(t, s.ExpireKey(ctx, short, in(time.Hour), "key_next", store.Cause{}))
 		if want := in(time.Minute); !short.ExpiresAt.Equal(want) {
@@ -205,8 +205,8 @@ func TestExpireKey(t *testing.T) {
 	})
 }
 
-// What a person's keys are worth follows what is done to the person, at once.
-func TestKeysOfPeople(t *testing.T) {
+// A user's keys follow what is done to the user, at once.
+func TestKeysFollowTheirUser(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, other, ctx := b.Open(t), b.Open(t), t.Context()
 		u, bystander := add(t, s, "a@example.com"), add(t, s, "b@example.com")

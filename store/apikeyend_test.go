@@ -11,8 +11,8 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// Many keys of one person may be made at once, and none is left half-made.
-func TestKeysMadeAtOnce(t *testing.T) {
+// Many keys of one user may be created at once, and none is left half-created.
+func TestKeysCreatedAtOnce(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, ctx := b.Open(t), t.Context()
 		u := add(t, s, "a@example.com")
@@ -30,8 +30,8 @@ func TestKeysMadeAtOnce(t *testing.T) {
 	})
 }
 
-// A key that is made while its owner is deleted is ended, and does not count.
-func TestKeyOfSomebodyDeleted(t *testing.T) {
+// A key that is created while its owner is deleted is revoked, and does not count.
+func TestKeyOfADeletedUser(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, ctx := b.Open(t), t.Context()
 		u := add(t, s, "a@example.com")
@@ -43,14 +43,14 @@ func TestKeyOfSomebodyDeleted(t *testing.T) {
 		wantErr(t, "its record", err, store.ErrNotFound)
 		totals, err := s.Totals(ctx)
 		must(t, err)
-		if totals.LiveKeys != 0 {
-			t.Errorf("%d keys count as live", totals.LiveKeys)
+		if totals.ActiveKeys != 0 {
+			t.Errorf("%d keys count as live", totals.ActiveKeys)
 		}
 	})
 }
 
-// An end that Redis had no memory to write down is written down when it has.
-func TestEndsAreWrittenDownInTheEnd(t *testing.T) {
+// A revocation that Redis had no memory to describe is described when it has.
+func TestRevocationIsDescribedOnceThereIsMemory(t *testing.T) {
 	server := storetest.Redis(t)
 	b := server.Backend(t)
 	s, ctx := b.Open(t), t.Context()
@@ -74,12 +74,12 @@ func TestEndsAreWrittenDownInTheEnd(t *testing.T) {
 	}
 	totals, err := s.Totals(ctx)
 	must(t, err)
-	if totals.LiveKeys != 1 {
-		t.Errorf("%d keys count as live, want 1", totals.LiveKeys)
+	if totals.ActiveKeys != 1 {
+		t.Errorf("%d keys count as live, want 1", totals.ActiveKeys)
 	}
 }
 
-// Emails that go back and forth stay with their person.
+// Emails that go back and forth stay with their user.
 func TestEmailBackAndForth(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, ctx := b.Open(t), t.Context()

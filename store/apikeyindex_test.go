@@ -88,13 +88,13 @@ func TestKeys(t *testing.T) {
 				}
 			}
 		}
-		if n, err := s.Totals(ctx); err != nil || n.LiveKeys != 6 {
+		if n, err := s.Totals(ctx); err != nil || n.ActiveKeys != 6 {
 			t.Errorf("totals: %+v, %v", n, err)
 		}
 	})
 }
 
-// Who pages through keys while others are made and ended sees each that was there all the time once.
+// A walk through the pages, while keys are created and revoked, sees each key that was there all the time once.
 func TestKeysWhileTheyChange(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, ctx := b.Open(t), t.Context()
@@ -133,7 +133,7 @@ func TestKeysWhileTheyChange(t *testing.T) {
 	})
 }
 
-// A person has at most 1,000 live keys, however many make one at the same moment.
+// A user has at most 1,000 active keys, however many are created at the same moment.
 func TestTooManyKeys(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, other, ctx := b.Open(t), b.Open(t), t.Context()
@@ -142,7 +142,7 @@ func TestTooManyKeys(t *testing.T) {
 		first := key(b, u, "first", time.Hour)
 		must(t, s.CreateKey(ctx, first, u))
 		last := makeKey(t, b, s, u, "last", 0)
-		for i := range store.MaxActiveKeys - 6 { // as if they were live: these are being made at this moment
+		for i := range store.MaxActiveKeys - 6 { // as if they were active: these are being created at this moment
 			k := key(b, u, fmt.Sprint(i), 0)
 			b.Do("SET", "mk:k:"+k.ID, string(k.Digest[:])+fmt.Sprintf(`1{"user":%q,"created":%q}`, u.ID, now.Format(time.RFC3339Nano)))
 			fill = append(fill, "+inf", k.ID)
@@ -180,7 +180,7 @@ func TestTooManyKeys(t *testing.T) {
 		wantErr(t, "room", s.RoomForKey(ctx, u.ID), store.ErrTooManyKeys)
 		must(t, s.RoomForKey(ctx, bystander.ID))
 
-		// An end makes room, and so does an expiry.
+		// A revocation makes room, and so does an expiry.
 		_, err := s.RevokeKey(ctx, last.ID, ended(b, ""))
 		must(t, err)
 		must(t, s.RoomForKey(ctx, u.ID))
@@ -190,7 +190,7 @@ func TestTooManyKeys(t *testing.T) {
 		must(t, s.RoomForKey(ctx, u.ID))
 		makeKey(t, b, s, u, "for the expired", 0)
 
-		// What never came to life is not counted for ever: here 994, whose makers have stopped half-way.
+		// A creation that stopped half-way is not counted for ever: here 994.
 		must(t, s.RoomForKey(ctx, u.ID))
 		if got := b.Do("ZCARD", "mk:pl:"+u.ID); got != int64(6) {
 			t.Errorf("%v are counted, want the 6 that are live", got)
@@ -198,8 +198,8 @@ func TestTooManyKeys(t *testing.T) {
 	})
 }
 
-// Nothing is left of a key 431 days after its end, wherever it stood.
-func TestKeysAreForgotten(t *testing.T) {
+// Nothing is left of a key 431 days after its revocation or expiry, wherever it stood.
+func TestKeysArePurged(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, ctx := b.Open(t), t.Context()
 		keeper, gone := add(t, s, "keeper@example.com"), add(t, s, "gone@example.com")
@@ -224,7 +224,7 @@ func TestKeysAreForgotten(t *testing.T) {
 			left int
 		}{{399 * day, 9}, {2 * day, 0}} {
 			b.Clock.Advance(then.wait)
-			must(t, store.ForgetKeys(ctx, s))
+			must(t, store.PurgeKeys(ctx, s))
 			if got := listKeys(t, s, store.KeyFilter{}, 100); len(got) != then.left {
 				t.Errorf("%v on, there are %q", then.wait, got)
 			}
@@ -242,12 +242,12 @@ func TestKeysAreForgotten(t *testing.T) {
 	})
 }
 
-// A description may go before its entries are looked at; they are forgotten all the same, and none is listed.
-func TestKeysAreForgottenInTheEnd(t *testing.T) {
+// A description may go before its index entries are swept; they are purged all the same, and none is listed.
+func TestKeyEntriesArePurgedWithoutADescription(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, ctx := b.Open(t), t.Context()
 		u := add(t, s, "a@example.com")
-		for i := range 250 { // more than are forgotten at once
+		for i := range 250 { // more than are purged at once
 			k := key(b, u, fmt.Sprint(i), time.Hour)
 			must(t, s.CreateKey(ctx, k, u))
 			if i%2 == 0 {
@@ -259,7 +259,7 @@ func TestKeysAreForgottenInTheEnd(t *testing.T) {
 		}
 		b.Clock.Advance(401 * 24 * time.Hour)
 		for range 2 {
-			must(t, store.ForgetKeys(ctx, s))
+			must(t, store.PurgeKeys(ctx, s))
 		}
 		dump := b.Dump(t)
 		for _, name := range []string{"mk:keys:id", "mk:keys:live", "mk:keys:due"} {

@@ -13,7 +13,7 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// fail counts n failures and returns the number of the first that was one too many; 0 if none was.
+// fail counts n failures and returns the number of the first above the limit; 0 if there was none.
 func fail(t *testing.T, n int, address string, client func(i int) (*store.Store, string)) (first int) {
 	t.Helper()
 	for i := 1; i <= n; i++ {
@@ -63,7 +63,7 @@ func TestCountFailurePerAddress(t *testing.T) {
 				t.Errorf("%s: the first over the limit is %d, want 301", address, got)
 			}
 		}
-		// Whoever has an IPv6 address has its /64, and IPv4 in IPv6 is IPv4.
+		// An IPv6 address counts for its /64, and IPv4 in IPv6 is IPv4.
 		for address, want := range map[string]int{
 			"2001:db8::ffff:1": 1, "2001:db8::1%eth0": 1, "2001:db8:0:1::1": 0, "::ffff:192.0.2.1": 1, "::ffff:192.0.2.2": 0,
 		} {
@@ -74,8 +74,8 @@ func TestCountFailurePerAddress(t *testing.T) {
 	})
 }
 
-// Whoever shows a credential that names nobody is counted by address, as one of all who come from there.
-func TestCountFailureOfNobody(t *testing.T) {
+// A credential that names no principal is counted by the caller's address.
+func TestCountFailureOfUnknownPrincipal(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		replicas := []*store.Store{b.Open(t), b.Open(t)}
 		nobody := func(i int) (*store.Store, string) { return replicas[i%2], "" }
@@ -94,7 +94,7 @@ func TestCountFailureOfNobody(t *testing.T) {
 	})
 }
 
-// The names that people try are not kept, for a password may be among them.
+// The names that callers try are not kept, for a password may be among them.
 func TestCountFailureKeepsNoNames(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s := b.Open(t)
@@ -105,8 +105,8 @@ func TestCountFailureKeepsNoNames(t *testing.T) {
 	})
 }
 
-// A counter that lost its end, because its key expired in the middle of counting, gets one again.
-func TestCountFailureAlwaysEnds(t *testing.T) {
+// A counter that lost its expiry, because its key expired in the middle of counting, gets one again.
+func TestCountFailureAlwaysExpires(t *testing.T) {
 	b := storetest.Redis(t).Backend(t)
 	s := b.Open(t)
 	one := func(int) (*store.Store, string) { return s, "a" }
@@ -124,8 +124,8 @@ func TestCountFailureAlwaysEnds(t *testing.T) {
 	}
 }
 
-// While Redis is away each replica counts for itself: nobody gets to guess without limit.
-func TestCountFailureStoreIsAway(t *testing.T) {
+// While Redis is unavailable each replica counts for itself: guessing stays limited.
+func TestCountFailureWithoutRedis(t *testing.T) {
 	srv := storetest.Redis(t)
 	b := srv.Backend(t)
 	s, other := b.Open(t), b.Open(t)

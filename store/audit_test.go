@@ -122,7 +122,7 @@ func TestEventFilters(t *testing.T) {
 	})
 }
 
-// What happens while somebody turns the pages does not move them.
+// Events that are recorded during a walk through the pages do not move them.
 func TestEventPagesStandStill(t *testing.T) {
 	s := storetest.Embedded(t).Open(t)
 	audit := func(action string) { must(t, s.Audit(t.Context(), store.Event{Action: action})) }
@@ -150,7 +150,7 @@ func fill(t *testing.T, b *storetest.Backend, stream string, n int) {
 	}
 }
 
-// The logs are bounded, each by itself: refusals push out no changes.
+// The logs are bounded, each by itself: rejections push out no changes.
 func TestAuditTrims(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, ctx := b.Open(t), t.Context()
@@ -191,8 +191,8 @@ func TestAuditKeepsTheLast(t *testing.T) {
 	}
 }
 
-// What could not be recorded must not be done, so the caller has to hear of it.
-func TestAuditStoreIsAway(t *testing.T) {
+// What could not be recorded must not be done, so the caller gets the error.
+func TestAuditWithoutRedis(t *testing.T) {
 	srv := storetest.Redis(t)
 	s := srv.Backend(t).Open(t)
 	srv.Kill()

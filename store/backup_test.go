@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/rollback"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
@@ -37,19 +38,19 @@ func (b *backup) restore() {
 	b.start()
 }
 
-// start starts a server that is away with what the backup has.
+// start starts a stopped server with what the backup has.
 func (b *backup) start() {
 	b.t.Helper()
 	must(b.t, os.WriteFile(b.file, b.rdb, 0o600))
 	b.srv.Start()
 }
 
-// grow lets so much time pass that the journal does not reach back to where it began.
+// grow lets so much time pass that the redo log does not reach back to where it began.
 func grow(t *testing.T, b *storetest.Backend, s *store.Store) {
 	t.Helper()
 	for range 3 {
-		b.Clock.Advance(store.JournalKept + time.Second)
-		s.Pulse(t.Context())
+		b.Clock.Advance(rollback.EntryLife + time.Second)
+		s.Heartbeat(t.Context())
 	}
 	if err := s.Ping(t.Context()); err != nil {
 		t.Fatalf("time has passed, and the store says %v", err)

@@ -10,8 +10,8 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// What cannot be read is counted and named, and does not hide what comes after it.
-func TestCensus(t *testing.T) {
+// A record that cannot be read is counted and named, and does not hide the ones after it.
+func TestIntegrityScan(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s := b.Open(t)
 		for i := range 7 {
@@ -50,8 +50,8 @@ func TestCensus(t *testing.T) {
 	})
 }
 
-// The walk is bounded, and says so only if there is more.
-func TestCensusIsBounded(t *testing.T) {
+// The scan is bounded, and says so only if there is more.
+func TestIntegrityScanIsBounded(t *testing.T) {
 	s := storetest.Embedded(t).Open(t)
 	const n = 603 // two pages
 	for i := range n {
@@ -65,7 +65,7 @@ func TestCensusIsBounded(t *testing.T) {
 	}
 }
 
-func TestCensusStoreIsAway(t *testing.T) {
+func TestIntegrityScanWithoutRedis(t *testing.T) {
 	srv := storetest.Redis(t)
 	s := srv.Backend(t).Open(t)
 	srv.Kill()

@@ -153,7 +153,7 @@ func TestUpdateClient(t *testing.T) {
 			t.Errorf("the old name is still in %v", keys)
 		}
 
-		// The caller's own verdict comes back as it is, and nothing is written.
+		// The caller's own error comes back as it is, and nothing is written.
 		mine := errors.New("not like this")
 		_, err = s.UpdateClient(ctx, "a", store.Cause{}, func(m *store.ClientMetadata) (bool, error) {
 			m.Scope = "everything"

@@ -171,8 +171,8 @@ func (h *before) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 	return next
 }
 
-// Who tidies up after the old life of a client must not take the next one's entries away.
-func TestClientIndexOutlivesRaces(t *testing.T) {
+// The cleanup after a deleted client must keep the index entries of the next client with the same id.
+func TestClientIndexSurvivesRaces(t *testing.T) {
 	rename := func(s *store.Store, to string) error {
 		_, err := s.UpdateClient(context.Background(), "a", store.Cause{}, func(m *store.ClientMetadata) (bool, error) {
 			m.Name = to

@@ -31,7 +31,7 @@ func TestCountersAreBounded(t *testing.T) {
 	}
 }
 
-// A flood under ever new names forgets counters rather than grow.
+// A flood under ever new names evicts counters; their number does not grow.
 func TestCountersInAFlood(t *testing.T) {
 	var c counters
 	now := time.Unix(1_800_000_000, 0)

@@ -9,13 +9,16 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/mintkeep/mintkeep/store/redisdb"
+	"github.com/mintkeep/mintkeep/store/rollback"
 )
 
-// Credential is the record that makes an access token or an API key live: while it is there, under the
-// digest of the credential, and names the generation that its owner still has, the credential is valid. The
-// two kinds lie side by side, so that one look-up finds either.
+// Credential is the record by which an access token or an API key is valid: while it is there, under the digest of the
+// credential, and names the generation that its owner still has. Both kinds lie side by side, so that one look-up finds
+// either.
 type Credential struct {
-	Generation Generation // of the client or the person that it belongs to
+	Generation Generation // of the client or the user that it belongs to
 	Claims     []byte     // JSON, of an opaque token; a JWT carries its own, which the digest vouches for
 	Key        *KeyRecord // of an API key; nil for an access token
 }
@@ -27,11 +30,11 @@ const (
 	keyRecord   = 'k'
 )
 
-// Credential reads the record under a digest. ErrNotFound if there is none: never issued, ended, or
+// Credential reads the record under a digest. ErrNotFound if there is none: never issued, revoked, or
 // expired.
 func (s *Store) Credential(ctx context.Context, d Digest) (*Credential, error) {
 	cmd := s.credentialCmd(ctx, d)
-	if err := s.ask(ctx, "read credential", cmd); err != nil {
+	if err := s.db.Do(ctx, "read credential", cmd); err != nil {
 		return nil, err
 	}
 	return decodeCredential(cmd)
@@ -42,10 +45,10 @@ func (s *Store) Credential(ctx context.Context, d Digest) (*Credential, error) {
 func (s *Store) ClientAndCredential(ctx context.Context, clientID string, d Digest) (*Client, *Credential, error) {
 	clientCmd := redis.NewMapStringStringCmd(ctx, "hgetall", clientKey(clientID))
 	recordCmd := s.credentialCmd(ctx, d)
-	if err := s.ask(ctx, "read client and credential", clientCmd, recordCmd); err != nil {
+	if err := s.db.Do(ctx, "read client and credential", clientCmd, recordCmd); err != nil {
 		return nil, nil, err
 	}
-	c, err := decodeClient(clientID, clientCmd.Val())
+	c, err := s.decodeClient(clientID, clientCmd.Val())
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return nil, nil, err
 	}
@@ -56,7 +59,7 @@ func (s *Store) ClientAndCredential(ctx context.Context, clientID string, d Dige
 	return c, record, nil
 }
 
-// credentialKey has the digest as it is: 32 bytes where hex would be 64, once for each live credential.
+// credentialKey has the digest as it is: 32 bytes where hex would be 64, once for each active credential.
 func credentialKey(d Digest) string { return "mk:t:" + string(d[:]) }
 
 // credentialField is where the embedded store keeps a credential: as a field, which has its own expiry, of
@@ -68,7 +71,7 @@ func credentialField(d Digest) (key, field string) {
 
 // watchedKey is the key to watch while a credential is changed.
 func (s *Store) watchedKey(d Digest) string {
-	if s.embedded {
+	if s.Embedded() {
 		key, _ := credentialField(d)
 		return key
 	}
@@ -76,7 +79,7 @@ func (s *Store) watchedKey(d Digest) string {
 }
 
 func (s *Store) credentialCmd(ctx context.Context, d Digest) *redis.StringCmd {
-	if s.embedded {
+	if s.Embedded() {
 		key, field := credentialField(d)
 		return redis.NewStringCmd(ctx, "hget", key, field)
 	}
@@ -84,7 +87,7 @@ func (s *Store) credentialCmd(ctx context.Context, d Digest) *redis.StringCmd {
 }
 
 func (s *Store) getCredential(ctx context.Context, c redis.Cmdable, d Digest) *redis.StringCmd {
-	if s.embedded {
+	if s.Embedded() {
 		key, field := credentialField(d)
 		return c.HGet(ctx, key, field)
 	}
@@ -101,9 +104,9 @@ type writer interface {
 func (s *Store) putCredential(ctx context.Context, c writer, d Digest, value []byte, expires time.Time) error {
 	key, field := credentialField(d)
 	switch {
-	case !s.embedded && expires.IsZero():
+	case !s.Embedded() && expires.IsZero():
 		return c.Set(ctx, credentialKey(d), value, 0).Err()
-	case !s.embedded:
+	case !s.Embedded():
 		// Never 0, which would be for ever.
 		return c.Set(ctx, credentialKey(d), value, max(expires.Sub(s.now()), time.Millisecond)).Err()
 	case expires.IsZero():
@@ -113,17 +116,27 @@ func (s *Store) putCredential(ctx context.Context, c writer, d Digest, value []b
 	}
 }
 
-// credentialEnding is the end of one; it takes nothing away if it was not there.
-func (s *Store) credentialEnding(d Digest) ending {
-	if s.embedded {
-		return removal(credentialField(d))
+// credentialDeletion deletes a record; nothing, if it is not there.
+func (s *Store) credentialDeletion(d Digest) rollback.Deletion {
+	if s.Embedded() {
+		return rollback.OfFields(credentialField(d))
 	}
-	return deletion(credentialKey(d))
+	return rollback.OfKey(credentialKey(d))
+}
+
+// credentialStep revokes a credential; c is its record, or nil if it is not known.
+func (s *Store) credentialStep(cause Cause, d Digest, c *Credential) step {
+	r := cause.revocation(TokenRevoked)
+	if c != nil && c.Key != nil {
+		r = cause.keyRevocation(c.Key.ID, c.Key.UserID, d)
+	}
+	r.Digest = d
+	return step{r, []rollback.Deletion{s.credentialDeletion(d)}}
 }
 
 // hasCredential tells, by a result above 0, that there is a record.
 func (s *Store) hasCredential(ctx context.Context, c redis.Cmdable, d Digest) *redis.IntCmd {
-	if s.embedded {
+	if s.Embedded() {
 		key, field := credentialField(d)
 		return c.HStrLen(ctx, key, field)
 	}
@@ -153,28 +166,28 @@ func parseCredential(value []byte) (*Credential, error) {
 		err := c.parseKey(value[2:])
 		return c, err
 	case len(value) == 0 || value[0] == tokenRecord || value[0] == keyRecord && len(value) < 2:
-		return nil, unavailable("read credential", fmt.Errorf("%w: %d bytes", errDamaged, len(value)))
+		return nil, unavailable("read credential", fmt.Errorf("%w: %d bytes", redisdb.ErrDamaged, len(value)))
 	}
 	return nil, ErrNewerRecord
 }
 
-// parseKey reads what encodeLiveKey wrote behind the kind and the version.
+// parseKey reads what encodeKeyRecord wrote behind the kind and the version.
 func (c *Credential) parseKey(value []byte) error {
 	k := &KeyRecord{}
 	n := len(c.Generation)
 	if len(value) < 2*n {
-		return unavailable("read credential", fmt.Errorf("%w: %d bytes", errDamaged, len(value)))
+		return unavailable("read credential", fmt.Errorf("%w: %d bytes", redisdb.ErrDamaged, len(value)))
 	}
 	copy(c.Generation[:], value)
 	copy(k.Operator[:], value[n:])
 	if err := json.Unmarshal(value[2*n:], k); err != nil {
-		return unavailable("read credential", errDamaged)
+		return unavailable("read credential", redisdb.ErrDamaged)
 	}
 	c.Key = k
 	return nil
 }
 
-func encodeLiveKey(g Generation, k *KeyRecord) []byte {
+func encodeKeyRecord(g Generation, k *KeyRecord) []byte {
 	value := append([]byte{keyRecord, recordVersion}, g[:]...)
 	value = append(value, k.Operator[:]...)
 	body, err := json.Marshal(k)
@@ -182,4 +195,32 @@ func encodeLiveKey(g Generation, k *KeyRecord) []byte {
 		panic(err) // strings and numbers
 	}
 	return append(value, body...)
+}
+
+// SaveToken makes an access token valid until expires. It may be repeated.
+func (s *Store) SaveToken(ctx context.Context, d Digest, c Credential, expires time.Time) error {
+	if !expires.After(s.now()) {
+		return nil // expired before it was written
+	}
+	value := make([]byte, 0, 1+len(c.Generation)+len(c.Claims))
+	value = append(value, tokenRecord)
+	value = append(value, c.Generation[:]...)
+	value = append(value, c.Claims...)
+	return s.db.Do(ctx, "save token", s.saveCmd(ctx, d, value, expires))
+}
+
+// saveCmd is putCredential as a command.
+func (s *Store) saveCmd(ctx context.Context, d Digest, value []byte, expires time.Time) redis.Cmder {
+	if s.Embedded() {
+		key, field := credentialField(d)
+		return redis.NewIntCmd(ctx, "hsetex", key, "pxat", expires.UnixMilli(), "fields", 1, field, value)
+	}
+	left := max(expires.Sub(s.now()).Milliseconds(), 1)
+	return redis.NewStatusCmd(ctx, "set", credentialKey(d), value, "px", left)
+}
+
+// RevokeToken revokes a token. One that is not there is revoked already.
+func (s *Store) RevokeToken(ctx context.Context, d Digest, cause Cause) error {
+	_, err := s.revoke(ctx, "revoke token", s.credentialStep(cause, d, nil))
+	return err
 }

@@ -31,7 +31,7 @@ func dayCounts(t *testing.T, b *storetest.Backend, s *store.Store, id string) ma
 	return counts
 }
 
-func TestKeyDays(t *testing.T) {
+func TestUsesByDay(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, other, ctx := b.Open(t), b.Open(t), t.Context()
 		use := func(n int, id string) {
@@ -80,7 +80,7 @@ func TestKeyDays(t *testing.T) {
 }
 
 // However a key is used, its days do not grow in number.
-func TestKeyDaysAreBounded(t *testing.T) {
+func TestUsesByDayAreBounded(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, ctx := b.Open(t), t.Context()
 		for _, every := range []int{1, 14, 15, 16, 29, 30} {

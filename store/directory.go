@@ -8,8 +8,8 @@ import (
 )
 
 // directory lists the things of one kind from two sorted sets, in the order of their bytes: the ids, and the
-// lower-cased names with the ids behind them. They hold at least every thing that there is; an entry without
-// its thing, left by a crash or a lost race, is skipped by whoever meets it.
+// lower-cased names with the ids behind them. They hold at least every thing that exists; an entry without
+// its thing, left by a crash or a lost race, is skipped by listings.
 type directory struct {
 	ids, names string // keys; names may be empty: only the ids are listed
 	// latestFirst lists the ids backwards, for ids that begin with their time.
@@ -31,11 +31,11 @@ func (s *Store) enter(ctx context.Context, d directory, id string, names ...stri
 	return unavailable("enter in a directory", err)
 }
 
-// strike takes a thing out, and strikeNames some of its names. They tidy up after an end or a change that
+// strike takes a thing out, and strikeNames some of its names. They tidy up after a revocation or a change that
 // holds already, so that they do not fail it: an entry that stays behind is skipped.
 func (s *Store) strike(ctx context.Context, d directory, id string, names ...string) {
 	if err := s.rdb.ZRem(ctx, d.ids, id).Err(); err != nil {
-		s.log.WarnContext(ctx, "a directory entry is left behind", "id", id, "error", err)
+		s.log.WarnContext(ctx, "taking an entry out of a directory failed; listings skip it", "id", id, "error", err)
 	}
 	s.strikeNames(ctx, d, id, names...)
 }
@@ -43,7 +43,7 @@ func (s *Store) strike(ctx context.Context, d directory, id string, names ...str
 func (s *Store) strikeNames(ctx context.Context, d directory, id string, names ...string) {
 	for _, name := range names {
 		if err := s.rdb.ZRem(ctx, d.names, nameEntry(name, id)).Err(); err != nil {
-			s.log.WarnContext(ctx, "a directory entry is left behind", "id", id, "error", err)
+			s.log.WarnContext(ctx, "taking an entry out of a directory failed; listings skip it", "id", id, "error", err)
 		}
 	}
 }
@@ -64,7 +64,7 @@ const entriesScanned = 5_000
 
 // page lists at most limit things: first those found by id, then those found by name alone, each in the
 // order of the directory. after is where the last page ended, and next where this one did; both are empty at
-// the ends, and not for the eyes of a caller.
+// the ends, and must not be shown to a caller.
 func (l listing[T]) page(ctx context.Context, s *Store, after string, limit int) (page []*T, next string, err error) {
 	walk := directoryWalk{directory: l.directory, query: l.query, byName: strings.ToLower(l.query)}
 	walk.start(after)

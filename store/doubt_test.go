@@ -9,8 +9,8 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// A change whose answer was lost is repeated. What ended by the first try stays ended when Redis loses both.
-func TestLostChangeOfUnknownOutcome(t *testing.T) {
+// A change whose answer was lost is repeated. What the first attempt revoked stays revoked when Redis loses both.
+func TestRollbackOfAnInDoubtTransaction(t *testing.T) {
 	t.Parallel()
 	narrow := func(ctx context.Context, s *store.Store) error {
 		_, err := s.UpdateClient(ctx, "a", store.Cause{}, func(m *store.ClientMetadata) (bool, error) {
@@ -24,7 +24,7 @@ func TestLostChangeOfUnknownOutcome(t *testing.T) {
 	rotated := func(ctx context.Context, s *store.Store) error { return rotate(ctx, s, "sec_lost") }
 	for name, tt := range map[string]struct {
 		change, repeated func(ctx context.Context, s *store.Store) error
-		secrets          bool // are what ended, and not tokens
+		secrets          bool // are what was revoked, and not tokens
 	}{
 		"narrowed twice":              {narrow, narrow, false},
 		"narrowed, and seen to be so": {narrow, func(ctx context.Context, s *store.Store) error { return s.Confirm(ctx) }, false},
@@ -64,52 +64,52 @@ func rotate(ctx context.Context, s *store.Store, id string) error {
 	return err
 }
 
-// A change that did not arrive ends nothing.
-func TestChangeThatWasNotMade(t *testing.T) {
+// A change that did not arrive revokes nothing.
+func TestInDoubtTransactionThatWasNotApplied(t *testing.T) {
 	t.Parallel()
 	b, ctx, h := storetest.Redis(t).Backend(t), t.Context(), &losesAnswer{to: "multi", drops: true}
 	s := h.open(t, b)
 	create(t, s, "a")
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	h.armed.Store(true)
 	wantErr(t, "a rotation", rotate(ctx, s, "sec_lost"), store.ErrUnavailable)
 	must(t, s.Confirm(ctx))
 	for range 20 {
-		s.Pulse(ctx)
+		s.Heartbeat(ctx)
 	}
 	if ids := secretIDs(t, b, s); len(ids) != 1 || ids[0] != "sec_1" {
 		t.Errorf("the client has the secrets %q, want the one that it had", ids)
 	}
 }
 
-// An end that Redis has refused is not carried out later, when it has been forgotten.
-func TestRefusedEnd(t *testing.T) {
+// A revocation that Redis rejected is not applied later.
+func TestRejectedRevocationIsNotReplayed(t *testing.T) {
 	t.Parallel()
 	b, ctx := storetest.Redis(t).Backend(t), t.Context()
 	s := b.Open(t)
 	create(t, s, "a")
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	b.Do("ACL", "SETUSER", "default", "-hdel")
 	wantErr(t, "disabling", s.DisableClient(ctx, "a", store.Cause{}), store.ErrUnavailable)
-	if n := s.OpenEnds(); n != 0 {
+	if n := s.Pending(); n != 0 {
 		t.Errorf("%d ends are remembered that were not carried out", n)
 	}
 	b.Do("ACL", "SETUSER", "default", "+hdel")
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	if c, err := s.Client(ctx, "a"); err != nil || !c.Enabled {
 		t.Errorf("the client: %+v, %v; want it enabled", c, err)
 	}
 }
 
-// Who is enabled after an end of unknown outcome is not disabled by it any more, through whatever replica.
-func TestEnabledAfterUnknownOutcome(t *testing.T) {
+// A client or user that is enabled after an in-doubt revocation stays enabled, through whatever replica.
+func TestEnabledAfterAnInDoubtRevocation(t *testing.T) {
 	t.Parallel()
 	b, ctx, h := storetest.Redis(t).Backend(t), t.Context(), &losesAnswer{to: "hdel", drops: true}
 	s, other := h.open(t, b), b.Open(t)
 	create(t, s, "a")
 	d := issue(t, b, s, "a", "token")
 	u := add(t, s, "u@example.com")
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	for _, by := range []*store.Store{s, other} {
 		h.armed.Store(true)
 		wantErr(t, "disabling a client", s.DisableClient(ctx, "a", store.Cause{}), store.ErrUnavailable)
@@ -117,7 +117,7 @@ func TestEnabledAfterUnknownOutcome(t *testing.T) {
 		h.armed.Store(true)
 		wantErr(t, "disabling a person", s.DisableUser(ctx, u.ID, store.Cause{}), store.ErrUnavailable)
 		must(t, by.EnableUser(ctx, u.ID, store.Cause{}))
-		s.Pulse(ctx)
+		s.Heartbeat(ctx)
 		if c, err := s.Client(ctx, "a"); err != nil || !c.Enabled || !live(t, s, "a", d) {
 			t.Errorf("the client: %+v, %v; want it enabled, and its token live", c, err)
 		}

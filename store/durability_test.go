@@ -11,17 +11,18 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/mintkeep/mintkeep/config"
 	"github.com/mintkeep/mintkeep/store"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// lasting opens a store whose ends wait for what d says.
-func lasting(t *testing.T, b *storetest.Backend, d store.Durability, change ...func(*store.Options)) *store.Store {
+// lasting opens a store whose revocations wait for what d says.
+func lasting(t *testing.T, b *storetest.Backend, d config.Durability, change ...func(*store.Options)) *store.Store {
 	t.Helper()
 	return b.Open(t, append(change, func(o *store.Options) { o.Durability = d })...)
 }
 
-// hurry is what a request has.
+// hurry is the deadline of a request.
 func hurry(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
@@ -29,11 +30,11 @@ func hurry(t *testing.T) context.Context {
 	return ctx
 }
 
-// endings makes one of everything that can end, and returns its end by name. Each may be repeated: the second time,
-// it may find that there is nothing to end.
-func endings(t *testing.T, b *storetest.Backend, s *store.Store) map[string]func(context.Context) error {
+// revocations creates one of everything that can be revoked, and returns its revocation by name. Each may be repeated:
+// the second time, there may be nothing left to revoke.
+func revocations(t *testing.T, b *storetest.Backend, s *store.Store) map[string]func(context.Context) error {
 	t.Helper()
-	made := b.Open(t) // which waits for nothing
+	made := b.Open(t) // without a barrier
 	people, keys := map[string]*store.User{}, map[string]*store.APIKey{}
 	for _, id := range []string{"disabled", "demoted", "deleted", "ended", "several", "leaked", "out", "one", "invited"} {
 		create(t, made, id)
@@ -85,7 +86,7 @@ func endings(t *testing.T, b *storetest.Backend, s *store.Store) map[string]func
 	return ends
 }
 
-// all runs the ends at the same time, each with the time that a request has, and tells how each came out.
+// all runs the revocations at the same time, each with the deadline of a request, and returns the error of each.
 func all(t *testing.T, ends map[string]func(context.Context) error) map[string]error {
 	t.Helper()
 	var mu sync.Mutex
@@ -107,33 +108,33 @@ func all(t *testing.T, ends map[string]func(context.Context) error) map[string]e
 	return came
 }
 
-// TestReplicasConfirm cuts the line to the replica: nothing that ends is said to have ended until it holds there.
+// TestReplicasConfirm cuts the link to the replica: a revocation is acknowledged only when the replica has it.
 func TestReplicasConfirm(t *testing.T) {
 	t.Parallel()
 	primary := storetest.Redis(t)
 	replica := storetest.Replica(t, primary.Addr())
 	primary.AwaitReplicas(1)
 	b := primary.Backend(t)
-	s := lasting(t, b, store.Durability{Replicas: 1})
-	ends := endings(t, b, s)
+	s := lasting(t, b, config.Durability{Replicas: 1})
+	ends := revocations(t, b, s)
 	must(t, s.CheckDurability(t.Context()))
 
 	replica.Freeze()
 	for what, err := range all(t, ends) {
 		wantErr(t, what, err, store.ErrUnavailable)
-		// What had nothing to carry out, or came too late, did not end anything now.
+		// With nothing to apply, or too late, it revoked nothing now.
 		if waited := strings.HasPrefix(what, "say "); errors.Is(err, store.ErrUnconfirmed) == waited && what != "say that it holds" {
 			t.Errorf("%s: carried out %v: %v", what, !waited, err)
 		}
 	}
 	for what, err := range all(t, ends) {
-		wantErr(t, what+" again", err, store.ErrUnavailable) // though there is nothing to end any more
+		wantErr(t, what+" again", err, store.ErrUnavailable) // though there is nothing left to revoke
 	}
 	if live(t, s, "ended", store.DigestOf("token")) {
 		t.Error("a token that was ended, and not confirmed, is live")
 	}
 
-	// What is made is shown once, and is not lost for want of a replica. An end that is part of it waits.
+	// A new secret is shown once, and is not lost for want of a replica. A revocation that is part of it waits.
 	create(t, s, "fresh")
 	rotate := func(id string, overlap time.Duration) error {
 		_, err := s.AddSecret(hurry(t), "fresh", secret(b, id), b.Clock.Now().Add(overlap), store.Cause{})
@@ -156,13 +157,13 @@ func TestReplicasConfirm(t *testing.T) {
 	}
 }
 
-// TestReplicasAreCounted asks for more than there are.
+// TestReplicasAreCounted requires more replicas than there are.
 func TestReplicasAreCounted(t *testing.T) {
 	t.Parallel()
 	primary := storetest.Redis(t)
 	storetest.Replica(t, primary.Addr())
 	primary.AwaitReplicas(1)
-	s := lasting(t, primary.Backend(t), store.Durability{Replicas: 2})
+	s := lasting(t, primary.Backend(t), config.Durability{Replicas: 2})
 	err := s.RevokeToken(hurry(t), store.DigestOf("token"), store.Cause{})
 	wantErr(t, "an end", err, store.ErrUnconfirmed)
 	if want := "1 of 2 replicas have it"; !strings.Contains(err.Error(), want) {
@@ -179,12 +180,12 @@ func TestReplicasAreCounted(t *testing.T) {
 	}
 }
 
-// TestConfirmingLeavesConnections: while ends wait in vain for a replica, everything else is answered.
+// TestConfirmingLeavesConnections: while revocations wait in vain for a replica, everything else is answered.
 func TestConfirmingLeavesConnections(t *testing.T) {
 	t.Parallel()
 	b := storetest.Redis(t).Backend(t)
 	create(t, b.Open(t), "a")
-	s := lasting(t, b, store.Durability{Replicas: 1})
+	s := lasting(t, b, config.Durability{Replicas: 1})
 	ctx, stop := context.WithCancel(hurry(t))
 	var wg sync.WaitGroup
 	for i := range 100 {
@@ -205,14 +206,14 @@ func TestConfirmingLeavesConnections(t *testing.T) {
 	}
 }
 
-// TestFsyncByAlways changes what Redis does while ends are carried out.
+// TestFsyncByAlways changes the settings of Redis while revocations are applied.
 func TestFsyncByAlways(t *testing.T) {
 	t.Parallel()
 	server := storetest.Redis(t, "--appendonly", "yes", "--appendfsync", "always")
 	b := server.Backend(t)
-	s := lasting(t, b, store.Durability{Fsync: true})
+	s := lasting(t, b, config.Durability{Fsync: true})
 	must(t, s.CheckDurability(t.Context()))
-	ends := endings(t, b, s)
+	ends := revocations(t, b, s)
 	for _, wrong := range [][3]string{
 		{"appendfsync", "everysec", "always"}, {"no-appendfsync-on-rewrite", "yes", "no"}, {"appendonly", "no", "yes"},
 	} {
@@ -237,12 +238,12 @@ func TestFsyncByAlways(t *testing.T) {
 	}
 }
 
-// TestFsyncFails: a disk that fails ends the server before it answers, and nobody is told that it holds.
+// TestFsyncFails: a disk that fails stops Redis before it answers, and the revocation is not acknowledged.
 func TestFsyncFails(t *testing.T) {
 	t.Parallel()
 	server := storetest.Redis(t, "--appendonly", "yes", "--appendfsync", "always")
 	b := server.Backend(t)
-	s := lasting(t, b, store.Durability{Fsync: true})
+	s := lasting(t, b, config.Durability{Fsync: true})
 	create(t, s, "a")
 	d := issue(t, b, s, "a", "token")
 	server.FailSync()
@@ -250,7 +251,7 @@ func TestFsyncFails(t *testing.T) {
 	server.AwaitDeath()
 }
 
-// TestDurabilityRights: an ACL that hides what is asked after is told apart from a Redis that lacks it.
+// TestDurabilityRights: an ACL that hides a setting is told apart from a Redis that lacks it.
 func TestDurabilityRights(t *testing.T) {
 	t.Parallel()
 	server := storetest.Redis(t, "--appendonly", "yes", "--appendfsync", "always")
@@ -261,11 +262,11 @@ func TestDurabilityRights(t *testing.T) {
 		must(t, err)
 		return "redis://" + user + ":pw@" + server.Addr()
 	}
-	open := func(url string, d store.Durability) *store.Store {
+	open := func(url string, d config.Durability) *store.Store {
 		return lasting(t, server.Backend(t), d, func(o *store.Options) { o.URL = url })
 	}
 	blind := acl("blind", "-config")
-	s := open(blind, store.Durability{Fsync: true})
+	s := open(blind, config.Durability{Fsync: true})
 	err := s.CheckDurability(t.Context())
 	wantErr(t, "without CONFIG", err, store.ErrDurability)
 	if want := "ACL SETUSER blind +config|get"; !strings.HasSuffix(err.Error(), want) {
@@ -275,23 +276,23 @@ func TestDurabilityRights(t *testing.T) {
 	wantErr(t, "an end without CONFIG", err, store.ErrUnconfirmed)
 
 	mute := acl("mute", "-info")
-	must(t, open(mute, store.Durability{Replicas: 1}).CheckDurability(t.Context()))
-	err = open(mute, store.Durability{Replicas: 2}).CheckDurability(t.Context())
+	must(t, open(mute, config.Durability{Replicas: 1}).CheckDurability(t.Context()))
+	err = open(mute, config.Durability{Replicas: 2}).CheckDurability(t.Context())
 	wantErr(t, "without INFO", err, store.ErrDurability)
 	if want := "has 1 that answer"; !strings.Contains(err.Error(), want) {
 		t.Errorf("got %q, want %q in it", err, want)
 	}
-	if _, err := open(mute, store.Durability{}).KeepsLog(t.Context()); !errors.Is(err, store.ErrUnavailable) {
+	if _, err := open(mute, config.Durability{}).KeepsLog(t.Context()); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("whether there is a log, without INFO: %v", err)
 	}
-	wantErr(t, "an end without WAIT", open(acl("deaf", "-wait"), store.Durability{Replicas: 1}).RevokeToken(hurry(t), store.DigestOf("x"), store.Cause{}), store.ErrUnconfirmed)
+	wantErr(t, "an end without WAIT", open(acl("deaf", "-wait"), config.Durability{Replicas: 1}).RevokeToken(hurry(t), store.DigestOf("x"), store.Cause{}), store.ErrUnconfirmed)
 }
 
-// TestDurabilityUnknown: a Redis that is not there is not one that lacks something.
+// TestDurabilityUnknown: an unavailable Redis is not one that lacks something.
 func TestDurabilityUnknown(t *testing.T) {
 	t.Parallel()
 	server := storetest.Redis(t)
-	one, disk := lasting(t, server.Backend(t), store.Durability{Replicas: 1}), lasting(t, server.Backend(t), store.Durability{Fsync: true})
+	one, disk := lasting(t, server.Backend(t), config.Durability{Replicas: 1}), lasting(t, server.Backend(t), config.Durability{Fsync: true})
 	if kept, err := one.KeepsLog(t.Context()); kept || err != nil {
 		t.Errorf("a log is kept: %v, %v; want none", kept, err)
 	}
@@ -309,7 +310,7 @@ func TestDurabilityUnknown(t *testing.T) {
 	}
 }
 
-// TestAckAsksNothing: where Redis's own answer is enough, there is not one command more.
+// TestAckAsksNothing: where Redis's own answer is enough, no further command is sent.
 func TestAckAsksNothing(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		o := &observed{}

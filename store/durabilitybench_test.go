@@ -6,21 +6,22 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mintkeep/mintkeep/config"
 	"github.com/mintkeep/mintkeep/store"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// BenchmarkRevoke ends live tokens one after another, and tells the median in each mode.
+// BenchmarkRevoke revokes active tokens one after another, and reports the median in each mode.
 func BenchmarkRevoke(b *testing.B) {
 	for _, mode := range []struct {
 		name       string
 		args       []string
 		replica    bool
-		durability store.Durability
+		durability config.Durability
 	}{
-		{"ack", []string{"--appendonly", "yes", "--appendfsync", "everysec"}, false, store.Durability{}},
-		{"fsync", []string{"--appendonly", "yes", "--appendfsync", "always"}, false, store.Durability{Fsync: true}},
-		{"replicas:1", []string{"--appendonly", "yes", "--appendfsync", "everysec"}, true, store.Durability{Replicas: 1}},
+		{"ack", []string{"--appendonly", "yes", "--appendfsync", "everysec"}, false, config.Durability{}},
+		{"fsync", []string{"--appendonly", "yes", "--appendfsync", "always"}, false, config.Durability{Fsync: true}},
+		{"replicas:1", []string{"--appendonly", "yes", "--appendfsync", "everysec"}, true, config.Durability{Replicas: 1}},
 	} {
 		b.Run(mode.name, func(b *testing.B) {
 			server := storetest.Redis(b, mode.args...)

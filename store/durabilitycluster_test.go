@@ -6,11 +6,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mintkeep/mintkeep/config"
 	"github.com/mintkeep/mintkeep/store"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// TestClusterConfirms: each end is confirmed where it was carried out, and a slot that has moved is found.
+// TestClusterConfirms: the barrier runs on the shard that applied the revocation, and a slot that has moved is found.
 func TestClusterConfirms(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts six servers")
@@ -19,13 +20,13 @@ func TestClusterConfirms(t *testing.T) {
 	nodes := storetest.SixNodes(t)
 	b := nodes.Masters[0].Backend(t)
 	at := func(o *store.Options) { o.URL = nodes.URL() }
-	s := lasting(t, b, store.Durability{Replicas: 1}, at)
+	s := lasting(t, b, config.Durability{Replicas: 1}, at)
 	for _, m := range nodes.Masters {
 		m.AwaitReplicas(1)
 	}
 	must(t, s.CheckDurability(t.Context()))
 	must(t, s.Confirm(t.Context()))
-	err := lasting(t, b, store.Durability{Replicas: 2}, at).CheckDurability(t.Context())
+	err := lasting(t, b, config.Durability{Replicas: 2}, at).CheckDurability(t.Context())
 	wantErr(t, "two replicas for each", err, store.ErrDurability)
 	if want := "and this Redis at 127.0.0.1:"; !strings.Contains(err.Error(), want) {
 		t.Errorf("got %q, want %q in it", err, want)
@@ -35,7 +36,7 @@ func TestClusterConfirms(t *testing.T) {
 	on := map[*storetest.Server][]store.Digest{}
 	for i := range 30 {
 		d := issue(t, b, s, "a", fmt.Sprint("token ", i))
-		m := holder(t, nodes, d)
+		m := ownerOf(t, nodes, d)
 		on[m] = append(on[m], d)
 	}
 	if len(on) != 3 {
@@ -65,13 +66,13 @@ func TestClusterConfirms(t *testing.T) {
 	}
 }
 
-// second is the error of a call that returns something besides.
+// second is the error of a call with two results.
 func second[T any](_ T, err error) error { return err }
 
 func recordKey(d store.Digest) string { return "mk:t:" + string(d[:]) }
 
-// holder is the master that has a token.
-func holder(t *testing.T, nodes *storetest.Nodes, d store.Digest) *storetest.Server {
+// ownerOf is the primary whose shard has a token.
+func ownerOf(t *testing.T, nodes *storetest.Nodes, d store.Digest) *storetest.Server {
 	t.Helper()
 	for _, m := range nodes.Masters {
 		if n, err := m.Client().Exists(t.Context(), recordKey(d)).Result(); err == nil && n == 1 {
@@ -82,8 +83,8 @@ func holder(t *testing.T, nodes *storetest.Nodes, d store.Digest) *storetest.Ser
 	return nil
 }
 
-// move gives the slot of a token to another master, and stops twice: when the token is there and its slot is not, and
-// at the end.
+// move gives the slot of a token to another primary, and stops twice: when the token is there and its slot is not, and
+// at last.
 func move(t *testing.T, from, to *storetest.Server, d store.Digest) iter.Seq[string] {
 	t.Helper()
 	ctx, slot := t.Context(), from.Client().ClusterKeySlot(t.Context(), recordKey(d)).Val()

@@ -48,7 +48,7 @@ func TestEmails(t *testing.T) {
 			t.Errorf("there are %v", got)
 		}
 
-		// To another and back, and to another spelling of one's own.
+		// To another and back, and to another spelling of the same email.
 		for _, email := range []string{"b@example.com", "a@example.com", "A@Example.com", "B@example.com", "b@example.com"} {
 			_, err := s.UpdateUser(ctx, a.ID, store.Cause{}, readdress(email))
 			must(t, err)
@@ -94,7 +94,7 @@ func TestEmailRace(t *testing.T) {
 	})
 }
 
-// An email whose person is not there is free, however that came about.
+// An email whose user does not exist is free, however that came about.
 func TestStaleEmail(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, ctx := b.Open(t), t.Context()
@@ -107,7 +107,7 @@ func TestStaleEmail(t *testing.T) {
 			t.Errorf("got %+v, %v", got, err)
 		}
 
-		// A change of email that stopped half-way: it is kept for who began it, and finds nobody.
+		// A change of email that stopped half-way: it is reserved for the user who began it, and finds no user.
 		other := add(t, s, "b@example.com")
 		b.Do("HSET", "mk:p:"+next.ID, "meta", `1{"email":"moved@example.com","created":"2026-01-02T03:04:05Z"}`)
 		_, err = s.UserByEmail(ctx, "a@example.com")
@@ -150,7 +150,7 @@ func (f *failing) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 	}
 }
 
-// Who was not finished is gone within a minute, and the email is free then.
+// A user whose creation stopped half-way is gone within a minute, and the email is free then.
 func TestUnfinishedUser(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		fail := &failing{}

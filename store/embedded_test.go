@@ -46,7 +46,7 @@ func TestEmbeddedAges(t *testing.T) {
 	}
 }
 
-// Without anybody calling Age, as in production: by the ticker, on the real clock.
+// Without a call of Age, as in production: by the ticker, on the real clock.
 func TestEmbeddedAgesByItself(t *testing.T) {
 	var rdb redis.UniversalClient
 	s, err := store.Open(store.Options{Instrument: func(c redis.UniversalClient) { rdb = c }})
@@ -63,7 +63,7 @@ func TestEmbeddedAgesByItself(t *testing.T) {
 	})
 }
 
-// The clock of TIME, of stream ids and of absolute expiry is ours too.
+// TIME, stream ids and absolute expiry use our clock too.
 func TestEmbeddedClock(t *testing.T) {
 	b, rdb := openEmbedded(t)
 	b.Clock.Advance(1000 * time.Hour)
@@ -98,9 +98,8 @@ func TestEmbeddedTakesLargePipelines(t *testing.T) {
 	}
 }
 
-// Contract, guarantee 4: no growth. The shape is that of the tokens in the embedded store: fields that expire, in
-// hashes whose names are few.
-func TestEmbeddedForgets(t *testing.T) {
+// The embedded store does not grow. The shape is that of its tokens: fields that expire, in hashes whose names are few.
+func TestEmbeddedDoesNotGrow(t *testing.T) {
 	const tokens, shards, batch = 100_000, 256, 500
 	b, rdb := openEmbedded(t)
 	ctx := t.Context()

@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/rollback"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// wantShut fails the test unless the store refuses, for this reason.
-func wantShut(t *testing.T, what string, s *store.Store, why error) {
+// wantRejected fails the test unless the breaker is open, for this reason.
+func wantRejected(t *testing.T, what string, s *store.Store, why error) {
 	t.Helper()
 	_, err := s.Client(t.Context(), "a")
 	wantErr(t, what+": read", err, why)
@@ -27,78 +28,78 @@ func wantOpen(t *testing.T, what string, s *store.Store) {
 	}
 }
 
-// A Redis that is emptied under a running replica is not believed until the operator says so; one that has just
-// started knows no better.
+// A Redis that is emptied under a running replica is quarantined until the operator fences it. A replica that has
+// just started accepts it.
 func TestEmptied(t *testing.T) {
 	t.Parallel()
 	for name, srv := range map[string]*storetest.Server{"redis": storetest.Redis(t), "cluster": storetest.Cluster(t)} {
 		t.Run(name, func(t *testing.T) {
 			b, ctx := srv.Backend(t), t.Context()
 			s := b.Open(t)
-			s.Pulse(ctx)
+			s.Heartbeat(ctx)
 			create(t, s, "a")
-			s.Pulse(ctx)
+			s.Heartbeat(ctx)
 			b.Do("FLUSHALL")
-			s.Pulse(ctx)
-			wantShut(t, "emptied", s, store.ErrBehind)
-			s.Pulse(ctx)
-			wantShut(t, "emptied, a pulse later", s, store.ErrBehind)
+			s.Heartbeat(ctx)
+			wantRejected(t, "emptied", s, store.ErrQuarantined)
+			s.Heartbeat(ctx)
+			wantRejected(t, "emptied, a heartbeat later", s, store.ErrQuarantined)
 
 			fresh := b.Open(t)
-			fresh.Pulse(ctx)
+			fresh.Heartbeat(ctx)
 			wantOpen(t, "a replica that has just started", fresh)
-			fresh.Pulse(ctx)
-			s.Pulse(ctx)
-			wantShut(t, "after another has started", s, store.ErrBehind)
+			fresh.Heartbeat(ctx)
+			s.Heartbeat(ctx)
+			wantRejected(t, "after another has started", s, store.ErrQuarantined)
 
 			_, err := fresh.Fence(ctx)
 			must(t, err)
-			s.Pulse(ctx)
+			s.Heartbeat(ctx)
 			wantOpen(t, "fenced", s)
-			s.Pulse(ctx)
-			wantOpen(t, "fenced, a pulse later", s)
+			s.Heartbeat(ctx)
+			wantOpen(t, "fenced, a heartbeat later", s)
 			b.Do("FLUSHALL")
-			s.Pulse(ctx)
-			wantShut(t, "emptied again", s, store.ErrBehind)
+			s.Heartbeat(ctx)
+			wantRejected(t, "emptied again", s, store.ErrQuarantined)
 		})
 	}
 }
 
-// An old backup that is put back is found by the first connection to it, before any command of a request.
+// The first connection to an old backup that is put back notices it, before any command of a request.
 func TestOldBackup(t *testing.T) {
 	t.Parallel()
 	srv := storetest.Redis(t)
 	b, ctx := srv.Backend(t), t.Context()
 	s := b.Open(t)
 	create(t, s, "a")
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	d := issue(t, b, s, "a", "token")
 	old := backUp(t, srv)
 	grow(t, b, s)
 	must(t, s.RevokeToken(ctx, d, store.Cause{}))
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	newer := backUp(t, srv)
 
 	old.restore()
-	wantShut(t, "before a pulse", s, store.ErrUnavailable)
-	s.Pulse(ctx)
-	wantShut(t, "old", s, store.ErrBehind)
-	s.Pulse(ctx)
-	wantShut(t, "old, a pulse later", s, store.ErrBehind)
+	wantRejected(t, "before a heartbeat", s, store.ErrUnavailable)
+	s.Heartbeat(ctx)
+	wantRejected(t, "old", s, store.ErrQuarantined)
+	s.Heartbeat(ctx)
+	wantRejected(t, "old, a heartbeat later", s, store.ErrQuarantined)
 
 	newer.restore() // the operator finds a better one
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	wantOpen(t, "with what it had", s)
 	if live(t, s, "a", d) {
 		t.Error("a token that was ended is live")
 	}
 	old.restore()
-	s.Pulse(ctx)
-	wantShut(t, "old again", s, store.ErrBehind)
+	s.Heartbeat(ctx)
+	wantRejected(t, "old again", s, store.ErrQuarantined)
 	tool := b.Open(t)
 	must2(t)(tool.RevokeAllTokens(ctx, store.Cause{}, nil))
 	must2(t)(tool.Fence(ctx))
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	wantOpen(t, "fenced", s)
 	if live(t, s, "a", d) {
 		t.Error("after the fence a token that was ended is live")
@@ -113,66 +114,66 @@ func must2(t *testing.T) func(any, error) {
 	return func(_ any, err error) { t.Helper(); must(t, err) }
 }
 
-// What takes no writes may have been left behind by the one that does. What is full is not.
+// A server that accepts no writes may lag behind the primary. One that is out of memory does not.
 func TestTakesNoWrites(t *testing.T) {
 	t.Parallel()
 	srv := storetest.Redis(t)
 	b, ctx := srv.Backend(t), t.Context()
 	s := b.Open(t)
 	create(t, s, "a")
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	for _, tt := range []struct {
 		name     string
 		on, off  []any
 		says     string
-		staysPut bool // the gate stays open
+		staysPut bool // the breaker stays closed
 	}{
 		{"replica", []any{"REPLICAOF", "127.0.0.1", "1"}, []any{"REPLICAOF", "NO", "ONE"}, "READONLY", false},
 		{"alone", []any{"CONFIG", "SET", "min-replicas-to-write", "1"}, []any{"CONFIG", "SET", "min-replicas-to-write", "0"}, "NOREPLICAS", false},
 		{"out of memory", []any{"CONFIG", "SET", "maxmemory", "1"}, []any{"CONFIG", "SET", "maxmemory", "0"}, "", true},
 	} {
 		b.Do(tt.on...)
-		s.Pulse(ctx)
+		s.Heartbeat(ctx)
 		if tt.staysPut {
 			wantOpen(t, tt.name, s)
 			if err := s.RevokeToken(ctx, store.DigestOf("x"), store.Cause{}); err != nil {
 				t.Errorf("%s: an end: %v", tt.name, err)
 			}
 		} else {
-			wantShut(t, tt.name, s, store.ErrUnavailable)
-			if err := s.Ping(ctx); err == nil || !strings.Contains(err.Error(), tt.says) || errors.Is(err, store.ErrBehind) {
+			wantRejected(t, tt.name, s, store.ErrUnavailable)
+			if err := s.Ping(ctx); err == nil || !strings.Contains(err.Error(), tt.says) || errors.Is(err, store.ErrQuarantined) {
 				t.Errorf("%s: got %v, want %s", tt.name, err, tt.says)
 			}
 		}
 		b.Do(tt.off...)
-		s.Pulse(ctx)
+		s.Heartbeat(ctx)
 		wantOpen(t, tt.name+" no longer", s)
 	}
-	if n := s.OpenEnds(); n != 0 {
+	if n := s.Pending(); n != 0 {
 		t.Errorf("%d ends are not written down, want 0", n)
 	}
 }
 
-// A Redis that is away decides nothing.
-func TestPulseStoreIsAway(t *testing.T) {
+// An unavailable Redis decides nothing.
+func TestHeartbeatWithoutRedis(t *testing.T) {
 	t.Parallel()
 	srv := storetest.Redis(t, "--appendonly", "yes", "--appendfsync", "always")
 	b, ctx := srv.Backend(t), t.Context()
 	s := b.Open(t)
-	s.Pulse(ctx) // once more than it was there
-	s.Pulse(ctx)
+	s.Heartbeat(ctx) // once more than the server answered
+	s.Heartbeat(ctx)
 	srv.Kill()
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	wantErr(t, "ping", s.Ping(ctx), store.ErrUnavailable)
 	srv.Start()
 	wantOpen(t, "back with all that it had", s)
-	s.Pulse(ctx)
-	wantOpen(t, "a pulse later", s)
+	s.Heartbeat(ctx)
+	wantOpen(t, "a heartbeat later", s)
 }
 
-// Marks that nobody renews do not pile up, and taking away that of a replica which was only away for long does no
-// harm.
-func TestMarks(t *testing.T) {
+// Watermarks of replicas that are gone do not pile up. Removing the watermark of a replica that was only disconnected
+// for long does no harm.
+func TestWatermarks(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		if b.Server == nil {
 			return
@@ -180,47 +181,32 @@ func TestMarks(t *testing.T) {
 		ctx := t.Context()
 		s, other, away := b.Open(t), b.Open(t), b.Open(t)
 		for range 2 {
-			s.Pulse(ctx)
-			other.Pulse(ctx)
-			away.Pulse(ctx)
+			s.Heartbeat(ctx)
+			other.Heartbeat(ctx)
+			away.Heartbeat(ctx)
 		}
 		key := "mk:epoch"
 		if b.Name == "cluster" {
-			key = store.EpochKeys()[0]
+			key = s.EpochKeys()[0]
 		}
 		marks := func() int64 { return b.Do("HLEN", key).(int64) - 2 }
 		if got := marks(); got != 3 {
 			t.Errorf("%d marks of three replicas", got)
 		}
 		other.Leave(ctx)
-		b.Do("HINCRBY", key, "n", store.StaleAfter)
-		s.Pulse(ctx) // its mark is the count that it knew
-		s.Pulse(ctx)
-		must(t, s.SweepMarks(ctx))
+		b.Do("HINCRBY", key, "n", rollback.StaleAfter)
+		s.Heartbeat(ctx) // its watermark is the counter that it knew
+		s.Heartbeat(ctx)
+		must(t, s.SweepWatermarks(ctx))
 		if got := marks(); got != 1 {
 			t.Errorf("%d marks after one replica has ended and another is away, want 1", got)
 		}
-		away.Pulse(ctx)
+		away.Heartbeat(ctx)
 		wantOpen(t, "the one that was away", away)
 	})
 }
 
-func TestEpochKeys(t *testing.T) {
-	keys := store.EpochKeys()
-	if len(keys) != 16 {
-		t.Errorf("%d epochs, want 16", len(keys))
-	}
-	for i, key := range keys {
-		if slot := store.Slot(key); slot < i*1024 || slot >= (i+1)*1024 {
-			t.Errorf("%s is in slot %d, want it in the sixteenth number %d", key, slot, i)
-		}
-	}
-	if got := store.Slot("123456789"); got != 0x31C3 { // the example of the specification
-		t.Errorf("slot %#x, want 0x31C3", got)
-	}
-}
-
-// Without Run nobody pulses: a command's own store asks nothing more of Redis than it always has.
+// Without Run there is no heartbeat: the store of a CLI command sends nothing more to Redis.
 func TestFenceGrows(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, last := b.Open(t), int64(0)

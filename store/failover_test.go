@@ -12,7 +12,7 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// road is an address that leads to one server or another, as a name or a virtual address does.
+// road is an address that leads to one server or another, as a DNS name or a virtual address does.
 type road struct {
 	net.Listener
 
@@ -52,7 +52,7 @@ func (r *road) carry(conn net.Conn) {
 	go func() { _, _ = io.Copy(conn, onward); conn.Close() }()
 }
 
-// lead sends who comes from now on to another server, and drops who is on the way.
+// lead sends new connections to another server, and drops those under way.
 func (r *road) lead(to *storetest.Server) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -65,8 +65,8 @@ func (r *road) lead(to *storetest.Server) {
 	r.conns = nil
 }
 
-// A failover to a replica that had not got everything: what was ended stays so, whether or not it was written down, and
-// nothing is answered before.
+// A failover to a replica that lags: what was revoked stays revoked, pending or covered, and nothing is answered before
+// the replay.
 func TestFailoverThatLosesWrites(t *testing.T) {
 	t.Parallel()
 	for name, written := range map[string]bool{"written down": true, "not written down": false} {
@@ -79,8 +79,8 @@ func TestFailoverThatLosesWrites(t *testing.T) {
 			s := b.Open(t, func(o *store.Options) { o.URL = "redis://" + road.Addr().String() })
 			create(t, s, "a")
 			ended, kept := issue(t, b, s, "a", "ended"), issue(t, b, s, "a", "kept")
-			s.Pulse(ctx)
-			s.Pulse(ctx)
+			s.Heartbeat(ctx)
+			s.Heartbeat(ctx)
 			catchUp(t, replica, primary)
 
 			if _, err := replica.Do("REPLICAOF", "NO", "ONE"); err != nil {
@@ -88,20 +88,20 @@ func TestFailoverThatLosesWrites(t *testing.T) {
 			}
 			must(t, s.RevokeToken(ctx, ended, store.Cause{}))
 			if written {
-				s.Pulse(ctx)
+				s.Heartbeat(ctx)
 			}
 			road.lead(replica)
 			if written {
-				wantShut(t, "after the failover", s, store.ErrUnavailable)
+				wantRejected(t, "after the failover", s, store.ErrUnavailable)
 			}
-			s.Pulse(ctx)
+			s.Heartbeat(ctx)
 			wantOpen(t, "healed", s)
 			if live(t, s, "a", ended) || !live(t, s, "a", kept) {
 				t.Error("of two tokens, not just the one that was not ended is live")
 			}
-			road.lead(primary) // the old one comes back, with marks of its own
-			s.Pulse(ctx)
-			s.Pulse(ctx)
+			road.lead(primary) // the old one comes back, with watermarks of its own
+			s.Heartbeat(ctx)
+			s.Heartbeat(ctx)
 			wantOpen(t, "on the old primary", s)
 			if live(t, s, "a", ended) {
 				t.Error("on the old primary the token is live")
@@ -110,7 +110,7 @@ func TestFailoverThatLosesWrites(t *testing.T) {
 	}
 }
 
-// The same by a Sentinel, with what a replica does by itself: it is back within 5 s of the failover.
+// The same with Sentinels, by what a replica does itself: it is back within 5 s of the failover.
 func TestSentinelFailoverThatLosesWrites(t *testing.T) {
 	t.Parallel()
 	primary, replica := storetest.Redis(t), storetest.Redis(t)
@@ -136,7 +136,7 @@ func TestSentinelFailoverThatLosesWrites(t *testing.T) {
 	replica.Freeze()
 	must(t, s.RevokeToken(t.Context(), d, store.Cause{}))
 	await(t, "the end is written down", func() error {
-		if s.OpenEnds() > 0 {
+		if s.Pending() > 0 {
 			return io.ErrNoProgress
 		}
 		return nil
@@ -181,7 +181,7 @@ func follow(t *testing.T, replica, primary *storetest.Server) {
 	})
 }
 
-// catchUp waits until the replica has all.
+// catchUp waits until the replica has everything.
 func catchUp(t *testing.T, replica, primary *storetest.Server) {
 	t.Helper()
 	await(t, "the replica catches up", func() error {

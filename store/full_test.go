@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/rollback"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
@@ -17,24 +18,24 @@ func fillMemory(srv *storetest.Server) (empty func()) {
 	return func() { srv.Config("maxmemory", "0") }
 }
 
-// A Redis out of memory takes no mark. That must not keep the gate shut when it could be opened otherwise.
-func TestFullAndOpen(t *testing.T) {
+// A Redis out of memory accepts no watermark. That alone must not keep the breaker open.
+func TestOutOfMemoryLeavesTheBreakerClosed(t *testing.T) {
 	t.Parallel()
 	for name, blip := range map[string]func(t *testing.T, srv *storetest.Server, s *store.Store, loses func()){
 		"it stalls after an end": func(t *testing.T, srv *storetest.Server, s *store.Store, _ func()) {
 			must(t, s.RevokeToken(t.Context(), store.DigestOf("gone"), store.Cause{}))
 			srv.Freeze()
-			s.Pulse(hurry(t))
+			s.Heartbeat(hurry(t))
 			srv.Thaw()
-			wantShut(t, "stalled", s, store.ErrUnavailable)
+			wantRejected(t, "stalled", s, store.ErrUnavailable)
 		},
 		"it is a replica for a moment": func(t *testing.T, srv *storetest.Server, s *store.Store, _ func()) {
 			srv.Do("REPLICAOF", "127.0.0.1", "1")
-			s.Pulse(t.Context())
-			wantShut(t, "read-only", s, store.ErrUnavailable)
+			s.Heartbeat(t.Context())
+			wantRejected(t, "read-only", s, store.ErrUnavailable)
 			srv.Do("REPLICAOF", "NO", "ONE")
 		},
-		"it loses two pulses": func(_ *testing.T, _ *storetest.Server, _ *store.Store, loses func()) { loses() },
+		"it loses two heartbeats": func(_ *testing.T, _ *storetest.Server, _ *store.Store, loses func()) { loses() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := storetest.Redis(t)
@@ -42,19 +43,19 @@ func TestFullAndOpen(t *testing.T) {
 			s := b.Open(t)
 			create(t, s, "a")
 			kept := issue(t, b, s, "a", "kept")
-			s.Pulse(ctx)
+			s.Heartbeat(ctx)
 			before := backUp(t, srv)
-			s.Pulse(ctx)
-			s.Pulse(ctx)
+			s.Heartbeat(ctx)
+			s.Heartbeat(ctx)
 			empty := fillMemory(srv)
-			s.Pulse(ctx)
+			s.Heartbeat(ctx)
 			wantOpen(t, "full", s)
 			blip(t, srv, s, func() {
 				empty()
 				before.restore()
 				fillMemory(srv)
 			})
-			s.Pulse(ctx)
+			s.Heartbeat(ctx)
 			wantOpen(t, "it answers again, and is full", s)
 			if !live(t, s, "a", kept) {
 				t.Error("what is live is dead")
@@ -63,9 +64,9 @@ func TestFullAndOpen(t *testing.T) {
 	}
 }
 
-// An end that a full Redis has carried out, and then lost, is carried out again, however many there are; one for which there
-// is no room among what is repeated is not acknowledged.
-func TestFullAndBack(t *testing.T) {
+// A revocation that a full Redis applied, and then lost, is replayed, however many there are. One for which the redo log
+// has no room is not acknowledged.
+func TestOutOfMemoryThenRollback(t *testing.T) {
 	t.Parallel()
 	srv := storetest.Redis(t)
 	b, ctx := srv.Backend(t), t.Context()
@@ -73,14 +74,14 @@ func TestFullAndBack(t *testing.T) {
 	create(t, s, "a")
 	c, err := s.Client(ctx, "a")
 	must(t, err)
-	tokens := make([]store.Digest, store.JournalSize+10)
+	tokens := make([]store.Digest, rollback.MaxEntries+10)
 	for i := range tokens {
 		tokens[i] = store.DigestOf(fmt.Sprint("token", i))
 	}
 	for i := range tokens {
 		must(t, s.SaveToken(ctx, tokens[i], store.Credential{Generation: c.Generation}, b.Clock.Now().Add(time.Hour)))
 	}
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	before, empty := backUp(t, srv), fillMemory(srv)
 	ended := 0
 	for _, d := range tokens {
@@ -91,8 +92,8 @@ func TestFullAndBack(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if ended != store.JournalSize {
-		t.Errorf("%d ends were acknowledged, want %d", ended, store.JournalSize)
+	if ended != rollback.MaxEntries {
+		t.Errorf("%d ends were acknowledged, want %d", ended, rollback.MaxEntries)
 	}
 	if err := s.ConfirmRevoked(ctx, tokens[len(tokens)-1]); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("what may come back is confirmed to be gone: %v", err)
@@ -100,16 +101,16 @@ func TestFullAndBack(t *testing.T) {
 	empty()
 	before.restore()
 	fillMemory(srv)
-	s.Pulse(ctx)
-	wantNone(t, "after a pulse", s, tokens[:ended])
+	s.Heartbeat(ctx)
+	wantNone(t, "after a heartbeat", s, tokens[:ended])
 
 	empty()
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	for _, d := range tokens[ended:] {
 		must(t, s.RevokeToken(ctx, d, store.Cause{}))
 	}
 	wantNone(t, "with memory", s, tokens)
-	if open := s.OpenEnds(); open > 10 {
+	if open := s.Pending(); open > 10 {
 		t.Errorf("%d ends are not written down", open)
 	}
 }

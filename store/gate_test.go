@@ -14,24 +14,24 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// answersAnyway are the methods that a store which is shut does not refuse, and why.
+// answersAnyway are the methods that an open breaker does not reject, and why.
 var answersAnyway = []string{
 	"Close", "Flush", // of nothing that was noted
 	"CheckDurability", "Confirm", "ConfirmRevoked", // ask nothing with the durability ack
-	"ReplaceKeyring", // refuses the sample
-	"Leave", "Pulse", // find out
+	"ReplaceKeyring",     // rejects the sample
+	"Leave", "Heartbeat", // find out
 }
 
-// Whatever the store can do, it refuses while it may not be believed.
-func TestShutForEverything(t *testing.T) {
+// An open breaker rejects every method.
+func TestOpenBreakerRejectsEveryMethod(t *testing.T) {
 	srv := storetest.Redis(t)
 	b, ctx := srv.Backend(t), t.Context()
 	s := b.Open(t)
-	s.Pulse(ctx)
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
+	s.Heartbeat(ctx)
 	b.Do("FLUSHALL")
-	s.Pulse(ctx)
-	wantErr(t, "emptied", s.Ping(ctx), store.ErrBehind)
+	s.Heartbeat(ctx)
+	wantErr(t, "emptied", s.Ping(ctx), store.ErrQuarantined)
 
 	methods, tried := reflect.TypeOf(s), 0
 	for i := range methods.NumMethod() {
@@ -46,7 +46,7 @@ func TestShutForEverything(t *testing.T) {
 		}
 		results := m.Func.Call(args)
 		err, _ := results[len(results)-1].Interface().(error)
-		if !errors.Is(err, store.ErrBehind) || !errors.Is(err, store.ErrUnavailable) {
+		if !errors.Is(err, store.ErrQuarantined) || !errors.Is(err, store.ErrUnavailable) {
 			t.Errorf("%s: got %v, want ErrBehind, which matches ErrUnavailable", m.Name, err)
 		}
 	}
@@ -81,8 +81,8 @@ func (f meanwhile) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 	}
 }
 
-// What was asked before the gate was shut, and answered after, is not believed.
-func TestShutMeanwhile(t *testing.T) {
+// An answer that arrives after the breaker has opened is rejected.
+func TestBreakerOpensDuringACommand(t *testing.T) {
 	for name, ask := range map[string]func(context.Context, *store.Store) error{
 		"a command": func(ctx context.Context, s *store.Store) error { return s.Ping(ctx) },
 		"a pipeline": func(ctx context.Context, s *store.Store) error {
@@ -94,12 +94,12 @@ func TestShutMeanwhile(t *testing.T) {
 			var s *store.Store
 			s = b.Open(t, func(o *store.Options) {
 				o.Instrument = func(rdb redis.UniversalClient) {
-					rdb.AddHook(meanwhile(func() { b.Do("FLUSHALL"); s.Pulse(ctx) }))
+					rdb.AddHook(meanwhile(func() { b.Do("FLUSHALL"); s.Heartbeat(ctx) }))
 				}
 			})
-			s.Pulse(ctx)
-			s.Pulse(ctx)
-			wantErr(t, "the answer", ask(ctx, s), store.ErrBehind)
+			s.Heartbeat(ctx)
+			s.Heartbeat(ctx)
+			wantErr(t, "the answer", ask(ctx, s), store.ErrQuarantined)
 		})
 	}
 }
@@ -109,7 +109,7 @@ func canFail(f reflect.Type) bool {
 	return n > 0 && f.Out(n-1) == reflect.TypeFor[error]()
 }
 
-// sample is a value that no method refuses, or is content with, before it asks Redis.
+// sample is a value with which every method asks Redis.
 func sample(ctx context.Context, b *storetest.Backend, t reflect.Type) reflect.Value {
 	switch {
 	case t == reflect.TypeFor[context.Context]():

@@ -11,7 +11,7 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// invite gives a person a new invite with the code, for an hour.
+// invite gives a user a new invite with the code, for an hour.
 func invite(t *testing.T, b *storetest.Backend, s *store.Store, id, code string) store.Digest {
 	t.Helper()
 	d := store.DigestOf(code)

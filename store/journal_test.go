@@ -10,7 +10,7 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// lossy is a store with people and clients, of which a part of what is done to them will be lost.
+// lossy is a store with users and clients; part of what is done to them will be lost.
 type lossy struct {
 	t      *testing.T
 	b      *storetest.Backend
@@ -31,8 +31,8 @@ func newLossy(t *testing.T, srv *storetest.Server) *lossy {
 		l.signIn(u, e.name)
 		l.people[e.name], l.keys[e.name] = read(t, l.s, u.ID), makeKey(t, b, l.s, u, e.name, 0)
 	}
-	l.s.Pulse(t.Context())
-	l.s.Pulse(t.Context())
+	l.s.Heartbeat(t.Context())
+	l.s.Heartbeat(t.Context())
 	return l
 }
 
@@ -68,7 +68,7 @@ func (l *lossy) session(e endCase) bool {
 	return err == nil
 }
 
-// endCase is one way in which something ends, and what must not be live after it.
+// endCase is one kind of revocation, and what must not be active after it.
 type endCase struct {
 	name string
 	end  func(l *lossy, e endCase) error
@@ -77,7 +77,7 @@ type endCase struct {
 
 func (e endCase) id() string { return "of-" + e.name }
 
-// ends are all of them. What is new here is new in the journal: add it.
+// ends are all of them. Add each new kind of entry in the redo log.
 var ends = []endCase{
 	{"token", func(l *lossy, e endCase) error {
 		return l.s.RevokeToken(l.t.Context(), l.tokens[e.name], store.Cause{})
@@ -161,9 +161,9 @@ func (l *lossy) wantEnded(what string) {
 	}
 }
 
-// What this replica has ended stays so when Redis loses it: nothing is answered from the moment on when the loss is
-// found, and then all of it is ended again. It does not matter whether it was written down before.
-func TestLostEnds(t *testing.T) {
+// What this replica has revoked stays revoked when Redis loses it, pending or covered: from the moment when the rollback
+// is noticed nothing is answered until all of it is replayed.
+func TestRevocationsSurviveARollback(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name   string
@@ -184,31 +184,32 @@ func TestLostEnds(t *testing.T) {
 				}
 			}
 			if tt.pulses {
-				l.s.Pulse(ctx)
-				if n := l.s.OpenEnds(); n != 0 {
-					t.Errorf("%d ends are not written down after a pulse", n)
+				l.s.Heartbeat(ctx)
+				if n := l.s.Pending(); n != 0 {
+					t.Errorf("%d ends are not written down after a heartbeat", n)
 				}
 			}
 			l.wantEnded("before the loss")
 			before.restore()
 			if tt.pulses {
-				wantErr(t, "before a pulse", l.s.Ping(ctx), store.ErrUnavailable)
+				wantErr(t, "before a heartbeat", l.s.Ping(ctx), store.ErrUnavailable)
 			}
-			l.s.Pulse(ctx)
+			l.s.Heartbeat(ctx)
 			wantOpen(t, "healed", l.s)
 			l.wantEnded("healed")
-			l.s.Pulse(ctx)
-			wantOpen(t, "a pulse later", l.s)
-			l.wantEnded("a pulse later")
-			if n := l.s.OpenEnds(); n != 0 {
+			l.s.Heartbeat(ctx)
+			wantOpen(t, "a heartbeat later", l.s)
+			l.wantEnded("a heartbeat later")
+			if n := l.s.Pending(); n != 0 {
 				t.Errorf("%d ends are not written down", n)
 			}
 		})
 	}
 }
 
-// An end is never repeated over a newer life, be it that another replica began it before this one came to pulse.
-func TestNewerLifeIsLeftAlone(t *testing.T) {
+// A revocation is never replayed over a newer generation, even if another replica wrote that one before this replica's
+// next heartbeat.
+func TestReplayLeavesNewerGenerationsAlone(t *testing.T) {
 	t.Parallel()
 	srv := storetest.Redis(t)
 	b, ctx := srv.Backend(t), t.Context()
@@ -218,7 +219,7 @@ func TestNewerLifeIsLeftAlone(t *testing.T) {
 	}
 	u, v := add(t, s, "u@example.com"), add(t, s, "v@example.com")
 	k := makeKey(t, b, s, u, "k", 0)
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	earlier := backUp(t, srv)
 
 	must(t, s.DisableClient(ctx, "a", store.Cause{}))
@@ -249,19 +250,19 @@ func TestNewerLifeIsLeftAlone(t *testing.T) {
 			t.Errorf("%s: a person who was promoted again is no operator", what)
 		}
 	}
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	want("written down")
 	later := backUp(t, srv)
 	must(t, s.RevokeToken(ctx, store.DigestOf("x"), store.Cause{}))
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	later.restore()
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	wantOpen(t, "healed", s)
 	want("healed")
 
-	// Gone back to before all of it: what was ended is ended, and nothing is left of the newer lives.
+	// Rolled back to before all of it: what was revoked is revoked, and nothing is left of the newer generations.
 	earlier.restore()
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	wantOpen(t, "healed again", s)
 	for id, d := range tokens {
 		if live(t, s, id, d) {
@@ -273,8 +274,8 @@ func TestNewerLifeIsLeftAlone(t *testing.T) {
 	}
 }
 
-// Ends that come while Redis goes back are refused, or hold.
-func TestEndsDuringTheLoss(t *testing.T) {
+// Revocations during a rollback are rejected, or hold.
+func TestRevocationsDuringARollback(t *testing.T) {
 	t.Parallel()
 	srv := storetest.Redis(t)
 	b, ctx := srv.Backend(t), t.Context()
@@ -284,8 +285,8 @@ func TestEndsDuringTheLoss(t *testing.T) {
 	for i := range 100 {
 		tokens = append(tokens, issue(t, b, s, "a", fmt.Sprint(i)))
 	}
-	s.Pulse(ctx)
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
+	s.Heartbeat(ctx)
 	before := backUp(t, srv)
 	ended := make([]bool, len(tokens))
 	var wg sync.WaitGroup
@@ -297,12 +298,12 @@ func TestEndsDuringTheLoss(t *testing.T) {
 	half := len(tokens) / 2
 	end(0, half)
 	wg.Wait()
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	end(half, len(tokens))
 	before.restore()
 	wg.Wait()
-	await(t, "healed", func() error { // the pool does not dial while many have found nobody
-		s.Pulse(ctx)
+	await(t, "healed", func() error { // the pool does not dial while many dials have failed
+		s.Heartbeat(ctx)
 		return s.Ping(ctx)
 	})
 	n := 0

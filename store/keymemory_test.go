@@ -12,14 +12,14 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// What an API key costs in Redis: its record, its description and its entries in the directories; and, once it is
-// in use, its last use and its uses by the day.
+// What an API key costs in Redis: its record, its description and its index entries; and, once it is in use, its last
+// use and its uses by day.
 func TestKeyMemory(t *testing.T) {
 	const keys, allowed, allowedUsed = 50, 1_200, 1_500
 	people := max(*stored/keys, 1)
 	srv := storetest.Redis(t)
 	b := srv.Backend(t)
-	makeKeys(t, b, people, 1) // what the first keys, and the people, cost
+	makeKeys(t, b, people, 1) // what the first keys, and the users, cost
 	used := usedMemory(t, srv)
 	made := makeKeys(t, b, people, keys)
 	per := float64(usedMemory(t, srv)-used) / float64(people*keys)
@@ -31,7 +31,7 @@ func TestKeyMemory(t *testing.T) {
 	}
 }
 
-// makeKeys makes so many keys for each of so many people, of whom there is one by each number.
+// makeKeys creates so many keys for each of so many users, of whom there is one by each number.
 func makeKeys(t *testing.T, b *storetest.Backend, people, each int) (made []*store.APIKey) {
 	t.Helper()
 	s := b.Open(t)
@@ -77,7 +77,7 @@ func useKeys(t *testing.T, b *storetest.Backend, keys []*store.APIKey) {
 	t.Helper()
 	s := b.Open(t)
 	defer s.Close()
-	for some := range slices.Chunk(keys, 1_000) { // a server keeps so many uses in mind, and no more
+	for some := range slices.Chunk(keys, 1_000) { // a server keeps so many uses in memory, and no more
 		for _, k := range some {
 			s.RecordKeyUse(k.UserID, k.ID, "client:billing-service")
 		}

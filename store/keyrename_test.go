@@ -42,7 +42,7 @@ func TestRenameKey(t *testing.T) {
 			if got := found("aft"); len(got) == 0 || found("bef") != nil {
 				t.Errorf("found by its name: %q, by the one before: %q", got, found("bef"))
 			}
-			if lives > 0 { // a name makes no key live longer
+			if lives > 0 { // a new name does not extend a key's lifetime
 				b.Clock.Advance(lives)
 			} else {
 				_, err = s.RevokeKey(ctx, k.ID, ended(b, "gone"))

@@ -22,7 +22,7 @@ func leaked(t *testing.T, b *storetest.Backend, s *store.Store, digests ...store
 	return leaks
 }
 
-func TestEndLeaked(t *testing.T) {
+func TestRevokeLeaked(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, other, ctx := b.Open(t), b.Open(t), t.Context()
 		u := add(t, s, "a@example.com")
@@ -69,8 +69,8 @@ func TestEndLeaked(t *testing.T) {
 	})
 }
 
-// A credential is found in whatever state its owner is: a suspended key must not come back with its owner.
-func TestEndLeakedOfDisabled(t *testing.T) {
+// A credential is found in whatever state its owner is: a disabled user's key must not come back with the user.
+func TestRevokeLeakedOfDisabled(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, ctx := b.Open(t), t.Context()
 		u := add(t, s, "a@example.com")
@@ -97,7 +97,7 @@ func TestSecretIndex(t *testing.T) {
 		create(t, s, "a")
 		wantErr(t, "taken", s.CreateClient(ctx, client("a")), store.ErrExists)
 		imported := client("b")
-		imported.Secrets[0].LastFour = "" // nobody can tell whether it is a secret elsewhere too
+		imported.Secrets[0].LastFour = "" // it cannot be told whether it is a secret elsewhere too
 		must(t, s.CreateClient(ctx, imported))
 		if got := leaked(t, b, s, store.DigestOf("secret of b")); got != nil {
 			t.Errorf("an imported one: %+v", got)

@@ -12,26 +12,27 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/redisdb"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// loses is a server that loses what happens between the two, and a store that has healed it then.
+// loses has a server lose what happens, and the store replay it.
 func loses(t *testing.T, srv *storetest.Server, s *store.Store, happens func()) {
 	t.Helper()
-	s.Pulse(t.Context())
-	s.Pulse(t.Context())
+	s.Heartbeat(t.Context())
+	s.Heartbeat(t.Context())
 	before := backUp(t, srv)
 	happens()
-	s.Pulse(t.Context())
+	s.Heartbeat(t.Context())
 	before.restore()
-	s.Pulse(t.Context())
-	s.Pulse(t.Context())
+	s.Heartbeat(t.Context())
+	s.Heartbeat(t.Context())
 	wantOpen(t, "healed", s)
 }
 
-// A password that was changed is not good again, nor is who was signed in with it, whatever else was lost: the invite
-// by which it was changed, or the hash that it had last.
-func TestLostPassword(t *testing.T) {
+// A password that was changed stays invalid, and so do the sessions that were opened with it, whatever else was lost: the
+// invite by which it was changed, or the hash that it had last.
+func TestRollbackOfAPassword(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(ctx context.Context, s *store.Store, sess *store.Session, invite store.Invite) error{
 		"redeemed": func(ctx context.Context, s *store.Store, sess *store.Session, invite store.Invite) error {
@@ -69,8 +70,8 @@ func TestLostPassword(t *testing.T) {
 	}
 }
 
-// A client that was deleted stays so, whatever became of it before; whoever has its id now is left alone.
-func TestLostDeletion(t *testing.T) {
+// A client that was deleted stays so, whatever happened to it before; a new client with the same id is left alone.
+func TestRollbackOfADeletion(t *testing.T) {
 	t.Parallel()
 	srv := storetest.Redis(t)
 	b, ctx := srv.Backend(t), t.Context()
@@ -78,7 +79,7 @@ func TestLostDeletion(t *testing.T) {
 	for _, id := range []string{"disabled", "enabled-again", "registered-again", "old"} {
 		create(t, s, id)
 	}
-	b.Do("HDEL", "mk:c:old", "life") // as a version before wrote it
+	b.Do("HDEL", "mk:c:old", "life") // as an earlier version wrote it
 	loses(t, srv, s, func() {
 		must(t, s.DisableClient(ctx, "disabled", store.Cause{}))
 		must(t, s.DeleteClient(ctx, "disabled", store.Cause{}))
@@ -93,15 +94,15 @@ func TestLostDeletion(t *testing.T) {
 	}
 	must(t, s.DeleteClient(ctx, "registered-again", store.Cause{}))
 	create(t, other, "registered-again")
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	if c, err := s.Client(ctx, "registered-again"); err != nil || !c.Enabled || len(c.Secrets) == 0 {
 		t.Errorf("a client that was registered again: %+v, %v", c, err)
 	}
 }
 
-// Whoever was disabled and enabled again by the same replica is enabled when both are lost. What ended with the disabling
-// stays ended.
-func TestLostEnabling(t *testing.T) {
+// A client or user that was disabled and enabled again by the same replica is enabled when both are lost. What the
+// disabling revoked stays revoked.
+func TestRollbackOfEnabling(t *testing.T) {
 	t.Parallel()
 	srv := storetest.Redis(t)
 	b, ctx := srv.Backend(t), t.Context()
@@ -165,8 +166,8 @@ func (h *losesAnswer) open(t *testing.T, b *storetest.Backend) *store.Store {
 	return b.Open(t, func(o *store.Options) { o.Instrument = func(c redis.UniversalClient) { c.AddHook(h) } })
 }
 
-// An end whose answer did not arrive, so that its repetition found nothing to do, is remembered like any other.
-func TestLostEndOfUnknownOutcome(t *testing.T) {
+// A revocation whose answer did not arrive, so that its repetition found nothing to do, is remembered like any other.
+func TestRollbackOfAnUnacknowledgedRevocation(t *testing.T) {
 	t.Parallel()
 	srv := storetest.Redis(t)
 	b, ctx, h := srv.Backend(t), t.Context(), &losesAnswer{to: "hdel"}
@@ -182,9 +183,9 @@ func TestLostEndOfUnknownOutcome(t *testing.T) {
 	}
 }
 
-// An end that Redis has lost while it kept the mark before it is not undone for a moment: from the pulse on that found
-// nobody, nothing is answered until it is repeated. One of which nobody was told does not take that much.
-func TestLostWithoutMark(t *testing.T) {
+// A revocation that Redis has lost, while it kept the watermark before it, is not undone for a moment: from the
+// heartbeat on that got no answer, nothing is answered until it is replayed. An unacknowledged one does not need that.
+func TestRollbackThatKeepsTheWatermark(t *testing.T) {
 	t.Parallel()
 	for name, told := range map[string]bool{"told": true, "not told": false} {
 		t.Run(name, func(t *testing.T) {
@@ -193,8 +194,8 @@ func TestLostWithoutMark(t *testing.T) {
 			s := b.Open(t)
 			create(t, s, "a")
 			d := issue(t, b, s, "a", "token")
-			s.Pulse(ctx)
-			s.Pulse(ctx)
+			s.Heartbeat(ctx)
+			s.Heartbeat(ctx)
 			before := backUp(t, srv)
 			if told {
 				must(t, s.RevokeToken(ctx, d, store.Cause{}))
@@ -203,13 +204,13 @@ func TestLostWithoutMark(t *testing.T) {
 			if !told {
 				wantErr(t, "an end while it is away", s.RevokeToken(ctx, d, store.Cause{}), store.ErrUnavailable)
 			}
-			s.Pulse(ctx)
+			s.Heartbeat(ctx)
 			before.start()
 			if err := s.Ping(ctx); (err != nil) != told {
-				t.Errorf("back, before a pulse: %v", err)
+				t.Errorf("back, before a heartbeat: %v", err)
 			}
-			s.Pulse(ctx)
-			wantOpen(t, "a pulse later", s)
+			s.Heartbeat(ctx)
+			wantOpen(t, "a heartbeat later", s)
 			if live(t, s, "a", d) {
 				t.Error("the ended token is live")
 			}
@@ -217,7 +218,7 @@ func TestLostWithoutMark(t *testing.T) {
 	}
 }
 
-// silentHalf is a hook by which the lower half of a cluster's slots gives pulses no answer.
+// silentHalf is a hook by which the lower half of a cluster's slots does not answer heartbeats.
 type silentHalf struct{ on atomic.Bool }
 
 func (h *silentHalf) DialHook(next redis.DialHook) redis.DialHook          { return next }
@@ -236,11 +237,11 @@ func (h *silentHalf) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.P
 	}
 }
 
-func lowerHalf(key string) bool { return store.Slot(key) < 8*1024 }
+func lowerHalf(key string) bool { return redisdb.SlotOf(key) < 8*1024 }
 
-// A part of a cluster that does not answer shuts the store only if it may lose an end. What was ended in the other
-// parts is written down.
-func TestPartOfAClusterIsAway(t *testing.T) {
+// A shard that does not answer opens the breaker only if it may lose a revocation. Revocations in the other shards are
+// covered.
+func TestShardIsUnavailable(t *testing.T) {
 	t.Parallel()
 	b, ctx, h := storetest.Cluster(t).Backend(t), t.Context(), &silentHalf{}
 	s := b.Open(t, func(o *store.Options) { o.Instrument = func(c redis.UniversalClient) { c.AddHook(h) } })
@@ -251,19 +252,19 @@ func TestPartOfAClusterIsAway(t *testing.T) {
 			}
 		}
 	}
-	s.Pulse(ctx)
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
+	s.Heartbeat(ctx)
 	h.on.Store(true)
 	must(t, s.RevokeToken(ctx, token(false), store.Cause{}))
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	wantOpen(t, "with an end in the other half", s)
-	if n := s.OpenEnds(); n != 0 {
+	if n := s.Pending(); n != 0 {
 		t.Errorf("%d ends in the half that answers are not written down", n)
 	}
 	must(t, s.RevokeToken(ctx, token(true), store.Cause{}))
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	wantErr(t, "with an end in the silent half", s.Ping(ctx), store.ErrUnavailable)
 	h.on.Store(false)
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	wantOpen(t, "when it answers again", s)
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// address is one behind which another server may come to be: what was connected before leads to the old one.
+// address may lead to another server later; the connections from before still lead to the old one.
 type address struct {
 	listener net.Listener
 	to       atomic.Pointer[string]
@@ -49,8 +49,8 @@ func (a *address) connect(down net.Conn) {
 	_, _ = io.Copy(down, up)
 }
 
-// moved is a store whose primary changes behind its address: two has all that one had, and one is a replica by then,
-// with a link that is down.
+// moved is a store whose primary changes behind its address: two has all that one had, and one has become a replica
+// whose link is down.
 type moved struct {
 	t        *testing.T
 	one, two *storetest.Server
@@ -65,8 +65,8 @@ func newMoved(t *testing.T) *moved {
 	m.b, m.a = m.one.Backend(t), newAddress(t, m.one.Addr())
 	m.s = m.b.Open(t, func(o *store.Options) { o.URL = "redis://" + m.a.listener.Addr().String() })
 	create(t, m.s, "a")
-	m.s.Pulse(t.Context())
-	m.s.Pulse(t.Context())
+	m.s.Heartbeat(t.Context())
+	m.s.Heartbeat(t.Context())
 	return m
 }
 
@@ -83,7 +83,7 @@ func (m *moved) move() {
 	must2(m.t)(m.one.Do("REPLICAOF", "127.0.0.1", "1"))
 }
 
-// crowd does something so often at once that it takes as many connections, while srv answers nobody.
+// crowd calls so often at once that it takes as many connections, while srv does not answer.
 func (m *moved) crowd(srv *storetest.Server, pause string, n int, f func()) {
 	m.t.Helper()
 	must2(m.t)(srv.Do("CLIENT", "PAUSE", pause, "ALL"))
@@ -94,8 +94,8 @@ func (m *moved) crowd(srv *storetest.Server, pause string, n int, f func()) {
 	wg.Wait()
 }
 
-// A store whose connections lead to what was the primary finds the new one within a few pulses, whatever it has to
-// repeat.
+// A store whose connections lead to the former primary finds the new one within a few heartbeats, whatever it has to
+// replay.
 func TestPrimaryChangesBehindItsAddress(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(ctx context.Context, s *store.Store) error{
@@ -110,15 +110,15 @@ func TestPrimaryChangesBehindItsAddress(t *testing.T) {
 			must(t, end(ctx, m.s))
 			m.move()
 			for range 3 {
-				m.s.Pulse(ctx)
+				m.s.Heartbeat(ctx)
 			}
 			wantOpen(t, "three pulses later", m.s)
 		})
 	}
 }
 
-// Connections to what was the primary are not used for long because there are others as well: nothing comes from it
-// that was ended at the new one.
+// Connections to the former primary are not used beside those to the new one: nothing that was revoked at the new one
+// is answered from them.
 func TestConnectionsToTheOldPrimary(t *testing.T) {
 	t.Parallel()
 	m, ctx := newMoved(t), t.Context()
@@ -129,7 +129,7 @@ func TestConnectionsToTheOldPrimary(t *testing.T) {
 	must2(t)(m.two.Do("CLIENT", "PAUSE", "400", "ALL")) // those to the new one come back last
 	m.crowd(m.one, "150", 12, ping)
 	for range 5 {
-		m.s.Pulse(ctx)
+		m.s.Heartbeat(ctx)
 	}
 	wantOpen(t, "five pulses later", m.s)
 	other := m.b.Open(t, func(o *store.Options) { o.URL = m.two.URL() })

@@ -9,8 +9,8 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// Contract §4: an end is carried out even by a Redis that takes no writes for want of memory, and nothing else is.
-func TestOutOfMemory(t *testing.T) {
+// A revocation is applied even by a Redis that takes no writes for want of memory, and nothing else is.
+func TestRevocationOutOfMemory(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		if b.Server == nil {
 			return // it has no such limit
@@ -108,7 +108,7 @@ func TestOutOfMemory(t *testing.T) {
 	})
 }
 
-// An end of a key must say, out of memory too, that the key was live until then.
+// Revoking a key must say, out of memory too, that the key was active until then.
 func endKey(wasLive bool, err error) error { return endOf(wasLive, err) }
 
 func endKeys(were []*store.APIKey, err error) error { return endOf(len(were) == 1, err) }

@@ -5,12 +5,13 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/mintkeep/mintkeep/config"
 	"github.com/mintkeep/mintkeep/store"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// The end of a process is no loss of power: what it has written is in the system's memory, and is there when it
-// starts again. So these tests work on the append-only file, and let of it survive what was synced.
+// Killing a process is no loss of power: what it has written is in the system's memory, and is there when it starts
+// again. So these tests work on the append-only file: only what was synced survives.
 
 // logDir is where a server keeps its append-only file.
 func logDir(t *testing.T, server *storetest.Server) string {
@@ -32,12 +33,12 @@ func growing(t *testing.T, server *storetest.Server) string {
 }
 
 // TestPowerLoss: with appendfsync always, Redis has synced its file when it answers (see TestFsyncFails), so that the
-// file as it is at that moment is what a loss of power leaves. The token is dead in it.
+// file as it is at that moment is what a loss of power leaves. The token is revoked in it.
 func TestPowerLoss(t *testing.T) {
 	t.Parallel()
 	server := storetest.Redis(t, "--appendonly", "yes", "--appendfsync", "always")
 	b := server.Backend(t)
-	s := lasting(t, b, store.Durability{Fsync: true})
+	s := lasting(t, b, config.Durability{Fsync: true})
 	create(t, s, "a")
 	revoked, kept := issue(t, b, s, "a", "revoked"), issue(t, b, s, "a", "kept")
 
@@ -55,7 +56,7 @@ func TestPowerLoss(t *testing.T) {
 }
 
 // TestPowerLossWithAck is what ack does not promise, and shows that the other test would notice: what was not
-// synced yet is cut off, and the token that was revoked is live again. kill -9 alone loses nothing.
+// synced yet is cut off, and the token that was revoked is active again. kill -9 alone loses nothing.
 func TestPowerLossWithAck(t *testing.T) {
 	t.Parallel()
 	server := storetest.Redis(t, "--appendonly", "yes", "--appendfsync", "no")

@@ -49,7 +49,7 @@ func FuzzParseRate(f *testing.F) {
 	})
 }
 
-// A client's rate is part of its record; one that nobody understands makes the record unreadable.
+// A client's rate is part of its record; one that cannot be parsed makes the record unreadable.
 func TestRateInRecord(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s := b.Open(t)
@@ -74,7 +74,7 @@ func TestRateInRecord(t *testing.T) {
 	})
 }
 
-// calls makes n calls over the replicas in turn, and returns the number of the first that was one too many.
+// calls makes n calls over the replicas in turn, and returns the number of the first above the limit.
 func calls(t *testing.T, n int, client string, rate store.Rate, replicas ...*store.Store) (first int) {
 	t.Helper()
 	for i := 1; i <= n; i++ {
@@ -161,8 +161,8 @@ func TestCountCallRace(t *testing.T) {
 	})
 }
 
-// A counter that lost its end gets one again, of its own length.
-func TestCountCallAlwaysEnds(t *testing.T) {
+// A counter that lost its expiry gets one again, of its own length.
+func TestCountCallAlwaysExpires(t *testing.T) {
 	b := storetest.Redis(t).Backend(t)
 	s := b.Open(t)
 	rate := store.Rate{Count: 1, Window: time.Second}
@@ -178,8 +178,8 @@ func TestCountCallAlwaysEnds(t *testing.T) {
 	}
 }
 
-// What cannot be counted is not answered: a rate that is off while Redis is away would be no rate.
-func TestCountCallStoreIsAway(t *testing.T) {
+// What cannot be counted is not answered: a limit that is off while Redis is unavailable would be no limit.
+func TestCountCallWithoutRedis(t *testing.T) {
 	srv := storetest.Redis(t)
 	s := srv.Backend(t).Open(t)
 	srv.Kill()

@@ -10,7 +10,7 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// What a newer Mintkeep wrote, and what is damaged, is neither yes nor no; and nothing writes over it but an end.
+// A record that a newer Mintkeep wrote, or that is damaged, is an error; only a revocation writes over it.
 func TestRecordsFailClosed(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, ctx := b.Open(t), t.Context()
@@ -69,7 +69,7 @@ func TestRecordsFailClosed(t *testing.T) {
 						t.Errorf("%s: got %v, want %v", op, err, c.want)
 					}
 				}
-				// The ends work all the same, and leave nothing but the log.
+				// The revocations work all the same, and leave nothing but the log.
 				for op, err := range map[string]error{
 					"RevokeToken": s.RevokeToken(ctx, d, store.Cause{}), "DeleteClient": s.DeleteClient(ctx, "a", store.Cause{}),
 				} {
@@ -91,8 +91,8 @@ func TestRecordsFailClosed(t *testing.T) {
 	})
 }
 
-// A client whose record cannot be read can be disabled, and its tokens ended.
-func TestUnreadableClientCanBeEnded(t *testing.T) {
+// A client whose record cannot be read can be disabled, and its tokens revoked.
+func TestUnreadableClientCanBeRevoked(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s := b.Open(t)
 		create(t, s, "a")
@@ -127,8 +127,8 @@ func hexByte(b byte) string {
 	return string([]byte{digits[b>>4], digits[b&15]})
 }
 
-// The same for people and their keys, whose ends need not understand what they end either.
-func TestPeopleFailClosed(t *testing.T) {
+// The same for users and their keys: a revocation need not understand what it revokes.
+func TestUsersFailClosed(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, ctx := b.Open(t), t.Context()
 		for name, c := range map[string]struct {
@@ -228,7 +228,7 @@ func TestKeysFailClosed(t *testing.T) {
 						t.Errorf("%s: got %v, want %v", op, err, c.want)
 					}
 				}
-				// It can be ended all the same.
+				// It can be revoked all the same.
 				if wasLive, err := s.RevokeKey(ctx, k.ID, ended(b, "damaged")); !wasLive || err != nil {
 					t.Errorf("RevokeKey: got %v, %v", wasLive, err)
 				}
@@ -240,8 +240,8 @@ func TestKeysFailClosed(t *testing.T) {
 	})
 }
 
-// What leaked ends, whether or not anybody can read what it was.
-func TestUnreadableLeaks(t *testing.T) {
+// What leaked is revoked, readable or not.
+func TestRevokeUnreadableLeaks(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s := b.Open(t)
 		u := add(t, s, "a@example.com")

@@ -13,7 +13,7 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// facts are the values in a script, by what has them. What is random has a name instead, in each place where it
+// facts are the values in a script, by their place. What is random has a name instead, in each place where it
 // stands.
 func facts(t *testing.T, script []string) map[string]string {
 	t.Helper()
@@ -63,12 +63,12 @@ func randomIn(name, value string) []string {
 	return nil
 }
 
-// anyValue is what is read for being there: an expiry, and the field by which somebody is enabled.
+// anyValue is what is read for being there: an expiry, and the field by which a client or user is enabled.
 func anyValue(name string) bool {
 	return strings.HasPrefix(name, "EXPIRE ") || strings.HasPrefix(name, "HSET ") && strings.HasSuffix(name, " on")
 }
 
-// alike says whether who reads was reads now as well: it is the same, or JSON behind the same beginning, with all the
+// alike says whether a reader of was can read now as well: it is the same, or JSON behind the same prefix, with all the
 // members that were there, of the same values.
 func alike(was, now string) bool {
 	before, ok1 := jsonIn(was)

@@ -18,7 +18,7 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// made is what the records in testdata were made from and what cannot be made twice, so that a server can be
+// made is what the records in testdata were created from and what cannot be created twice, so that a server can be
 // started on them. It is worth nothing anywhere else.
 type made struct {
 	MasterKey      string             `json:"master_key"`
@@ -42,7 +42,7 @@ func readMade(t *testing.T) (m made) {
 	must(t, err)
 	must(t, json.Unmarshal(body, &m))
 	for i, k := range m.Keys {
-		var compact bytes.Buffer // the file is indented for people
+		var compact bytes.Buffer // the file is indented for readers
 		must(t, json.Compact(&compact, k.Public))
 		m.Keys[i].Public = compact.Bytes()
 	}

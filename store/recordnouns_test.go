@@ -27,7 +27,7 @@ var (
 	recordOwner = "replica-1"
 )
 
-// nouns are one of every kind, as somebody gave them to the store.
+// nouns are one of every kind, as a caller gave them to the store.
 type nouns struct {
 	billing, old  *store.Client
 	ada, bob, eve *store.User
@@ -77,7 +77,7 @@ func (m made) nouns() *nouns {
 	return n
 }
 
-// tokens are the live access tokens of billing, under its generation.
+// tokens are the active access tokens of billing, under its generation.
 func (m made) tokens(g store.Generation) map[store.Digest]store.Credential {
 	return map[store.Digest]store.Credential{
 		store.DigestOf(m.JWT):    {Generation: g, Claims: []byte{}},

@@ -19,7 +19,7 @@ import (
 // version reads them all, and writes such that the version of the newest file reads it: replicas of both run side by
 // side during an upgrade, and an upgrade can be taken back.
 //
-// -update writes the newest file anew. That is right when the version of a record was raised, and after a kind of
+// -update writes the newest file again. That is right when the version of a record was raised, and after a kind of
 // record was added: give recordFile the next name first and leave the old files as they are, for they are in the Redis
 // of those who run that version. It is wrong as a way to make a difference go away.
 const recordFile = "1.redis"
@@ -92,7 +92,7 @@ func TestEarlierVersionReadsRecords(t *testing.T) {
 			switch was := before[name]; {
 			case !there:
 				t.Errorf("%s is not written any more", name)
-			case strings.HasSuffix(name, " on"): // what it says is that it is there
+			case strings.HasSuffix(name, " on"): // its existence is what it says
 			case !alike(was, got) && !anyValue(name):
 				t.Errorf("%s is written differently: (-before +now)\n%s", name, cmp.Diff(was, got))
 			}

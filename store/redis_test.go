@@ -202,8 +202,8 @@ func TestSentinel(t *testing.T) {
 	}
 }
 
-// What Redis refuses is an outage, not an answer.
-func TestRefusals(t *testing.T) {
+// What Redis rejects is an outage, and no verdict.
+func TestRejectionsByRedisAreOutages(t *testing.T) {
 	srv := storetest.Redis(t)
 	var rdb redis.UniversalClient
 	s := srv.Backend(t).Open(t, func(o *store.Options) {

@@ -20,64 +20,64 @@ func fence(t *testing.T, b *storetest.Backend) {
 	must2(t)(tool.Fence(t.Context()))
 }
 
-// A fence is good for a replica that has not looked since the loss. One from before it is not.
-func TestFenceBeforeItLooks(t *testing.T) {
+// A fence counts for a replica that has not observed Redis since the rollback. A fence from before the rollback does not.
+func TestFenceBeforeTheFirstObservation(t *testing.T) {
 	t.Parallel()
 	b, ctx := storetest.Redis(t).Backend(t), t.Context()
 	s := b.Open(t)
 	create(t, s, "a")
-	s.Pulse(ctx)
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
+	s.Heartbeat(ctx)
 	for range 2 {
 		b.Clock.Advance(time.Second)
 		b.Do("FLUSHALL")
 		fence(t, b)
-		s.Pulse(ctx)
+		s.Heartbeat(ctx)
 		wantOpen(t, "fenced after the loss", s)
-		s.Pulse(ctx)
-		s.Pulse(ctx)
+		s.Heartbeat(ctx)
+		s.Heartbeat(ctx)
 	}
 	last := b.Do("GET", "mk:fence")
 	b.Do("FLUSHALL")
 	b.Do("SET", "mk:fence", last)
-	s.Pulse(ctx)
-	wantShut(t, "with the fence that it had", s, store.ErrBehind)
+	s.Heartbeat(ctx)
+	wantRejected(t, "with the fence that it had", s, store.ErrQuarantined)
 }
 
-// What a replica has ended itself it ends again in a store that was fenced, before it opens: nobody else may know.
-func TestFenceKeepsEnds(t *testing.T) {
+// In a store that was fenced, a replica replays its own revocations before its breaker closes: no other may know them.
+func TestFenceKeepsRevocations(t *testing.T) {
 	t.Parallel()
 	srv := storetest.Redis(t)
 	b, ctx := srv.Backend(t), t.Context()
 	s := b.Open(t)
 	u := add(t, s, "u@example.com")
 	k := makeKey(t, b, s, u, "k", 0)
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	old := backUp(t, srv)
 	grow(t, b, s)
 	must2(t)(s.RevokeKey(ctx, k.ID, ended(b, "stolen")))
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	old.restore()
-	s.Pulse(ctx)
-	wantShut(t, "old", s, store.ErrBehind)
+	s.Heartbeat(ctx)
+	wantRejected(t, "old", s, store.ErrQuarantined)
 	fence(t, b)
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	wantOpen(t, "fenced", s)
 	if opens(t, b, s, k) {
 		t.Error("the key that it has ended is live")
 	}
-	if n := s.OpenEnds(); n != 0 {
+	if n := s.Pending(); n != 0 {
 		t.Errorf("%d ends are not written down", n)
 	}
 }
 
-// inAPulse is a hook that does something once, before a pulse writes.
-type inAPulse struct{ do atomic.Pointer[func()] }
+// inAHeartbeat is a hook that does something once, before a heartbeat writes.
+type inAHeartbeat struct{ do atomic.Pointer[func()] }
 
-func (h *inAPulse) DialHook(next redis.DialHook) redis.DialHook          { return next }
-func (h *inAPulse) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+func (h *inAHeartbeat) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (h *inAHeartbeat) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
 
-func (h *inAPulse) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+func (h *inAHeartbeat) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		if cmds[0].Name() == "hsetnx" {
 			if do := h.do.Swap(nil); do != nil {
@@ -88,24 +88,24 @@ func (h *inAPulse) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 	}
 }
 
-// An old backup that comes while a pulse is under way is written a mark to, and is not believed for that.
-func TestOldBackupDuringAPulse(t *testing.T) {
+// An old backup that appears during a heartbeat gets the watermark, and is noticed all the same.
+func TestOldBackupDuringAHeartbeat(t *testing.T) {
 	t.Parallel()
 	srv := storetest.Redis(t)
-	b, ctx, h := srv.Backend(t), t.Context(), &inAPulse{}
+	b, ctx, h := srv.Backend(t), t.Context(), &inAHeartbeat{}
 	s := b.Open(t, func(o *store.Options) { o.Instrument = func(c redis.UniversalClient) { c.AddHook(h) } })
 	create(t, s, "a")
-	s.Pulse(ctx)
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
+	s.Heartbeat(ctx)
 	old := backUp(t, srv)
 	grow(t, b, s)
 	restore := old.restore
 	h.do.Store(&restore)
 	for range 3 {
-		s.Pulse(ctx)
-		wantShut(t, "old", s, store.ErrBehind)
+		s.Heartbeat(ctx)
+		wantRejected(t, "old", s, store.ErrQuarantined)
 	}
 	fence(t, b)
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	wantOpen(t, "fenced", s)
 }

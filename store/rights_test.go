@@ -11,13 +11,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/redisdb"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
 // leastRights is what docs/operations.md recommends, for a server that is no cluster.
 const leastRights = "resetkeys ~mk:* resetchannels -@all +@read +@write +@transaction +@connection -@dangerous +info +config|get +time"
 
-// grant gives the user "mint" rights, and none beside them.
+// grant gives the user "mint" these rights alone.
 func grant(t *testing.T, srv *storetest.Server, rules string) {
 	t.Helper()
 	args := []any{"ACL", "SETUSER", "mint", "reset", "on", ">hunter2"}
@@ -31,7 +32,7 @@ func grant(t *testing.T, srv *storetest.Server, rules string) {
 
 func asMint(o *store.Options) { o.URL = strings.Replace(o.URL, "://", "://mint:hunter2@", 1) }
 
-// Whatever right is taken away is missed, and no other.
+// A right that is taken away is reported, and no other.
 func TestDeniedRights(t *testing.T) {
 	srv := storetest.Redis(t)
 	grant(t, srv, leastRights)
@@ -46,13 +47,13 @@ func TestDeniedRights(t *testing.T) {
 		}
 		return rules
 	}
-	for i, trial := range slices.Concat([]string{""}, store.Trials, store.OptionalTrials) {
+	for i, trial := range slices.Concat([]string{""}, store.Access.Commands, store.Access.Optional) {
 		var want []string
 		taken := ""
 		if trial != "" {
-			rule := store.RuleOf(trial)
+			rule := redisdb.RuleOf(trial)
 			taken, want = strings.Replace(rule, "+", " -", 1), []string{rule}
-			if i > len(store.Trials) {
+			if i > len(store.Access.Commands) {
 				want[0] += "?"
 			}
 		}
@@ -74,7 +75,7 @@ func TestDeniedRights(t *testing.T) {
 	}
 }
 
-// Taking a right away must be missed of the keys that there are, not of those of long ago.
+// A missing right must be noticed for the keys of today, not for those of an earlier version.
 func TestRightsKnowEveryKey(t *testing.T) {
 	doc, err := os.ReadFile("doc.go")
 	must(t, err)
@@ -87,13 +88,13 @@ func TestRightsKnowEveryKey(t *testing.T) {
 		keys = append(keys, key)
 	}
 	slices.Sort(keys)
-	want := slices.Sorted(slices.Values(store.OurKeys))
+	want := slices.Sorted(slices.Values(store.Access.Keys))
 	if diff := cmp.Diff(slices.Compact(keys), want); diff != "" {
 		t.Errorf("keys (-doc.go +rights.go)\n%s", diff)
 	}
 }
 
-// With the least rights everything works, and no command is sent that a diagnosis would not try.
+// With the least rights everything works, and every command that is sent is one that the ACL probes try.
 func TestLeastRights(t *testing.T) {
 	srv := storetest.Redis(t)
 	grant(t, srv, leastRights)
@@ -104,8 +105,8 @@ func TestLeastRights(t *testing.T) {
 	stats, err := srv.Do("INFO", "commandstats")
 	must(t, err)
 	tried := map[string]bool{}
-	for _, trial := range store.Trials {
-		tried[strings.TrimPrefix(store.RuleOf(trial), "+")] = true
+	for _, trial := range store.Access.Commands {
+		tried[strings.TrimPrefix(redisdb.RuleOf(trial), "+")] = true
 	}
 	for _, match := range regexp.MustCompile(`cmdstat_(\S+?):\S*rejected_calls=(\d+)`).FindAllStringSubmatch(stats.(string), -1) {
 		command := match[1]
@@ -120,7 +121,7 @@ func TestLeastRights(t *testing.T) {
 	}
 }
 
-// liveALittle does something of everything.
+// liveALittle calls something of everything.
 func liveALittle(t *testing.T, b *storetest.Backend, s *store.Store) {
 	t.Helper()
 	ctx := t.Context()
@@ -152,7 +153,7 @@ func liveALittle(t *testing.T, b *storetest.Backend, s *store.Store) {
 	calls(t, 2, "a", store.Rate{Count: 10, Window: time.Minute}, s)
 	must(t, s.ReplaceKeyring(ctx, nil, keyring("a")))
 	fail(t, 1, "192.0.2.1", func(int) (*store.Store, string) { return s, "a" })
-	must(t, store.ForgetKeys(ctx, s))
+	must(t, store.PurgeKeys(ctx, s))
 	must(t, store.SweepKeys(ctx, s))
 	must(t, s.Flush(ctx))
 	must(t, s.DeleteUser(ctx, u.ID, ended(b, "")))

@@ -15,7 +15,7 @@ func secret(b *storetest.Backend, id string) store.Secret {
 	return store.Secret{ID: id, Digest: store.DigestOf(id), LastFour: "four", CreatedAt: b.Clock.Now()}
 }
 
-// secretIDs are those of the client's secrets that are live, oldest first.
+// secretIDs are those of the client's active secrets, oldest first.
 func secretIDs(t *testing.T, b *storetest.Backend, s *store.Store) (ids []string) {
 	t.Helper()
 	c, err := s.Client(t.Context(), "a")
@@ -74,7 +74,7 @@ func TestAddSecret(t *testing.T) {
 			t.Errorf("the first is still in %v", keys)
 		}
 
-		// An end that was set is not put off by the next rotation.
+		// The next rotation does not postpone an expiry that was set.
 		soon := b.Clock.Now().Add(time.Minute)
 		add("five", soon)
 		must(t, s.RevokeSecret(ctx, "a", "five", store.Cause{}))
@@ -85,7 +85,7 @@ func TestAddSecret(t *testing.T) {
 	})
 }
 
-// Of many who add a secret at once, as many succeed as there is room.
+// Of many rotations at once, as many succeed as there is room.
 func TestAddSecretTogether(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		create(t, b.Open(t), "a")
@@ -112,7 +112,7 @@ func TestAddSecretTogether(t *testing.T) {
 	})
 }
 
-func TestEndSecret(t *testing.T) {
+func TestRevokeSecret(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, ctx := b.Open(t), t.Context()
 		create(t, s, "a")

@@ -14,7 +14,7 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// enter signs a person in under a cookie.
+// enter signs a user in under a cookie.
 func enter(t *testing.T, s *store.Store, userID, cookie string) store.Digest {
 	t.Helper()
 	d := store.DigestOf(cookie)
@@ -29,7 +29,7 @@ func setPassword(t *testing.T, s *store.Store, userID, sealed string) error {
 	return s.SetPassword(t.Context(), &store.Session{UserID: userID, Generation: u.Sessions}, u.Password, []byte(sealed))
 }
 
-// in is whether a session is worth something.
+// in is whether a session is valid.
 func in(t *testing.T, s *store.Store, d store.Digest) bool {
 	t.Helper()
 	_, _, err := s.Session(t.Context(), d)
@@ -39,7 +39,7 @@ func in(t *testing.T, s *store.Store, d store.Digest) bool {
 	return err == nil
 }
 
-// agents are the browsers of a person's sessions, the last used first.
+// agents are the browsers of a user's sessions, the last used first.
 func agents(t *testing.T, s *store.Store, userID string) (names []string) {
 	t.Helper()
 	sessions, err := s.Sessions(t.Context(), read(t, s, userID))
@@ -65,7 +65,7 @@ func TestSession(t *testing.T) {
 			t.Errorf("%s's (-want +got)\n%s", who.ID, diff)
 		}
 
-		// That it is in use is written once a minute.
+		// Its last use is written once a minute.
 		for _, step := range []struct {
 			after time.Duration
 			seen  time.Duration
@@ -104,8 +104,8 @@ func TestSession(t *testing.T) {
 	})
 }
 
-// A session ends when it was not used for twelve hours, and after a week in any case. Then nothing is left of it.
-func TestSessionEndsByTheClock(t *testing.T) {
+// A session expires when it was not used for twelve hours, and after a week in any case. Then nothing is left of it.
+func TestSessionExpires(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, ctx := b.Open(t), t.Context()
 		u := add(t, s, "a@example.com")
@@ -141,9 +141,9 @@ func TestSessionEndsByTheClock(t *testing.T) {
 	})
 }
 
-// Whatever ends a person's sessions ends all of them, at once and for every replica, and no later session wakes
-// them up.
-func TestSessionsEnd(t *testing.T) {
+// What revokes a user's sessions revokes all of them, at once and for every replica, and no later session makes them
+// valid again.
+func TestSessionsAreRevoked(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, other, ctx := b.Open(t), b.Open(t), t.Context()
 		u, friend := add(t, s, "a@example.com"), add(t, s, "b@example.com")
@@ -168,7 +168,7 @@ func TestSessionsEnd(t *testing.T) {
 			seen[g] = what
 			before := b.Dump(t)
 			must(t, end())
-			// Should one have been left behind, it is worth nothing either.
+			// A record that was left behind is invalid too.
 			for _, d := range dead {
 				key := "mk:s:" + string(d[:])
 				if record := before[key]; record != nil {
@@ -209,7 +209,7 @@ func TestSessionsEnd(t *testing.T) {
 	})
 }
 
-// One who signs in at the moment in which the password is changed is in with the new one, or not at all.
+// A sign-in at the moment of a password change succeeds with the new password, or not at all.
 func TestSessionRace(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		replicas, ctx := []*store.Store{b.Open(t), b.Open(t)}, t.Context()
@@ -251,7 +251,7 @@ func TestRehashPassword(t *testing.T) {
 	})
 }
 
-func TestOnce(t *testing.T) {
+func TestFormOnce(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		replicas, ctx := []*store.Store{b.Open(t), b.Open(t)}, t.Context()
 		d := store.DigestOf("form")
@@ -289,9 +289,9 @@ func TestOnce(t *testing.T) {
 	})
 }
 
-// Who was slow to sign in with the old password is not in once there is another, and who was slow to change it does
-// not overrule what was set meanwhile.
-func TestOldPasswordOpensNothing(t *testing.T) {
+// A slow sign-in with the old password fails once there is another, and a slow change does not overrule the password
+// that was set meanwhile.
+func TestOldPasswordIsRejected(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, ctx := b.Open(t), t.Context()
 		u := add(t, s, "a@example.com")
@@ -311,7 +311,7 @@ func TestOldPasswordOpensNothing(t *testing.T) {
 	})
 }
 
-// A person has so many sessions and no more: one more ends the oldest.
+// A user has a limited number of sessions: one more revokes the oldest.
 func TestSessionsAreBounded(t *testing.T) {
 	s := storetest.Embedded(t)
 	u := add(t, s.Open(t), "a@example.com")
@@ -329,8 +329,8 @@ func TestSessionsAreBounded(t *testing.T) {
 	}
 }
 
-// A link is worth nothing once its person has another address or password, or was disabled.
-func TestWhatEndsAnInvite(t *testing.T) {
+// An invite is invalid once its user has another address or password, or was disabled.
+func TestWhatRevokesAnInvite(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, ctx := b.Open(t), t.Context()
 		u := add(t, s, "a@example.com")

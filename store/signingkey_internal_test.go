@@ -70,7 +70,7 @@ func TestDecodeKeyringFailsClosed(t *testing.T) {
 	}
 }
 
-// Whatever stands in the record, it is refused or survives being written and read again.
+// A record is rejected, or survives being written and read again.
 func FuzzDecodeKeyring(f *testing.F) {
 	f.Add([]byte(goodRecord))
 	f.Add([]byte(`{"v":2}`))

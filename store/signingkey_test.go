@@ -15,12 +15,12 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// keyring is a ring whose keys are named after who made it.
-func keyring(maker string) store.Keyring {
+// keyring is a ring whose keys are named after its replica.
+func keyring(replica string) store.Keyring {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	key := func(state string) store.SigningKey {
 		return store.SigningKey{
-			ID: maker + "-" + state, Algorithm: "ES256", Sealed: []byte("sealed\x00"), Public: json.RawMessage(`{"kty":"EC"}`),
+			ID: replica + "-" + state, Algorithm: "ES256", Sealed: []byte("sealed\x00"), Public: json.RawMessage(`{"kty":"EC"}`),
 			CreatedAt: at, PublishedAt: at.Add(30 * time.Second),
 		}
 	}
@@ -60,7 +60,7 @@ func TestKeyring(t *testing.T) {
 			t.Errorf("revisions %q and %q", first.Revision, second.Revision)
 		}
 
-		// Who read too early is refused, and so is who saw nothing.
+		// A replica that read too early is rejected, and so is one that saw nothing.
 		for name, old := range map[string]*store.Keyring{"stale": first, "none": nil} {
 			if err := s.ReplaceKeyring(ctx, old, keyring("c")); !errors.Is(err, store.ErrConflict) {
 				t.Errorf("%s: got %v, want %v", name, err, store.ErrConflict)
@@ -145,7 +145,7 @@ func TestKeyringFailsClosed(t *testing.T) {
 	}
 }
 
-func TestKeyringStoreIsAway(t *testing.T) {
+func TestKeyringWithoutRedis(t *testing.T) {
 	server := storetest.Redis(t)
 	s, ctx := server.Backend(t).Open(t), t.Context()
 	server.Kill()
@@ -160,7 +160,7 @@ func TestKeyringStoreIsAway(t *testing.T) {
 	}
 }
 
-// A claim is for one owner and one change, and ends by itself.
+// A claim is for one owner and one change, and expires by itself.
 func TestClaimKeyring(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s := b.Open(t)

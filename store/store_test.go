@@ -48,7 +48,7 @@ func TestContextIsHonoured(t *testing.T) {
 }
 
 // A Store must leave nothing running behind, whatever it was doing.
-func TestCloseEndsGoroutines(t *testing.T) {
+func TestCloseStopsGoroutines(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		before := runtime.NumGoroutine()
 		for range 5 {

@@ -19,7 +19,7 @@ func count(s *store.Store, n int, what string) {
 	}
 }
 
-// counted are the minutes of the last n in which anything was counted.
+// counted are the minutes, of the last n, in which anything was counted.
 func counted(t *testing.T, s *store.Store, n int) (some []store.Minute) {
 	t.Helper()
 	minutes, err := s.Minutes(t.Context(), n)
@@ -38,7 +38,7 @@ func counted(t *testing.T, s *store.Store, n int) (some []store.Minute) {
 	return some
 }
 
-func TestTallies(t *testing.T) {
+func TestCounters(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, other, ctx := b.Open(t), b.Open(t), t.Context()
 		count(s, 3, store.TokensIssued)
@@ -85,7 +85,7 @@ func TestTallies(t *testing.T) {
 }
 
 // Each code of the list has a count of its own.
-func TestTalliesTokenErrors(t *testing.T) {
+func TestStatisticsCountEachTokenError(t *testing.T) {
 	b := storetest.Embedded(t)
 	s, want := b.Open(t), map[string]int64{}
 	for i, code := range store.TokenErrors {
@@ -98,8 +98,8 @@ func TestTalliesTokenErrors(t *testing.T) {
 	}
 }
 
-// The hashes of the hours are used again, and none is there when its next turn comes.
-func TestTalliesWrap(t *testing.T) {
+// The hashes of the hours are used again, and each has expired before its next turn.
+func TestCountersWrap(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, ctx := b.Open(t), t.Context()
 		b.Clock.Advance(b.Clock.Now().Truncate(time.Hour).Add(time.Hour + time.Second).Sub(b.Clock.Now()))
@@ -126,8 +126,8 @@ func TestTalliesWrap(t *testing.T) {
 	})
 }
 
-// What may have been written is not written again: a count is rather too small than too large.
-func TestTalliesAtMostOnce(t *testing.T) {
+// What may have been written is not written again: a count is too small rather than too large.
+func TestCountersAtMostOnce(t *testing.T) {
 	srv := storetest.Redis(t)
 	b := srv.Backend(t)
 	s := b.Open(t)
@@ -148,7 +148,7 @@ func TestTalliesAtMostOnce(t *testing.T) {
 	}
 }
 
-func TestTalliesConcurrently(t *testing.T) {
+func TestCountersConcurrently(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s := b.Open(t)
 		var all sync.WaitGroup
@@ -189,9 +189,9 @@ func TestTotals(t *testing.T) {
 		makeKey(t, b, s, u, "expiring", time.Hour)
 		doomed := makeKey(t, b, s, u, "doomed", 0)
 		makeKey(t, b, s, other, "theirs", 0)
-		want(store.Totals{Clients: 1, Users: 2, LiveKeys: 3})
+		want(store.Totals{Clients: 1, Users: 2, ActiveKeys: 3})
 		b.Clock.Advance(time.Hour)
-		want(store.Totals{Clients: 1, Users: 2, LiveKeys: 2})
+		want(store.Totals{Clients: 1, Users: 2, ActiveKeys: 2})
 		_, err := s.RevokeKey(ctx, doomed.ID, ended(b, ""))
 		must(t, err)
 		must(t, s.DeleteUser(ctx, other.ID, ended(b, "")))

@@ -23,7 +23,7 @@ func issue(t *testing.T, b *storetest.Backend, s *store.Store, clientID, token s
 	return d
 }
 
-// live is what introspection will make of a token.
+// live is whether introspection calls a token active.
 func live(t *testing.T, s *store.Store, clientID string, d store.Digest) bool {
 	t.Helper()
 	c, r, err := s.ClientAndCredential(t.Context(), clientID, d)
@@ -102,7 +102,7 @@ func TestTokenExpires(t *testing.T) {
 	})
 }
 
-// Nothing that is done to a client, and nothing that is done after it, brings an old token back.
+// Nothing that is done to a client makes a token from before active again.
 func TestGenerations(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		ctx := t.Context()
@@ -166,7 +166,7 @@ func TestGenerationMatches(t *testing.T) {
 	}
 }
 
-// A token issued under no generation, between an end and the next one, is never live.
+// A token issued under no generation, between a revocation and the next generation, is never active.
 func TestAbsentGeneration(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, ctx := b.Open(t), t.Context()
@@ -213,7 +213,7 @@ func TestTokenKeyIsBytes(t *testing.T) {
 	})
 }
 
-// Contract §7: a token costs one round trip to save and one to look up, the client with it.
+// A token costs one round trip to save and one to look up, the client with it.
 func TestTokenRoundTrips(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		var trips atomic.Int32

@@ -16,7 +16,7 @@ import (
 // double at a power of two, and just after that there is most room in them for what is not there.
 var stored = flag.Int("stored", 5_000, "how many records the tests of Redis's memory fill in")
 
-// What Redis makes of the 17 bytes of a live JWT's record, and of those of an opaque token, which has its claims too.
+// The memory that Redis needs for the 17 bytes of an active JWT's record, and for an opaque token, which has its claims too.
 func TestTokenMemory(t *testing.T) {
 	t.Run("jwt", func(t *testing.T) { tokenMemory(t, 200, nil) })
 	t.Run("opaque", func(t *testing.T) { tokenMemory(t, 500, []byte(opaqueClaims)) })
@@ -53,7 +53,7 @@ func digest(i int) store.Digest {
 	return store.DigestOf(string(b[:]))
 }
 
-// save saves n tokens and reads them, by so many at once that they share round trips. A hash table that grows is there
+// save saves n tokens and reads them, so many at once that they share round trips. A hash table that grows is there
 // twice until enough reads have moved what was in it.
 func save(t *testing.T, b *storetest.Backend, from, n int, claims []byte) {
 	t.Helper()
@@ -78,8 +78,7 @@ func save(t *testing.T, b *storetest.Backend, from, n int, claims []byte) {
 	}
 }
 
-// usedMemory is what the server uses once nobody is connected but the test itself: the buffers of connections
-// come and go.
+// usedMemory is what the server uses once only the test itself is connected: the buffers of connections come and go.
 func usedMemory(t *testing.T, srv *storetest.Server) (used int) {
 	t.Helper()
 	await(t, "the end of the connections", func() error {

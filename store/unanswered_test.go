@@ -11,9 +11,9 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// What Redis refuses before the first command, by an answer of its own, is no verdict about what was asked: neither of
-// one request nor of many that go together.
-func TestRefusedConnectionIsNoVerdict(t *testing.T) {
+// A connection that Redis rejects before the first command gives no verdict: neither for one request nor for a
+// pipeline.
+func TestRejectedConnectionIsNeverAVerdict(t *testing.T) {
 	server := storetest.Redis(t)
 	do := func(args ...any) {
 		t.Helper()

@@ -52,13 +52,13 @@ func TestUses(t *testing.T) {
 	})
 }
 
-// However many secrets are used between two flushes, or while Redis is away, the memory for it is bounded.
+// However many secrets are used between two flushes, or while Redis is unavailable, the memory for it is bounded.
 func TestUsesAreBounded(t *testing.T) {
 	s := storetest.Embedded(t).Open(t)
 	for i := range 10_100 {
 		s.RecordSecretUse("a", fmt.Sprint(i))
 	}
-	s.RecordSecretUse("a", "0") // one that is known is noted all the same
+	s.RecordSecretUse("a", "0") // one that is known is recorded all the same
 	must(t, s.Flush(t.Context()))
 	if got := len(uses(t, s, "a")); got != 10_000 {
 		t.Errorf("got %d uses, want 10000", got)
@@ -70,8 +70,8 @@ func TestUsesAreBounded(t *testing.T) {
 	}
 }
 
-// A secret that is gone takes its last use with it.
-func TestUsesOfEndedSecrets(t *testing.T) {
+// A revoked secret takes its last use with it.
+func TestUsesOfRevokedSecrets(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, ctx := b.Open(t), t.Context()
 		create(t, s, "a")
@@ -97,7 +97,7 @@ func TestUsesOfEndedSecrets(t *testing.T) {
 	})
 }
 
-func TestRunFlushesAtTheEnd(t *testing.T) {
+func TestRunFlushesWhenItStops(t *testing.T) {
 	s := storetest.Embedded(t).Open(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
@@ -113,7 +113,7 @@ func TestRunFlushesAtTheEnd(t *testing.T) {
 	}
 }
 
-func TestFlushStoreIsAway(t *testing.T) {
+func TestFlushWithoutRedis(t *testing.T) {
 	srv := storetest.Redis(t)
 	s := srv.Backend(t).Open(t)
 	s.RecordSecretUse("a", "one")
@@ -147,7 +147,7 @@ func TestKeyUses(t *testing.T) {
 			t.Errorf("(-want +got)\n%s", diff)
 		}
 
-		// Of several uses the last counts, through whomever it came.
+		// Of several uses the last counts, through whatever replica it came.
 		b.Clock.Advance(time.Minute)
 		s.RecordKeyUse(u.ID, one.ID, "192.0.2.8")
 		s.RecordKeyUse(u.ID, one.ID, "client:a service: of ours")

@@ -13,7 +13,7 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// person is one who may be added, with all that a person may begin with.
+// person is a user who may be added, with all that a user may begin with.
 func person(email string) *store.User {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	return &store.User{
@@ -25,7 +25,7 @@ func person(email string) *store.User {
 	}
 }
 
-// add adds a person.
+// add adds a user.
 func add(t *testing.T, s *store.Store, email string) *store.User {
 	t.Helper()
 	u := person(email)
@@ -33,7 +33,7 @@ func add(t *testing.T, s *store.Store, email string) *store.User {
 	return u
 }
 
-// read reads a person who must be there.
+// read reads a user who must exist.
 func read(t *testing.T, s *store.Store, id string) *store.User {
 	t.Helper()
 	u, err := s.User(t.Context(), id)
@@ -88,13 +88,13 @@ func TestUser(t *testing.T) {
 			t.Errorf("updated (-want +got)\n%s", cmp.Diff(want, got))
 		}
 
-		// Disabling suspends: nothing is another when the person is enabled again.
+		// Disabling changes nothing else: all is as before when the user is enabled again.
 		must(t, s.DisableUser(ctx, want.ID, store.Cause{}))
 		must(t, s.DisableUser(ctx, want.ID, store.Cause{}))
 		if got := read(t, other, want.ID); got.Enabled || got.Generation != want.Generation {
 			t.Errorf("disabled: enabled %v, generation %x, want %x", got.Enabled, got.Generation, want.Generation)
 		}
-		want.Invite = nil // but for the link, whose time is over
+		want.Invite = nil // but for the invite, which has expired
 		for range 2 {
 			must(t, s.EnableUser(ctx, want.ID, store.Cause{}))
 			if diff := cmp.Diff(want, read(t, other, want.ID)); diff != "" {
@@ -111,7 +111,7 @@ func TestUser(t *testing.T) {
 			t.Errorf("left behind: %q", left)
 		}
 
-		// A new person with the email is somebody else.
+		// A new user with the email is another user.
 		next := add(t, other, "ada@example.com")
 		if next.ID == want.ID || next.Generation == want.Generation {
 			t.Error("the new person is the old one")
@@ -119,7 +119,7 @@ func TestUser(t *testing.T) {
 	})
 }
 
-func TestNobody(t *testing.T) {
+func TestUserNotFound(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, ctx := b.Open(t), t.Context()
 		for what, do := range map[string]func(context.Context, string) error{
@@ -146,7 +146,7 @@ func TestNobody(t *testing.T) {
 	})
 }
 
-// What an operator may do hangs on a generation of the role, which no two terms of office share.
+// An operator's rights depend on a generation of the role, which each promotion writes again.
 func TestRoles(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, ctx := b.Open(t), t.Context()
@@ -160,7 +160,7 @@ func TestRoles(t *testing.T) {
 		for range 3 {
 			must(t, s.PromoteUser(ctx, u.ID, store.Cause{}))
 			first := read(t, s, u.ID)
-			must(t, s.PromoteUser(ctx, u.ID, store.Cause{})) // it is nothing to an operator
+			must(t, s.PromoteUser(ctx, u.ID, store.Cause{})) // it changes nothing for an operator
 			again := read(t, s, u.ID)
 			if first.Role() != store.Operator || first.Operator != again.Operator || seen[first.Operator] {
 				t.Errorf("promoted: %s, %x, then %x", first.Role(), first.Operator, again.Operator)
@@ -225,7 +225,7 @@ func TestUpdateUserConcurrently(t *testing.T) {
 		s, other, ctx := b.Open(t), b.Open(t), t.Context()
 		u := add(t, s, "a@example.com")
 
-		// The other's whole change happens in the middle of this one.
+		// The other change happens in the middle of this one.
 		meanwhile := true
 		got, err := s.UpdateUser(ctx, u.ID, store.Cause{}, func(m *store.UserMetadata) error {
 			if meanwhile {

@@ -1,18 +1,18 @@
 // Command mintkeep is an OAuth 2.0 authorization server for machines, and the
-// tool with which its operator works.
+// tool of its operators.
 //
 //	mintkeep               run the server; the same as mintkeep serve
 //	mintkeep client        register and manage clients, over the admin route
-//	mintkeep user          invite and manage people, likewise
-//	mintkeep key           make, list and revoke API keys; end leaked ones; rules for scanners
-//	mintkeep audit         export the audit trail
-//	mintkeep rekey         seal everything anew after a change of the master key
+//	mintkeep user          invite and manage users, likewise
+//	mintkeep key           create, list and revoke API keys; revoke leaked ones; rules for scanners
+//	mintkeep audit         export the audit log
+//	mintkeep rekey         re-encrypt everything after a change of the master key
 //	mintkeep fence         make a restored Redis safe to serve from
 //	mintkeep token         fetch a token as a client would
-//	mintkeep doctor        check the configuration and its Redis, and say what to mend
+//	mintkeep doctor        check the configuration and its Redis, and suggest fixes
 //	mintkeep healthcheck   ask the local server whether it is ready
 //	mintkeep version       version, commit and Go version
 //
 // main calls run, which is given everything that it touches; the scripts in
-// testdata/script show what a person types and sees.
+// testdata/script show what a user types and sees.
 package main

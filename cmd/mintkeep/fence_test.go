@@ -98,7 +98,7 @@ func TestRestoreWithFence(t *testing.T) {
 	// The replica of after the backup has its mark in no backup, and no journal back to then.
 	early.Signal(t, syscall.SIGKILL)
 	_ = early.Wait()
-	if _, err := redis.Do("HINCRBY", "mk:epoch", "n", 1_000_000); err != nil { // a day of pulses
+	if _, err := redis.Do("HINCRBY", "mk:epoch", "n", 1_000_000); err != nil { // a day of heartbeats
 		t.Fatal(err)
 	}
 	r := processtest.StartReady(t, environ...)

@@ -159,7 +159,7 @@ func TestStartsBeforeRedis(t *testing.T) {
 	r.Token(t, r.Register(t, `{"scope":"read"}`))
 }
 
-// Behind a load balancer with two replicas, the end of one loses no request (contract: exit 0 within 15 s).
+// Behind a load balancer with two replicas, stopping one loses no request, and it exits with 0 within 15 s.
 func TestDrainLosesNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes the 4 s of the drain delay")

@@ -6,9 +6,10 @@ import (
 
 	"github.com/mintkeep/mintkeep/config"
 	"github.com/mintkeep/mintkeep/server/bearer"
+	"github.com/mintkeep/mintkeep/server/clients"
 	"github.com/mintkeep/mintkeep/server/keys"
-	"github.com/mintkeep/mintkeep/server/registry"
 	"github.com/mintkeep/mintkeep/server/signing"
+	"github.com/mintkeep/mintkeep/server/users"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -20,7 +21,8 @@ type Options struct {
 	Config *config.Config
 	Keys   *keys.Keeper
 	// Registry does what the routes for clients and people ask for.
-	Registry *registry.Registry
+	Clients *clients.Registry
+	Users   *users.Registry
 	// Authorize names the operator who makes the request, as the audit trail will call them, or
 	// answers why they may not. It sees to the record of refusals itself.
 	Authorize func(r *http.Request) (keys.Maker, error)
@@ -34,7 +36,8 @@ type Admin struct {
 	ring      *signing.Ring
 	config    *config.Config
 	keys      *keys.Keeper
-	registry  *registry.Registry
+	clients   *clients.Registry
+	users     *users.Registry
 	authorize func(r *http.Request) (keys.Maker, error)
 	now       func() time.Time
 	verifier  *bearer.Verifier
@@ -47,7 +50,7 @@ func New(o Options) *Admin {
 		o.Now = time.Now
 	}
 	return &Admin{
-		store: o.Store, ring: o.Ring, config: o.Config, keys: o.Keys, registry: o.Registry, authorize: o.Authorize, now: o.Now,
+		store: o.Store, ring: o.Ring, config: o.Config, keys: o.Keys, clients: o.Clients, users: o.Users, authorize: o.Authorize, now: o.Now,
 		verifier: &bearer.Verifier{Store: o.Store, Issuer: o.Config.Issuer, Now: o.Now},
 		cursors:  web.NewCursors(o.Config.MasterKeys),
 	}

@@ -14,7 +14,7 @@ func (a *Admin) createClient(w http.ResponseWriter, r *http.Request, actor strin
 	if err != nil {
 		return err
 	}
-	c, plain, err := a.registry.Register(r, o, actor)
+	c, plain, err := a.clients.Register(r, o, actor)
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func (a *Admin) showClient(w http.ResponseWriter, r *http.Request, _ string) err
 
 // find reads the client that the path names, and the last uses of its secrets.
 func (a *Admin) find(r *http.Request) (*store.Client, map[string]time.Time, error) {
-	c, err := a.registry.Client(r.Context(), web.Path(r, "id"))
+	c, err := a.clients.Client(r.Context(), web.Path(r, "id"))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -81,7 +81,7 @@ func (a *Admin) patchClient(w http.ResponseWriter, r *http.Request, actor string
 	}
 	id := web.Path(r, "id")
 	uses, _ := a.store.SecretUses(r.Context(), id)
-	c, err := a.registry.Patch(r, id, o, actor)
+	c, err := a.clients.Patch(r, id, o, actor)
 	if err != nil {
 		return err
 	}
@@ -89,14 +89,14 @@ func (a *Admin) patchClient(w http.ResponseWriter, r *http.Request, actor string
 }
 
 func (a *Admin) deleteClient(w http.ResponseWriter, r *http.Request, actor string) error {
-	if err := a.registry.DeleteClient(r, web.Path(r, "id"), actor); err != nil {
+	if err := a.clients.DeleteClient(r, web.Path(r, "id"), actor); err != nil {
 		return err
 	}
 	return web.NoContent(w)
 }
 
 func (a *Admin) revokeTokens(w http.ResponseWriter, r *http.Request, actor string) error {
-	if err := a.registry.RevokeTokens(r, web.Path(r, "id"), actor); err != nil {
+	if err := a.clients.RevokeTokens(r, web.Path(r, "id"), actor); err != nil {
 		return err
 	}
 	return web.NoContent(w)

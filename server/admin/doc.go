@@ -4,6 +4,6 @@
 // Every handler is reached through [Admin.Guard], which asks who the caller is before anything else is
 // looked at; the handlers have a type of their own, so that one without its guard does not compile.
 //
-// What is done to clients and people is done by package registry, and what is done to API keys by package keys,
+// What is done to clients and people is done by packages clients and users, and what is done to API keys by package keys,
 // which the dashboard uses as well: here it is read from the request and shown.
 package admin

@@ -4,8 +4,8 @@ import (
 	"net/http"
 
 	"github.com/mintkeep/mintkeep/server/bearer"
+	"github.com/mintkeep/mintkeep/server/clients"
 	"github.com/mintkeep/mintkeep/server/keys"
-	"github.com/mintkeep/mintkeep/server/registry"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -79,11 +79,11 @@ func (a *Admin) leaked(leak store.Leak, t bearer.Shown) web.Act {
 	case store.KeyLeak:
 		return web.Act{Action: keyLeaked, Target: keys.Target(leak.KeyID), Detail: map[string]string{"user": leak.UserID}}
 	case store.SecretLeak:
-		return web.Act{Action: secretLeaked, Target: registry.ClientTarget(leak.ClientID), Detail: map[string]string{"secret": leak.SecretID}}
+		return web.Act{Action: secretLeaked, Target: clients.ClientTarget(leak.ClientID), Detail: map[string]string{"secret": leak.SecretID}}
 	}
 	act := web.Act{Action: tokenLeaked}
 	if claims := a.verifier.Issued(t, &store.Credential{Claims: leak.Claims}); claims != nil {
-		act.Target, act.Detail = registry.ClientTarget(claims.ClientID), map[string]string{"token": claims.ID}
+		act.Target, act.Detail = clients.ClientTarget(claims.ClientID), map[string]string{"token": claims.ID}
 	}
 	return act
 }

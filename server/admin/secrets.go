@@ -29,7 +29,7 @@ func (a *Admin) showSecret(w http.ResponseWriter, r *http.Request, _ string) err
 }
 
 func (a *Admin) endSecret(w http.ResponseWriter, r *http.Request, actor string) error {
-	if err := a.registry.RevokeSecret(r, web.Path(r, "id"), web.Path(r, "secret_id"), actor); err != nil {
+	if err := a.clients.RevokeSecret(r, web.Path(r, "id"), web.Path(r, "secret_id"), actor); err != nil {
 		return err
 	}
 	return web.NoContent(w)
@@ -56,7 +56,7 @@ func (a *Admin) rotateSecret(w http.ResponseWriter, r *http.Request, actor strin
 		return err
 	}
 	id := web.Path(r, "id")
-	made, err := a.registry.RotateSecret(r, id, o, actor)
+	made, err := a.clients.RotateSecret(r, id, o, actor)
 	if err != nil {
 		return err
 	}

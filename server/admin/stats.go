@@ -12,10 +12,10 @@ import (
 const statsMinutes = 60
 
 type statsView struct {
-	Clients  int64        `json:"clients"`
-	Users    int64        `json:"users"`
-	LiveKeys int64        `json:"live_keys"`
-	Tokens   []minuteView `json:"tokens"`
+	Clients    int64        `json:"clients"`
+	Users      int64        `json:"users"`
+	ActiveKeys int64        `json:"live_keys"`
+	Tokens     []minuteView `json:"tokens"`
 }
 
 // minuteView is what the token endpoint did in one minute.
@@ -42,7 +42,7 @@ func (a *Admin) stats(w http.ResponseWriter, r *http.Request, _ string) error {
 	if err != nil {
 		return err
 	}
-	view := statsView{Clients: totals.Clients, Users: totals.Users, LiveKeys: totals.LiveKeys, Tokens: make([]minuteView, len(minutes))}
+	view := statsView{Clients: totals.Clients, Users: totals.Users, ActiveKeys: totals.ActiveKeys, Tokens: make([]minuteView, len(minutes))}
 	for i, m := range minutes {
 		view.Tokens[i] = newMinuteView(m)
 	}

@@ -27,7 +27,7 @@ func (a *Admin) createUser(w http.ResponseWriter, r *http.Request, actor string)
 	if err != nil {
 		return err
 	}
-	u, link, err := a.registry.CreateUser(r, o, actor)
+	u, link, err := a.users.CreateUser(r, o, actor)
 	if err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func (a *Admin) showUser(w http.ResponseWriter, r *http.Request, _ string) error
 
 // findUser reads the person that the path names.
 func (a *Admin) findUser(r *http.Request) (*store.User, error) {
-	return a.registry.User(r.Context(), web.Path(r, "id"))
+	return a.users.User(r.Context(), web.Path(r, "id"))
 }
 
 func (a *Admin) patchUser(w http.ResponseWriter, r *http.Request, actor string) error {
@@ -69,7 +69,7 @@ func (a *Admin) patchUser(w http.ResponseWriter, r *http.Request, actor string) 
 	if err != nil {
 		return err
 	}
-	u, err := a.registry.PatchUser(r, web.Path(r, "id"), o, actor)
+	u, err := a.users.PatchUser(r, web.Path(r, "id"), o, actor)
 	if err != nil {
 		return err
 	}
@@ -77,14 +77,14 @@ func (a *Admin) patchUser(w http.ResponseWriter, r *http.Request, actor string) 
 }
 
 func (a *Admin) deleteUser(w http.ResponseWriter, r *http.Request, actor string) error {
-	if err := a.registry.DeleteUser(r, web.Path(r, "id"), actor); err != nil {
+	if err := a.users.DeleteUser(r, web.Path(r, "id"), actor); err != nil {
 		return err
 	}
 	return web.NoContent(w)
 }
 
 func (a *Admin) inviteUser(w http.ResponseWriter, r *http.Request, actor string) error {
-	link, err := a.registry.InviteUser(r, web.Path(r, "id"), actor)
+	link, err := a.users.InviteUser(r, web.Path(r, "id"), actor)
 	if err != nil {
 		return err
 	}

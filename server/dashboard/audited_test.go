@@ -9,7 +9,7 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// The trail tells of each session's beginning and end.
+// The audit log has the beginning and the end of each session.
 func TestSessionsAreAudited(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s := servertest.New(t, b)

@@ -24,7 +24,7 @@ import (
 // patience is how long a page may take to do what a test waits for.
 const patience = 20 * time.Second
 
-// closeBrowser ends the browser, if a test has started it.
+// closeBrowser stops the browser, if a test has started it.
 var closeBrowser = func() {}
 
 func TestMain(m *testing.M) {
@@ -75,8 +75,8 @@ func needChromium(t testing.TB) {
 	t.Skip("chromium is not installed")
 }
 
-// tab is a window of the browser, with cookies of its own. When the test ends it proves that nothing was asked
-// of anybody but the server, nothing after a page had loaded, and that no page complained on the console.
+// tab is a window of the browser, with cookies of its own. When the test ends it checks that every request went to the
+// server, none after a page had loaded, and that no page logged an error on the console.
 type tab struct {
 	t   testing.TB
 	s   *servertest.Server
@@ -87,7 +87,7 @@ type tab struct {
 	wrong  []string
 }
 
-// look is how somebody sees the pages.
+// look is how a browser shows the pages.
 type look struct {
 	Name          string
 	Width, Height int64

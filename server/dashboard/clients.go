@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mintkeep/mintkeep/server/registry"
+	"github.com/mintkeep/mintkeep/server/clients"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -85,36 +85,6 @@ func (d *Dashboard) showClientForm(w http.ResponseWriter, r *http.Request, v *vi
 	return d.show(w, status, "clientnew", v.page(r, "Register a client", "operator", f))
 }
 
-// clientObject is a form as the registration that the API takes.
-func clientObject(form url.Values) web.Object {
-	members := map[string]any{
-		"client_id": form.Get("client_id"), "client_name": form.Get("client_name"),
-		"scope":               strings.Join(strings.Fields(form.Get("scope")), " "),
-		"access_token_format": form.Get("access_token_format"), "rate_limit": form.Get("rate_limit"),
-	}
-	if audience := strings.Fields(form.Get("audience")); len(audience) > 0 {
-		members["audience"] = audience
-	}
-	if form.Get("grant") == "" {
-		members["grant_types"] = []string{}
-	}
-	o := web.ObjectOf(members)
-	if ttl := form.Get("access_token_ttl"); ttl != "" {
-		o["access_token_ttl"] = []byte(number(ttl))
-	}
-	return o
-}
-
-// number is a text as JSON: the number that it is, or else a string, for the registry to refuse.
-func number(text string) string {
-	for _, c := range text {
-		if c < '0' || c > '9' {
-			return `"not a number"`
-		}
-	}
-	return strings.TrimLeft(text[:len(text)-1], "0") + text[len(text)-1:]
-}
-
 // newSecret is the page that shows a secret or a link, this once.
 type newSecret struct {
 	operatorPage
@@ -134,12 +104,15 @@ func (d *Dashboard) RegisterClient(w http.ResponseWriter, r *http.Request) error
 			return err
 		}
 		return d.once(w, r, v, form, func() (string, error) {
-			client, plain, err := d.registry.Register(r, clientObject(form), v.actor())
+			client, plain, err := d.clients.Register(r, clientObject(form), v.actor())
 			if refused, ok := mendable(err); ok {
 				return "", d.showClientForm(w, r, v, refused.Status, form, sentence(refused.Description))
 			}
 			if err != nil {
 				return "", err
+			}
+			if len(client.Secrets) == 0 { // its client authentication method uses none
+				return clientURL(client.ID), seeOther(w, clientURL(client.ID), "client-saved")
 			}
 			p := newSecret{
 				operatorPage: operatorPage{"clients"}, Title: "The client is registered", Label: "Client secret", Secret: plain,
@@ -164,6 +137,7 @@ type clientPage struct {
 	operatorPage
 	*store.Client
 	Live     []secretRow
+	BySecret bool          // it authenticates by a secret
 	Lifetime time.Duration // of its tokens
 	Once     string
 	Overlaps []choice
@@ -190,7 +164,7 @@ func (d *Dashboard) Client(w http.ResponseWriter, r *http.Request) error {
 // withClient is operator for the page of a client.
 func (d *Dashboard) withClient(w http.ResponseWriter, r *http.Request, h func(http.ResponseWriter, *http.Request, *visitor, *store.Client) error) error {
 	return d.operator(w, r, func(w http.ResponseWriter, r *http.Request, v *visitor) error {
-		c, err := d.registry.Client(r.Context(), web.Path(r, "id"))
+		c, err := d.clients.Client(r.Context(), web.Path(r, "id"))
 		if err != nil {
 			return err
 		}
@@ -204,6 +178,7 @@ func (d *Dashboard) showClient(w http.ResponseWriter, r *http.Request, v *visito
 		return err
 	}
 	p := clientPage{operatorPage: operatorPage{"clients"}, Client: c, Lifetime: d.config.TokenTTL, Once: rand.Text(), Problem: problem}
+	p.BySecret = d.clients.Offers.BySecret(c.Metadata.AuthMethod)
 	if ttl := c.Metadata.TokenTTL; ttl > 0 {
 		p.Lifetime, p.TTL = min(ttl, d.config.TokenTTLMax), ttl.String()
 	}
@@ -256,17 +231,7 @@ func (d *Dashboard) clientAct(w http.ResponseWriter, r *http.Request, done strin
 // ChangeClient answers POST /operator/clients/{id}.
 func (d *Dashboard) ChangeClient(w http.ResponseWriter, r *http.Request) error {
 	return d.clientAct(w, r, "client-saved", func(r *http.Request, form url.Values, c *store.Client, actor string) error {
-		o := web.Object{}
-		for _, name := range []string{"client_name", "scope", "rate_limit"} {
-			o[name] = []byte("null") // what was emptied
-		}
-		changed := clientObject(url.Values{
-			"client_name": form["client_name"], "scope": form["scope"], "rate_limit": form["rate_limit"], "grant": {"as it is"},
-		})
-		for name, value := range changed {
-			o[name] = value
-		}
-		_, err := d.registry.Patch(r, c.ID, o, actor)
+		_, err := d.clients.Patch(r, c.ID, clientPatch(form), actor)
 		return err
 	})
 }
@@ -279,7 +244,7 @@ func (d *Dashboard) SwitchClient(enable bool) web.Handler {
 	}
 	return func(w http.ResponseWriter, r *http.Request) error {
 		return d.clientAct(w, r, done, func(r *http.Request, _ url.Values, c *store.Client, actor string) error {
-			_, err := d.registry.Patch(r, c.ID, web.Object{"disabled": []byte(disabled)}, actor)
+			_, err := d.clients.Patch(r, c.ID, web.Object{"disabled": []byte(disabled)}, actor)
 			return err
 		})
 	}
@@ -288,14 +253,14 @@ func (d *Dashboard) SwitchClient(enable bool) web.Handler {
 // RevokeTokens answers POST /operator/clients/{id}/revoke-tokens.
 func (d *Dashboard) RevokeTokens(w http.ResponseWriter, r *http.Request) error {
 	return d.clientAct(w, r, "tokens-ended", func(r *http.Request, _ url.Values, c *store.Client, actor string) error {
-		return d.registry.RevokeTokens(r, c.ID, actor)
+		return d.clients.RevokeTokens(r, c.ID, actor)
 	})
 }
 
 // RevokeSecret answers POST /operator/clients/{id}/secrets/{secret_id}/end.
 func (d *Dashboard) RevokeSecret(w http.ResponseWriter, r *http.Request) error {
 	return d.clientAct(w, r, "secret-ended", func(r *http.Request, _ url.Values, c *store.Client, actor string) error {
-		return d.registry.RevokeSecret(r, c.ID, web.Path(r, "secret_id"), actor)
+		return d.clients.RevokeSecret(r, c.ID, web.Path(r, "secret_id"), actor)
 	})
 }
 
@@ -309,7 +274,7 @@ func (d *Dashboard) DeleteClient(w http.ResponseWriter, r *http.Request) error {
 		if strings.TrimSpace(form.Get("confirm")) != c.ID {
 			return d.showClient(w, r, v, c, http.StatusBadRequest, "Type the client's id to delete it.")
 		}
-		if err := d.registry.DeleteClient(r, c.ID, v.actor()); err != nil {
+		if err := d.clients.DeleteClient(r, c.ID, v.actor()); err != nil {
 			return err
 		}
 		return seeOther(w, "/operator/clients", "client-gone")
@@ -324,7 +289,7 @@ func (d *Dashboard) RotateSecret(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		return d.once(w, r, v, form, func() (string, error) {
-			made, err := d.registry.RotateSecret(r, c.ID, web.ObjectOf(map[string]any{"overlap": form.Get("overlap")}), v.actor())
+			made, err := d.clients.RotateSecret(r, c.ID, web.ObjectOf(map[string]any{"overlap": form.Get("overlap")}), v.actor())
 			if refused, ok := mendable(err); ok {
 				return "", d.showClient(w, r, v, c, refused.Status, sentence(refused.Description))
 			}
@@ -336,7 +301,7 @@ func (d *Dashboard) RotateSecret(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-func (d *Dashboard) showRotated(w http.ResponseWriter, r *http.Request, v *visitor, c *store.Client, made *registry.Rotated) error {
+func (d *Dashboard) showRotated(w http.ResponseWriter, r *http.Request, v *visitor, c *store.Client, made *clients.Rotated) error {
 	p := newSecret{
 		operatorPage: operatorPage{"clients"}, Title: "The new secret", Label: "Client secret", Secret: made.Plain,
 		Client: c, Here: d.config.Issuer, Back: clientURL(c.ID),

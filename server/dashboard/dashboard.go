@@ -6,23 +6,25 @@ import (
 	"time"
 
 	"github.com/mintkeep/mintkeep/config"
+	"github.com/mintkeep/mintkeep/server/clients"
 	"github.com/mintkeep/mintkeep/server/keys"
 	"github.com/mintkeep/mintkeep/server/password"
-	"github.com/mintkeep/mintkeep/server/registry"
 	"github.com/mintkeep/mintkeep/server/seal"
 	"github.com/mintkeep/mintkeep/server/signing"
+	"github.com/mintkeep/mintkeep/server/users"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
 
 // Options for New. All are required.
 type Options struct {
-	Config   *config.Config
-	Store    *store.Store
-	Ring     *signing.Ring
-	Keys     *keys.Keeper
-	Registry *registry.Registry
-	Now      func() time.Time
+	Config  *config.Config
+	Store   *store.Store
+	Ring    *signing.Ring
+	Keys    *keys.Keeper
+	Clients *clients.Registry
+	Users   *users.Registry
+	Now     func() time.Time
 }
 
 // Dashboard has the handlers of the pages as its methods.
@@ -31,7 +33,8 @@ type Dashboard struct {
 	store     *store.Store
 	ring      *signing.Ring
 	keys      *keys.Keeper
-	registry  *registry.Registry
+	clients   *clients.Registry
+	users     *users.Registry
 	now       func() time.Time
 	passwords *password.Hasher
 	forms     formTokens
@@ -49,7 +52,7 @@ func New(o Options) (*Dashboard, error) {
 		return nil, err
 	}
 	d := &Dashboard{
-		config: o.Config, store: o.Store, ring: o.Ring, keys: o.Keys, registry: o.Registry, now: o.Now,
+		config: o.Config, store: o.Store, ring: o.Ring, keys: o.Keys, clients: o.Clients, users: o.Users, now: o.Now,
 		passwords: password.New(password.Options{Vault: vault}),
 		forms:     newFormTokens(o.Config.MasterKeys),
 		origins:   http.NewCrossOriginProtection(),

@@ -1,12 +1,11 @@
-// Package dashboard is the pages that people see: developers their API keys, operators the whole installation,
-// and everybody the documentation.
+// Package dashboard is the pages: their API keys for developers, the whole installation for operators, the documentation
+// for both.
 //
-// The pages are rendered here, from the templates that are embedded, and work without JavaScript; a little of
-// it copies a key and counts a time down. Nothing on them comes from another origin, and the
-// Content-Security-Policy allows nothing else.
+// The pages are rendered here, from embedded templates, and work without JavaScript; a little JavaScript copies a key and
+// counts a time down. Nothing on them comes from another origin, and the Content-Security-Policy allows nothing else.
 //
-// A page is a struct, its Content, and a template of the same name. A handler returns an error as everywhere;
-// [Dashboard.Refuse] shows it as a page. What changes something is a POST of a form, which carries a token that
-// belongs to the visitor's cookie, and is answered with 303 to a page that shows what was done. The exceptions
-// show a new secret, this once: they are the answer to the POST itself, and a form is good for one of them.
+// A page is a struct, its Content, and a template of the same name. A handler returns an error, as everywhere;
+// [Dashboard.Refuse] renders it as a page. Every change is a POST of a form. The form carries a token that belongs to the
+// browser's cookie, and the answer is 303 to a page that shows what was done. The exceptions show a new secret, once:
+// they are the answer to the POST itself, and each form is good for one of them.
 package dashboard

@@ -13,7 +13,7 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// forms are all that somebody can send who is signed in: where it goes, and what would be changed by it.
+// forms are all that a signed-in user can send: the path, and a form that would change something.
 func forms(key, session string) map[string]url.Values {
 	return map[string]url.Values{
 		"/logout":                     {},
@@ -50,7 +50,7 @@ func stored(t testing.TB, b *storetest.Backend) string {
 	return all.String()
 }
 
-// TestForgedForms is BI-F01 and BI-F02: what another site, or another's page, has made somebody send.
+// TestForgedForms sends what another site, or a page of another user, could have made a browser send.
 func TestForgedForms(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
@@ -62,7 +62,7 @@ func TestForgedForms(t *testing.T) {
 		other, _ := newcomer(t, s, "mallory@example.com")
 		gone := v.copied()
 		gone.signIn(u.Email, secret).wantTo("/settings")
-		v.signIn(u.Email, secret) // and back again: the one that was copied is not this one
+		v.signIn(u.Email, secret) // and in again: the copied session is another one
 		token := v.get("/settings").form("/logout").Get("form_token")
 		old := gone.get("/settings").form("/logout").Get("form_token")
 		gone.submit(gone.get("/settings"), "/logout").wantTo("/login?done=signed-out")
@@ -86,49 +86,49 @@ func TestForgedForms(t *testing.T) {
 			}
 		}
 		header := servertest.Header
-		sent("BI-F02 none", nil)
-		sent("BI-F02 empty", []string{""})
-		sent("BI-F02 wrong", []string{strings.Repeat("A", len(token))})
-		sent("BI-F02 another person's", []string{other.get("/settings").form("/logout").Get("form_token")})
-		sent("BI-F02 of somebody not signed in", []string{visit(t, s).get("/login").form("/login").Get("form_token")})
-		sent("BI-F02 of a session that has ended", []string{old})
-		sent("BI-F02 twice", []string{token, token})
-		sent("BI-F01 Origin null", []string{token}, header("Origin", "null"))
-		sent("BI-F01 another Origin", []string{token}, header("Origin", "https://evil.example"))
-		sent("BI-F01 another Origin, said to be ours", []string{token}, header("Origin", "https://evil.example"), header("Sec-Fetch-Site", "cross-site"))
-		sent("BI-F01 cross-site", []string{token}, header("Sec-Fetch-Site", "cross-site"))
-		sent("BI-F01 same-site", []string{token}, header("Sec-Fetch-Site", "same-site"))
+		sent("no form token", nil)
+		sent("an empty form token", []string{""})
+		sent("a wrong form token", []string{strings.Repeat("A", len(token))})
+		sent("another user's form token", []string{other.get("/settings").form("/logout").Get("form_token")})
+		sent("a form token without a session", []string{visit(t, s).get("/login").form("/login").Get("form_token")})
+		sent("a form token of a revoked session", []string{old})
+		sent("a form token twice", []string{token, token})
+		sent("Origin null", []string{token}, header("Origin", "null"))
+		sent("another Origin", []string{token}, header("Origin", "https://evil.example"))
+		sent("another Origin and cross-site", []string{token}, header("Origin", "https://evil.example"), header("Sec-Fetch-Site", "cross-site"))
+		sent("cross-site", []string{token}, header("Sec-Fetch-Site", "cross-site"))
+		sent("same-site", []string{token}, header("Sec-Fetch-Site", "same-site"))
 
 		before := stored(t, b)
 		for path, form := range forms(key, "all") {
 			form.Set("form_token", token)
 			for _, kind := range []string{"text/plain", "multipart/form-data; boundary=x", "application/json", ""} {
 				if got := v.post(path, form, header("Content-Type", kind)); got.Status != http.StatusUnsupportedMediaType {
-					t.Errorf("BI-F01 POST %s as %q: %d", path, kind, got.Status)
+					t.Errorf("POST %s as %q: %d", path, kind, got.Status)
 				}
 			}
 			if got := v.post(path+"?"+form.Encode(), nil); got.Status != http.StatusForbidden {
-				t.Errorf("BI-F01 POST %s, in the query: %d", path, got.Status)
+				t.Errorf("POST %s, in the query: %d", path, got.Status)
 			}
 		}
-		// Signing in is a form as well: into Mallory's account, for one.
+		// Signing in is a form too: another site could sign a browser in to an account of the attacker's.
 		for _, edit := range []servertest.Edit{header("Origin", "null"), header("Origin", "https://evil.example"), header("Sec-Fetch-Site", "cross-site")} {
 			stranger := visit(t, s)
 			form := stranger.get("/login").form("/login")
 			form.Set("email", u.Email)
 			form.Set("password", secret)
 			if got := stranger.post("/login", form, edit); got.Status != http.StatusForbidden {
-				t.Errorf("BI-F01 POST /login: %d", got.Status)
+				t.Errorf("POST /login: %d", got.Status)
 			}
 			form.Del("form_token")
 			stranger.post("/login", form).want(http.StatusForbidden)
 			visit(t, s).post("/login", stranger.get("/login").form("/login")).want(http.StatusForbidden)
 		}
 		if after := stored(t, b); after != before {
-			t.Errorf("BI-F01: something was changed:\n%s\n%s", before, after)
+			t.Errorf("something was changed:\n%s\n%s", before, after)
 		}
 
-		// What is ours passes, whatever Host the proxy makes of it.
+		// Our own forms pass, with whatever Host the proxy sends.
 		rename := url.Values{"form_token": {token}, "name": {"two"}}
 		v.post(key+"/rename", rename, header("Origin", servertest.Issuer)).wantTo(key + "?done=renamed")
 		v.post(key+"/rename", rename, header("Sec-Fetch-Site", "same-origin")).wantTo(key + "?done=renamed")
@@ -138,7 +138,7 @@ func TestForgedForms(t *testing.T) {
 	})
 }
 
-// TestGetIsSafe is BI-F26: nothing is changed by looking.
+// TestGetIsSafe: GET and HEAD change nothing.
 func TestGetIsSafe(t *testing.T) {
 	t.Parallel()
 	b := storetest.Redis(t).Backend(t)

@@ -16,7 +16,7 @@ import (
 // pageLimit is the most that a page may weigh, without what it refers to.
 const pageLimit = 100 << 10
 
-// prove holds of every page that a test sees, whatever it is: BI-F05, BI-F06, BI-F19.
+// prove holds every page that a test sees to the headers and elements that all have.
 func (p page) prove() {
 	p.t.Helper()
 	for name, want := range map[string]string{
@@ -30,7 +30,7 @@ func (p page) prove() {
 			p.t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}
-	// What is kept must be the same for everybody.
+	// A page that may be cached must be the same for every user.
 	if got := p.Header.Get("Cache-Control"); got != "no-store" && (got != "public, max-age=300" || len(p.all("form")) > 0) {
 		p.t.Errorf("Cache-Control: %q", got)
 	}
@@ -87,7 +87,7 @@ func ours(link string) bool {
 	return strings.HasPrefix(link, "/") && !strings.HasPrefix(link, "//") && !strings.Contains(link, `\`) || strings.HasPrefix(link, "#")
 }
 
-// TestHeaders is BI-F05, BI-F06, BI-F13 and BI-F19 on pages of every kind.
+// TestHeaders checks the headers of pages of every kind, behind a proxy that forges Host and X-Forwarded-*.
 func TestHeaders(t *testing.T) {
 	t.Parallel()
 	b := storetest.Embedded(t)
@@ -104,24 +104,24 @@ func TestHeaders(t *testing.T) {
 	for _, path := range []string{"/settings", "/settings/keys/new", "/settings/profile", key, "/settings/keys/none", "/static/none"} {
 		p := v.get(path, spoof)
 		if p.root == nil {
-			t.Errorf("%s: BI-F05: it is no page: %s", path, p.Header.Get("Content-Type"))
+			t.Errorf("%s: it is no page: %s", path, p.Header.Get("Content-Type"))
 		}
 		if strings.Contains(p.Body, "evil.example") {
-			t.Errorf("%s: BI-F13: the Host is believed", path)
+			t.Errorf("%s: the Host is used", path)
 		}
 		if p = stranger.get(path, spoof); strings.Contains(p.Header.Get("Location"), "evil.example") {
-			t.Errorf("%s: BI-F13: it leads to %s", path, p.Header.Get("Location"))
+			t.Errorf("%s: it leads to %s", path, p.Header.Get("Location"))
 		}
 	}
 	login := stranger.get("/login", spoof)
 	if cookies := login.Header.Values("Set-Cookie"); len(cookies) != 1 || !strings.Contains(cookies[0], "; Secure") {
-		t.Errorf("BI-F13: X-Forwarded-Proto decides on %q", cookies)
+		t.Errorf("X-Forwarded-Proto decides on %q", cookies)
 	}
 	made := v.submit(v.get("/settings/keys/new"), "/settings/keys", "name", "two").want(http.StatusOK)
 	s.Secret(made.value("secret"))
 	made.says("curl", servertest.Issuer+"/api/v1/users/me", "Treat your API key like a password. Do not share it publicly or embed it directly in client-side code.")
 	if strings.Contains(s.Invite(t, u), "evil") {
-		t.Error("BI-F13: an invite leads elsewhere")
+		t.Error("an invite leads elsewhere")
 	}
 
 	for _, n := range login.all("link", "script", "img") {

@@ -14,7 +14,7 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// TestOthersKeys is BI-F14: another's key is answered as one that is not there.
+// TestOthersKeys: another user's key is answered as one that does not exist.
 func TestOthersKeys(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
@@ -56,7 +56,7 @@ func TestOthersKeys(t *testing.T) {
 		for _, path := range []string{"/operator", "/operator/clients", "/operator/clients/new", "/operator/users", "/operator/keys", "/operator/audit", "/operator/audit.jsonl"} {
 			same(path, path, nil)
 		}
-		for _, n := range victim.get("/settings/profile").all("button") { // nor is another's session
+		for _, n := range victim.get("/settings/profile").all("button") { // nor can another user's session be signed out
 			v.post("/settings/sessions/end", url.Values{"form_token": {token}, "session": {attribute(n, "value") + "0"}})
 		}
 		if after := stored(t, b); after != before {
@@ -68,8 +68,8 @@ func TestOthersKeys(t *testing.T) {
 	})
 }
 
-// TestOnce is BI-F18: one form makes one key, however often it comes, and shows it once.
-func TestOnce(t *testing.T) {
+// TestFormOnce: one form creates one key, however often it is sent, and shows it once.
+func TestFormOnce(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, replica := servertest.New(t, b), servertest.New(t, b)
@@ -120,7 +120,7 @@ func TestOnce(t *testing.T) {
 		}
 		form := v.get("/settings/keys/new").form("/settings/keys")
 		form.Set("name", "  ")
-		v.post("/settings/keys", form).want(http.StatusBadRequest) // which makes nothing, so the form is good still
+		v.post("/settings/keys", form).want(http.StatusBadRequest) // which creates nothing, so the form is still valid
 		form.Set("name", "one")
 		race("/settings/keys", form)
 		if n := live(); n != 1 {
@@ -135,7 +135,7 @@ func TestOnce(t *testing.T) {
 		rotate.Set("once", "another form")
 		v.post(key+"/rotate", rotate).want(http.StatusConflict).says("The key was rotated already")
 
-		// Somebody else's form, and a form of another kind, are their own.
+		// Another user's form, and a form of another kind, have idempotency keys of their own.
 		other, _ := newcomer(t, replica, "bob@example.com")
 		theirs := other.get("/settings/keys/new").form("/settings/keys")
 		theirs.Set("name", "theirs")
@@ -166,7 +166,7 @@ func TestRevoke(t *testing.T) {
 	v.submit(v.get(key), key+"/revoke", "confirm", "in use", "reason", strings.Repeat("x", 201)).want(http.StatusBadRequest)
 	form := v.get(key).form(key + "/revoke")
 	form.Set("confirm", " in use ")
-	for range 2 { // and once more, which is nothing
+	for range 2 { // and once more, which changes nothing
 		v.post(key+"/revoke", form).wantTo("/settings?done=revoked")
 		replica.Me(t, plain).Want(t, http.StatusUnauthorized, "invalid_token")
 	}
@@ -183,7 +183,7 @@ func TestRevoke(t *testing.T) {
 	}
 }
 
-// TestList is a person's list, with many keys whose names are as long as names get: BI-F20.
+// TestList is a user's list of many keys, whose names are as long as names get.
 func TestList(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {

@@ -93,7 +93,7 @@ func newGallery(t *testing.T) *gallery {
 	return g
 }
 
-// outside are the pages of somebody who is not signed in.
+// outside are the pages without a session.
 func (g *gallery) outside() {
 	g.t.Helper()
 	link := g.s.Invite(g.t, g.bob)

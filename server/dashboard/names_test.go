@@ -17,7 +17,7 @@ var payloads = []string{
 	`]]><!--pwned--><![CDATA[`, `\u003cpwned\u003e`, `%3Cpwned%3E`, "\u202epwned", "pwned🙂👩‍👩‍👧", `<a href=//pwned>`, `+pwned`, `" autofocus onfocus=pwned() x="`,
 }
 
-// TestNamesAreText is BI-F03 and BI-F24: whatever somebody is called, every page stays one of ours. What a page
+// TestNamesAreText: a name is text on every page, whatever is in it. What a page
 // may consist of is looked at by [page.prove].
 func TestNamesAreText(t *testing.T) {
 	t.Parallel()
@@ -84,12 +84,12 @@ func TestNamesAreText(t *testing.T) {
 		visit(t, s).signIn(payload, payload).want(http.StatusUnauthorized)
 		file := v.get("/operator/audit.jsonl")
 		if file.Header.Get("Content-Type") != "application/jsonl" || !strings.HasPrefix(file.Header.Get("Content-Disposition"), "attachment") || strings.Contains(file.Body, "<") {
-			t.Errorf("BI-F24: the file is %v", file.Header)
+			t.Errorf("the file is %v", file.Header)
 		}
 	}
 }
 
-// TestNames is BI-F20: which names a key may have.
+// TestNames is which names a key may have.
 func TestNames(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t, storetest.Embedded(t))

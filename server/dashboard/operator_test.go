@@ -13,14 +13,14 @@ import (
 )
 
 // chief signs an operator in.
-func chief(t *testing.T, s *servertest.Server) (*visitor, servertest.User) {
+func chief(t *testing.T, s *servertest.Server) (*userAgent, servertest.User) {
 	t.Helper()
 	u := s.User(t, servertest.M{"email": "op@example.com", "role": "operator"})
 	return visit(t, s).redeem(s.Invite(t, u), secret), u
 }
 
-// TestOperatorOnce is BI-F18 for what operators are shown once: secrets and links.
-func TestOperatorOnce(t *testing.T) {
+// TestOperatorFormOnce: one form of an operator creates one secret or invite, and shows it once.
+func TestOperatorFormOnce(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, replica := servertest.New(t, b), servertest.New(t, b)
@@ -77,7 +77,7 @@ func TestOperator(t *testing.T) {
 		plain, key := other.makeKey("bob's")
 		theirs, mine := "/operator/users/"+bob.ID, "/operator/users/"+u.ID
 
-		// Whose a key is can be seen, and followed.
+		// A key's page names its user, with a link.
 		list := v.get("/operator/keys").says("bob's", bob.ID)
 		for _, link := range list.all("a") {
 			if text(link) == bob.ID && attribute(link, "href") != theirs {
@@ -128,9 +128,9 @@ func TestOperator(t *testing.T) {
 	})
 }
 
-// TestSafeToEnd is the advice on a client's secrets: the old one may go once it was not used for a whole lifetime of
-// a token.
-func TestSafeToEnd(t *testing.T) {
+// TestSafeToRevoke is the advice on a client's secrets: the old one may be revoked once it was not used for a whole
+// lifetime of a token.
+func TestSafeToRevoke(t *testing.T) {
 	t.Parallel()
 	b := storetest.Embedded(t)
 	s := servertest.New(t, b)

@@ -6,7 +6,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/mintkeep/mintkeep/server/registry"
+	"github.com/mintkeep/mintkeep/server/users"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -56,7 +56,7 @@ func (d *Dashboard) AddPerson(w http.ResponseWriter, r *http.Request) error {
 		}
 		return d.once(w, r, v, form, func() (string, error) {
 			o := web.ObjectOf(map[string]any{"email": form.Get("email"), "name": form.Get("name"), "role": form.Get("role")})
-			person, link, err := d.registry.CreateUser(r, o, v.actor())
+			person, link, err := d.users.CreateUser(r, o, v.actor())
 			if refused, ok := mendable(err); ok {
 				return "", d.showPeople(w, r, v, refused.Status, form, sentence(refused.Description))
 			}
@@ -70,7 +70,7 @@ func (d *Dashboard) AddPerson(w http.ResponseWriter, r *http.Request) error {
 
 func personURL(id string) string { return "/operator/users/" + id }
 
-func (d *Dashboard) showLink(w http.ResponseWriter, r *http.Request, v *visitor, person *store.User, link registry.Link) error {
+func (d *Dashboard) showLink(w http.ResponseWriter, r *http.Request, v *visitor, person *store.User, link users.Link) error {
 	p := newSecret{
 		operatorPage: operatorPage{"users"}, Title: "A link for " + person.Metadata.Email, Label: "Link", Secret: link.URL,
 		Person: person, Expires: link.ExpiresAt, Back: personURL(person.ID),
@@ -98,7 +98,7 @@ func (d *Dashboard) Person(w http.ResponseWriter, r *http.Request) error {
 // withPerson is operator for the page of a person.
 func (d *Dashboard) withPerson(w http.ResponseWriter, r *http.Request, h func(http.ResponseWriter, *http.Request, *visitor, *store.User) error) error {
 	return d.operator(w, r, func(w http.ResponseWriter, r *http.Request, v *visitor) error {
-		u, err := d.registry.User(r.Context(), web.Path(r, "id"))
+		u, err := d.users.User(r.Context(), web.Path(r, "id"))
 		if err != nil {
 			return err
 		}
@@ -132,7 +132,7 @@ func (d *Dashboard) PatchPerson(member, value, done string) web.Handler {
 			if u.ID == v.UserID { // they would be gone from here before they could take it back
 				return d.showPerson(w, r, v, u, http.StatusConflict, "This is you. Ask another operator.")
 			}
-			if _, err := d.registry.PatchUser(r, u.ID, web.Object{member: []byte(value)}, v.actor()); err != nil {
+			if _, err := d.users.PatchUser(r, u.ID, web.Object{member: []byte(value)}, v.actor()); err != nil {
 				return err
 			}
 			return seeOther(w, personURL(u.ID), done)
@@ -148,7 +148,7 @@ func (d *Dashboard) InvitePerson(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		return d.once(w, r, v, form, func() (string, error) {
-			link, err := d.registry.InviteUser(r, u.ID, v.actor())
+			link, err := d.users.InviteUser(r, u.ID, v.actor())
 			if err != nil {
 				return "", err
 			}
@@ -169,7 +169,7 @@ func (d *Dashboard) DeletePerson(w http.ResponseWriter, r *http.Request) error {
 		case strings.TrimSpace(form.Get("confirm")) != u.Metadata.Email:
 			return d.showPerson(w, r, v, u, http.StatusBadRequest, "Type the person's email to delete them.")
 		}
-		if err := d.registry.DeleteUser(r, u.ID, v.actor()); err != nil {
+		if err := d.users.DeleteUser(r, u.ID, v.actor()); err != nil {
 			return err
 		}
 		return seeOther(w, "/operator/users", "person-gone")

@@ -10,8 +10,8 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// TestSessionEnds is BI-F09 and BI-F10: a session that has ended is worth nothing, at once and everywhere.
-func TestSessionEnds(t *testing.T) {
+// TestSessionRevocation: a revoked or expired session is rejected at once, at every replica.
+func TestSessionRevocation(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, replica := servertest.New(t, b), servertest.New(t, b)
@@ -20,16 +20,16 @@ func TestSessionEnds(t *testing.T) {
 		path := link[strings.Index(link, "/invite/"):]
 		visit(t, s).redeem(link, secret)
 
-		for name, end := range map[string]func(t *testing.T, v *visitor){
-			"sign-out": func(t *testing.T, v *visitor) {
+		for name, end := range map[string]func(t *testing.T, v *userAgent){
+			"sign-out": func(t *testing.T, v *userAgent) {
 				v.submit(v.get("/settings"), "/logout").wantTo("/login?done=signed-out")
 			},
-			"sign-out everywhere, elsewhere": func(t *testing.T, _ *visitor) {
+			"sign-out everywhere, elsewhere": func(t *testing.T, _ *userAgent) {
 				other := visit(t, replica)
 				other.signIn(u.Email, secret)
 				other.submit(other.get("/settings/profile"), "/settings/sessions/end", "session", "all").wantTo("/login?done=everywhere")
 			},
-			"the one session, elsewhere": func(t *testing.T, _ *visitor) {
+			"the one session, elsewhere": func(t *testing.T, _ *userAgent) {
 				other := visit(t, replica)
 				other.signIn(u.Email, secret)
 				p := other.get("/settings/profile").says("This browser")
@@ -40,7 +40,7 @@ func TestSessionEnds(t *testing.T) {
 				}
 				other.get("/settings").want(http.StatusOK)
 			},
-			"password, elsewhere": func(t *testing.T, _ *visitor) {
+			"password, elsewhere": func(t *testing.T, _ *userAgent) {
 				other := visit(t, replica)
 				other.signIn(u.Email, secret)
 				before := other.copied()
@@ -51,16 +51,16 @@ func TestSessionEnds(t *testing.T) {
 				other.get("/settings").want(http.StatusOK)
 				before.get("/settings").wantTo("/login?next=%2Fsettings")
 			},
-			"disabled": func(t *testing.T, v *visitor) {
+			"disabled": func(t *testing.T, v *userAgent) {
 				replica.Admin(t, http.MethodPatch, "/admin/users/"+u.ID, servertest.M{"disabled": true}).Want(t, http.StatusOK, "")
 				v.get("/settings").wantTo("/login?next=%2Fsettings")
 				replica.Admin(t, http.MethodPatch, "/admin/users/"+u.ID, servertest.M{"disabled": false}).Want(t, http.StatusOK, "")
 			},
-			"another link redeemed": func(t *testing.T, _ *visitor) {
+			"another link redeemed": func(t *testing.T, _ *userAgent) {
 				visit(t, replica).redeem(replica.Invite(t, u), secret)
 			},
-			"BI-F10 idle for 12 hours": func(*testing.T, *visitor) { b.Clock.Advance(12 * time.Hour) },
-			"BI-F10 a week old": func(t *testing.T, v *visitor) {
+			"idle for 12 hours": func(*testing.T, *userAgent) { b.Clock.Advance(12 * time.Hour) },
+			"a week old": func(t *testing.T, v *userAgent) {
 				for range 7*24/11 + 1 {
 					v.get("/settings")
 					b.Clock.Advance(11 * time.Hour)
@@ -81,7 +81,7 @@ func TestSessionEnds(t *testing.T) {
 				}
 			})
 		}
-		t.Run("of a session that is in use", func(t *testing.T) {
+		t.Run("a session that is in use expires after a week", func(t *testing.T) {
 			v := visit(t, s)
 			v.signIn(u.Email, secret).wantTo("/settings")
 			for range 10 {
@@ -89,7 +89,7 @@ func TestSessionEnds(t *testing.T) {
 				v.at(replica).get("/settings").want(http.StatusOK)
 			}
 		})
-		t.Run("a link is good once", func(t *testing.T) {
+		t.Run("an invite is redeemed once", func(t *testing.T) {
 			visit(t, replica).get(path).want(http.StatusNotFound).says("This link has been used")
 		})
 		t.Run("deleted", func(t *testing.T) {
@@ -116,7 +116,7 @@ func TestInvite(t *testing.T) {
 			link := s.Invite(t, u)
 			return link[strings.Index(link, "/invite/"):]
 		}
-		gone := func(v *visitor, path string) {
+		gone := func(v *userAgent, path string) {
 			t.Helper()
 			v.get(path).want(http.StatusNotFound).says("This link has been used, has expired, or was replaced by a newer one.")
 		}
@@ -124,7 +124,7 @@ func TestInvite(t *testing.T) {
 		v := visit(t, s)
 		gone(v, first)
 		form := v.get(second).want(http.StatusOK).says(u.Email).form(second)
-		for _, wrong := range []struct{ password, again, says string }{ // BI-F17
+		for _, wrong := range []struct{ password, again, says string }{ // the password policy
 			{"short", "short", "at least 12 characters"},
 			{strings.Repeat("a", 30), strings.Repeat("a", 30), "one character over and over"},
 			{"password1234", "password1234", "tried first"},
@@ -144,7 +144,7 @@ func TestInvite(t *testing.T) {
 				t.Errorf("%q is shown again", wrong.password)
 			}
 		}
-		// 72 bytes are not the end of a password: one that is longer is read to its end.
+		// A password is read beyond 72 bytes, to its last byte.
 		long := strings.Repeat("Überlänge, ", 80)
 		form.Set("password", long)
 		form.Set("again", long)
@@ -154,7 +154,7 @@ func TestInvite(t *testing.T) {
 		gone(visit(t, replica), second)
 		visit(t, replica).signIn(u.Email, long[:len(long)-2]).want(http.StatusUnauthorized)
 		visit(t, replica).signIn(u.Email, long).wantTo("/settings")
-		v.post(second, form).want(http.StatusForbidden) // the visit has ended with the sign-in
+		v.post(second, form).want(http.StatusForbidden) // the sign-in has replaced the cookie
 
 		third := invite()
 		s.Admin(t, http.MethodPatch, "/admin/users/"+u.ID, servertest.M{"disabled": true}).Want(t, http.StatusOK, "")

@@ -10,13 +10,13 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// TestCookies is BI-F07 and BI-F08.
+// TestCookies: the session's cookie has every protection, and each sign-in sets a new one.
 func TestCookies(t *testing.T) {
 	t.Parallel()
-	t.Run("BI-F08 over https", func(t *testing.T) {
+	t.Run("over https", func(t *testing.T) {
 		testCookies(t, servertest.New(t, storetest.Embedded(t)), "__Host-mintkeep_", "; Path=/; HttpOnly; Secure; SameSite=Lax")
 	})
-	t.Run("BI-F08 over http", func(t *testing.T) {
+	t.Run("over http", func(t *testing.T) {
 		testCookies(t, servertest.New(t, storetest.Embedded(t), plainHTTP), "mintkeep_", "; Path=/; HttpOnly; SameSite=Lax")
 	})
 }
@@ -27,7 +27,7 @@ func testCookies(t *testing.T, s *servertest.Server, prefix, attributes string) 
 	visit(t, s).redeem(s.Invite(t, u), secret)
 
 	v := visit(t, s)
-	v.cookies[prefix+"session"] = strings.Repeat("A", 52) // BI-F07: set before by somebody else
+	v.cookies[prefix+"session"] = strings.Repeat("A", 52) // set beforehand by an attacker
 	login := v.get("/login")
 	if set := login.Header.Values("Set-Cookie"); len(set) != 1 || !strings.HasPrefix(set[0], prefix+"visit=") || !strings.HasSuffix(set[0], attributes) {
 		t.Errorf("before the sign-in: %q", set)
@@ -39,22 +39,22 @@ func testCookies(t *testing.T, s *servertest.Server, prefix, attributes string) 
 		t.Errorf("signed in: %q", set)
 	}
 	if name != prefix+"session" || len(session) < 44 || session == strings.Repeat("A", 52) {
-		t.Errorf("BI-F07 BI-F08: the session is %s=%q", name, session)
+		t.Errorf("the session is %s=%q", name, session)
 	}
 	fixed := visit(t, s)
 	fixed.cookies[prefix+"session"] = strings.Repeat("A", 52)
 	fixed.get("/settings").wantTo("/login?next=%2Fsettings")
 
-	// At every sign-in another, and the one before is worth nothing.
+	// Every sign-in sets another, and the one before is invalid.
 	before := v.copied()
 	v.signIn(u.Email, secret).wantTo("/settings")
 	if _, again := v.session(); again == session {
-		t.Error("BI-F07: the session is the one before")
+		t.Error("the session is the one before")
 	}
 	v.get("/settings").want(http.StatusOK)
 	before.get("/settings").wantTo("/login?next=%2Fsettings")
 
-	// Two cookies of the name are none: one of them is somebody else's.
+	// Two cookies of the name count as none: one of them is an attacker's.
 	v.get("/settings", func(r *http.Request) { r.Header.Add("Cookie", name+"=planted") }).wantTo("/login?next=%2Fsettings")
 	v.signIn(u.Email, secret).wantTo("/settings")
 	out := v.submit(v.get("/settings"), "/logout").wantTo("/login?done=signed-out")
@@ -86,13 +86,13 @@ func TestNext(t *testing.T) {
 			t.Errorf("%.60q leads to %.60q, want %q", next, got, want)
 		}
 	}
-	// Who is asked to sign in comes to where they wanted to go.
+	// After the sign-in the browser is sent to the page that asked for it.
 	v = visit(t, s)
 	asked := v.get("/settings?state=all&q=a+b").want(http.StatusSeeOther).Header.Get("Location")
 	v.submit(v.get(asked).want(http.StatusOK), "/login", "email", u.Email, "password", secret).wantTo("/settings?state=all&q=a+b")
 }
 
-// TestGuessing is BI-F16 and BI-E03.
+// TestGuessing: guessing passwords and invites is limited, and reveals no account.
 func TestGuessing(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
@@ -104,7 +104,7 @@ func TestGuessing(t *testing.T) {
 		s.Admin(t, http.MethodPatch, "/admin/users/"+off.ID, servertest.M{"disabled": true}).Want(t, http.StatusOK, "")
 		s.User(t, servertest.M{"email": "new@example.com"})
 
-		t.Run("BI-E03 the same words for all", func(t *testing.T) {
+		t.Run("one answer to every failed sign-in", func(t *testing.T) {
 			v := visit(t, s)
 			form := v.get("/login").form("/login")
 			var want string
@@ -135,12 +135,12 @@ func TestGuessing(t *testing.T) {
 			}
 			b.Clock.Advance(2 * time.Minute)
 		})
-		t.Run("BI-F16 too many", func(t *testing.T) {
+		t.Run("too many attempts", func(t *testing.T) {
 			v := visit(t, s)
 			for i := range 10 {
-				[]*visitor{v, v.at(replica)}[i%2].signIn("Ada@Example.com", "wrong").want(http.StatusUnauthorized)
+				[]*userAgent{v, v.at(replica)}[i%2].signIn("Ada@Example.com", "wrong").want(http.StatusUnauthorized)
 			}
-			for _, password := range []string{"wrong", secret} { // before anything is hashed
+			for _, password := range []string{"wrong", secret} { // before the password is hashed
 				start := time.Now()
 				p := v.signIn("ada@example.com", password).want(http.StatusTooManyRequests).says("Too many requests")
 				if after := p.Header.Get("Retry-After"); after == "" || after == "0" {
@@ -156,7 +156,7 @@ func TestGuessing(t *testing.T) {
 				t.Errorf("the trail has %v", trail)
 			}
 			b.Clock.Advance(time.Minute)
-			v.signIn("ada@example.com", secret).wantTo("/settings") // it is no lock-out
+			v.signIn("ada@example.com", secret).wantTo("/settings") // the account is not locked
 		})
 		t.Run("guessed invites", func(t *testing.T) {
 			b.Clock.Advance(2 * time.Minute)

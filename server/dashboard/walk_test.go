@@ -13,7 +13,7 @@ import (
 // one that is disabled.
 func TestWalk(t *testing.T) {
 	t.Parallel()
-	for name, l := range map[string]look{"with JavaScript": desk, "BI-F25 without": {"bare", 1280, 900, false, true}} {
+	for name, l := range map[string]look{"with JavaScript": desk, "without JavaScript": {"bare", 1280, 900, false, true}} {
 		t.Run(name, func(t *testing.T) {
 			needChromium(t)
 			t.Parallel()

@@ -47,7 +47,7 @@ func TestData(t *testing.T) {
 	}
 }
 
-// sealed puts signing keys, a client and a person with a password into a Redis.
+// sealed puts signing keys, a client and a user with a password into a Redis.
 func sealed(t *testing.T, srv *storetest.Server, masterKey string) {
 	t.Helper()
 	o := patient{url: srv.URL(), masterKey: masterKey}.options(t)

@@ -178,7 +178,7 @@ func TestNobodyAnswers(t *testing.T) {
 func TestClusterWithMissingSlots(t *testing.T) {
 	t.Parallel()
 	srv := storetest.Cluster(t, "--appendonly", "yes")
-	patient{url: srv.URL()}.wrong(t, "warn replication") // nobody takes over
+	patient{url: srv.URL()}.wrong(t, "warn replication") // no replica takes over
 	patient{url: "redis://" + srv.Addr()}.wrong(t, "fail mode")
 	if _, err := srv.Do("CLUSTER", "DELSLOTSRANGE", 0, 99); err != nil {
 		t.Fatal(err)

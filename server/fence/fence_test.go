@@ -9,8 +9,8 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// Who was demoted and promoted again is an operator, under another generation than in the backup: what their keys could
-// do before has ended. Who was enabled again has lost the invite of before.
+// A user who was demoted and promoted again is an operator, under another generation than in the backup: the operator's
+// rights of the keys from before are gone. A user who was enabled again has lost the invite from before.
 func TestBegunAgain(t *testing.T) {
 	b := storetest.Embedded(t)
 	s, ctx := b.Open(t), t.Context()

@@ -11,7 +11,7 @@ import (
 	"github.com/mintkeep/mintkeep/server/fence"
 )
 
-// planned is what is made of an export: "do target", and "look action target".
+// planned is the plan for an export: "do target", and "look action target".
 func planned(t *testing.T, now time.Time, export string) []string {
 	t.Helper()
 	events, err := fence.Read(strings.NewReader(export), time.Time{})

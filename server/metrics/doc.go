@@ -1,15 +1,15 @@
-// Package metrics has the Prometheus metrics of Mintkeep. It is the only importer
-// of the Prometheus client.
+// Package metrics is Mintkeep's metrics for Prometheus, and the only importer of
+// its client.
 //
 // One struct, Metrics, has a registry of its own. The other packages count by
 // calling its methods, all of which do nothing on a nil *Metrics, so that a test
-// or a tool needs none. Handler serves the scrape, on a listener that is not the
+// or a tool needs none. Handler serves the scrape, on a listener apart from the
 // public one.
 //
 // No label value comes from outside: a route is a pattern of the server's own
 // table, and methods, statuses, formats, reasons and Redis commands outside fixed
-// lists are counted as "other". In addition the number of series is limited, so
-// that a mistake in a caller costs accuracy and not memory.
+// lists are counted as "other". There is also a limit on the number of series, so
+// that even a mistake in a caller costs accuracy and not memory.
 //
 // The series:
 //
@@ -18,13 +18,13 @@
 //	mintkeep_tokens_issued_total{format}                    jwt, opaque
 //	mintkeep_tokens_refused_total{reason}                   the error code of RFC 6749 §5.2
 //	mintkeep_introspections_total{result}                   active, inactive
-//	mintkeep_redis_command_duration_seconds{command}        round trips, failed ones too
+//	mintkeep_redis_command_duration_seconds{command}        round trips, with those that failed
 //	mintkeep_redis_errors_total{command}                    what the store could not do
 //	mintkeep_redis_pool_connections                         open connections
 //	mintkeep_redis_pool_idle_connections                    of these, idle
 //	mintkeep_redis_pool_hits_total                          times a free connection was there
 //	mintkeep_redis_pool_misses_total                        times none was
-//	mintkeep_redis_pool_timeouts_total                      times none became free in time
+//	mintkeep_redis_pool_timeouts_total                      times the wait for one timed out
 //	mintkeep_redis_pool_stale_total                         connections dropped for being old or broken
 //	mintkeep_store_behind                                   1: Redis has lost what this replica has seen in it
 //	mintkeep_signing_key_age_seconds                        of the active key; absent until one is loaded

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/mintkeep/mintkeep/server/clients"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -20,8 +21,8 @@ const (
 
 // metadata is RFC 8414 §2. Only what works is in it; response_types_supported is empty because there is
 // no authorization endpoint, and an empty member must be left out (§3.2).
-func metadata(issuer string) ([]byte, error) {
-	methods := []string{basicAuth, postAuth}
+func metadata(issuer string, offers clients.Offers) ([]byte, error) {
+	methods := offers.AuthMethods
 	return json.Marshal(struct {
 		Issuer                string   `json:"issuer"`
 		TokenEndpoint         string   `json:"token_endpoint"`
@@ -34,8 +35,7 @@ func metadata(issuer string) ([]byte, error) {
 		GrantTypes            []string `json:"grant_types_supported"`
 	}{
 		issuer, issuer + TokenPath, methods, issuer + IntrospectPath, methods, issuer + RevokePath, methods,
-		issuer + JWKSPath,
-		[]string{clientCredentials},
+		issuer + JWKSPath, offers.GrantTypes,
 	})
 }
 

@@ -6,16 +6,11 @@ import (
 	"github.com/mintkeep/mintkeep/server/web"
 )
 
-// errInvalidClient is the answer to every failed client authentication, whatever the reason: who is
-// refused learns nothing of which part was wrong (RFC 6749 §5.2).
+// errInvalidClient is the answer to each failed client authentication. The caller does not learn which part was wrong
+// (RFC 6749 §5.2).
 var errInvalidClient = &web.Error{
 	Status: http.StatusUnauthorized, Code: "invalid_client", Description: "Client authentication failed",
 	Challenge: `Basic realm="mintkeep"`,
-}
-
-var errUnsupportedGrant = &web.Error{
-	Status: http.StatusBadRequest, Code: "unsupported_grant_type",
-	Description: "The only grant_type here is client_credentials",
 }
 
 var errUnauthorizedClient = &web.Error{

@@ -34,7 +34,7 @@ func FuzzBasic(f *testing.F) {
 
 		said := base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(id) + ":" + url.QueryEscape(secret)))
 		p, err = parseBasic("Basic " + said)
-		if want := (presented{id: id, secret: secret, method: basicAuth}); err != nil || p != want {
+		if want := (Presented{ClientID: id, Credential: secret, method: clientSecretBasic{}}); err != nil || p != want {
 			t.Fatalf("got %+v, %v; want %+v", p, err, want)
 		}
 		if p.check() == nil && (id == "" || secret == "" || len(id) > maxClientID || len(secret) > maxSecret || strings.ContainsAny(id+secret, "\x00\r\n\x1b\x7f")) {

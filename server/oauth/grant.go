@@ -2,121 +2,84 @@ package oauth
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/json"
-	"errors"
-	"time"
-
-	"github.com/go-oauth2/oauth2/v4"
+	"net/http"
+	"net/url"
+	"slices"
 
 	"github.com/mintkeep/mintkeep/server/bearer"
-	"github.com/mintkeep/mintkeep/server/credential"
-	"github.com/mintkeep/mintkeep/server/signing"
+	"github.com/mintkeep/mintkeep/server/clients"
+	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
 
-// grant is one decided grant on its way through go-oauth2's manager, which hands our three parts only a
-// context. The client in it is authenticated: nothing else puts one there.
+// grantType is one grant of the token endpoint (RFC 6749 §1.3). Each has a file of its own, grant_*.go, and a place in
+// grantTypes.
+type grantType interface {
+	// name is the value of grant_type, in a request, in the metadata (RFC 8414 §2) and in a registration (RFC 7591 §2).
+	name() string
+	// decide says what the authenticated client is granted, or why nothing is. It sets all claims that the grant knows:
+	// the subject, the audience, the scope. It may read the store.
+	decide(ctx context.Context, s *Server, c *store.Client, form url.Values) (*grant, error)
+}
+
+// grantTypes are the grants that Mintkeep offers. A client that is registered for none in particular has the first.
+var grantTypes = []grantType{clientCredentials{}}
+
+// grant is one decided grant on its way through go-oauth2's manager, which gives our three parts only a
+// context. The client in it is authenticated.
 type grant struct {
+	by     grantType
 	client *store.Client
 	claims bearer.Claims
-	// record is filled by the generator and kept by the token store.
+	// record is filled by the generator and written by the token store.
 	record store.Credential
 }
 
-type grantKey struct{}
-
-func withGrant(ctx context.Context, g *grant) context.Context {
-	return context.WithValue(ctx, grantKey{}, g)
+var errUnsupportedGrant = &web.Error{
+	Status: http.StatusBadRequest, Code: "unsupported_grant_type",
+	Description: "The only grant_type here is " + clients.Either(Offers().GrantTypes),
 }
 
-// errNoGrant is a programming mistake: the manager was called without a decided grant. It fails closed.
-var errNoGrant = errors.New("no grant was decided")
-
-func grantOf(ctx context.Context) (*grant, error) {
-	g, ok := ctx.Value(grantKey{}).(*grant)
-	if !ok {
-		return nil, errNoGrant
+// decide has the request's grant decided (RFC 6749 §4.4.2).
+func (s *Server) decide(ctx context.Context, c *store.Client, form url.Values) (*grant, error) {
+	name := form.Get("grant_type")
+	if name == "" {
+		return nil, web.InvalidRequest("grant_type is missing")
 	}
-	return g, nil
-}
-
-// clientStore gives the manager the client that the request authenticated.
-type clientStore struct{}
-
-func (clientStore) GetByID(ctx context.Context, id string) (oauth2.ClientInfo, error) {
-	g, err := grantOf(ctx)
-	if err != nil {
-		return nil, err
+	for _, by := range grantTypes {
+		if by.name() != name {
+			continue
+		}
+		if !slices.Contains(c.Metadata.GrantTypes, name) {
+			return nil, errUnauthorizedClient
+		}
+		g, err := by.decide(ctx, s, c, form)
+		if g != nil {
+			g.by, g.client = by, c
+		}
+		return g, err
 	}
-	if g.client.ID != id {
-		return nil, errNoGrant
+	return nil, errUnsupportedGrant
+}
+
+// grantAudience is the aud of a token: the resources of the request (RFC 8707 §2), which must be registered, or the
+// client's default.
+func (s *Server) grantAudience(c *store.Client, resources []string) ([]string, error) {
+	registered := c.Metadata.Audience
+	if len(registered) == 0 {
+		registered = []string{s.config.Audience}
 	}
-	return authenticated{id}, nil
-}
-
-// authenticated is a client that has shown its secret already. Only clientStore makes one.
-type authenticated struct{ id string }
-
-func (a authenticated) GetID() string            { return a.id }
-func (authenticated) GetSecret() string          { return "" }
-func (authenticated) GetDomain() string          { return "" }
-func (authenticated) IsPublic() bool             { return false }
-func (authenticated) GetUserID() string          { return "" }
-func (authenticated) VerifyPassword(string) bool { return true }
-
-// generator makes the access token of a grant: signed, or opaque.
-type generator struct {
-	ring  *signing.Ring
-	brand string
-}
-
-func (n generator) Token(ctx context.Context, _ *oauth2.GenerateBasic, _ bool) (access, refresh string, err error) {
-	g, err := grantOf(ctx)
-	if err != nil {
-		return "", "", err
+	if len(resources) == 0 {
+		return registered[:1], nil
 	}
-	g.claims.ID = rand.Text() // 130 bits: no two tokens are equal
-	g.record.Generation = g.client.Generation
-	body, err := json.Marshal(&g.claims)
-	if err != nil {
-		return "", "", err
+	granted := make([]string, 0, len(resources))
+	for _, resource := range resources {
+		if !slices.Contains(registered, resource) {
+			return nil, errInvalidTarget
+		}
+		if !slices.Contains(granted, resource) {
+			granted = append(granted, resource)
+		}
 	}
-	if g.client.Metadata.TokenFormat == store.Opaque {
-		g.record.Claims = body
-		return credential.NewToken(n.brand), "", nil
-	}
-	access, err = n.ring.Sign(body)
-	return access, "", err
-}
-
-// tokenStore keeps the tokens that the manager issues. That is all it is asked for: introspection and
-// revocation look at the caller and the token in one round trip, which the other methods have no room
-// for, and no other grant is offered.
-type tokenStore struct{ store *store.Store }
-
-func (t tokenStore) Create(ctx context.Context, info oauth2.TokenInfo) error {
-	g, err := grantOf(ctx)
-	if err != nil {
-		return err
-	}
-	return t.store.SaveToken(ctx, store.DigestOf(info.GetAccess()), g.record, time.Unix(g.claims.Expires, 0))
-}
-
-var errNotOffered = errors.New("this grant is not offered")
-
-func (tokenStore) RemoveByCode(context.Context, string) error    { return errNotOffered }
-func (tokenStore) RemoveByAccess(context.Context, string) error  { return errNotOffered }
-func (tokenStore) RemoveByRefresh(context.Context, string) error { return errNotOffered }
-
-func (tokenStore) GetByCode(context.Context, string) (oauth2.TokenInfo, error) {
-	return nil, errNotOffered
-}
-
-func (tokenStore) GetByAccess(context.Context, string) (oauth2.TokenInfo, error) {
-	return nil, errNotOffered
-}
-
-func (tokenStore) GetByRefresh(context.Context, string) (oauth2.TokenInfo, error) {
-	return nil, errNotOffered
+	return granted, nil
 }

@@ -22,6 +22,9 @@ type Options struct {
 	Keys     *keys.Keeper
 	Metrics  *metrics.Metrics // nil: nothing is counted
 	Now      func() time.Time // nil: time.Now
+
+	// AuthMethods are the client authentication methods that are offered.
+	AuthMethods []AuthMethod
 }
 
 // Server answers the /oauth and /.well-known routes.
@@ -34,15 +37,15 @@ type Server struct {
 	metrics  *metrics.Metrics
 	now      func() time.Time
 	manager  *manage.Manager
-	// documents that never change while the server runs
-	metadata []byte
+	methods  []AuthMethod
+	metadata []byte // the document, which does not change while the server runs
 }
 
-// New makes the OAuth server.
+// New creates the OAuth server.
 func New(o Options) (*Server, error) {
 	s := &Server{
 		config: o.Config, store: o.Store, ring: o.Ring, verifier: o.Verifier, keys: o.Keys,
-		metrics: o.Metrics, now: o.Now,
+		metrics: o.Metrics, now: o.Now, methods: o.AuthMethods,
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -52,6 +55,6 @@ func New(o Options) (*Server, error) {
 	s.manager.MapAccessGenerate(generator{ring: o.Ring, brand: o.Config.KeyPrefix})
 	s.manager.MapTokenStorage(tokenStore{store: o.Store})
 	var err error
-	s.metadata, err = metadata(o.Config.Issuer)
+	s.metadata, err = metadata(o.Config.Issuer, Offers(s.methods...))
 	return s, err
 }

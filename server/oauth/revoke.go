@@ -62,7 +62,7 @@ func (s *Server) ownKey(r *http.Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := refuseQuery(r); err != nil {
+	if err := rejectQuery(r); err != nil {
 		return "", err
 	}
 	switch {

@@ -1,16 +1,17 @@
 package oauth
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/mintkeep/mintkeep/server/scope"
 )
 
-// maxScope is the longest scope parameter that is looked at, in bytes: no registration is longer.
+// maxScope is the longest scope parameter that is accepted, in bytes: no registration is longer.
 const maxScope = 4096
 
-// grantScope is the scope that a client registered for registered gets when it asks for asked, or why
-// it gets none (RFC 6749 §3.3).
+// grantScope is the scope that a client with this registered scope gets when it asks for asked, or why it gets none
+// (RFC 6749 §3.3).
 func grantScope(registered, asked string) (string, error) {
 	if asked == "" {
 		return defaultScope(registered)
@@ -23,7 +24,7 @@ func grantScope(registered, asked string) (string, error) {
 		if !scope.Has(registered, token) {
 			return "", invalidScope("The client is not registered for a scope that was asked for")
 		}
-		if !has(granted, token) {
+		if !slices.Contains(granted, token) {
 			granted = append(granted, token)
 		}
 	}
@@ -33,7 +34,7 @@ func grantScope(registered, asked string) (string, error) {
 	return strings.Join(granted, " "), nil
 }
 
-// defaultScope is everything registered but the scopes of Mintkeep's own.
+// defaultScope is the registered scope without Mintkeep's own.
 func defaultScope(registered string) (string, error) {
 	if registered != "" && !scope.HasOwn(registered) {
 		return registered, nil
@@ -48,13 +49,4 @@ func defaultScope(registered string) (string, error) {
 		return "", invalidScope("The client has no scope that is granted without being asked for; name one in scope")
 	}
 	return strings.Join(granted, " "), nil
-}
-
-func has(list []string, s string) bool {
-	for _, l := range list {
-		if l == s {
-			return true
-		}
-	}
-	return false
 }

@@ -1,14 +1,13 @@
-// Package password hashes and compares the passwords of users, and decides which may be chosen.
+// Package password keeps passwords: which are allowed, and how one is stored and compared.
 //
-// A password is the one secret that a user chooses, so it alone gets a slow hash: argon2id (RFC 9106), with the
-// minimum of memory and passes that OWASP names. The hash is a PHC string, which has its cost in it, so that the
-// cost can be raised later. The string is sealed under the master key and bound to its user: with a copy of Redis
-// and no master key, passwords cannot be guessed offline.
+// A password is the one secret that its user chooses, so it alone gets a slow hash: argon2id (RFC 9106), with the memory
+// and the passes of OWASP's minimum. The hash is a PHC string, which contains its cost, so that the cost can be raised
+// later. The string is sealed under the master key and bound to its user. A copy of Redis without the master key has
+// nothing to try passwords on.
 //
-// Each hash takes 19 MiB and a processor for some tens of milliseconds. So a [Hasher] runs few at once, and the
-// others wait as long as their context allows: many sign-ins at once are slow, but take no memory and processors
-// from the token endpoints. The limits on failures are in front of this package.
+// Each hash takes 19 MiB and a processor for some tens of milliseconds. So a [Hasher] runs few at once, and the others
+// queue for as long as their context lets them: many sign-ins at once cost waiting, and not the memory that tokens need.
+// Limits on failures stand in front of this package, not in it.
 //
-// Which passwords may be chosen follows NIST SP 800-63B-4 §3.1.1.2: a minimum length, and none of the common ones.
-// See [Check].
+// Which passwords are allowed follows NIST SP 800-63B-4 §3.1.1.2: length, and none of the common ones. See [Check].
 package password

@@ -137,7 +137,7 @@ func TestVerifyNobodyDoesTheWork(t *testing.T) {
 	}
 }
 
-// gate stands in for the hash: it tells of each that begins, and lets it end when it is told to.
+// gate stands in for the hash: it tells of each that begins, and lets it finish when it is told to.
 type gate struct {
 	began, end chan struct{}
 	now, most  atomic.Int64
@@ -153,7 +153,7 @@ func (g *gate) sum(string, record) []byte {
 	return make([]byte, sumBytes)
 }
 
-// Never are more hashes made at once than were allowed, however many callers there are.
+// No more hashes are computed at once than are allowed, however many callers there are.
 func TestParallelHashes(t *testing.T) {
 	const parallel, callers = 3, 40
 	g := &gate{began: make(chan struct{}, callers), end: make(chan struct{})}
@@ -165,7 +165,7 @@ func TestParallelHashes(t *testing.T) {
 			var err error
 			if i%2 == 0 {
 				_, err = h.Hash(t.Context(), ada, secret)
-			} else { // nobody waits less for not being known
+			} else { // an unknown user waits as long
 				_, _, err = h.Verify(t.Context(), ada, nil, secret)
 			}
 			if err != nil {
@@ -189,7 +189,7 @@ func TestParallelHashes(t *testing.T) {
 	}
 }
 
-// Who stops waiting leaves the queue, and is told that the answer is not known; the others get their turn.
+// A caller that stops waiting leaves the queue, and gets an error; the others get their turn.
 func TestWaitingEndsWithTheContext(t *testing.T) {
 	g := &gate{began: make(chan struct{}, 1), end: make(chan struct{})}
 	h := New(Options{Vault: vault(t, "a"), Cost: cheap, Parallel: 1})
@@ -214,7 +214,7 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 	g.end <- struct{}{}
 	wg.Wait()
 
-	// A turn that is free is of no use to who is gone.
+	// A caller that is gone gets no free turn.
 	if _, err := h.Hash(ctx, ada, secret); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("got %v, want %v", err, store.ErrUnavailable)
 	}

@@ -77,7 +77,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// A person without a name has no name to keep out of the password.
+// A user without a name has no name to keep out of the password.
 func TestCheckWithoutName(t *testing.T) {
 	for _, names := range [][]string{nil, {""}, {"", "@"}, {"!!!", "…"}} {
 		if err := password.Check("?! ?! ?! ?! ?!", names...); err != nil {
@@ -86,7 +86,7 @@ func TestCheckWithoutName(t *testing.T) {
 	}
 }
 
-// FuzzCheck: whatever is typed ends in a verdict, and the verdict does not have it.
+// FuzzCheck: every password gets a verdict, and the verdict does not contain it.
 func FuzzCheck(f *testing.F) {
 	f.Add("four score and seven", "a@b.example")
 	f.Add("\xff\xfe\x00", "\xff")

@@ -1,4 +1,4 @@
-// Package scope has the syntax of scopes (RFC 6749 §3.3), and those that mean something to Mintkeep
+// Package scope is the grammar of scopes (RFC 6749 §3.3), and the scopes that mean something to Mintkeep
 // itself. Every other scope belongs to the operator's APIs.
 package scope
 

@@ -66,7 +66,7 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// What is sealed anew is the same, under the first master key and for the same context; what is there already is
+// What is sealed again is the same, under the first master key and for the same context; what is there already is
 // left as it is, and what does not open stays closed.
 func TestReseal(t *testing.T) {
 	plain, context := []byte("a secret"), []byte("k1")
@@ -92,7 +92,7 @@ func TestReseal(t *testing.T) {
 	}
 }
 
-// Signing keys were sealed so before this package was there, and stand in the Redis of those who run it.
+// Signing keys were sealed so before this package existed, and are in the Redis of installations.
 func TestOpensWhatIsStored(t *testing.T) {
 	stored, err := hex.DecodeString("0854c1a17671eef9eee84284998e78dd1e93f08225fea756d94d558b51d1abfbd6996cb0c4ef0614ba")
 	if err != nil {

@@ -1,5 +1,5 @@
 // Package servertest runs a real server for tests: configured as an operator would, over one of the
-// backends of storetest, on a loopback port, with every answer held to the OpenAPI document.
+// backends of storetest, on a loopback port, with every answer checked against the OpenAPI document.
 //
 //	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 //		s := servertest.New(t, b)
@@ -8,6 +8,6 @@
 //		…
 //	})
 //
-// A second New over the same backend is a second replica. At the end of a test each server is checked: it
+// A second New over the same backend is a second replica. When a test is over, each server is checked: it
 // answers, and no secret that the test saw is in its log or in Redis.
 package servertest

@@ -9,17 +9,17 @@
 //	                                    └───── compromised ─────▶ removed at once
 //
 // A resource server may hold a JWKS for its max-age, so a key is published well before it signs: every
-// replica has read a new key 30 s after its creation, and it can be promoted 10 minutes after that. Only
-// the replacement of a compromised key does not wait.
+// replica has read a new key 30 s after it was created, and it can be promoted 10 minutes after that. Only
+// a compromised key does not wait.
 //
-// There is no leader. Each replica reads the ring every 10 s and changes it by compare and set, so that of
-// two that rotate at once one wins: the other takes over the new ring, and tells the operator, if one asked
-// for the rotation. The write that promotes a key adds the next one.
+// No replica leads. Each reads the ring every 10 s and changes it by compare and set, so that of
+// two that rotate at once one wins: the other accepts what it finds, or, if an operator asked for
+// the rotation, reports the conflict. The replica that promotes a key creates the next one in the same write.
 //
 // Private keys are PKCS#8 (RFC 5958), sealed with AES-256-GCM under the master key and bound to their
-// "kid". The first master key of the list seals and all of them open. So a new one is first added
-// behind the old one on every replica, and then put in front; after [Reseal] the old one can be
-// removed. Retiring a key erases its private part.
+// "kid". The first master key of the list seals and all of them open. So a new one comes in
+// behind the old one on every replica, and only then moves to the front; after [Reseal] the old one is no longer
+// needed. Retiring a key erases its private part.
 //
 // Ring.Sign is on the path of every token: everything that does not change from one token to the next
 // is prepared when the ring is read, and one atomic pointer hands it over.

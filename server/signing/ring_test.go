@@ -166,7 +166,7 @@ func atOnce(n int, f func(i int)) {
 	wg.Wait()
 }
 
-// However many replicas start together, one set of keys is made.
+// However many replicas start together, one set of keys is created.
 func TestLoadTogether(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		rings := make([]*signing.Ring, 8)
@@ -198,7 +198,7 @@ func TestLoadTogether(t *testing.T) {
 }
 
 // While one replica makes the first keys, another waits rather than making its own.
-func TestLoadWaitsForTheMaker(t *testing.T) {
+func TestLoadWaitsForTheCreator(t *testing.T) {
 	b := storetest.Embedded(t)
 	s := b.Open(t)
 	if mine, err := s.ClaimKeyring(t.Context(), nil, "another replica", time.Minute); err != nil || !mine {
@@ -217,7 +217,7 @@ func TestLoadWaitsForTheMaker(t *testing.T) {
 		t.Errorf("Ready = %v, want %v", err, signing.ErrNotReady)
 	}
 
-	// The other one never comes back, and its claim ends.
+	// The other one never comes back, and its claim expires.
 	b.Clock.Advance(time.Minute)
 	if err := r.Load(t.Context()); err != nil {
 		t.Error(err)

@@ -12,10 +12,10 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// published is when a key that was just made may sign: 30 s until every replica has it, and 10 minutes.
+// published is when a key that was just created may sign: 30 s until every replica has it, and 10 minutes.
 const published = 10*time.Minute + 30*time.Second
 
-// The life of a key, as an operator and a resource server see it (contract §6.6).
+// The states of a key, as an operator and a resource server see them.
 func TestRotate(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		r, other := loaded(t, b), loaded(t, b)
@@ -96,7 +96,7 @@ func TestRotateKeepsTheRetired(t *testing.T) {
 	}
 }
 
-// Of two operators who rotate at once, one does, and the other is told.
+// Of two operators who rotate at once, one succeeds, and the other gets a conflict.
 func TestRotateByHandTogether(t *testing.T) {
 	for name, compromised := range map[string]bool{"in good order": false, "compromised": true} {
 		t.Run(name, func(t *testing.T) {
@@ -123,7 +123,7 @@ func TestRotateByHandTogether(t *testing.T) {
 					t.Errorf("%d rotations were done, want 1: %v", done, errs)
 				}
 				for _, r := range rings {
-					// Nobody needs a reload to see it: not the winner, and not those who were told.
+					// All replicas see it without a reload: the winner, and those that got a conflict.
 					if got := only(t, r, store.KeyActive); got.ID != second.ID {
 						t.Errorf("active is %s, want %s", got.ID, second.ID)
 					}
@@ -244,7 +244,7 @@ func TestRotationZeroIsByHandOnly(t *testing.T) {
 	rotate(t, r, false)
 }
 
-// MINTKEEP_SIGNING_ALG decides the next key that is made, and no other.
+// MINTKEEP_SIGNING_ALG decides the next key that is created, and no other.
 func TestAlgorithmOfTheNextKey(t *testing.T) {
 	b := storetest.Embedded(t)
 	loaded(t, b)

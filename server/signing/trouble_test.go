@@ -167,9 +167,9 @@ func swap(good, before, after string) string {
 	return good[:s1] + good[s2:e2] + good[e1:s2] + good[s1:e1] + good[e2:]
 }
 
-// While Redis is away the replica signs on, and the log has one line for the beginning and one for the
-// end.
-func TestStoreIsAway(t *testing.T) {
+// While Redis is unavailable the replica goes on signing, and the log has one line when that begins and one when it is
+// over.
+func TestSigningWithoutRedis(t *testing.T) {
 	server := storetest.Redis(t, "--appendonly", "yes")
 	b := server.Backend(t)
 	var log strings.Builder
@@ -198,9 +198,8 @@ func TestStoreIsAway(t *testing.T) {
 	}
 }
 
-// All data lost: the old tokens have no record any more, so new keys break nobody that is not broken
-// already.
-func TestRecordIsGone(t *testing.T) {
+// All data is lost: the old tokens have no record any more, so new keys break nothing more.
+func TestKeyringIsLost(t *testing.T) {
 	b := storetest.Embedded(t)
 	r := loaded(t, b)
 	old := only(t, r, store.KeyActive)
@@ -216,7 +215,7 @@ func TestRecordIsGone(t *testing.T) {
 	mustVerify(t, r, sign(t, r))
 }
 
-// Run loads as soon as the store is there, and ends with its context.
+// Run loads as soon as Redis answers, and stops with its context.
 func TestRun(t *testing.T) {
 	server := storetest.Redis(t)
 	b := server.Backend(t)

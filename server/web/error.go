@@ -16,7 +16,7 @@ import (
 type Error struct {
 	Status      int
 	Code        string // a code of RFC 6749 §5.2, RFC 6750 §3.1 or Mintkeep's own
-	Description string // for the user who must act; never a secret, never a cause
+	Description string // for the person who must act; never a secret, never a cause
 	Challenge   string // WWW-Authenticate, where there is one
 	RetryAfter  time.Duration
 	Cause       error

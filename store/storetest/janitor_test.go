@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// TestLeaveBehind is what TestJanitor runs in a process of its own: it starts a server and goes without a word.
+// TestLeaveBehind is what TestJanitor runs in a process of its own: it starts a server and exits without stopping it.
 func TestLeaveBehind(t *testing.T) {
 	way := os.Getenv("STORETEST_LEAVE_BY")
 	if way == "" {

@@ -9,7 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// The lines and the disks of the fault bench do what they say, and can be mended.
+// The links and the disks of the fault bench do what they say, and can be repaired.
 func TestProxy(t *testing.T) {
 	server := Redis(t)
 	p := NewProxy(t, server.Addr())
@@ -32,9 +32,9 @@ func TestProxy(t *testing.T) {
 		if err := rdb.Ping(ctx).Err(); err == nil {
 			t.Errorf("%s: a ping is answered", what)
 		}
-		p.Mend()
+		p.Restore()
 		_ = rdb.Ping(ctx).Err() // on what is left of the old connection
-		well("mended after it was " + what)
+		well("restored after it was " + what)
 	}
 }
 

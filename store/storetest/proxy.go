@@ -35,11 +35,11 @@ func (p *Proxy) Addr() string { return p.proxy.Listen }
 // URL is what MINTKEEP_REDIS_URL would be for a single server at the end of the line.
 func (p *Proxy) URL() string { return "redis://" + p.Addr() }
 
-// Cut breaks every connection and refuses new ones, until [Proxy.Mend].
+// Cut breaks every connection and refuses new ones, until [Proxy.Restore].
 func (p *Proxy) Cut() { p.proxy.Stop() }
 
-// Mend takes back whatever was done to the line. Connections that were blocked break.
-func (p *Proxy) Mend() {
+// Restore undoes all faults of the line. Connections that were blocked break.
+func (p *Proxy) Restore() {
 	p.t.Helper()
 	p.proxy.Toxics.ResetToxics(p.t.Context())
 	if !p.proxy.Enabled {
@@ -83,9 +83,9 @@ func (p *Proxy) Reset(after int) {
 
 func (p *Proxy) add(stream, toxic string, attributes map[string]any) {
 	p.t.Helper()
-	wish, err := json.Marshal(map[string]any{"type": toxic, "stream": stream, "attributes": attributes})
+	settings, err := json.Marshal(map[string]any{"type": toxic, "stream": stream, "attributes": attributes})
 	if err == nil {
-		_, err = p.proxy.Toxics.AddToxicJson(bytes.NewReader(wish))
+		_, err = p.proxy.Toxics.AddToxicJson(bytes.NewReader(settings))
 	}
 	if err != nil {
 		p.t.Fatalf("%s: %v", toxic, err)

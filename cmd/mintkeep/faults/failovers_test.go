@@ -2,27 +2,27 @@ package faults
 
 import "time"
 
-// confirmed has an end wait for a replica.
+// confirmed has a revocation wait for a replica.
 var confirmed = []string{"MINTKEEP_REVOKE_DURABILITY=replicas:1"}
 
-// asynchronous is why ends may be lost without it.
+// asynchronous is why revocations may be lost without it.
 const asynchronous = "ack does not wait for replicas"
 
-// failovers are faults after which another server is the primary. What was issued and not yet replicated is lost; what
-// has ended stays so where an end waits for a replica.
+// failovers are faults after which another server is the primary. What was issued and not yet replicated is lost. What
+// was revoked stays revoked where a revocation waits for a replica.
 var failovers = []fault{
 	{
-		row: "F-33", name: "Sentinel: failover by hand", form: short, on: sentinels(), unavailable: perhaps, forgets: true, control: asynchronous,
+		name: "sentinel-failover", form: short, on: sentinels(), unavailable: perhaps, forgets: true, control: asynchronous,
 		inject: func(s *scene) { s.watched.Failover() },
 		lift:   func(s *scene) { s.watched.AwaitFailover() },
 	},
 	{
-		row: "F-33", name: "Sentinel: the primary is killed", form: short, on: sentinels(), environ: confirmed, unavailable: some, forgets: true,
+		name: "sentinel-primary-killed", form: short, on: sentinels(), environ: confirmed, unavailable: some, forgets: true,
 		inject: func(s *scene) { s.watched.Primary.Kill() },
 		lift:   func(s *scene) { s.watched.Replica.Promoted(); s.rejoin(); s.watched.AwaitFailover() },
 	},
 	{
-		row: "F-33", name: "Sentinel: the primary freezes and comes back", form: long, on: sentinels(), environ: confirmed, unavailable: some, forgets: true,
+		name: "sentinel-primary-frozen", form: long, on: sentinels(), environ: confirmed, unavailable: some, forgets: true,
 		inject: func(s *scene) { s.watched.Primary.Freeze() },
 		lift: func(s *scene) {
 			s.watched.AwaitFailover()
@@ -32,28 +32,28 @@ var failovers = []fault{
 		},
 	},
 	{
-		row: "F-32", name: "the link is cut, the primary dies", form: short, on: sentinels(), environ: confirmed, unavailable: some, forgets: true,
+		name: "replica-link-cut", form: short, on: sentinels(), environ: confirmed, unavailable: some, forgets: true,
 		inject: func(s *scene) { s.watched.Link.Block(); time.Sleep(time.Second); s.watched.Primary.Kill() },
 		lift:   func(s *scene) { s.watched.Replica.Promoted(); s.rejoin(); s.watched.AwaitFailover() },
 	},
 	{
-		row: "F-32", name: "the link is cut, the primary dies", form: short, on: sentinels(), unavailable: some, forgets: true, control: asynchronous,
+		name: "replica-link-cut-ack", form: short, on: sentinels(), unavailable: some, forgets: true, control: asynchronous,
 		inject: func(s *scene) { s.watched.Link.Block(); time.Sleep(time.Second); s.watched.Primary.Kill() },
 		lift:   func(s *scene) { s.watched.AwaitFailover() },
 	},
 	{
-		row: "F-34", name: "the primary is cut off, min-replicas-to-write 1", form: short, unavailable: some, during: 3 * time.Second,
+		name: "primary-isolated", form: short, unavailable: some, during: 3 * time.Second,
 		on:     sentinels("--min-replicas-to-write", "1", "--min-replicas-max-lag", "1"),
 		inject: func(s *scene) { s.watched.Link.Block() },
-		lift:   func(s *scene) { s.watched.Link.Mend() },
+		lift:   func(s *scene) { s.watched.Link.Restore() },
 	},
 	{
-		row: "F-33", name: "cluster: a master is killed", form: short, on: sixNodes(), unavailable: some, forgets: true, control: asynchronous,
+		name: "cluster-primary-killed", form: short, on: sixNodes(), unavailable: some, forgets: true, control: asynchronous,
 		inject: func(s *scene) { s.nodes.Masters[1].Kill() },
 		lift:   func(s *scene) { s.nodes.Replicas[1].Promoted(); s.nodes.AwaitWell() },
 	},
 	{
-		row: "F-33", name: "cluster: a master is killed, and comes back", form: long, on: sixNodes(), environ: confirmed, unavailable: some, forgets: true,
+		name: "cluster-primary-returns", form: long, on: sixNodes(), environ: confirmed, unavailable: some, forgets: true,
 		inject: func(s *scene) { s.nodes.Masters[1].Kill() },
 		lift: func(s *scene) {
 			s.nodes.Replicas[1].Promoted()
@@ -63,8 +63,8 @@ var failovers = []fault{
 	},
 }
 
-// rejoin starts the old primary as a replica of the new one, as the Sentinels would have it: without one, no end can
-// be confirmed.
+// rejoin starts the old primary as a replica of the new one, as the Sentinels would: without one, no revocation can be
+// confirmed.
 func (s *scene) rejoin() {
 	s.t.Helper()
 	s.watched.Primary.Start()

@@ -56,7 +56,7 @@ func TestMain(m *testing.M) {
 	processtest.Main(m)
 }
 
-// printLine shows a line of the table: at once, for who waits for a long run.
+// printLine prints a line of the table at once, since a long run takes a quarter of an hour.
 func printLine(t *testing.T, line string) {
 	t.Helper()
 	if chosen == quick {
@@ -66,10 +66,10 @@ func printLine(t *testing.T, line string) {
 	fmt.Fprintln(os.Stdout, line)
 }
 
-// TestFaults has one fault after the other happen, each to a Redis and two servers of its own.
+// TestFaults injects one fault after the other, each into a Redis and two servers of its own.
 func TestFaults(t *testing.T) {
-	for _, f := range slices.Concat(outages, slowness, refusals, restarts, processes, failovers) {
-		t.Run(f.row+" "+f.name, func(t *testing.T) {
+	for _, f := range slices.Concat(outages, slowness, rejections, restarts, processes, failovers) {
+		t.Run(f.name, func(t *testing.T) {
 			if f.form > chosen {
 				t.Skipf("with -faults=%s", forms[f.form])
 			}

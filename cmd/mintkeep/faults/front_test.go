@@ -16,7 +16,7 @@ import (
 )
 
 // front is a load balancer: each request goes to the next server that was ready when it was last asked, or to the
-// next one if none was. It repeats nothing: only if there was nobody to connect to, another server is tried.
+// next one if none was. It repeats nothing: another server is tried only if the connection was not made.
 type front struct {
 	*httptest.Server
 	backends [2]backend
@@ -29,7 +29,7 @@ type backend struct {
 	ready atomic.Bool
 }
 
-// unanswered marks the answers of the front that are none of a server.
+// unanswered marks the answers that are the front's own.
 const unanswered = "X-Unanswered"
 
 func newFront(t *testing.T) *front {
@@ -46,7 +46,7 @@ func newFront(t *testing.T) *front {
 	return f
 }
 
-// lead has what goes to a place go to this server from now on.
+// lead puts this server in a place of the front.
 func (f *front) lead(place int, s *processtest.Server) {
 	b := &f.backends[place]
 	b.url.Store(&s.URL)
@@ -82,7 +82,7 @@ func (f *front) pass(w http.ResponseWriter, r *http.Request) {
 		first = other
 	}
 	response, err := f.send(first, r, string(body))
-	if nobodyThere(err) {
+	if notConnected(err) {
 		f.backends[first].ready.Store(false)
 		response, err = f.send(1-first, r, string(body))
 	}
@@ -113,10 +113,10 @@ func (f *front) send(to int, r *http.Request, body string) (*http.Response, erro
 	return f.to.Do(out)
 }
 
-func nobodyThere(err error) bool {
+func notConnected(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "dial"
 }
 
-// idle drops the connections that nobody uses.
+// idle closes the idle connections.
 func (f *front) idle() { f.to.CloseIdleConnections() }

@@ -13,11 +13,11 @@ import (
 
 const (
 	answerLimit   = 2500 * time.Millisecond // within which every call has to be answered
-	recoveryLimit = 5 * time.Second         // after the end of a fault
-	callTimeout   = 10 * time.Second        // after which nobody waits any more
+	recoveryLimit = 5 * time.Second         // after a fault was lifted
+	callTimeout   = 10 * time.Second        // after which a call counts as lost
 )
 
-// ledger counts calls and keeps what is wrong with them, whoever they were about.
+// ledger counts calls and keeps the answers that must not be.
 type ledger struct {
 	log *history.Log
 
@@ -25,13 +25,13 @@ type ledger struct {
 	calls       int
 	unavailable int           // 503
 	lost        int           // without an answer
-	trouble     time.Duration // when the last of both came
+	trouble     time.Duration // when the last of these failed
 	slowest     time.Duration
-	wrong       []string // answers that must not be, some of them
-	wrongs      int
+	unexpected  []string // some of the answers that must not be
+	complaints  int      // all of them
 }
 
-// note counts a call. expected are the statuses that may be, beside 503.
+// note counts a call. expected are the allowed statuses beside 503.
 func (l *ledger) note(what string, a processtest.Answer, expected ...int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -56,13 +56,13 @@ func (l *ledger) note(what string, a processtest.Answer, expected ...int) {
 }
 
 func (l *ledger) complain(format string, args ...any) {
-	l.wrongs++
-	if len(l.wrong) < 10 {
-		l.wrong = append(l.wrong, fmt.Sprintf("%.3f s: ", l.log.Now().Seconds())+fmt.Sprintf(format, args...))
+	l.complaints++
+	if len(l.unexpected) < 10 {
+		l.unexpected = append(l.unexpected, fmt.Sprintf("%.3f s: ", l.log.Now().Seconds())+fmt.Sprintf(format, args...))
 	}
 }
 
-// lastTrouble is when the last call was not answered, or by 503.
+// lastTrouble is when a call last got no answer, or 503.
 func (l *ledger) lastTrouble() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -76,14 +76,14 @@ func (l *ledger) counted() (calls, unavailable, lost int) {
 	return l.calls, l.unavailable, l.lost
 }
 
-// verdict is what an answer says of an act: done, denied, or neither.
-func verdict(a processtest.Answer) history.Answer {
+// outcome is whether an answer says that a change is done or rejected, or leaves it unknown.
+func outcome(a processtest.Answer) history.Answer {
 	switch {
 	case a.Err != nil || a.Header.Get(unanswered) != "" || a.Status >= 500:
 		return history.Unknown
 	case a.Status < 300:
 		return history.Done
 	default:
-		return history.Denied
+		return history.Rejected
 	}
 }

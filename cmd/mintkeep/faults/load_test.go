@@ -14,14 +14,14 @@ import (
 	"github.com/mintkeep/mintkeep/cmd/mintkeep/processtest"
 )
 
-// credential is what a worker holds, or asks about.
+// credential is a token or key that a worker uses or checks.
 type credential struct {
 	kind  string // "token" or "key"
 	value string
 	id    string // of a key
 }
 
-// name is what the history calls it.
+// name is its name in the history.
 func (c credential) name() string { return named(c.kind, c.value) }
 
 func named(kind, value string) string {
@@ -29,16 +29,16 @@ func named(kind, value string) string {
 	return kind + " " + hex.EncodeToString(digest[:8])
 }
 
-// load is the workers and what they know in common.
+// load is the workers and what they share.
 type load struct {
 	log    *history.Log
 	ledger *ledger
 	caller processtest.Caller // of the front
 
-	// auditor is the Authorization header of the client that asks about tokens, which nothing is done to.
+	// auditor is the Authorization header of the client that introspects tokens and is never changed.
 	auditor string
-	// amnesia is whether this fault makes the store forget: then a client or person that is not there is no wonder.
-	amnesia bool
+	// forgets is whether this fault makes the store lose data: then a client or user may be missing.
+	forgets bool
 	pace    time.Duration
 
 	mu     sync.Mutex
@@ -49,11 +49,11 @@ type load struct {
 	workers sync.WaitGroup
 	working sync.RWMutex // held for writing while the load pauses
 
-	disperse func() // ends the crowd
+	disperse func() // stops the crowd
 }
 
-// strangers gives every request an address of its own, as if through a trusted proxy: what is refused here on purpose
-// must not be limited as the guesses of one caller.
+// strangers gives every request an address of its own, as if through a trusted proxy: the failures that are intended
+// here must not be limited as the guesses of one caller.
 type strangers struct{ *http.Transport }
 
 func (s strangers) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -68,7 +68,7 @@ func newCaller(url string) processtest.Caller {
 	}}
 }
 
-// run sets n workers to work.
+// run starts n workers.
 func (l *load) run(n int) {
 	ctx, stop := context.WithCancel(context.Background())
 	l.stop = stop
@@ -78,8 +78,8 @@ func (l *load) run(n int) {
 	}
 }
 
-// end lets every worker finish its call.
-func (l *load) end() {
+// finish stops the workers after their current calls.
+func (l *load) finish() {
 	l.stop()
 	l.workers.Wait()
 }
@@ -97,7 +97,7 @@ func (l *load) learn(c credential) {
 	l.known = append(l.known, c)
 }
 
-// pick is a credential of anybody's, most often a young one.
+// pick is a credential of any worker, most often a recent one.
 func (l *load) pick(dice *rand.Rand) (credential, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -111,7 +111,7 @@ func (l *load) pick(dice *rand.Rand) (credential, bool) {
 	return from[dice.IntN(len(from))], true
 }
 
-// claim is what to claim next: each is named to two workers.
+// claim is the next id to claim: each is given to two workers.
 func (l *load) claim() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -119,46 +119,46 @@ func (l *load) claim() string {
 	return fmt.Sprintf("claimed-%d", l.claims/2)
 }
 
-// check asks about a credential and writes down what was said. By whom may be any caller: the front's, or a server's.
+// check asks whether a credential is active and records the answer. The caller is the front's, or a server's.
 func (l *load) check(by processtest.Caller, worker int, c credential, note string) {
 	e := history.Event{Worker: worker, Op: history.Check, On: c.name(), Answer: history.Unknown, Start: l.log.Now()}
 	var a processtest.Answer
 	switch {
-	case c.kind == "key" || len(c.value)%5 == 0: // some tokens too, at their own front door
+	case c.kind == "key" || len(c.value)%5 == 0: // some tokens too
 		a = by.Me(c.value)
 		l.ledger.note("GET /api/v1/users/me", a, http.StatusOK, http.StatusUnauthorized)
 		switch a.Status {
 		case http.StatusOK:
-			e.Answer = history.Live
+			e.Answer = history.Active
 		case http.StatusUnauthorized:
-			e.Answer = history.Dead
+			e.Answer = history.Inactive
 		}
 	default:
 		a = by.Introspect(l.auditor, c.value)
 		l.ledger.note("POST /oauth/introspect", a, l.expect(http.StatusOK, http.StatusUnauthorized)...)
 		switch {
 		case a.Active():
-			e.Answer = history.Live
+			e.Answer = history.Active
 		case a.Inactive():
-			e.Answer = history.Dead
+			e.Answer = history.Inactive
 		}
 	}
-	if a.Err != nil { // whatever was read of the answer
+	if a.Err != nil { // the answer was cut short
 		e.Answer = history.Unknown
 	}
 	e.End, e.Note = l.log.Now(), fmt.Sprintf("%s%d", note, a.Status)
 	l.log.Add(e)
 }
 
-// expect adds what is no wonder once the store has forgotten.
+// expect adds the statuses that are allowed once the store has lost data.
 func (l *load) expect(status int, forgetful ...int) []int {
-	if l.amnesia {
+	if l.forgets {
 		return append(forgetful, status)
 	}
 	return []int{status}
 }
 
-// crowd sets n more workers to work, until disperse.
+// crowd starts n more workers, until disperse.
 func (l *load) crowd(n int) {
 	ctx, stop := context.WithCancel(context.Background())
 	var all sync.WaitGroup

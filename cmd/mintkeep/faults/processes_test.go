@@ -14,7 +14,7 @@ import (
 // processes are faults of the servers themselves.
 var processes = []fault{
 	{
-		row: "–", name: "kill -9 of a server, again and again", form: quick, on: alone(durable...), unavailable: perhaps, loses: true,
+		name: "server-killed-repeatedly", form: quick, on: alone(durable...), unavailable: perhaps, loses: true,
 		inject: func(s *scene) {
 			for i := range []int{6, 60, 1000}[chosen] {
 				time.Sleep(time.Duration(rand.IntN(20)) * time.Millisecond)
@@ -25,7 +25,7 @@ var processes = []fault{
 		lift: func(*scene) {},
 	},
 	{
-		row: "F-31", name: "Redis and both servers are killed", form: short, on: alone(durable...), unavailable: perhaps, loses: true,
+		name: "redis-and-servers-killed", form: short, on: alone(durable...), unavailable: perhaps, loses: true,
 		inject: func(s *scene) {
 			for range 3 * chosen.stretch() {
 				time.Sleep(300 * time.Millisecond)
@@ -40,13 +40,13 @@ var processes = []fault{
 		lift: func(*scene) {},
 	},
 	{
-		row: "F-25", name: "SIGTERM under load", form: short, on: alone(),
+		name: "sigterm-under-load", form: short, on: alone(),
 		inject: func(s *scene) {
 			for i := range 1 + chosen.stretch()/3 {
 				began := time.Now()
 				s.servers[i].Signal(s.t, syscall.SIGTERM)
 				if err := s.servers[i].Wait(); err != nil || time.Since(began) > 15*time.Second {
-					s.t.Errorf("after SIGTERM, the server ended after %v with %v, want 0 within 15 s", time.Since(began), err)
+					s.t.Errorf("after SIGTERM, the server exited after %v with %v, want 0 within 15 s", time.Since(began), err)
 				}
 				s.replace(i)
 			}
@@ -54,7 +54,7 @@ var processes = []fault{
 		lift: func(*scene) {},
 	},
 	{
-		row: "F-28", name: "signing keys change on both at once", form: short, on: alone(), during: 200 * time.Millisecond,
+		name: "signing-keys-rotated-on-both", form: short, on: alone(), during: 200 * time.Millisecond,
 		inject: func(s *scene) {
 			for range 5 * chosen.stretch() {
 				done := make(chan processtest.Answer)
@@ -72,12 +72,12 @@ var processes = []fault{
 		lift: func(*scene) {},
 	},
 	{
-		row: "F-43", name: "a server gets no processor for 900 ms", form: long, on: alone(), during: 300 * time.Millisecond,
+		name: "server-stopped-900ms", form: long, on: alone(), during: 300 * time.Millisecond,
 		inject: func(s *scene) { s.servers[0].Signal(s.t, syscall.SIGSTOP) },
 		lift:   func(s *scene) { s.servers[0].Signal(s.t, syscall.SIGCONT) },
 	},
 	{
-		row: "–", name: "nobody reads what the servers log", form: short, on: alone(), during: 2 * time.Second,
+		name: "log-not-read", form: short, on: alone(), during: 2 * time.Second,
 		inject: func(s *scene) {
 			for _, server := range s.servers {
 				s.later = append(s.later, server.Log.Hold())
@@ -90,7 +90,7 @@ var processes = []fault{
 		},
 	},
 	{
-		row: "F-41", name: "no more files: a limit of what is open and 3", form: long, on: alone(), unavailable: some, during: 500 * time.Millisecond,
+		name: "out-of-file-descriptors", form: long, on: alone(), unavailable: some, during: 500 * time.Millisecond,
 		inject: func(s *scene) {
 			s.limitFiles(s.servers[0].Usage(s.t).Files + 3)
 			s.crowd(100)

@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// restarts are faults that end the Redis, and what it was about to write.
+// restarts are faults that stop Redis, with the writes that it had not stored.
 var restarts = []fault{
 	{
-		row: "F-05", name: "Redis restarts, data kept", form: short, on: alone(durable...), unavailable: perhaps,
+		name: "redis-restarted", form: short, on: alone(durable...), unavailable: perhaps,
 		inject: func(s *scene) { s.redis.Stop() },
 		lift:   func(s *scene) { s.redis.Start() },
 	},
 	{
-		row: "F-30", name: "Redis is killed ten times", form: short, on: alone(durable...), unavailable: perhaps,
+		name: "redis-killed-repeatedly", form: short, on: alone(durable...), unavailable: perhaps,
 		inject: func(s *scene) {
 			for range 10 * chosen.stretch() {
 				time.Sleep(50 * time.Millisecond)
@@ -26,32 +26,32 @@ var restarts = []fault{
 		lift: func(*scene) {},
 	},
 	{
-		row: "F-12", name: "disk full: MISCONF", form: short, on: alone("--appendonly", "yes"), unavailable: some, during: 1500 * time.Millisecond,
-		inject: func(s *scene) { s.redis.FillDisk(10); s.awaitRefusal("MISCONF") },
+		name: "disk-full-everysec", form: short, on: alone("--appendonly", "yes"), unavailable: some, during: 1500 * time.Millisecond,
+		inject: func(s *scene) { s.redis.FillDisk(10); s.awaitRejection("MISCONF") },
 		lift:   func(s *scene) { s.redis.FreeDisk() },
 	},
 	{
-		row: "F-12", name: "disk full with appendfsync always: it exits", form: short, on: alone(durable...), unavailable: some, during: time.Second,
+		name: "disk-full-always", form: short, on: alone(durable...), unavailable: some, during: time.Second,
 		inject: func(s *scene) { s.redis.FillDisk(10); s.redis.AwaitDeath() },
 		lift:   func(s *scene) { s.redis.Start() },
 	},
 	{
-		row: "F-13", name: "fsync fails: EIO", form: short, on: alone(durable...), unavailable: some, during: time.Second,
+		name: "fsync-fails", form: short, on: alone(durable...), unavailable: some, during: time.Second,
 		inject: func(s *scene) { s.redis.FailSync(); s.redis.AwaitDeath() },
 		lift:   func(s *scene) { s.redis.Start() },
 	},
 	{
-		row: "F-06", name: "Redis is emptied: closed until mintkeep fence", form: short, on: alone(), unavailable: some, forgets: true, during: 1500 * time.Millisecond,
+		name: "redis-emptied", form: short, on: alone(), unavailable: some, forgets: true, during: 1500 * time.Millisecond,
 		inject: func(s *scene) { s.do("FLUSHALL") },
 		lift:   (*scene).startOver,
 	},
 	{
-		row: "F-06", name: "Redis restarts empty: closed until mintkeep fence", form: long, on: alone(), unavailable: some, forgets: true, during: 1500 * time.Millisecond,
+		name: "redis-restarted-empty", form: long, on: alone(), unavailable: some, forgets: true, during: 1500 * time.Millisecond,
 		inject: func(s *scene) { s.redis.Kill(); s.redis.Start() },
 		lift:   (*scene).startOver,
 	},
 	{
-		row: "F-10", name: "Redis evicts, then mintkeep fence", form: short, on: alone(), unavailable: perhaps, forgets: true, during: 1500 * time.Millisecond,
+		name: "redis-evicts", form: short, on: alone(), unavailable: perhaps, forgets: true, during: 1500 * time.Millisecond,
 		inject: func(s *scene) {
 			s.do("CONFIG", "SET", "maxmemory-policy", "allkeys-random")
 			s.do("CONFIG", "SET", "maxmemory", s.usedMemory()-100_000)
@@ -63,7 +63,7 @@ var restarts = []fault{
 		},
 	},
 	{
-		row: "F-46", name: "an old snapshot comes back under live servers", form: short, on: alone(), unavailable: perhaps, forgets: true,
+		name: "old-backup", form: short, on: alone(), unavailable: perhaps, forgets: true,
 		inject: func(s *scene) {
 			s.do("SAVE")
 			time.Sleep(1500 * time.Millisecond)

@@ -12,7 +12,7 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// scene is what a fault happens to: a Redis, two servers on it, a front, the load.
+// scene is what a fault is injected into: a Redis, two servers on it, a front, the load.
 type scene struct {
 	*load
 	t *testing.T
@@ -22,14 +22,14 @@ type scene struct {
 	watched *storetest.Watched // with a replica and Sentinels
 	nodes   *storetest.Nodes   // a cluster
 
-	environ      []string
-	servers      [2]*processtest.Server
-	front        *front
-	began, ended time.Duration // when the fault did
-	later        []func()      // what lift has to do
+	environ       []string
+	servers       [2]*processtest.Server
+	front         *front
+	began, lifted time.Duration // the fault
+	later         []func()      // what lift has to do
 }
 
-// stage makes the Redis of a scene and returns what MINTKEEP_REDIS_URL is.
+// stage starts the Redis of a scene and returns MINTKEEP_REDIS_URL.
 type stage func(s *scene) string
 
 // alone is one Redis, without anything between it and the servers.
@@ -63,10 +63,10 @@ func sixNodes(args ...string) stage {
 	}
 }
 
-// durable is what a Redis needs to keep what it has said.
+// durable has Redis keep every write that it has acknowledged.
 var durable = []string{"--appendonly", "yes", "--appendfsync", "always"}
 
-// set builds a scene, with nobody at work yet.
+// set builds a scene, without load.
 func set(t *testing.T, redis stage, environ ...string) *scene {
 	log := history.NewLog()
 	s := &scene{t: t, load: &load{log: log, ledger: &ledger{log: log}, pace: 4 * time.Millisecond}}
@@ -78,11 +78,11 @@ func set(t *testing.T, redis stage, environ ...string) *scene {
 		s.front.lead(i, s.servers[i])
 	}
 	s.caller = newCaller(s.front.URL)
-	s.hireAuditor()
+	s.registerAuditor()
 	return s
 }
 
-// fence tells the servers that what Redis has now is what there is: mintkeep fence.
+// fence runs mintkeep fence: the servers accept the data that Redis has now.
 func (s *scene) fence() {
 	s.t.Helper()
 	cmd := exec.Command(processtest.Program(s.t), "fence", "--empty", "--yes")
@@ -100,11 +100,11 @@ func (s *scene) startOver() {
 		server.AwaitReady(s.t)
 	}
 	s.caller.Admin(http.MethodDelete, "/admin/clients/auditor", "")
-	s.hireAuditor()
+	s.registerAuditor()
 }
 
-// hireAuditor registers the client that asks about tokens, by the same secret each time.
-func (s *scene) hireAuditor() {
+// registerAuditor registers the client that introspects tokens, with the same secret each time.
+func (s *scene) registerAuditor() {
 	s.t.Helper()
 	const id, secret = "auditor", "the-secret-of-the-auditor-which-never-changes"
 	a := s.caller.Admin(http.MethodPost, "/admin/clients",
@@ -136,8 +136,8 @@ func (s *scene) holdings() (h holdings) {
 	return h
 }
 
-// audit checks every credential of the run once more, at every server.
-func (s *scene) audit() {
+// checkAll checks every credential of the run once more, at every server.
+func (s *scene) checkAll() {
 	most, atOnce := 600, 8
 	if chosen == long {
 		most = 3000
@@ -164,7 +164,7 @@ func (s *scene) audit() {
 	s.workers.Wait()
 }
 
-// dropSome forgets credentials evenly, until there are only so many.
+// dropSome drops credentials evenly, until there are only so many.
 func (s *scene) dropSome(most int) {
 	kept := make([]credential, 0, most)
 	for i := range most {

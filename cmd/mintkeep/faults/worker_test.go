@@ -14,53 +14,53 @@ import (
 	"github.com/mintkeep/mintkeep/cmd/mintkeep/processtest"
 )
 
-// worker makes calls, one after the other, with a client and a person of its own, which it disables, rotates and ends
-// as it likes; and it asks about everybody's credentials.
+// worker makes calls, one after the other, with a client and a user of its own, which it disables, rotates and deletes at
+// random; and it checks the credentials of all workers.
 type worker struct {
 	*load
-	number int
-	dice   *rand.Rand
-	made   int // clients and people
+	number  int
+	dice    *rand.Rand
+	created int // clients and users
 
 	client, secret string
-	person         string
-	suspended      bool // the client, as far as is known, or the person
+	user           string
+	disabled       bool // the client, as far as is known
 	tokens, keys   []credential
 }
 
-// deed is something that a worker does, the more often the more weight it has.
-type deed struct {
+// action is a call of a worker, made the more often the more weight it has.
+type action struct {
 	weight int
 	do     func(*worker)
 }
 
-var deeds = []deed{
+var actions = []action{
 	{28, (*worker).issue},
 	{44, (*worker).checkAny},
 	{8, (*worker).revokeToken},
-	{5, (*worker).makeKey},
-	{4, (*worker).endKey},
+	{5, (*worker).createKey},
+	{4, (*worker).revokeKey},
 	{3, (*worker).checkJunk},
 	{2, (*worker).rotate},
-	{2, (*worker).endTokens},
-	{1, (*worker).suspendClient},
-	{1, (*worker).suspendPerson},
+	{2, (*worker).revokeTokens},
+	{1, (*worker).disableClient},
+	{1, (*worker).disableUser},
 	{1, (*worker).deleteClient},
 	{1, (*worker).claimOne},
 }
 
 func (w *worker) work(ctx context.Context) {
 	total := 0
-	for _, d := range deeds {
-		total += d.weight
+	for _, a := range actions {
+		total += a.weight
 	}
 	for ctx.Err() == nil {
 		w.working.RLock()
 		w.settle()
 		n := w.dice.IntN(total)
-		for _, d := range deeds {
-			if n -= d.weight; n < 0 {
-				d.do(w)
+		for _, a := range actions {
+			if n -= a.weight; n < 0 {
+				a.do(w)
 				break
 			}
 		}
@@ -69,22 +69,22 @@ func (w *worker) work(ctx context.Context) {
 	}
 }
 
-// settle makes what the worker has not, or not any more.
+// settle creates the client and the user if the worker has none.
 func (w *worker) settle() {
 	if w.client == "" {
 		w.register()
 	}
-	if w.person == "" {
-		w.hire()
+	if w.user == "" {
+		w.createUser()
 	}
 }
 
-// act calls, and writes down what came of it.
+// act calls, and records the outcome.
 func (w *worker) act(op history.Op, on, what string, call func() processtest.Answer, expected ...int) (processtest.Answer, history.Event) {
 	e := history.Event{Worker: w.number, Op: op, On: on, Start: w.log.Now()}
 	a := call()
 	w.ledger.note(what, a, expected...)
-	e.End, e.Answer, e.Note = w.log.Now(), verdict(a), fmt.Sprint(a.Status)
+	e.End, e.Answer, e.Note = w.log.Now(), outcome(a), fmt.Sprint(a.Status)
 	return a, e
 }
 
@@ -100,33 +100,33 @@ func authorization(id, secret string) string {
 }
 
 func (w *worker) register() {
-	w.made++
-	id := fmt.Sprintf("worker-%d-%d", w.number, w.made)
-	body := fmt.Sprintf(`{"client_id":%q,"scope":"read","access_token_format":%q}`, id, []string{"jwt", "opaque"}[w.made%2])
+	w.created++
+	id := fmt.Sprintf("worker-%d-%d", w.number, w.created)
+	body := fmt.Sprintf(`{"client_id":%q,"scope":"read","access_token_format":%q}`, id, []string{"jwt", "opaque"}[w.created%2])
 	a, e := w.admin(history.Issue, "", http.MethodPost, "/admin/clients", body, http.StatusCreated)
 	if e.Answer != history.Done {
 		return
 	}
-	w.client, w.secret, w.tokens, w.suspended = id, member(a, "client_secret"), nil, false
+	w.client, w.secret, w.tokens, w.disabled = id, member(a, "client_secret"), nil, false
 	w.issued(e, w.secretName())
 }
 
-// issued writes down a new secret of the worker's client.
+// issued records a new secret of the worker's client.
 func (w *worker) issued(e history.Event, name string) {
-	e.On, e.Groups, e.Suspends = name, []string{"client " + w.client}, true
+	e.On, e.Groups, e.Reversible = name, []string{"client " + w.client}, true
 	w.log.Add(e)
 }
 
-func (w *worker) hire() {
-	w.made++
-	email := fmt.Sprintf("worker-%d-%d@example.com", w.number, w.made)
+func (w *worker) createUser() {
+	w.created++
+	email := fmt.Sprintf("worker-%d-%d@example.com", w.number, w.created)
 	a, e := w.admin(history.Issue, "", http.MethodPost, "/admin/users", fmt.Sprintf(`{"email":%q,"name":"Worker"}`, email), http.StatusCreated)
 	if e.Answer == history.Done {
-		w.person, w.keys = member(a, "id"), nil
+		w.user, w.keys = member(a, "id"), nil
 	}
 }
 
-// issue fetches a token, which tells of the secret too.
+// issue fetches a token, and so checks the secret too.
 func (w *worker) issue() {
 	if w.client == "" {
 		return
@@ -139,14 +139,14 @@ func (w *worker) issue() {
 	case http.StatusOK:
 		c := credential{kind: "token", value: member(a, "access_token")}
 		e.On, e.Groups = c.name(), []string{"client " + w.client, "tokens of " + w.client}
-		check.Answer = history.Live
+		check.Answer = history.Active
 		w.log.Add(e, check)
 		w.tokens = append(w.tokens, c)
 		w.learn(c)
 	case http.StatusUnauthorized:
-		check.Answer = history.Dead
+		check.Answer = history.Inactive
 		w.log.Add(check)
-		if !w.suspended { // the rotation or the end that was not answered was carried out
+		if !w.disabled { // the rotation or the revocation that was not answered was applied
 			w.client = ""
 		}
 	}
@@ -158,7 +158,7 @@ func (w *worker) checkAny() {
 	}
 }
 
-// checkJunk asks about what was never issued, though it looks so.
+// checkJunk checks a well-formed credential that was never issued.
 func (w *worker) checkJunk() {
 	c, ok := w.pick(w.dice)
 	if !ok {
@@ -178,60 +178,60 @@ func (w *worker) revokeToken() {
 		return
 	}
 	call := func() processtest.Answer { return w.caller.Revoke(w.authorization(), c.value) }
-	a, e := w.act(history.End, c.name(), "POST /oauth/revoke", call, http.StatusOK, http.StatusUnauthorized)
+	a, e := w.act(history.Revoke, c.name(), "POST /oauth/revoke", call, http.StatusOK, http.StatusUnauthorized)
 	w.log.Add(e)
 	if e.Answer == history.Unknown && w.dice.IntN(2) == 0 {
 		w.tokens = append(w.tokens, c) // to be repeated
 	}
-	if a.Status == http.StatusUnauthorized && !w.suspended {
+	if a.Status == http.StatusUnauthorized && !w.disabled {
 		w.client = ""
 	}
 }
 
-func (w *worker) makeKey() {
-	if w.person == "" {
+func (w *worker) createKey() {
+	if w.user == "" {
 		return
 	}
-	a, e := w.admin(history.Issue, "", http.MethodPost, "/admin/users/"+w.person+"/keys", `{"name":"k","scope":"read"}`,
+	a, e := w.admin(history.Issue, "", http.MethodPost, "/admin/users/"+w.user+"/keys", `{"name":"k","scope":"read"}`,
 		w.expect(http.StatusCreated, http.StatusNotFound)...)
 	switch e.Answer {
 	case history.Done:
 		c := credential{kind: "key", value: member(a, "key"), id: member(a, "id")}
-		e.On, e.Groups, e.Suspends = c.name(), []string{"person " + w.person}, true
+		e.On, e.Groups, e.Reversible = c.name(), []string{"user " + w.user}, true
 		w.log.Add(e)
 		w.keys = append(w.keys, c)
 		w.learn(c)
-	case history.Denied:
-		w.person = ""
+	case history.Rejected:
+		w.user = ""
 	}
 }
 
-// endKey has an operator end a key, or the key itself.
-func (w *worker) endKey() {
+// revokeKey has an operator revoke a key, or the key itself.
+func (w *worker) revokeKey() {
 	c, ok := take(w.dice, &w.keys)
 	if !ok {
 		return
 	}
 	var e history.Event
 	if w.dice.IntN(2) == 0 {
-		_, e = w.admin(history.End, c.name(), http.MethodDelete, "/admin/keys/"+c.id, "", w.expect(http.StatusNoContent, http.StatusNotFound)...)
+		_, e = w.admin(history.Revoke, c.name(), http.MethodDelete, "/admin/keys/"+c.id, "", w.expect(http.StatusNoContent, http.StatusNotFound)...)
 	} else {
 		call := func() processtest.Answer { return w.caller.Revoke("Bearer "+c.value, c.value) }
-		_, e = w.act(history.End, c.name(), "POST /oauth/revoke", call, http.StatusOK, http.StatusUnauthorized)
+		_, e = w.act(history.Revoke, c.name(), "POST /oauth/revoke", call, http.StatusOK, http.StatusUnauthorized)
 	}
 	w.log.Add(e)
 }
 
-// rotate draws a new secret, and ends the old one at once.
+// rotate creates a new secret, and revokes the old one at once.
 func (w *worker) rotate() {
 	if w.client == "" {
 		return
 	}
-	a, e := w.admin(history.End, w.secretName(), http.MethodPost, "/admin/clients/"+w.client+"/secrets", `{"overlap":"0s"}`,
+	a, e := w.admin(history.Revoke, w.secretName(), http.MethodPost, "/admin/clients/"+w.client+"/secrets", `{"overlap":"0s"}`,
 		w.expect(http.StatusCreated, http.StatusNotFound)...)
 	w.log.Add(e)
 	if e.Answer != history.Done {
-		w.client = "" // which secret lives is not known
+		w.client = "" // which secret is active is unknown
 		return
 	}
 	w.secret = member(a, "client_secret")
@@ -239,31 +239,31 @@ func (w *worker) rotate() {
 	w.issued(e, w.secretName())
 }
 
-func (w *worker) endTokens() {
+func (w *worker) revokeTokens() {
 	if w.client == "" {
 		return
 	}
-	_, e := w.admin(history.End, "tokens of "+w.client, http.MethodPost, "/admin/clients/"+w.client+"/revoke-tokens", "",
+	_, e := w.admin(history.Revoke, "tokens of "+w.client, http.MethodPost, "/admin/clients/"+w.client+"/revoke-tokens", "",
 		w.expect(http.StatusNoContent, http.StatusNotFound)...)
 	w.log.Add(e)
 	w.tokens = nil
 }
 
-// suspendClient disables the client, tries its secret, and enables it again, which ends its tokens as well.
-func (w *worker) suspendClient() {
+// disableClient disables the client, tries its secret, and enables it again, which leaves its tokens revoked.
+func (w *worker) disableClient() {
 	if w.client == "" {
 		return
 	}
 	path, group := "/admin/clients/"+w.client, "client "+w.client
-	_, e := w.admin(history.End, group, http.MethodPatch, path, `{"disabled":true}`, w.expect(http.StatusOK, http.StatusNotFound)...)
+	_, e := w.admin(history.Revoke, group, http.MethodPatch, path, `{"disabled":true}`, w.expect(http.StatusOK, http.StatusNotFound)...)
 	w.log.Add(e)
-	w.suspended = true
+	w.disabled = true
 	w.issue()
 	w.checkAny()
-	_, e = w.admin(history.Resume, group, http.MethodPatch, path, `{"disabled":false}`, w.expect(http.StatusOK, http.StatusNotFound)...)
-	w.suspended = false
+	_, e = w.admin(history.Enable, group, http.MethodPatch, path, `{"disabled":false}`, w.expect(http.StatusOK, http.StatusNotFound)...)
+	w.disabled = false
 	tokens := e
-	tokens.Op, tokens.On, tokens.Answer = history.End, "tokens of "+w.client, history.Unknown
+	tokens.Op, tokens.On, tokens.Answer = history.Revoke, "tokens of "+w.client, history.Unknown
 	w.log.Add(e, tokens)
 	w.tokens = nil
 	if e.Answer != history.Done {
@@ -271,22 +271,22 @@ func (w *worker) suspendClient() {
 	}
 }
 
-func (w *worker) suspendPerson() {
-	if w.person == "" {
+func (w *worker) disableUser() {
+	if w.user == "" {
 		return
 	}
-	path, group := "/admin/users/"+w.person, "person "+w.person
-	_, e := w.admin(history.End, group, http.MethodPatch, path, `{"disabled":true}`, w.expect(http.StatusOK, http.StatusNotFound)...)
+	path, group := "/admin/users/"+w.user, "user "+w.user
+	_, e := w.admin(history.Revoke, group, http.MethodPatch, path, `{"disabled":true}`, w.expect(http.StatusOK, http.StatusNotFound)...)
 	w.log.Add(e)
 	for range 2 {
 		if len(w.keys) > 0 {
-			w.check(w.caller, w.number, w.keys[w.dice.IntN(len(w.keys))], "suspended, ")
+			w.check(w.caller, w.number, w.keys[w.dice.IntN(len(w.keys))], "disabled, ")
 		}
 	}
-	_, e = w.admin(history.Resume, group, http.MethodPatch, path, `{"disabled":false}`, w.expect(http.StatusOK, http.StatusNotFound)...)
+	_, e = w.admin(history.Enable, group, http.MethodPatch, path, `{"disabled":false}`, w.expect(http.StatusOK, http.StatusNotFound)...)
 	w.log.Add(e)
 	if e.Answer != history.Done {
-		w.person = ""
+		w.user = ""
 	}
 }
 
@@ -294,11 +294,11 @@ func (w *worker) deleteClient() {
 	if w.client == "" {
 		return
 	}
-	_, e := w.admin(history.End, "client "+w.client, http.MethodDelete, "/admin/clients/"+w.client, "", w.expect(http.StatusNoContent, http.StatusNotFound)...)
+	_, e := w.admin(history.Revoke, "client "+w.client, http.MethodDelete, "/admin/clients/"+w.client, "", w.expect(http.StatusNoContent, http.StatusNotFound)...)
 	w.log.Add(e)
-	w.suspended = true
+	w.disabled = true
 	w.issue()
-	w.client, w.suspended = "", false
+	w.client, w.disabled = "", false
 }
 
 // claimOne registers an id that another worker tries to register too.

@@ -100,7 +100,7 @@ func isInactive(a answer) error {
 	return nil
 }
 
-// me asks who the holder of an API key is.
+// me asks which user an API key speaks for.
 func (s *stand) me() job {
 	e := exchange{
 		request: get("/api/v1/users/me", "Bearer "+s.key),

@@ -91,7 +91,7 @@ func (c Caller) Revoke(authorization, token string) Answer {
 	return c.Form("/oauth/revoke", authorization, url.Values{"token": {token}})
 }
 
-// Me asks who the holder of a credential is.
+// Me asks which principal a credential speaks for.
 func (c Caller) Me(credential string) Answer {
 	return c.Call(http.MethodGet, "/api/v1/users/me", "", "", "Bearer "+credential)
 }

@@ -1,4 +1,4 @@
-// Package processtest runs mintkeep in processes of its own, for tests that kill it, load it or look at it from
+// Package processtest runs mintkeep in processes of its own, for tests that kill it, load it or examine it from
 // outside.
 //
 //	func TestMain(m *testing.M) { processtest.Main(m) }

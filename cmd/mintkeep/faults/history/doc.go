@@ -1,16 +1,16 @@
-// Package history judges what a server has said about credentials while something went wrong.
+// Package history checks the answers of servers about credentials during a fault.
 //
-// Concurrent workers write down each call when it is over: when it began, when it ended, what was answered. From this
-// alone, [Log.Judge] proves for each credential what Mintkeep promises:
+// Concurrent workers record each call when it is over: when it began, when it ended, what was answered. From this alone,
+// [Log.Verify] finds the violations of what Mintkeep promises for each credential:
 //
-//	Resurrected  after an acknowledged end, no check that begins later says live
-//	Revived      after a check that said dead, no later one says live, unless it was suspended and resumed, or
-//	             Redis has lost an end that nobody was told of
-//	Unissued     what nobody was given is never live
-//	Refused      what is live is not refused; 503 is no refusal
-//	Duplicate    no two credentials are equal
-//	Twice        what may happen once happened once
+//	StillActive   after an acknowledged revocation, every check that begins later says inactive
+//	ActiveAgain   after a check that said inactive, every later one does, unless the group was disabled and enabled,
+//	              or Redis has lost an unacknowledged revocation
+//	Unissued      a credential that was never issued is never active
+//	WronglyDenied an active credential is not rejected; 503 is no rejection
+//	Duplicate     no two credentials are equal
+//	Twice         what may happen once happened once
 //
 // Two calls that overlap may have happened in either order, and a call without an answer, or with a 503, may have been
-// carried out at any time since it began, or never: it allows both verdicts and excuses nobody of a third.
+// applied at any time since it began, or never: it allows both answers.
 package history

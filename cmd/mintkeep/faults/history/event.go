@@ -12,23 +12,23 @@ type Op string
 
 // The operations.
 const (
-	Issue  Op = "issue"  // a credential comes to be
-	Check  Op = "check"  // is it live?
-	End    Op = "end"    // of a credential, or of all in a group
-	Resume Op = "resume" // of a group, for those that an end only suspends
-	Claim  Op = "claim"  // of what only one may get
+	Issue  Op = "issue"  // a credential is created
+	Check  Op = "check"  // is it active?
+	Revoke Op = "revoke" // a credential, or all in a group
+	Enable Op = "enable" // a group, whose revocation is reversible
+	Claim  Op = "claim"  // of what only one caller may get
 )
 
-// Answer is what was said.
+// Answer is the outcome of a call.
 type Answer string
 
 // The answers.
 const (
-	Unknown Answer = "unknown" // 503, or nothing: neither yes nor no
-	Done    Answer = "done"    // the issue, end, resume or claim is acknowledged
-	Denied  Answer = "denied"  // it was refused, and certainly not done
-	Live    Answer = "live"    // of a check
-	Dead    Answer = "dead"    // of a check
+	Unknown  Answer = "unknown"  // 503, or no answer
+	Done     Answer = "done"     // the issue, revocation, enabling or claim is acknowledged
+	Rejected Answer = "rejected" // it was certainly not applied
+	Active   Answer = "active"   // of a check
+	Inactive Answer = "inactive" // of a check
 )
 
 // Event is one call that is over.
@@ -40,11 +40,11 @@ type Event struct {
 	// On is the credential, the group, or what is claimed.
 	On     string
 	Answer Answer
-	// Groups are those of a credential that is issued: an end of any of them is its end.
+	// Groups are those of a credential that is issued: revoking one of them revokes it.
 	Groups []string
-	// Suspends is of an issue: whether the end of a group only lasts until the group is resumed.
-	Suspends bool
-	// Note is for who reads a verdict: which server, which status.
+	// Reversible is of an issue: whether the revocation of its group only lasts until the group is enabled.
+	Reversible bool
+	// Note is for the reader of a violation: which server, which status.
 	Note string
 }
 
@@ -52,7 +52,7 @@ func (e Event) String() string {
 	return fmt.Sprintf("%9.4f – %9.4f s  worker %-3d %-6s %-24s %-8s %s", e.Start.Seconds(), e.End.Seconds(), e.Worker, e.Op, e.On, e.Answer, e.Note)
 }
 
-// Log is a history that is being written. It is safe for concurrent use.
+// Log records a history. It is safe for concurrent use.
 type Log struct {
 	began time.Time
 
@@ -66,19 +66,19 @@ func NewLog() *Log { return &Log{began: time.Now()} }
 // Now is the time since the log began, for the Start and the End of events.
 func (l *Log) Now() time.Duration { return time.Since(l.began) }
 
-// Add writes events down.
+// Add records events.
 func (l *Log) Add(events ...Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.events = append(l.events, events...)
 }
 
-// Judge judges what was written so far.
-func (l *Log) Judge(p Promise) Verdict {
+// Verify checks what was recorded so far.
+func (l *Log) Verify(p Promise) Result {
 	l.mu.Lock()
 	events := slices.Clone(l.events)
 	l.mu.Unlock()
-	return Judge(events, p)
+	return Verify(events, p)
 }
 
 // Count is how many calls of a kind got an answer between two moments.

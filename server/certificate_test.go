@@ -1,0 +1,89 @@
+package server_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/mintkeep/mintkeep/server"
+	"github.com/mintkeep/mintkeep/server/servertest"
+	"github.com/mintkeep/mintkeep/store/storetest"
+)
+
+// writeCertificate makes a certificate with this serial number, and its key.
+func writeCertificate(t *testing.T, certFile, keyFile string, serial int64) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(serial), DNSNames: []string{"localhost"}, NotAfter: time.Now().Add(time.Hour)}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: cert}, keyFile: {Type: "PRIVATE KEY", Bytes: private}} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A changed certificate is served from the next connection on; one that cannot be used changes nothing.
+func TestCertificateReload(t *testing.T) {
+	dir := t.TempDir()
+	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	writeCertificate(t, certFile, keyFile, 1)
+	one := servertest.New(t, storetest.Embedded(t), "MINTKEEP_TLS_CERT="+certFile, "MINTKEEP_TLS_KEY="+keyFile)
+	one.Server.Hurry(func(p *server.Timeouts) { p.Certificate = 0 })
+	s := serve(t, one)
+	get := func() (serial int64) {
+		t.Helper()
+		transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+		defer transport.CloseIdleConnections()
+		r, err := (&http.Client{Transport: transport}).Get("https://" + s.addr + "/readyz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Body.Close()
+		if r.StatusCode != http.StatusOK || r.ProtoMajor != 2 || r.Header.Get("Strict-Transport-Security") == "" {
+			t.Errorf("got %d by %s, %v", r.StatusCode, r.Proto, r.Header)
+		}
+		return r.TLS.PeerCertificates[0].SerialNumber.Int64()
+	}
+	if got := get(); got != 1 {
+		t.Errorf("at first: serial %d", got)
+	}
+	writeCertificate(t, certFile, keyFile, 2)
+	if got := get(); got != 2 {
+		t.Errorf("after a change: serial %d", got)
+	}
+	if err := os.WriteFile(certFile, []byte("not a certificate"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := get(); got != 2 {
+		t.Errorf("after a bad change: serial %d", got)
+	}
+	writeCertificate(t, certFile, keyFile, 3)
+	if got := get(); got != 3 {
+		t.Errorf("after it was mended: serial %d", got)
+	}
+	old := &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}
+	if c, err := tls.Dial("tcp", s.addr, old); err == nil {
+		_ = c.Close()
+		t.Error("TLS 1.1 is taken")
+	}
+}

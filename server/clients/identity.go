@@ -1,0 +1,71 @@
+package clients
+
+import (
+	"crypto/rand"
+	"errors"
+	"regexp"
+	"strings"
+
+	"github.com/mintkeep/mintkeep/server/credential"
+	"github.com/mintkeep/mintkeep/server/web"
+	"github.com/mintkeep/mintkeep/store"
+)
+
+var idGrammar = regexp.MustCompile(`^[A-Za-z0-9._~-]{1,128}$`)
+
+// checkID says what is wrong with a client's id.
+func checkID(id string) error {
+	switch {
+	case !idGrammar.MatchString(id):
+		return errors.New("must be 1 to 128 characters out of A-Z a-z 0-9 . _ ~ -")
+	case strings.HasPrefix(id, "usr_"), strings.HasPrefix(id, "key_"):
+		return errors.New("must not begin with usr_ or key_, as the ids of people and keys do")
+	case credential.WellFormed(id):
+		return errors.New("must not look like a credential of Mintkeep's")
+	case id == ".", id == "..": // RFC 3986 §5.2.4 takes them out of every path
+		return errors.New("must not be . or .., which no URL path can carry")
+	}
+	return nil
+}
+
+// newClientID is the operator's choice, or else drawn.
+func newClientID(o web.Object) (string, error) {
+	if !o.Has("client_id") {
+		return "c_" + strings.ToLower(rand.Text()), nil
+	}
+	id, err := web.Decode[string](o["client_id"], "a string")
+	if err == nil {
+		err = checkID(id)
+	}
+	if err != nil {
+		return "", wrongMember("client_id", err)
+	}
+	return id, nil
+}
+
+const (
+	minImported = 32
+	maxImported = 256
+)
+
+// newSecret imports the secret that the object brings, or makes one. plain is what to show, this once:
+// nothing of an imported one, which the operator has.
+func (g *Registry) newSecret(o web.Object) (s store.Secret, plain string, err error) {
+	s = store.Secret{ID: store.NewSecretID(), CreatedAt: g.instant()}
+	if !o.Has("client_secret") {
+		plain = credential.NewSecret(g.Config.KeyPrefix)
+		s.Digest, s.LastFour = store.DigestOf(plain), credential.LastFour(plain)
+		return s, plain, nil
+	}
+	imported, err := web.Decode[string](o["client_secret"], "a string")
+	if err != nil {
+		return s, "", err
+	}
+	if len(imported) < minImported || len(imported) > maxImported || strings.ContainsFunc(imported, notPrintableASCII) {
+		return s, "", errors.New("must be 32 to 256 printable ASCII characters")
+	}
+	s.Digest = store.DigestOf(imported)
+	return s, "", nil
+}
+
+func notPrintableASCII(r rune) bool { return r < ' ' || r > '~' }

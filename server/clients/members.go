@@ -1,0 +1,244 @@
+package clients
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/mintkeep/mintkeep/server/scope"
+	"github.com/mintkeep/mintkeep/server/web"
+	"github.com/mintkeep/mintkeep/store"
+)
+
+const (
+	maxName     = 200  // characters
+	maxScope    = 4096 // bytes
+	maxScopes   = 100
+	maxAudience = 20
+	maxURI      = 512 // bytes
+)
+
+// Member is one member of a client's metadata (RFC 7591 §2, and Mintkeep's own).
+type Member struct {
+	Name string // in JSON and in the audit log
+
+	// Field is the name of its field on the dashboard's page that registers a client. Empty: it has none there.
+	Field string
+	// Changes is whether the page of a registered client has the field too.
+	Changes bool
+	// Unsupported is whether no value is accepted, so that no client has the member.
+	Unsupported bool
+
+	// set parses a value into m, or says what is wrong with it. null, or none, is the default.
+	set func(m *store.ClientMetadata, raw json.RawMessage, in rules) error
+}
+
+// Members are what a client's metadata may have, in the order of error messages. A new one is an entry here with its set
+// function, and a field of store.ClientMetadata; the test of this table in cmd/mintkeep names each place that lacks it.
+var Members = []Member{
+	{Name: "client_name", Field: "client_name", Changes: true, set: setName},
+	{Name: "scope", Field: "scope", Changes: true, set: setScope},
+	{Name: "grant_types", Field: "grant", set: setGrantTypes},
+	{Name: "token_endpoint_auth_method", set: setAuthMethod},
+	{Name: "access_token_ttl", Field: "access_token_ttl", set: setTokenTTL},
+	{Name: "access_token_format", Field: "access_token_format", set: setTokenFormat},
+	{Name: "audience", Field: "audience", set: setAudience},
+	{Name: "jwks", Unsupported: true, set: unsupported},
+	{Name: "rate_limit", Field: "rate_limit", Changes: true, set: setRateLimit},
+}
+
+func setName(m *store.ClientMetadata, raw json.RawMessage, _ rules) error {
+	m.Name = ""
+	if web.IsNull(raw) {
+		return nil
+	}
+	name, err := web.Decode[string](raw, "a string")
+	if err != nil {
+		return err
+	}
+	if utf8.RuneCountInString(name) > maxName {
+		return fmt.Errorf("must have at most %d characters", maxName)
+	}
+	if !web.Printable(name) {
+		return errors.New("must be printable text in UTF-8")
+	}
+	m.Name = name
+	return nil
+}
+
+func setScope(m *store.ClientMetadata, raw json.RawMessage, _ rules) error {
+	m.Scope = ""
+	if web.IsNull(raw) {
+		return nil
+	}
+	registered, err := web.Decode[string](raw, "a string, with a space between two scopes")
+	if err != nil || registered == "" {
+		return err
+	}
+	switch {
+	case len(registered) > maxScope:
+		return fmt.Errorf("must have at most %d bytes", maxScope)
+	case !scope.Valid(registered):
+		return errors.New("must be scopes as RFC 6749 section 3.3 has them, with one space between two")
+	}
+	var scopes []string
+	for s := range strings.SplitSeq(registered, " ") {
+		// Another one with the prefix is a mistake: it looks like a right and gives none.
+		if scope.IsOwn(s) && !slices.Contains(scope.Own, s) {
+			return fmt.Errorf("may have of Mintkeep's own scopes only %s", strings.Join(scope.Own, ", "))
+		}
+		if !slices.Contains(scopes, s) {
+			scopes = append(scopes, s)
+		}
+	}
+	if len(scopes) > maxScopes {
+		return fmt.Errorf("must have at most %d scopes", maxScopes)
+	}
+	m.Scope = strings.Join(scopes, " ")
+	return nil
+}
+
+func setGrantTypes(m *store.ClientMetadata, raw json.RawMessage, in rules) error {
+	if web.IsNull(raw) {
+		m.GrantTypes = in.offers.GrantTypes[:1:1]
+		return nil
+	}
+	grants, err := web.Decode[[]string](raw, "an array of strings")
+	if err != nil {
+		return err
+	}
+	if lost(grants, in.offers.GrantTypes) {
+		return fmt.Errorf("%s is the only grant; a client with none, [], may only introspect and revoke", Either(in.offers.GrantTypes))
+	}
+	m.GrantTypes = nil // for none, as the store has it
+	for _, grant := range grants {
+		if !slices.Contains(m.GrantTypes, grant) {
+			m.GrantTypes = append(m.GrantTypes, grant)
+		}
+	}
+	return nil
+}
+
+func setAuthMethod(m *store.ClientMetadata, raw json.RawMessage, in rules) error {
+	if web.IsNull(raw) {
+		m.AuthMethod = ""
+		return nil
+	}
+	method, err := web.Decode[string](raw, "a string")
+	switch {
+	case err != nil:
+		return err
+	case slices.Contains(in.offers.AuthMethods, method):
+		m.AuthMethod = method
+		return nil
+	case method == "private_key_jwt":
+		return errors.New("private_key_jwt is not supported")
+	case method == "none":
+		return errors.New("none is not supported: every client authenticates")
+	}
+	return fmt.Errorf("must be %s; omitted, %s are allowed", Either(in.offers.AuthMethods), in.offers.Unpinned())
+}
+
+func setTokenTTL(m *store.ClientMetadata, raw json.RawMessage, in rules) error {
+	m.TokenTTL = 0
+	if web.IsNull(raw) {
+		return nil
+	}
+	// JSON has one kind of number: 600.0 is whole too.
+	seconds, err := web.Decode[float64](raw, "a number of seconds")
+	if err != nil {
+		return err
+	}
+	if seconds < 1 || seconds != math.Trunc(seconds) {
+		return errors.New("must be whole seconds, at least 1")
+	}
+	if seconds > in.maxTTL.Seconds() {
+		return fmt.Errorf("must be at most %d, which is MINTKEEP_TOKEN_TTL_MAX", int64(in.maxTTL/time.Second))
+	}
+	m.TokenTTL = time.Duration(seconds) * time.Second
+	return nil
+}
+
+func setTokenFormat(m *store.ClientMetadata, raw json.RawMessage, _ rules) error {
+	if web.IsNull(raw) {
+		m.TokenFormat = store.JWT
+		return nil
+	}
+	format, err := web.Decode[string](raw, "a string")
+	if err != nil {
+		return err
+	}
+	if format != store.JWT && format != store.Opaque {
+		return errors.New("must be jwt or opaque")
+	}
+	m.TokenFormat = format
+	return nil
+}
+
+func setAudience(m *store.ClientMetadata, raw json.RawMessage, _ rules) error {
+	m.Audience = nil
+	if web.IsNull(raw) {
+		return nil
+	}
+	audience, err := web.Decode[[]string](raw, "an array of strings")
+	if err != nil || len(audience) == 0 {
+		return err
+	}
+	if len(audience) > maxAudience {
+		return fmt.Errorf("must have at most %d URIs", maxAudience)
+	}
+	for i, uri := range audience {
+		if err := checkResource(uri); err != nil {
+			return err
+		}
+		if slices.Contains(audience[:i], uri) {
+			return errors.New("must not name a URI twice")
+		}
+	}
+	m.Audience = audience
+	return nil
+}
+
+func unsupported(_ *store.ClientMetadata, raw json.RawMessage, _ rules) error {
+	if web.IsNull(raw) {
+		return nil
+	}
+	return errors.New("is not supported")
+}
+
+func setRateLimit(m *store.ClientMetadata, raw json.RawMessage, _ rules) error {
+	m.RateLimit = store.Rate{}
+	if web.IsNull(raw) {
+		return nil
+	}
+	text, err := web.Decode[string](raw, "a string, such as 600/m")
+	if err != nil {
+		return err
+	}
+	m.RateLimit, err = store.ParseRate(text)
+	return err
+}
+
+// checkResource rejects what no resource parameter may be (RFC 8707 §2).
+func checkResource(uri string) error {
+	if len(uri) > maxURI {
+		return fmt.Errorf("a URI must have at most %d bytes", maxURI)
+	}
+	u, err := url.Parse(uri)
+	switch {
+	case err != nil, strings.ContainsFunc(uri, notInURI), u.Scheme == "", u.Host == "" && u.Opaque == "":
+		return errors.New("must be absolute URIs")
+	case strings.Contains(uri, "#"):
+		return errors.New("a URI must have no fragment")
+	}
+	return nil
+}
+
+// notInURI is whether RFC 3986 §2 has the character escaped.
+func notInURI(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("\"<>\\^`{|}", r) }

@@ -1,0 +1,37 @@
+package clients
+
+import (
+	"slices"
+	"strings"
+)
+
+// Offers are the names that a client may be registered with. Their lists are in server/oauth.
+type Offers struct {
+	AuthMethods   []string // client authentication methods
+	SecretMethods []string // those of AuthMethods that use the client's secret; a client that names no method may use each
+	GrantTypes    []string // the first is the default
+}
+
+// Either is a text for people: a; a or b; a, b or c.
+func Either(names []string) string { return join(names, " or ") }
+
+// Unpinned is a text for people: the methods that a client may use which is registered for none.
+func (o Offers) Unpinned() string {
+	if len(o.AuthMethods) == 2 && len(o.SecretMethods) == 2 {
+		return "both"
+	}
+	return join(o.SecretMethods, " and ")
+}
+
+func join(names []string, last string) string {
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	n := len(names) - 1
+	return strings.Join(names[:n], ", ") + last + names[n]
+}
+
+// BySecret is whether a client that is registered for this method, or for none, uses a secret.
+func (o Offers) BySecret(method string) bool {
+	return method == "" || slices.Contains(o.SecretMethods, method)
+}

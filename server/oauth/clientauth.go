@@ -1,0 +1,183 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/mintkeep/mintkeep/server/clients"
+	"github.com/mintkeep/mintkeep/server/web"
+	"github.com/mintkeep/mintkeep/store"
+)
+
+// AuthMethod is one client authentication method (RFC 6749 §2.3). Each has a file of its own, clientauth_*.go, and a
+// place in [AuthMethods].
+type AuthMethod interface {
+	// Name is the method's in the metadata (RFC 8414 §2) and in a registration (RFC 7591 §2).
+	Name() string
+	// BySecret is whether the method uses the client's secret. A client that is registered for no method may use each
+	// of these; one that is registered for another method is given no secret.
+	BySecret() bool
+	// Present returns the credentials that a request presents by this method. ok is false if it presents none. An error
+	// rejects the request. Present uses the request alone.
+	Present(r *http.Request, form url.Values) (p Presented, ok bool, err error)
+	// Verify checks the credentials for c, which is nil for an unknown client. Each kind of rejection costs the same. A
+	// method that needs the store, or a client's keys, reads them here; an error is a failure of those, and no
+	// rejection. What must be written with a token travels in Verified.
+	Verify(ctx context.Context, c *store.Client, p Presented, now time.Time) (Verified, error)
+}
+
+// Presented is what a request presents to authenticate its client.
+type Presented struct {
+	ClientID   string
+	Credential string // the secret, or what another method has in its place
+	method     AuthMethod
+}
+
+// Verified is what a method has found out about presented credentials.
+type Verified struct {
+	Rejected string // the reason, for the audit log alone; empty: they are the client's
+	SecretID string // of the client's active secret, if that was presented
+
+	// Digest of the presented secret, by which the audit log may tell that it was this client's once.
+	Digest store.Digest
+}
+
+// The reasons for which a client authentication is rejected, as the audit log has them.
+const (
+	unknownClient    = "unknown"
+	disabledClient   = "disabled"
+	methodNotAllowed = "method not allowed" // the client is registered for another
+	unsupported      = "unsupported"        // no method here reads what the request presents
+	noSecret         = "no secret"          // the client has none
+	wrongSecret      = "wrong secret"
+	expiredSecret    = "expired secret"
+)
+
+// AuthMethods returns the client authentication methods that Mintkeep offers.
+func AuthMethods() []AuthMethod { return []AuthMethod{clientSecretBasic{}, clientSecretPost{}} }
+
+// Offers returns the names that a client may be registered with, if these are the client authentication methods.
+func Offers(methods ...AuthMethod) clients.Offers {
+	var o clients.Offers
+	for _, m := range methods {
+		o.AuthMethods = append(o.AuthMethods, m.Name())
+		if m.BySecret() {
+			o.SecretMethods = append(o.SecretMethods, m.Name())
+		}
+	}
+	for _, g := range grantTypes {
+		o.GrantTypes = append(o.GrantTypes, g.name())
+	}
+	return o
+}
+
+// present finds the one method by which the request authenticates its client, which is not to use two (RFC 6749 §2.3).
+func (s *Server) present(r *http.Request, form url.Values) (Presented, error) {
+	if err := rejectQuery(r); err != nil {
+		return Presented{}, err
+	}
+	inForm := formCredentials(form) // a rejected request counts for these, whatever else it presents
+	switch {
+	case len(r.Header["Authorization"]) > 1:
+		return inForm, web.InvalidRequest("The Authorization header stands more than once")
+	case form.Has("client_assertion") || form.Has("client_assertion_type"): // no method here reads one
+		return inForm, errInvalidClient
+	}
+	var p Presented
+	for _, m := range s.methods {
+		found, ok, err := m.Present(r, form)
+		switch {
+		case err != nil:
+			return inForm, err
+		case ok && p.method != nil:
+			return p, web.InvalidRequest("The client authenticates in two ways; use one")
+		case ok:
+			p = found
+			p.method = m
+		}
+	}
+	switch {
+	case p.method == nil:
+		p = inForm
+	case inForm.ClientID != "" && inForm.ClientID != p.ClientID:
+		return p, web.InvalidRequest("client_id is not the client of the Authorization header")
+	}
+	return p, p.check()
+}
+
+// authenticate returns the client that sends the request, after one round trip.
+func (s *Server) authenticate(r *http.Request, form url.Values) (*store.Client, error) {
+	return s.authenticateBy(r, form, s.store.Client)
+}
+
+// authenticateBy is authenticate with another function to read the client, for a caller that reads more in the same
+// round trip.
+func (s *Server) authenticateBy(r *http.Request, form url.Values,
+	read func(context.Context, string) (*store.Client, error),
+) (*store.Client, error) {
+	p, err := s.present(r, form)
+	if err != nil {
+		return nil, s.reject(r, p, nil, Verified{Rejected: unsupported}, err)
+	}
+	c, err := read(r.Context(), p.lookupID())
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	web.Note(r.Context(), "client_id", p.name(c))
+	v, err := s.verify(r.Context(), p, c)
+	switch {
+	case err != nil:
+		return nil, err
+	case v.Rejected != "":
+		return nil, s.reject(r, p, c, v, errInvalidClient)
+	}
+	return c, nil
+}
+
+// verify checks the presented credentials, and that c may use them. c is nil for an unknown client.
+func (s *Server) verify(ctx context.Context, p Presented, c *store.Client) (Verified, error) {
+	v, err := p.method.Verify(ctx, c, p, s.now())
+	switch {
+	case err != nil:
+		return v, err
+	case c == nil:
+		v.Rejected = unknownClient
+	case !allowed(c, p.method):
+		v.Rejected = methodNotAllowed
+	case v.Rejected != "":
+	case !c.Enabled:
+		v.Rejected = disabledClient
+	case v.SecretID != "":
+		s.store.RecordSecretUse(c.ID, v.SecretID)
+	}
+	return v, nil
+}
+
+// allowed is whether the registration of c allows the method.
+func allowed(c *store.Client, m AuthMethod) bool {
+	if c.Metadata.AuthMethod == "" {
+		return m.BySecret()
+	}
+	return c.Metadata.AuthMethod == m.Name()
+}
+
+// reject counts a failed authentication, and turns one too many into a 429. The audit log keeps the reason, the caller
+// does not learn it. Other rejections pass. So does that of a request without credentials: it guesses nothing.
+func (s *Server) reject(r *http.Request, p Presented, c *store.Client, v Verified, err error) error {
+	if !errors.Is(err, errInvalidClient) || p.Credential == "" {
+		return err
+	}
+	over, retryAfter := s.store.CountFailure(r.Context(), p.ClientID, web.Address(r))
+	if over { // and not recorded: the metrics have the count of a flood
+		return web.TooManyRequests(retryAfter)
+	}
+	detail := map[string]string{"reason": v.Rejected}
+	if lastFour, former := formerSecret(c, v.Digest); former && lastFour != "" && v.SecretID == "" {
+		detail["last_four"] = lastFour
+	}
+	web.AuditRefusalDetail(r, s.store, p.name(c), "client.refused", detail)
+	return err
+}

@@ -1,0 +1,60 @@
+package oauth
+
+import (
+	"context"
+	"time"
+
+	"github.com/mintkeep/mintkeep/store"
+)
+
+// bySecret is what the methods that use a secret have in common.
+type bySecret struct{}
+
+func (bySecret) BySecret() bool { return true }
+
+// maxSecrets is how many secrets a client may have, as the store has it.
+const maxSecrets = 2
+
+// Verify compares the digest of the presented secret. Each kind of rejection costs the same: one digest, and one
+// comparison for each secret that a client may have.
+func (bySecret) Verify(_ context.Context, c *store.Client, p Presented, now time.Time) (Verified, error) {
+	v := Verified{Digest: store.DigestOf(p.Credential), Rejected: wrongSecret}
+	if c != nil && len(c.Secrets) == 0 {
+		v.Rejected = noSecret
+	}
+	secrets := secretsOf(c)
+	for i := range secrets {
+		switch {
+		case !secrets[i].Digest.Equal(v.Digest) || secrets[i].ID == "":
+		case secrets[i].ActiveAt(now):
+			v.SecretID = secrets[i].ID
+		default:
+			v.Rejected = expiredSecret
+		}
+	}
+	if v.SecretID != "" {
+		v.Rejected = ""
+	}
+	return v, nil
+}
+
+// formerSecret looks for the digest of a rejected secret among those that c once had: the expired ones that are still
+// stored. The caller knows that it is not an active one. ok is whether it was found; lastFour is empty if that secret
+// was imported. It costs the same for each client, an unknown one included.
+func formerSecret(c *store.Client, digest store.Digest) (lastFour string, ok bool) {
+	secrets := secretsOf(c)
+	for i := range secrets {
+		if secrets[i].Digest.Equal(digest) && secrets[i].ID != "" {
+			lastFour, ok = secrets[i].LastFour, true
+		}
+	}
+	return lastFour, ok
+}
+
+// secretsOf returns the same number of secrets for each client, an unknown one included. Those without an id fill up.
+func secretsOf(c *store.Client) (secrets [maxSecrets]store.Secret) {
+	if c != nil {
+		copy(secrets[:], c.Secrets)
+	}
+	return secrets
+}

@@ -1,0 +1,93 @@
+package oauth
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/mintkeep/mintkeep/server/credential"
+	"github.com/mintkeep/mintkeep/server/web"
+	"github.com/mintkeep/mintkeep/store"
+)
+
+const (
+	// The longest that are accepted. A registered id has at most 128 characters, a secret 256.
+	maxClientID = 256
+	maxSecret   = 512
+
+	shortestSecret = 32
+	idCharacters   = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~-"
+)
+
+// inBody are the parameters that must not stand in the query (RFC 6749 §2.3.1, §3.2).
+var inBody = []string{
+	"grant_type", "scope", "resource", "client_id", "client_secret",
+	"client_assertion", "client_assertion_type", "token", "token_type_hint",
+}
+
+func rejectQuery(r *http.Request) error {
+	if r.URL.RawQuery == "" {
+		return nil
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil { // what is left out of it may be a credential
+		return web.InvalidRequest("The query is malformed, and no parameter belongs there")
+	}
+	for _, name := range inBody {
+		if query.Has(name) {
+			return web.InvalidRequest("Parameters belong in the body, not in the query")
+		}
+	}
+	return nil
+}
+
+// check rejects what no client can have, before the client is read.
+func (p Presented) check() error {
+	switch {
+	case len(p.ClientID) > maxClientID || len(p.Credential) > maxSecret && (p.method == nil || p.method.BySecret()):
+		return web.InvalidRequest("client_id or client_secret is too long")
+	case !printable(p.ClientID) || !printable(p.Credential):
+		return web.InvalidRequest("client_id or client_secret has a character that none may have")
+	case p.ClientID == "" || p.Credential == "" || p.method == nil:
+		return errInvalidClient
+	}
+	return nil
+}
+
+// lookupID is the id to read from the store. A credential in the place of the id is not sent there: an id that no
+// client can have is read instead, at the same cost.
+func (p Presented) lookupID() string {
+	if credential.WellFormed(p.ClientID) {
+		return "(a credential)"
+	}
+	return p.ClientID
+}
+
+// name is what the log and the audit log may keep of the presented id. A caller that mistakes one for the other puts a
+// secret there, and every secret is at least 32 characters: a longer id is kept only if there is such a client.
+func (p Presented) name(registered *store.Client) string {
+	if registered == nil && (len(p.ClientID) >= shortestSecret || !onlyOf(p.ClientID, idCharacters)) {
+		return "(withheld)"
+	}
+	return p.ClientID
+}
+
+func onlyOf(s, characters string) bool {
+	for i := range len(s) {
+		if strings.IndexByte(characters, s[i]) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// printable is whether s has no control character, nor one that is invisible.
+func printable(s string) bool {
+	for _, r := range s {
+		if r < 0x20 || 0x7f <= r && r <= 0x9f || r == utf8.RuneError || 0x2028 <= r && r <= 0x202e || 0x2066 <= r && r <= 0x2069 {
+			return false
+		}
+	}
+	return true
+}

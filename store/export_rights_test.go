@@ -1,9 +1,0 @@
-package store
-
-// Trials are what Diagnose tries.
-var (
-	Trials         = trials
-	OptionalTrials = optionalTrials
-	OurKeys        = ourKeys
-	RuleOf         = ruleOf
-)
