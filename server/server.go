@@ -16,6 +16,7 @@ import (
 	"github.com/mintkeep/mintkeep/config"
 	"github.com/mintkeep/mintkeep/server/admin"
 	"github.com/mintkeep/mintkeep/server/api"
+	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/bearer"
 	"github.com/mintkeep/mintkeep/server/clients"
 	"github.com/mintkeep/mintkeep/server/dashboard"
@@ -78,17 +79,17 @@ type Options struct {
 
 // Server is a running Mintkeep. It is an http.Handler.
 type Server struct {
-	options  Options
-	kit      *web.Adapter
-	engine   *gin.Engine
-	oauth    *oauth.Server
-	admin    *admin.Admin
-	api      *api.API
-	pages    *dashboard.Dashboard
-	gate     *bearer.Door // to /admin
-	timeouts timeouts
-	draining atomic.Bool
-	durable  atomic.Bool // the store could once give what revocations ask of it
+	options       Options
+	kit           *web.Adapter
+	engine        *gin.Engine
+	oauth         *oauth.Server
+	admin         *admin.Admin
+	api           *api.API
+	pages         *dashboard.Dashboard
+	adminResource *bearer.ProtectedResource
+	timeouts      timeouts
+	draining      atomic.Bool
+	durable       atomic.Bool // the store could once give what revocations ask of it
 }
 
 // New wires a server. It starts nothing: see [Server.Serve].
@@ -103,29 +104,33 @@ func New(o Options) (*Server, error) {
 		o.Descriptors = fdreserve.New()
 	}
 	s := &Server{options: o, timeouts: patience}
+	log := &audit.Log{Store: o.Store, Now: o.Now}
 	verifier := &bearer.Verifier{Store: o.Store, Issuer: o.Config.Issuer, Now: o.Now}
-	keeper := &keys.Keeper{Store: o.Store, Config: o.Config, Now: o.Now}
-	clientRegistry := &clients.Registry{Store: o.Store, Config: o.Config, Now: o.Now, Offers: oauth.Offers(o.AuthMethods...)}
-	userRegistry := &users.Registry{Store: o.Store, Config: o.Config, Now: o.Now}
+	clientRegistry := &clients.Registry{Store: o.Store, Config: o.Config, Audit: log, Now: o.Now, Offers: oauth.Offers(o.AuthMethods...)}
+	userRegistry := &users.Registry{Store: o.Store, Config: o.Config, Audit: log, Now: o.Now}
+	keyRegistry := &keys.Registry{Store: o.Store, Config: o.Config, Audit: log, Now: o.Now}
 	var err error
 	s.oauth, err = oauth.New(oauth.Options{
-		Config: o.Config, Store: o.Store, Ring: o.Ring, Verifier: verifier, Keys: keeper, Metrics: o.Metrics, Now: o.Now,
+		Config: o.Config, Store: o.Store, Ring: o.Ring, Verifier: verifier, Audit: log, Keys: keyRegistry, Metrics: o.Metrics, Now: o.Now,
 		AuthMethods: o.AuthMethods,
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.api, err = api.New(api.Options{Config: o.Config, Store: o.Store, Verifier: verifier, Keys: keeper, Now: o.Now})
+	s.api, err = api.New(api.Options{Config: o.Config, Verifier: verifier, Audit: log, Keys: keyRegistry, Now: o.Now})
 	if err != nil {
 		return nil, err
 	}
-	s.pages, err = dashboard.New(dashboard.Options{Config: o.Config, Store: o.Store, Ring: o.Ring, Keys: keeper, Clients: clientRegistry, Users: userRegistry, Now: o.Now})
+	s.pages, err = dashboard.New(dashboard.Options{
+		Config: o.Config, Store: o.Store, Ring: o.Ring, Audit: log, Clients: clientRegistry, Users: userRegistry, Keys: keyRegistry, Now: o.Now,
+	})
 	if err != nil {
 		return nil, err
 	}
-	s.gate = adminDoor(verifier)
+	s.adminResource = adminResource(verifier, log)
 	s.admin = admin.New(admin.Options{
-		Config: o.Config, Store: o.Store, Ring: o.Ring, Keys: keeper, Clients: clientRegistry, Users: userRegistry, Authorize: s.authorizeAdmin, Now: o.Now,
+		Config: o.Config, Store: o.Store, Ring: o.Ring, Verifier: verifier, Audit: log,
+		Clients: clientRegistry, Users: userRegistry, Keys: keyRegistry, Now: o.Now,
 	})
 	s.kit = &web.Adapter{
 		Logger:         o.Logger,

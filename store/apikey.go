@@ -110,7 +110,7 @@ func (s *Store) CreateKey(ctx context.Context, k *APIKey, owner *User) error {
 	if !k.ExpiresAt.IsZero() {
 		record.ExpiresAt = k.ExpiresAt.UnixMilli()
 	}
-	if err := s.putCredential(ctx, s.rdb, k.Digest, encodeKeyRecord(owner.Generation, record), k.ExpiresAt); err != nil {
+	if err := s.rdb.Process(ctx, s.credentials.put(ctx, k.Digest, encodeKeyRecord(owner.Generation, record), k.ExpiresAt)); err != nil {
 		return unavailable("create key", err)
 	}
 	switch there, err := s.rdb.HExists(ctx, userKey(owner.ID), metaField).Result(); {
@@ -141,8 +141,10 @@ func (s *Store) Key(ctx context.Context, id string) (*APIKey, error) {
 // changeKey changes the record of an active key, and writes it with the expiry that it then has. ErrNotFound if the key
 // is not active.
 func (s *Store) changeKey(ctx context.Context, op string, d Digest, change func(*KeyRecord) (steps []step, err error)) error {
-	return s.transact(ctx, op, s.watchedKey(d), func(tx *redis.Tx) (t transaction, err error) {
-		c, err := decodeCredential(s.getCredential(ctx, tx, d))
+	return s.transact(ctx, op, s.credentials.watchedKey(d), func(tx *redis.Tx) (t transaction, err error) {
+		cmd := s.credentials.get(ctx, d)
+		_ = tx.Process(ctx, cmd) // the command has the error
+		c, err := decodeCredential(cmd)
 		switch {
 		case err != nil:
 			return t, err
@@ -153,7 +155,7 @@ func (s *Store) changeKey(ctx context.Context, op string, d Digest, change func(
 			return t, err
 		}
 		t.write = func(p redis.Pipeliner) {
-			_ = s.putCredential(ctx, p, d, encodeKeyRecord(c.Generation, c.Key), c.Key.expires())
+			_ = p.Process(ctx, s.credentials.put(ctx, d, encodeKeyRecord(c.Generation, c.Key), c.Key.expires()))
 		}
 		return t, nil
 	})
@@ -182,7 +184,7 @@ func (s *Store) ExpireKey(ctx context.Context, k *APIKey, at time.Time, next str
 		replaced := step{Revocation: cause.keyRevocation(k.ID, k.UserID, k.Digest)}
 		replaced.Expires = k.ExpiresAt
 		if !k.ExpiresAt.After(s.now()) {
-			replaced.deletions = []rollback.Deletion{s.credentialDeletion(k.Digest)}
+			replaced.deletions = []rollback.Deletion{s.credentials.deletion(k.Digest)}
 		}
 		return []step{replaced}, nil
 	}); err != nil {
@@ -201,7 +203,7 @@ func (s *Store) ExpireKey(ctx context.Context, k *APIKey, at time.Time, next str
 // RenameKey gives an active key another name. ErrNotFound if it is not active any more.
 func (s *Store) RenameKey(ctx context.Context, k *APIKey, name string) error {
 	before := k.Name
-	if err := s.enter(ctx, allKeys, k.ID, name); err != nil {
+	if err := allKeys.enter(ctx, s.rdb, k.ID, name); err != nil {
 		return err
 	}
 	if _, err := s.redescribeKey(ctx, k.ID, func(d *APIKey) { d.Name = name }); err != nil {
@@ -318,7 +320,8 @@ func (s *Store) findActive(ctx context.Context, keys []*APIKey) error {
 	p := s.rdb.Pipeline()
 	for i, k := range keys {
 		if k != nil && k.Tombstone == nil && (k.ExpiresAt.IsZero() || now.Before(k.ExpiresAt)) {
-			cmds[i] = s.hasCredential(ctx, p, k.Digest)
+			cmds[i] = s.credentials.has(ctx, k.Digest)
+			_ = p.Process(ctx, cmds[i])
 		}
 	}
 	if p.Len() == 0 {

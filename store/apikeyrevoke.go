@@ -47,7 +47,7 @@ func (s *Store) RevokeKey(ctx context.Context, id string, cause Cause) (wasActiv
 func (s *Store) keyStep(cause Cause, k *APIKey) step {
 	r := cause.keyRevocation(k.ID, k.UserID, k.Digest)
 	r.Expires = k.ExpiresAt
-	return step{r, []rollback.Deletion{s.credentialDeletion(k.Digest)}}
+	return step{r, []rollback.Deletion{s.credentials.deletion(k.Digest)}}
 }
 
 // RevokeKeys revokes many keys, and returns those that were active until now. The others keep the tombstone that they
@@ -57,6 +57,11 @@ func (s *Store) RevokeKeys(ctx context.Context, keys []*APIKey, cause Cause) (we
 	for i, k := range keys {
 		steps[i] = s.keyStep(cause, k)
 	}
+	return s.revokeKeys(ctx, keys, steps, cause)
+}
+
+// revokeKeys applies a step for each key.
+func (s *Store) revokeKeys(ctx context.Context, keys []*APIKey, steps []step, cause Cause) (were []*APIKey, err error) {
 	deleted, err := s.revoke(ctx, "revoke keys", steps...)
 	if redisdb.Failed(err) {
 		return nil, err
@@ -135,7 +140,8 @@ func (s *Store) sweepKeys(ctx context.Context) error {
 	return nil
 }
 
-// revokeKeysOf revokes all keys of a user who is deleted, and writes their tombstones.
+// revokeKeysOf revokes all keys of a user who is deleted, and writes their tombstones. What is revoked is the user: no key
+// is valid without one.
 func (s *Store) revokeKeysOf(ctx context.Context, userID string, cause Cause) {
 	ids, err := s.rdb.ZRange(ctx, activeKeysOf(userID), 0, -1).Result()
 	var keys []*APIKey
@@ -143,7 +149,12 @@ func (s *Store) revokeKeysOf(ctx context.Context, userID string, cause Cause) {
 		keys, err = s.keysOf(ctx, ids)
 	}
 	if err == nil {
-		_, err = s.RevokeKeys(redisdb.WithoutBarrier(ctx), present(keys), cause)
+		keys = present(keys)
+		steps := make([]step, len(keys))
+		for i, k := range keys {
+			steps[i] = step{cause.userRevocation(UserRevoked, userID), []rollback.Deletion{s.credentials.deletion(k.Digest)}}
+		}
+		_, err = s.revokeKeys(redisdb.WithoutBarrier(ctx), keys, steps, cause)
 	}
 	if err == nil {
 		_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {

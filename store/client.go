@@ -80,7 +80,7 @@ func (s *Store) CreateClient(ctx context.Context, c *Client) error {
 		fields = append(fields, secretField+secret.ID, encodeSecret(secret))
 	}
 	// Index first: an entry without a client is skipped by a listing, while a client without an entry could not be found.
-	if err := s.enter(ctx, clients, c.ID, c.Metadata.Name); err != nil {
+	if err := clients.enter(ctx, s.rdb, c.ID, c.Metadata.Name); err != nil {
 		return err
 	}
 	if err := s.indexSecrets(ctx, c.ID, c.Secrets...); err != nil {
@@ -148,7 +148,7 @@ func (s *Store) UpdateClient(ctx context.Context, id string, cause Cause, change
 			write = append(write, genField, c.Generation[:])
 		}
 		if c.Metadata.Name != oldName {
-			if err := s.enter(ctx, clients, id, c.Metadata.Name); err != nil {
+			if err := clients.enter(ctx, s.rdb, id, c.Metadata.Name); err != nil {
 				return t, err
 			}
 		}
@@ -306,7 +306,7 @@ var clients = directory{ids: "mk:clients:id", names: "mk:clients:name"}
 func (s *Store) reindexClient(ctx context.Context, id string) {
 	c, err := s.Client(ctx, id)
 	if err == nil {
-		err = s.enter(ctx, clients, id, c.Metadata.Name)
+		err = clients.enter(ctx, s.rdb, id, c.Metadata.Name)
 	}
 	if err != nil && !isNotFound(err) {
 		s.log.WarnContext(ctx, "entering a client in the directory failed", "client_id", id, "error", err)

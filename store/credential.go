@@ -33,7 +33,7 @@ const (
 // Credential reads the record under a digest. ErrNotFound if there is none: never issued, revoked, or
 // expired.
 func (s *Store) Credential(ctx context.Context, d Digest) (*Credential, error) {
-	cmd := s.credentialCmd(ctx, d)
+	cmd := s.credentials.get(ctx, d)
 	if err := s.db.Do(ctx, "read credential", cmd); err != nil {
 		return nil, err
 	}
@@ -44,7 +44,7 @@ func (s *Store) Credential(ctx context.Context, d Digest) (*Credential, error) {
 // it is not there; the error is for what could not be read.
 func (s *Store) ClientAndCredential(ctx context.Context, clientID string, d Digest) (*Client, *Credential, error) {
 	clientCmd := redis.NewMapStringStringCmd(ctx, "hgetall", clientKey(clientID))
-	recordCmd := s.credentialCmd(ctx, d)
+	recordCmd := s.credentials.get(ctx, d)
 	if err := s.db.Do(ctx, "read client and credential", clientCmd, recordCmd); err != nil {
 		return nil, nil, err
 	}
@@ -69,78 +69,69 @@ func credentialField(d Digest) (key, field string) {
 	return "mk:t:" + hex.EncodeToString(d[:1]), string(d[:])
 }
 
+// credentials makes the commands by which credentials are read and written.
+type credentials struct {
+	embedded bool
+	now      func() time.Time
+}
+
 // watchedKey is the key to watch while a credential is changed.
-func (s *Store) watchedKey(d Digest) string {
-	if s.Embedded() {
+func (c credentials) watchedKey(d Digest) string {
+	if c.embedded {
 		key, _ := credentialField(d)
 		return key
 	}
 	return credentialKey(d)
 }
 
-func (s *Store) credentialCmd(ctx context.Context, d Digest) *redis.StringCmd {
-	if s.Embedded() {
+func (c credentials) get(ctx context.Context, d Digest) *redis.StringCmd {
+	if c.embedded {
 		key, field := credentialField(d)
 		return redis.NewStringCmd(ctx, "hget", key, field)
 	}
 	return redis.NewStringCmd(ctx, "get", credentialKey(d))
 }
 
-func (s *Store) getCredential(ctx context.Context, c redis.Cmdable, d Digest) *redis.StringCmd {
-	if s.Embedded() {
+// has tells, by a result above 0, that there is a record.
+func (c credentials) has(ctx context.Context, d Digest) *redis.IntCmd {
+	if c.embedded {
 		key, field := credentialField(d)
-		return c.HGet(ctx, key, field)
+		return redis.NewIntCmd(ctx, "hstrlen", key, field)
 	}
-	return c.Get(ctx, credentialKey(d))
+	return redis.NewIntCmd(ctx, "strlen", credentialKey(d))
 }
 
-// writer is a client or a pipeline.
-type writer interface {
-	Set(ctx context.Context, key string, value any, expiration time.Duration) *redis.StatusCmd
-	Do(ctx context.Context, args ...any) *redis.Cmd
-}
-
-// putCredential writes a record that goes by itself when it expires; zero: never.
-func (s *Store) putCredential(ctx context.Context, c writer, d Digest, value []byte, expires time.Time) error {
+// put writes a record that expires by itself; a zero time: never.
+func (c credentials) put(ctx context.Context, d Digest, value []byte, expires time.Time) redis.Cmder {
 	key, field := credentialField(d)
 	switch {
-	case !s.Embedded() && expires.IsZero():
-		return c.Set(ctx, credentialKey(d), value, 0).Err()
-	case !s.Embedded():
-		// Never 0, which would be for ever.
-		return c.Set(ctx, credentialKey(d), value, max(expires.Sub(s.now()), time.Millisecond)).Err()
+	case c.embedded && expires.IsZero():
+		return redis.NewIntCmd(ctx, "hsetex", key, "fields", 1, field, value)
+	case c.embedded:
+		return redis.NewIntCmd(ctx, "hsetex", key, "pxat", expires.UnixMilli(), "fields", 1, field, value)
 	case expires.IsZero():
-		return c.Do(ctx, "HSETEX", key, "FIELDS", 1, field, value).Err()
-	default:
-		return c.Do(ctx, "HSETEX", key, "PXAT", expires.UnixMilli(), "FIELDS", 1, field, value).Err()
+		return redis.NewStatusCmd(ctx, "set", credentialKey(d), value)
 	}
+	left := max(expires.Sub(c.now()).Milliseconds(), 1) // 0 is an error
+	return redis.NewStatusCmd(ctx, "set", credentialKey(d), value, "px", left)
 }
 
-// credentialDeletion deletes a record; nothing, if it is not there.
-func (s *Store) credentialDeletion(d Digest) rollback.Deletion {
-	if s.Embedded() {
+// deletion deletes a record; nothing, if it is not there.
+func (c credentials) deletion(d Digest) rollback.Deletion {
+	if c.embedded {
 		return rollback.OfFields(credentialField(d))
 	}
 	return rollback.OfKey(credentialKey(d))
 }
 
-// credentialStep revokes a credential; c is its record, or nil if it is not known.
-func (s *Store) credentialStep(cause Cause, d Digest, c *Credential) step {
+// step revokes a credential; record is nil if it is not known.
+func (c credentials) step(cause Cause, d Digest, record *Credential) step {
 	r := cause.revocation(TokenRevoked)
-	if c != nil && c.Key != nil {
-		r = cause.keyRevocation(c.Key.ID, c.Key.UserID, d)
+	if record != nil && record.Key != nil {
+		r = cause.keyRevocation(record.Key.ID, record.Key.UserID, d)
 	}
 	r.Digest = d
-	return step{r, []rollback.Deletion{s.credentialDeletion(d)}}
-}
-
-// hasCredential tells, by a result above 0, that there is a record.
-func (s *Store) hasCredential(ctx context.Context, c redis.Cmdable, d Digest) *redis.IntCmd {
-	if s.Embedded() {
-		key, field := credentialField(d)
-		return c.HStrLen(ctx, key, field)
-	}
-	return c.StrLen(ctx, credentialKey(d))
+	return step{r, []rollback.Deletion{c.deletion(d)}}
 }
 
 func decodeCredential(cmd *redis.StringCmd) (*Credential, error) {
@@ -206,21 +197,11 @@ func (s *Store) SaveToken(ctx context.Context, d Digest, c Credential, expires t
 	value = append(value, tokenRecord)
 	value = append(value, c.Generation[:]...)
 	value = append(value, c.Claims...)
-	return s.db.Do(ctx, "save token", s.saveCmd(ctx, d, value, expires))
-}
-
-// saveCmd is putCredential as a command.
-func (s *Store) saveCmd(ctx context.Context, d Digest, value []byte, expires time.Time) redis.Cmder {
-	if s.Embedded() {
-		key, field := credentialField(d)
-		return redis.NewIntCmd(ctx, "hsetex", key, "pxat", expires.UnixMilli(), "fields", 1, field, value)
-	}
-	left := max(expires.Sub(s.now()).Milliseconds(), 1)
-	return redis.NewStatusCmd(ctx, "set", credentialKey(d), value, "px", left)
+	return s.db.Do(ctx, "save token", s.credentials.put(ctx, d, value, expires))
 }
 
 // RevokeToken revokes a token. One that is not there is revoked already.
 func (s *Store) RevokeToken(ctx context.Context, d Digest, cause Cause) error {
-	_, err := s.revoke(ctx, "revoke token", s.credentialStep(cause, d, nil))
+	_, err := s.revoke(ctx, "revoke token", s.credentials.step(cause, d, nil))
 	return err
 }

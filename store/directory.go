@@ -20,8 +20,8 @@ type directory struct {
 func nameEntry(name, id string) string { return strings.ToLower(name) + "\x00" + id }
 
 // enter adds the entries of a thing. It may be repeated.
-func (s *Store) enter(ctx context.Context, d directory, id string, names ...string) error {
-	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+func (d directory) enter(ctx context.Context, rdb redis.UniversalClient, id string, names ...string) error {
+	_, err := rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.ZAdd(ctx, d.ids, redis.Z{Member: id})
 		for _, name := range names {
 			p.ZAdd(ctx, d.names, redis.Z{Member: nameEntry(name, id)})
@@ -70,7 +70,7 @@ func (l listing[T]) page(ctx context.Context, s *Store, after string, limit int)
 	walk.start(after)
 	for scanned := 0; ; {
 		count := limit - len(page) + 1 // one more tells whether there is a next page
-		entries, err := s.entries(ctx, &walk, count)
+		entries, err := walk.entries(ctx, s.rdb, count)
 		if err != nil {
 			return nil, "", err
 		}
@@ -157,7 +157,7 @@ func (w *directoryWalk) idsOf(entries []string) []string {
 	return ids
 }
 
-func (s *Store) entries(ctx context.Context, w *directoryWalk, count int) ([]string, error) {
+func (w *directoryWalk) entries(ctx context.Context, rdb redis.UniversalClient, count int) ([]string, error) {
 	key, prefix := w.directory.ids, w.query
 	if w.names {
 		key, prefix = w.directory.names, w.byName
@@ -177,7 +177,7 @@ func (s *Store) entries(ctx context.Context, w *directoryWalk, count int) ([]str
 	if backwards { // as ZRANGE … REV counts
 		from, to = to, from
 	}
-	entries, err := s.rdb.ZRangeArgs(ctx, redis.ZRangeArgs{
+	entries, err := rdb.ZRangeArgs(ctx, redis.ZRangeArgs{
 		Key: key, Start: from, Stop: to, ByLex: true, Rev: backwards, Count: int64(count),
 	}).Result()
 	return entries, unavailable("list", err)

@@ -42,7 +42,7 @@ func (s *Store) revokeOfAll(ctx context.Context, op string, cause Cause, d direc
 	const page = 500
 	walk := &directoryWalk{directory: d}
 	for {
-		ids, err := s.entries(ctx, walk, page)
+		ids, err := walk.entries(ctx, s.rdb, page)
 		if err != nil {
 			return done, err
 		}

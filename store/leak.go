@@ -80,7 +80,8 @@ func (s *Store) RevokeLeaked(ctx context.Context, digests []Digest, cause Cause)
 	var secrets *redis.SliceCmd
 	if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, d := range digests {
-			records[i], fields[i] = s.getCredential(ctx, p, d), string(d[:])
+			records[i], fields[i] = s.credentials.get(ctx, d), string(d[:])
+			_ = p.Process(ctx, records[i])
 		}
 		secrets = p.HMGet(ctx, secretIndex, fields...)
 		return nil
@@ -120,7 +121,7 @@ func (s *Store) revokeLeakedRecords(ctx context.Context, digests []Digest, recor
 	for i, record := range records {
 		if !errors.Is(record.Err(), redis.Nil) || s.db.NeedsBarrier(ctx) { // what is gone may not be confirmed yet
 			c, _ := decodeCredential(record)
-			steps, there = append(steps, s.credentialStep(cause, digests[i], c)), append(there, i)
+			steps, there = append(steps, s.credentials.step(cause, digests[i], c)), append(there, i)
 		}
 	}
 	deleted, unconfirmed := s.revoke(ctx, "revoke leaked credentials", steps...)

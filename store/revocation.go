@@ -64,31 +64,31 @@ type step struct {
 	deletions []rollback.Deletion
 }
 
-// announcement makes the commands that announce steps; nil if there is no one to tell.
-func (s *Store) announcement(ctx context.Context, steps []step) []redis.Cmder {
-	if s.announce == nil || len(steps) == 0 {
+// commands make the commands that announce steps; none without an Announce.
+func (a *Announce) commands(ctx context.Context, steps []step) []redis.Cmder {
+	if a == nil || len(steps) == 0 {
 		return nil
 	}
 	revocations := make([]Revocation, len(steps))
 	for i, st := range steps {
 		revocations[i] = st.Revocation
 	}
-	return s.announce.Append(ctx, revocations)
+	return a.Append(ctx, revocations)
 }
 
-// checkAnnounced makes an error of the answers to an announcement.
-func (s *Store) checkAnnounced(op string, cmds []redis.Cmder) error {
+// check makes an error of the answers to an announcement.
+func (a *Announce) check(op string, cmds []redis.Cmder) error {
 	if len(cmds) == 0 {
 		return nil
 	}
-	if err := s.announce.Check(cmds); err != nil {
+	if err := a.Check(cmds); err != nil {
 		return fmt.Errorf("%s: %w: not announced: %w", op, ErrUnconfirmed, err)
 	}
 	return nil
 }
 
-// announceAgain and checkAgain are the announcement for the redo log, whose payloads are revocations.
-func (a *Announce) announceAgain(ctx context.Context, payloads []any) []redis.Cmder {
+// again makes the commands for the redo log, whose payloads are revocations.
+func (a *Announce) again(ctx context.Context, payloads []any) []redis.Cmder {
 	revocations := make([]Revocation, len(payloads))
 	for i, p := range payloads {
 		revocations[i] = *p.(*Revocation)
@@ -113,14 +113,14 @@ func (s *Store) revoke(ctx context.Context, op string, steps ...step) ([]int64, 
 			}
 		}
 	}
-	announcement := s.announcement(ctx, steps)
+	announcement := s.announce.commands(ctx, steps)
 	err := s.db.Apply(ctx, op, cmds, announcement...)
 	entries := s.entriesOf(steps)
 	if redisdb.Failed(err) { // the caller may try again, find nothing to delete, and so leave nothing to remember
 		s.noteUnacknowledged(entries, cmds, err)
 		return nil, err
 	}
-	err = redisdb.MostSevere(err, s.note(op, entries...), s.checkAnnounced(op, announcement))
+	err = redisdb.MostSevere(err, s.note(op, entries...), s.announce.check(op, announcement))
 	deleted := make([]int64, len(steps))
 	for i, cmd := range first {
 		deleted[i] = cmd.Val()

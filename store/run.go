@@ -48,10 +48,10 @@ func (s *Store) Run(ctx context.Context) {
 
 // Flush writes the last uses and the statistics of this process. What could not be written is lost.
 func (s *Store) Flush(ctx context.Context) error {
-	if err := s.flushUses(ctx); err != nil {
+	if err := s.uses.flush(ctx, s.rdb); err != nil {
 		return err
 	}
-	return s.flushStatistics(ctx)
+	return s.statistics.flush(ctx, s.rdb, s.now())
 }
 
 func (s *Store) inBackground(ctx context.Context, failed string, do func(context.Context) error) {

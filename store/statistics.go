@@ -57,12 +57,11 @@ func statisticsKey(at time.Time) string {
 	return "mk:n:" + strconv.FormatInt(at.Unix()/3600%statisticHours, 10)
 }
 
-// flushStatistics writes the counts, at most once: what may have been written is not written again.
-func (s *Store) flushStatistics(ctx context.Context) error {
-	now := s.now()
+// flush writes the counts, at most once: what may have been written is not written again.
+func (s statistics) flush(ctx context.Context, rdb redis.UniversalClient, now time.Time) error {
 	key, minute := statisticsKey(now), strconv.FormatInt(now.Unix()/60, 10)
-	_, err := s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		for what, n := range s.statistics {
+	_, err := rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		for what, n := range s {
 			if counted := n.Swap(0); counted > 0 {
 				p.HIncrBy(ctx, key, minute+" "+what, counted)
 			}

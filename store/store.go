@@ -49,13 +49,14 @@ type Store struct {
 	now      func() time.Time
 	log      *slog.Logger
 
-	decoded    decoded
-	uses       uses
-	statistics statistics
-	swept      int64          // how far sweepKeys has come; only Run's
-	creating   [32]sync.Mutex // by the last character of the id of the user whose key is created
-	failures   counters       // of authentications, and
-	calls      counters       // of clients with a rate, where Redis does not count them
+	credentials credentials
+	decoded     decoded
+	uses        uses
+	statistics  statistics
+	swept       int64          // how far sweepKeys has come; only Run's
+	creating    [32]sync.Mutex // by the last character of the id of the user whose key is created
+	failures    counters       // of authentications, and
+	calls       counters       // of clients with a rate, where Redis does not count them
 }
 
 // Open makes a Store from the URL in opts. It does not wait for Redis, nor even look whether it is there, so that a
@@ -81,6 +82,7 @@ func Open(opts Options) (*Store, error) {
 		return nil, err
 	}
 	s.rdb = s.db.Client
+	s.credentials = credentials{embedded: s.db.IsEmbedded(), now: s.now}
 	if s.monitor != nil {
 		s.monitor.Attach(s.db)
 	}
@@ -90,7 +92,7 @@ func Open(opts Options) (*Store, error) {
 func (s *Store) newMonitor() *rollback.Monitor {
 	o := rollback.Options{Key: epochKey, FenceKey: fenceKey, ExistsField: metaField, Logger: s.log, Now: s.now}
 	if s.announce != nil {
-		o.Announce, o.Announced = s.announce.announceAgain, s.announce.Check
+		o.Announce, o.Announced = s.announce.again, s.announce.Check
 	}
 	return rollback.New(o)
 }

@@ -45,7 +45,7 @@ func (s *Store) transact(ctx context.Context, op, key string, plan func(*redis.T
 			if err != nil {
 				return err
 			}
-			announcement = s.announcement(ctx, t.steps)
+			announcement = s.announce.commands(ctx, t.steps)
 			if len(written) == 0 && len(announcement) == 0 {
 				return nil
 			}
@@ -90,7 +90,7 @@ func (s *Store) transacted(ctx context.Context, op, key string, t transaction, a
 	if s.monitor != nil && t.enabled != "" {
 		s.monitor.Forget(key, t.enabled, t.value)
 	}
-	err = redisdb.MostSevere(err, s.note(op, entries...), s.checkAnnounced(op, announcement))
+	err = redisdb.MostSevere(err, s.note(op, entries...), s.announce.check(op, announcement))
 	if err != nil {
 		s.announceLater(t.steps)
 		return err

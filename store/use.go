@@ -47,26 +47,25 @@ func keyUsesKey(userID string) string { return "mk:ku:" + userID }
 
 // RecordSecretUse records that a secret was used. Run flushes it: a use costs no round trip.
 func (s *Store) RecordSecretUse(clientID, secretID string) {
-	s.recordUse(use{usesKey(clientID), secretID}, "")
+	s.uses.record(use{usesKey(clientID), secretID}, Use{At: s.now()})
 }
 
 // RecordKeyUse records that an API key was used, likewise, and counts it.
 func (s *Store) RecordKeyUse(userID, keyID, from string) {
 	s.Count(KeyUses)
-	s.recordUse(use{keyUsesKey(userID), keyID}, from)
+	s.uses.record(use{keyUsesKey(userID), keyID}, Use{s.now(), from})
 }
 
-func (s *Store) recordUse(key use, from string) {
-	now := s.now()
-	s.uses.mu.Lock()
-	defer s.uses.mu.Unlock()
-	if _, known := s.uses.last[key]; !known && len(s.uses.last) >= maxUses {
+func (u *uses) record(at use, last Use) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if _, known := u.last[at]; !known && len(u.last) >= maxUses {
 		return
 	}
-	if s.uses.last == nil {
-		s.uses.last = map[use]recorded{}
+	if u.last == nil {
+		u.last = map[use]recorded{}
 	}
-	s.uses.last[key] = recorded{Use{now, from}, s.uses.last[key].n + 1}
+	u.last[at] = recorded{last, u.last[at].n + 1}
 }
 
 // SecretUses tells when each secret of a client was last used, to within the 5 s before they are
@@ -147,16 +146,16 @@ func parseUse(value string) (Use, bool) {
 	return Use{time.Unix(seconds, 0).UTC(), from}, true
 }
 
-// flushUses writes the last uses that were recorded. Those that could not be written are lost: the next use brings the
-// next one.
-func (s *Store) flushUses(ctx context.Context) error {
-	s.uses.mu.Lock()
-	pending := s.uses.last
-	s.uses.last = nil
-	s.uses.mu.Unlock()
+// flush writes the last uses that were recorded. Those that could not be written are lost: the next use brings the next
+// one.
+func (u *uses) flush(ctx context.Context, rdb redis.UniversalClient) error {
+	u.mu.Lock()
+	pending := u.last
+	u.last = nil
+	u.mu.Unlock()
 
 	const batch = 200 // commands in one pipeline
-	p := s.rdb.Pipeline()
+	p := rdb.Pipeline()
 	for at, u := range pending {
 		p.HSet(ctx, at.key, at.field, u.String())
 		p.Expire(ctx, at.key, usesLife)

@@ -106,7 +106,7 @@ func (s *Store) CreateUser(ctx context.Context, u *User) error {
 	if u.Invite != nil {
 		fields = append(fields, inviteField, encodeInvite(*u.Invite))
 	}
-	if err := s.enter(ctx, users, u.ID, u.Metadata.names()...); err != nil {
+	if err := users.enter(ctx, s.rdb, u.ID, u.Metadata.names()...); err != nil {
 		return err
 	}
 	// The user first, for a minute, and the email then: an email of a user who is not there is free.

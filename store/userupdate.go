@@ -36,7 +36,7 @@ func (s *Store) updateUser(ctx context.Context, id string, cause Cause, change f
 	if err := s.claimEmail(ctx, next.Email, id); err != nil {
 		return nil, err
 	}
-	if err := s.enter(ctx, users, id, next.names()...); err != nil {
+	if err := users.enter(ctx, s.rdb, id, next.names()...); err != nil {
 		return nil, err
 	}
 	if u, err = s.replaceUserMetadata(ctx, id, cause, before, next, moved); err != nil {
@@ -103,7 +103,7 @@ type UserRecord struct {
 // empty behind the last page; a page may be short, even empty, before: a deleted user is not in it. A user who is added
 // while a walk is under way may be in it or not.
 func (s *Store) UserRecords(ctx context.Context, after string, limit int) (page []UserRecord, next string, err error) {
-	ids, err := s.entries(ctx, &directoryWalk{directory: users, last: after}, limit)
+	ids, err := (&directoryWalk{directory: users, last: after}).entries(ctx, s.rdb, limit)
 	if err != nil || len(ids) == 0 {
 		return nil, "", err
 	}

@@ -66,7 +66,7 @@ func (c *fenceCommand) Run(ctx context.Context, p process) error {
 	if err != nil {
 		return fmt.Errorf("%w; there is no fence: run it again when Redis answers, what has ended stays so", err)
 	}
-	report := fenceReport{Result: result, at: s.Address(), looks: plan.Looks, replayed: len(c.Audit) > 0, dry: c.DryRun}
+	report := fenceReport{Result: result, at: s.Address(), reviews: plan.Reviews, replayed: len(c.Audit) > 0, dry: c.DryRun}
 	if c.JSON {
 		err = report.json(p)
 	} else {

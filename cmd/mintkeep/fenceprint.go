@@ -9,23 +9,23 @@ import (
 	"github.com/mintkeep/mintkeep/store"
 )
 
-// fenceReport is what a person is told of it.
+// fenceReport is what the operator is told of it.
 type fenceReport struct {
 	fence.Result
 	at       string
-	looks    []fence.Look
+	reviews  []fence.Review
 	replayed bool // there was an export
 	dry      bool
 }
 
 func (r fenceReport) print(p process) error {
 	out := printer{out: p.stdout, notes: p.stderr}
-	ended, fenced := "ended", "Fenced: replicas are ready again within a second or two."
+	revoked, fenced := "ended", "Fenced: replicas are ready again within a second or two."
 	if r.dry {
-		ended, fenced = "would end", "Nothing was changed."
+		revoked, fenced = "would end", "Nothing was changed."
 	}
 	fmt.Fprintf(p.stdout, "Redis at %s: the tokens of %s and the sessions of %s %s.\n",
-		printable(r.at), counted(int64(r.Clients), "client"), headcount(int64(r.People)), ended)
+		printable(r.at), counted(int64(r.Clients), "client"), headcount(int64(r.Users)), revoked)
 	if len(r.Steps) > 0 {
 		rows := [][]string{{"REPLAYED", "OF", "OUTCOME", "WHEN", "BY"}}
 		for _, s := range r.Steps {
@@ -36,9 +36,9 @@ func (r fenceReport) print(p process) error {
 			return err
 		}
 	}
-	if len(r.looks) > 0 {
+	if len(r.reviews) > 0 {
 		rows := [][]string{{"LOOK AT", "OF", "WHAT", "WHEN", "BY"}}
-		for _, l := range r.looks {
+		for _, l := range r.reviews {
 			rows = append(rows, []string{l.Event.Action, of(l.Event), l.Why, l.Event.At.Format(time.RFC3339), l.Event.Actor})
 		}
 		fmt.Fprintln(p.stdout)
@@ -103,7 +103,7 @@ func (r fenceReport) json(p process) error {
 		Steps   []line `json:"replayed"`
 		Looks   []line `json:"look_at"`
 		Fence   int64  `json:"fence,omitempty"`
-	}{Redis: r.at, DryRun: r.dry, Clients: r.Clients, People: r.People, Steps: []line{}, Looks: []line{}, Fence: r.Fence}
+	}{Redis: r.at, DryRun: r.dry, Clients: r.Clients, People: r.Users, Steps: []line{}, Looks: []line{}, Fence: r.Fence}
 	lineOf := func(e store.Event) line {
 		return line{Action: e.Action, Target: e.Target, Secret: e.Detail["secret"], At: e.At, Actor: e.Actor}
 	}
@@ -112,9 +112,9 @@ func (r fenceReport) json(p process) error {
 		l.Do, l.Outcome = s.Do, outcome(s)
 		report.Steps = append(report.Steps, l)
 	}
-	for _, look := range r.looks {
-		l := lineOf(look.Event)
-		l.Why = look.Why
+	for _, review := range r.reviews {
+		l := lineOf(review.Event)
+		l.Why = review.Why
 		report.Looks = append(report.Looks, l)
 	}
 	body, err := json.MarshalIndent(report, "", "  ")

@@ -15,14 +15,15 @@ import (
 	"testing"
 )
 
-// The plan of the house: cmd → server → features → kit → store → config. Each package says what of
-// ours it may import; a new one takes its place here first. Features never import each other. The kit has
-// two floors: the lower is for the upper too, on which only keys leans on bearer.
+// The plan of the house: cmd → server → features → use cases → kit → store → config. Each package says what of
+// ours it may import; a new one takes its place here first. Features never import each other, and use cases neither.
+// The kit has three floors: the lower are for the upper too.
 var (
 	below    = []string{"store", "store/redisdb", "config"}
-	lowerKit = []string{"server/credential", "server/fdreserve", "server/metrics", "server/overload", "server/scope", "server/seal", "server/web"}
-	upperKit = []string{"server/bearer", "server/clients", "server/invite", "server/keys", "server/password", "server/signing", "server/users"}
+	lowerKit = []string{"server/adminapi", "server/credential", "server/fdreserve", "server/metrics", "server/overload", "server/scope", "server/seal", "server/web"}
+	upperKit = []string{"server/audit", "server/bearer", "server/invite", "server/password", "server/signing"}
 	kit      = slices.Concat(lowerKit, upperKit)
+	useCases = []string{"server/clients", "server/keys", "server/users"}
 	features = []string{"server/admin", "server/api", "server/dashboard", "server/oauth"}
 
 	plan = map[string][]string{
@@ -38,23 +39,25 @@ var (
 		"server/seal":       {},
 		"server/overload":   {},
 		"server/web":        slices.Concat(below, []string{"server/overload"}),
-		"server/bearer":     slices.Concat(below, lowerKit),
+		"server/adminapi":   {},
+		"server/audit":      slices.Concat(below, lowerKit),
+		"server/bearer":     slices.Concat(below, lowerKit, []string{"server/audit"}),
 		"server/invite":     slices.Concat(below, lowerKit),
-		"server/keys":       slices.Concat(below, lowerKit, []string{"server/bearer"}),
 		"server/password":   slices.Concat(below, lowerKit),
-		"server/clients":    slices.Concat(below, lowerKit),
-		"server/users":      slices.Concat(below, lowerKit, []string{"server/invite"}),
 		"server/signing":    slices.Concat(below, lowerKit),
-		"server/admin":      slices.Concat(below, kit),
-		"server/dashboard":  slices.Concat(below, kit),
-		"server/api":        slices.Concat(below, kit),
-		"server/oauth":      slices.Concat(below, kit),
+		"server/clients":    slices.Concat(below, kit),
+		"server/keys":       slices.Concat(below, kit),
+		"server/users":      slices.Concat(below, kit),
+		"server/admin":      slices.Concat(below, kit, useCases),
+		"server/dashboard":  slices.Concat(below, kit, useCases),
+		"server/api":        slices.Concat(below, kit, useCases),
+		"server/oauth":      slices.Concat(below, kit, useCases),
 		"server/doctor":     slices.Concat(below, []string{"server/password", "server/seal", "server/signing"}),
-		"server":            slices.Concat(below, kit, features),
-		"server/fence":      slices.Concat(below, lowerKit, []string{"server/invite"}),
+		"server":            slices.Concat(below, kit, useCases, features),
+		"server/fence":      slices.Concat(below, lowerKit, []string{"server/audit", "server/invite"}),
 		"server/rekey":      slices.Concat(below, lowerKit, []string{"server/password", "server/signing"}),
-		"server/servertest": slices.Concat(below, kit, features, []string{"server", "store/storetest"}),
-		"cmd/mintkeep":      slices.Concat(below, kit, features, []string{"server", "server/doctor", "server/fence", "server/rekey"}),
+		"server/servertest": slices.Concat(below, kit, useCases, features, []string{"server", "store/storetest"}),
+		"cmd/mintkeep":      slices.Concat(below, kit, useCases, features, []string{"server", "server/doctor", "server/fence", "server/rekey"}),
 
 		"cmd/mintkeep/load":           {},
 		"cmd/mintkeep/processtest":    {},
@@ -106,6 +109,20 @@ func TestLibrariesStayAtHome(t *testing.T) {
 			}
 			if f.livesIn([]string{"store", "store/"}) && !f.test() && imported == "net/http" {
 				t.Errorf("%s imports %s: the store knows nothing of HTTP", f.name, imported)
+			}
+		}
+	}
+}
+
+// TestUseCasesKnowNoHTTP: what may be done is the same by JSON and on a page.
+func TestUseCasesKnowNoHTTP(t *testing.T) {
+	for _, f := range sourceFiles(t) {
+		if f.test() || !slices.Contains(useCases, f.pkg) {
+			continue
+		}
+		for _, imported := range f.imports() {
+			if imported == "net/http" || strings.HasPrefix(imported, "github.com/gin-gonic/") {
+				t.Errorf("%s imports %s, which is for the features", f.name, imported)
 			}
 		}
 	}

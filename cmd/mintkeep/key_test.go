@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mintkeep/mintkeep/server/adminapi"
 	"github.com/mintkeep/mintkeep/server/credential"
 )
 
@@ -134,16 +135,17 @@ key_2   usr_1  \x1b[2J  mk_0000…zzzz  -           ended  -                    
 
 // How a key ended may be known in part.
 func TestKeyEnded(t *testing.T) {
-	for want, e := range map[string]keyEnded{
-		"":                        {},
-		"2026-01-02T00:00:00Z":    {At: "2026-01-02T00:00:00Z"},
-		"by usr_1":                {By: "usr_1"},
-		"not recorded":            {Reason: "not recorded"},
-		"1 by usr_1: lost":        {"1", "usr_1", "lost"},
-		"1: expired":              {At: "1", Reason: "expired"},
-		"by usr_1: leaked, again": {By: "usr_1", Reason: "leaked, again"},
+	at := time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
+	for want, r := range map[string]adminapi.KeyRevocation{
+		"":                                    {},
+		"2026-01-02T00:00:00Z":                {At: &at},
+		"by usr_1":                            {By: "usr_1"},
+		"not recorded":                        {Reason: "not recorded"},
+		"2026-01-02T00:00:00Z by usr_1: lost": {At: &at, By: "usr_1", Reason: "lost"},
+		"2026-01-02T00:00:00Z: expired":       {At: &at, Reason: "expired"},
+		"by usr_1: leaked, again":             {By: "usr_1", Reason: "leaked, again"},
 	} {
-		if got := e.String(); got != want {
+		if got := keyRevocation(&r); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}

@@ -3,65 +3,53 @@ package main
 import (
 	"encoding/json"
 	"strings"
+
+	"github.com/mintkeep/mintkeep/server/adminapi"
 )
 
-// keyView is what people are shown of an API key.
-type keyView struct {
-	ID        string   `json:"id"`
-	Key       string   `json:"key"`
-	User      string   `json:"user"`
-	Name      string   `json:"name"`
-	Scope     string   `json:"scope"`
-	Masked    string   `json:"masked"`
-	State     string   `json:"state"`
-	CreatedAt string   `json:"created_at"`
-	ExpiresAt string   `json:"expires_at"`
-	LastUsed  keyUse   `json:"last_used"`
-	Ended     keyEnded `json:"ended"`
-	RotatedTo string   `json:"rotated_to"`
+// keyAnswer is any answer about one API key: created, with the key itself, or shown.
+type keyAnswer struct {
+	adminapi.Key
+	Plain string `json:"key"`
 }
 
-// keyUse is when a key was last used, and from which address or through which
-// client.
-type keyUse struct {
-	At   string `json:"at"`
-	From string `json:"from"`
-}
-
-func (u keyUse) String() string {
-	if u.From == "" {
-		return u.At
+var keyTable = tableOf(func(k adminapi.Key) []string {
+	lastUsed := ""
+	if k.LastUsed != nil {
+		lastUsed = stamp(&k.LastUsed.At)
 	}
-	return u.At + " from " + u.From
-}
-
-// keyEnded is how a key ended.
-type keyEnded struct {
-	At     string `json:"at"`
-	By     string `json:"by"`
-	Reason string `json:"reason"`
-}
-
-func (e keyEnded) String() string {
-	text := e.At
-	if e.By != "" {
-		text = strings.TrimSpace(text + " by " + e.By)
-	}
-	if e.Reason == "" {
-		return text
-	}
-	return strings.TrimPrefix(text+": "+e.Reason, ": ")
-}
-
-var keyTable = tableOf(func(k keyView) []string {
-	return []string{k.ID, k.User, k.Name, k.Masked, k.Scope, k.State, k.LastUsed.At, k.expires()}
+	return []string{k.ID, k.User, k.Name, k.Masked, k.Scope, k.State, lastUsed, keyExpiry(k)}
 }, "KEY ID", "USER", "NAME", "KEY", "SCOPE", "STATE", "LAST USED", "EXPIRES")
 
-func (k keyView) expires() string {
-	if k.ExpiresAt == "" {
+func keyExpiry(k adminapi.Key) string {
+	if k.ExpiresAt == nil {
 		return "never"
 	}
-	return k.ExpiresAt
+	return stamp(k.ExpiresAt)
+}
+
+func keyUse(u *adminapi.KeyUse) string {
+	switch {
+	case u == nil:
+		return ""
+	case u.From == "":
+		return stamp(&u.At)
+	}
+	return stamp(&u.At) + " from " + u.From
+}
+
+func keyRevocation(r *adminapi.KeyRevocation) string {
+	if r == nil {
+		return ""
+	}
+	text := stamp(r.At)
+	if r.By != "" {
+		text = strings.TrimSpace(text + " by " + r.By)
+	}
+	if r.Reason == "" {
+		return text
+	}
+	return strings.TrimPrefix(text+": "+r.Reason, ": ")
 }
 
 // key shows one key, with the key itself if the answer has it.
@@ -69,25 +57,25 @@ func (p printer) key(body json.RawMessage) error {
 	if p.json {
 		return p.pretty(body)
 	}
-	k, err := parsed[keyView](body)
+	k, err := parsed[keyAnswer](body)
 	if err != nil {
 		return err
 	}
 	err = p.facts(
 		fact{"key id", k.ID},
-		fact{"key", k.Key},
+		fact{"key", k.Plain},
 		fact{"key", k.Masked},
 		fact{"user", k.User},
 		fact{"name", k.Name},
 		fact{"scope", k.Scope},
 		fact{"state", k.State},
-		fact{"created", k.CreatedAt},
-		fact{"last used", k.LastUsed.String()},
-		fact{"expires", k.expires()},
-		fact{"ended", k.Ended.String()},
-		fact{"rotated to", k.RotatedTo},
+		fact{"created", stamp(&k.CreatedAt)},
+		fact{"last used", keyUse(k.LastUsed)},
+		fact{"expires", keyExpiry(k.Key)},
+		fact{"ended", keyRevocation(k.Revocation)},
+		fact{"rotated to", orEmpty(k.RotatedTo)},
 	)
-	if err != nil || k.Key == "" {
+	if err != nil || k.Plain == "" {
 		return err
 	}
 	p.note("Store the key now: it is not shown again.")

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/mintkeep/mintkeep/server/adminapi"
 	"github.com/mintkeep/mintkeep/server/credential"
 )
 
@@ -112,14 +113,12 @@ func (r *report) send(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	answer, err := parsed[struct {
-		Live int `json:"live"`
-	}](body)
+	answer, err := parsed[adminapi.LeakReport](body)
 	if err != nil {
 		return err
 	}
 	r.found += len(r.batch)
-	r.live += answer.Live
+	r.live += answer.Active
 	r.batch = r.batch[:0]
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"maps"
 	"net/url"
 	"strconv"
+
+	"github.com/mintkeep/mintkeep/server/adminapi"
 )
 
 // paging is what the flags of a list say of its pages.
@@ -57,11 +59,10 @@ func filters(pairs map[string]string) url.Values {
 	return query
 }
 
-// page is one page of a list, as the server sends it.
+// page is one page of a list, and the bytes that the server sent.
 type page struct {
-	Items      []json.RawMessage `json:"items"`
-	NextCursor string            `json:"next_cursor"`
-	body       json.RawMessage
+	adminapi.Page[json.RawMessage]
+	body json.RawMessage
 }
 
 // pages yields the pages of a list from where the query says. An error is yielded last.

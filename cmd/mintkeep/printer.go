@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 	"unicode"
 )
 
@@ -57,6 +58,21 @@ func tableOf[T any](row func(T) []string, heads ...string) table {
 		}
 		return cells, nil
 	}}
+}
+
+// stamp is a time as the server sent it; empty: none.
+func stamp(t *time.Time) string {
+	if t == nil || t.IsZero() {
+		return ""
+	}
+	return t.Format(time.RFC3339Nano)
+}
+
+func orEmpty(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
 }
 
 func orDash(s string) string {

@@ -1,22 +1,19 @@
 package main
 
-import "encoding/json"
+import (
+	"encoding/json"
 
-// userView is what people are shown of a person.
+	"github.com/mintkeep/mintkeep/server/adminapi"
+)
+
+// userView is any answer about one user: created or invited, with a link, or shown.
 type userView struct {
-	ID            string `json:"id"`
-	Email         string `json:"email"`
-	Name          string `json:"name"`
-	Role          string `json:"role"`
-	Disabled      bool   `json:"disabled"`
-	CreatedAt     string `json:"created_at"`
-	PasswordSet   *bool  `json:"password_set"`
-	InviteURL     string `json:"invite_url"`
-	InviteExpires string `json:"invite_expires_at"`
+	adminapi.CreatedUser
+	PasswordSet *bool `json:"password_set"` // nil: the answer does not say
 }
 
 var userTable = tableOf(func(u userView) []string {
-	return []string{u.ID, u.Email, u.Name, u.Role, enabled(u.Disabled), u.password(), u.CreatedAt}
+	return []string{u.ID, u.Email, u.Name, u.Role, enabled(u.Disabled), u.password(), stamp(&u.CreatedAt)}
 }, "USER ID", "EMAIL", "NAME", "ROLE", "STATE", "PASSWORD", "CREATED")
 
 func (u userView) password() string {
@@ -31,12 +28,12 @@ func (u userView) password() string {
 
 func (u userView) state() string {
 	if u.ID == "" {
-		return "" // a new link comes without its person
+		return "" // a new link comes without its user
 	}
 	return enabled(u.Disabled)
 }
 
-// user shows one person, with the link to set a password if the answer has one.
+// user shows one user, with the link to set a password if the answer has one.
 func (p printer) user(body json.RawMessage) error {
 	if p.json {
 		return p.pretty(body)
@@ -52,11 +49,11 @@ func (p printer) user(body json.RawMessage) error {
 		fact{"role", u.Role},
 		fact{"state", u.state()},
 		fact{"password", u.password()},
-		fact{"created", u.CreatedAt},
-		fact{"invite link", u.InviteURL},
-		fact{"link expires", u.InviteExpires},
+		fact{"created", stamp(&u.CreatedAt)},
+		fact{"invite link", u.URL},
+		fact{"link expires", stamp(&u.ExpiresAt)},
 	)
-	if err != nil || u.InviteURL == "" {
+	if err != nil || u.URL == "" {
 		return err
 	}
 	p.note("Send the link to the person: it sets the password, is valid for 72 h, and is not shown again.")

@@ -4,29 +4,31 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/mintkeep/mintkeep/server/adminapi"
+	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
 
-// listEvents shows one page of the audit trail.
-func (a *Admin) listEvents(w http.ResponseWriter, r *http.Request, _ string) error {
+// ListEvents answers GET /admin/audit, newest first.
+func (a *Admin) ListEvents(w http.ResponseWriter, r *http.Request, _ audit.Actor) error {
 	filter, listing, err := a.eventFilter(r)
 	if err != nil {
 		return err
 	}
-	events, next, err := a.store.Events(r.Context(), filter)
+	events, next, err := a.Store.Events(r.Context(), filter)
 	if err != nil {
 		return err
 	}
-	items := make([]eventView, len(events))
+	items := make([]adminapi.Event, len(events))
 	for i, e := range events {
-		items[i] = newEventView(e)
+		items[i] = eventView(e)
 	}
-	return web.JSON(w, http.StatusOK, web.Page[eventView]{Items: items, NextCursor: a.cursors.Seal(next, listing...)})
+	return web.JSON(w, http.StatusOK, adminapi.Page[adminapi.Event]{Items: items, NextCursor: a.cursors.Seal(next, listing...)})
 }
 
 // eventFilter also names the listing that a cursor is good for. A since that is a duration counts as
-// it was written: the later pages do not mind that time goes on.
+// it was written: time that passes between two pages does not matter.
 func (a *Admin) eventFilter(r *http.Request) (f store.EventFilter, listing []string, err error) {
 	query, err := web.ReadQuery(r)
 	if err != nil {
@@ -35,7 +37,7 @@ func (a *Admin) eventFilter(r *http.Request) (f store.EventFilter, listing []str
 	if f.Limit, err = query.Limit(); err != nil {
 		return f, nil, err
 	}
-	if f.Since, err = query.Moment("since", a.now()); err != nil {
+	if f.Since, err = query.Moment("since", a.Now()); err != nil {
 		return f, nil, err
 	}
 	if f.Actor, err = query.Text("actor"); err != nil {

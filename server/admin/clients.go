@@ -5,98 +5,105 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/mintkeep/mintkeep/server/adminapi"
+	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
 
-func (a *Admin) createClient(w http.ResponseWriter, r *http.Request, actor string) error {
+// CreateClient answers POST /admin/clients, by the one answer that has the new secret in it.
+func (a *Admin) CreateClient(w http.ResponseWriter, r *http.Request, by audit.Actor) error {
 	o, err := web.ReadObject(r)
 	if err != nil {
 		return err
 	}
-	c, plain, err := a.clients.Register(r, o, actor)
+	c, plain, err := a.Clients.Register(r.Context(), o, by)
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Location", a.config.Issuer+"/admin/clients/"+c.ID)
-	return web.JSON(w, http.StatusCreated, registeredView{clientView: newClientView(c, nil, a.now()), Secret: plain})
+	w.Header().Set("Location", a.Config.Issuer+"/admin/clients/"+c.ID)
+	return web.JSON(w, http.StatusCreated, adminapi.RegisteredClient{Client: clientView(c, nil, a.Now()), Secret: plain})
 }
 
-func (a *Admin) listClients(w http.ResponseWriter, r *http.Request, _ string) error {
+// ListClients answers GET /admin/clients.
+func (a *Admin) ListClients(w http.ResponseWriter, r *http.Request, _ audit.Actor) error {
 	wanted, err := a.readSearch(r, "clients")
 	if err != nil {
 		return err
 	}
-	clients, next, err := a.store.Clients(r.Context(), wanted.q, wanted.after, wanted.limit)
+	found, next, err := a.Store.Clients(r.Context(), wanted.q, wanted.after, wanted.limit)
 	if err != nil {
 		return err
 	}
-	items, err := a.clientViews(r.Context(), clients)
+	items, err := a.clientViews(r.Context(), found)
 	if err != nil {
 		return err
 	}
-	return web.JSON(w, http.StatusOK, web.Page[clientView]{Items: items, NextCursor: a.cursors.Seal(next, wanted.listing...)})
+	return web.JSON(w, http.StatusOK, adminapi.Page[adminapi.Client]{Items: items, NextCursor: a.cursors.Seal(next, wanted.listing...)})
 }
 
-func (a *Admin) clientViews(ctx context.Context, clients []*store.Client) ([]clientView, error) {
-	ids := make([]string, len(clients))
-	for i, c := range clients {
+func (a *Admin) clientViews(ctx context.Context, found []*store.Client) ([]adminapi.Client, error) {
+	ids := make([]string, len(found))
+	for i, c := range found {
 		ids[i] = c.ID
 	}
-	uses, err := a.store.SecretUsesOf(ctx, ids)
+	uses, err := a.Store.SecretUsesOf(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
-	views := make([]clientView, len(clients))
-	for i, c := range clients {
-		views[i] = newClientView(c, uses[i], a.now())
+	views := make([]adminapi.Client, len(found))
+	for i, c := range found {
+		views[i] = clientView(c, uses[i], a.Now())
 	}
 	return views, nil
 }
 
-func (a *Admin) showClient(w http.ResponseWriter, r *http.Request, _ string) error {
-	c, uses, err := a.find(r)
+// ShowClient answers GET /admin/clients/{id}.
+func (a *Admin) ShowClient(w http.ResponseWriter, r *http.Request, _ audit.Actor) error {
+	c, uses, err := a.client(r)
 	if err != nil {
 		return err
 	}
-	return web.JSON(w, http.StatusOK, newClientView(c, uses, a.now()))
+	return web.JSON(w, http.StatusOK, clientView(c, uses, a.Now()))
 }
 
-// find reads the client that the path names, and the last uses of its secrets.
-func (a *Admin) find(r *http.Request) (*store.Client, map[string]time.Time, error) {
-	c, err := a.clients.Client(r.Context(), web.Path(r, "id"))
+// client reads the client that the path names, and the last uses of its secrets.
+func (a *Admin) client(r *http.Request) (*store.Client, map[string]time.Time, error) {
+	c, err := a.Clients.Client(r.Context(), web.Path(r, "id"))
 	if err != nil {
 		return nil, nil, err
 	}
-	uses, err := a.store.SecretUses(r.Context(), c.ID)
+	uses, err := a.Store.SecretUses(r.Context(), c.ID)
 	return c, uses, err
 }
 
-// patchClient shows the client as the patch has left it, with the last uses that were read before: it has no
-// need to fail for them once the change is made.
-func (a *Admin) patchClient(w http.ResponseWriter, r *http.Request, actor string) error {
+// PatchClient answers PATCH /admin/clients/{id}, a JSON Merge Patch (RFC 7396). It shows the client as the patch has left
+// it, with the last uses that were read before: they must not fail a change that is made.
+func (a *Admin) PatchClient(w http.ResponseWriter, r *http.Request, by audit.Actor) error {
 	o, err := web.ReadObject(r)
 	if err != nil {
 		return err
 	}
 	id := web.Path(r, "id")
-	uses, _ := a.store.SecretUses(r.Context(), id)
-	c, err := a.clients.Patch(r, id, o, actor)
+	uses, _ := a.Store.SecretUses(r.Context(), id)
+	c, err := a.Clients.Patch(r.Context(), id, o, by)
 	if err != nil {
 		return err
 	}
-	return web.JSON(w, http.StatusOK, newClientView(c, uses, a.now()))
+	return web.JSON(w, http.StatusOK, clientView(c, uses, a.Now()))
 }
 
-func (a *Admin) deleteClient(w http.ResponseWriter, r *http.Request, actor string) error {
-	if err := a.clients.DeleteClient(r, web.Path(r, "id"), actor); err != nil {
+// DeleteClient answers DELETE /admin/clients/{id}.
+func (a *Admin) DeleteClient(w http.ResponseWriter, r *http.Request, by audit.Actor) error {
+	if err := a.Clients.Delete(r.Context(), web.Path(r, "id"), by); err != nil {
 		return err
 	}
 	return web.NoContent(w)
 }
 
-func (a *Admin) revokeTokens(w http.ResponseWriter, r *http.Request, actor string) error {
-	if err := a.clients.RevokeTokens(r, web.Path(r, "id"), actor); err != nil {
+// RevokeTokens answers POST /admin/clients/{id}/revoke-tokens.
+func (a *Admin) RevokeTokens(w http.ResponseWriter, r *http.Request, by audit.Actor) error {
+	if err := a.Clients.RevokeTokens(r.Context(), web.Path(r, "id"), by); err != nil {
 		return err
 	}
 	return web.NoContent(w)

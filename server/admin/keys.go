@@ -5,61 +5,64 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/keys"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
 
-// createKey makes a key for a person. Whoever does so by a key gives no more than that key has.
-func (a *Admin) createKey(w http.ResponseWriter, r *http.Request, by keys.Maker) error {
+// CreateKey answers POST /admin/users/{id}/keys, by the one answer that has the new key in it. An operator who acts
+// through a key gives no more than that key has.
+func (a *Admin) CreateKey(w http.ResponseWriter, r *http.Request, by audit.Actor) error {
 	o, err := web.ReadObject(r)
 	if err != nil {
 		return err
 	}
-	wish, err := keys.ReadWish(o, a.now())
+	spec, err := keys.ReadNewKey(o, a.Now())
 	if err != nil {
 		return err
 	}
-	owner, err := a.findUser(r)
+	owner, err := a.user(r)
 	if err != nil {
 		return err
 	}
-	made, err := a.keys.Make(r, owner, wish, by)
+	created, err := a.Keys.Create(r.Context(), owner, spec, by)
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Location", a.config.Issuer+"/admin/keys/"+made.ID)
-	return web.JSON(w, http.StatusCreated, made.View())
+	w.Header().Set("Location", a.Config.Issuer+"/admin/keys/"+created.ID)
+	return web.JSON(w, http.StatusCreated, created.View())
 }
 
-func (a *Admin) listKeys(w http.ResponseWriter, r *http.Request, _ string) error {
-	filter, err := keys.ReadFilter(r)
+// ListKeys answers GET /admin/keys, newest first.
+func (a *Admin) ListKeys(w http.ResponseWriter, r *http.Request, _ audit.Actor) error {
+	query, err := web.ReadQuery(r)
 	if err != nil {
 		return err
 	}
-	if filter.UserID, err = a.keyOwner(r); err != nil {
+	filter, err := keys.ReadFilter(query)
+	if err != nil {
+		return err
+	}
+	if filter.UserID, err = a.keyOwner(r, query); err != nil {
 		return err
 	}
 	filter.ForOperator = true
-	page, err := a.keys.Page(r, filter, a.cursors)
+	page, err := a.Keys.Page(r.Context(), filter, a.cursors)
 	if err != nil {
 		return err
 	}
 	return web.JSON(w, http.StatusOK, page)
 }
 
-// keyOwner is the person whose keys are wanted: an id, or the email of somebody who is there. Nobody has keys
-// under another.
-func (a *Admin) keyOwner(r *http.Request) (string, error) {
-	query, err := web.ReadQuery(r)
-	if err != nil {
-		return "", err
-	}
+// keyOwner is the id of the user whose keys are wanted. The query has the id, or the email of a user; an unknown email
+// has no keys, as an unknown id.
+func (a *Admin) keyOwner(r *http.Request, query web.Query) (string, error) {
 	user, err := query.Text("user")
 	if err != nil || !strings.Contains(user, "@") {
 		return user, err
 	}
-	switch u, err := a.store.UserByEmail(r.Context(), user); {
+	switch u, err := a.Store.UserByEmail(r.Context(), user); {
 	case err == nil:
 		return u.ID, nil
 	case !errors.Is(err, store.ErrNotFound):
@@ -68,12 +71,13 @@ func (a *Admin) keyOwner(r *http.Request) (string, error) {
 	return user, nil
 }
 
-func (a *Admin) showKey(w http.ResponseWriter, r *http.Request, _ string) error {
-	key, err := a.keys.Find(r)
+// ShowKey answers GET /admin/keys/{id}.
+func (a *Admin) ShowKey(w http.ResponseWriter, r *http.Request, _ audit.Actor) error {
+	key, err := a.Keys.Key(r.Context(), web.Path(r, "id"))
 	if err != nil {
 		return err
 	}
-	view, err := a.keys.View(r.Context(), key)
+	view, err := a.Keys.View(r.Context(), key)
 	if err != nil {
 		return err
 	}
@@ -81,20 +85,26 @@ func (a *Admin) showKey(w http.ResponseWriter, r *http.Request, _ string) error 
 	return web.JSON(w, http.StatusOK, view)
 }
 
-func (a *Admin) endKey(w http.ResponseWriter, r *http.Request, actor string) error {
-	reason, err := keys.ReadReason(r, "revoked by an operator")
+// RevokeKey answers DELETE /admin/keys/{id}.
+func (a *Admin) RevokeKey(w http.ResponseWriter, r *http.Request, by audit.Actor) error {
+	query, err := web.ReadQuery(r)
 	if err != nil {
 		return err
 	}
-	key, err := a.keys.Find(r)
+	reason, err := keys.ReadReason(query, "revoked by an operator")
+	if err != nil {
+		return err
+	}
+	id := web.Path(r, "id")
+	key, err := a.Keys.Key(r.Context(), id)
 	var answered *web.Error // not found
 	switch {
 	case errors.As(err, &answered):
 		return err
 	case err != nil:
-		key = &store.APIKey{ID: web.Path(r, "id")} // what cannot be read can be ended
+		key = &store.APIKey{ID: id} // what cannot be read can be revoked
 	}
-	if err := a.keys.End(r, key, actor, reason); err != nil && !errors.Is(err, store.ErrNotFound) {
+	if err := a.Keys.Revoke(r.Context(), key, reason, by); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
 	return web.NoContent(w)

@@ -3,9 +3,9 @@ package admin
 import (
 	"net/http"
 
+	"github.com/mintkeep/mintkeep/server/adminapi"
+	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/bearer"
-	"github.com/mintkeep/mintkeep/server/clients"
-	"github.com/mintkeep/mintkeep/server/keys"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -13,35 +13,28 @@ import (
 // maxReport is how many credentials a report may have.
 const maxReport = 1_000
 
-// reportView does not tell whose the live ones were: a report may come from outside.
-type reportView struct {
-	Received int `json:"received"`
-	Live     int `json:"live"`
-}
-
-// reportLeaks ends what was found in the wild. Those that ended are recorded even if others did not.
-func (a *Admin) reportLeaks(w http.ResponseWriter, r *http.Request, actor string) error {
+// ReportLeaks answers POST /admin/keys/report: it revokes what was found in the wild. What was revoked is recorded even
+// if others could not be.
+func (a *Admin) ReportLeaks(w http.ResponseWriter, r *http.Request, by audit.Actor) error {
 	found, err := readReport(r)
 	if err != nil {
 		return err
 	}
-	shown := a.shown(found)
-	digests := make([]store.Digest, 0, len(shown))
-	for d := range shown {
+	presented := a.plausible(found)
+	digests := make([]store.Digest, 0, len(presented))
+	for d := range presented {
 		digests = append(digests, d)
 	}
-	now := a.instant()
-	leaks, err := a.store.RevokeLeaked(r.Context(), digests, store.Cause{At: now, Actor: store.Actor{Name: actor}, Reason: "reported as leaked"})
-	acts := make([]web.Act, len(leaks))
+	leaks, err := a.Store.RevokeLeaked(r.Context(), digests, a.Audit.Cause(by, "reported as leaked"))
+	records := make([]audit.Record, len(leaks))
 	for i, leak := range leaks {
-		acts[i] = a.leaked(leak, shown[leak.Digest])
-		acts[i].Actor = actor
+		records[i] = a.leaked(leak, presented[leak.Digest])
 	}
-	web.Ended(r, a.store, now, acts...)
+	a.Audit.Revoked(r.Context(), by, records...)
 	if err != nil {
 		return err
 	}
-	return web.JSON(w, http.StatusOK, reportView{len(found), len(leaks)})
+	return web.JSON(w, http.StatusOK, adminapi.LeakReport{Received: len(found), Active: len(leaks)})
 }
 
 func readReport(r *http.Request) ([]string, error) {
@@ -62,28 +55,28 @@ func readReport(r *http.Request) ([]string, error) {
 	return found, nil
 }
 
-// shown are those that may be credentials of ours, each once. The rest is not worth asking the store about.
-func (a *Admin) shown(found []string) map[store.Digest]bearer.Shown {
-	shown := map[store.Digest]bearer.Shown{}
-	for _, s := range found {
-		if t, plausible := a.verifier.Look(s); plausible {
-			shown[t.Digest] = t
+// plausible are those that may be credentials of ours, each once. The store need not be asked about the rest.
+func (a *Admin) plausible(found []string) map[store.Digest]bearer.Presented {
+	all := map[store.Digest]bearer.Presented{}
+	for _, text := range found {
+		if p, plausible := a.Verifier.Parse(text); plausible {
+			all[p.Digest] = p
 		}
 	}
-	return shown
+	return all
 }
 
-// leaked is what the audit trail is told of a credential that ended so: whose it was, and never what it was.
-func (a *Admin) leaked(leak store.Leak, t bearer.Shown) web.Act {
+// leaked is what the audit log is told of a credential that was revoked so: whose it was, and never what it was.
+func (a *Admin) leaked(leak store.Leak, p bearer.Presented) audit.Record {
 	switch leak.Kind {
 	case store.KeyLeak:
-		return web.Act{Action: keyLeaked, Target: keys.Target(leak.KeyID), Detail: map[string]string{"user": leak.UserID}}
+		return audit.Record{Action: audit.KeyLeaked, Target: audit.KeyTarget(leak.KeyID), Detail: map[string]string{"user": leak.UserID}}
 	case store.SecretLeak:
-		return web.Act{Action: secretLeaked, Target: clients.ClientTarget(leak.ClientID), Detail: map[string]string{"secret": leak.SecretID}}
+		return audit.Record{Action: audit.SecretLeaked, Target: audit.ClientTarget(leak.ClientID), Detail: map[string]string{"secret": leak.SecretID}}
 	}
-	act := web.Act{Action: tokenLeaked}
-	if claims := a.verifier.Issued(t, &store.Credential{Claims: leak.Claims}); claims != nil {
-		act.Target, act.Detail = clients.ClientTarget(claims.ClientID), map[string]string{"token": claims.ID}
+	what := audit.Record{Action: audit.TokenLeaked}
+	if claims := a.Verifier.Issued(p, &store.Credential{Claims: leak.Claims}); claims != nil {
+		what.Target, what.Detail = audit.ClientTarget(claims.ClientID), map[string]string{"token": claims.ID}
 	}
-	return act
+	return what
 }

@@ -2,25 +2,28 @@ package admin
 
 import (
 	"net/http"
-	"time"
 
+	"github.com/mintkeep/mintkeep/server/adminapi"
+	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/web"
 )
 
-func (a *Admin) listSecrets(w http.ResponseWriter, r *http.Request, _ string) error {
-	c, uses, err := a.find(r)
+// ListSecrets answers GET /admin/clients/{id}/secrets.
+func (a *Admin) ListSecrets(w http.ResponseWriter, r *http.Request, _ audit.Actor) error {
+	c, uses, err := a.client(r)
 	if err != nil {
 		return err
 	}
-	return web.JSON(w, http.StatusOK, web.Page[secretView]{Items: secretViews(c, uses, a.now())})
+	return web.JSON(w, http.StatusOK, adminapi.Page[adminapi.Secret]{Items: secretViews(c, uses, a.Now())})
 }
 
-func (a *Admin) showSecret(w http.ResponseWriter, r *http.Request, _ string) error {
-	c, uses, err := a.find(r)
+// ShowSecret answers GET /admin/clients/{id}/secrets/{secret_id}.
+func (a *Admin) ShowSecret(w http.ResponseWriter, r *http.Request, _ audit.Actor) error {
+	c, uses, err := a.client(r)
 	if err != nil {
 		return err
 	}
-	for _, view := range secretViews(c, uses, a.now()) {
+	for _, view := range secretViews(c, uses, a.Now()) {
 		if view.ID == web.Path(r, "secret_id") {
 			return web.JSON(w, http.StatusOK, view)
 		}
@@ -28,42 +31,29 @@ func (a *Admin) showSecret(w http.ResponseWriter, r *http.Request, _ string) err
 	return web.NotFound("Secret")
 }
 
-func (a *Admin) endSecret(w http.ResponseWriter, r *http.Request, actor string) error {
-	if err := a.clients.RevokeSecret(r, web.Path(r, "id"), web.Path(r, "secret_id"), actor); err != nil {
+// RevokeSecret answers DELETE /admin/clients/{id}/secrets/{secret_id}.
+func (a *Admin) RevokeSecret(w http.ResponseWriter, r *http.Request, by audit.Actor) error {
+	if err := a.Clients.RevokeSecret(r.Context(), web.Path(r, "id"), web.Path(r, "secret_id"), by); err != nil {
 		return err
 	}
 	return web.NoContent(w)
 }
 
-// rotatedView is the other answer with a secret in it.
-type rotatedView struct {
-	ID        string        `json:"id"`
-	Secret    string        `json:"client_secret,omitempty"`
-	CreatedAt time.Time     `json:"created_at"`
-	ExpiresAt *time.Time    `json:"expires_at"`
-	LastFour  *string       `json:"last_four"`
-	Previous  *previousView `json:"previous,omitempty"`
-}
-
-type previousView struct {
-	ID        string    `json:"id"`
-	ExpiresAt time.Time `json:"expires_at"`
-}
-
-func (a *Admin) rotateSecret(w http.ResponseWriter, r *http.Request, actor string) error {
+// RotateSecret answers POST /admin/clients/{id}/secrets, by the one answer that has the new secret in it.
+func (a *Admin) RotateSecret(w http.ResponseWriter, r *http.Request, by audit.Actor) error {
 	o, err := web.ReadObject(r)
 	if err != nil {
 		return err
 	}
 	id := web.Path(r, "id")
-	made, err := a.clients.RotateSecret(r, id, o, actor)
+	next, err := a.Clients.RotateSecret(r.Context(), id, o, by)
 	if err != nil {
 		return err
 	}
-	view := rotatedView{ID: made.ID, Secret: made.Plain, CreatedAt: web.Time(made.CreatedAt), LastFour: lastFour(made.Secret)}
-	if previous := made.Previous; previous != nil {
-		view.Previous = &previousView{previous.ID, web.Time(previous.ExpiresAt)}
+	view := adminapi.RotatedSecret{ID: next.ID, Secret: next.Plain, CreatedAt: web.Time(next.CreatedAt), LastFour: lastFour(next.Secret)}
+	if previous := next.Previous; previous != nil {
+		view.Previous = &adminapi.Previous{ID: previous.ID, ExpiresAt: web.Time(previous.ExpiresAt)}
 	}
-	w.Header().Set("Location", a.config.Issuer+"/admin/clients/"+id+"/secrets/"+made.ID)
+	w.Header().Set("Location", a.Config.Issuer+"/admin/clients/"+id+"/secrets/"+next.ID)
 	return web.JSON(w, http.StatusCreated, view)
 }

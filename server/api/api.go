@@ -6,11 +6,11 @@ import (
 	"time"
 
 	"github.com/mintkeep/mintkeep/config"
+	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/bearer"
 	"github.com/mintkeep/mintkeep/server/keys"
 	"github.com/mintkeep/mintkeep/server/scope"
 	"github.com/mintkeep/mintkeep/server/web"
-	"github.com/mintkeep/mintkeep/store"
 )
 
 // Paths of the API.
@@ -23,20 +23,22 @@ const (
 // Options for New. All are required.
 type Options struct {
 	Config   *config.Config
-	Store    *store.Store
 	Verifier *bearer.Verifier
-	Keys     *keys.Keeper
+	Audit    *audit.Log
+	Keys     *keys.Registry
 	Now      func() time.Time
 }
 
+// Handler answers a request of a principal, or returns an error, never both.
+type Handler func(w http.ResponseWriter, r *http.Request, who *bearer.Principal) error
+
 // API has the handlers as its methods.
 type API struct {
-	config  *config.Config
-	store   *store.Store
-	keys    *keys.Keeper
-	now     func() time.Time
-	door    *bearer.Door
-	cursors web.Cursors
+	config   *config.Config
+	keys     *keys.Registry
+	now      func() time.Time
+	resource *bearer.ProtectedResource
+	cursors  web.Cursors
 	// the document that never changes while the server runs
 	metadata []byte
 }
@@ -44,12 +46,13 @@ type API struct {
 // New is ready when it returns.
 func New(o Options) (*API, error) {
 	a := &API{
-		config: o.Config, store: o.Store, keys: o.Keys, now: o.Now,
-		door: &bearer.Door{
+		config: o.Config, keys: o.Keys, now: o.Now,
+		resource: &bearer.ProtectedResource{
 			Verifier:  o.Verifier,
+			Audit:     o.Audit,
 			Challenge: `Bearer realm="mintkeep", resource_metadata="` + o.Config.Issuer + MetadataPath + `"`,
 			Needed:    "Authorization: Bearer with an API key or an access token is needed",
-			Refused:   "api.refused",
+			Rejection: audit.APIRejected,
 		},
 		cursors: web.NewCursors(o.Config.MasterKeys),
 	}
@@ -76,13 +79,32 @@ func (a *API) Metadata(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
-// enter lets the holder of a live credential in. What is answered differs with the credential, so a cache that
-// would keep it in spite of no-store must not give it to another (RFC 9110 §12.5.5).
-func (a *API) enter(w http.ResponseWriter, r *http.Request, needed string) (*bearer.Holder, error) {
-	w.Header().Set("Vary", "Authorization")
-	presented, err := a.door.Credential(r)
-	if err != nil {
-		return nil, err
+// Anyone guards a handler for every principal with an active credential.
+func (a *API) Anyone(h Handler) web.Handler { return a.guard("", h) }
+
+// KeyOwner guards a handler for users, through an API key of theirs that has the scope mintkeep:keys.
+func (a *API) KeyOwner(h Handler) web.Handler {
+	return a.guard(scope.Keys, func(w http.ResponseWriter, r *http.Request, who *bearer.Principal) error {
+		if who.User == nil {
+			return a.resource.Forbidden(scope.Keys, "Keys belong to people: an API key with the scope mintkeep:keys is needed")
+		}
+		return h(w, r, who)
+	})
+}
+
+// guard admits principals with the scope that is needed; empty: any will do. What is answered differs with the
+// credential, so a cache that would keep it in spite of no-store must not give it to another (RFC 9110 §12.5.5).
+func (a *API) guard(needed string, h Handler) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		w.Header().Set("Vary", "Authorization")
+		presented, err := a.resource.Credential(r)
+		if err != nil {
+			return err
+		}
+		who, err := a.resource.Admit(r, presented, needed)
+		if err != nil {
+			return err
+		}
+		return h(w, r, who)
 	}
-	return a.door.Admit(r, presented, needed)
 }

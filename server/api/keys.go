@@ -4,34 +4,25 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/mintkeep/mintkeep/server/adminapi"
 	"github.com/mintkeep/mintkeep/server/bearer"
 	"github.com/mintkeep/mintkeep/server/keys"
-	"github.com/mintkeep/mintkeep/server/scope"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
 
-// owner lets the owner of keys in, by a key of theirs that may see to the others.
-func (a *API) owner(w http.ResponseWriter, r *http.Request) (*bearer.Holder, error) {
-	h, err := a.enter(w, r, scope.Keys)
-	if err == nil && h.User == nil {
-		return nil, a.door.Forbidden(scope.Keys, "Keys belong to people: an API key with the scope mintkeep:keys is needed")
-	}
-	return h, err
-}
-
 // ListKeys answers GET /api/v1/keys.
-func (a *API) ListKeys(w http.ResponseWriter, r *http.Request) error {
-	h, err := a.owner(w, r)
+func (a *API) ListKeys(w http.ResponseWriter, r *http.Request, who *bearer.Principal) error {
+	query, err := web.ReadQuery(r)
 	if err != nil {
 		return err
 	}
-	filter, err := keys.ReadFilter(r)
+	filter, err := keys.ReadFilter(query)
 	if err != nil {
 		return err
 	}
-	filter.UserID = h.User.ID
-	page, err := a.keys.Page(r, filter, a.cursors)
+	filter.UserID = who.User.ID
+	page, err := a.keys.Page(r.Context(), filter, a.cursors)
 	if err != nil {
 		return err
 	}
@@ -39,30 +30,26 @@ func (a *API) ListKeys(w http.ResponseWriter, r *http.Request) error {
 }
 
 // CreateKey answers POST /api/v1/keys.
-func (a *API) CreateKey(w http.ResponseWriter, r *http.Request) error {
-	h, err := a.owner(w, r)
-	if err != nil {
-		return err
-	}
+func (a *API) CreateKey(w http.ResponseWriter, r *http.Request, who *bearer.Principal) error {
 	o, err := web.ReadObject(r)
 	if err != nil {
 		return err
 	}
-	wish, err := keys.ReadWish(o, a.now())
+	spec, err := keys.ReadNewKey(o, a.now())
 	if err != nil {
 		return err
 	}
-	made, err := a.keys.Make(r, h.User, wish, keys.MakerOf(h))
+	created, err := a.keys.Create(r.Context(), who.User, spec, who.Actor(r.Context()))
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Location", a.config.Issuer+KeysPath+"/"+made.ID)
-	return web.JSON(w, http.StatusCreated, made.View())
+	w.Header().Set("Location", a.config.Issuer+KeysPath+"/"+created.ID)
+	return web.JSON(w, http.StatusCreated, created.View())
 }
 
 // ShowKey answers GET /api/v1/keys/{id}.
-func (a *API) ShowKey(w http.ResponseWriter, r *http.Request) error {
-	_, key, err := a.own(w, r)
+func (a *API) ShowKey(w http.ResponseWriter, r *http.Request, who *bearer.Principal) error {
+	key, err := a.ownKey(r, who)
 	if err != nil {
 		return err
 	}
@@ -73,44 +60,38 @@ func (a *API) ShowKey(w http.ResponseWriter, r *http.Request) error {
 	return web.JSON(w, http.StatusOK, view)
 }
 
-// own is the key that the path names, if it is the caller's. Another's is not there.
-func (a *API) own(w http.ResponseWriter, r *http.Request) (*bearer.Holder, *store.APIKey, error) {
-	h, err := a.owner(w, r)
-	if err != nil {
-		return nil, nil, err
+// ownKey is the key that the path names, if it is the caller's. Another user's is not found.
+func (a *API) ownKey(r *http.Request, who *bearer.Principal) (*store.APIKey, error) {
+	key, err := a.keys.Key(r.Context(), web.Path(r, "id"))
+	if err == nil && key.UserID != who.User.ID {
+		return nil, web.NotFound("Key")
 	}
-	key, err := a.keys.Find(r)
-	if err == nil && key.UserID != h.User.ID {
-		return nil, nil, web.NotFound("Key")
-	}
-	return h, key, err
+	return key, err
 }
 
 // RevokeKey answers DELETE /api/v1/keys/{id}.
-func (a *API) RevokeKey(w http.ResponseWriter, r *http.Request) error {
-	h, key, err := a.own(w, r)
+func (a *API) RevokeKey(w http.ResponseWriter, r *http.Request, who *bearer.Principal) error {
+	key, err := a.ownKey(r, who)
 	if err != nil {
 		return err
 	}
-	reason, err := keys.ReadReason(r, "revoked by its owner")
+	query, err := web.ReadQuery(r)
 	if err != nil {
 		return err
 	}
-	if err := a.keys.End(r, key, h.Actor(), reason); err != nil && !errors.Is(err, store.ErrNotFound) {
+	reason, err := keys.ReadReason(query, "revoked by its owner")
+	if err != nil {
+		return err
+	}
+	if err := a.keys.Revoke(r.Context(), key, reason, who.Actor(r.Context())); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
 	return web.NoContent(w)
 }
 
-// rotatedView is a successor, and when the key that it replaces ends.
-type rotatedView struct {
-	keys.NewView
-	Previous keys.PreviousView `json:"previous"`
-}
-
 // RotateKey answers POST /api/v1/keys/{id}/rotate.
-func (a *API) RotateKey(w http.ResponseWriter, r *http.Request) error {
-	h, key, err := a.own(w, r)
+func (a *API) RotateKey(w http.ResponseWriter, r *http.Request, who *bearer.Principal) error {
+	key, err := a.ownKey(r, who)
 	if err != nil {
 		return err
 	}
@@ -122,14 +103,16 @@ func (a *API) RotateKey(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	made, err := a.keys.Rotate(r, h.User, key, overlap, keys.MakerOf(h))
+	successor, err := a.keys.Rotate(r.Context(), who.User, key, overlap, who.Actor(r.Context()))
 	var beyond *keys.BeyondError
 	if errors.As(err, &beyond) {
-		return a.door.Forbidden(beyond.Scope, "The key has scopes that the key which rotates it has not")
+		return a.resource.Forbidden(beyond.Scope, "The key has scopes that the key which rotates it has not")
 	}
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Location", a.config.Issuer+KeysPath+"/"+made.ID)
-	return web.JSON(w, http.StatusCreated, rotatedView{made.View(), keys.PreviousView{ID: key.ID, ExpiresAt: web.Time(key.ExpiresAt)}})
+	w.Header().Set("Location", a.config.Issuer+KeysPath+"/"+successor.ID)
+	return web.JSON(w, http.StatusCreated, adminapi.RotatedKey{
+		CreatedKey: successor.View(), Previous: adminapi.Previous{ID: key.ID, ExpiresAt: web.Time(key.ExpiresAt)},
+	})
 }

@@ -33,30 +33,26 @@ type credentialView struct {
 	ExpiresAt *time.Time `json:"expires_at"`
 }
 
-// Me answers GET /api/v1/users/me: who the credential belongs to, and what it is.
-func (a *API) Me(w http.ResponseWriter, r *http.Request) error {
-	h, err := a.enter(w, r, "")
-	if err != nil {
-		return err
+// Me answers GET /api/v1/users/me: who the credential speaks for, and what it is.
+func (*API) Me(w http.ResponseWriter, _ *http.Request, who *bearer.Principal) error {
+	if who.Client != nil {
+		return web.JSON(w, http.StatusOK, meClient{"client", who.Client.ID, who.Client.Metadata.Name, tokenView(who)})
 	}
-	if h.Client != nil {
-		return web.JSON(w, http.StatusOK, meClient{"client", h.Client.ID, h.Client.Metadata.Name, tokenView(h)})
-	}
-	m := h.User.Metadata
+	m := who.User.Metadata
 	return web.JSON(w, http.StatusOK, meUser{
-		"user", h.User.ID, m.Email, m.Name, h.User.Role(), web.Time(m.CreatedAt), keyView(h),
+		"user", who.User.ID, m.Email, m.Name, who.User.Role(), web.Time(m.CreatedAt), keyView(who),
 	})
 }
 
-func tokenView(h *bearer.Holder) credentialView {
-	expires := time.Unix(h.Claims.Expires, 0).UTC()
-	return credentialView{Type: "access_token", ID: h.Claims.ID, Scope: h.Scope(), ExpiresAt: &expires}
+func tokenView(who *bearer.Principal) credentialView {
+	expires := time.Unix(who.Claims.Expires, 0).UTC()
+	return credentialView{Type: "access_token", ID: who.Claims.ID, Scope: who.Scope(), ExpiresAt: &expires}
 }
 
-func keyView(h *bearer.Holder) credentialView {
-	view := credentialView{Type: "api_key", ID: h.Key.ID, Name: &h.Key.Name, Scope: h.Scope()}
-	if h.Key.ExpiresAt != 0 {
-		expires := time.UnixMilli(h.Key.ExpiresAt).UTC()
+func keyView(who *bearer.Principal) credentialView {
+	view := credentialView{Type: "api_key", ID: who.Key.ID, Name: &who.Key.Name, Scope: who.Scope()}
+	if who.Key.ExpiresAt != 0 {
+		expires := time.UnixMilli(who.Key.ExpiresAt).UTC()
 		view.ExpiresAt = &expires
 	}
 	return view

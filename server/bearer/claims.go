@@ -20,7 +20,7 @@ type Claims struct {
 	ID       string   `json:"jti"`
 }
 
-func (c *Claims) liveAt(t time.Time) bool { return t.Before(time.Unix(c.Expires, 0)) }
+func (c *Claims) activeAt(t time.Time) bool { return t.Before(time.Unix(c.Expires, 0)) }
 
 // Audience is one string where there is one, as RFC 7519 §4.1.3 allows, else an array.
 type Audience []string

@@ -3,22 +3,22 @@ package clients
 import (
 	"context"
 	"errors"
-	"net/http"
 	"time"
 
+	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
 
 // Register registers a client (RFC 7591 §3.1). plain is its secret, to be shown this once; it is empty if the
 // operator brought one, or the client's authentication method uses none.
-func (g *Registry) Register(r *http.Request, o web.Object, actor string) (c *store.Client, plain string, err error) {
+func (g *Registry) Register(ctx context.Context, o web.Object, by audit.Actor) (c *store.Client, plain string, err error) {
 	c, plain, err = g.readRegistration(o)
 	if err != nil {
 		return nil, "", err
 	}
-	// Looked at before the record is made; that it stays so is for the store to see.
-	if _, err := g.Store.Client(r.Context(), c.ID); err == nil {
+	// Checked before the record is written. The store checks again.
+	if _, err := g.Store.Client(ctx, c.ID); err == nil {
 		return nil, "", taken()
 	} else if !errors.Is(err, store.ErrNotFound) {
 		return nil, "", err
@@ -27,9 +27,8 @@ func (g *Registry) Register(r *http.Request, o web.Object, actor string) (c *sto
 	for _, secret := range c.Secrets { // one, or none
 		detail = map[string]string{"secret": secret.ID}
 	}
-	err = g.change(r, web.Act{Actor: actor, Action: clientCreated, Target: ClientTarget(c.ID), Detail: detail}, func(ctx context.Context) error {
-		return g.Store.CreateClient(ctx, c)
-	})
+	what := record(audit.ClientCreated, c.ID, detail)
+	err = g.Audit.Change(ctx, by, what, func(ctx context.Context) error { return g.Store.CreateClient(ctx, c) })
 	if errors.Is(err, store.ErrExists) {
 		return nil, "", taken()
 	}
@@ -64,7 +63,7 @@ func (g *Registry) readRegistration(o web.Object) (c *store.Client, plain string
 	return c, plain, nil
 }
 
-// Client reads a client. An id that cannot be registered is nobody's.
+// Client reads a client. No client has an id that cannot be registered.
 func (g *Registry) Client(ctx context.Context, id string) (*store.Client, error) {
 	if checkID(id) != nil {
 		return nil, errNoClient
@@ -83,23 +82,22 @@ func noClient(err error) error {
 	return err
 }
 
-// DeleteClient ends a client, its secrets and its tokens for good.
-func (g *Registry) DeleteClient(r *http.Request, id, actor string) error {
-	return g.endOf(r, id, actor, clientDeleted, g.Store.DeleteClient)
+// Delete deletes a client, its secrets and its tokens.
+func (g *Registry) Delete(ctx context.Context, id string, by audit.Actor) error {
+	return g.revoke(ctx, id, by, audit.ClientDeleted, g.Store.DeleteClient)
 }
 
-// RevokeTokens ends every token that was issued to a client until now.
-func (g *Registry) RevokeTokens(r *http.Request, id, actor string) error {
-	return g.endOf(r, id, actor, clientTokensRevoked, g.Store.RevokeClientTokens)
+// RevokeTokens revokes every token that was issued to a client until now.
+func (g *Registry) RevokeTokens(ctx context.Context, id string, by audit.Actor) error {
+	return g.revoke(ctx, id, by, audit.ClientTokensRevoked, g.Store.RevokeClientTokens)
 }
 
-// endOf is an end of the whole client, or of all its tokens. It reads nothing first, so that a damaged
-// record can be ended too.
-func (g *Registry) endOf(r *http.Request, id, actor, action string, end func(context.Context, string, store.Cause) error) error {
+// revoke revokes the whole client, or all its tokens. It reads nothing first, so that it works on a damaged record too.
+func (g *Registry) revoke(ctx context.Context, id string, by audit.Actor, action audit.Action, revoke func(context.Context, string, store.Cause) error) error {
 	if checkID(id) != nil {
 		return errNoClient
 	}
-	return noClient(g.end(r, web.Act{Actor: actor, Action: action, Target: ClientTarget(id)}, func(ctx context.Context) error {
-		return end(ctx, id, g.cause(actor))
+	return noClient(g.Audit.Revoke(ctx, by, record(action, id, nil), func(ctx context.Context) error {
+		return revoke(ctx, id, g.Audit.Cause(by, ""))
 	}))
 }

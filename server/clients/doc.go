@@ -1,5 +1,6 @@
-// Package clients is what operators do to clients, the same by JSON and on a page: register, change, rotate, disable,
-// delete. It reads the request, says what is wrong with it, and does it together with the audit log.
+// Package clients is what operators do to clients, the same by JSON and on a page: register, change, rotate a secret,
+// disable, delete. It reads what is asked for, says what is wrong with it, and does it together with the audit log,
+// in the order that package audit describes.
 //
 // What a client's metadata may have is one table, [Members], which registration, patch and the dashboard's forms read.
 // The names of client authentication methods and grants are given to it: see [Offers].

@@ -28,7 +28,7 @@ func checkID(id string) error {
 	return nil
 }
 
-// newClientID is the operator's choice, or else drawn.
+// newClientID is the operator's choice, or random.
 func newClientID(o web.Object) (string, error) {
 	if !o.Has("client_id") {
 		return "c_" + strings.ToLower(rand.Text()), nil
@@ -48,8 +48,8 @@ const (
 	maxImported = 256
 )
 
-// newSecret imports the secret that the object brings, or makes one. plain is what to show, this once:
-// nothing of an imported one, which the operator has.
+// newSecret imports the secret that the object brings, or creates one. plain is what to show, this once: nothing of an
+// imported one, which the operator has.
 func (g *Registry) newSecret(o web.Object) (s store.Secret, plain string, err error) {
 	s = store.Secret{ID: store.NewSecretID(), CreatedAt: g.instant()}
 	if !o.Has("client_secret") {

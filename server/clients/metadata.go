@@ -1,8 +1,6 @@
 package clients
 
 import (
-	"fmt"
-	"net/http"
 	"reflect"
 	"slices"
 	"strings"
@@ -73,8 +71,7 @@ func lost(before, after []string) bool {
 // wrongMember is the 400 of RFC 7591 §3.2.2. The description names the member, and quotes nothing of its value: that
 // might be a secret, or not be printable.
 func wrongMember(name string, why error) error {
-	return &web.Error{
-		Status: http.StatusBadRequest, Code: "invalid_client_metadata",
-		Description: fmt.Sprintf("%s: %v", name, why),
-	}
+	e := web.InvalidRequest("%s: %v", name, why)
+	e.Code = "invalid_client_metadata"
+	return e
 }

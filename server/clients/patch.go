@@ -3,83 +3,77 @@ package clients
 import (
 	"context"
 	"errors"
-	"net/http"
 	"strings"
 
+	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
 
-// Patch applies a JSON Merge Patch (RFC 7396) to a client. All of it is checked before anything is done. Then
-// the end comes first and the beginning last: a client that is being disabled gets nothing new while it
-// still works, and one that is being enabled works as it will be.
-func (g *Registry) Patch(r *http.Request, id string, o web.Object, actor string) (*store.Client, error) {
+// Patch applies a JSON Merge Patch (RFC 7396) to a client. All of it is checked before anything is done. Then the client
+// is disabled first or enabled last: one that is being disabled gets nothing new while it still works, and one that is
+// being enabled works as it will be.
+func (g *Registry) Patch(ctx context.Context, id string, o web.Object, by audit.Actor) (*store.Client, error) {
 	p, err := g.readPatch(id, o)
 	if err != nil {
 		return nil, err
 	}
-	c, err := g.Client(r.Context(), id)
-	if p.disables() && mayBeThere(err) {
-		if ended := g.disable(r, actor, p.id, c); ended != nil {
-			return nil, noClient(ended)
+	c, err := g.Client(ctx, id)
+	if p.disables() && mayExist(err) {
+		if err := g.disable(ctx, p.id, c, by); err != nil {
+			return nil, noClient(err)
 		}
 	}
 	if err != nil {
 		return nil, err
 	}
-	if c, err = g.update(r, actor, c, p); err != nil {
+	if c, err = g.update(ctx, c, p, by); err != nil {
 		return nil, noClient(err)
 	}
 	if p.enables() {
-		if err := g.enable(r, actor, c); err != nil {
+		if err := g.enable(ctx, c, by); err != nil {
 			return nil, noClient(err)
 		}
 	}
 	if p.disables() {
 		c.Enabled = false
 	}
-	// What was so already may be an end that was carried out before, and not confirmed.
-	return c, g.Store.Confirm(r.Context())
+	// What was so already may be a revocation that was applied before, and not confirmed.
+	return c, g.Store.Confirm(ctx)
 }
 
-// mayBeThere says whether there is something to disable. An unreadable client may well be enabled.
-func mayBeThere(err error) bool {
+// mayExist says whether there is something to disable. An unreadable client may well be enabled.
+func mayExist(err error) bool {
 	var answered *web.Error // not found
 	return !errors.As(err, &answered)
 }
 
-// disable ends a client; c is nil if it cannot be read. What is disabled already is disabled and recorded again: it may
-// have been by a try whose answer was lost, and which left no trace.
-func (g *Registry) disable(r *http.Request, actor, id string, c *store.Client) error {
-	act := web.Act{Actor: actor, Action: clientDisabled, Target: ClientTarget(id), Detail: repeated(c != nil && !c.Enabled)}
-	return g.end(r, act, func(ctx context.Context) error {
-		return g.Store.DisableClient(ctx, id, g.cause(actor))
+// disable disables a client; c is nil if it cannot be read. One that is disabled already is disabled and recorded again:
+// an attempt whose answer was lost may have left no record.
+func (g *Registry) disable(ctx context.Context, id string, c *store.Client, by audit.Actor) error {
+	what := record(audit.ClientDisabled, id, nil)
+	if c != nil && !c.Enabled {
+		what.Detail = audit.Again()
+	}
+	return g.Audit.Revoke(ctx, by, what, func(ctx context.Context) error {
+		return g.Store.DisableClient(ctx, id, g.Audit.Cause(by, ""))
 	})
 }
 
-// repeated is what the trail tells of an end that finds that it holds already.
-func repeated(already bool) map[string]string {
-	if !already {
-		return nil
-	}
-	return map[string]string{"outcome": "was so already"}
-}
-
-// enable begins what a client may do. That it is so already is nothing to record, but to be kept: what is known of a
-// disabling that was not answered hangs on it.
-func (g *Registry) enable(r *http.Request, actor string, c *store.Client) error {
+// enable enables a client. One that is enabled already is written again and not recorded: a disabling of unknown outcome
+// is settled by it.
+func (g *Registry) enable(ctx context.Context, c *store.Client, by audit.Actor) error {
+	enable := func(ctx context.Context) error { return g.Store.EnableClient(ctx, c.ID, g.Audit.Cause(by, "")) }
 	if c.Enabled {
-		return g.Store.EnableClient(r.Context(), c.ID, g.cause(actor))
+		return enable(ctx)
 	}
-	err := g.change(r, web.Act{Actor: actor, Action: clientEnabled, Target: ClientTarget(c.ID)}, func(ctx context.Context) error {
-		return g.Store.EnableClient(ctx, c.ID, g.cause(actor))
-	})
+	err := g.Audit.Change(ctx, by, record(audit.ClientEnabled, c.ID, nil), enable)
 	c.Enabled = err == nil
 	return err
 }
 
 // update changes the metadata. If that is as the patch would have it, nothing is written.
-func (g *Registry) update(r *http.Request, actor string, c *store.Client, p *patch) (*store.Client, error) {
+func (g *Registry) update(ctx context.Context, c *store.Client, p *patch, by audit.Actor) (*store.Client, error) {
 	in, after := g.rules(), c.Metadata
 	changed, err := in.patch(&after, p.object)
 	if err != nil || len(changed) == 0 {
@@ -90,8 +84,8 @@ func (g *Registry) update(r *http.Request, actor string, c *store.Client, p *pat
 		detail["tokens"] = "ended"
 	}
 	var updated *store.Client
-	err = g.change(r, web.Act{Actor: actor, Action: clientUpdated, Target: ClientTarget(c.ID), Detail: detail}, func(ctx context.Context) (err error) {
-		updated, err = g.Store.UpdateClient(ctx, c.ID, g.cause(actor), func(m *store.ClientMetadata) (newGeneration bool, err error) {
+	err = g.Audit.Change(ctx, by, record(audit.ClientUpdated, c.ID, detail), func(ctx context.Context) (err error) {
+		updated, err = g.Store.UpdateClient(ctx, c.ID, g.Audit.Cause(by, ""), func(m *store.ClientMetadata) (newGeneration bool, err error) {
 			before := *m // which may be newer than what was read above
 			_, err = in.patch(m, p.object)
 			return in.narrower(before, *m), err
@@ -133,7 +127,7 @@ func (g *Registry) readPatch(id string, o web.Object) (*patch, error) {
 	return p, nil
 }
 
-// checkFixed refuses what a patch cannot change.
+// checkFixed rejects what a patch cannot change.
 func (p *patch) checkFixed() error {
 	if raw, there := p.object["client_id"]; there {
 		if id, err := web.Decode[string](raw, "a string"); err != nil || id != p.id {

@@ -3,23 +3,23 @@ package clients
 import (
 	"context"
 	"errors"
-	"net/http"
 	"time"
 
+	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
 
-const maxLiveSecrets = 2 // as the store has it
+const maxActiveSecrets = 2 // as the store has it
 
-// RevokeSecret ends one secret of a client.
-func (g *Registry) RevokeSecret(r *http.Request, id, secretID, actor string) error {
+// RevokeSecret revokes one secret of a client.
+func (g *Registry) RevokeSecret(ctx context.Context, id, secretID string, by audit.Actor) error {
 	if checkID(id) != nil {
 		return errNoClient
 	}
-	detail := map[string]string{"secret": secretID}
-	err := g.end(r, web.Act{Actor: actor, Action: secretEnded, Target: ClientTarget(id), Detail: detail}, func(ctx context.Context) error {
-		return g.Store.RevokeSecret(ctx, id, secretID, g.cause(actor))
+	what := record(audit.SecretRevoked, id, map[string]string{"secret": secretID})
+	err := g.Audit.Revoke(ctx, by, what, func(ctx context.Context) error {
+		return g.Store.RevokeSecret(ctx, id, secretID, g.Audit.Cause(by, ""))
 	})
 	if errors.Is(err, store.ErrNotFound) {
 		return web.NotFound("Secret")
@@ -27,25 +27,25 @@ func (g *Registry) RevokeSecret(r *http.Request, id, secretID, actor string) err
 	return err
 }
 
-// Rotated is a client's new secret, and the one before with its new end; nil if there was none.
+// Rotated is a client's new secret, and the one before with its new expiry; nil if there was none.
 type Rotated struct {
 	store.Secret
 	Plain    string // to be shown this once; empty if the operator brought it
 	Previous *store.Secret
 }
 
-// RotateSecret gives a client a second secret. The present one lives on for the overlap.
-func (g *Registry) RotateSecret(r *http.Request, id string, o web.Object, actor string) (*Rotated, error) {
+// RotateSecret gives a client a second secret. The present one stays valid for the overlap.
+func (g *Registry) RotateSecret(ctx context.Context, id string, o web.Object, by audit.Actor) (*Rotated, error) {
 	next, overlap, err := g.readRotation(o)
 	if err != nil {
 		return nil, err
 	}
-	if err := g.rotatable(r.Context(), id, next.Secret); err != nil {
+	if err := g.rotatable(ctx, id, next.Secret); err != nil {
 		return nil, err
 	}
-	detail := map[string]string{"secret": next.ID, "overlap": overlap.String()}
-	err = g.change(r, web.Act{Actor: actor, Action: secretRotated, Target: ClientTarget(id), Detail: detail}, func(ctx context.Context) (err error) {
-		next.Previous, err = g.Store.AddSecret(ctx, id, next.Secret, g.instant().Add(overlap), g.cause(actor))
+	what := record(audit.SecretRotated, id, map[string]string{"secret": next.ID, "overlap": overlap.String()})
+	err = g.Audit.Change(ctx, by, what, func(ctx context.Context) (err error) {
+		next.Previous, err = g.Store.AddSecret(ctx, id, next.Secret, g.instant().Add(overlap), g.Audit.Cause(by, ""))
 		return err
 	})
 	if errors.Is(err, store.ErrConflict) {
@@ -71,17 +71,17 @@ func (g *Registry) rotatable(ctx context.Context, id string, next store.Secret) 
 	if err != nil {
 		return err
 	}
-	live, now := 0, g.Now()
+	active, now := 0, g.Now()
 	for _, s := range c.Secrets {
 		if !s.ActiveAt(now) {
 			continue
 		}
-		live++
-		if s.Digest.Equal(next.Digest) { // its end would be that of neither
+		active++
+		if s.Digest.Equal(next.Digest) { // to revoke one of the two would revoke neither
 			return web.InvalidRequest("client_secret: is a live secret of this client already")
 		}
 	}
-	if live >= maxLiveSecrets {
+	if active >= maxActiveSecrets {
 		return web.Conflict("Two secrets are live already; end one first")
 	}
 	return nil

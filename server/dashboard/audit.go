@@ -10,7 +10,7 @@ import (
 	"github.com/mintkeep/mintkeep/store"
 )
 
-// auditPage is the trail: what was changed, or who was refused.
+// auditPage is the audit log: the changes, or the rejections.
 type auditPage struct {
 	operatorPage
 	auditFilter
@@ -27,7 +27,7 @@ type auditFilter struct {
 	after                      string
 }
 
-// spans are the choices of the page, newest to farthest.
+// spans are the choices of the page, the shortest first.
 var spans = map[string]string{"": "", "1h": "1h", "24h": "24h", "168h": "168h", "720h": "720h"}
 
 func (d *Dashboard) auditFilter(r *http.Request) (f auditFilter, filter store.EventFilter, err error) {
@@ -80,22 +80,20 @@ func (f auditFilter) query(cursor string) string {
 }
 
 // Audit answers GET /operator/audit.
-func (d *Dashboard) Audit(w http.ResponseWriter, r *http.Request) error {
-	return d.operator(w, r, func(w http.ResponseWriter, r *http.Request, v *visitor) error {
-		f, filter, err := d.auditFilter(r)
-		if err != nil {
-			return err
-		}
-		events, next, err := d.store.Events(r.Context(), filter)
-		if err != nil {
-			return err
-		}
-		p := auditPage{operatorPage{"audit"}, f, events, "", "/operator/audit.jsonl?" + f.query(""), f.after == ""}
-		if next != "" {
-			p.Next = "/operator/audit?" + f.query(d.cursors.Seal(next, f.listing()...))
-		}
-		return d.show(w, http.StatusOK, "audit", v.page(r, "Audit", "operator", p))
-	})
+func (d *Dashboard) Audit(w http.ResponseWriter, r *http.Request, in *session) error {
+	f, filter, err := d.auditFilter(r)
+	if err != nil {
+		return err
+	}
+	events, next, err := d.store.Events(r.Context(), filter)
+	if err != nil {
+		return err
+	}
+	p := auditPage{operatorPage{"audit"}, f, events, "", "/operator/audit.jsonl?" + f.query(""), f.after == ""}
+	if next != "" {
+		p.Next = "/operator/audit?" + f.query(d.cursors.Seal(next, f.listing()...))
+	}
+	return d.show(w, http.StatusOK, "audit", in.page(r, "Audit", "operator", p))
 }
 
 // downloaded is an event as the file has it.
@@ -108,33 +106,31 @@ const downloadLimit = 10_000
 
 // DownloadAudit answers GET /operator/audit.jsonl: the events that the filter finds, one JSON object a line, at most
 // 10,000.
-func (d *Dashboard) DownloadAudit(w http.ResponseWriter, r *http.Request) error {
-	return d.operator(w, r, func(w http.ResponseWriter, r *http.Request, _ *visitor) error {
-		_, filter, err := d.auditFilter(r)
+func (d *Dashboard) DownloadAudit(w http.ResponseWriter, r *http.Request, in *session) error {
+	_, filter, err := d.auditFilter(r)
+	if err != nil {
+		return err
+	}
+	var body strings.Builder
+	lines := json.NewEncoder(&body)
+	for n, limit := 0, 500; n < downloadLimit; n += limit {
+		filter.Limit = limit
+		events, next, err := d.store.Events(r.Context(), filter)
 		if err != nil {
 			return err
 		}
-		var body strings.Builder
-		lines := json.NewEncoder(&body)
-		for n, limit := 0, 500; n < downloadLimit; n += limit {
-			filter.Limit = limit
-			events, next, err := d.store.Events(r.Context(), filter)
-			if err != nil {
+		for _, e := range events {
+			if err := lines.Encode(downloaded{e.ID, e}); err != nil {
 				return err
 			}
-			for _, e := range events {
-				if err := lines.Encode(downloaded{e.ID, e}); err != nil {
-					return err
-				}
-			}
-			if filter.After = next; next == "" {
-				break
-			}
 		}
-		h := w.Header()
-		h.Set("Content-Type", "application/jsonl")
-		h.Set("Content-Disposition", `attachment; filename="mintkeep-audit.jsonl"`)
-		_, _ = w.Write([]byte(body.String()))
-		return nil
-	})
+		if filter.After = next; next == "" {
+			break
+		}
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/jsonl")
+	h.Set("Content-Disposition", `attachment; filename="mintkeep-audit.jsonl"`)
+	_, _ = w.Write([]byte(body.String()))
+	return nil
 }

@@ -4,7 +4,7 @@ import (
 	"github.com/mintkeep/mintkeep/store"
 )
 
-// chart is a row of bars, drawn here as SVG, with the same figures as a table for who cannot see it.
+// chart is a row of bars, drawn here as SVG, with the same figures as a table for users who cannot see it.
 type chart struct {
 	Title string
 	Unit  string // what one is: "use"

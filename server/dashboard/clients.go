@@ -23,19 +23,17 @@ type clientList struct {
 }
 
 // Clients answers GET /operator/clients.
-func (d *Dashboard) Clients(w http.ResponseWriter, r *http.Request) error {
-	return d.operator(w, r, func(w http.ResponseWriter, r *http.Request, v *visitor) error {
-		query, after, err := d.search(r, "pages clients")
-		if err != nil {
-			return err
-		}
-		clients, next, err := d.store.Clients(r.Context(), query, after, listLength)
-		if err != nil {
-			return err
-		}
-		p := clientList{operatorPage{"clients"}, clients, query, d.nextPage("/operator/clients", "pages clients", query, next), after == ""}
-		return d.show(w, http.StatusOK, "clients", v.page(r, "Clients", "operator", p))
-	})
+func (d *Dashboard) Clients(w http.ResponseWriter, r *http.Request, in *session) error {
+	query, after, err := d.search(r, "pages clients")
+	if err != nil {
+		return err
+	}
+	found, next, err := d.store.Clients(r.Context(), query, after, listLength)
+	if err != nil {
+		return err
+	}
+	p := clientList{operatorPage{"clients"}, found, query, d.nextPage("/operator/clients", "pages clients", query, next), after == ""}
+	return d.show(w, http.StatusOK, "clients", in.page(r, "Clients", "operator", p))
 }
 
 const listLength = 50
@@ -74,15 +72,13 @@ type clientForm struct {
 }
 
 // NewClientPage answers GET /operator/clients/new.
-func (d *Dashboard) NewClientPage(w http.ResponseWriter, r *http.Request) error {
-	return d.operator(w, r, func(w http.ResponseWriter, r *http.Request, v *visitor) error {
-		return d.showClientForm(w, r, v, http.StatusOK, url.Values{"grant": {"yes"}}, "")
-	})
+func (d *Dashboard) NewClientPage(w http.ResponseWriter, r *http.Request, in *session) error {
+	return d.showClientForm(w, r, in, http.StatusOK, url.Values{"grant": {"yes"}}, "")
 }
 
-func (d *Dashboard) showClientForm(w http.ResponseWriter, r *http.Request, v *visitor, status int, sent url.Values, problem string) error {
+func (d *Dashboard) showClientForm(w http.ResponseWriter, r *http.Request, in *session, status int, sent url.Values, problem string) error {
 	f := clientForm{operatorPage{"clients"}, sent, problem, rand.Text()}
-	return d.show(w, status, "clientnew", v.page(r, "Register a client", "operator", f))
+	return d.show(w, status, "clientnew", in.page(r, "Register a client", "operator", f))
 }
 
 // newSecret is the page that shows a secret or a link, this once.
@@ -90,44 +86,42 @@ type newSecret struct {
 	operatorPage
 	Title, Label, Secret string
 	Client               *store.Client // whose it is; nil for a link
-	Person               *store.User
+	User                 *store.User
 	Expires              time.Time // of the link, or of the secret before
 	Here                 string
 	Back                 string
 }
 
 // RegisterClient answers POST /operator/clients, with the page that shows the secret.
-func (d *Dashboard) RegisterClient(w http.ResponseWriter, r *http.Request) error {
-	return d.operator(w, r, func(w http.ResponseWriter, r *http.Request, v *visitor) error {
-		form, err := v.form(r)
-		if err != nil {
-			return err
+func (d *Dashboard) RegisterClient(w http.ResponseWriter, r *http.Request, in *session) error {
+	form, err := in.form(r)
+	if err != nil {
+		return err
+	}
+	return d.once(w, r, in, form, func() (string, error) {
+		client, plain, err := d.clients.Register(r.Context(), clientObject(form), in.Actor)
+		if answered, ok := fixable(err); ok {
+			return "", d.showClientForm(w, r, in, answered.Status, form, sentence(answered.Description))
 		}
-		return d.once(w, r, v, form, func() (string, error) {
-			client, plain, err := d.clients.Register(r, clientObject(form), v.actor())
-			if refused, ok := mendable(err); ok {
-				return "", d.showClientForm(w, r, v, refused.Status, form, sentence(refused.Description))
-			}
-			if err != nil {
-				return "", err
-			}
-			if len(client.Secrets) == 0 { // its client authentication method uses none
-				return clientURL(client.ID), seeOther(w, clientURL(client.ID), "client-saved")
-			}
-			p := newSecret{
-				operatorPage: operatorPage{"clients"}, Title: "The client is registered", Label: "Client secret", Secret: plain,
-				Client: client, Here: d.config.Issuer, Back: clientURL(client.ID),
-			}
-			return p.Back, d.show(w, http.StatusOK, "secretmade", v.page(r, p.Title, "operator", p))
-		})
+		if err != nil {
+			return "", err
+		}
+		if len(client.Secrets) == 0 { // its client authentication method uses none
+			return clientURL(client.ID), seeOther(w, clientURL(client.ID), "client-saved")
+		}
+		p := newSecret{
+			operatorPage: operatorPage{"clients"}, Title: "The client is registered", Label: "Client secret", Secret: plain,
+			Client: client, Here: d.config.Issuer, Back: clientURL(client.ID),
+		}
+		return p.Back, d.show(w, http.StatusOK, "secretmade", in.page(r, p.Title, "operator", p))
 	})
 }
 
-// mendable is an error that the person can mend in the form.
-func mendable(err error) (*web.Error, bool) {
-	var refused *web.Error
-	ok := errors.As(err, &refused) && (refused.Status == http.StatusBadRequest || refused.Status == http.StatusConflict)
-	return refused, ok
+// fixable is an error that the user can fix in the form.
+func fixable(err error) (*web.Error, bool) {
+	var answered *web.Error
+	ok := errors.As(err, &answered) && (answered.Status == http.StatusBadRequest || answered.Status == http.StatusConflict)
+	return answered, ok
 }
 
 func clientURL(id string) string { return "/operator/clients/" + url.PathEscape(id) }
@@ -146,7 +140,7 @@ type clientPage struct {
 	TTL      string
 }
 
-// secretRow is a live secret. It is safe to end once it was not used for a whole token lifetime: whoever still
+// secretRow is an active secret. It is safe to revoke once it was not used for a whole token lifetime: a caller who still
 // had it would have come for a token.
 type secretRow struct {
 	store.Secret
@@ -154,25 +148,21 @@ type secretRow struct {
 	Safe bool
 }
 
-// Client answers GET /operator/clients/{id}.
-func (d *Dashboard) Client(w http.ResponseWriter, r *http.Request) error {
-	return d.withClient(w, r, func(w http.ResponseWriter, r *http.Request, v *visitor, c *store.Client) error {
-		return d.showClient(w, r, v, c, http.StatusOK, "")
-	})
+// ClientPage answers GET /operator/clients/{id}.
+func (d *Dashboard) ClientPage(w http.ResponseWriter, r *http.Request, in *session) error {
+	c, err := d.client(r)
+	if err != nil {
+		return err
+	}
+	return d.showClient(w, r, in, c, http.StatusOK, "")
 }
 
-// withClient is operator for the page of a client.
-func (d *Dashboard) withClient(w http.ResponseWriter, r *http.Request, h func(http.ResponseWriter, *http.Request, *visitor, *store.Client) error) error {
-	return d.operator(w, r, func(w http.ResponseWriter, r *http.Request, v *visitor) error {
-		c, err := d.clients.Client(r.Context(), web.Path(r, "id"))
-		if err != nil {
-			return err
-		}
-		return h(w, r, v, c)
-	})
+// client reads the client that the path names.
+func (d *Dashboard) client(r *http.Request) (*store.Client, error) {
+	return d.clients.Client(r.Context(), web.Path(r, "id"))
 }
 
-func (d *Dashboard) showClient(w http.ResponseWriter, r *http.Request, v *visitor, c *store.Client, status int, problem string) error {
+func (d *Dashboard) showClient(w http.ResponseWriter, r *http.Request, in *session, c *store.Client, status int, problem string) error {
 	uses, err := d.store.SecretUses(r.Context(), c.ID)
 	if err != nil {
 		return err
@@ -197,7 +187,7 @@ func (d *Dashboard) showClient(w http.ResponseWriter, r *http.Request, v *visito
 	if title == "" {
 		title = c.ID
 	}
-	return d.show(w, status, "client", v.page(r, title, "operator", p))
+	return d.show(w, status, "client", in.page(r, title, "operator", p))
 }
 
 func (d *Dashboard) secretRow(s store.Secret, used time.Time, lifetime time.Duration, another bool) secretRow {
@@ -210,104 +200,113 @@ func (d *Dashboard) secretRow(s store.Secret, used time.Time, lifetime time.Dura
 	return row
 }
 
-// act is what a button on the page of a client does.
-func (d *Dashboard) clientAct(w http.ResponseWriter, r *http.Request, done string, do func(r *http.Request, form url.Values, c *store.Client, actor string) error) error {
-	return d.withClient(w, r, func(w http.ResponseWriter, r *http.Request, v *visitor, c *store.Client) error {
-		form, err := v.form(r)
-		if err != nil {
-			return err
-		}
-		err = do(r, form, c, v.actor())
-		if refused, ok := mendable(err); ok {
-			return d.showClient(w, r, v, c, refused.Status, sentence(refused.Description))
-		}
-		if err != nil {
-			return err
-		}
-		return seeOther(w, clientURL(c.ID), done)
-	})
+// changeClient does what a button on the page of a client asks for.
+func (d *Dashboard) changeClient(w http.ResponseWriter, r *http.Request, in *session, done string, change func(c *store.Client, form url.Values) error) error {
+	c, err := d.client(r)
+	if err != nil {
+		return err
+	}
+	form, err := in.form(r)
+	if err != nil {
+		return err
+	}
+	err = change(c, form)
+	if answered, ok := fixable(err); ok {
+		return d.showClient(w, r, in, c, answered.Status, sentence(answered.Description))
+	}
+	if err != nil {
+		return err
+	}
+	return seeOther(w, clientURL(c.ID), done)
 }
 
 // ChangeClient answers POST /operator/clients/{id}.
-func (d *Dashboard) ChangeClient(w http.ResponseWriter, r *http.Request) error {
-	return d.clientAct(w, r, "client-saved", func(r *http.Request, form url.Values, c *store.Client, actor string) error {
-		_, err := d.clients.Patch(r, c.ID, clientPatch(form), actor)
+func (d *Dashboard) ChangeClient(w http.ResponseWriter, r *http.Request, in *session) error {
+	return d.changeClient(w, r, in, "client-saved", func(c *store.Client, form url.Values) error {
+		_, err := d.clients.Patch(r.Context(), c.ID, clientPatch(form), in.Actor)
 		return err
 	})
 }
 
-// SwitchClient answers POST /operator/clients/{id}/disable and /enable.
-func (d *Dashboard) SwitchClient(enable bool) web.Handler {
-	done, disabled := "disabled", "true"
-	if enable {
-		done, disabled = "enabled", "false"
-	}
-	return func(w http.ResponseWriter, r *http.Request) error {
-		return d.clientAct(w, r, done, func(r *http.Request, _ url.Values, c *store.Client, actor string) error {
-			_, err := d.clients.Patch(r, c.ID, web.Object{"disabled": []byte(disabled)}, actor)
-			return err
-		})
-	}
+// DisableClient answers POST /operator/clients/{id}/disable.
+func (d *Dashboard) DisableClient(w http.ResponseWriter, r *http.Request, in *session) error {
+	return d.switchClient(w, r, in, "disabled", "true")
+}
+
+// EnableClient answers POST /operator/clients/{id}/enable.
+func (d *Dashboard) EnableClient(w http.ResponseWriter, r *http.Request, in *session) error {
+	return d.switchClient(w, r, in, "enabled", "false")
+}
+
+func (d *Dashboard) switchClient(w http.ResponseWriter, r *http.Request, in *session, done, disabled string) error {
+	return d.changeClient(w, r, in, done, func(c *store.Client, _ url.Values) error {
+		_, err := d.clients.Patch(r.Context(), c.ID, web.Object{"disabled": []byte(disabled)}, in.Actor)
+		return err
+	})
 }
 
 // RevokeTokens answers POST /operator/clients/{id}/revoke-tokens.
-func (d *Dashboard) RevokeTokens(w http.ResponseWriter, r *http.Request) error {
-	return d.clientAct(w, r, "tokens-ended", func(r *http.Request, _ url.Values, c *store.Client, actor string) error {
-		return d.clients.RevokeTokens(r, c.ID, actor)
+func (d *Dashboard) RevokeTokens(w http.ResponseWriter, r *http.Request, in *session) error {
+	return d.changeClient(w, r, in, "tokens-ended", func(c *store.Client, _ url.Values) error {
+		return d.clients.RevokeTokens(r.Context(), c.ID, in.Actor)
 	})
 }
 
 // RevokeSecret answers POST /operator/clients/{id}/secrets/{secret_id}/end.
-func (d *Dashboard) RevokeSecret(w http.ResponseWriter, r *http.Request) error {
-	return d.clientAct(w, r, "secret-ended", func(r *http.Request, _ url.Values, c *store.Client, actor string) error {
-		return d.clients.RevokeSecret(r, c.ID, web.Path(r, "secret_id"), actor)
+func (d *Dashboard) RevokeSecret(w http.ResponseWriter, r *http.Request, in *session) error {
+	return d.changeClient(w, r, in, "secret-ended", func(c *store.Client, _ url.Values) error {
+		return d.clients.RevokeSecret(r.Context(), c.ID, web.Path(r, "secret_id"), in.Actor)
 	})
 }
 
 // DeleteClient answers POST /operator/clients/{id}/delete.
-func (d *Dashboard) DeleteClient(w http.ResponseWriter, r *http.Request) error {
-	return d.withClient(w, r, func(w http.ResponseWriter, r *http.Request, v *visitor, c *store.Client) error {
-		form, err := v.form(r)
-		if err != nil {
-			return err
-		}
-		if strings.TrimSpace(form.Get("confirm")) != c.ID {
-			return d.showClient(w, r, v, c, http.StatusBadRequest, "Type the client's id to delete it.")
-		}
-		if err := d.clients.DeleteClient(r, c.ID, v.actor()); err != nil {
-			return err
-		}
-		return seeOther(w, "/operator/clients", "client-gone")
-	})
+func (d *Dashboard) DeleteClient(w http.ResponseWriter, r *http.Request, in *session) error {
+	c, err := d.client(r)
+	if err != nil {
+		return err
+	}
+	form, err := in.form(r)
+	if err != nil {
+		return err
+	}
+	if strings.TrimSpace(form.Get("confirm")) != c.ID {
+		return d.showClient(w, r, in, c, http.StatusBadRequest, "Type the client's id to delete it.")
+	}
+	if err := d.clients.Delete(r.Context(), c.ID, in.Actor); err != nil {
+		return err
+	}
+	return seeOther(w, "/operator/clients", "client-gone")
 }
 
 // RotateSecret answers POST /operator/clients/{id}/secrets, with the page that shows the new one.
-func (d *Dashboard) RotateSecret(w http.ResponseWriter, r *http.Request) error {
-	return d.withClient(w, r, func(w http.ResponseWriter, r *http.Request, v *visitor, c *store.Client) error {
-		form, err := v.form(r)
-		if err != nil {
-			return err
+func (d *Dashboard) RotateSecret(w http.ResponseWriter, r *http.Request, in *session) error {
+	c, err := d.client(r)
+	if err != nil {
+		return err
+	}
+	form, err := in.form(r)
+	if err != nil {
+		return err
+	}
+	return d.once(w, r, in, form, func() (string, error) {
+		next, err := d.clients.RotateSecret(r.Context(), c.ID, web.ObjectOf(map[string]any{"overlap": form.Get("overlap")}), in.Actor)
+		if answered, ok := fixable(err); ok {
+			return "", d.showClient(w, r, in, c, answered.Status, sentence(answered.Description))
 		}
-		return d.once(w, r, v, form, func() (string, error) {
-			made, err := d.clients.RotateSecret(r, c.ID, web.ObjectOf(map[string]any{"overlap": form.Get("overlap")}), v.actor())
-			if refused, ok := mendable(err); ok {
-				return "", d.showClient(w, r, v, c, refused.Status, sentence(refused.Description))
-			}
-			if err != nil {
-				return "", err
-			}
-			return clientURL(c.ID), d.showRotated(w, r, v, c, made)
-		})
+		if err != nil {
+			return "", err
+		}
+		return clientURL(c.ID), d.showRotated(w, r, in, c, next)
 	})
 }
 
-func (d *Dashboard) showRotated(w http.ResponseWriter, r *http.Request, v *visitor, c *store.Client, made *clients.Rotated) error {
+func (d *Dashboard) showRotated(w http.ResponseWriter, r *http.Request, in *session, c *store.Client, next *clients.Rotated) error {
 	p := newSecret{
-		operatorPage: operatorPage{"clients"}, Title: "The new secret", Label: "Client secret", Secret: made.Plain,
+		operatorPage: operatorPage{"clients"}, Title: "The new secret", Label: "Client secret", Secret: next.Plain,
 		Client: c, Here: d.config.Issuer, Back: clientURL(c.ID),
 	}
-	if made.Previous != nil {
-		p.Expires = made.Previous.ExpiresAt
+	if next.Previous != nil {
+		p.Expires = next.Previous.ExpiresAt
 	}
-	return d.show(w, http.StatusOK, "secretmade", v.page(r, p.Title, "operator", p))
+	return d.show(w, http.StatusOK, "secretmade", in.page(r, p.Title, "operator", p))
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mintkeep/mintkeep/config"
+	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/clients"
 	"github.com/mintkeep/mintkeep/server/keys"
 	"github.com/mintkeep/mintkeep/server/password"
@@ -21,9 +22,10 @@ type Options struct {
 	Config  *config.Config
 	Store   *store.Store
 	Ring    *signing.Ring
-	Keys    *keys.Keeper
+	Audit   *audit.Log
 	Clients *clients.Registry
 	Users   *users.Registry
+	Keys    *keys.Registry
 	Now     func() time.Time
 }
 
@@ -32,9 +34,10 @@ type Dashboard struct {
 	config    *config.Config
 	store     *store.Store
 	ring      *signing.Ring
-	keys      *keys.Keeper
+	audit     *audit.Log
 	clients   *clients.Registry
 	users     *users.Registry
+	keys      *keys.Registry
 	now       func() time.Time
 	passwords *password.Hasher
 	forms     formTokens
@@ -52,7 +55,7 @@ func New(o Options) (*Dashboard, error) {
 		return nil, err
 	}
 	d := &Dashboard{
-		config: o.Config, store: o.Store, ring: o.Ring, keys: o.Keys, clients: o.Clients, users: o.Users, now: o.Now,
+		config: o.Config, store: o.Store, ring: o.Ring, audit: o.Audit, clients: o.Clients, users: o.Users, keys: o.Keys, now: o.Now,
 		passwords: password.New(password.Options{Vault: vault}),
 		forms:     newFormTokens(o.Config.MasterKeys),
 		origins:   http.NewCrossOriginProtection(),

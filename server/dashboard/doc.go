@@ -4,8 +4,9 @@
 // The pages are rendered here, from embedded templates, and work without JavaScript; a little JavaScript copies a key and
 // counts a time down. Nothing on them comes from another origin, and the Content-Security-Policy allows nothing else.
 //
-// A page is a struct, its Content, and a template of the same name. A handler returns an error, as everywhere;
-// [Dashboard.Refuse] renders it as a page. Every change is a POST of a form. The form carries a token that belongs to the
-// browser's cookie, and the answer is 303 to a page that shows what was done. The exceptions show a new secret, once:
-// they are the answer to the POST itself, and each form is good for one of them.
+// A page is a struct, its Content, and a template. A [Handler] is given the session by the guard of its route,
+// [Dashboard.SignedIn] or [Dashboard.OperatorOnly]. It returns an error, as everywhere; [Dashboard.Refuse] renders it as
+// a page. Every change is a POST of a form. The form carries a token that belongs to the browser's cookie, and the answer
+// is 303 to a page that shows what was done. The exceptions show a new secret, once: they are the answer to the POST
+// itself, and each form is good for one of them.
 package dashboard

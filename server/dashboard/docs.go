@@ -15,20 +15,20 @@ type docs struct {
 	TTL            string
 }
 
-// Docs answers GET /docs. It is public; who is signed in keeps the navigation.
+// Docs answers GET /docs. It is public; a user who is signed in keeps the navigation.
 func (d *Dashboard) Docs(w http.ResponseWriter, r *http.Request) error {
 	content := docs{d.config.Issuer, d.config.KeyPrefix, d.config.KeyScopes, lasting(d.config.TokenTTL)}
 	p := page{Title: "Authentication", Section: "docs", Content: content}
 	if cookie := d.cookie(r, sessionCookie); cookie != "" {
-		_, person, err := d.store.Session(r.Context(), store.DigestOf(cookie))
+		_, user, err := d.store.Session(r.Context(), store.DigestOf(cookie))
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			web.Note(r.Context(), "session", err.Error()) // the documentation is there all the same
+			web.Note(r.Context(), "session", err.Error()) // the documentation is shown all the same
 		}
-		if person != nil {
-			p.Person, p.Form = person, d.forms.of(cookie)
+		if user != nil {
+			p.User, p.Form = user, d.forms.of(cookie)
 		}
 	}
-	if p.Person == nil {
+	if p.User == nil {
 		h := w.Header()
 		h.Set("Cache-Control", "public, max-age=300")
 		h.Set("Vary", "Cookie")

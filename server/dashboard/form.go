@@ -12,8 +12,8 @@ import (
 	"github.com/mintkeep/mintkeep/server/web"
 )
 
-// formTokens make and check the token of a form: a MAC of the cookie of whoever was given the form, so that
-// nobody else can have made it. The first key makes, all check.
+// formTokens make and check the token of a form: a MAC of the cookie of the browser that was given the form, so that no
+// other site can have made it. The first key makes, all check.
 type formTokens [][]byte
 
 func newFormTokens(masterKeys [][]byte) formTokens { return web.Derive(masterKeys, "mintkeep form 1") }
@@ -32,8 +32,8 @@ func (f formTokens) fits(token, cookie string) bool {
 
 const formField = "form_token"
 
-// form reads a form that one of our pages gave to this visitor. Another site's, or another visitor's, is
-// refused (RFC 9700 §4.7).
+// form reads a form that one of our pages gave to this browser. Another site's, or another browser's, is rejected
+// (RFC 9700 §4.7).
 func (d *Dashboard) form(r *http.Request, cookie string, repeatable ...string) (url.Values, error) {
 	form, err := web.Form(r, repeatable...)
 	if err != nil {
@@ -51,7 +51,7 @@ func (d *Dashboard) form(r *http.Request, cookie string, repeatable ...string) (
 // The cookies. Over https the browser itself sees to it that they are ours alone (RFC 6265bis §4.1.3.2).
 const (
 	sessionCookie = "mintkeep_session"
-	visitCookie   = "mintkeep_visit" // of somebody who is not signed in yet
+	visitCookie   = "mintkeep_visit" // of a browser in which no user is signed in yet
 )
 
 func (d *Dashboard) cookieName(name string) string {
@@ -80,7 +80,7 @@ func (d *Dashboard) setCookie(w http.ResponseWriter, name, value string) {
 	http.SetCookie(w, c)
 }
 
-// visit is the cookie of somebody who is not signed in, for the forms that they are given.
+// visit is the cookie of a browser in which no user is signed in, for the forms that it is given.
 func (d *Dashboard) visit(w http.ResponseWriter, r *http.Request) string {
 	if cookie := d.cookie(r, visitCookie); len(cookie) == len(rand.Text()) {
 		return cookie

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mintkeep/mintkeep/server/adminapi"
+	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/keys"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
@@ -15,7 +17,7 @@ import (
 // keyPage is the page of one key.
 type keyPage struct {
 	keyRow
-	History  []happening
+	History  []event
 	Once     string
 	Overlaps []choice
 	Problem  string
@@ -23,55 +25,46 @@ type keyPage struct {
 	Uses     *chart
 }
 
-// happening is a line of a key's history.
-type happening struct {
+// event is a line of a key's history.
+type event struct {
 	At   *time.Time
 	What string
 	Who  string
 }
 
-// ownKey finds the key that the path names, if it is the person's. Another's is not there.
-func (d *Dashboard) ownKey(r *http.Request, v *visitor) (*store.APIKey, error) {
-	key, err := d.keys.Find(r)
-	if err == nil && key.UserID != v.UserID {
+// ownKey reads the key that the path names, if it is the user's. Another user's is not found.
+func (d *Dashboard) ownKey(r *http.Request, in *session) (*store.APIKey, error) {
+	key, err := d.keys.Key(r.Context(), web.Path(r, "id"))
+	if err == nil && key.UserID != in.UserID {
 		return nil, web.NotFound("Key")
 	}
 	return key, err
 }
 
 // KeyPage answers GET /settings/keys/{id}.
-func (d *Dashboard) KeyPage(w http.ResponseWriter, r *http.Request) error {
-	return d.withKey(w, r, func(w http.ResponseWriter, r *http.Request, v *visitor, key *store.APIKey) error {
-		return d.showKeyPage(w, r, v, key, http.StatusOK, "")
-	})
+func (d *Dashboard) KeyPage(w http.ResponseWriter, r *http.Request, in *session) error {
+	key, err := d.ownKey(r, in)
+	if err != nil {
+		return err
+	}
+	return d.showKeyPage(w, r, in, key, http.StatusOK, "")
 }
 
-// withKey is signedIn for the page of a key.
-func (d *Dashboard) withKey(w http.ResponseWriter, r *http.Request, h func(http.ResponseWriter, *http.Request, *visitor, *store.APIKey) error) error {
-	return d.signedIn(w, r, func(w http.ResponseWriter, r *http.Request, v *visitor) error {
-		key, err := d.ownKey(r, v)
-		if err != nil {
-			return err
-		}
-		return h(w, r, v, key)
-	})
-}
-
-func (d *Dashboard) showKeyPage(w http.ResponseWriter, r *http.Request, v *visitor, key *store.APIKey, status int, problem string) error {
-	content, err := d.keyPage(r, v, key)
+func (d *Dashboard) showKeyPage(w http.ResponseWriter, r *http.Request, in *session, key *store.APIKey, status int, problem string) error {
+	content, err := d.keyPage(r, in, key)
 	if err != nil {
 		return err
 	}
 	content.Problem = problem
-	return d.show(w, status, "key", v.page(r, key.Name, "keys", content))
+	return d.show(w, status, "key", in.page(r, key.Name, "keys", content))
 }
 
-func (d *Dashboard) keyPage(r *http.Request, v *visitor, key *store.APIKey) (*keyPage, error) {
+func (d *Dashboard) keyPage(r *http.Request, in *session, key *store.APIKey) (*keyPage, error) {
 	view, err := d.keys.View(r.Context(), key)
 	if err != nil {
 		return nil, err
 	}
-	p := &keyPage{keyRow: rowOf(view, d.now()), History: history(key, view, v.Person), Once: rand.Text(), Confirm: d.inUse(view)}
+	p := &keyPage{keyRow: rowOf(view, d.now()), History: history(key, view, in.User), Once: rand.Text(), Confirm: d.inUse(view)}
 	for _, o := range overlaps {
 		p.Overlaps = append(p.Overlaps, choice{o.value, o.label, "", o.value == "24h"})
 	}
@@ -88,94 +81,100 @@ var overlaps = []struct{ value, label string }{
 }
 
 // inUse says whether a key was used within a day, so that revoking it is likely to break something.
-func (d *Dashboard) inUse(view keys.View) bool {
+func (d *Dashboard) inUse(view adminapi.Key) bool {
 	return view.LastUsed != nil && d.now().Sub(view.LastUsed.At) < 24*time.Hour
 }
 
 // history tells what happened to a key, the latest first.
-func history(key *store.APIKey, view keys.View, person *store.User) (h []happening) {
+func history(key *store.APIKey, view adminapi.Key, user *store.User) (h []event) {
 	who := func(actor string) string {
 		switch actor {
-		case "user:" + person.ID:
+		case audit.UserTarget(user.ID):
 			return "you"
-		case "admin-token":
+		case audit.AdminTokenName:
 			return "an operator"
 		}
 		return actor
 	}
-	if end := view.Ended; end != nil {
-		h = append(h, happening{end.At, "Ended: " + end.Reason, who(end.By)})
+	if revoked := view.Revocation; revoked != nil {
+		h = append(h, event{revoked.At, "Ended: " + revoked.Reason, who(revoked.By)})
 	}
 	if key.RotatedTo != "" {
-		h = append(h, happening{web.TimeOrNull(key.RotatedAt), "Rotated; the successor is " + key.RotatedTo, who(key.RotatedBy)})
+		h = append(h, event{web.TimeOrNull(key.RotatedAt), "Rotated; the successor is " + key.RotatedTo, who(key.RotatedBy)})
 	}
-	return append(h, happening{&view.CreatedAt, "Created", who(key.CreatedBy)})
+	return append(h, event{&view.CreatedAt, "Created", who(key.CreatedBy)})
 }
 
 // RenameKey answers POST /settings/keys/{id}/rename.
-func (d *Dashboard) RenameKey(w http.ResponseWriter, r *http.Request) error {
-	return d.withKey(w, r, func(w http.ResponseWriter, r *http.Request, v *visitor, key *store.APIKey) error {
-		form, err := v.form(r)
-		if err != nil {
-			return err
-		}
-		name, err := keys.CheckName(form.Get("name"))
-		if err != nil {
-			return d.showKeyPage(w, r, v, key, http.StatusBadRequest, "The name "+err.Error()+".")
-		}
-		if err := d.keys.Rename(r, key, name, v.actor()); err != nil {
-			return err
-		}
-		return seeOther(w, "/settings/keys/"+key.ID, "renamed")
-	})
+func (d *Dashboard) RenameKey(w http.ResponseWriter, r *http.Request, in *session) error {
+	key, err := d.ownKey(r, in)
+	if err != nil {
+		return err
+	}
+	form, err := in.form(r)
+	if err != nil {
+		return err
+	}
+	name, err := keys.CheckName(form.Get("name"))
+	if err != nil {
+		return d.showKeyPage(w, r, in, key, http.StatusBadRequest, "The name "+err.Error()+".")
+	}
+	if err := d.keys.Rename(r.Context(), key, name, in.Actor); err != nil {
+		return err
+	}
+	return seeOther(w, "/settings/keys/"+key.ID, "renamed")
 }
 
 // RotateKey answers POST /settings/keys/{id}/rotate, with the page that shows the successor.
-func (d *Dashboard) RotateKey(w http.ResponseWriter, r *http.Request) error {
-	return d.withKey(w, r, func(w http.ResponseWriter, r *http.Request, v *visitor, key *store.APIKey) error {
-		form, err := v.form(r)
+func (d *Dashboard) RotateKey(w http.ResponseWriter, r *http.Request, in *session) error {
+	key, err := d.ownKey(r, in)
+	if err != nil {
+		return err
+	}
+	form, err := in.form(r)
+	if err != nil {
+		return err
+	}
+	overlap, err := time.ParseDuration(form.Get("overlap"))
+	if err != nil || overlap < 0 || overlap > 720*time.Hour {
+		return d.showKeyPage(w, r, in, key, http.StatusBadRequest, "Choose when the old key ends.")
+	}
+	return d.once(w, r, in, form, func() (string, error) {
+		successor, err := d.keys.Rotate(r.Context(), in.User, key, overlap, in.Actor)
+		var answered *web.Error
+		if errors.As(err, &answered) && answered.Status == http.StatusConflict {
+			return "", d.showKeyPage(w, r, in, key, answered.Status, answered.Description+".")
+		}
 		if err != nil {
-			return err
+			return "", err
 		}
-		overlap, err := time.ParseDuration(form.Get("overlap"))
-		if err != nil || overlap < 0 || overlap > 720*time.Hour {
-			return d.showKeyPage(w, r, v, key, http.StatusBadRequest, "Choose when the old key ends.")
-		}
-		return d.once(w, r, v, form, func() (string, error) {
-			made, err := d.keys.Rotate(r, v.Person, key, overlap, v.maker())
-			var refused *web.Error
-			if errors.As(err, &refused) && refused.Status == http.StatusConflict {
-				return "", d.showKeyPage(w, r, v, key, refused.Status, refused.Description+".")
-			}
-			if err != nil {
-				return "", err
-			}
-			return "/settings/keys/" + made.ID, d.showKey(w, r, v, made, key)
-		})
+		return "/settings/keys/" + successor.ID, d.showKey(w, r, in, successor, key)
 	})
 }
 
 // RevokeKey answers POST /settings/keys/{id}/revoke.
-func (d *Dashboard) RevokeKey(w http.ResponseWriter, r *http.Request) error {
-	return d.withKey(w, r, func(w http.ResponseWriter, r *http.Request, v *visitor, key *store.APIKey) error {
-		form, err := v.form(r)
-		if err != nil {
-			return err
-		}
-		view, err := d.keys.View(r.Context(), key)
-		if err != nil {
-			return err
-		}
-		if d.inUse(view) && strings.TrimSpace(form.Get("confirm")) != key.Name {
-			return d.showKeyPage(w, r, v, key, http.StatusBadRequest, "The key was used within a day. Type its name to revoke it.")
-		}
-		reason, err := keys.CheckReason(form.Get("reason"), "revoked by its owner")
-		if err != nil {
-			return d.showKeyPage(w, r, v, key, http.StatusBadRequest, "The reason "+err.Error()+".")
-		}
-		if err := d.keys.End(r, key, v.actor(), reason); err != nil && !errors.Is(err, store.ErrNotFound) {
-			return err
-		}
-		return seeOther(w, "/settings", "revoked")
-	})
+func (d *Dashboard) RevokeKey(w http.ResponseWriter, r *http.Request, in *session) error {
+	key, err := d.ownKey(r, in)
+	if err != nil {
+		return err
+	}
+	form, err := in.form(r)
+	if err != nil {
+		return err
+	}
+	view, err := d.keys.View(r.Context(), key)
+	if err != nil {
+		return err
+	}
+	if d.inUse(view) && strings.TrimSpace(form.Get("confirm")) != key.Name {
+		return d.showKeyPage(w, r, in, key, http.StatusBadRequest, "The key was used within a day. Type its name to revoke it.")
+	}
+	reason, err := keys.CheckReason(form.Get("reason"), "revoked by its owner")
+	if err != nil {
+		return d.showKeyPage(w, r, in, key, http.StatusBadRequest, "The reason "+err.Error()+".")
+	}
+	if err := d.keys.Revoke(r.Context(), key, reason, in.Actor); err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	return seeOther(w, "/settings", "revoked")
 }

@@ -5,36 +5,37 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/mintkeep/mintkeep/server/adminapi"
 	"github.com/mintkeep/mintkeep/server/keys"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
 
-// keyList is the settings page: a person's keys.
+// keyList is the settings page: a user's keys.
 type keyList struct {
 	Keys  []keyRow
 	Query string
 	State string // live, ended or all
 	Next  string // the URL of the next page
 	First bool   // there is no page before
-	None  bool   // the person has no key at all
+	None  bool   // the user has no key at all
 }
 
 // keyRow is a key as the list and its own page show it.
 type keyRow struct {
-	keys.View
+	adminapi.Key
 	Used    string // how long ago
 	Expires string // in what time, if it is near
 	Near    bool   // it expires within a week
 	Owner   string // for operators
 }
 
-func rowOf(view keys.View, now time.Time) keyRow {
-	row := keyRow{View: view}
+func rowOf(view adminapi.Key, now time.Time) keyRow {
+	row := keyRow{Key: view}
 	if view.LastUsed != nil {
 		row.Used = ago(now, view.LastUsed.At)
 	}
-	if view.ExpiresAt != nil && view.Ended == nil {
+	if view.ExpiresAt != nil && view.Revocation == nil {
 		row.Expires = ago(now, *view.ExpiresAt)
 		row.Near = view.ExpiresAt.Sub(now) < 7*24*time.Hour
 	}
@@ -42,24 +43,22 @@ func rowOf(view keys.View, now time.Time) keyRow {
 }
 
 // Settings answers GET /settings.
-func (d *Dashboard) Settings(w http.ResponseWriter, r *http.Request) error {
-	return d.signedIn(w, r, func(w http.ResponseWriter, r *http.Request, v *visitor) error {
-		list, err := d.listKeys(r, "/settings", store.KeyFilter{UserID: v.UserID})
-		if err != nil {
-			return err
-		}
-		list.None = len(list.Keys) == 0 && list.Query == "" && list.First && list.State == string(store.StateActive) && !d.hadKeys(r, v)
-		return d.show(w, http.StatusOK, "settings", v.page(r, "API keys", "keys", list))
-	})
+func (d *Dashboard) Settings(w http.ResponseWriter, r *http.Request, in *session) error {
+	list, err := d.listKeys(r, "/settings", store.KeyFilter{UserID: in.UserID})
+	if err != nil {
+		return err
+	}
+	list.None = len(list.Keys) == 0 && list.Query == "" && list.First && list.State == string(store.StateActive) && !d.hadKeys(r, in)
+	return d.show(w, http.StatusOK, "settings", in.page(r, "API keys", "keys", list))
 }
 
-// hadKeys says whether a person without a live key has ended ones to show.
-func (d *Dashboard) hadKeys(r *http.Request, v *visitor) bool {
-	ended, _, err := d.store.Keys(r.Context(), store.KeyFilter{UserID: v.UserID}, "", 1)
+// hadKeys says whether a user without an active key has inactive ones to show.
+func (d *Dashboard) hadKeys(r *http.Request, in *session) bool {
+	ended, _, err := d.store.Keys(r.Context(), store.KeyFilter{UserID: in.UserID}, "", 1)
 	return err != nil || len(ended) > 0
 }
 
-// listKeys reads a page of keys as the query asks for it: the live ones, if it does not say.
+// listKeys reads a page of keys as the query asks for it: the active ones, if it does not say.
 func (d *Dashboard) listKeys(r *http.Request, path string, narrowed store.KeyFilter) (*keyList, error) {
 	query, err := web.ReadQuery(r)
 	if err != nil {
@@ -72,12 +71,12 @@ func (d *Dashboard) listKeys(r *http.Request, path string, narrowed store.KeyFil
 	if limit, _ := query.Text("limit"); limit != "" {
 		return nil, web.InvalidRequest("limit: the pages are all of one length")
 	}
-	f, err := keys.ReadFilterAs(r, stateOf(state))
+	f, err := keys.ReadFilterAs(query, stateOf(state))
 	if err != nil {
 		return nil, err
 	}
-	f.UserID, f.ForOperator = narrowed.UserID, path != "/settings" // where they are all the person's own
-	found, err := d.keys.Page(r, f, d.cursors)
+	f.UserID, f.ForOperator = narrowed.UserID, path != "/settings" // where they are all the user's own
+	found, err := d.keys.Page(r.Context(), f, d.cursors)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +94,7 @@ func (d *Dashboard) listKeys(r *http.Request, path string, narrowed store.KeyFil
 	return list, nil
 }
 
-// stateOf reads the filter of a page, on which the live keys stand for themselves.
+// stateOf reads the filter of a page; the default is the active keys.
 func stateOf(text string) store.KeyState {
 	switch text {
 	case "all":

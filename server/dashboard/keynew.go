@@ -16,7 +16,7 @@ import (
 	"github.com/mintkeep/mintkeep/store"
 )
 
-// keyForm is the page on which a key is made.
+// keyForm is the page on which a key is created.
 type keyForm struct {
 	Name, Problem string
 	Scopes        []choice
@@ -33,13 +33,13 @@ type choice struct {
 const defaultExpiry = "90"
 
 // keyForm as it was filled in; nil: as it is at first, with the least scope.
-func (d *Dashboard) keyForm(v *visitor, sent url.Values, problem string) keyForm {
+func (d *Dashboard) keyForm(in *session, sent url.Values, problem string) keyForm {
 	f := keyForm{Problem: problem, Once: rand.Text(), Name: sent.Get("name")}
 	scopes, expiry := sent["scope"], sent.Get("expiry")
 	if sent == nil {
 		scopes, expiry = d.config.KeyScopes[:1], defaultExpiry
 	}
-	for token := range strings.FieldsSeq(d.keys.Allowed(v.Person)) {
+	for token := range strings.FieldsSeq(d.keys.Allowed(in.User)) {
 		f.Scopes = append(f.Scopes, choice{token, token, scopeHints[token], slices.Contains(scopes, token)})
 	}
 	now := d.now()
@@ -60,55 +60,51 @@ var scopeHints = map[string]string{
 }
 
 // NewKeyPage answers GET /settings/keys/new.
-func (d *Dashboard) NewKeyPage(w http.ResponseWriter, r *http.Request) error {
-	return d.signedIn(w, r, func(w http.ResponseWriter, r *http.Request, v *visitor) error {
-		return d.show(w, http.StatusOK, "keynew", v.page(r, "Create New API Key", "keys", d.keyForm(v, nil, "")))
-	})
+func (d *Dashboard) NewKeyPage(w http.ResponseWriter, r *http.Request, in *session) error {
+	return d.show(w, http.StatusOK, "keynew", in.page(r, "Create New API Key", "keys", d.keyForm(in, nil, "")))
 }
 
 // CreateKey answers POST /settings/keys, with the one page that shows the key.
-func (d *Dashboard) CreateKey(w http.ResponseWriter, r *http.Request) error {
-	return d.signedIn(w, r, func(w http.ResponseWriter, r *http.Request, v *visitor) error {
-		form, err := v.form(r, "scope")
+func (d *Dashboard) CreateKey(w http.ResponseWriter, r *http.Request, in *session) error {
+	form, err := in.form(r, "scope")
+	if err != nil {
+		return err
+	}
+	spec, err := d.readNewKey(form)
+	if err != nil {
+		return d.again(w, r, in, form, err)
+	}
+	return d.once(w, r, in, form, func() (string, error) {
+		created, err := d.keys.Create(r.Context(), in.User, spec, in.Actor)
 		if err != nil {
-			return err
+			return "", d.again(w, r, in, form, err)
 		}
-		wish, err := d.readWish(form)
-		if err != nil {
-			return d.again(w, r, v, form, err)
-		}
-		return d.once(w, r, v, form, func() (string, error) {
-			made, err := d.keys.Make(r, v.Person, wish, v.maker())
-			if err != nil {
-				return "", d.again(w, r, v, form, err)
-			}
-			return "/settings/keys/" + made.ID, d.showKey(w, r, v, made, nil)
-		})
+		return "/settings/keys/" + created.ID, d.showKey(w, r, in, created, nil)
 	})
 }
 
 // again shows the form as it was sent, and what is wrong with it; other errors go their way.
-func (d *Dashboard) again(w http.ResponseWriter, r *http.Request, v *visitor, form url.Values, err error) error {
-	var refused *web.Error
-	if !errors.As(err, &refused) || refused.Status != http.StatusBadRequest && refused.Status != http.StatusConflict {
+func (d *Dashboard) again(w http.ResponseWriter, r *http.Request, in *session, form url.Values, err error) error {
+	var answered *web.Error
+	if !errors.As(err, &answered) || answered.Status != http.StatusBadRequest && answered.Status != http.StatusConflict {
 		return err
 	}
-	return d.show(w, refused.Status, "keynew", v.page(r, "Create New API Key", "keys", d.keyForm(v, form, sentence(refused.Description))))
+	return d.show(w, answered.Status, "keynew", in.page(r, "Create New API Key", "keys", d.keyForm(in, form, sentence(answered.Description))))
 }
 
-// readWish reads the form by the rules of the API, in its words.
-func (d *Dashboard) readWish(form url.Values) (keys.Wish, error) {
+// readNewKey reads the form by the rules of the API, in its words.
+func (d *Dashboard) readNewKey(form url.Values) (keys.NewKey, error) {
 	members := map[string]any{"name": form.Get("name"), "scope": strings.Join(form["scope"], " ")}
-	life, known := lifetimes[form.Get("expiry")]
+	lifetime, known := lifetimes[form.Get("expiry")]
 	switch {
 	case !known:
-		return keys.Wish{}, web.InvalidRequest("Choose when it expires")
+		return keys.NewKey{}, web.InvalidRequest("Choose when it expires")
 	case len(form["scope"]) == 0:
-		return keys.Wish{}, web.InvalidRequest("Choose at least one scope")
-	case life > 0:
-		members["expires_at"] = d.now().Add(life).UTC().Format(time.RFC3339)
+		return keys.NewKey{}, web.InvalidRequest("Choose at least one scope")
+	case lifetime > 0:
+		members["expires_at"] = d.now().Add(lifetime).UTC().Format(time.RFC3339)
 	}
-	return keys.ReadWish(web.ObjectOf(members), d.now())
+	return keys.ReadNewKey(web.ObjectOf(members), d.now())
 }
 
 // sentence makes one of "name: must not be empty".
@@ -122,40 +118,40 @@ func sentence(description string) string {
 
 // newKey is the page that shows a key, this once.
 type newKey struct {
-	Made     *keys.Made
-	Previous *store.APIKey // that it takes the place of
+	Created  *keys.Created
+	Previous *store.APIKey // that it succeeds
 	Here     string        // where it can be tried
 }
 
-func (d *Dashboard) showKey(w http.ResponseWriter, r *http.Request, v *visitor, made *keys.Made, previous *store.APIKey) error {
-	content := newKey{made, previous, d.config.Issuer}
-	return d.show(w, http.StatusOK, "keymade", v.page(r, "Your new API key", "keys", content))
+func (d *Dashboard) showKey(w http.ResponseWriter, r *http.Request, in *session, created *keys.Created, previous *store.APIKey) error {
+	content := newKey{created, previous, d.config.Issuer}
+	return d.show(w, http.StatusOK, "keymade", in.page(r, "Your new API key", "keys", content))
 }
 
-// madeAlready is the page for a form that comes a second time.
-type madeAlready struct{ Where string }
+// repeated is the page for a form that comes a second time.
+type repeated struct{ Where string }
 
-// once does what a form asks for, if it comes for the first time: a reload, a second click or another tab makes no
-// second key. do says where the result is to be found; nowhere, if there is none.
-func (d *Dashboard) once(w http.ResponseWriter, r *http.Request, v *visitor, form url.Values, do func() (where string, err error)) error {
+// once does what a form asks for, if it comes for the first time: a reload, a second click or another tab creates no
+// second key. do returns the path of the result; empty if there is none.
+func (d *Dashboard) once(w http.ResponseWriter, r *http.Request, in *session, form url.Values, do func() (where string, err error)) error {
 	if form.Get("once") == "" {
 		return web.InvalidRequest("The form is not complete; load the page again")
 	}
-	token := store.DigestOf("once " + v.cookie + " " + form.Get("once"))
-	first, where, err := d.store.ClaimIdempotencyKey(r.Context(), token)
+	idempotencyKey := store.DigestOf("once " + in.cookie + " " + form.Get("once"))
+	first, where, err := d.store.ClaimIdempotencyKey(r.Context(), idempotencyKey)
 	if err != nil {
 		return err
 	}
 	if !first {
-		return d.show(w, http.StatusConflict, "already", v.page(r, "Already made", v.section(r), madeAlready{where}))
+		return d.show(w, http.StatusConflict, "already", in.page(r, "Already made", in.section(r), repeated{where}))
 	}
 	where, err = do()
-	d.store.CompleteIdempotencyKey(context.WithoutCancel(r.Context()), token, where)
+	d.store.CompleteIdempotencyKey(context.WithoutCancel(r.Context()), idempotencyKey, where)
 	return err
 }
 
 // section is the entry of the navigation that a path belongs to.
-func (v *visitor) section(r *http.Request) string {
+func (in *session) section(r *http.Request) string {
 	if strings.HasPrefix(r.URL.Path, "/operator") {
 		return "operator"
 	}

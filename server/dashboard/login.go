@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/invite"
 	"github.com/mintkeep/mintkeep/server/password"
 	"github.com/mintkeep/mintkeep/server/web"
@@ -17,10 +18,8 @@ type login struct {
 }
 
 // Root answers GET /.
-func (d *Dashboard) Root(w http.ResponseWriter, r *http.Request) error {
-	return d.signedIn(w, r, func(w http.ResponseWriter, _ *http.Request, _ *visitor) error {
-		return seeOther(w, "/settings", "")
-	})
+func (*Dashboard) Root(w http.ResponseWriter, _ *http.Request, _ *session) error {
+	return seeOther(w, "/settings", "")
 }
 
 // LoginPage answers GET /login.
@@ -44,16 +43,16 @@ func (d *Dashboard) Login(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	l := login{Email: form.Get("email"), Next: form.Get("next")}
-	person, err := d.recognise(r, l.Email, form.Get("password"))
-	var refused *web.Error
-	if errors.As(err, &refused) && refused.Status != http.StatusTooManyRequests || err == nil && person == nil {
+	user, err := d.recognise(r, l.Email, form.Get("password"))
+	var answered *web.Error
+	if errors.As(err, &answered) && answered.Status != http.StatusTooManyRequests || err == nil && user == nil {
 		return d.wrong(w, r, l)
 	}
 	if err != nil {
 		return err
 	}
-	act := web.Act{Actor: "user:" + person.ID, Action: "session.created", Target: "user:" + person.ID}
-	err = web.Change(r, d.store, d.now(), act, func(context.Context) error { return d.signIn(w, r, person) })
+	what := audit.Record{Action: audit.SessionCreated, Target: audit.UserTarget(user.ID)}
+	err = d.audit.Change(r.Context(), audit.User(r.Context(), user.ID), what, func(context.Context) error { return d.signIn(w, r, user) })
 	if errors.Is(err, store.ErrNotFound) { // disabled, or given another password, at this moment
 		return d.wrong(w, r, l)
 	}
@@ -69,20 +68,20 @@ func (d *Dashboard) wrong(w http.ResponseWriter, r *http.Request, l login) error
 	return d.showLogin(w, r, http.StatusUnauthorized, l)
 }
 
-// recognise finds the person with this email and password. Nobody there, nobody enabled, no password set, a
-// wrong one: all take the same work, and the answer is nobody. Guesses are counted before they are hashed.
+// recognise finds the user with this email and password. An unknown email, a disabled user, no password set, a wrong one:
+// all take the same work, and the answer is nil. Guesses are counted before they are hashed.
 func (d *Dashboard) recognise(r *http.Request, email, plain string) (*store.User, error) {
 	ctx := r.Context()
 	if over, retryAfter := d.store.CountFailure(ctx, "sign-in "+store.FoldEmail(email), web.Address(r)); over {
 		return nil, web.TooManyRequests(retryAfter)
 	}
-	person, err := d.store.UserByEmail(ctx, email)
+	user, err := d.store.UserByEmail(ctx, email)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, err
 	}
 	id, sealed := store.NewUserID(), []byte(nil)
-	if person != nil {
-		id, sealed = person.ID, person.Password
+	if user != nil {
+		id, sealed = user.ID, user.Password
 	} else if _, err := d.store.User(ctx, id); err != nil && !errors.Is(err, store.ErrNotFound) { // as many round trips
 		return nil, err
 	}
@@ -93,51 +92,46 @@ func (d *Dashboard) recognise(r *http.Request, email, plain string) (*store.User
 	if err != nil {
 		return nil, err
 	}
-	if !ok || !person.Enabled {
-		actor := ""
-		if person != nil {
-			actor = "user:" + person.ID
+	if !ok || !user.Enabled {
+		by := audit.Unauthenticated(ctx, "")
+		if user != nil {
+			by = audit.User(ctx, user.ID)
 		}
-		web.AuditRefusal(r, d.store, actor, "session.refused")
+		d.audit.Reject(ctx, by, audit.SessionRejected, nil)
 		return nil, nil
 	}
 	if rehash {
-		d.rehash(r, person, plain)
+		d.rehash(r, user, plain)
 	}
-	return person, nil
+	return user, nil
 }
 
 // rehash stores the password as passwords are stored today. The next sign-in does it if this one cannot.
-func (d *Dashboard) rehash(r *http.Request, person *store.User, plain string) {
-	sealed, err := d.passwords.Hash(r.Context(), person.ID, plain)
+func (d *Dashboard) rehash(r *http.Request, user *store.User, plain string) {
+	sealed, err := d.passwords.Hash(r.Context(), user.ID, plain)
 	if err == nil {
-		err = d.store.RehashPassword(r.Context(), person.ID, person.Password, sealed)
+		err = d.store.RehashPassword(r.Context(), user.ID, user.Password, sealed)
 	}
 	if err != nil {
 		web.Note(r.Context(), "rehash", err.Error())
 		return
 	}
-	person.Password = sealed
+	user.Password = sealed
 }
 
 // Logout answers POST /logout.
-func (d *Dashboard) Logout(w http.ResponseWriter, r *http.Request) error {
-	return d.signedIn(w, r, func(w http.ResponseWriter, r *http.Request, v *visitor) error {
-		if _, err := v.form(r); err != nil {
-			return err
-		}
-		act := web.Act{Actor: v.actor(), Action: "session.ended", Target: v.actor()}
-		if err := web.End(r, d.store, d.now(), act, func(ctx context.Context) error {
-			return d.store.RevokeSession(ctx, v.UserID, v.Digest, d.cause(v.UserID, "signed out"))
-		}); err != nil {
-			return err
-		}
-		d.setCookie(w, sessionCookie, "")
-		return seeOther(w, "/login", "signed-out")
-	})
+func (d *Dashboard) Logout(w http.ResponseWriter, r *http.Request, in *session) error {
+	if _, err := in.form(r); err != nil {
+		return err
+	}
+	if err := d.revokeSession(r.Context(), in, in.Digest); err != nil {
+		return err
+	}
+	d.setCookie(w, sessionCookie, "")
+	return seeOther(w, "/login", "signed-out")
 }
 
-// invitation is the page on which an invited person sets a password.
+// invitation is the page on which an invited user sets a password.
 type invitation struct {
 	Code, Email, Problem string
 	Least                int
@@ -150,11 +144,11 @@ var errInvite = &web.Error{
 
 // InvitePage answers GET /invite/{code}.
 func (d *Dashboard) InvitePage(w http.ResponseWriter, r *http.Request) error {
-	person, err := d.invited(r)
+	user, err := d.invited(r)
 	if err != nil {
 		return err
 	}
-	return d.showInvite(w, r, http.StatusOK, invitation{Email: person.Metadata.Email})
+	return d.showInvite(w, r, http.StatusOK, invitation{Email: user.Metadata.Email})
 }
 
 func (d *Dashboard) showInvite(w http.ResponseWriter, r *http.Request, status int, i invitation) error {
@@ -162,23 +156,23 @@ func (d *Dashboard) showInvite(w http.ResponseWriter, r *http.Request, status in
 	return d.show(w, status, "invite", page{Title: "Set your password", Form: d.forms.of(d.visit(w, r)), Content: i})
 }
 
-// invited reads the person of the link, if it is the one that is good now.
+// invited reads the user of the link, if it is the one that is valid now.
 func (d *Dashboard) invited(r *http.Request) (*store.User, error) {
 	id, code, ok := invite.Parse(web.Path(r, "code"))
 	if !ok {
 		return nil, errInvite
 	}
-	person, err := d.store.User(r.Context(), id)
+	user, err := d.store.User(r.Context(), id)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, err
 	}
-	if person == nil || !person.Enabled || person.Invite == nil || !person.Invite.Digest.Equal(code) || !d.now().Before(person.Invite.ExpiresAt) {
+	if user == nil || !user.Enabled || user.Invite == nil || !user.Invite.Digest.Equal(code) || !d.now().Before(user.Invite.ExpiresAt) {
 		if over, retryAfter := d.store.CountFailure(r.Context(), "", web.Address(r)); over {
 			return nil, web.TooManyRequests(retryAfter)
 		}
 		return nil, errInvite
 	}
-	return person, nil
+	return user, nil
 }
 
 // Redeem answers POST /invite/{code}: it sets the password, and signs in.
@@ -187,21 +181,21 @@ func (d *Dashboard) Redeem(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	person, err := d.invited(r)
+	user, err := d.invited(r)
 	if err != nil {
 		return err
 	}
 	plain := form.Get("password")
-	if problem := checkPassword(plain, form.Get("again"), person); problem != "" {
-		return d.showInvite(w, r, http.StatusBadRequest, invitation{Email: person.Metadata.Email, Problem: problem})
+	if problem := checkPassword(plain, form.Get("again"), user); problem != "" {
+		return d.showInvite(w, r, http.StatusBadRequest, invitation{Email: user.Metadata.Email, Problem: problem})
 	}
-	sealed, err := d.passwords.Hash(r.Context(), person.ID, plain)
+	sealed, err := d.passwords.Hash(r.Context(), user.ID, plain)
 	if err != nil {
 		return err
 	}
-	act := web.Act{Actor: "user:" + person.ID, Action: "user.password_set", Target: "user:" + person.ID, Detail: map[string]string{"by": "invite"}}
-	err = web.Change(r, d.store, d.now(), act, func(ctx context.Context) error {
-		return d.store.RedeemInvite(ctx, person.ID, person.Invite.Digest, sealed)
+	what := audit.Record{Action: audit.UserPasswordSet, Target: audit.UserTarget(user.ID), Detail: map[string]string{"by": "invite"}}
+	err = d.audit.Change(r.Context(), audit.User(r.Context(), user.ID), what, func(ctx context.Context) error {
+		return d.store.RedeemInvite(ctx, user.ID, user.Invite.Digest, sealed)
 	})
 	if errors.Is(err, store.ErrNotFound) {
 		return errInvite
@@ -209,16 +203,16 @@ func (d *Dashboard) Redeem(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	person.Password = sealed
-	if err := d.signIn(w, r, person); err != nil {
+	user.Password = sealed
+	if err := d.signIn(w, r, user); err != nil {
 		return err
 	}
 	return seeOther(w, "/settings", "")
 }
 
-// checkPassword says what is wrong with a password that somebody chose, as a sentence.
-func checkPassword(plain, again string, person *store.User) string {
-	if err := password.Check(plain, person.Metadata.Email, person.Metadata.Name); err != nil {
+// checkPassword says what is wrong with a new password, as a sentence.
+func checkPassword(plain, again string, user *store.User) string {
+	if err := password.Check(plain, user.Metadata.Email, user.Metadata.Name); err != nil {
 		return "The password " + err.Error() + "."
 	}
 	if plain != again {

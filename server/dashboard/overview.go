@@ -47,15 +47,13 @@ type signingKey struct {
 	Next string // when it is replaced
 }
 
-// Operator answers GET /operator.
-func (d *Dashboard) Operator(w http.ResponseWriter, r *http.Request) error {
-	return d.operator(w, r, func(w http.ResponseWriter, r *http.Request, v *visitor) error {
-		content, err := d.overview(r)
-		if err != nil {
-			return err
-		}
-		return d.show(w, http.StatusOK, "operator", v.page(r, "Operator", "operator", content))
-	})
+// Overview answers GET /operator.
+func (d *Dashboard) Overview(w http.ResponseWriter, r *http.Request, in *session) error {
+	content, err := d.overview(r)
+	if err != nil {
+		return err
+	}
+	return d.show(w, http.StatusOK, "operator", in.page(r, "Operator", "operator", content))
 }
 
 func (d *Dashboard) overview(r *http.Request) (*overview, error) {
@@ -77,7 +75,7 @@ func (d *Dashboard) overview(r *http.Request) (*overview, error) {
 	}
 	o.Charts = []*chart{
 		minutesChart("Tokens issued", "token", counted, width, func(m store.Minute) int64 { return m.Issued }),
-		minutesChart("Token requests refused", "request", counted, width, refused),
+		minutesChart("Token requests refused", "request", counted, width, rejected),
 		minutesChart("Introspections", "introspection", counted, width, func(m store.Minute) int64 { return m.Asked }),
 		minutesChart("API-key uses", "use", counted, width, func(m store.Minute) int64 { return m.KeyUsed }),
 	}
@@ -86,14 +84,14 @@ func (d *Dashboard) overview(r *http.Request) (*overview, error) {
 	return o, nil
 }
 
-func refused(m store.Minute) (n int64) {
+func rejected(m store.Minute) (n int64) {
 	for _, count := range m.Refused {
 		n += count
 	}
 	return n
 }
 
-// byReason sums the refusals, the most frequent first.
+// byReason sums the rejections, the most frequent first.
 func byReason(minutes []store.Minute) (figures []figure) {
 	sums := map[string]int64{}
 	for _, m := range minutes {

@@ -45,15 +45,15 @@ func parseTemplates(s static) (templates, error) {
 // page is what the layout needs of every page.
 type page struct {
 	Title   string
-	Section string // which entry of the navigation is the present one
-	Person  *store.User
-	Form    string // the token that a form on the page must carry
-	Notice  string // what was just done
+	Section string      // which entry of the navigation is the present one
+	User    *store.User // nil: none is signed in
+	Form    string      // the token that a form on the page must carry
+	Notice  string      // what was just done
 	Content any
 }
 
-// Operator says whether the person sees the operator's pages.
-func (p page) Operator() bool { return p.Person != nil && p.Person.Role() == store.Operator }
+// Operator says whether the user sees the operator's pages.
+func (p page) Operator() bool { return p.User != nil && p.User.Role() == store.Operator }
 
 // policy allows what the pages need, and nothing inline, framed or foreign (CSP Level 3).
 const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"

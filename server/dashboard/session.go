@@ -7,49 +7,52 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/mintkeep/mintkeep/server/keys"
+	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
 
-// visitor is a person who is signed in, in one request.
-type visitor struct {
+// session is a user who is signed in, in one request.
+type session struct {
 	*store.Session
-	Person *store.User
+	User   *store.User
+	Actor  audit.Actor // the user: all that they may have they may give to their keys
 	cookie string
 	d      *Dashboard
 }
 
-// handler is that of a page for people who are signed in.
-type handler func(w http.ResponseWriter, r *http.Request, v *visitor) error
+// Handler answers a request of a user who is signed in, or returns an error, never both.
+type Handler func(w http.ResponseWriter, r *http.Request, in *session) error
 
-// signedIn makes a page of h for whoever is signed in; who is not is sent there first.
-func (d *Dashboard) signedIn(w http.ResponseWriter, r *http.Request, h handler) error {
-	cookie := d.cookie(r, sessionCookie)
-	if cookie == "" {
-		return d.toLogin(w, r)
+// SignedIn guards a page for users who are signed in. It sends others to sign in first.
+func (d *Dashboard) SignedIn(h Handler) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		cookie := d.cookie(r, sessionCookie)
+		if cookie == "" {
+			return d.toLogin(w, r)
+		}
+		found, user, err := d.store.Session(r.Context(), store.DigestOf(cookie))
+		if errors.Is(err, store.ErrNotFound) {
+			d.setCookie(w, sessionCookie, "")
+			return d.toLogin(w, r)
+		}
+		if err != nil {
+			return err
+		}
+		web.Note(r.Context(), "user", user.ID)
+		w.Header().Add("Vary", "Cookie")
+		return h(w, r, &session{found, user, audit.User(r.Context(), user.ID), cookie, d})
 	}
-	session, person, err := d.store.Session(r.Context(), store.DigestOf(cookie))
-	if errors.Is(err, store.ErrNotFound) {
-		d.setCookie(w, sessionCookie, "")
-		return d.toLogin(w, r)
-	}
-	if err != nil {
-		return err
-	}
-	web.Note(r.Context(), "user", person.ID)
-	w.Header().Add("Vary", "Cookie")
-	return h(w, r, &visitor{session, person, cookie, d})
 }
 
-// operator is signedIn for operators; for others there is no such page.
-func (d *Dashboard) operator(w http.ResponseWriter, r *http.Request, h handler) error {
-	return d.signedIn(w, r, func(w http.ResponseWriter, r *http.Request, v *visitor) error {
-		if v.Person.Role() != store.Operator {
-			web.AuditRefusal(r, d.store, v.actor(), "dashboard.refused")
+// OperatorOnly guards a page for operators. Others are told that it does not exist.
+func (d *Dashboard) OperatorOnly(h Handler) web.Handler {
+	return d.SignedIn(func(w http.ResponseWriter, r *http.Request, in *session) error {
+		if in.User.Role() != store.Operator {
+			d.audit.Reject(r.Context(), in.Actor, audit.DashboardRejected, nil)
 			return web.NotFound("Page")
 		}
-		return h(w, r, v)
+		return h(w, r, in)
 	})
 }
 
@@ -61,57 +64,52 @@ func (d *Dashboard) toLogin(w http.ResponseWriter, r *http.Request) error {
 	return seeOther(w, location, "")
 }
 
-// actor is the person's name in the audit trail.
-func (v *visitor) actor() string { return "user:" + v.Person.ID }
-
-// maker is the person as a maker of keys: nothing but what they may have limits them.
-func (v *visitor) maker() keys.Maker { return keys.Maker{Actor: v.actor()} }
-
-// page begins a page for this person.
-func (v *visitor) page(r *http.Request, title, section string, content any) page {
+// page begins a page for this user.
+func (in *session) page(r *http.Request, title, section string, content any) page {
 	return page{
-		Title: title, Section: section, Person: v.Person, Form: v.d.forms.of(v.cookie), Notice: notice(r), Content: content,
+		Title: title, Section: section, User: in.User, Form: in.d.forms.of(in.cookie), Notice: notice(r), Content: content,
 	}
 }
 
 // form reads a form of this session.
-func (v *visitor) form(r *http.Request, repeatable ...string) (url.Values, error) {
-	return v.d.form(r, v.cookie, repeatable...)
+func (in *session) form(r *http.Request, repeatable ...string) (url.Values, error) {
+	return in.d.form(r, in.cookie, repeatable...)
 }
 
-// signIn begins a session under a cookie that nobody had before. The one that the browser had ends.
-func (d *Dashboard) signIn(w http.ResponseWriter, r *http.Request, person *store.User) error {
+// about is something that the user does to their own account.
+func (in *session) about(action audit.Action, detail map[string]string) audit.Record {
+	return audit.Record{Action: action, Target: audit.UserTarget(in.UserID), Detail: detail}
+}
+
+// signIn creates a session under a new random cookie, and revokes the one that the browser had.
+func (d *Dashboard) signIn(w http.ResponseWriter, r *http.Request, user *store.User) error {
 	cookie := rand.Text() + rand.Text()
 	err := d.store.CreateSession(r.Context(), &store.Session{
-		Digest: store.DigestOf(cookie), UserID: person.ID,
+		Digest: store.DigestOf(cookie), UserID: user.ID,
 		Address: web.Address(r).String(), Agent: agent(r),
-	}, person.Password)
+	}, user.Password)
 	if err != nil {
 		return err
 	}
-	d.leave(r)
+	d.revokePrevious(r)
 	d.setCookie(w, sessionCookie, cookie)
 	d.setCookie(w, visitCookie, "")
 	return nil
 }
 
-// cause is what a user does to their own account.
-func (d *Dashboard) cause(userID, reason string) store.Cause {
-	return store.Cause{At: web.Time(d.now()), Actor: store.UserActor(userID), Reason: reason}
-}
-
-// leave ends the session that a browser comes with, if it has one.
-func (d *Dashboard) leave(r *http.Request) {
+// revokePrevious revokes the session that a browser comes with, if it has one.
+func (d *Dashboard) revokePrevious(r *http.Request) {
 	cookie := d.cookie(r, sessionCookie)
 	if cookie == "" {
 		return
 	}
-	before, _, err := d.store.Session(r.Context(), store.DigestOf(cookie))
+	ctx := r.Context()
+	before, _, err := d.store.Session(ctx, store.DigestOf(cookie))
 	if err == nil {
-		err = d.store.RevokeSession(r.Context(), before.UserID, before.Digest, d.cause(before.UserID, "signed in again"))
+		err = d.store.RevokeSession(ctx, before.UserID, before.Digest, d.audit.Cause(audit.User(ctx, before.UserID), "signed in again"))
 	}
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		web.Note(r.Context(), "session_left", err.Error())
+		web.Note(ctx, "session_left", err.Error())
 	}
 }
 
@@ -128,8 +126,8 @@ func agent(r *http.Request) string {
 	return name
 }
 
-// ownPage is where somebody wanted to go, if it is one of our pages that they may be sent to; else the
-// settings. Anything else could be another site's address.
+// ownPage is where a user wanted to go, if it is one of our pages that they may be sent to; else the settings. Anything
+// else could be another site's address.
 func ownPage(next string) string {
 	u, err := url.Parse(next)
 	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || strings.ContainsAny(next, "\\\r\n\t") {

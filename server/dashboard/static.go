@@ -16,7 +16,7 @@ import (
 var staticFiles embed.FS
 
 // static are the files that pages refer to, by a name that changes with what is in them, so that a browser may
-// keep them for good.
+// keep them forever.
 type static struct {
 	names map[string]string // app.css → app.0123456789ab.css
 	files map[string][]byte // by the latter

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// day is a date as people write it.
+// day is a date in words.
 func day(t time.Time) string { return t.UTC().Format("2 January 2006") }
 
 // moment is a point in time to the minute; the page says that all of them are UTC.

@@ -1,12 +1,12 @@
-// Package fence makes a restored Redis safe to serve from: mintkeep fence. A backup brings back what was ended after it was
-// made. So everything that hangs on a token or a session ends, which the clients hardly notice, for they fetch new
-// tokens; and the ends of what lives longer, keys, secrets, clients and people, are replayed from the audit trail, of
-// which the operator has an export that is newer than the backup.
+// Package fence makes a restored Redis safe to serve from: mintkeep fence. A backup brings back what was revoked after it
+// was made. So every token and every session is revoked, which clients hardly notice, for they fetch new tokens. The
+// revocations of what is valid longer, keys, secrets, clients and users, are replayed from the audit log, of which the
+// operator has an export that is newer than the backup.
 //
-//	end     every token of every client, every session of every person
-//	replay  what the trail says has ended and not begun again: [Plan]
-//	fence   which lets the replicas that found themselves behind go on: [store.Store.Fence]
+//	revoke  every token of every client, every session of every user
+//	replay  what the log says was revoked and not restored later: [Plan]
+//	fence   ends the quarantine of the replicas that noticed the rollback: [store.Store.Fence]
 //
-// It may be repeated. What the trail does not say, as what a client could do before a scope was taken away, is left for
-// the operator to look at.
+// It may be repeated. What the log does not say, as what a client could do before a scope was taken away, is left for
+// the operator to review.
 package fence

@@ -7,12 +7,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/invite"
 	"github.com/mintkeep/mintkeep/store"
 )
 
-// Actor is who the audit trail says has fenced.
-const Actor = "operator (mintkeep fence)"
+// actor is who fences.
+var actor = audit.Tool("mintkeep fence")
 
 // Options for Run. Store is required.
 type Options struct {
@@ -27,8 +28,8 @@ type Options struct {
 
 // Result is what was done, or would be.
 type Result struct {
-	Clients int // whose tokens ended
-	People  int // whose sessions did
+	Clients int // whose tokens were revoked
+	Users   int // whose sessions were
 	Steps   []Done
 	Fence   int64 // 0: none was made
 }
@@ -36,22 +37,22 @@ type Result struct {
 // Done is a step and what came of it.
 type Done struct {
 	Step
-	Outcome string // Ended, NotThere, Newer, or Planned
-	Err     error  // it could not be ended, although Redis answers
+	Outcome string // Planned, Revoked, Absent or Newer
+	Err     error  // it could not be replayed, although Redis answers
 }
 
 // What comes of a step.
 const (
-	Planned  = "planned"   // by a dry run
-	Ended    = "ended"     // or had ended before
-	NotThere = "not there" // the backup is older than what was ended
-	Newer    = "newer"     // what is there began after the event
+	Planned = "planned"   // by a dry run
+	Revoked = "ended"     // or was revoked before
+	Absent  = "not there" // the backup is older than what was revoked
+	Newer   = "newer"     // what exists was created after the event
 )
 
-var errNewer = errors.New("what is there is newer")
+var errNewer = errors.New("what exists is newer")
 
-// Run ends everything that a restored Redis may have brought back, replays the plan, and fences. The error is that of
-// Redis: then there is no fence, the result says how far it came, and it is to be repeated.
+// Run revokes all that a restored Redis may have brought back, replays the plan, and fences. The error is that of Redis:
+// then there is no fence, the result says how far it came, and the operator repeats it.
 func Run(ctx context.Context, o Options) (Result, error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -61,9 +62,9 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	}
 	r := &run{Options: o, ctx: ctx}
 	if o.DryRun {
-		return r.look()
+		return r.preview()
 	}
-	err := r.endAll()
+	err := r.revokeAll()
 	if err == nil {
 		err = r.replay()
 	}
@@ -80,33 +81,33 @@ type run struct {
 	result Result
 }
 
-func (r *run) look() (Result, error) {
+func (r *run) preview() (Result, error) {
 	totals, err := r.Store.Totals(r.ctx)
-	r.result.Clients, r.result.People = int(totals.Clients), int(totals.Users)
+	r.result.Clients, r.result.Users = int(totals.Clients), int(totals.Users)
 	for _, step := range r.Plan.Steps {
 		r.result.Steps = append(r.result.Steps, Done{Step: step, Outcome: Planned})
 	}
 	return r.result, err
 }
 
-func (r *run) endAll() (err error) {
+func (r *run) revokeAll() (err error) {
 	if r.result.Clients, err = r.Store.RevokeAllTokens(r.ctx, r.cause(), func(n int) { r.Progress(n, "clients") }); err != nil {
 		return err
 	}
-	r.result.People, err = r.Store.RevokeAllSessions(r.ctx, r.cause(), func(n int) { r.Progress(n, "people") })
+	r.result.Users, err = r.Store.RevokeAllSessions(r.ctx, r.cause(), func(n int) { r.Progress(n, "people") })
 	return err
 }
 
 func (r *run) replay() error {
 	for i, step := range r.Plan.Steps {
-		done := Done{Step: step, Outcome: Ended}
-		switch err := step.end(r, step.Event); {
+		done := Done{Step: step, Outcome: Revoked}
+		switch err := step.replay(r, step.Event); {
 		case errors.Is(err, store.ErrNotFound):
-			done.Outcome = NotThere
+			done.Outcome = Absent
 		case errors.Is(err, errNewer):
 			done.Outcome = Newer
 		case err != nil:
-			if gone := r.Store.Ping(r.ctx); gone != nil {
+			if unreachable := r.Store.Ping(r.ctx); unreachable != nil {
 				return err
 			}
 			done.Outcome, done.Err = "", err
@@ -119,19 +120,19 @@ func (r *run) replay() error {
 
 // fence records itself first: from then on replicas serve.
 func (r *run) fence() (err error) {
-	event := store.Event{At: r.now(), Actor: Actor, Action: "fence", Target: "store", Detail: map[string]string{
-		"clients": strconv.Itoa(r.result.Clients), "people": strconv.Itoa(r.result.People), "replayed": strconv.Itoa(len(r.result.Steps)),
+	what := audit.Record{Action: audit.Fenced, Target: audit.StoreTarget, Detail: map[string]string{
+		"clients": strconv.Itoa(r.result.Clients), "people": strconv.Itoa(r.result.Users), "replayed": strconv.Itoa(len(r.result.Steps)),
 	}}
-	if err := r.Store.Audit(r.ctx, event); err != nil {
+	if err := r.Store.Audit(r.ctx, what.Event(r.now(), actor)); err != nil {
 		return err
 	}
 	r.result.Fence, err = r.Store.Fence(r.ctx)
 	return err
 }
 
-// cause is of what is revoked whether or not the trail has it.
+// cause is that of what is revoked whether or not the log has it.
 func (r *run) cause() store.Cause {
-	return store.Cause{At: r.now(), Actor: store.Actor{Name: Actor}, Reason: "fence"}
+	return store.Cause{At: r.now(), Actor: actor, Reason: "fence"}
 }
 
 func (r *run) now() time.Time { return r.Now().UTC().Truncate(time.Second) }
@@ -142,12 +143,12 @@ func idOf(e store.Event) string {
 	return id
 }
 
-// causeOf is who caused the event, when it is replayed.
+// causeOf is the cause of the event, for its replay.
 func causeOf(e store.Event, reason string) store.Cause {
-	return store.Cause{At: e.At, Actor: store.Actor{Name: e.Actor}, Reason: reason}
+	return store.Cause{At: e.At, Actor: audit.Actor{Name: e.Actor}, Reason: reason}
 }
 
-func (r *run) endKey(e store.Event) error {
+func (r *run) revokeKey(e store.Event) error {
 	why := e.Detail["reason"]
 	if why == "" {
 		why = strings.TrimPrefix(e.Action, "key.")
@@ -156,12 +157,12 @@ func (r *run) endKey(e store.Event) error {
 	return err
 }
 
-func (r *run) endSecret(e store.Event) error {
+func (r *run) revokeSecret(e store.Event) error {
 	return r.Store.RevokeSecret(r.ctx, idOf(e), e.Detail["secret"], causeOf(e, e.Action))
 }
 
-// endReplaced ends the secrets that a rotation found, but for the one that it made.
-func (r *run) endReplaced(e store.Event) error {
+// revokeReplaced revokes the secrets that a rotation found, but for the one that it created.
+func (r *run) revokeReplaced(e store.Event) error {
 	c, err := r.Store.Client(r.ctx, idOf(e))
 	if err != nil {
 		return err
@@ -181,9 +182,9 @@ func (r *run) deleteClient(e store.Event) error { return r.ofClient(e, r.Store.D
 
 func (r *run) disableClient(e store.Event) error { return r.ofClient(e, r.Store.DisableClient) }
 
-// ofClient ends a client that was there before the event. One that was registered again under the id is left alone; one
+// ofClient revokes a client that existed before the event. One that was registered again under the id is left alone; one
 // that cannot be read is not.
-func (r *run) ofClient(e store.Event, end func(context.Context, string, store.Cause) error) error {
+func (r *run) ofClient(e store.Event, revoke func(context.Context, string, store.Cause) error) error {
 	c, err := r.Store.Client(r.ctx, idOf(e))
 	if err == nil && c.Metadata.CreatedAt.After(e.At) {
 		return errNewer
@@ -191,7 +192,7 @@ func (r *run) ofClient(e store.Event, end func(context.Context, string, store.Ca
 	if errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	return end(r.ctx, idOf(e), causeOf(e, e.Action))
+	return revoke(r.ctx, idOf(e), causeOf(e, e.Action))
 }
 
 func (r *run) deleteUser(e store.Event) error {
@@ -206,16 +207,16 @@ func (r *run) demoteUser(e store.Event) error {
 	return r.Store.DemoteUser(r.ctx, idOf(e), causeOf(e, e.Action))
 }
 
-// promoteAnew draws another generation: what keys could do under the one before has ended.
-func (r *run) promoteAnew(e store.Event) error {
+// renewOperator gives the user a new generation as an operator: keys lose what they could do under the one before.
+func (r *run) renewOperator(e store.Event) error {
 	if err := r.demoteUser(e); err != nil {
 		return err
 	}
 	return r.Store.PromoteUser(r.ctx, idOf(e), causeOf(e, e.Action))
 }
 
-// endInvite ends the link that a person had before the event: the next one has replaced it, or it was used.
-func (r *run) endInvite(e store.Event) error {
+// revokeInvite revokes the link that a user had before the event: the next one has replaced it, or it was used.
+func (r *run) revokeInvite(e store.Event) error {
 	u, err := r.Store.User(r.ctx, idOf(e))
 	switch {
 	case errors.Is(err, store.ErrNotFound):

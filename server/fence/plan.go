@@ -5,70 +5,73 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mintkeep/mintkeep/server/web"
+	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/store"
 )
 
-// Step is an end that is replayed.
+// Step is a revocation that is replayed.
 type Step struct {
-	Do    string // what it does, for people: "revoke key"
-	Event store.Event
-	end   func(*run, store.Event) error
+	Do     string // what it does, for the operator: "revoke key"
+	Event  store.Event
+	replay func(*run, store.Event) error
 }
 
-// Look is something that the trail tells of and that cannot be replayed.
-type Look struct {
+// Review is something that the log tells of and that cannot be replayed: the operator is to look at it.
+type Review struct {
 	Why   string
 	Event store.Event
 }
 
-// Plan is what to make of a trail.
+// Plan is what to make of an export.
 type Plan struct {
-	Steps []Step
-	Looks []Look
+	Steps   []Step
+	Reviews []Review
 }
 
-// The ends, by the action that the trail has.
-var replays = map[string]Step{
-	"client.deleted":  {Do: "delete client", end: (*run).deleteClient},
-	"client.disabled": {Do: "disable client", end: (*run).disableClient},
-	"secret.ended":    {Do: "end secret", end: (*run).endSecret},
-	"secret.leaked":   {Do: "end secret", end: (*run).endSecret},
-	"key.revoked":     {Do: "revoke key", end: (*run).endKey},
-	"key.leaked":      {Do: "revoke key", end: (*run).endKey},
-	"user.deleted":    {Do: "delete person", end: (*run).deleteUser},
-	"user.disabled":   {Do: "disable person", end: (*run).disableUser},
-	"user.demoted":    {Do: "demote person", end: (*run).demoteUser},
-	"user.invited":    {Do: "end invite", end: (*run).endInvite},
+// The revocations, by their action.
+var replays = map[audit.Action]Step{
+	audit.ClientDeleted:  {Do: "delete client", replay: (*run).deleteClient},
+	audit.ClientDisabled: {Do: "disable client", replay: (*run).disableClient},
+	audit.SecretRevoked:  {Do: "end secret", replay: (*run).revokeSecret},
+	audit.SecretLeaked:   {Do: "end secret", replay: (*run).revokeSecret},
+	audit.KeyRevoked:     {Do: "revoke key", replay: (*run).revokeKey},
+	audit.KeyLeaked:      {Do: "revoke key", replay: (*run).revokeKey},
+	audit.UserDeleted:    {Do: "delete person", replay: (*run).deleteUser},
+	audit.UserDisabled:   {Do: "disable person", replay: (*run).disableUser},
+	audit.UserDemoted:    {Do: "demote person", replay: (*run).demoteUser},
+	audit.UserInvited:    {Do: "end invite", replay: (*run).revokeInvite},
 }
 
-// What ends with the tokens and sessions of all, or begins something: there is nothing to do.
-var settled = []string{
-	"client.created", "client.enabled", "client.tokens_revoked", "token.leaked", "key.created", "key.renamed",
-	"user.created", "user.enabled", "user.promoted", "user.signed_out", "session.created", "session.ended",
-	"signing_key.rotated", "fence",
+// What is revoked with all tokens and sessions, or gives something, or was rejected: there is nothing to do.
+var settled = []audit.Action{
+	audit.ClientCreated, audit.ClientEnabled, audit.ClientTokensRevoked, audit.TokenLeaked, audit.KeyCreated, audit.KeyRenamed,
+	audit.UserCreated, audit.UserEnabled, audit.UserPromoted, audit.UserSignedOut, audit.SessionCreated, audit.SessionRevoked,
+	audit.SigningKeyRotated, audit.Fenced,
+	audit.ClientRejected, audit.AdminRejected, audit.APIRejected, audit.SessionRejected, audit.DashboardRejected,
 }
 
 // undone are the actions that undo a step, and which.
-var undone = map[string]string{
-	"client.enabled": "disable client", "client.created": "disable client",
-	"user.enabled": "disable person", "user.promoted": "demote person", "user.demoted": promoteAnew,
+var undone = map[audit.Action]string{
+	audit.ClientEnabled: "disable client", audit.ClientCreated: "disable client",
+	audit.UserEnabled: "disable person", audit.UserPromoted: "demote person", audit.UserDemoted: renewOperator,
 }
 
-const promoteAnew = "demote person and promote again"
+const renewOperator = "demote person and promote again"
 
-var looks = map[string]string{
-	"client.updated":          "the registration may be as it was before: see what was changed, and change it again",
-	"user.password_set":       "the password before is good again: send an invite",
-	"user.promoted":           "demoted before that: keys with mintkeep:admin, also those made since, have it no more: make them anew",
-	"signing_key.compromised": "the compromised key may sign again: rotate once more, as compromised",
+var reviews = map[audit.Action]string{
+	audit.ClientUpdated:         "the registration may be as it was before: see what was changed, and change it again",
+	audit.UserPasswordSet:       "the password before is good again: send an invite",
+	audit.UserPromoted:          "demoted before that: keys with mintkeep:admin, also those made since, have it no more: make them anew",
+	audit.SigningKeyCompromised: "the compromised key may sign again: rotate once more, as compromised",
 }
 
-// Make makes a plan of events, in any order. What came to nothing later is left out.
+const unknown = "not known to this version"
+
+// Make makes a plan of events, in any order. What was undone later is left out.
 func Make(events []store.Event, now time.Time) Plan {
 	var p Plan
-	for _, e := range begun(inOrder(events)) {
-		was, ok := p.drop(undone[e.Action], e.Target)
+	for _, e := range withoutFailed(inOrder(events)) {
+		was, ok := p.drop(undone[audit.Action(e.Action)], e.Target)
 		if ok {
 			p.remains(was, e)
 		}
@@ -77,18 +80,18 @@ func Make(events []store.Event, now time.Time) Plan {
 	return p
 }
 
-// begun leaves out beginnings that failed, or may have: they undo nothing. So are rotations, which would end what nobody
-// was given another for. Any other change that failed may have been made, and stays.
-func begun(events []store.Event) []store.Event {
+// withoutFailed leaves out what undoes a step and failed, or may have: it undoes nothing. So are rotations: replayed, they
+// would revoke what has no successor. Any other change that failed may have been made, and stays.
+func withoutFailed(events []store.Event) []store.Event {
 	var kept []store.Event
 	for _, e := range events {
-		action, failed := strings.CutSuffix(e.Action, web.Failed)
+		action, failed := audit.Action(e.Action).CutFailed()
 		if !failed {
 			kept = append(kept, e)
 			continue
 		}
 		for i, before := range slices.Backward(kept) {
-			if (undone[action] != "" || rotates(action)) && before.Action == action && before.Target == e.Target && before.RequestID == e.RequestID {
+			if (undone[action] != "" || rotates(action)) && before.Action == string(action) && before.Target == e.Target && before.RequestID == e.RequestID {
 				kept = slices.Delete(kept, i, i+1)
 				break
 			}
@@ -97,40 +100,43 @@ func begun(events []store.Event) []store.Event {
 	return kept
 }
 
-// remains is what an end leaves for good, although a beginning came after it: the invite of who was disabled, and what
-// the keys of who was demoted could do as an operator's.
+// remains adds what a revocation takes away although it was undone later: the invite of a user who was disabled, and what
+// the keys of a user who was demoted could do as an operator's.
 func (p *Plan) remains(was, e store.Event) {
-	switch e.Action {
-	case "user.enabled":
-		p.step(replays["user.invited"], was)
-	case "user.promoted":
-		p.step(Step{Do: promoteAnew, end: (*run).promoteAnew}, e)
-		p.Looks = append(p.Looks, Look{looks[e.Action], e})
+	switch action := audit.Action(e.Action); action {
+	case audit.UserEnabled:
+		p.step(replays[audit.UserInvited], was)
+	case audit.UserPromoted:
+		p.step(Step{Do: renewOperator, replay: (*run).renewOperator}, e)
+		p.review(reviews[action], e)
 	}
 }
 
 func (p *Plan) add(e store.Event, now time.Time) {
-	step, ends := replays[e.Action]
+	action := audit.Action(e.Action)
+	step, revokes := replays[action]
 	switch {
-	case ends:
+	case revokes:
 		p.step(step, e)
-	case rotates(e.Action):
+	case rotates(action):
 		p.rotated(e, now)
-	case e.Action == "user.updated":
+	case action == audit.UserUpdated:
 		if strings.Contains(" "+e.Detail["changed"]+" ", " email ") {
-			p.step(replays["user.invited"], e)
-			p.Looks = append(p.Looks, Look{"the person may have the old email again", e})
+			p.step(replays[audit.UserInvited], e)
+			p.review("the person may have the old email again", e)
 		}
-	case slices.Contains(settled, e.Action):
-	case looks[e.Action] != "":
-		if e.Action == "user.password_set" {
-			p.step(replays["user.invited"], e)
+	case slices.Contains(settled, action):
+	case reviews[action] != "":
+		if action == audit.UserPasswordSet {
+			p.step(replays[audit.UserInvited], e)
 		}
-		p.Looks = append(p.Looks, Look{looks[e.Action], e})
+		p.review(reviews[action], e)
 	default:
-		p.Looks = append(p.Looks, Look{"not known to this version", e})
+		p.review(unknown, e)
 	}
 }
+
+func (p *Plan) review(why string, e store.Event) { p.Reviews = append(p.Reviews, Review{why, e}) }
 
 // step takes the place of an earlier one that does the same to the same.
 func (p *Plan) step(s Step, e store.Event) {
@@ -147,7 +153,7 @@ func (p *Plan) step(s Step, e store.Event) {
 	p.Steps = append(p.Steps, s)
 }
 
-// drop takes back a step, and what there was to look at for its event. It returns the event.
+// drop takes back a step, and the reviews of its event. It returns the event.
 func (p *Plan) drop(do, target string) (was store.Event, ok bool) {
 	i := slices.IndexFunc(p.Steps, func(s Step) bool { return s.Do == do && s.Event.Target == target })
 	if i < 0 {
@@ -155,22 +161,24 @@ func (p *Plan) drop(do, target string) (was store.Event, ok bool) {
 	}
 	was = p.Steps[i].Event
 	p.Steps = slices.Delete(p.Steps, i, i+1)
-	p.Looks = slices.DeleteFunc(p.Looks, func(l Look) bool { return l.Event.Action == was.Action && l.Event.Target == target })
+	p.Reviews = slices.DeleteFunc(p.Reviews, func(r Review) bool { return r.Event.Action == was.Action && r.Event.Target == target })
 	return was, true
 }
 
-func rotates(action string) bool { return action == "key.rotated" || action == "secret.rotated" }
+func rotates(action audit.Action) bool {
+	return action == audit.KeyRotated || action == audit.SecretRotated
+}
 
-// rotated ends what a rotation has replaced, once the overlap is over. Until then its owner has nothing else, should the
-// successor not be in the backup.
+// rotated revokes what a rotation has replaced, once the overlap is over. Until then its owner has nothing else, should
+// the successor not be in the backup.
 func (p *Plan) rotated(e store.Event, now time.Time) {
 	overlap, err := time.ParseDuration(e.Detail["overlap"])
 	switch {
 	case err != nil || e.At.Add(overlap).After(now):
-		p.Looks = append(p.Looks, Look{"the old one may not end when the overlap is over: see whether the new one is there, and end the old", e})
-	case e.Action == "key.rotated":
-		p.step(replays["key.revoked"], e)
+		p.review("the old one may not end when the overlap is over: see whether the new one is there, and end the old", e)
+	case e.Action == string(audit.KeyRotated):
+		p.step(replays[audit.KeyRevoked], e)
 	default:
-		p.step(Step{Do: "end replaced secrets", end: (*run).endReplaced}, e)
+		p.step(Step{Do: "end replaced secrets", replay: (*run).revokeReplaced}, e)
 	}
 }

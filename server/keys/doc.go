@@ -1,7 +1,7 @@
-// Package keys is the life of API keys, the same whoever sees to it: their owner by another key or in the
-// dashboard, or an operator. It makes, rotates and ends them, with the audit trail that goes with it, and shows
-// them.
+// Package keys is what may be done to API keys, the same by their owner through another key, by their owner in the
+// dashboard, and by an operator. It creates, rotates, renames and revokes them, together with the audit log, in the order
+// that package audit describes, and shows them.
 //
-// A key that makes or rotates another cannot raise itself: what it makes has at most its own scopes and expiry,
-// and never one of Mintkeep's own scopes. A person, or the admin token, may give whatever the owner may have.
+// A key that creates or rotates another cannot raise itself: the new one has at most its own scopes and expiry, and
+// none of Mintkeep's own scopes. A user who signed in, or the admin token, may give all that the owner may have.
 package keys

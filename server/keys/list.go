@@ -3,23 +3,22 @@ package keys
 import (
 	"context"
 	"errors"
-	"net/http"
 	"regexp"
 
+	"github.com/mintkeep/mintkeep/server/adminapi"
+	"github.com/mintkeep/mintkeep/server/credential"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
 
 var keyIDs = regexp.MustCompile(`^key_[0-9a-f]{11}[a-z2-7]{16}$`)
 
-// Find reads the key that the path's id names. What is not shaped like an id is nobody's, and not looked up: it
-// may be a key that somebody took for its id.
-func (k *Keeper) Find(r *http.Request) (*store.APIKey, error) {
-	id := web.Path(r, "id")
+// Key reads a key. What is not shaped like an id is not looked up: it may be a key that a caller took for its id.
+func (g *Registry) Key(ctx context.Context, id string) (*store.APIKey, error) {
 	if !keyIDs.MatchString(id) {
 		return nil, web.NotFound("Key")
 	}
-	key, err := k.Store.Key(r.Context(), id)
+	key, err := g.Store.Key(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, web.NotFound("Key")
 	}
@@ -27,10 +26,10 @@ func (k *Keeper) Find(r *http.Request) (*store.APIKey, error) {
 }
 
 // View shows a key and its last use.
-func (k *Keeper) View(ctx context.Context, key *store.APIKey) (View, error) {
-	uses, err := k.Store.KeyUses(ctx, []*store.APIKey{key})
+func (g *Registry) View(ctx context.Context, key *store.APIKey) (adminapi.Key, error) {
+	uses, err := g.Store.KeyUses(ctx, []*store.APIKey{key})
 	if err != nil {
-		return View{}, err
+		return adminapi.Key{}, err
 	}
 	return newView(key, uses[0]), nil
 }
@@ -45,28 +44,20 @@ type Filter struct {
 }
 
 // ReadFilter reads q, state, limit and cursor.
-func ReadFilter(r *http.Request) (f Filter, err error) {
-	query, err := web.ReadQuery(r)
-	if err != nil {
-		return f, err
-	}
+func ReadFilter(query web.Query) (f Filter, err error) {
 	state, err := query.Text("state")
 	if err != nil {
 		return f, err
 	}
 	switch store.KeyState(state) {
 	case store.AnyState, store.StateActive, store.StateInactive:
-		return ReadFilterAs(r, store.KeyState(state))
+		return ReadFilterAs(query, store.KeyState(state))
 	}
 	return f, web.InvalidRequest("state: must be live or ended")
 }
 
 // ReadFilterAs is ReadFilter for a caller who has read the state.
-func ReadFilterAs(r *http.Request, state store.KeyState) (f Filter, err error) {
-	query, err := web.ReadQuery(r)
-	if err != nil {
-		return f, err
-	}
+func ReadFilterAs(query web.Query, state store.KeyState) (f Filter, err error) {
 	f.State = state
 	if f.limit, err = query.Limit(); err != nil {
 		return f, err
@@ -79,21 +70,21 @@ func ReadFilterAs(r *http.Request, state store.KeyState) (f Filter, err error) {
 }
 
 // Page is one page of a listing, the newest keys first.
-func (k *Keeper) Page(r *http.Request, f Filter, cursors web.Cursors) (page web.Page[View], err error) {
+func (g *Registry) Page(ctx context.Context, f Filter, cursors web.Cursors) (page adminapi.Page[adminapi.Key], err error) {
 	listing := []string{"keys", f.UserID, f.Query, string(f.State)}
 	after, err := cursors.Open(f.cursor, listing...)
 	if err != nil {
 		return page, err
 	}
-	found, next, err := k.Store.Keys(r.Context(), f.KeyFilter, after, f.limit)
+	found, next, err := g.Store.Keys(ctx, f.KeyFilter, after, f.limit)
 	if err != nil {
 		return page, err
 	}
-	uses, err := k.Store.KeyUses(r.Context(), found)
+	uses, err := g.Store.KeyUses(ctx, found)
 	if err != nil {
 		return page, err
 	}
-	page.Items = make([]View, len(found))
+	page.Items = make([]adminapi.Key, len(found))
 	for i, key := range found {
 		page.Items[i] = newView(key, uses[i])
 		if f.ForOperator {
@@ -102,4 +93,37 @@ func (k *Keeper) Page(r *http.Request, f Filter, cursors web.Cursors) (page web.
 	}
 	page.NextCursor = cursors.Seal(next, listing...)
 	return page, nil
+}
+
+func newView(k *store.APIKey, used store.Use) adminapi.Key {
+	v := adminapi.Key{
+		ID: k.ID, Name: k.Name, Scope: k.Scope, Masked: k.Masked, LastFour: credential.LastFour(k.Masked),
+		State: string(store.StateActive), CreatedAt: web.Time(k.CreatedAt), ExpiresAt: web.TimeOrNull(k.ExpiresAt),
+	}
+	if !used.At.IsZero() {
+		v.LastUsed = &adminapi.KeyUse{At: web.Time(used.At), From: used.From}
+	}
+	if k.Unreadable != nil {
+		v.Name = "(cannot be read)"
+	}
+	if !k.Active {
+		v.State, v.Revocation = string(store.StateInactive), revocationOf(k)
+	}
+	if k.RotatedTo != "" {
+		v.RotatedTo = &k.RotatedTo
+	}
+	return v
+}
+
+// revocationOf tells how a key became inactive: it was revoked, rotated, it expired, or no replica could write it down.
+func revocationOf(k *store.APIKey) *adminapi.KeyRevocation {
+	switch {
+	case k.Tombstone != nil:
+		return &adminapi.KeyRevocation{At: web.TimeOrNull(k.Tombstone.At), By: k.Tombstone.By, Reason: k.Tombstone.Reason}
+	case k.RotatedTo != "":
+		return &adminapi.KeyRevocation{At: web.TimeOrNull(k.ExpiresAt), Reason: "rotated"}
+	case !k.ExpiresAt.IsZero():
+		return &adminapi.KeyRevocation{At: web.TimeOrNull(k.ExpiresAt), Reason: "expired"}
+	}
+	return &adminapi.KeyRevocation{Reason: "not recorded"}
 }

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/clients"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
@@ -178,6 +179,6 @@ func (s *Server) reject(r *http.Request, p Presented, c *store.Client, v Verifie
 	if lastFour, former := formerSecret(c, v.Digest); former && lastFour != "" && v.SecretID == "" {
 		detail["last_four"] = lastFour
 	}
-	web.AuditRefusalDetail(r, s.store, p.name(c), "client.refused", detail)
+	s.audit.Reject(r.Context(), audit.Unauthenticated(r.Context(), p.name(c)), audit.ClientRejected, detail)
 	return err
 }

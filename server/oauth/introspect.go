@@ -34,39 +34,39 @@ func (s *Server) Introspect(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	holder, err := s.verifier.Holder(r.Context(), asked.shown, asked.record, asked.caller)
+	principal, err := s.verifier.Principal(r.Context(), asked.presented, asked.record, asked.caller)
 	if err != nil {
 		return err
 	}
 	// RFC 7662 §4: who is not entitled to know gets the answer for a token that is not there.
-	if holder != nil && !entitled(asked.caller, holder) {
-		holder = nil
+	if principal != nil && !entitled(asked.caller, principal) {
+		principal = nil
 	}
-	s.metrics.Introspected(holder != nil)
+	s.metrics.Introspected(principal != nil)
 	s.store.Count(store.Introspections)
-	if holder == nil {
+	if principal == nil {
 		return web.JSON(w, http.StatusOK, inactive)
 	}
-	if holder.Key != nil {
-		s.store.RecordKeyUse(holder.User.ID, holder.Key.ID, "client:"+asked.caller.ID)
+	if principal.Key != nil {
+		s.store.RecordKeyUse(principal.User.ID, principal.Key.ID, "client:"+asked.caller.ID)
 	}
-	return web.JSON(w, http.StatusOK, s.describe(holder))
+	return web.JSON(w, http.StatusOK, s.describe(principal))
 }
 
 // entitled is who may introspect everything, and who asks about their own token.
-func entitled(caller *store.Client, holder *bearer.Holder) bool {
-	return holder.Client != nil && holder.Client.ID == caller.ID || scope.Has(caller.Metadata.Scope, scope.Introspect)
+func entitled(caller *store.Client, principal *bearer.Principal) bool {
+	return principal.Client != nil && principal.Client.ID == caller.ID || scope.Has(caller.Metadata.Scope, scope.Introspect)
 }
 
-func (s *Server) describe(holder *bearer.Holder) introspection {
-	if key := holder.Key; key != nil {
+func (s *Server) describe(principal *bearer.Principal) introspection {
+	if key := principal.Key; key != nil {
 		return introspection{
-			Active: true, Scope: holder.Scope(), TokenType: "api_key",
-			Expires: key.ExpiresAt / 1000, IssuedAt: key.CreatedAt / 1000, Subject: holder.User.ID,
+			Active: true, Scope: principal.Scope(), TokenType: "api_key",
+			Expires: key.ExpiresAt / 1000, IssuedAt: key.CreatedAt / 1000, Subject: principal.User.ID,
 			Audience: bearer.Audience{s.config.Audience}, Issuer: s.config.Issuer, ID: key.ID,
 		}
 	}
-	claims := holder.Claims
+	claims := principal.Claims
 	return introspection{
 		Active: true, Scope: claims.Scope, ClientID: claims.ClientID, TokenType: "bearer",
 		Expires: claims.Expires, IssuedAt: claims.IssuedAt, Subject: claims.Subject,
@@ -74,12 +74,12 @@ func (s *Server) describe(holder *bearer.Holder) introspection {
 	}
 }
 
-// inspection is a credential that a client asks about: who asks, what was shown, and the record under its
+// inspection is a credential that a client asks about: who asks, what was presented, and the record under its
 // digest, or nil.
 type inspection struct {
-	caller *store.Client
-	shown  bearer.Shown
-	record *store.Credential
+	caller    *store.Client
+	presented bearer.Presented
+	record    *store.Credential
 }
 
 // inspect authenticates the client of a request about a credential and reads its record in the same
@@ -90,14 +90,14 @@ func (s *Server) inspect(r *http.Request) (asked inspection, err error) {
 		return asked, err
 	}
 	read := s.store.Client
-	shown, plausible := s.verifier.Look(form.Get("token"))
+	presented, plausible := s.verifier.Parse(form.Get("token"))
 	if plausible {
 		read = func(ctx context.Context, id string) (c *store.Client, err error) {
-			c, asked.record, err = s.store.ClientAndCredential(ctx, id, shown.Digest)
+			c, asked.record, err = s.store.ClientAndCredential(ctx, id, presented.Digest)
 			return c, err
 		}
 	}
-	asked.shown = shown
+	asked.presented = presented
 	if asked.caller, err = s.authenticateBy(r, form, read); err != nil {
 		return asked, err
 	}

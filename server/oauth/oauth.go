@@ -6,6 +6,7 @@ import (
 	"github.com/go-oauth2/oauth2/v4/manage"
 
 	"github.com/mintkeep/mintkeep/config"
+	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/bearer"
 	"github.com/mintkeep/mintkeep/server/keys"
 	"github.com/mintkeep/mintkeep/server/metrics"
@@ -19,7 +20,8 @@ type Options struct {
 	Store    *store.Store
 	Ring     *signing.Ring
 	Verifier *bearer.Verifier
-	Keys     *keys.Keeper
+	Audit    *audit.Log
+	Keys     *keys.Registry
 	Metrics  *metrics.Metrics // nil: nothing is counted
 	Now      func() time.Time // nil: time.Now
 
@@ -33,7 +35,8 @@ type Server struct {
 	store    *store.Store
 	ring     *signing.Ring
 	verifier *bearer.Verifier
-	keys     *keys.Keeper
+	audit    *audit.Log
+	keys     *keys.Registry
 	metrics  *metrics.Metrics
 	now      func() time.Time
 	manager  *manage.Manager
@@ -44,7 +47,7 @@ type Server struct {
 // New creates the OAuth server.
 func New(o Options) (*Server, error) {
 	s := &Server{
-		config: o.Config, store: o.Store, ring: o.Ring, verifier: o.Verifier, keys: o.Keys,
+		config: o.Config, store: o.Store, ring: o.Ring, verifier: o.Verifier, audit: o.Audit, keys: o.Keys,
 		metrics: o.Metrics, now: o.Now, methods: o.AuthMethods,
 	}
 	if s.now == nil {

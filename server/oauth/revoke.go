@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -33,18 +34,18 @@ func (s *Server) revokeToken(r *http.Request) error {
 	switch {
 	case err != nil:
 		return err
-	case asked.shown.Digest == (store.Digest{}): // it cannot be one of ours
+	case asked.presented.Digest == (store.Digest{}): // it cannot be one of ours
 		return nil
 	case asked.record == nil:
-		return s.store.ConfirmRevoked(r.Context(), asked.shown.Digest)
+		return s.store.ConfirmRevoked(r.Context(), asked.presented.Digest)
 	}
 	if asked.record.Key != nil { // a person's, never a client's
 		return errForeignToken
 	}
-	if claims := s.verifier.Issued(asked.shown, asked.record); claims != nil && claims.ClientID != asked.caller.ID {
+	if claims := s.verifier.Issued(asked.presented, asked.record); claims != nil && claims.ClientID != asked.caller.ID {
 		return errForeignToken
 	}
-	return s.store.RevokeToken(r.Context(), asked.shown.Digest, store.Cause{At: web.Time(s.now()), Actor: store.ClientActor(asked.caller.ID), Reason: "revoked by its client"})
+	return s.store.RevokeToken(r.Context(), asked.presented.Digest, s.audit.Cause(audit.Client(r.Context(), asked.caller.ID), "revoked by its client"))
 }
 
 // ownKey is the API key of a request in which a key revokes itself: it is the bearer and the token, and there
@@ -78,7 +79,7 @@ func (s *Server) ownKey(r *http.Request) (string, error) {
 
 // revokeKey ends the key. One that is unknown here is ended already.
 func (s *Server) revokeKey(r *http.Request, key string) error {
-	t, plausible := s.verifier.Look(key)
+	t, plausible := s.verifier.Parse(key)
 	if !plausible {
 		return nil
 	}
@@ -92,7 +93,6 @@ func (s *Server) revokeKey(r *http.Request, key string) error {
 		return errInvalidClient
 	}
 	web.Note(r.Context(), "key", record.Key.ID)
-	web.Via(r.Context(), record.Key.ID)
 	own := &store.APIKey{ID: record.Key.ID, UserID: record.Key.UserID, Digest: t.Digest}
-	return s.keys.End(r, own, "user:"+own.UserID, "revoked by itself")
+	return s.keys.Revoke(r.Context(), own, "revoked by itself", audit.Key(r.Context(), own.UserID, record.Key, record.Key.Scope))
 }

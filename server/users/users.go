@@ -3,52 +3,50 @@ package users
 import (
 	"context"
 	"errors"
-	"net/http"
 	"regexp"
 	"time"
 
+	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/invite"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
 
-// Link is where a person sets a password, to be shown this once.
+// Link is where a user sets a password, to be shown this once.
 type Link struct {
 	URL       string
 	ExpiresAt time.Time
 }
 
-// CreateUser adds a person, with a link to set a password by.
-func (g *Registry) CreateUser(r *http.Request, o web.Object, actor string) (*store.User, Link, error) {
-	u, err := g.readNewUser(o)
+// Create creates a user, with a link to set a password by.
+func (g *Registry) Create(ctx context.Context, o web.Object, by audit.Actor) (*store.User, Link, error) {
+	u, err := g.readNew(o)
 	if err != nil {
 		return nil, Link{}, err
 	}
-	// Looked at before the record is made; that it stays so is for the store to see.
-	if err := g.emailFree(r.Context(), u.Metadata.Email, u.ID); err != nil {
+	// Checked before the record is written. The store checks again.
+	if err := g.emailFree(ctx, u.Metadata.Email, u.ID); err != nil {
 		return nil, Link{}, err
 	}
 	var link Link
 	u.Invite, link = g.newInvite(u.ID)
-	detail := map[string]string{"email": u.Metadata.Email, "role": u.Role()}
-	err = g.change(r, web.Act{Actor: actor, Action: userCreated, Target: UserTarget(u.ID), Detail: detail}, func(ctx context.Context) error {
-		return g.Store.CreateUser(ctx, u)
-	})
+	what := record(audit.UserCreated, u.ID, map[string]string{"email": u.Metadata.Email, "role": u.Role()})
+	err = g.Audit.Change(ctx, by, what, func(ctx context.Context) error { return g.Store.CreateUser(ctx, u) })
 	return u, link, emailTaken(err)
 }
 
-func (g *Registry) readNewUser(o web.Object) (*store.User, error) {
-	p, err := readPerson(o)
+func (g *Registry) readNew(o web.Object) (*store.User, error) {
+	p, err := readSpec(o)
 	switch {
 	case err != nil:
 		return nil, err
 	case p.email == nil:
-		return nil, wrongOfPerson("email", errors.New("is missing"))
+		return nil, wrongMember("email", errors.New("is missing"))
 	case p.disables():
-		return nil, wrongOfPerson("disabled", errors.New("a person is added enabled"))
+		return nil, wrongMember("disabled", errors.New("a person is added enabled"))
 	}
 	u := &store.User{ID: store.NewUserID(), Metadata: store.UserMetadata{CreatedAt: g.instant()}}
-	p.change(&u.Metadata)
+	p.apply(&u.Metadata)
 	if p.promotes() {
 		u.Operator = store.NewGeneration()
 	}
@@ -61,7 +59,7 @@ func (g *Registry) newInvite(userID string) (*store.Invite, Link) {
 	return &store.Invite{Digest: digest, ExpiresAt: expires}, Link{invite.URL(g.Config.Issuer, code), expires}
 }
 
-// emailFree says whether an email may be this person's.
+// emailFree says whether an email may be this user's.
 func (g *Registry) emailFree(ctx context.Context, email, id string) error {
 	u, err := g.Store.UserByEmail(ctx, email)
 	switch {
@@ -82,7 +80,7 @@ func emailTaken(err error) error {
 
 var userIDs = regexp.MustCompile(`^usr_[a-z2-7]{26}$`)
 
-// User reads a person. What is not shaped like an id is nobody's.
+// User reads a user. No user has an id of another shape.
 func (g *Registry) User(ctx context.Context, id string) (*store.User, error) {
 	if !userIDs.MatchString(id) {
 		return nil, errNoUser
@@ -101,28 +99,26 @@ func noUser(err error) error {
 	return err
 }
 
-// DeleteUser ends a person and their keys for good. It reads nothing first, so that a damaged record can be ended
-// too.
-func (g *Registry) DeleteUser(r *http.Request, id, actor string) error {
+// Delete deletes a user and their keys. It reads nothing first, so that it works on a damaged record too.
+func (g *Registry) Delete(ctx context.Context, id string, by audit.Actor) error {
 	if !userIDs.MatchString(id) {
 		return errNoUser
 	}
-	end := store.Cause{At: g.instant(), Actor: store.Actor{Name: actor}, Reason: "the person was deleted"}
-	return noUser(g.end(r, web.Act{Actor: actor, Action: userDeleted, Target: UserTarget(id)}, func(ctx context.Context) error {
-		return g.Store.DeleteUser(ctx, id, end)
+	return noUser(g.Audit.Revoke(ctx, by, record(audit.UserDeleted, id, nil), func(ctx context.Context) error {
+		return g.Store.DeleteUser(ctx, id, g.Audit.Cause(by, "the person was deleted"))
 	}))
 }
 
-// InviteUser makes a new link, which ends the one before. It is the reset of a password as well: the old one
-// serves until the link is used.
-func (g *Registry) InviteUser(r *http.Request, id, actor string) (Link, error) {
-	u, err := g.User(r.Context(), id)
+// Invite makes a new link, which revokes the one before. It is the reset of a password as well: the old one is valid
+// until the link is used.
+func (g *Registry) Invite(ctx context.Context, id string, by audit.Actor) (Link, error) {
+	u, err := g.User(ctx, id)
 	if err != nil {
 		return Link{}, err
 	}
-	made, link := g.newInvite(u.ID)
-	err = g.change(r, web.Act{Actor: actor, Action: userInvited, Target: UserTarget(u.ID)}, func(ctx context.Context) error {
-		return g.Store.InviteUser(ctx, u.ID, *made, g.cause(actor))
+	next, link := g.newInvite(u.ID)
+	err = g.Audit.Change(ctx, by, record(audit.UserInvited, u.ID, nil), func(ctx context.Context) error {
+		return g.Store.InviteUser(ctx, u.ID, *next, g.Audit.Cause(by, ""))
 	})
 	return link, noUser(err)
 }

@@ -366,26 +366,6 @@ func TestSampler(t *testing.T) {
 	}
 }
 
-// A path holds what the caller likes, a secret in the wrong place for one. The route is kept instead.
-func TestAuditRefusalKeepsNoPath(t *testing.T) {
-	s, err := store.Open(store.Options{Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	w, _ := serve(&Adapter{}, NoBody, func(w http.ResponseWriter, r *http.Request) error {
-		AuditRefusal(r, s, "a", "refused")
-		return ok(w, r)
-	}, httptest.NewRequest(http.MethodGet, "/r/hunter2", http.NoBody))
-	events, _, err := s.Events(t.Context(), store.EventFilter{Refusals: true})
-	if err != nil || w.Code != 200 || len(events) != 1 {
-		t.Fatal(w.Code, events, err)
-	}
-	if got, want := events[0].Target, "/r/*rest"; got != want {
-		t.Errorf("kept %q, want %q", got, want)
-	}
-}
-
 // The answer in overload has what every answer has, and comes before the handler is asked. A probe is answered.
 func TestOverloaded(t *testing.T) {
 	a := &Adapter{}

@@ -111,3 +111,6 @@ func (e *Error) write(w http.ResponseWriter, requestID string) {
 	}{e.Code, e.Words(requestID)})
 	writeBody(w, e.Status, body)
 }
+
+// Code is the error code that the caller sees of err.
+func Code(err error) string { return answer(err).Code }

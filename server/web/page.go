@@ -2,12 +2,6 @@ package web
 
 import "time"
 
-// Page is one page of a listing, or the whole of a short one.
-type Page[T any] struct {
-	Items      []T    `json:"items"`
-	NextCursor string `json:"next_cursor,omitempty"`
-}
-
 // Time is a time as every answer shows it: UTC, to the millisecond.
 func Time(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 

@@ -21,7 +21,6 @@ type request struct {
 	id      string
 	address netip.Addr
 	route   string // its pattern
-	via     string // the API key that the actor used; see Via
 	params  gin.Params
 	body    []byte
 	notes   []slog.Attr
@@ -48,10 +47,11 @@ func Address(r *http.Request) netip.Addr { return from(r.Context()).address }
 // Path is the value of a path parameter.
 func Path(r *http.Request, name string) string { return from(r.Context()).params.ByName(name) }
 
-// Note adds to the request's line in the log. Never a secret.
+// Note adds to the request's line in the log. Never a secret. Outside of a request it does nothing.
 func Note(ctx context.Context, key, value string) {
-	x := from(ctx)
-	x.notes = append(x.notes, slog.String(key, value))
+	if x, ok := ctx.Value(requestKey{}).(*request); ok {
+		x.notes = append(x.notes, slog.String(key, value))
+	}
 }
 
 // credentialShape matches keys, secrets and tokens of ours. One that is sent as a request id must not get into the log.

@@ -17,12 +17,12 @@ const (
 
 // redoLog has the deletions of this replica, so that they can be replayed when Redis has lost them.
 //
-//	         note              the heartbeat has sent it again,
-//	          │                and advanced the watermark behind it
-//	          ▼                            │
-//	       pending ────────────────────────┴──▶ covered ──▶ forgotten
-//	          ▲                                   │         after 15 minutes, with its segment
-//	          └──────── a rollback was noticed ───┘
+//	  note              the heartbeat has sent it again,
+//	   │                and advanced the watermark behind it
+//	   ▼                            │
+//	pending ────────────────────────┴──▶ covered ──▶ forgotten
+//	   ▲                                   │         after 15 minutes, with its segment
+//	   └──────── a rollback was noticed ───┘
 //
 // From the moment an entry is covered, Redis can lose it only together with the watermark.
 type redoLog struct {

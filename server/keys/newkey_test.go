@@ -12,9 +12,9 @@ import (
 	"github.com/mintkeep/mintkeep/server/web"
 )
 
-func TestReadWish(t *testing.T) {
+func TestReadNewKey(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	for body, want := range map[string]keys.Wish{
+	for body, want := range map[string]keys.NewKey{
 		`{"name":"x"}`: {Name: "x"},
 		`{"name":"  trimmed  ","scope":"","expires_at":null}`:   {Name: "trimmed"},
 		`{"name":"naïve ☃","scope":"read write"}`:               {Name: "naïve ☃", Scope: "read write"},
@@ -25,7 +25,7 @@ func TestReadWish(t *testing.T) {
 		if err := json.Unmarshal([]byte(body), &o); err != nil {
 			t.Fatal(err)
 		}
-		got, err := keys.ReadWish(o, now)
+		got, err := keys.ReadNewKey(o, now)
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {
 			t.Errorf("%s: %v (-want +got)\n%s", body, err, diff)
 		}
@@ -40,7 +40,7 @@ func TestReadWish(t *testing.T) {
 		if err := json.Unmarshal([]byte(body), &o); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := keys.ReadWish(o, now); err == nil || !strings.Contains(err.Error(), member+": ") {
+		if _, err := keys.ReadNewKey(o, now); err == nil || !strings.Contains(err.Error(), member+": ") {
 			t.Errorf("%s: got %v, want what is wrong with %s", body, err, member)
 		}
 	}

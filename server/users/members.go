@@ -14,50 +14,50 @@ import (
 )
 
 const (
-	minEmail      = 3 // bytes
-	maxEmail      = 254
-	maxPersonName = 100 // characters
+	minEmail = 3 // bytes
+	maxEmail = 254
+	maxName  = 100 // characters
 )
 
-// person is what a body says of somebody; nil is what it does not mention.
-type person struct {
+// spec is what a body says of a user; nil is what it does not mention.
+type spec struct {
 	email, name, role *string
 	disabled          *bool
 }
 
-func (p person) promotes() bool { return p.role != nil && *p.role == store.Operator }
-func (p person) demotes() bool  { return p.role != nil && *p.role == store.Developer }
-func (p person) disables() bool { return p.disabled != nil && *p.disabled }
-func (p person) enables() bool  { return p.disabled != nil && !*p.disabled }
+func (p spec) promotes() bool { return p.role != nil && *p.role == store.Operator }
+func (p spec) demotes() bool  { return p.role != nil && *p.role == store.Developer }
+func (p spec) disables() bool { return p.disabled != nil && *p.disabled }
+func (p spec) enables() bool  { return p.disabled != nil && !*p.disabled }
 
-// personMembers are what a body may say, in the order of complaints. null is the default, where there is one.
-var personMembers = []struct {
+// members are what a body may say, in the order of complaints. null is the default, where there is one.
+var members = []struct {
 	name string
-	read func(p *person, raw json.RawMessage) error
+	read func(p *spec, raw json.RawMessage) error
 }{
 	{"email", readEmail},
-	{"name", readPersonName},
+	{"name", readName},
 	{"role", readRole},
-	{"disabled", readPersonDisabled},
+	{"disabled", readDisabled},
 	{"password", readPassword},
 }
 
-func readPerson(o web.Object) (p person, err error) {
-	for _, member := range personMembers {
+func readSpec(o web.Object) (p spec, err error) {
+	for _, member := range members {
 		raw, there := o[member.name]
 		if !there {
 			continue
 		}
 		if err := member.read(&p, raw); err != nil {
-			return p, wrongOfPerson(member.name, err)
+			return p, wrongMember(member.name, err)
 		}
 	}
 	return p, nil
 }
 
-func wrongOfPerson(member string, why error) error { return web.InvalidRequest("%s: %v", member, why) }
+func wrongMember(member string, why error) error { return web.InvalidRequest("%s: %v", member, why) }
 
-func readEmail(p *person, raw json.RawMessage) error {
+func readEmail(p *spec, raw json.RawMessage) error {
 	if web.IsNull(raw) {
 		return errors.New("is missing; everybody has an email address")
 	}
@@ -75,9 +75,9 @@ func readEmail(p *person, raw json.RawMessage) error {
 
 var errNotAddress = errors.New("must be an address alone, such as ada@example.com: no spaces, commas, angle brackets or invisible characters")
 
-// checkEmail wants one address that a person can be told by. Whether mail arrives there is not for us to say.
+// checkEmail wants one address that identifies a user. It does not know whether mail arrives there.
 func checkEmail(email string) error {
-	// As it is compared, it must be one too: a full-width @ counts as an @ there.
+	// It must be one in the form in which addresses are compared too: there a full-width @ is an @.
 	local, domain, _ := strings.Cut(store.FoldEmail(email), "@")
 	switch {
 	case len(email) < minEmail || len(email) > maxEmail:
@@ -96,7 +96,7 @@ func notInEmail(r rune) bool {
 		unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)
 }
 
-func readPersonName(p *person, raw json.RawMessage) error {
+func readName(p *spec, raw json.RawMessage) error {
 	p.name = new(string)
 	if web.IsNull(raw) {
 		return nil
@@ -106,7 +106,7 @@ func readPersonName(p *person, raw json.RawMessage) error {
 		return err
 	}
 	switch *p.name = strings.TrimSpace(name); {
-	case utf8.RuneCountInString(*p.name) > maxPersonName:
+	case utf8.RuneCountInString(*p.name) > maxName:
 		return errors.New("must have at most 100 characters")
 	case !web.Printable(name):
 		return errors.New("must be printable text in UTF-8")
@@ -114,7 +114,7 @@ func readPersonName(p *person, raw json.RawMessage) error {
 	return nil
 }
 
-func readRole(p *person, raw json.RawMessage) error {
+func readRole(p *spec, raw json.RawMessage) error {
 	role := store.Developer
 	if !web.IsNull(raw) {
 		var err error
@@ -129,7 +129,7 @@ func readRole(p *person, raw json.RawMessage) error {
 	return nil
 }
 
-func readPersonDisabled(p *person, raw json.RawMessage) error {
+func readDisabled(p *spec, raw json.RawMessage) error {
 	p.disabled = new(bool)
 	if web.IsNull(raw) {
 		return nil
@@ -139,16 +139,16 @@ func readPersonDisabled(p *person, raw json.RawMessage) error {
 	return err
 }
 
-// readPassword refuses what would otherwise be passed over, and seem to have worked.
-func readPassword(_ *person, raw json.RawMessage) error {
+// readPassword rejects a password: ignored, it would seem to be set.
+func readPassword(_ *spec, raw json.RawMessage) error {
 	if web.IsNull(raw) {
 		return nil
 	}
 	return errors.New("is set by the person alone, by the link of the invite")
 }
 
-// change makes of what is known what the body says, and tells which members that changed.
-func (p person) change(m *store.UserMetadata) (changed []string) {
+// apply writes what the body says into m, and returns the members that changed.
+func (p spec) apply(m *store.UserMetadata) (changed []string) {
 	if p.email != nil && *p.email != m.Email {
 		m.Email = *p.email
 		changed = append(changed, "email")

@@ -21,7 +21,7 @@ type exported struct {
 	Items *[]exported `json:"items"`
 }
 
-// Read reads an export of the audit trail: events one after another, as /operator/audit.jsonl gives them, or pages of
+// Read reads an export of the audit log: events one after another, as /operator/audit.jsonl gives them, or pages of
 // them, as GET /admin/audit does. Events before since are left out.
 func Read(r io.Reader, since time.Time) ([]store.Event, error) {
 	var events []store.Event
@@ -64,7 +64,7 @@ func inOrder(events []store.Event) []store.Event {
 	})
 }
 
-// placeOf is an event's place in the trail: by the clock of Redis, which all events of one millisecond share, and by
+// placeOf is an event's place in the log: by the clock of Redis, which all events of one millisecond share, and by
 // their number in it.
 func placeOf(e store.Event) (ms, n uint64) {
 	left, right, _ := strings.Cut(e.ID, "-")

@@ -2,11 +2,11 @@ package keys
 
 import (
 	"errors"
-	"net/http"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/scope"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
@@ -16,48 +16,48 @@ const (
 	maxName   = 100 // characters
 	maxReason = 200
 	maxScope  = 4096 // bytes
-	// farthest is the latest expiry. What should live longer never expires.
+	// farthest is the latest expiry. A key that should be valid longer never expires.
 	farthest = 100 * 365 * 24 * time.Hour
 )
 
-// Wish is what somebody wants of a new key.
-type Wish struct {
+// NewKey is what a caller asks for when creating a key.
+type NewKey struct {
 	Name      string
 	Scope     string    // empty: all that developers may give, but none of Mintkeep's own
-	ExpiresAt time.Time // zero: never, or when the key that makes it does
+	ExpiresAt time.Time // zero: never, or when the key that creates it does
 }
 
-// slips are members that people write for those that there are. Passed over, as unknown members are, they would
+// misnamed are members that callers write by mistake for those that exist. Ignored, as unknown members are, they would
 // make a wider key than was meant.
-var slips = map[string]string{
+var misnamed = map[string]string{
 	"scopes":     "scope is a string, with a space between two scopes",
 	"expires_in": "expires_at is a time",
 	"expires":    "expires_at is a time",
 	"expiry":     "expires_at is a time",
 }
 
-// ReadWish reads name, scope and expires_at. What is wrong is a 400 that names the member.
-func ReadWish(o web.Object, now time.Time) (w Wish, err error) {
-	for slip, meant := range slips {
-		if o.Has(slip) {
-			return w, web.InvalidRequest("%s: is not a member of a key; %s", slip, meant)
+// ReadNewKey reads name, scope and expires_at. What is wrong is a 400 that names the member.
+func ReadNewKey(o web.Object, now time.Time) (n NewKey, err error) {
+	for name, meant := range misnamed {
+		if o.Has(name) {
+			return n, web.InvalidRequest("%s: is not a member of a key; %s", name, meant)
 		}
 	}
-	if w.Name, err = readName(o); err != nil {
-		return w, wrong("name", err)
+	if n.Name, err = readName(o); err != nil {
+		return n, wrong("name", err)
 	}
 	if o.Has("scope") {
-		if w.Scope, err = web.Decode[string](o["scope"], "a string, with a space between two scopes"); err != nil {
-			return w, wrong("scope", err)
+		if n.Scope, err = web.Decode[string](o["scope"], "a string, with a space between two scopes"); err != nil {
+			return n, wrong("scope", err)
 		}
 	}
-	if len(w.Scope) > maxScope || w.Scope != "" && !scope.Valid(w.Scope) {
-		return w, wrongScope("must be scopes as RFC 6749 section 3.3 has them, with one space between two")
+	if len(n.Scope) > maxScope || n.Scope != "" && !scope.Valid(n.Scope) {
+		return n, wrongScope("must be scopes as RFC 6749 section 3.3 has them, with one space between two")
 	}
-	if w.ExpiresAt, err = readExpiry(o, now); err != nil {
-		return w, wrong("expires_at", err)
+	if n.ExpiresAt, err = readExpiry(o, now); err != nil {
+		return n, wrong("expires_at", err)
 	}
-	return w, nil
+	return n, nil
 }
 
 func readName(o web.Object) (string, error) {
@@ -106,12 +106,8 @@ func readExpiry(o web.Object, now time.Time) (time.Time, error) {
 	return at, nil
 }
 
-// ReadReason reads why a key is ended, from the query; otherwise is what stands for no reason.
-func ReadReason(r *http.Request, otherwise string) (string, error) {
-	query, err := web.ReadQuery(r)
-	if err != nil {
-		return "", err
-	}
+// ReadReason reads why a key is revoked; otherwise is what stands for no reason.
+func ReadReason(query web.Query, otherwise string) (string, error) {
 	reason, err := query.Text("reason")
 	if err != nil {
 		return "", err
@@ -122,7 +118,7 @@ func ReadReason(r *http.Request, otherwise string) (string, error) {
 	return reason, nil
 }
 
-// CheckReason trims why a key is ended, and says what is wrong with it.
+// CheckReason trims why a key is revoked, and says what is wrong with it.
 func CheckReason(reason, otherwise string) (string, error) {
 	switch reason = strings.TrimSpace(reason); {
 	case reason == "":
@@ -133,19 +129,27 @@ func CheckReason(reason, otherwise string) (string, error) {
 	return reason, nil
 }
 
-// grant cuts a wish to what the maker may give and the owner have, or says what is too much.
-func (k *Keeper) grant(owner *store.User, w Wish, by Maker) (*store.APIKey, error) {
-	granted := &store.APIKey{Name: w.Name, Scope: dedupe(w.Scope), ExpiresAt: w.ExpiresAt}
-	if ends := by.expiry(); !ends.IsZero() {
-		if granted.ExpiresAt.After(ends) {
+// expiry is that of the key through which the actor acts; zero: never, or there is none.
+func expiry(by audit.Actor) time.Time {
+	if by.Key == nil || by.Key.ExpiresAt == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(by.Key.ExpiresAt).UTC()
+}
+
+// grant cuts the request to what the actor may give and the owner have, or says what is too much.
+func (g *Registry) grant(owner *store.User, n NewKey, by audit.Actor) (*store.APIKey, error) {
+	granted := &store.APIKey{Name: n.Name, Scope: dedupe(n.Scope), ExpiresAt: n.ExpiresAt}
+	if latest := expiry(by); !latest.IsZero() {
+		if granted.ExpiresAt.After(latest) {
 			return nil, wrong("expires_at", errors.New("must not be after the expiry of the key that makes it"))
 		}
 		if granted.ExpiresAt.IsZero() {
-			granted.ExpiresAt = ends
+			granted.ExpiresAt = latest
 		}
 	}
-	if w.Scope == "" {
-		granted.Scope = k.defaultScope(by)
+	if n.Scope == "" {
+		granted.Scope = g.defaultScope(by)
 		return granted, nil
 	}
 	if by.Key != nil {
@@ -153,23 +157,23 @@ func (k *Keeper) grant(owner *store.User, w Wish, by Maker) (*store.APIKey, erro
 			return nil, err
 		}
 	}
-	if beyond := scope.Beyond(granted.Scope, k.Allowed(owner)); len(beyond) > 0 {
-		return nil, wrongScope("may have " + k.Allowed(owner) + ", and nothing else for this person; MINTKEEP_KEY_SCOPES names what developers may give")
+	if beyond := scope.Beyond(granted.Scope, g.Allowed(owner)); len(beyond) > 0 {
+		return nil, wrongScope("may have " + g.Allowed(owner) + ", and nothing else for this person; MINTKEEP_KEY_SCOPES names what developers may give")
 	}
 	return granted, nil
 }
 
-// Allowed are the scopes that a person may give to their keys.
-func (k *Keeper) Allowed(owner *store.User) string {
-	allowed := strings.Join(append(append([]string{}, k.Config.KeyScopes...), scope.Keys), " ")
+// Allowed are the scopes that a user may give to their keys.
+func (g *Registry) Allowed(owner *store.User) string {
+	allowed := strings.Join(append(append([]string{}, g.Config.KeyScopes...), scope.Keys), " ")
 	if owner.Role() == store.Operator {
 		allowed += " " + scope.Admin
 	}
 	return allowed
 }
 
-// checkAgainstKey refuses what the key that makes another has not, and Mintkeep's own scopes altogether.
-func checkAgainstKey(wanted string, by Maker) error {
+// checkAgainstKey rejects what the key that creates another has not, and Mintkeep's own scopes altogether.
+func checkAgainstKey(wanted string, by audit.Actor) error {
 	if scope.HasOwn(wanted) {
 		return wrongScope("cannot have " + strings.Join(scope.Own, ", ") + " when it is made by a key")
 	}
@@ -179,39 +183,15 @@ func checkAgainstKey(wanted string, by Maker) error {
 	return nil
 }
 
-func (k *Keeper) defaultScope(by Maker) string {
+func (g *Registry) defaultScope(by audit.Actor) string {
 	var granted []string
-	for _, token := range k.Config.KeyScopes {
+	for _, token := range g.Config.KeyScopes {
 		if by.Key == nil || scope.Has(by.Scope, token) {
 			granted = append(granted, token)
 		}
 	}
 	return strings.Join(granted, " ")
 }
-
-// succeed is what the successor of a key may have: the same, but what no key may give to another.
-func succeed(owner *store.User, old *store.APIKey, record *store.KeyRecord, by Maker) (*store.APIKey, error) {
-	granted := &store.APIKey{Name: old.Name, Scope: old.Scope, ExpiresAt: old.ExpiresAt}
-	if !record.Operator.Matches(owner.Operator) { // what a demotion took away is not given back
-		granted.Scope = scope.Without(granted.Scope, scope.Admin)
-	}
-	if by.Key == nil {
-		return granted, nil
-	}
-	granted.Scope = scope.WithoutOwn(old.Scope)
-	if len(scope.Beyond(granted.Scope, by.Scope)) > 0 {
-		return nil, &BeyondError{granted.Scope}
-	}
-	if ends := by.expiry(); !ends.IsZero() && (granted.ExpiresAt.IsZero() || ends.Before(granted.ExpiresAt)) {
-		granted.ExpiresAt = ends
-	}
-	return granted, nil
-}
-
-// BeyondError says that a key cannot rotate another, which has scopes that it has not itself.
-type BeyondError struct{ Scope string }
-
-func (*BeyondError) Error() string { return "the key has scopes that the key which rotates it has not" }
 
 func dedupe(s string) string {
 	var kept []string
@@ -226,5 +206,7 @@ func dedupe(s string) string {
 func wrong(member string, why error) error { return web.InvalidRequest("%s: %v", member, why) }
 
 func wrongScope(why string) error {
-	return &web.Error{Status: http.StatusBadRequest, Code: "invalid_scope", Description: "scope: " + why}
+	e := web.InvalidRequest("scope: %s", why)
+	e.Code = "invalid_scope"
+	return e
 }

@@ -1,0 +1,85 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/mintkeep/mintkeep/server/web"
+	"github.com/mintkeep/mintkeep/store"
+)
+
+// Log writes the audit log, in what is left of the time of the request that ctx belongs to. All fields are required.
+type Log struct {
+	Store *store.Store
+	Now   func() time.Time
+}
+
+// Cause is why the store is to revoke or change something.
+func (l *Log) Cause(by Actor, reason string) store.Cause {
+	return store.Cause{At: web.Time(l.Now()), Actor: by, Reason: reason}
+}
+
+// Change makes a change that is not a revocation. It is recorded first, and what cannot be recorded is not made. The
+// caller checks beforehand whether it can be made at all: the record stays, and another that it failed follows.
+func (l *Log) Change(ctx context.Context, by Actor, what Record, change func(context.Context) error) error {
+	if err := l.Store.Audit(ctx, what.Event(l.Now(), by)); err != nil {
+		return err
+	}
+	err := change(ctx)
+	if err != nil && !errors.Is(err, store.ErrUnconfirmed) {
+		l.Failed(ctx, by, what)
+	}
+	return err
+}
+
+// Revoke makes a revocation. It holds once revoke has returned without an error, whether or not it can be recorded. One
+// that was applied and not confirmed is recorded, and is an error all the same. So is one whose outcome is unknown: a
+// caller who repeats it may be told that there is nothing to revoke, which records nothing.
+func (l *Log) Revoke(ctx context.Context, by Actor, what Record, revoke func(context.Context) error) error {
+	err := revoke(ctx)
+	switch {
+	case err == nil || errors.Is(err, store.ErrUnconfirmed):
+		l.Revoked(ctx, by, what)
+	case errors.Is(err, store.ErrUnavailable):
+		l.Attempted(ctx, by, what)
+	}
+	return err
+}
+
+// Failed records that a change was not made after its record, or perhaps not.
+func (l *Log) Failed(ctx context.Context, by Actor, what Record) {
+	what.Action = what.Action.Failed()
+	l.Revoked(ctx, by, what)
+}
+
+// Attempted records a revocation whose outcome is unknown.
+func (l *Log) Attempted(ctx context.Context, by Actor, what Record) {
+	l.Revoked(ctx, by, what.with("outcome", "unknown"))
+}
+
+// Revoked records revocations that hold already. If it cannot, the request's line in the log has them.
+func (l *Log) Revoked(ctx context.Context, by Actor, what ...Record) {
+	if len(what) == 0 {
+		return
+	}
+	events, now := make([]store.Event, len(what)), l.Now()
+	for i := range what {
+		events[i] = what[i].Event(now, by)
+	}
+	if err := l.Store.AuditAll(ctx, events); err != nil {
+		for i := range what {
+			web.Note(ctx, "not_audited", string(what[i].Action)+" "+what[i].Target)
+		}
+		web.Note(ctx, "audit_error", err.Error())
+	}
+}
+
+// Reject records a rejected request. The target is the pattern of its route: the path has what the caller likes. A
+// failure changes nothing for the caller, and stands in the request's line in the log.
+func (l *Log) Reject(ctx context.Context, by Actor, what Action, detail map[string]string) {
+	e := Record{what, web.Route(ctx), detail}.Event(time.Time{}, by) // the store fills in the time
+	if err := l.Store.AuditRefusal(ctx, e); err != nil {
+		web.Note(ctx, "audit", "the rejection was not recorded: "+err.Error())
+	}
+}

@@ -1,0 +1,162 @@
+package audit_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/mintkeep/mintkeep/server/audit"
+	"github.com/mintkeep/mintkeep/server/web"
+	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/storetest"
+)
+
+// inRequest calls do in a request to /r/hunter2, whose route is /r/*rest.
+func inRequest(t *testing.T, do func(ctx context.Context)) {
+	t.Helper()
+	gin.SetMode(gin.ReleaseMode)
+	engine, adapter := gin.New(), &web.Adapter{Logger: slog.New(slog.DiscardHandler)}
+	engine.GET("/r/*rest", adapter.Handle(web.NoBody, func(w http.ResponseWriter, r *http.Request) error {
+		do(r.Context())
+		return web.NoContent(w)
+	}))
+	r := httptest.NewRequest(http.MethodGet, "/r/hunter2", http.NoBody)
+	r.Header.Set("X-Request-Id", "r-1")
+	w := httptest.NewRecorder()
+	engine.ServeHTTP(w, r)
+	if w.Code != http.StatusNoContent {
+		t.Fatalf("got %d %s", w.Code, w.Body)
+	}
+}
+
+func newLog(t *testing.T) (*audit.Log, *store.Store) {
+	t.Helper()
+	b := storetest.Embedded(t)
+	s := b.Open(t)
+	return &audit.Log{Store: s, Now: b.Clock.Now}, s
+}
+
+func events(t *testing.T, s *store.Store, filter store.EventFilter) []store.Event {
+	t.Helper()
+	got, _, err := s.Events(t.Context(), filter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// The record comes before a change and after a revocation, and says what came of it.
+func TestOrderAndOutcome(t *testing.T) {
+	unavailable := fmt.Errorf("x: %w", store.ErrUnavailable)
+	unconfirmed := fmt.Errorf("x: %w", store.ErrUnconfirmed)
+	for _, tt := range []struct {
+		name   string
+		revoke bool
+		err    error
+		during []string // what the log has while the change is made
+		after  []string
+	}{
+		{"change", false, nil, []string{"client.updated"}, []string{"client.updated"}},
+		{"change that fails", false, store.ErrConflict, []string{"client.updated"}, []string{"client.updated.failed", "client.updated"}},
+		{"change of unknown outcome", false, unavailable, []string{"client.updated"}, []string{"client.updated.failed", "client.updated"}},
+		{"change that is not confirmed", false, unconfirmed, []string{"client.updated"}, []string{"client.updated"}},
+		{"revocation", true, nil, nil, []string{"client.updated"}},
+		{"revocation of nothing", true, store.ErrNotFound, nil, nil},
+		{"revocation of unknown outcome", true, unavailable, nil, []string{"client.updated unknown"}},
+		{"revocation that is not confirmed", true, unconfirmed, nil, []string{"client.updated"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			log, s := newLog(t)
+			has := func() (lines []string) {
+				for _, e := range events(t, s, store.EventFilter{}) {
+					line := e.Action
+					if outcome := e.Detail["outcome"]; outcome != "" {
+						line += " " + outcome
+					}
+					lines = append(lines, line)
+				}
+				return lines
+			}
+			inRequest(t, func(ctx context.Context) {
+				do := log.Change
+				if tt.revoke {
+					do = log.Revoke
+				}
+				what := audit.Record{Action: audit.ClientUpdated, Target: audit.ClientTarget("a")}
+				err := do(ctx, audit.AdminToken(ctx), what, func(context.Context) error {
+					if diff := cmp.Diff(tt.during, has()); diff != "" {
+						t.Errorf("during (-want +got)\n%s", diff)
+					}
+					return tt.err
+				})
+				if !errors.Is(err, tt.err) {
+					t.Errorf("got %v, want %v", err, tt.err)
+				}
+			})
+			if diff := cmp.Diff(tt.after, has()); diff != "" {
+				t.Errorf("after (-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+// What cannot be recorded is not changed, and is revoked all the same.
+func TestRecordFails(t *testing.T) {
+	log, s := newLog(t)
+	s.Close()
+	inRequest(t, func(ctx context.Context) {
+		changed, revoked := false, false
+		what := audit.Record{Action: audit.KeyRevoked, Target: audit.KeyTarget("k")}
+		if err := log.Change(ctx, audit.AdminToken(ctx), what, func(context.Context) error { changed = true; return nil }); err == nil || changed {
+			t.Errorf("changed %v, %v", changed, err)
+		}
+		if err := log.Revoke(ctx, audit.AdminToken(ctx), what, func(context.Context) error { revoked = true; return nil }); err != nil || !revoked {
+			t.Errorf("revoked %v, %v", revoked, err)
+		}
+	})
+}
+
+// A path holds what the caller likes, a secret in the wrong place for one. The route is kept instead.
+func TestRejectKeepsNoPath(t *testing.T) {
+	log, s := newLog(t)
+	key := &store.KeyRecord{ID: "key_1"}
+	inRequest(t, func(ctx context.Context) {
+		log.Reject(ctx, audit.Key(ctx, "usr_1", key, "read"), audit.APIRejected, map[string]string{"reason": "expired"})
+	})
+	want := []store.Event{{
+		Actor: "user:usr_1", Via: "key_1", Action: "api.refused", Target: "/r/*rest", Address: "192.0.2.1", RequestID: "r-1",
+		Detail: map[string]string{"reason": "expired"},
+	}}
+	got := events(t, s, store.EventFilter{Refusals: true})
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(store.Event{}, "ID", "At")); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestActors(t *testing.T) {
+	inRequest(t, func(ctx context.Context) {
+		for want, by := range map[string]audit.Actor{
+			"admin-token": audit.AdminToken(ctx), "user:u": audit.User(ctx, "u"), "client:c": audit.Client(ctx, "c"), "": audit.Unauthenticated(ctx, ""),
+		} {
+			if by.Name != want || by.Address != "192.0.2.1" || by.RequestID != "r-1" || by.Via() != "" {
+				t.Errorf("got %+v, want %q from 192.0.2.1", by, want)
+			}
+		}
+	})
+	if got := audit.Tool("mintkeep fence"); got != (audit.Actor{Name: "operator (mintkeep fence)"}) {
+		t.Errorf("got %+v", got)
+	}
+	at := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
+	if got := (audit.Record{}).Event(at, audit.Actor{}).At; !got.Equal(at.Truncate(time.Millisecond)) {
+		t.Errorf("recorded at %v", got)
+	}
+}

@@ -1,0 +1,53 @@
+package audit
+
+import (
+	"maps"
+	"time"
+
+	"github.com/mintkeep/mintkeep/server/web"
+	"github.com/mintkeep/mintkeep/store"
+)
+
+// Record is what is done, to what. Detail never holds a secret.
+type Record struct {
+	Action Action
+	Target string
+	Detail map[string]string
+}
+
+// The targets that have no id.
+const (
+	SigningKeysTarget = "signing-keys"
+	StoreTarget       = "store"
+)
+
+// ClientTarget is a client as the audit log names it.
+func ClientTarget(id string) string { return "client:" + id }
+
+// UserTarget is a user as the audit log names them.
+func UserTarget(id string) string { return "user:" + id }
+
+// KeyTarget is an API key as the audit log names it.
+func KeyTarget(id string) string { return "key:" + id }
+
+// Event is the entry of the audit log.
+func (what Record) Event(at time.Time, by Actor) store.Event {
+	return store.Event{
+		At: web.Time(at), Actor: by.Name, Via: by.Via(), Action: string(what.Action), Target: what.Target,
+		Address: by.Address, RequestID: by.RequestID, Detail: what.Detail,
+	}
+}
+
+// with is the record with one more member of its detail.
+func (what Record) with(name, value string) Record {
+	what.Detail = maps.Clone(what.Detail)
+	if what.Detail == nil {
+		what.Detail = map[string]string{}
+	}
+	what.Detail[name] = value
+	return what
+}
+
+// Again is the detail of a revocation that is recorded although it held before: an earlier attempt may have left no
+// record.
+func Again() map[string]string { return map[string]string{"outcome": "was so already"} }

@@ -1,0 +1,117 @@
+package bearer
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/mintkeep/mintkeep/server/audit"
+	"github.com/mintkeep/mintkeep/server/web"
+)
+
+// ProtectedResource is one of Mintkeep's own.
+type ProtectedResource struct {
+	Verifier *Verifier
+	Audit    *audit.Log
+	// Challenge is WWW-Authenticate without an error: the scheme and its parameters.
+	Challenge string
+	// Needed tells a caller without a credential what is needed.
+	Needed string
+	// Rejection is the action of a rejection in the audit log.
+	Rejection audit.Action
+	// FailureBucket names a secret that anybody may try to guess here, whose failures are counted by themselves. Empty:
+	// only credentials of ours are taken, whose checksum gives junk away, and the failures of an address are counted.
+	FailureBucket string
+}
+
+// Credential takes the one credential of the Authorization header (RFC 6750 §2.1). Without one the answer is a
+// challenge that has no error (§3.1), and where there are two, it is a challenge as well (§3).
+func (p *ProtectedResource) Credential(r *http.Request) (string, error) {
+	presented, err := fromHeader(r)
+	if err != nil {
+		err.Challenge = p.Challenge + `, error="invalid_request"`
+		return "", err
+	}
+	if presented == "" {
+		return "", &web.Error{
+			Status: http.StatusUnauthorized, Code: "invalid_token", Challenge: p.Challenge, Description: p.Needed,
+		}
+	}
+	return presented, nil
+}
+
+func fromHeader(r *http.Request) (string, *web.Error) {
+	headers := r.Header.Values("Authorization")
+	if len(headers) > 1 {
+		return "", web.InvalidRequest("The Authorization header stands more than once")
+	}
+	if len(headers) == 0 {
+		return "", nil
+	}
+	scheme, presented, _ := strings.Cut(headers[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return "", nil
+	}
+	return strings.Trim(presented, " "), nil
+}
+
+// Admit returns the principal of what was presented, if it is valid here: it must be active, have the scope that is
+// needed (empty: any will do), and a token must have been issued for Mintkeep itself, to a client that is still
+// registered for the scope. The use of a key is recorded.
+func (p *ProtectedResource) Admit(r *http.Request, presented, needed string) (*Principal, error) {
+	parsed, plausible := p.Verifier.Parse(presented)
+	if !plausible {
+		return nil, p.reject(r, p.FailureBucket != "")
+	}
+	who, err := p.Verifier.Resolve(r.Context(), parsed)
+	if err != nil {
+		return nil, err
+	}
+	if who == nil || who.Claims != nil && !slices.Contains(who.Claims.Audience, p.Verifier.Issuer) {
+		return nil, p.reject(r, true)
+	}
+	p.note(r, who)
+	if needed != "" && !who.may(needed) {
+		by := who.Actor(r.Context())
+		// A flood of them pushes no other caller's rejections out of the log.
+		if over, _ := p.Verifier.Store.CountFailure(r.Context(), "scope of "+by.Name, web.Address(r)); !over {
+			p.Audit.Reject(r.Context(), by, p.Rejection, nil)
+		}
+		return nil, p.Forbidden(needed, "The credential lacks the scope "+needed)
+	}
+	return who, nil
+}
+
+func (p *ProtectedResource) note(r *http.Request, who *Principal) {
+	ctx := r.Context()
+	if who.Client != nil {
+		web.Note(ctx, "client_id", who.Client.ID)
+		return
+	}
+	web.Note(ctx, "user", who.User.ID)
+	web.Note(ctx, "key", who.Key.ID)
+	p.Verifier.Store.RecordKeyUse(who.User.ID, who.Key.ID, web.Address(r).String())
+}
+
+// Forbidden is the 403 of RFC 6750 §3.1.
+func (p *ProtectedResource) Forbidden(needed, description string) *web.Error {
+	return &web.Error{
+		Status: http.StatusForbidden, Code: "insufficient_scope", Description: description,
+		Challenge: p.Challenge + `, error="insufficient_scope", scope="` + needed + `"`,
+	}
+}
+
+// reject answers what is not valid here, the same whatever the reason. It may be one failure too many.
+func (p *ProtectedResource) reject(r *http.Request, counts bool) error {
+	if counts {
+		over, retryAfter := p.Verifier.Store.CountFailure(r.Context(), p.FailureBucket, web.Address(r))
+		if over {
+			return web.TooManyRequests(retryAfter)
+		}
+		p.Audit.Reject(r.Context(), audit.Unauthenticated(r.Context(), ""), p.Rejection, nil)
+	}
+	return &web.Error{
+		Status: http.StatusUnauthorized, Code: "invalid_token", Challenge: p.Challenge + `, error="invalid_token"`,
+		Description: "The credential is unknown, expired, revoked or not valid here",
+	}
+}

@@ -1,0 +1,115 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/mintkeep/mintkeep/config"
+	"github.com/mintkeep/mintkeep/server/adminapi"
+	"github.com/mintkeep/mintkeep/server/audit"
+	"github.com/mintkeep/mintkeep/server/credential"
+	"github.com/mintkeep/mintkeep/server/web"
+	"github.com/mintkeep/mintkeep/store"
+)
+
+// Registry creates and changes keys. All fields are required.
+type Registry struct {
+	Store  *store.Store
+	Config *config.Config
+	Audit  *audit.Log
+	Now    func() time.Time
+}
+
+// record is an action on a key of a user's.
+func record(action audit.Action, id, userID string) audit.Record {
+	return audit.Record{Action: action, Target: audit.KeyTarget(id), Detail: map[string]string{"user": userID}}
+}
+
+// Created is a new key. Plain is the key itself, to be shown this once.
+type Created struct {
+	*store.APIKey
+	Plain string
+}
+
+// View shows the key, itself included.
+func (c *Created) View() adminapi.CreatedKey {
+	return adminapi.CreatedKey{
+		ID: c.ID, Key: c.Plain, Name: c.Name, Scope: c.Scope,
+		CreatedAt: web.Time(c.CreatedAt), ExpiresAt: web.TimeOrNull(c.ExpiresAt),
+	}
+}
+
+// Create creates a key for its owner.
+func (g *Registry) Create(ctx context.Context, owner *store.User, spec NewKey, by audit.Actor) (*Created, error) {
+	granted, err := g.grant(owner, spec, by)
+	if err != nil {
+		return nil, err
+	}
+	what := record(audit.KeyCreated, "", owner.ID)
+	what.Detail["name"], what.Detail["scope"] = granted.Name, granted.Scope
+	return g.create(ctx, owner, granted, what, by)
+}
+
+// create creates the key that was granted. what has no target, or the key that the new one succeeds.
+func (g *Registry) create(ctx context.Context, owner *store.User, granted *store.APIKey, what audit.Record, by audit.Actor) (*Created, error) {
+	// Checked before the record is written. The store checks again.
+	if err := g.Store.RoomForKey(ctx, owner.ID); err != nil {
+		return nil, tooMany(err)
+	}
+	plain := credential.NewKey(g.Config.KeyPrefix)
+	granted.CreatedAt = web.Time(g.Now())
+	granted.ID, granted.UserID, granted.CreatedBy = store.NewKeyID(granted.CreatedAt), owner.ID, by.Name
+	granted.Digest, granted.Masked = store.DigestOf(plain), credential.Mask(plain)
+	if what.Action == audit.KeyCreated {
+		what.Target = audit.KeyTarget(granted.ID)
+	} else {
+		what.Detail["successor"] = granted.ID
+	}
+	if err := g.Audit.Change(ctx, by, what, func(ctx context.Context) error {
+		return g.Store.CreateKey(ctx, granted, owner)
+	}); err != nil {
+		return nil, tooMany(err)
+	}
+	return &Created{granted, plain}, nil
+}
+
+func tooMany(err error) error {
+	if errors.Is(err, store.ErrTooManyKeys) {
+		return web.Conflict("The person has 1,000 live keys, and may have no more; revoke one first")
+	}
+	return err
+}
+
+// Rename gives an active key another name, which [CheckName] has checked.
+func (g *Registry) Rename(ctx context.Context, key *store.APIKey, name string, by audit.Actor) error {
+	if !key.Active {
+		return web.Conflict("The key has ended")
+	}
+	if name == key.Name {
+		return nil
+	}
+	what := record(audit.KeyRenamed, key.ID, key.UserID)
+	what.Detail["name"] = name
+	return g.Audit.Change(ctx, by, what, func(ctx context.Context) error { return g.Store.RenameKey(ctx, key, name) })
+}
+
+// Revoke revokes a key. If it is revoked already, that is no error and no second record. A revocation of unknown outcome
+// is recorded.
+func (g *Registry) Revoke(ctx context.Context, key *store.APIKey, reason string, by audit.Actor) error {
+	cause := g.Audit.Cause(by, reason)
+	wasActive, err := g.Store.RevokeKey(ctx, key.ID, cause)
+	if errors.Is(err, store.ErrNotFound) && key.Digest != (store.Digest{}) {
+		// Its description was lost; the record alone makes it active.
+		wasActive, err = true, g.Store.RevokeToken(ctx, key.Digest, cause)
+	}
+	what := record(audit.KeyRevoked, key.ID, key.UserID)
+	what.Detail["reason"] = reason
+	switch unconfirmed := errors.Is(err, store.ErrUnconfirmed); {
+	case wasActive && (err == nil || unconfirmed):
+		g.Audit.Revoked(ctx, by, what)
+	case errors.Is(err, store.ErrUnavailable) && !unconfirmed:
+		g.Audit.Attempted(ctx, by, what)
+	}
+	return err
+}

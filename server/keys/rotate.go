@@ -1,0 +1,115 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/mintkeep/mintkeep/server/audit"
+	"github.com/mintkeep/mintkeep/server/scope"
+	"github.com/mintkeep/mintkeep/server/web"
+	"github.com/mintkeep/mintkeep/store"
+)
+
+// Rotate creates a successor of an active key, with the same rights. The old one expires after the overlap, or sooner if
+// it would have expired.
+func (g *Registry) Rotate(ctx context.Context, owner *store.User, old *store.APIKey, overlap time.Duration, by audit.Actor) (*Created, error) {
+	current, err := g.rotatable(ctx, old)
+	if err != nil {
+		return nil, err
+	}
+	granted, err := succeed(owner, old, current, by)
+	if err != nil {
+		return nil, err
+	}
+	what := record(audit.KeyRotated, old.ID, owner.ID)
+	what.Detail["overlap"] = overlap.String()
+	created, err := g.create(ctx, owner, granted, what, by)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.replace(ctx, old, created.ID, overlap, by); err != nil {
+		// The successor was shown to no caller, and never will be.
+		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_, _ = g.Store.RevokeKey(within, created.ID, g.Audit.Cause(by, "the rotation failed"))
+		g.Audit.Failed(ctx, by, what)
+		if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrConflict) {
+			return nil, web.Conflict("The key was ended or rotated at the same moment; look at it and repeat")
+		}
+		return nil, err
+	}
+	return created, nil
+}
+
+// rotatable rejects the rotation of a key that is revoked or was rotated. A rotation whose answer was lost, or that was
+// not confirmed, stands in the record alone.
+func (g *Registry) rotatable(ctx context.Context, old *store.APIKey) (*store.KeyRecord, error) {
+	found, err := g.Store.Credential(ctx, old.Digest)
+	if !old.Active || errors.Is(err, store.ErrNotFound) || err == nil && found.Key == nil {
+		return nil, web.Conflict("The key has ended; make a new one")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if old.RotatedTo = found.Key.RotatedTo; old.RotatedTo != "" {
+		err = g.takeBack(ctx, old)
+	}
+	return found.Key, err
+}
+
+// takeBack rejects a second rotation of a key, unless the successor of the first cannot be used: the rotation stopped
+// half-way, or its successor was revoked and had none of its own. The key's expiry was brought forward then, and is that
+// of the successor again.
+func (g *Registry) takeBack(ctx context.Context, old *store.APIKey) error {
+	successor, err := g.Store.Key(ctx, old.RotatedTo)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	case successor.Tombstone == nil || successor.RotatedTo != "":
+		return web.Conflict("The key was rotated already; its successor is %s", old.RotatedTo)
+	}
+	old.ExpiresAt = successor.ExpiresAt
+	return nil
+}
+
+// replace brings the expiry of the old key forward, to now if there is no overlap.
+func (g *Registry) replace(ctx context.Context, old *store.APIKey, successor string, overlap time.Duration, by audit.Actor) error {
+	cause := g.Audit.Cause(by, "rotated")
+	old.RotatedAt, old.RotatedBy = cause.At, by.Name
+	if overlap > 0 {
+		return g.Store.ExpireKey(ctx, old, cause.At.Add(overlap), successor, cause)
+	}
+	old.RotatedTo, old.ExpiresAt = successor, cause.At
+	revoked, err := g.Store.RevokeKeys(ctx, []*store.APIKey{old}, cause)
+	if err == nil && len(revoked) == 0 {
+		err = store.ErrNotFound
+	}
+	return err
+}
+
+// succeed is what the successor of a key may have: the same, but what no key may give to another.
+func succeed(owner *store.User, old *store.APIKey, current *store.KeyRecord, by audit.Actor) (*store.APIKey, error) {
+	granted := &store.APIKey{Name: old.Name, Scope: old.Scope, ExpiresAt: old.ExpiresAt}
+	if !current.Operator.Matches(owner.Operator) { // what a demotion took away is not given back
+		granted.Scope = scope.Without(granted.Scope, scope.Admin)
+	}
+	if by.Key == nil {
+		return granted, nil
+	}
+	granted.Scope = scope.WithoutOwn(old.Scope)
+	if len(scope.Beyond(granted.Scope, by.Scope)) > 0 {
+		return nil, &BeyondError{granted.Scope}
+	}
+	if latest := expiry(by); !latest.IsZero() && (granted.ExpiresAt.IsZero() || latest.Before(granted.ExpiresAt)) {
+		granted.ExpiresAt = latest
+	}
+	return granted, nil
+}
+
+// BeyondError says that a key cannot rotate another, which has scopes that it has not itself.
+type BeyondError struct{ Scope string }
+
+func (*BeyondError) Error() string { return "the key has scopes that the key which rotates it has not" }

@@ -1,0 +1,116 @@
+package users
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/mintkeep/mintkeep/server/audit"
+	"github.com/mintkeep/mintkeep/server/web"
+	"github.com/mintkeep/mintkeep/store"
+)
+
+// Patch applies a JSON Merge Patch (RFC 7396) to a user. All of it is checked before anything is done. Then what takes
+// rights away comes first, and what gives them last.
+func (g *Registry) Patch(ctx context.Context, id string, o web.Object, by audit.Actor) (*store.User, error) {
+	p, err := readPatch(id, o)
+	if err != nil {
+		return nil, err
+	}
+	u, unreadable := g.Store.User(ctx, id)
+	if errors.Is(unreadable, store.ErrNotFound) {
+		return nil, errNoUser
+	}
+	if p.email != nil && unreadable == nil {
+		if err := g.emailFree(ctx, *p.email, id); err != nil {
+			return nil, err
+		}
+	}
+	if err := g.restrict(ctx, id, u, p, by); err != nil {
+		return nil, noUser(err)
+	}
+	if unreadable != nil {
+		return nil, unreadable
+	}
+	if err := g.update(ctx, u, p, by); err != nil {
+		return nil, noUser(emailTaken(err))
+	}
+	if err := g.admit(ctx, u, p, by); err != nil {
+		return nil, noUser(err)
+	}
+	// What was so already may be a revocation that was applied before, and not confirmed.
+	if err := g.Store.Confirm(ctx); err != nil {
+		return nil, err
+	}
+	return g.User(ctx, id)
+}
+
+func readPatch(id string, o web.Object) (p spec, err error) {
+	if !userIDs.MatchString(id) {
+		return p, errNoUser
+	}
+	if raw, there := o["id"]; there {
+		if same, err := web.Decode[string](raw, "a string"); err != nil || same != id {
+			return p, wrongMember("id", errors.New("cannot be changed"))
+		}
+	}
+	return readSpec(o)
+}
+
+// restrict disables and demotes, also a user who is so already. u is nil for a user who cannot be read, and who may
+// well have what is taken away.
+func (g *Registry) restrict(ctx context.Context, id string, u *store.User, p spec, by audit.Actor) error {
+	if p.disables() {
+		what := record(audit.UserDisabled, id, nil)
+		if u != nil && !u.Enabled {
+			what.Detail = audit.Again()
+		}
+		if err := g.Audit.Revoke(ctx, by, what, func(ctx context.Context) error { return g.Store.DisableUser(ctx, id, g.Audit.Cause(by, "")) }); err != nil {
+			return err
+		}
+	}
+	demote := func(ctx context.Context) error { return g.Store.DemoteUser(ctx, id, g.Audit.Cause(by, "")) }
+	switch {
+	case !p.demotes():
+		return nil
+	case u != nil && u.Role() != store.Operator: // most users: nothing to record, but an earlier attempt may not be confirmed
+		return demote(ctx)
+	}
+	return g.Audit.Revoke(ctx, by, record(audit.UserDemoted, id, nil), demote)
+}
+
+// update changes the metadata. If that is as the patch would have it, nothing is written.
+func (g *Registry) update(ctx context.Context, u *store.User, p spec, by audit.Actor) error {
+	after := u.Metadata
+	changed := p.apply(&after)
+	if len(changed) == 0 {
+		return nil
+	}
+	what := record(audit.UserUpdated, u.ID, map[string]string{"changed": strings.Join(changed, " ")})
+	return g.Audit.Change(ctx, by, what, func(ctx context.Context) error {
+		_, err := g.Store.UpdateUser(ctx, u.ID, g.Audit.Cause(by, ""), func(m *store.UserMetadata) error {
+			p.apply(m)
+			return nil
+		})
+		return err
+	})
+}
+
+// admit promotes and enables.
+func (g *Registry) admit(ctx context.Context, u *store.User, p spec, by audit.Actor) error {
+	if p.promotes() && u.Role() != store.Operator {
+		if err := g.Audit.Change(ctx, by, record(audit.UserPromoted, u.ID, nil), func(ctx context.Context) error {
+			return g.Store.PromoteUser(ctx, u.ID, g.Audit.Cause(by, ""))
+		}); err != nil {
+			return err
+		}
+	}
+	enable := func(ctx context.Context) error { return g.Store.EnableUser(ctx, u.ID, g.Audit.Cause(by, "")) }
+	switch {
+	case !p.enables():
+		return nil
+	case u.Enabled: // nothing to record, but a disabling of unknown outcome is settled by it
+		return enable(ctx)
+	}
+	return g.Audit.Change(ctx, by, record(audit.UserEnabled, u.ID, nil), enable)
+}
