@@ -28,7 +28,9 @@ func (s *Server) routes() *gin.Engine {
 		r.GET(path, g)
 		r.HEAD(path, g)
 	}
-	on := func(method, path string, body web.Body, h web.Handler) { r.Handle(method, path, s.adapter.Handle(body, h)) }
+	on := func(method, path string, body web.Body, h web.Handler) {
+		r.Handle(method, path, s.adapter.Handle(body, h))
+	}
 
 	// These authenticate the client themselves (RFC 6749 §2.3).
 	on("POST", oauth.TokenPath, web.FormBody, s.oauth.Token)
