@@ -162,7 +162,7 @@ func TestSnapshotFails(t *testing.T) {
 	patient{url: srv.URL()}.wrong(t, "fail persistence")
 }
 
-func TestNobodyAnswers(t *testing.T) {
+func TestRedisDoesNotAnswer(t *testing.T) {
 	srv := storetest.Redis(t)
 	srv.Freeze()
 	start := time.Now()
@@ -211,7 +211,7 @@ func TestSentinelsWithoutQuorum(t *testing.T) {
 	}
 }
 
-func TestRightsTakenAway(t *testing.T) {
+func TestMissingRights(t *testing.T) {
 	srv := storetest.Redis(t, "--appendonly", "yes")
 	p := patient{url: strings.Replace(srv.URL(), "://", "://mint:hunter2@", 1)}
 	for rules, want := range map[string][]string{

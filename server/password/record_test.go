@@ -25,7 +25,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-func TestParseRefuses(t *testing.T) {
+func TestParseRejects(t *testing.T) {
 	for name, phc := range map[string]string{
 		"nothing":           "",
 		"separators":        "$$$$$",

@@ -60,9 +60,9 @@ var beyond = []string{
 	"patternProperties", "prefixItems", "propertyNames", "then", "unevaluatedItems", "unevaluatedProperties",
 }
 
-// speedUp has a validated document of OpenAPI 3.1 read as one of 3.0: for 3.1 the library compiles the JSON Schema of every
+// speedUp turns a validated document of OpenAPI 3.1 into one of 3.0: for 3.1 the library compiles the JSON Schema of every
 // header and body again for every response, which takes some thirty times as long. It understands "type: [string, 'null']"
-// either way.
+// in both.
 func speedUp(spec *openapi3.T) error {
 	err := spec.WalkSchemas(func(at string, ref *openapi3.SchemaRef) error {
 		text, err := json.Marshal(ref.Value)

@@ -50,7 +50,7 @@ type Server struct {
 
 	backend *storetest.Backend
 	mu      sync.Mutex
-	secrets []string // which only the test may see
+	secrets []string // that the test saw, and must be nowhere else
 }
 
 // New starts a server over b, with the settings in environ ("MINTKEEP_TOKEN_TTL=5s") beside those that it
