@@ -18,17 +18,15 @@ func (s *Server) routes() *gin.Engine {
 	r.RedirectTrailingSlash = false // a redirected POST would send its credentials again
 	r.HandleMethodNotAllowed = true
 
-	get := func(path string, h web.Handler) {
-		g := s.kit.Handle(web.NoBody, h)
-		r.GET(path, g)
-		r.HEAD(path, g)
+	both := func(path string, h gin.HandlerFunc) {
+		r.GET(path, h)
+		r.HEAD(path, h)
 	}
-	always := func(path string, h web.Handler) {
-		g := s.kit.Always(h)
-		r.GET(path, g)
-		r.HEAD(path, g)
+	get := func(path string, h web.Handler) { both(path, s.adapter.Handle(web.NoBody, h)) }
+	always := func(path string, h web.Handler) { both(path, s.adapter.Always(h)) }
+	on := func(method, path string, body web.Body, h web.Handler) {
+		r.Handle(method, path, s.adapter.Handle(body, h))
 	}
-	on := func(method, path string, body web.Body, h web.Handler) { r.Handle(method, path, s.kit.Handle(body, h)) }
 
 	// These authenticate the client themselves (RFC 6749 §2.3).
 	on("POST", oauth.TokenPath, web.FormBody, s.oauth.Token)
@@ -78,23 +76,23 @@ func (s *Server) routes() *gin.Engine {
 	always("/openapi.yaml", openAPI)
 	s.pageRoutes(r)
 
-	r.NoRoute(s.kit.Always(func(http.ResponseWriter, *http.Request) error {
+	r.NoRoute(s.adapter.Always(func(http.ResponseWriter, *http.Request) error {
 		return web.NotFound("Page")
 	}))
-	r.NoMethod(s.kit.Always(wrongMethod))
+	r.NoMethod(s.adapter.Always(wrongMethod))
 	return r
 }
 
 // pageRoutes are the pages of the dashboard.
 func (s *Server) pageRoutes(r *gin.Engine) {
 	page := func(method, path string, body web.Body, h web.Handler) {
-		r.Handle(method, path, s.kit.Page(body, h, s.pages.Refuse))
+		r.Handle(method, path, s.adapter.Page(body, h, s.pages.Refuse))
 	}
 	see := func(path string, h web.Handler) {
 		page("GET", path, web.NoBody, h)
 		page("HEAD", path, web.NoBody, h)
 	}
-	static := s.kit.AlwaysPage(s.pages.Static, s.pages.Refuse)
+	static := s.adapter.AlwaysPage(s.pages.Static, s.pages.Refuse)
 	r.GET("/static/:name", static)
 	r.HEAD("/static/:name", static)
 

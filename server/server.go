@@ -80,7 +80,7 @@ type Options struct {
 // Server is a running Mintkeep. It is an http.Handler.
 type Server struct {
 	options       Options
-	kit           *web.Adapter
+	adapter       *web.Adapter
 	engine        *gin.Engine
 	oauth         *oauth.Server
 	admin         *admin.Admin
@@ -132,7 +132,7 @@ func New(o Options) (*Server, error) {
 		Config: o.Config, Store: o.Store, Ring: o.Ring, Verifier: verifier, Audit: log,
 		Clients: clientRegistry, Users: userRegistry, Keys: keyRegistry, Now: o.Now,
 	})
-	s.kit = &web.Adapter{
+	s.adapter = &web.Adapter{
 		Logger:         o.Logger,
 		Count:          o.Metrics.Request,
 		TrustedProxies: o.Config.TrustedProxies,
@@ -201,7 +201,7 @@ func (s *Server) listen(hs *http.Server, listener net.Listener) error {
 func (s *Server) drain(hs *http.Server) error {
 	s.options.Logger.Info("draining", "delay", s.options.DrainDelay.String())
 	s.draining.Store(true)
-	s.kit.Drain()
+	s.adapter.Drain()
 	time.Sleep(s.options.DrainDelay) // a second signal ends the process at once
 
 	ctx, cancel := context.WithTimeout(context.Background(), s.timeouts.Shutdown)
