@@ -19,7 +19,7 @@ type clientCommand struct {
 	Update       clientUpdate       `cmd:"" help:"Change what is given, and nothing else."`
 	Rotate       clientRotate       `cmd:"" help:"Make a second secret. The old one lives on for a while."`
 	Secrets      clientSecrets      `cmd:"" help:"List a client's secrets: when made, last used, expiring."`
-	RevokeSecret clientEndSecret    `cmd:"" help:"End one secret at once."`
+	RevokeSecret clientEndSecret    `cmd:"" name:"end-secret" help:"End one secret at once."`
 	RevokeTokens clientRevokeTokens `cmd:"" help:"End every token issued to a client until now."`
 	Disable      clientDisable      `cmd:"" help:"Stop a client: its tokens end, its secrets stay."`
 	Enable       clientEnable       `cmd:"" help:"Let a disabled client fetch tokens again. Old tokens stay dead."`

@@ -94,6 +94,7 @@ func parse(ctx context.Context, p process) (*kong.Context, int) {
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(p),
 		kong.BindToProvider(newAPI),
+		offered(),
 	)
 	command, err := parser.Parse(spoken(p.args))
 	switch {

@@ -3,7 +3,13 @@ package main
 import (
 	"errors"
 	"reflect"
+	"strings"
 	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/mintkeep/mintkeep/server/clients"
+	"github.com/mintkeep/mintkeep/server/oauth"
 )
 
 // metadata is what create and update say of a client. The member tag is the name
@@ -11,8 +17,8 @@ import (
 type metadata struct {
 	Name        *string        `name:"name" member:"client_name" placeholder:"NAME" help:"Name for people."`
 	Scope       *string        `name:"scope" member:"scope" placeholder:"SCOPES" help:"Scopes that it may ask for, separated by spaces."`
-	GrantTypes  []string       `name:"grant-types" member:"grant_types" placeholder:"GRANT" help:"Grants that it may use: client_credentials, or none for a client that only introspects."`
-	AuthMethod  *string        `name:"auth-method" member:"token_endpoint_auth_method" placeholder:"METHOD" help:"client_secret_basic or client_secret_post. Default: both."`
+	GrantTypes  []string       `name:"grant-types" member:"grant_types" placeholder:"GRANT" help:"Grants that it may use: ${grant_types}, or none for a client that only introspects."`
+	AuthMethod  *string        `name:"auth-method" member:"token_endpoint_auth_method" placeholder:"METHOD" help:"${auth_methods}. Default: ${unpinned_auth_methods}."`
 	TokenTTL    *time.Duration `name:"token-ttl" member:"access_token_ttl" placeholder:"DURATION" help:"Lifetime of its tokens, such as 15m. Default: the server's."`
 	TokenFormat *string        `name:"token-format" member:"access_token_format" placeholder:"FORMAT" help:"jwt or opaque."`
 	Audience    []string       `name:"audience" member:"audience" sep:"none" placeholder:"URI" help:"Resource that it may ask for; repeat for more, the first is its default."`
@@ -61,6 +67,14 @@ func memberOf(flag string) (member string, ok bool) {
 		}
 	}
 	return "", false
+}
+
+// offered are the names of lists of the server, for the help.
+func offered() kong.Vars {
+	o := oauth.Offers(oauth.AuthMethods()...)
+	return kong.Vars{
+		"auth_methods": clients.Either(o.AuthMethods), "unpinned_auth_methods": o.Unpinned(), "grant_types": strings.Join(o.GrantTypes, ", "),
+	}
 }
 
 func metadataFlags() []string {

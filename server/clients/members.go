@@ -114,7 +114,7 @@ func setGrantTypes(m *store.ClientMetadata, raw json.RawMessage, in rules) error
 		return err
 	}
 	if lost(grants, in.offers.GrantTypes) {
-		return fmt.Errorf("%s is the only grant; a client with none, [], may only introspect and revoke", Either(in.offers.GrantTypes))
+		return fmt.Errorf("%s; a client with none, [], may only introspect and revoke", in.offers.grants())
 	}
 	m.GrantTypes = nil // for none, as the store has it
 	for _, grant := range grants {

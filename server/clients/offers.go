@@ -23,6 +23,14 @@ func (o Offers) Unpinned() string {
 	return join(o.SecretMethods, " and ")
 }
 
+// grants is a text for people.
+func (o Offers) grants() string {
+	if len(o.GrantTypes) == 1 {
+		return o.GrantTypes[0] + " is the only grant"
+	}
+	return "the grants are " + join(o.GrantTypes, " and ")
+}
+
 func join(names []string, last string) string {
 	if len(names) < 2 {
 		return strings.Join(names, "")
@@ -31,7 +39,7 @@ func join(names []string, last string) string {
 	return strings.Join(names[:n], ", ") + last + names[n]
 }
 
-// BySecret is whether a client that is registered for this method, or for none, uses a secret.
+// BySecret is whether a client that is registered for this method (empty: for none) uses a secret.
 func (o Offers) BySecret(method string) bool {
 	return method == "" || slices.Contains(o.SecretMethods, method)
 }

@@ -25,8 +25,9 @@ type AuthMethod interface {
 	// rejects the request. Present uses the request alone.
 	Present(r *http.Request, form url.Values) (p Presented, ok bool, err error)
 	// Verify checks the credentials for c, which is nil for an unknown client. Each kind of rejection costs the same. A
-	// method that needs the store, or a client's keys, reads them here; an error is a failure of those, and no
-	// rejection. What must be written with a token travels in Verified.
+	// method that needs more of the store, or a client's keys, reads them here; an error is a failure to read, and no
+	// rejection. A method that writes something together with the token, such as the id of an assertion, adds that to
+	// Verified, and to grant, which the token store has.
 	Verify(ctx context.Context, c *store.Client, p Presented, now time.Time) (Verified, error)
 }
 

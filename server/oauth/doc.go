@@ -7,7 +7,8 @@
 // store to save it (round trip 2).
 //
 // Client authentication methods and grants are lists: each method is a file, clientauth_*.go, and each grant is one,
-// grant_*.go. Metadata and registration come from the lists.
+// grant_*.go. Metadata, registration and the CLI's help come from the lists; openapi.yaml and README.md are tested against
+// them.
 //
 // go-oauth2's server package is not used: it authenticates last, reads credentials from the query, and
 // answers 401 where RFC 6749 §5.2 asks for 400.

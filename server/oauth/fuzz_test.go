@@ -11,8 +11,8 @@ import (
 	"github.com/mintkeep/mintkeep/server/web"
 )
 
-// Either a header is refused with one of two answers, or it says what its decoded parts say; and every id and
-// secret can be said (RFC 6749 §2.3.1).
+// Either a header is rejected with one of two answers, or it yields its decoded parts; and every id and secret can be
+// encoded (RFC 6749 §2.3.1).
 func FuzzBasic(f *testing.F) {
 	for _, seed := range []string{"", ":", "a:b", "a:b:c", "%zz:b", "a:%", "a+b:c%2Bd", "\xff:\x00", "a%3Ab:c"} {
 		f.Add("Basic "+base64.StdEncoding.EncodeToString([]byte(seed)), "id", seed)
@@ -21,13 +21,13 @@ func FuzzBasic(f *testing.F) {
 	f.Add("basic  Og==", "ä", "%+ &=")
 	f.Fuzz(func(t *testing.T, header, id, secret string) {
 		p, err := parseBasic(header)
-		var refused *web.Error
+		var rejected *web.Error
 		switch {
 		case err == nil:
 			if !strings.EqualFold(header[:6], "basic ") {
 				t.Fatalf("%q was taken", header)
 			}
-		case !errors.As(err, &refused) || refused.Status != 400 && refused.Status != 401:
+		case !errors.As(err, &rejected) || rejected.Status != 400 && rejected.Status != 401:
 			t.Fatalf("got %v", err)
 		}
 		_ = p.check()
@@ -53,7 +53,7 @@ func FuzzScope(f *testing.F) {
 	f.Add("", "\"")
 	f.Fuzz(func(t *testing.T, registered, asked string) {
 		if registered != "" && !scope.Valid(registered) {
-			return // registration refuses it
+			return // registration rejects it
 		}
 		granted, err := grantScope(registered, asked)
 		if err != nil {

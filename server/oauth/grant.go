@@ -37,7 +37,14 @@ type grant struct {
 
 var errUnsupportedGrant = &web.Error{
 	Status: http.StatusBadRequest, Code: "unsupported_grant_type",
-	Description: "The only grant_type here is " + clients.Either(Offers().GrantTypes),
+	Description: offeredGrants(Offers().GrantTypes),
+}
+
+func offeredGrants(names []string) string {
+	if len(names) == 1 {
+		return "The only grant_type here is " + names[0]
+	}
+	return "grant_type must be " + clients.Either(names)
 }
 
 // decide has the request's grant decided (RFC 6749 §4.4.2).

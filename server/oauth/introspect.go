@@ -38,7 +38,7 @@ func (s *Server) Introspect(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	// RFC 7662 §4: who is not entitled to know gets the answer for a token that is not there.
+	// RFC 7662 §4: a caller that is not entitled to know gets the answer for a token that does not exist.
 	if principal != nil && !entitled(asked.caller, principal) {
 		principal = nil
 	}
@@ -53,7 +53,7 @@ func (s *Server) Introspect(w http.ResponseWriter, r *http.Request) error {
 	return web.JSON(w, http.StatusOK, s.describe(principal))
 }
 
-// entitled is who may introspect everything, and who asks about their own token.
+// entitled is whether the caller may introspect everything, or asks about its own token.
 func entitled(caller *store.Client, principal *bearer.Principal) bool {
 	return principal.Client != nil && principal.Client.ID == caller.ID || scope.Has(caller.Metadata.Scope, scope.Introspect)
 }
@@ -83,7 +83,7 @@ type inspection struct {
 }
 
 // inspect authenticates the client of a request about a credential and reads its record in the same
-// round trip. What cannot be a credential of ours is not looked up.
+// round trip. What cannot be a credential of ours is not read.
 func (s *Server) inspect(r *http.Request) (asked inspection, err error) {
 	form, err := web.Form(r)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 )
 
 // Revoke answers POST /oauth/revoke (RFC 7009). A token that is unknown, expired or revoked already is
-// a success (§2.2): what the client wants is so. token_type_hint needs no look: every kind has one record.
+// a success (§2.2). token_type_hint is not needed: every kind has one record.
 func (s *Server) Revoke(w http.ResponseWriter, r *http.Request) error {
 	own, err := s.ownKey(r)
 	if err != nil {
@@ -39,7 +39,7 @@ func (s *Server) revokeToken(r *http.Request) error {
 	case asked.record == nil:
 		return s.store.ConfirmRevoked(r.Context(), asked.presented.Digest)
 	}
-	if asked.record.Key != nil { // a person's, never a client's
+	if asked.record.Key != nil { // a user's, never a client's
 		return errForeignToken
 	}
 	if claims := s.verifier.Issued(asked.presented, asked.record); claims != nil && claims.ClientID != asked.caller.ID {
@@ -77,7 +77,7 @@ func (s *Server) ownKey(r *http.Request) (string, error) {
 	return bearer, nil
 }
 
-// revokeKey ends the key. One that is unknown here is ended already.
+// revokeKey revokes the key. One that is unknown here is revoked already.
 func (s *Server) revokeKey(r *http.Request, key string) error {
 	t, plausible := s.verifier.Parse(key)
 	if !plausible {
@@ -89,7 +89,7 @@ func (s *Server) revokeKey(r *http.Request, key string) error {
 		return s.store.ConfirmRevoked(r.Context(), t.Digest)
 	case err != nil:
 		return err
-	case record.Key == nil: // an access token has a client, which must show who it is
+	case record.Key == nil: // an access token has a client, which must authenticate
 		return errInvalidClient
 	}
 	web.Note(r.Context(), "key", record.Key.ID)

@@ -57,9 +57,9 @@ func (s *Server) limit(ctx context.Context, client *store.Client) error {
 	}
 	over, retryAfter, err := s.store.CountCall(ctx, client.ID, rate)
 	if over {
-		refused := web.TooManyRequests(retryAfter)
-		refused.Description = "The client's rate limit of " + rate.String() + " is used up; try again later"
-		return refused
+		rejected := web.TooManyRequests(retryAfter)
+		rejected.Description = "The client's rate limit of " + rate.String() + " is used up; try again later"
+		return rejected
 	}
 	return err
 }
