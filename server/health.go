@@ -34,7 +34,7 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
 }
 
 func storeTrouble(err error) string {
-	if errors.Is(err, store.ErrBehind) {
+	if errors.Is(err, store.ErrQuarantined) {
 		return "The store is behind what this replica has seen: it was emptied, or an old backup was restored; " +
 			"put the newest backup back, then run mintkeep fence"
 	}

@@ -10,19 +10,22 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/mintkeep/mintkeep/store/redisdb"
+	"github.com/mintkeep/mintkeep/store/rollback"
 )
 
 const (
-	// MaxActiveKeys is how many live keys a person may have.
+	// MaxActiveKeys is how many active keys a user may have.
 	MaxActiveKeys = 1_000
-	// endedKept is how long a key is shown after its end.
-	endedKept = 400 * 24 * time.Hour
-	// endedGrace is how much longer its description stays, for Run to find what else there is to forget.
-	endedGrace = 30 * 24 * time.Hour
+	// keyShown is how long a key is shown after it was revoked or has expired.
+	keyShown = 400 * 24 * time.Hour
+	// keyGrace is how much longer its description stays, for Run to find what else there is to purge.
+	keyGrace = 30 * 24 * time.Hour
 )
 
-// KeyRecord is what the record of a live API key says: all that its use needs, but the owner. It is written
-// when the key is made and gone with its end.
+// KeyRecord is what the record of an active API key says: all that its use needs, but the owner. It is written
+// when the key is created and deleted when it is revoked.
 type KeyRecord struct {
 	ID        string `json:"id"`
 	UserID    string `json:"user"`
@@ -30,15 +33,15 @@ type KeyRecord struct {
 	Scope     string `json:"scope"`
 	CreatedAt int64  `json:"created"`           // milliseconds since 1970
 	ExpiresAt int64  `json:"expires,omitempty"` // likewise; 0: never
-	RotatedTo string `json:"next,omitempty"`    // the key that takes its place
+	RotatedTo string `json:"next,omitempty"`    // the key that replaces it
 
-	// Operator is the generation of the operator's role that its owner had when it was made; none if they were
-	// none.
+	// Operator is the generation of the operator's role that its owner had when it was created; none if the owner was a
+	// developer.
 	Operator Generation `json:"-"`
 }
 
-// APIKey describes a key of a person's, from its making until 400 days after its end. It decides nothing:
-// whether the key is good hangs on its [Credential].
+// APIKey describes a key of a user, from its creation until 400 days after it was revoked or has expired. It decides
+// nothing: whether the key is valid depends on its [Credential].
 type APIKey struct {
 	ID        string     `json:"-"`
 	Digest    Digest     `json:"-"`
@@ -65,18 +68,25 @@ type Tombstone struct {
 	Reason string    `json:"why"`
 }
 
-// ErrTooManyKeys says that a person has [MaxActiveKeys] already.
-var ErrTooManyKeys = fmt.Errorf("%w: the person has as many live keys as they may", ErrConflict)
+// ErrTooManyKeys says that a user has [MaxActiveKeys] already.
+var ErrTooManyKeys = fmt.Errorf("%w: the user has as many active keys as they may", ErrConflict)
 
-// NewKeyID names a new key. Ids sort by the millisecond in which they were made.
+// NewKeyID names a new key. Ids sort by the millisecond of their creation.
 func NewKeyID(at time.Time) string {
 	return fmt.Sprintf("key_%011x%s", at.UnixMilli(), strings.ToLower(rand.Text()[:16]))
 }
 
 func apiKeyKey(id string) string { return "mk:k:" + id }
 
-// CreateKey makes a key live for its owner, as the owner was read. ErrNotFound if they are deleted at this moment:
-// the key has ended then. ErrTooManyKeys if they have too many. After ErrUnavailable there may be a key that nobody
+// keyRevocation is a Revocation of an API key, or of what was known about it.
+func (c Cause) keyRevocation(id, userID string, d Digest) Revocation {
+	r := c.revocation(KeyRevoked)
+	r.KeyID, r.UserID, r.Digest = id, userID, d
+	return r
+}
+
+// CreateKey makes a key valid for its owner, as the owner was read. ErrNotFound if the owner is deleted at this moment:
+// the key is revoked then. ErrTooManyKeys if they have too many. After ErrUnavailable there may be a key that no one
 // knows. The key carries the owner's generations, that of their role as well.
 func (s *Store) CreateKey(ctx context.Context, k *APIKey, owner *User) error {
 	// The description comes before the entries that lead to it, and stays once they are there.
@@ -93,20 +103,20 @@ func (s *Store) CreateKey(ctx context.Context, k *APIKey, owner *User) error {
 	if err := s.describeKey(ctx, s.rdb, k); err != nil {
 		return unavailable("describe key", err)
 	}
-	live := &KeyRecord{
+	record := &KeyRecord{
 		ID: k.ID, UserID: k.UserID, Name: k.Name, Scope: k.Scope, CreatedAt: k.CreatedAt.UnixMilli(),
 		Operator: owner.Operator,
 	}
 	if !k.ExpiresAt.IsZero() {
-		live.ExpiresAt = k.ExpiresAt.UnixMilli()
+		record.ExpiresAt = k.ExpiresAt.UnixMilli()
 	}
-	if err := s.putCredential(ctx, s.rdb, k.Digest, encodeLiveKey(owner.Generation, live), k.ExpiresAt); err != nil {
+	if err := s.rdb.Process(ctx, s.credentials.put(ctx, k.Digest, encodeKeyRecord(owner.Generation, record), k.ExpiresAt)); err != nil {
 		return unavailable("create key", err)
 	}
 	switch there, err := s.rdb.HExists(ctx, userKey(owner.ID), metaField).Result(); {
 	case err != nil:
 		return unavailable("create key", err)
-	case !there: // deleted meanwhile: who did that has looked for their keys before this one was there
+	case !there: // deleted meanwhile, by a request that has looked for their keys before this one was there
 		_, err := s.RevokeKey(ctx, k.ID, Cause{At: s.now().UTC(), Reason: "the person was deleted"})
 		return cmp.Or(err, ErrNotFound)
 	}
@@ -114,7 +124,7 @@ func (s *Store) CreateKey(ctx context.Context, k *APIKey, owner *User) error {
 	return nil
 }
 
-// Key reads one key, live or ended. ErrNotFound if there is none.
+// Key reads one key, active or not. ErrNotFound if there is none.
 func (s *Store) Key(ctx context.Context, id string) (*APIKey, error) {
 	keys, err := s.keysOf(ctx, []string{id})
 	switch {
@@ -128,33 +138,56 @@ func (s *Store) Key(ctx context.Context, id string) (*APIKey, error) {
 	return keys[0], nil
 }
 
-// ExpireKey brings the end of a live key forward to at, because next takes its place. ErrNotFound if it is
-// not live any more, ErrConflict if another took its place already.
-func (s *Store) ExpireKey(ctx context.Context, k *APIKey, at time.Time, next string, cause Cause) error {
-	err := s.change(ctx, "expire key", s.watchedKey(k.Digest), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
-		c, err := decodeCredential(s.getCredential(ctx, tx, k.Digest))
-		if err != nil {
-			return nil, err
-		}
+// changeKey changes the record of an active key, and writes it with the expiry that it then has. ErrNotFound if the key
+// is not active.
+func (s *Store) changeKey(ctx context.Context, op string, d Digest, change func(*KeyRecord) (steps []step, err error)) error {
+	return s.transact(ctx, op, s.credentials.watchedKey(d), func(tx *redis.Tx) (t transaction, err error) {
+		cmd := s.credentials.get(ctx, d)
+		_ = tx.Process(ctx, cmd) // the command has the error
+		c, err := decodeCredential(cmd)
 		switch {
+		case err != nil:
+			return t, err
 		case c.Key == nil:
-			return nil, ErrNotFound
-		case c.Key.RotatedTo != k.RotatedTo: // since k was read
+			return t, ErrNotFound
+		}
+		if t.steps, err = change(c.Key); err != nil {
+			return t, err
+		}
+		t.write = func(p redis.Pipeliner) {
+			_ = p.Process(ctx, s.credentials.put(ctx, d, encodeKeyRecord(c.Generation, c.Key), c.Key.expires()))
+		}
+		return t, nil
+	})
+}
+
+// expires is when the key expires; zero: never.
+func (k *KeyRecord) expires() time.Time {
+	if k.ExpiresAt == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(k.ExpiresAt).UTC()
+}
+
+// ExpireKey brings the expiry of an active key forward to at, because next replaces it. ErrNotFound if it is
+// not active any more, ErrConflict if another key replaced it already.
+func (s *Store) ExpireKey(ctx context.Context, k *APIKey, at time.Time, next string, cause Cause) error {
+	if err := s.changeKey(ctx, "expire key", k.Digest, func(record *KeyRecord) ([]step, error) {
+		if record.RotatedTo != k.RotatedTo { // since k was read
 			return nil, ErrConflict
 		}
-		c.Key.RotatedTo = next
-		if c.Key.ExpiresAt == 0 || at.UnixMilli() < c.Key.ExpiresAt {
-			c.Key.ExpiresAt = at.UnixMilli()
+		record.RotatedTo = next
+		if record.ExpiresAt == 0 || at.UnixMilli() < record.ExpiresAt {
+			record.ExpiresAt = at.UnixMilli()
 		}
-		k.ExpiresAt = time.UnixMilli(c.Key.ExpiresAt).UTC()
-		return func(p redis.Pipeliner) {
-			_ = s.putCredential(ctx, p, k.Digest, encodeLiveKey(c.Generation, c.Key), k.ExpiresAt)
-		}, nil
-	})
-	if !k.ExpiresAt.After(s.now()) {
-		err = s.noteChange(err, s.credentialEnding(k.Digest))
-	}
-	if err != nil {
+		k.ExpiresAt = record.expires()
+		replaced := step{Revocation: cause.keyRevocation(k.ID, k.UserID, k.Digest)}
+		replaced.Expires = k.ExpiresAt
+		if !k.ExpiresAt.After(s.now()) {
+			replaced.deletions = []rollback.Deletion{s.credentials.deletion(k.Digest)}
+		}
+		return []step{replaced}, nil
+	}); err != nil {
 		return err
 	}
 	described, err := s.redescribeKey(ctx, k.ID, func(d *APIKey) {
@@ -167,10 +200,10 @@ func (s *Store) ExpireKey(ctx context.Context, k *APIKey, at time.Time, next str
 	return s.enterKey(ctx, described)
 }
 
-// RenameKey gives a live key another name. ErrNotFound if it has ended.
+// RenameKey gives an active key another name. ErrNotFound if it is not active any more.
 func (s *Store) RenameKey(ctx context.Context, k *APIKey, name string) error {
 	before := k.Name
-	if err := s.enter(ctx, allKeys, k.ID, name); err != nil {
+	if err := allKeys.enter(ctx, s.rdb, k.ID, name); err != nil {
 		return err
 	}
 	if _, err := s.redescribeKey(ctx, k.ID, func(d *APIKey) { d.Name = name }); err != nil {
@@ -179,44 +212,30 @@ func (s *Store) RenameKey(ctx context.Context, k *APIKey, name string) error {
 	if nameEntry(before, "") != nameEntry(name, "") {
 		s.strikeNames(ctx, allKeys, k.ID, before)
 	}
-	return s.change(ctx, "rename key", s.watchedKey(k.Digest), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
-		c, err := decodeCredential(s.getCredential(ctx, tx, k.Digest))
-		if err != nil {
-			return nil, err
-		}
-		if c.Key == nil {
-			return nil, ErrNotFound
-		}
-		c.Key.Name = name
-		expires := time.Time{}
-		if c.Key.ExpiresAt != 0 {
-			expires = time.UnixMilli(c.Key.ExpiresAt)
-		}
-		return func(p redis.Pipeliner) {
-			_ = s.putCredential(ctx, p, k.Digest, encodeLiveKey(c.Generation, c.Key), expires)
-		}, nil
+	return s.changeKey(ctx, "rename key", k.Digest, func(record *KeyRecord) ([]step, error) {
+		record.Name = name
+		return nil, nil
 	})
 }
 
-// redescribeKey changes what is told of a key, unless it has ended: ErrNotFound then. What is told of an end is
-// the last word.
+// redescribeKey changes the description of a key, unless it was revoked: ErrNotFound then. A tombstone is not changed.
 func (s *Store) redescribeKey(ctx context.Context, id string, change func(*APIKey)) (k *APIKey, err error) {
-	err = s.change(ctx, "describe key", apiKeyKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
+	err = s.transact(ctx, "describe key", apiKeyKey(id), func(tx *redis.Tx) (t transaction, err error) {
 		record, err := tx.Get(ctx, apiKeyKey(id)).Result()
 		if errors.Is(err, redis.Nil) {
-			return nil, ErrNotFound
+			return t, ErrNotFound
 		}
 		if err != nil {
-			return nil, err
+			return t, err
 		}
 		if k, err = decodeKey(id, record); err != nil {
-			return nil, err
+			return t, err
 		}
 		if k.Tombstone != nil {
-			return nil, ErrNotFound
+			return t, ErrNotFound
 		}
 		change(k)
-		return func(p redis.Pipeliner) { _ = s.describeKey(ctx, p, k) }, nil
+		return write(func(p redis.Pipeliner) { _ = s.describeKey(ctx, p, k) })
 	})
 	return k, err
 }
@@ -231,20 +250,20 @@ func present[T any](things []*T) []*T {
 	return there
 }
 
-// endsAt is when the key ended or will; zero: never.
-func (k *APIKey) endsAt() time.Time {
+// inactiveFrom is when the key was revoked, or expires; zero: never.
+func (k *APIKey) inactiveFrom() time.Time {
 	if k.Tombstone != nil {
 		return k.Tombstone.At
 	}
 	return k.ExpiresAt
 }
 
-// describeKey writes a description, which goes by itself a while after the key has ended. It is its digest, so
-// that even one that cannot be read can be ended, and its JSON behind that.
+// describeKey writes a description, which expires a while after the key does. It is the digest, so that even a key
+// whose description cannot be read can be revoked, and the JSON behind that.
 func (s *Store) describeKey(ctx context.Context, c redis.Cmdable, k *APIKey) error {
 	ttl := time.Duration(0)
-	if ends := k.endsAt(); !ends.IsZero() {
-		ttl = max(ends.Add(endedKept+endedGrace).Sub(s.now()), time.Millisecond)
+	if from := k.inactiveFrom(); !from.IsZero() {
+		ttl = max(from.Add(keyShown+keyGrace).Sub(s.now()), time.Millisecond)
 	}
 	return s.writeDescription(ctx, c, k, ttl)
 }
@@ -256,7 +275,7 @@ func (s *Store) writeDescription(ctx context.Context, c redis.Cmdable, k *APIKey
 func decodeKey(id, record string) (*APIKey, error) {
 	k := &APIKey{ID: id}
 	if copy(k.Digest[:], record) < len(k.Digest) {
-		return nil, unavailable("read key", errDamaged)
+		return nil, unavailable("read key", redisdb.ErrDamaged)
 	}
 	if err := decodeRecord(record[len(k.Digest):], k); err != nil {
 		return nil, fmt.Errorf("key %s: %w", id, err)
@@ -292,16 +311,17 @@ func (s *Store) keysOf(ctx context.Context, ids []string) ([]*APIKey, error) {
 			copy(keys[i].Digest[:], record)
 		}
 	}
-	return keys, s.findLive(ctx, keys)
+	return keys, s.findActive(ctx, keys)
 }
 
-// findLive asks which of the keys are live.
-func (s *Store) findLive(ctx context.Context, keys []*APIKey) error {
+// findActive asks which of the keys are active.
+func (s *Store) findActive(ctx context.Context, keys []*APIKey) error {
 	cmds, now := make([]*redis.IntCmd, len(keys)), s.now()
 	p := s.rdb.Pipeline()
 	for i, k := range keys {
 		if k != nil && k.Tombstone == nil && (k.ExpiresAt.IsZero() || now.Before(k.ExpiresAt)) {
-			cmds[i] = s.hasCredential(ctx, p, k.Digest)
+			cmds[i] = s.credentials.has(ctx, k.Digest)
+			_ = p.Process(ctx, cmds[i])
 		}
 	}
 	if p.Len() == 0 {

@@ -155,7 +155,7 @@ func TestRevokeKey(t *testing.T) {
 		if err != nil || len(were) != 1 || were[0].ID != spared.ID {
 			t.Errorf("both: %v, %v", were, err)
 		}
-		if n, err := s.Totals(ctx); err != nil || n.LiveKeys != 0 {
+		if n, err := s.Totals(ctx); err != nil || n.ActiveKeys != 0 {
 			t.Errorf("totals: %+v, %v", n, err)
 		}
 	})

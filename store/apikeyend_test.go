@@ -43,8 +43,8 @@ func TestKeyOfADeletedUser(t *testing.T) {
 		wantErr(t, "its record", err, store.ErrNotFound)
 		totals, err := s.Totals(ctx)
 		must(t, err)
-		if totals.LiveKeys != 0 {
-			t.Errorf("%d keys count as live", totals.LiveKeys)
+		if totals.ActiveKeys != 0 {
+			t.Errorf("%d keys count as live", totals.ActiveKeys)
 		}
 	})
 }
@@ -74,8 +74,8 @@ func TestRevocationIsDescribedOnceThereIsMemory(t *testing.T) {
 	}
 	totals, err := s.Totals(ctx)
 	must(t, err)
-	if totals.LiveKeys != 1 {
-		t.Errorf("%d keys count as live, want 1", totals.LiveKeys)
+	if totals.ActiveKeys != 1 {
+		t.Errorf("%d keys count as live, want 1", totals.ActiveKeys)
 	}
 }
 

@@ -9,24 +9,26 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
-// All keys, live and ended, stand in a directory, and each person's in one of their own. Beside them:
+// All keys, active or not, stand in a directory, and each user's in one of their own. Beside them:
 const (
-	liveKeys = "mk:keys:live" // id, by the millisecond of its expiry; ended ones are taken out
-	dueKeys  = "mk:keys:due"  // id, by the millisecond from which nothing of it is kept
+	activeKeys = "mk:keys:live" // id, by the millisecond of its expiry; revoked ones are taken out
+	dueKeys    = "mk:keys:due"  // id, by the millisecond from which nothing of it is kept
 )
 
 var allKeys = directory{ids: "mk:keys:id", names: "mk:keys:name", latestFirst: true}
 
 func keysOfUser(userID string) string { return "mk:pk:" + userID }
 
-// liveKeysOf is a person's part of liveKeys, by which their number is limited.
-func liveKeysOf(userID string) string { return "mk:pl:" + userID }
+// activeKeysOf is a user's part of activeKeys, by which their number is limited.
+func activeKeysOf(userID string) string { return "mk:pl:" + userID }
 
 // KeyFilter says which keys are wanted. The zero value wants all.
 type KeyFilter struct {
-	UserID string // of this person alone
+	UserID string // of this user alone
 	Query  string // whose id, or lower-cased name, begins so
 	State  KeyState
 }
@@ -34,11 +36,11 @@ type KeyFilter struct {
 // KeyState narrows a listing of keys.
 type KeyState string
 
-// The states of keys: live, and all others.
+// The states of keys.
 const (
 	AnyState      KeyState = ""
-	StateActive   KeyState = "live"
-	StateInactive KeyState = "ended"
+	StateActive   KeyState = "live"  // as the API calls them
+	StateInactive KeyState = "ended" // revoked or expired
 )
 
 // Keys lists at most limit keys, the newest first; with a query, those that are found by name alone come
@@ -60,30 +62,30 @@ func (s *Store) Keys(ctx context.Context, f KeyFilter, after string, limit int) 
 
 func (f KeyFilter) wants(k *APIKey) bool {
 	named := strings.HasPrefix(k.ID, f.Query) || strings.HasPrefix(strings.ToLower(k.Name), strings.ToLower(f.Query))
-	mine := f.UserID == "" || f.UserID == k.UserID || k.Unreadable != nil // which stands in the person's own directory
+	mine := f.UserID == "" || f.UserID == k.UserID || k.Unreadable != nil // which stands in the user's own directory
 	return named && mine && (f.State == AnyState || (f.State == StateActive) == k.Active)
 }
 
-// enterKey adds a key's entries, or puts them where its new end has them.
+// enterKey adds a key's entries, or moves them to where its new expiry has them.
 func (s *Store) enterKey(ctx context.Context, k *APIKey) error {
 	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.ZAdd(ctx, keysOfUser(k.UserID), redis.Z{Member: k.ID})
 		p.ZAdd(ctx, allKeys.ids, redis.Z{Member: k.ID})
 		p.ZAdd(ctx, allKeys.names, redis.Z{Member: nameEntry(k.Name, k.ID)})
-		p.ZAdd(ctx, liveKeys, redis.Z{Member: k.ID, Score: scoreOf(k.ExpiresAt)})
-		p.ZAdd(ctx, liveKeysOf(k.UserID), redis.Z{Member: k.ID, Score: scoreOf(k.ExpiresAt)})
+		p.ZAdd(ctx, activeKeys, redis.Z{Member: k.ID, Score: scoreOf(k.ExpiresAt)})
+		p.ZAdd(ctx, activeKeysOf(k.UserID), redis.Z{Member: k.ID, Score: scoreOf(k.ExpiresAt)})
 		if !k.ExpiresAt.IsZero() {
-			p.ZAdd(ctx, dueKeys, redis.Z{Member: k.ID, Score: scoreOf(k.ExpiresAt.Add(endedKept))})
+			p.ZAdd(ctx, dueKeys, redis.Z{Member: k.ID, Score: scoreOf(k.ExpiresAt.Add(keyShown))})
 		}
 		return nil
 	})
 	return unavailable("enter a key", err)
 }
 
-// retireKey takes an ended key out of the live ones.
+// retireKey takes a key that is not active any more out of the active ones.
 func (s *Store) retireKey(ctx context.Context, p redis.Pipeliner, k *APIKey) {
-	p.ZRem(ctx, liveKeys, k.ID)
-	p.ZRem(ctx, liveKeysOf(k.UserID), k.ID)
+	p.ZRem(ctx, activeKeys, k.ID)
+	p.ZRem(ctx, activeKeysOf(k.UserID), k.ID)
 }
 
 // scoreOf is a point in time as a score; zero is never.
@@ -94,7 +96,7 @@ func scoreOf(t time.Time) float64 {
 	return float64(t.UnixMilli())
 }
 
-// RoomForKey says whether a person may have another key: nil, or ErrTooManyKeys.
+// RoomForKey says whether a user may have another key: nil, or ErrTooManyKeys.
 func (s *Store) RoomForKey(ctx context.Context, userID string) error {
 	err := s.countKeys(ctx, userID)
 	if errors.Is(err, ErrTooManyKeys) {
@@ -107,39 +109,39 @@ func (s *Store) RoomForKey(ctx context.Context, userID string) error {
 }
 
 func (s *Store) countKeys(ctx context.Context, userID string) error {
-	n, err := s.rdb.ZCount(ctx, liveKeysOf(userID), "("+strconv.FormatInt(s.now().UnixMilli(), 10), "+inf").Result()
+	n, err := s.rdb.ZCount(ctx, activeKeysOf(userID), "("+strconv.FormatInt(s.now().UnixMilli(), 10), "+inf").Result()
 	if err == nil && n >= MaxActiveKeys {
 		return ErrTooManyKeys
 	}
 	return unavailable("count keys", err)
 }
 
-// reserveKey counts a new key to its owner's, in one step with looking how many they have. Those of this replica take
-// turns, so that only other replicas can come in between.
+// reserveKey counts a new key among its owner's, in one step with reading how many they have. Creations by this replica
+// wait for each other, so that only other replicas can come in between.
 func (s *Store) reserveKey(ctx context.Context, k *APIKey) error {
-	turn := &s.reserving[k.UserID[len(k.UserID)-1]%byte(len(s.reserving))]
-	turn.Lock()
-	defer turn.Unlock()
-	key := liveKeysOf(k.UserID)
-	return s.change(tidy(ctx), "count keys", key, func(tx *redis.Tx) (func(redis.Pipeliner), error) {
+	creating := &s.creating[k.UserID[len(k.UserID)-1]%byte(len(s.creating))]
+	creating.Lock()
+	defer creating.Unlock()
+	key := activeKeysOf(k.UserID)
+	return s.transact(redisdb.WithoutBarrier(ctx), "count keys", key, func(tx *redis.Tx) (transaction, error) {
 		now := strconv.FormatInt(s.now().UnixMilli(), 10)
 		switch n, err := tx.ZCount(ctx, key, "("+now, "+inf").Result(); {
 		case err != nil:
-			return nil, err
+			return transaction{}, err
 		case n >= MaxActiveKeys:
-			return nil, &planError{ErrTooManyKeys}
+			return transaction{}, &planError{ErrTooManyKeys}
 		}
-		return func(p redis.Pipeliner) {
+		return write(func(p redis.Pipeliner) {
 			p.ZRemRangeByScore(ctx, key, "-inf", now)
 			p.ZAdd(ctx, key, redis.Z{Member: k.ID, Score: scoreOf(k.ExpiresAt)})
-		}, nil
+		})
 	})
 }
 
-// recountKeys drops what is counted and not live, the rest of creations and ends that stopped half-way, but for
-// what is being made at this moment.
+// recountKeys drops what is counted and not active, which creations and revocations left that stopped half-way, but for
+// what is being created at this moment.
 func (s *Store) recountKeys(ctx context.Context, userID string) error {
-	ids, err := s.rdb.ZRange(ctx, liveKeysOf(userID), 0, -1).Result()
+	ids, err := s.rdb.ZRange(ctx, activeKeysOf(userID), 0, -1).Result()
 	if err != nil {
 		return unavailable("count keys", err)
 	}
@@ -147,26 +149,26 @@ func (s *Store) recountKeys(ctx context.Context, userID string) error {
 	if err != nil {
 		return err
 	}
-	var dead []any
+	var inactive []any
 	for i, k := range keys {
 		if k == nil || !k.Active && s.now().Sub(k.CreatedAt) > unfinished {
-			dead = append(dead, ids[i])
+			inactive = append(inactive, ids[i])
 		}
 	}
-	if len(dead) == 0 {
+	if len(inactive) == 0 {
 		return nil
 	}
-	return unavailable("count keys", s.rdb.ZRem(ctx, liveKeysOf(userID), dead...).Err())
+	return unavailable("count keys", s.rdb.ZRem(ctx, activeKeysOf(userID), inactive...).Err())
 }
 
-// forgetKeys drops what is left of keys whose time is over, at most so many at once.
-func (s *Store) forgetKeys(ctx context.Context) error {
+// purgeKeys drops what is left of keys that were revoked or expired long ago, at most so many at once.
+func (s *Store) purgeKeys(ctx context.Context) error {
 	const batch = 200
 	ids, err := s.rdb.ZRangeByScore(ctx, dueKeys, &redis.ZRangeBy{
 		Min: "-inf", Max: strconv.FormatInt(s.now().UnixMilli(), 10), Count: batch,
 	}).Result()
 	if err != nil || len(ids) == 0 {
-		return unavailable("forget keys", err)
+		return unavailable("purge keys", err)
 	}
 	keys, err := s.keysOf(ctx, ids)
 	if err != nil {
@@ -174,22 +176,22 @@ func (s *Store) forgetKeys(ctx context.Context) error {
 	}
 	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, k := range keys {
-			if k != nil && k.Unreadable != nil { // who it was of, and its name, nobody knows
+			if k != nil && k.Unreadable != nil { // its user and its name are not known
 				p.Del(ctx, keyDaysKey(k.ID))
 				p.Del(ctx, apiKeyKey(k.ID))
 			} else if k != nil {
 				p.ZRem(ctx, keysOfUser(k.UserID), k.ID)
-				p.ZRem(ctx, liveKeysOf(k.UserID), k.ID)
+				p.ZRem(ctx, activeKeysOf(k.UserID), k.ID)
 				p.ZRem(ctx, allKeys.names, nameEntry(k.Name, k.ID))
 				p.HDel(ctx, keyUsesKey(k.UserID), k.ID)
 				p.Del(ctx, keyDaysKey(k.ID))
 				p.Del(ctx, apiKeyKey(k.ID))
 			}
 			p.ZRem(ctx, allKeys.ids, ids[i])
-			p.ZRem(ctx, liveKeys, ids[i])
+			p.ZRem(ctx, activeKeys, ids[i])
 			p.ZRem(ctx, dueKeys, ids[i]) // last: should the rest fail, it is found again
 		}
 		return nil
 	})
-	return unavailable("forget keys", err)
+	return unavailable("purge keys", err)
 }

@@ -88,7 +88,7 @@ func TestKeys(t *testing.T) {
 				}
 			}
 		}
-		if n, err := s.Totals(ctx); err != nil || n.LiveKeys != 6 {
+		if n, err := s.Totals(ctx); err != nil || n.ActiveKeys != 6 {
 			t.Errorf("totals: %+v, %v", n, err)
 		}
 	})
@@ -224,7 +224,7 @@ func TestKeysArePurged(t *testing.T) {
 			left int
 		}{{399 * day, 9}, {2 * day, 0}} {
 			b.Clock.Advance(then.wait)
-			must(t, store.ForgetKeys(ctx, s))
+			must(t, store.PurgeKeys(ctx, s))
 			if got := listKeys(t, s, store.KeyFilter{}, 100); len(got) != then.left {
 				t.Errorf("%v on, there are %q", then.wait, got)
 			}
@@ -259,7 +259,7 @@ func TestKeyEntriesArePurgedWithoutADescription(t *testing.T) {
 		}
 		b.Clock.Advance(401 * 24 * time.Hour)
 		for range 2 {
-			must(t, store.ForgetKeys(ctx, s))
+			must(t, store.PurgeKeys(ctx, s))
 		}
 		dump := b.Dump(t)
 		for _, name := range []string{"mk:keys:id", "mk:keys:live", "mk:keys:due"} {

@@ -23,13 +23,13 @@ type Event struct {
 	Detail    map[string]string `json:"detail,omitempty"`
 }
 
-// Changes and refusals have a stream each, so that somebody who is refused a thousand times does not
+// Changes and rejections have a stream each, so that a caller who is rejected a thousand times does not
 // push out what was changed.
 const (
-	changesKey   = "mk:audit"
-	changesKept  = 100_000
-	refusalsKey  = "mk:refusals"
-	refusalsKept = 10_000
+	changesKey     = "mk:audit"
+	changesKept    = 100_000
+	rejectionsKey  = "mk:refusals"
+	rejectionsKept = 10_000
 )
 
 // Audit records a change. It is written at most once; after ErrUnavailable it may have been.
@@ -37,9 +37,9 @@ func (s *Store) Audit(ctx context.Context, e Event) error {
 	return s.record(ctx, changesKey, changesKept, e)
 }
 
-// AuditRefusal records that somebody was refused.
+// AuditRefusal records that a request was rejected.
 func (s *Store) AuditRefusal(ctx context.Context, e Event) error {
-	return s.record(ctx, refusalsKey, refusalsKept, e)
+	return s.record(ctx, rejectionsKey, rejectionsKept, e)
 }
 
 // AuditAll records many changes in one round trip.
@@ -63,7 +63,7 @@ func (s *Store) record(ctx context.Context, key string, kept int64, events ...Ev
 
 // EventFilter says which events are wanted. The zero value wants all changes.
 type EventFilter struct {
-	Refusals bool      // the refusals instead
+	Refusals bool      // the rejections instead
 	Since    time.Time // none before
 	Actor    string    // of this actor alone
 	Target   string    // about this target alone
@@ -77,7 +77,7 @@ type EventFilter struct {
 const eventsScanned = 5_000
 
 // clockSkew is how far the clocks of two replicas may be apart, at most: events are in the order in which
-// they arrived, while each bears the time of who sent it.
+// they arrived, while each has the time of the replica that sent it.
 const clockSkew = 2 * time.Minute
 
 // isEventID says whether id may be behind a page: two numbers, of which Redis draws none that is 0-0.
@@ -93,7 +93,7 @@ func isEventID(id string) bool {
 func (s *Store) Events(ctx context.Context, f EventFilter) (page []Event, next string, err error) {
 	key, limit := changesKey, f.Limit
 	if f.Refusals {
-		key = refusalsKey
+		key = rejectionsKey
 	}
 	if limit <= 0 {
 		limit = 50

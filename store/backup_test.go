@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/rollback"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
@@ -48,8 +49,8 @@ func (b *backup) start() {
 func grow(t *testing.T, b *storetest.Backend, s *store.Store) {
 	t.Helper()
 	for range 3 {
-		b.Clock.Advance(store.JournalKept + time.Second)
-		s.Pulse(t.Context())
+		b.Clock.Advance(rollback.EntryLife + time.Second)
+		s.Heartbeat(t.Context())
 	}
 	if err := s.Ping(t.Context()); err != nil {
 		t.Fatalf("time has passed, and the store says %v", err)

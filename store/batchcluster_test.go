@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/redisdb"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
@@ -22,7 +23,7 @@ func TestHungNodeDelaysNoOtherNode(t *testing.T) {
 	var on [3]string // a client on each master
 	for i := 0; on[0] == "" || on[1] == "" || on[2] == ""; i++ {
 		id := fmt.Sprint("c", i)
-		on[store.Slot("mk:c:"+id)*3/(1<<14)] = id
+		on[redisdb.SlotOf("mk:c:"+id)*3/(1<<14)] = id
 	}
 	for _, id := range on {
 		create(t, s, id)

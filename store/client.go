@@ -10,23 +10,27 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/mintkeep/mintkeep/store/redisdb"
+	"github.com/mintkeep/mintkeep/store/rollback"
 )
 
 // Client is a service that an operator registered.
 //
-// Its record is one hash, mk:c:<id>, shaped so that every end is an HDEL or a DEL, which Redis
-// carries out even when it is out of memory: what a client may do hangs on fields being there.
+// Its record is one hash, mk:c:<id>. What a client may do depends on fields being there, so that every revocation is an
+// HDEL or a DEL, which Redis applies even when it is out of memory.
 //
 //	meta        ClientMetadata, versioned JSON; without it there is no client
-//	on          there while the client is enabled; each time another, which no reader minds
-//	gen         the generation; without it no token is live
-//	life        drawn at registration, to tell it from a later one of the id; missing if an earlier version did that
-//	s:<id>      a live secret, versioned JSON
+//	on          there while the client is enabled; a new random value each time, which no reader looks at
+//	gen         the generation; without it no token is valid
+//	life        a random value drawn at registration, to tell this client from a later one of the same id; absent if an
+//	            earlier version registered it
+//	s:<id>      a secret, versioned JSON
 type Client struct {
 	ID         string
 	Metadata   ClientMetadata
 	Enabled    bool
-	Generation Generation // none after an end that could not draw the next one; see [Store.StartGeneration]
+	Generation Generation // none after a revocation that could not draw the next one; see [Store.StartGeneration]
 	Secrets    []Secret   // oldest first; one may have expired
 }
 
@@ -59,33 +63,43 @@ const (
 	secretField = "s:"
 )
 
+// clientRevocation is a Revocation of what the tokens of a client are worth.
+func (c Cause) clientRevocation(id string) Revocation {
+	r := c.revocation(ClientRevoked)
+	r.ClientID = id
+	return r
+}
+
 // CreateClient registers c, enabled, under a generation of its own, which it sets. ErrExists if the
 // id is taken. After ErrUnavailable it may or may not have happened; repeating it then says
 // ErrExists if it has.
 func (s *Store) CreateClient(ctx context.Context, c *Client) error {
 	c.Generation, c.Enabled = NewGeneration(), true
-	fields := []any{metaField, encodeRecord(c.Metadata), onField, newSign(), genField, c.Generation[:], lifeField, newSign()}
+	fields := []any{metaField, encodeRecord(c.Metadata), onField, randomValue(), genField, c.Generation[:], lifeField, randomValue()}
 	for _, secret := range c.Secrets {
 		fields = append(fields, secretField+secret.ID, encodeSecret(secret))
 	}
-	// Index first: an entry without a client is skipped by whoever lists, while a client without
-	// an entry could not be found.
-	if err := s.enter(ctx, clients, c.ID, c.Metadata.Name); err != nil {
+	// Index first: an entry without a client is skipped by a listing, while a client without an entry could not be found.
+	if err := clients.enter(ctx, s.rdb, c.ID, c.Metadata.Name); err != nil {
 		return err
 	}
 	if err := s.indexSecrets(ctx, c.ID, c.Secrets...); err != nil {
 		return err
 	}
-	err := s.change(tidy(ctx), "create client", clientKey(c.ID), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
-		switch n, err := tx.HExists(ctx, clientKey(c.ID), metaField).Result(); {
+	cause := Cause{At: c.Metadata.CreatedAt, Reason: "registered"}
+	err := s.transact(redisdb.WithoutBarrier(ctx), "create client", clientKey(c.ID), func(tx *redis.Tx) (transaction, error) {
+		switch there, err := tx.HExists(ctx, clientKey(c.ID), metaField).Result(); {
 		case err != nil:
-			return nil, err
-		case n:
-			return nil, ErrExists
+			return transaction{}, err
+		case there:
+			return transaction{}, ErrExists
 		}
-		return func(p redis.Pipeliner) {
-			p.Del(ctx, clientKey(c.ID)) // what is left of a broken one
-			p.HSet(ctx, clientKey(c.ID), fields...)
+		return transaction{
+			write: func(p redis.Pipeliner) {
+				p.Del(ctx, clientKey(c.ID)) // what is left of a broken one
+				p.HSet(ctx, clientKey(c.ID), fields...)
+			},
+			steps: []step{{Revocation: cause.clientRevocation(c.ID)}}, // of what was known about an earlier client of the id
 		}, nil
 	})
 	switch {
@@ -102,46 +116,45 @@ func (s *Store) CreateClient(ctx context.Context, c *Client) error {
 // Client reads one client. ErrNotFound if there is none.
 func (s *Store) Client(ctx context.Context, id string) (*Client, error) {
 	cmd := redis.NewMapStringStringCmd(ctx, "hgetall", clientKey(id))
-	if err := s.ask(ctx, "read client", cmd); err != nil {
+	if err := s.db.Do(ctx, "read client", cmd); err != nil {
 		return nil, err
 	}
-	return decodeClient(id, cmd.Val())
+	return s.decodeClient(id, cmd.Val())
 }
 
-// UpdateClient changes a client's metadata and draws a new generation if change asks for one. It is
-// repeated when somebody else changes the client at the same time, so change must do nothing else.
-func (s *Store) UpdateClient(ctx context.Context, id string, cause Cause, change func(*ClientMetadata) (newGeneration bool, err error)) (*Client, error) {
+// UpdateClient changes a client's metadata, and revokes its tokens if change asks for that. It is
+// repeated when another request changes the client at the same time, so change must do nothing else.
+func (s *Store) UpdateClient(ctx context.Context, id string, cause Cause, change func(*ClientMetadata) (revokeTokens bool, err error)) (*Client, error) {
 	var c *Client
 	var oldName string
-	var ended []ending
-	err := s.change(ctx, "update client", clientKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
+	err := s.transact(ctx, "update client", clientKey(id), func(tx *redis.Tx) (t transaction, err error) {
 		fields, err := tx.HGetAll(ctx, clientKey(id)).Result()
 		if err != nil {
-			return nil, err
+			return t, err
 		}
-		if c, err = decodeClient(id, fields); err != nil {
-			return nil, err
+		if c, err = s.decodeClient(id, fields); err != nil {
+			return t, err
 		}
 		oldName = c.Metadata.Name
-		ends, err := change(&c.Metadata)
+		revokes, err := change(&c.Metadata)
 		if err != nil {
-			return nil, &planError{err}
+			return t, &planError{err}
 		}
 		write := []any{metaField, encodeRecord(c.Metadata)}
-		ended = nil
-		if ends && c.Enabled { // a disabled one gets its generation when it is enabled
-			ended = []ending{removal(clientKey(id), genField).while(genField, fields[genField])}
+		if revokes && c.Enabled { // a disabled one gets its generation when it is enabled
+			old := rollback.OfFields(clientKey(id), genField).While(genField, fields[genField])
+			t.steps = []step{{cause.clientRevocation(id), []rollback.Deletion{old}}}
 			c.Generation = NewGeneration()
 			write = append(write, genField, c.Generation[:])
 		}
 		if c.Metadata.Name != oldName {
-			if err := s.enter(ctx, clients, id, c.Metadata.Name); err != nil {
-				return nil, err
+			if err := clients.enter(ctx, s.rdb, id, c.Metadata.Name); err != nil {
+				return t, err
 			}
 		}
-		return func(p redis.Pipeliner) { p.HSet(ctx, clientKey(id), write...) }, nil
+		t.write = func(p redis.Pipeliner) { p.HSet(ctx, clientKey(id), write...) }
+		return t, nil
 	})
-	err = s.noteChange(err, ended...)
 	if err != nil {
 		return nil, err
 	}
@@ -152,140 +165,126 @@ func (s *Store) UpdateClient(ctx context.Context, id string, cause Cause, change
 	return c, nil
 }
 
-// EnableClient lets a client work again, under a new generation: its old tokens stay dead. One that is enabled stays so,
-// be it that it was to be disabled, and nobody knows whether it will be.
+// EnableClient lets a client work again, under a new generation: its old tokens stay revoked. One that is enabled stays
+// so, even if a disabling of unknown outcome is applied later.
 func (s *Store) EnableClient(ctx context.Context, id string, cause Cause) error {
-	on := newSign()
-	err := s.change(ctx, "enable client", clientKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
-		c, err := readClient(ctx, tx, id)
+	on := randomValue()
+	return s.transact(ctx, "enable client", clientKey(id), func(tx *redis.Tx) (transaction, error) {
+		c, err := s.readClient(ctx, tx, id)
 		if err != nil {
-			return nil, err
+			return transaction{}, err
 		}
 		g := NewGeneration()
-		return func(p redis.Pipeliner) {
-			p.HSet(ctx, clientKey(id), onField, on)
-			if !c.Enabled {
-				p.HSet(ctx, clientKey(id), genField, g[:])
-			}
+		return transaction{
+			write: func(p redis.Pipeliner) {
+				p.HSet(ctx, clientKey(id), onField, on)
+				if !c.Enabled {
+					p.HSet(ctx, clientKey(id), genField, g[:])
+				}
+			},
+			steps:   []step{{Revocation: cause.clientRevocation(id)}},
+			enabled: onField, value: on,
 		}, nil
 	})
-	s.noteEnabled(err, clientKey(id), on)
-	return err
 }
 
-// DisableClient ends every token of the client and refuses it until it is enabled.
+// DisableClient revokes every token of the client and rejects it until it is enabled.
 func (s *Store) DisableClient(ctx context.Context, id string, cause Cause) error {
-	return s.endFields(ctx, "disable client", id, onField, genField)
+	return s.revokeFields(ctx, "disable client", clientKey(id), cause.clientRevocation(id), onField, genField)
 }
 
-// RevokeClientTokens ends every token that was issued to the client until now. The client may go on.
+// RevokeClientTokens revokes every token that was issued to the client until now. The client may go on.
 func (s *Store) RevokeClientTokens(ctx context.Context, id string, cause Cause) error {
-	ended := s.endFields(ctx, "end tokens", id, genField)
-	if failed(ended) {
-		return ended
+	revoked := s.revokeFields(ctx, "revoke tokens", clientKey(id), cause.clientRevocation(id), genField)
+	if redisdb.Failed(revoked) {
+		return revoked
 	}
-	// The end holds from here. Should the next generation not be drawn now, because Redis takes no
+	// The revocation holds from here. Should the next generation not be drawn now, because Redis takes no
 	// writes, then the first token after draws it.
-	if _, err := s.StartGeneration(tidy(ctx), id); err != nil && !errors.Is(err, ErrNotFound) {
-		s.log.WarnContext(ctx, "a client's next generation is not drawn yet", "client_id", id, "error", err)
+	if _, err := s.StartGeneration(redisdb.WithoutBarrier(ctx), id); err != nil && !errors.Is(err, ErrNotFound) {
+		s.log.WarnContext(ctx, "drawing a client's next generation failed; its next token draws it", "client_id", id, "error", err)
 	}
-	return ended
+	return revoked
 }
 
 // StartGeneration gives an enabled client without a generation one, and returns the one that it then
 // has. ErrNotFound if there is no such client, or it is disabled.
 func (s *Store) StartGeneration(ctx context.Context, id string) (g Generation, err error) {
-	err = s.change(ctx, "start generation", clientKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
-		c, err := readClient(ctx, tx, id)
+	err = s.transact(ctx, "start generation", clientKey(id), func(tx *redis.Tx) (transaction, error) {
+		c, err := s.readClient(ctx, tx, id)
 		switch {
 		case err != nil:
-			return nil, err
+			return transaction{}, err
 		case !c.Enabled:
-			return nil, ErrNotFound
+			return transaction{}, ErrNotFound
 		}
 		if g = c.Generation; g != (Generation{}) {
-			return func(redis.Pipeliner) {}, nil
+			return write(func(redis.Pipeliner) {})
 		}
 		g = NewGeneration()
-		return func(p redis.Pipeliner) { p.HSet(ctx, clientKey(id), genField, g[:]) }, nil
+		return write(func(p redis.Pipeliner) { p.HSet(ctx, clientKey(id), genField, g[:]) })
 	})
 	return g, err
 }
 
-// DeleteClient ends the client, its secrets and its tokens for good. The id may be registered again;
-// nothing of the old life comes back with it.
+// DeleteClient removes the client, and revokes its secrets and its tokens. The id may be registered again;
+// nothing of the old client comes back with it.
 func (s *Store) DeleteClient(ctx context.Context, id string, cause Cause) error {
 	fields, err := s.rdb.HGetAll(ctx, clientKey(id)).Result()
 	var c *Client
 	if err == nil {
-		c, err = decodeClient(id, fields)
+		c, err = s.decodeClient(id, fields)
 	}
 	if errors.Is(err, ErrNotFound) {
 		return cmp.Or(s.confirmGone(ctx, "delete client", "hexists", clientKey(id), metaField), err)
 	}
 	// An unreadable record can be deleted too.
-	sign := lifeField
-	if fields[sign] == "" { // it was registered by a version that drew none
-		sign = onField
+	condition := lifeField
+	if fields[condition] == "" { // it was registered by a version that drew none
+		condition = onField
 	}
-	_, err = s.end(ctx, "delete client", deletion(clientKey(id)).while(sign, fields[sign]))
-	if failed(err) {
+	record := rollback.OfKey(clientKey(id)).While(condition, fields[condition])
+	_, err = s.revoke(ctx, "delete client", step{cause.clientRevocation(id), []rollback.Deletion{record}})
+	if redisdb.Failed(err) {
 		return err
 	}
 	name := ""
 	if c != nil {
 		name = c.Metadata.Name
 	}
-	s.unindexSecrets(ctx, secretsOf(fields)...)
+	s.unindexSecrets(ctx, s.secretsOf(fields)...)
 	s.strike(ctx, clients, id, name)
 	s.reindexClient(ctx, id)
 	s.forgetUses(ctx, id)
 	return err
 }
 
-// endFields is an end: it reads whether the client is there, then takes the fields away, by a
-// command that a Redis out of memory accepts. The fields that are gone already are no error. The first of them is the
-// sign of the life that ends.
-func (s *Store) endFields(ctx context.Context, op, id string, fields ...string) error {
-	ends, there, err := s.removals(ctx, clientKey(id), fields...)
-	switch {
-	case err != nil:
-		return unavailable(op, err)
-	case !there:
-		return cmp.Or(s.confirmGone(ctx, op, "hexists", clientKey(id), metaField), ErrNotFound)
-	}
-	_, err = s.end(ctx, op, ends...)
-	return err
-}
-
-func readClient(ctx context.Context, tx *redis.Tx, id string) (*Client, error) {
+func (s *Store) readClient(ctx context.Context, tx *redis.Tx, id string) (*Client, error) {
 	fields, err := tx.HGetAll(ctx, clientKey(id)).Result()
 	if err != nil {
 		return nil, err
 	}
-	return decodeClient(id, fields)
+	return s.decodeClient(id, fields)
 }
 
-func decodeClient(id string, fields map[string]string) (*Client, error) {
+func (s *Store) decodeClient(id string, fields map[string]string) (*Client, error) {
 	meta, there := fields[metaField]
 	if !there {
 		return nil, ErrNotFound
 	}
-	metadata, err := clientMetas.decode(meta)
+	metadata, err := s.decoded.clients.decode(meta)
 	if err != nil {
 		return nil, fmt.Errorf("client %s: %w", id, err)
 	}
 	c := &Client{ID: id, Metadata: metadata}
 	_, c.Enabled = fields[onField]
-	if gen := fields[genField]; len(gen) == len(c.Generation) {
-		copy(c.Generation[:], gen)
-	}
+	c.Generation = generationOf(fields[genField])
 	for field, value := range fields {
 		secretID, ok := strings.CutPrefix(field, secretField)
 		if !ok {
 			continue
 		}
-		secret, err := decodeSecret(secretID, value)
+		secret, err := s.decodeSecret(secretID, value)
 		if err != nil {
 			return nil, fmt.Errorf("client %s: secret %s: %w", id, secretID, err)
 		}
@@ -297,4 +296,34 @@ func decodeClient(id string, fields map[string]string) (*Client, error) {
 		})
 	}
 	return c, nil
+}
+
+var clients = directory{ids: "mk:clients:id", names: "mk:clients:name"}
+
+// reindexClient puts the entries of a client back, should they have been taken away: tidying up after a deleted client
+// may come late, when the next one of the id is registered. Both the request that wrote the client and the one that took
+// an entry away call it, so that the last of them sees what the other did.
+func (s *Store) reindexClient(ctx context.Context, id string) {
+	c, err := s.Client(ctx, id)
+	if err == nil {
+		err = clients.enter(ctx, s.rdb, id, c.Metadata.Name)
+	}
+	if err != nil && !isNotFound(err) {
+		s.log.WarnContext(ctx, "entering a client in the directory failed", "client_id", id, "error", err)
+	}
+}
+
+// Clients lists at most limit clients whose id, or lower-cased name, begins with query: first those
+// found by id, then those found by name alone, each in the order of bytes. after is where the last page
+// ended, and next where this one did; both are empty at the ends, and must not be shown to a caller.
+func (s *Store) Clients(ctx context.Context, query, after string, limit int) (page []*Client, next string, err error) {
+	return listing[Client]{
+		directory: clients,
+		query:     query,
+		read: func(ctx context.Context, ids []string) ([]*Client, error) {
+			return readAll(ctx, s, ids, clientKey, s.decodeClient)
+		},
+		id:    func(c *Client) string { return c.ID },
+		names: func(c *Client) []string { return []string{c.Metadata.Name} },
+	}.page(ctx, s, after, limit)
 }

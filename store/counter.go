@@ -20,7 +20,7 @@ type limit struct {
 func (s *Store) countShared(ctx context.Context, limits []limit) (over bool, retryAfter time.Duration, err error) {
 	counts := make([]*redis.IntCmd, len(limits))
 	left := make([]*redis.DurationCmd, len(limits))
-	// A retry after a lost answer counts twice, against who is being counted.
+	// A retry after a lost answer counts twice, against the caller who is counted.
 	if _, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, l := range limits {
 			p.SetNX(ctx, l.key, 0, l.window)
@@ -83,8 +83,8 @@ func (c *counters) count(now time.Time, limits []limit) (over bool, retryAfter t
 	return over, retryAfter
 }
 
-// drop forgets the counters whose window is over, and all of them where that would leave too many: who is
-// counted under 100,000 names is not held by one more.
+// drop forgets the counters whose window is over, and all of them where that would leave too many: a caller who uses
+// 100,000 names is not stopped by one more.
 func (c *counters) drop(now time.Time) {
 	left := map[string]counter{} // a map does not shrink
 	for key, at := range c.all {

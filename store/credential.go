@@ -9,13 +9,16 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/mintkeep/mintkeep/store/redisdb"
+	"github.com/mintkeep/mintkeep/store/rollback"
 )
 
-// Credential is the record that makes an access token or an API key live: while it is there, under the
-// digest of the credential, and names the generation that its owner still has, the credential is valid. The
-// two kinds lie side by side, so that one look-up finds either.
+// Credential is the record by which an access token or an API key is valid: while it is there, under the digest of the
+// credential, and names the generation that its owner still has. Both kinds lie side by side, so that one look-up finds
+// either.
 type Credential struct {
-	Generation Generation // of the client or the person that it belongs to
+	Generation Generation // of the client or the user that it belongs to
 	Claims     []byte     // JSON, of an opaque token; a JWT carries its own, which the digest vouches for
 	Key        *KeyRecord // of an API key; nil for an access token
 }
@@ -27,11 +30,11 @@ const (
 	keyRecord   = 'k'
 )
 
-// Credential reads the record under a digest. ErrNotFound if there is none: never issued, ended, or
+// Credential reads the record under a digest. ErrNotFound if there is none: never issued, revoked, or
 // expired.
 func (s *Store) Credential(ctx context.Context, d Digest) (*Credential, error) {
-	cmd := s.credentialCmd(ctx, d)
-	if err := s.ask(ctx, "read credential", cmd); err != nil {
+	cmd := s.credentials.get(ctx, d)
+	if err := s.db.Do(ctx, "read credential", cmd); err != nil {
 		return nil, err
 	}
 	return decodeCredential(cmd)
@@ -41,11 +44,11 @@ func (s *Store) Credential(ctx context.Context, d Digest) (*Credential, error) {
 // it is not there; the error is for what could not be read.
 func (s *Store) ClientAndCredential(ctx context.Context, clientID string, d Digest) (*Client, *Credential, error) {
 	clientCmd := redis.NewMapStringStringCmd(ctx, "hgetall", clientKey(clientID))
-	recordCmd := s.credentialCmd(ctx, d)
-	if err := s.ask(ctx, "read client and credential", clientCmd, recordCmd); err != nil {
+	recordCmd := s.credentials.get(ctx, d)
+	if err := s.db.Do(ctx, "read client and credential", clientCmd, recordCmd); err != nil {
 		return nil, nil, err
 	}
-	c, err := decodeClient(clientID, clientCmd.Val())
+	c, err := s.decodeClient(clientID, clientCmd.Val())
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return nil, nil, err
 	}
@@ -56,7 +59,7 @@ func (s *Store) ClientAndCredential(ctx context.Context, clientID string, d Dige
 	return c, record, nil
 }
 
-// credentialKey has the digest as it is: 32 bytes where hex would be 64, once for each live credential.
+// credentialKey has the digest as it is: 32 bytes where hex would be 64, once for each active credential.
 func credentialKey(d Digest) string { return "mk:t:" + string(d[:]) }
 
 // credentialField is where the embedded store keeps a credential: as a field, which has its own expiry, of
@@ -66,68 +69,69 @@ func credentialField(d Digest) (key, field string) {
 	return "mk:t:" + hex.EncodeToString(d[:1]), string(d[:])
 }
 
+// credentials makes the commands by which credentials are read and written.
+type credentials struct {
+	embedded bool
+	now      func() time.Time
+}
+
 // watchedKey is the key to watch while a credential is changed.
-func (s *Store) watchedKey(d Digest) string {
-	if s.embedded {
+func (c credentials) watchedKey(d Digest) string {
+	if c.embedded {
 		key, _ := credentialField(d)
 		return key
 	}
 	return credentialKey(d)
 }
 
-func (s *Store) credentialCmd(ctx context.Context, d Digest) *redis.StringCmd {
-	if s.embedded {
+func (c credentials) get(ctx context.Context, d Digest) *redis.StringCmd {
+	if c.embedded {
 		key, field := credentialField(d)
 		return redis.NewStringCmd(ctx, "hget", key, field)
 	}
 	return redis.NewStringCmd(ctx, "get", credentialKey(d))
 }
 
-func (s *Store) getCredential(ctx context.Context, c redis.Cmdable, d Digest) *redis.StringCmd {
-	if s.embedded {
+// has tells, by a result above 0, that there is a record.
+func (c credentials) has(ctx context.Context, d Digest) *redis.IntCmd {
+	if c.embedded {
 		key, field := credentialField(d)
-		return c.HGet(ctx, key, field)
+		return redis.NewIntCmd(ctx, "hstrlen", key, field)
 	}
-	return c.Get(ctx, credentialKey(d))
+	return redis.NewIntCmd(ctx, "strlen", credentialKey(d))
 }
 
-// writer is a client or a pipeline.
-type writer interface {
-	Set(ctx context.Context, key string, value any, expiration time.Duration) *redis.StatusCmd
-	Do(ctx context.Context, args ...any) *redis.Cmd
-}
-
-// putCredential writes a record that goes by itself when it expires; zero: never.
-func (s *Store) putCredential(ctx context.Context, c writer, d Digest, value []byte, expires time.Time) error {
+// put writes a record that expires by itself; a zero time: never.
+func (c credentials) put(ctx context.Context, d Digest, value []byte, expires time.Time) redis.Cmder {
 	key, field := credentialField(d)
 	switch {
-	case !s.embedded && expires.IsZero():
-		return c.Set(ctx, credentialKey(d), value, 0).Err()
-	case !s.embedded:
-		// Never 0, which would be for ever.
-		return c.Set(ctx, credentialKey(d), value, max(expires.Sub(s.now()), time.Millisecond)).Err()
+	case c.embedded && expires.IsZero():
+		return redis.NewIntCmd(ctx, "hsetex", key, "fields", 1, field, value)
+	case c.embedded:
+		return redis.NewIntCmd(ctx, "hsetex", key, "pxat", expires.UnixMilli(), "fields", 1, field, value)
 	case expires.IsZero():
-		return c.Do(ctx, "HSETEX", key, "FIELDS", 1, field, value).Err()
-	default:
-		return c.Do(ctx, "HSETEX", key, "PXAT", expires.UnixMilli(), "FIELDS", 1, field, value).Err()
+		return redis.NewStatusCmd(ctx, "set", credentialKey(d), value)
 	}
+	left := max(expires.Sub(c.now()).Milliseconds(), 1) // 0 is an error
+	return redis.NewStatusCmd(ctx, "set", credentialKey(d), value, "px", left)
 }
 
-// credentialEnding is the end of one; it takes nothing away if it was not there.
-func (s *Store) credentialEnding(d Digest) ending {
-	if s.embedded {
-		return removal(credentialField(d))
+// deletion deletes a record; nothing, if it is not there.
+func (c credentials) deletion(d Digest) rollback.Deletion {
+	if c.embedded {
+		return rollback.OfFields(credentialField(d))
 	}
-	return deletion(credentialKey(d))
+	return rollback.OfKey(credentialKey(d))
 }
 
-// hasCredential tells, by a result above 0, that there is a record.
-func (s *Store) hasCredential(ctx context.Context, c redis.Cmdable, d Digest) *redis.IntCmd {
-	if s.embedded {
-		key, field := credentialField(d)
-		return c.HStrLen(ctx, key, field)
+// step revokes a credential; record is nil if it is not known.
+func (c credentials) step(cause Cause, d Digest, record *Credential) step {
+	r := cause.revocation(TokenRevoked)
+	if record != nil && record.Key != nil {
+		r = cause.keyRevocation(record.Key.ID, record.Key.UserID, d)
 	}
-	return c.StrLen(ctx, credentialKey(d))
+	r.Digest = d
+	return step{r, []rollback.Deletion{c.deletion(d)}}
 }
 
 func decodeCredential(cmd *redis.StringCmd) (*Credential, error) {
@@ -153,28 +157,28 @@ func parseCredential(value []byte) (*Credential, error) {
 		err := c.parseKey(value[2:])
 		return c, err
 	case len(value) == 0 || value[0] == tokenRecord || value[0] == keyRecord && len(value) < 2:
-		return nil, unavailable("read credential", fmt.Errorf("%w: %d bytes", errDamaged, len(value)))
+		return nil, unavailable("read credential", fmt.Errorf("%w: %d bytes", redisdb.ErrDamaged, len(value)))
 	}
 	return nil, ErrNewerRecord
 }
 
-// parseKey reads what encodeLiveKey wrote behind the kind and the version.
+// parseKey reads what encodeKeyRecord wrote behind the kind and the version.
 func (c *Credential) parseKey(value []byte) error {
 	k := &KeyRecord{}
 	n := len(c.Generation)
 	if len(value) < 2*n {
-		return unavailable("read credential", fmt.Errorf("%w: %d bytes", errDamaged, len(value)))
+		return unavailable("read credential", fmt.Errorf("%w: %d bytes", redisdb.ErrDamaged, len(value)))
 	}
 	copy(c.Generation[:], value)
 	copy(k.Operator[:], value[n:])
 	if err := json.Unmarshal(value[2*n:], k); err != nil {
-		return unavailable("read credential", errDamaged)
+		return unavailable("read credential", redisdb.ErrDamaged)
 	}
 	c.Key = k
 	return nil
 }
 
-func encodeLiveKey(g Generation, k *KeyRecord) []byte {
+func encodeKeyRecord(g Generation, k *KeyRecord) []byte {
 	value := append([]byte{keyRecord, recordVersion}, g[:]...)
 	value = append(value, k.Operator[:]...)
 	body, err := json.Marshal(k)
@@ -182,4 +186,22 @@ func encodeLiveKey(g Generation, k *KeyRecord) []byte {
 		panic(err) // strings and numbers
 	}
 	return append(value, body...)
+}
+
+// SaveToken makes an access token valid until expires. It may be repeated.
+func (s *Store) SaveToken(ctx context.Context, d Digest, c Credential, expires time.Time) error {
+	if !expires.After(s.now()) {
+		return nil // expired before it was written
+	}
+	value := make([]byte, 0, 1+len(c.Generation)+len(c.Claims))
+	value = append(value, tokenRecord)
+	value = append(value, c.Generation[:]...)
+	value = append(value, c.Claims...)
+	return s.db.Do(ctx, "save token", s.credentials.put(ctx, d, value, expires))
+}
+
+// RevokeToken revokes a token. One that is not there is revoked already.
+func (s *Store) RevokeToken(ctx context.Context, d Digest, cause Cause) error {
+	_, err := s.revoke(ctx, "revoke token", s.credentials.step(cause, d, nil))
+	return err
 }

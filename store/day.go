@@ -15,7 +15,7 @@ const KeyDaysKept = 30
 func keyDaysKey(keyID string) string { return "mk:kd:" + keyID }
 
 // countDay adds the uses to their day, and drops the days that are over.
-func countDay(ctx context.Context, p redis.Pipeliner, keyID string, u noted) {
+func countDay(ctx context.Context, p redis.Pipeliner, keyID string, u recorded) {
 	const forgotten = KeyDaysKept + 1 // days at once: a key has one use at least in so many, or all is forgotten
 	key, day := keyDaysKey(keyID), dayOf(u.At)
 	var old []string

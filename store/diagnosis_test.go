@@ -9,11 +9,12 @@ import (
 	"time"
 
 	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/redisdb"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
 // examine diagnoses what must answer.
-func examine(t *testing.T, s *store.Store) *store.Diagnosis {
+func examine(t *testing.T, s *store.Store) *redisdb.Diagnosis {
 	t.Helper()
 	d, err := s.Diagnose(t.Context())
 	must(t, err)
@@ -80,7 +81,7 @@ func TestDiagnoseFailures(t *testing.T) {
 	}
 	for userinfo, want := range map[string]string{"mint:hunter2@": "NOPERM", "mint:hunter3@": "WRONGPASS", "": ""} {
 		d := examine(t, open(userinfo))
-		if got := store.Refusal(d.Trouble); got != want {
+		if got := redisdb.ErrorPrefix(d.Trouble); got != want {
 			t.Errorf("%s: got %q, want %q", userinfo, got, want)
 		}
 		if d.Trouble != nil && (!errors.Is(d.Trouble, store.ErrUnavailable) || strings.Contains(d.Trouble.Error(), "hunter")) {
@@ -117,7 +118,7 @@ func silent(t *testing.T, s *store.Store) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	start := time.Now()
-	if _, err := s.Diagnose(ctx); !errors.Is(err, store.ErrUnavailable) || store.Refusal(err) != "" {
+	if _, err := s.Diagnose(ctx); !errors.Is(err, store.ErrUnavailable) || redisdb.ErrorPrefix(err) != "" {
 		t.Errorf("got %v, want no answer", err)
 	}
 	if took := time.Since(start); took > 7*time.Second {

@@ -8,8 +8,8 @@ import (
 )
 
 // directory lists the things of one kind from two sorted sets, in the order of their bytes: the ids, and the
-// lower-cased names with the ids behind them. They hold at least every thing that there is; an entry without
-// its thing, left by a crash or a lost race, is skipped by whoever meets it.
+// lower-cased names with the ids behind them. They hold at least every thing that exists; an entry without
+// its thing, left by a crash or a lost race, is skipped by listings.
 type directory struct {
 	ids, names string // keys; names may be empty: only the ids are listed
 	// latestFirst lists the ids backwards, for ids that begin with their time.
@@ -20,8 +20,8 @@ type directory struct {
 func nameEntry(name, id string) string { return strings.ToLower(name) + "\x00" + id }
 
 // enter adds the entries of a thing. It may be repeated.
-func (s *Store) enter(ctx context.Context, d directory, id string, names ...string) error {
-	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+func (d directory) enter(ctx context.Context, rdb redis.UniversalClient, id string, names ...string) error {
+	_, err := rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.ZAdd(ctx, d.ids, redis.Z{Member: id})
 		for _, name := range names {
 			p.ZAdd(ctx, d.names, redis.Z{Member: nameEntry(name, id)})
@@ -31,11 +31,11 @@ func (s *Store) enter(ctx context.Context, d directory, id string, names ...stri
 	return unavailable("enter in a directory", err)
 }
 
-// strike takes a thing out, and strikeNames some of its names. They tidy up after an end or a change that
+// strike takes a thing out, and strikeNames some of its names. They tidy up after a revocation or a change that
 // holds already, so that they do not fail it: an entry that stays behind is skipped.
 func (s *Store) strike(ctx context.Context, d directory, id string, names ...string) {
 	if err := s.rdb.ZRem(ctx, d.ids, id).Err(); err != nil {
-		s.log.WarnContext(ctx, "a directory entry is left behind", "id", id, "error", err)
+		s.log.WarnContext(ctx, "taking an entry out of a directory failed; listings skip it", "id", id, "error", err)
 	}
 	s.strikeNames(ctx, d, id, names...)
 }
@@ -43,7 +43,7 @@ func (s *Store) strike(ctx context.Context, d directory, id string, names ...str
 func (s *Store) strikeNames(ctx context.Context, d directory, id string, names ...string) {
 	for _, name := range names {
 		if err := s.rdb.ZRem(ctx, d.names, nameEntry(name, id)).Err(); err != nil {
-			s.log.WarnContext(ctx, "a directory entry is left behind", "id", id, "error", err)
+			s.log.WarnContext(ctx, "taking an entry out of a directory failed; listings skip it", "id", id, "error", err)
 		}
 	}
 }
@@ -64,13 +64,13 @@ const entriesScanned = 5_000
 
 // page lists at most limit things: first those found by id, then those found by name alone, each in the
 // order of the directory. after is where the last page ended, and next where this one did; both are empty at
-// the ends, and not for the eyes of a caller.
+// the ends, and must not be shown to a caller.
 func (l listing[T]) page(ctx context.Context, s *Store, after string, limit int) (page []*T, next string, err error) {
 	walk := directoryWalk{directory: l.directory, query: l.query, byName: strings.ToLower(l.query)}
 	walk.start(after)
 	for scanned := 0; ; {
 		count := limit - len(page) + 1 // one more tells whether there is a next page
-		entries, err := s.entries(ctx, &walk, count)
+		entries, err := walk.entries(ctx, s.rdb, count)
 		if err != nil {
 			return nil, "", err
 		}
@@ -157,7 +157,7 @@ func (w *directoryWalk) idsOf(entries []string) []string {
 	return ids
 }
 
-func (s *Store) entries(ctx context.Context, w *directoryWalk, count int) ([]string, error) {
+func (w *directoryWalk) entries(ctx context.Context, rdb redis.UniversalClient, count int) ([]string, error) {
 	key, prefix := w.directory.ids, w.query
 	if w.names {
 		key, prefix = w.directory.names, w.byName
@@ -177,7 +177,7 @@ func (s *Store) entries(ctx context.Context, w *directoryWalk, count int) ([]str
 	if backwards { // as ZRANGE … REV counts
 		from, to = to, from
 	}
-	entries, err := s.rdb.ZRangeArgs(ctx, redis.ZRangeArgs{
+	entries, err := rdb.ZRangeArgs(ctx, redis.ZRangeArgs{
 		Key: key, Start: from, Stop: to, ByLex: true, Rev: backwards, Count: int64(count),
 	}).Result()
 	return entries, unavailable("list", err)

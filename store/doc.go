@@ -1,49 +1,49 @@
 // Package store keeps what Mintkeep must remember, in Redis or in a Redis that lives in this process: clients
-// and their secrets, people and their API keys, live access tokens, signing keys, the audit log. It knows no
+// and their secrets, users and their API keys, valid access tokens, signing keys, the audit log. It knows no
 // HTTP.
 //
 // # Keys
 //
-//	key                          type    value                                          lives            written by
-//	mk:c:<client id>             hash    a client; the fields are at [Client]           until deleted    CreateClient, UpdateClient, EnableClient, StartGeneration, AddSecret, and the ends
-//	mk:clients:id                zset    client ids, all of score 0                     until deleted    CreateClient, DeleteClient
-//	mk:clients:name              zset    "lower-cased name NUL client id"               until deleted    CreateClient, UpdateClient, DeleteClient
-//	mk:secrets                   hash    digest → "client id NUL secret id"             as the secret    CreateClient, AddSecret, DeleteClient, RevokeSecret, RevokeLeaked
-//	mk:p:<user id>               hash    a person; the fields are at [User]             until deleted    CreateUser, UpdateUser, EnableUser, PromoteUser, InviteUser, RedeemInvite, and the ends
-//	mk:e:<16 bytes of digest>    string  the id of the one person with the email        until deleted    CreateUser, UpdateUser, DeleteUser
-//	mk:users:id                  zset    user ids, all of score 0                       until deleted    CreateUser, DeleteUser
-//	mk:users:name                zset    "lower-cased email, or name, NUL user id"      until deleted    CreateUser, UpdateUser, DeleteUser
-//	mk:t:<32 bytes of digest>    string  a live token or key: see [Credential]          as that          SaveToken, RevokeToken, CreateKey, ExpireKey, RevokeKey, RevokeKeys, RevokeLeaked
-//	mk:t:<2 hex digits>          hash    digest → the same; the embedded store's form   each field so    the same
-//	mk:k:<key id>                string  digest, and the description: an [APIKey]       430 days, ended  CreateKey, ExpireKey, RevokeKey, RevokeKeys, RevokeLeaked, DeleteUser, Run
-//	mk:pk:<user id>              zset    a person's key ids, live and ended             400 days, ended  CreateKey, Run; DeleteUser bounds it
-//	mk:pl:<user id>              zset    a person's live key ids, by their expiry       until they end   CreateKey, ExpireKey, the ends, DeleteUser, Run
-//	mk:keys:id                   zset    key ids, live and ended, all of score 0        400 days, ended  CreateKey, Run
-//	mk:keys:name                 zset    "lower-cased name NUL key id"                  400 days, ended  CreateKey, Run
-//	mk:keys:live                 zset    live key ids, by the millisecond of expiry     400 days, ended  CreateKey, ExpireKey, the ends, Run
-//	mk:keys:due                  zset    key ids, by when they are forgotten            400 days, ended  CreateKey, ExpireKey, the ends, Run
-//	mk:u:<client id>             hash    secret id → seconds of its last use            400 days         Flush, DeleteClient, RevokeSecret, AddSecret
-//	mk:ku:<user id>              hash    key id → seconds of its last use, through whom 400 days         Flush, Run
-//	mk:kd:<key id>               hash    day → uses on that day                         31 days          Flush, Run
-//	mk:s:<32 bytes of digest>    string  a session of the dashboard                     12 h unused      CreateSession, Session, the ends
-//	mk:ps:<user id>              zset    digests of a person's sessions, by their end   7 days           CreateSession, the ends
-//	mk:o:<16 bytes of digest>    string  a form that was sent, and what came of it      1 hour           Once, Done
-//	mk:n:<hour modulo 27>        hash    "minute what" → how many                       25½ hours        Flush
-//	mk:r:<unit>:<client id>      string  calls of a client with a rate                  the window       CountCall
-//	mk:f:<16 bytes of digest>    string  failures of a client from an address           1 minute         CountFailure
-//	mk:f:<address or /64>        string  failures from an address                       1 minute         CountFailure
-//	mk:signing-keys              string  all signing keys, one JSON document            for ever         ReplaceKeyring
-//	mk:signing-keys:claim:<rev>  string  which replica makes the next keys              as asked         ClaimKeyring
-//	mk:audit                     stream  changes; field e is an [Event]                 last 100,000     Audit
-//	mk:refusals                  stream  refusals, likewise                             last 10,000      AuditRefusal
-//	mk:epoch                     hash    how far time has come; see below               for ever         Run; marks are swept
-//	mk:epoch:<n>:<i>             hash    the same, of a sixteenth of a cluster's slots  for ever         the same
-//	mk:fence                     string  the millisecond of the last mintkeep fence     for ever         Fence
+//	key                          type    value                                          lifetime            written by
+//	mk:c:<client id>             hash    a client; the fields are at [Client]           until deleted       CreateClient, UpdateClient, EnableClient, StartGeneration, AddSecret, and the revocations
+//	mk:clients:id                zset    client ids, all of score 0                     until deleted       CreateClient, DeleteClient
+//	mk:clients:name              zset    "lower-cased name NUL client id"               until deleted       CreateClient, UpdateClient, DeleteClient
+//	mk:secrets                   hash    digest → "client id NUL secret id"             as the secret       CreateClient, AddSecret, DeleteClient, RevokeSecret, RevokeLeaked
+//	mk:p:<user id>               hash    a user; the fields are at [User]               until deleted       CreateUser, UpdateUser, EnableUser, PromoteUser, InviteUser, RedeemInvite, and the revocations
+//	mk:e:<16 bytes of digest>    string  the id of the one user with the email          until deleted       CreateUser, UpdateUser, DeleteUser
+//	mk:users:id                  zset    user ids, all of score 0                       until deleted       CreateUser, DeleteUser
+//	mk:users:name                zset    "lower-cased email, or name, NUL user id"      until deleted       CreateUser, UpdateUser, DeleteUser
+//	mk:t:<32 bytes of digest>    string  a valid token or key: see [Credential]         as that             SaveToken, RevokeToken, CreateKey, ExpireKey, RevokeKey, RevokeKeys, RevokeLeaked
+//	mk:t:<2 hex digits>          hash    digest → the same; the embedded store's form   each field so       the same
+//	mk:k:<key id>                string  digest, and the description: an [APIKey]       430 days, inactive  CreateKey, ExpireKey, RevokeKey, RevokeKeys, RevokeLeaked, DeleteUser, Run
+//	mk:pk:<user id>              zset    a user's key ids, active and inactive          400 days, inactive  CreateKey, Run; DeleteUser bounds it
+//	mk:pl:<user id>              zset    a user's active key ids, by their expiry       while active        CreateKey, ExpireKey, the revocations, DeleteUser, Run
+//	mk:keys:id                   zset    key ids, active and inactive, all of score 0   400 days, inactive  CreateKey, Run
+//	mk:keys:name                 zset    "lower-cased name NUL key id"                  400 days, inactive  CreateKey, Run
+//	mk:keys:live                 zset    active key ids, by the millisecond of expiry   while active        CreateKey, ExpireKey, the revocations, Run
+//	mk:keys:due                  zset    key ids, by when they are purged               400 days, inactive  CreateKey, ExpireKey, the revocations, Run
+//	mk:u:<client id>             hash    secret id → seconds of its last use            400 days            Flush, DeleteClient, RevokeSecret, AddSecret
+//	mk:ku:<user id>              hash    key id → seconds of its last use, through whom 400 days            Flush, Run
+//	mk:kd:<key id>               hash    day → uses on that day                         31 days             Flush, Run
+//	mk:s:<32 bytes of digest>    string  a session of the dashboard                     12 h unused         CreateSession, Session, the revocations
+//	mk:ps:<user id>              zset    digests of a user's sessions, by their expiry  7 days              CreateSession, the revocations
+//	mk:o:<16 bytes of digest>    string  a submitted form, and its outcome              1 hour              ClaimIdempotencyKey, CompleteIdempotencyKey
+//	mk:n:<hour modulo 27>        hash    "minute what" → how many                       25½ hours           Flush
+//	mk:r:<unit>:<client id>      string  calls of a client with a rate                  the window          CountCall
+//	mk:f:<16 bytes of digest>    string  failures of a client from an address           1 minute            CountFailure
+//	mk:f:<address or /64>        string  failures from an address                       1 minute            CountFailure
+//	mk:signing-keys              string  all signing keys, one JSON document            without end         ReplaceKeyring
+//	mk:signing-keys:claim:<rev>  string  which replica creates the next keys            as asked            ClaimKeyring
+//	mk:audit                     stream  changes; field e is an [Event]                 last 100,000        Audit
+//	mk:refusals                  stream  rejections, likewise                           last 10,000         AuditRefusal
+//	mk:epoch                     hash    counter and watermarks; see package rollback   without end         Run; watermarks are swept
+//	mk:epoch:<n>:<i>             hash    the same, of a sixteenth of a cluster's slots  without end         the same
+//	mk:fence                     string  the millisecond of the last mintkeep fence     without end         Fence
 //	mk:ping                      –       never written; Ping asks whether it is there
 //
-// "Ended" counts from the end of a key, before which there is no expiry. What is only an entry of something larger
-// does not go by itself: Run takes it out when it is due, and the description stays 30 days longer, so that it is
-// known then which entries there are.
+// "Inactive" counts from the revocation or the expiry of a key, before which there is no expiry. What is only an entry of
+// something larger does not expire by itself: Run takes it out when it is due, and the description stays 30 days longer,
+// so that the other entries are known then.
 //
 // Only digests of secrets, keys, tokens and invites are stored, and passwords and the private halves of signing
 // keys encrypted. What stands under mk:f: and mk:r: is in the embedded store a map in memory.
@@ -55,84 +55,80 @@
 //
 //   - A client with its state, its generation and its secrets is one hash. It is changed under WATCH, in one
 //     MULTI: of two that do so at once, the second sees the first. One HGETALL reads it, whole.
-//   - The indexes are written before the client and cleared after it. An entry too many is skipped by whoever
-//     lists; who wrote or cleared one looks again afterwards, so that none goes missing in a race.
-//   - A token is one record, which expires by itself. It is live while it is there and has the generation that
-//     its client has. So no list of a client's tokens is needed to end them all, and none is kept.
-//   - A person with their state, generations, password and invite is one hash, changed likewise. Of two who redeem
+//   - The indexes are written before the client and cleared after it. A listing skips an entry too many; a request that
+//     wrote or cleared an entry reads it again afterwards, so that none goes missing in a race.
+//   - A token is one record, which expires by itself. It is valid while it is there and has the generation that
+//     its client has. So no list of a client's tokens is needed to revoke them all, and none is kept.
+//   - A user with their state, generations, password and invite is one hash, changed likewise. Of two requests that redeem
 //     one invite, the second finds none.
-//   - An email is one string, taken under WATCH, by a person who is there already: so one that belongs to nobody who
-//     is there is free. Until they have it, a new person expires in a minute. A change of email takes the new one
+//   - An email is one string, taken under WATCH, by a user who is there already: so an email of a user who is not there
+//     is free. Until they have it, a new user expires in a minute. A change of email takes the new one
 //     first, and gives the old one back last.
-//   - An API key is a record beside the tokens, so that one look-up finds either. It is live while it is there and
+//   - An API key is a record beside the tokens, so that one look-up finds either. It is valid while it is there and
 //     has the generation that its owner has, who must be enabled. Its description and its entries come first, and
-//     decide nothing: without the record they are those of a key that has ended.
-//   - The number of a person's live keys is the size of one zset, to which a new key is added under WATCH. What a
+//     decide nothing: without the record they are those of a key that was revoked or has expired.
+//   - The number of a user's active keys is the size of one zset, to which a new key is added under WATCH. What a
 //     crash left in it is looked for only when it seems to be full.
 //   - The keyring is one string, replaced whole, by compare and set.
 //   - An event is one XADD, in a MULTI so that it is not sent twice.
 //
-// # Ends
+// # Revocations
 //
-// An end takes something away, with a command that Redis carries out even when it is out of memory. When it
-// has returned nil, no replica honours what was ended; tidying up comes after and cannot fail it.
+// A revocation deletes something, with a command that Redis applies even when it is out of memory. When it has returned
+// nil, no replica accepts what was revoked; tidying up comes after and cannot fail it. Other methods change what a
+// credential is worth, or give it back, in a transaction. Each makes a [Revocation] of these kinds, and goes through
+// revoke or transact:
 //
-//	DisableClient     HDEL mk:c:<id> on gen     then nothing of it is valid, nor its secrets, until EnableClient
-//	RevokeClientTokens   HDEL mk:c:<id> gen        the next generation is drawn now, or by StartGeneration
-//	DeleteClient      DEL  mk:c:<id>            then the index entries, and the last uses
-//	RevokeSecret         HDEL mk:c:<id> s:<id>     then its last use
-//	RevokeToken          DEL  mk:t:<digest>        embedded: HDEL
-//	RevokeKey, RevokeKeys   DEL  mk:t:<digest>        likewise; then the description says how, and the entries move
-//	RevokeLeaked         DEL  mk:t:<digest>        likewise, and RevokeSecret for each secret that mk:secrets knows
-//	DisableUser       HDEL mk:p:<id> on sess    no key of theirs is valid, nor a link, until EnableUser; no session again
-//	RevokeSessions       HDEL mk:p:<id> sess       the next sign-in draws the next generation
-//	RevokeSession        DEL  mk:s:<digest>        then its entry
-//	DemoteUser        HDEL mk:p:<id> op         mintkeep:admin of their keys is gone for good
-//	DeleteUser        DEL  mk:p:<id>            then the email, the index entries, and each key as by RevokeKeys
+//	method              kinds                       by
+//	CreateClient        client                      a transaction: an earlier client may have had the id
+//	UpdateClient        client                      a transaction, if a scope, an audience or a grant is taken away
+//	EnableClient        client                      a transaction
+//	DisableClient       client                      HDEL mk:c:<id> on gen; nothing of it is valid until EnableClient
+//	RevokeClientTokens  client                      HDEL mk:c:<id> gen; the next generation is drawn now, or by StartGeneration
+//	DeleteClient        client                      DEL  mk:c:<id>; then the index entries, and the last uses
+//	AddSecret           secret                      a transaction; the old secret is revoked, or expires earlier
+//	RevokeSecret        secret                      HDEL mk:c:<id> s:<id>; then its last use
+//	RevokeToken         token                       DEL  mk:t:<digest>; embedded: HDEL
+//	RevokeKey           key                         likewise; then the tombstone, and the entries move
+//	RevokeKeys          key                         likewise
+//	ExpireKey           key                         a transaction; a rotation brings the expiry forward
+//	RevokeLeaked        key, secret, token          DEL  mk:t:<digest>, and RevokeSecret for each secret that mk:secrets knows
+//	DisableUser         user                        HDEL mk:p:<id> on sess invite; no key is valid until EnableUser
+//	EnableUser          user                        a transaction
+//	PromoteUser         user                        a transaction
+//	DemoteUser          user                        HDEL mk:p:<id> op; mintkeep:admin of their keys does not come back
+//	DeleteUser          user                        DEL  mk:p:<id>; then the email, the index entries, and each key as by RevokeKeys
+//	UpdateUser          invite                      a transaction, if the email changes
+//	InviteUser          invite                      a transaction; the invite before is replaced
+//	RevokeInvite        invite                      HDEL mk:p:<id> invite
+//	RedeemInvite        invite, password, session   a transaction
+//	SetPassword         invite, password, session   a transaction
+//	RevokeSession       session                     DEL  mk:s:<digest>; then its entry
+//	RevokeSessions      session                     HDEL mk:p:<id> sess; the next sign-in draws the next generation
+//	CreateSession       session                     as RevokeSession, for the oldest of more than [MaxSessions]
+//	RevokeAllTokens     all                         HDEL mk:c:<id> gen of each client
+//	RevokeAllSessions   all                         HDEL mk:p:<id> sess of each user
 //
-// Redis's own answer says that an end was carried out, not that it outlives a crash. [Options.Durability] asks for more:
-// that it is on the disk, or at so many replicas. Then each server's share of the ends goes down one connection with the
-// question behind it (see proof), and the answer is compared with what was asked for. If it is less, or not known, the
-// end was carried out and is [ErrUnconfirmed]: its tidying up is done, and its caller repeats it. Whoever finds nothing to
-// end then must not say so before that is confirmed: "it is gone" means that it stays so. What change writes is confirmed
-// likewise, on the connection of its MULTI.
+// What was revoked stays so: a generation is random and drawn again, never restored, and none matches nothing. The one
+// exception is meant: a disabled user keeps theirs, and the keys are valid again when they are enabled.
 //
-// What was ended stays so: a generation is random and drawn anew, never restored, and none matches nothing. The one
-// exception is meant: a disabled person keeps theirs, and the keys live again when they are enabled.
+// Redis's own answer says that a deletion was applied, not that it outlives a crash. [Options.Durability] asks for more:
+// see package redisdb. If that is not confirmed, the deletion is applied and the result is [ErrUnconfirmed]: its tidying
+// up is done, and its caller repeats it. A caller that finds nothing to delete then must not be told so before that is
+// confirmed: "it is gone" means that it stays so. What a transaction writes is confirmed likewise.
 //
-// # Going back in time
+// Redis may also lose what it has acknowledged. Package rollback notices that, and replays the deletions. A deletion that
+// is replayed must not revoke what began after it. Most delete something with a random name. The others have a condition:
+// a field with a random value, which is another each time, on, gen, sess, op, pwlife, invite, and for the deletion of a
+// client life. What this replica has enabled again, a replay does not disable.
 //
-// Redis may come back with less than it had: from a failover, an old backup, or empty. The epoch shows that. It counts the
-// pulses of all replicas in n, and has for each replica a mark, r:<random>, the count that it had seen at the pulse
-// before; line is drawn by whoever finds no epoch. [Store.Run] pulses once a second and after every end. What comes before
-// a mark in time is kept by a Redis that keeps the mark.
-//
-// A replica whose mark is lower than it was, or gone, refuses everything with ErrUnavailable. It sees so at each new
-// connection, before a request's command goes there, or else at the next pulse. Then it repeats the ends that it has carried
-// out itself in the last 15 minutes, up to 16,384, if the loss began no longer ago than they reach back, and goes on. If it
-// did, or the line is another, it stays at [ErrBehind] until [Store.Fence], or until what was lost is back. What it has
-// ended itself it repeats after a fence as well. A Redis that takes no writes, as a replica or a primary without the
-// replicas that it should have, is refused likewise, until a pulse succeeds, and all connections to it are dropped; one
-// that is out of memory is not: it takes no mark, and all that is open is repeated in every pulse until it does. One that
-// does not answer is refused until a pulse succeeds if an end may be lost by that: one that was acknowledged and has no
-// mark behind it yet.
-//
-// An end whose outcome is not known is among those that are repeated: it may have been carried out, and then whoever
-// tries again finds nothing to do. Of a change whose outcome is not known it is found out what ended by it, before
-// anybody is told that something is so.
-//
-// An end that is repeated must not undo what began after it. Most ends take away what has a random name. Of the others the
-// value of a field that is drawn anew with each life, its sign, is compared first: on, gen, sess, op, pwlife and invite, and
-// for the deletion of a client life. Whom this replica has enabled again it does not disable by repeating that.
-//
-// A replica that has just started takes what it finds. What another replica ended and lost is repeated by that one; if it
-// died, by nobody. The embedded store has none of this.
+// [Announce] tells others of each revocation, in the same pipeline.
 //
 // # Records
 //
 // Each record begins with its version, "1" (a secret's, and the description of a key, stand behind the digest; the
-// record of a live key has "k" before it; the keyring has a member v).
-// A reader that meets another says [ErrNewerRecord] and one that cannot make sense of a record says
-// [ErrUnavailable], which is what every failure of the backend comes to: neither yes nor no, so the request is
-// refused. Ends need not understand what they end.
+// record of a valid key has "k" before it; the keyring has a member v).
+// A reader that meets another version says [ErrNewerRecord], and one that cannot decode a record says
+// [ErrUnavailable], which is what every failure of Redis comes to: neither yes nor no, so the request is
+// rejected. Revocations need not understand what they delete.
 package store

@@ -70,12 +70,12 @@ func TestInDoubtTransactionThatWasNotApplied(t *testing.T) {
 	b, ctx, h := storetest.Redis(t).Backend(t), t.Context(), &losesAnswer{to: "multi", drops: true}
 	s := h.open(t, b)
 	create(t, s, "a")
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	h.armed.Store(true)
 	wantErr(t, "a rotation", rotate(ctx, s, "sec_lost"), store.ErrUnavailable)
 	must(t, s.Confirm(ctx))
 	for range 20 {
-		s.Pulse(ctx)
+		s.Heartbeat(ctx)
 	}
 	if ids := secretIDs(t, b, s); len(ids) != 1 || ids[0] != "sec_1" {
 		t.Errorf("the client has the secrets %q, want the one that it had", ids)
@@ -88,14 +88,14 @@ func TestRejectedRevocationIsNotReplayed(t *testing.T) {
 	b, ctx := storetest.Redis(t).Backend(t), t.Context()
 	s := b.Open(t)
 	create(t, s, "a")
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	b.Do("ACL", "SETUSER", "default", "-hdel")
 	wantErr(t, "disabling", s.DisableClient(ctx, "a", store.Cause{}), store.ErrUnavailable)
-	if n := s.OpenEnds(); n != 0 {
+	if n := s.Pending(); n != 0 {
 		t.Errorf("%d ends are remembered that were not carried out", n)
 	}
 	b.Do("ACL", "SETUSER", "default", "+hdel")
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	if c, err := s.Client(ctx, "a"); err != nil || !c.Enabled {
 		t.Errorf("the client: %+v, %v; want it enabled", c, err)
 	}
@@ -109,7 +109,7 @@ func TestEnabledAfterAnInDoubtRevocation(t *testing.T) {
 	create(t, s, "a")
 	d := issue(t, b, s, "a", "token")
 	u := add(t, s, "u@example.com")
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	for _, by := range []*store.Store{s, other} {
 		h.armed.Store(true)
 		wantErr(t, "disabling a client", s.DisableClient(ctx, "a", store.Cause{}), store.ErrUnavailable)
@@ -117,7 +117,7 @@ func TestEnabledAfterAnInDoubtRevocation(t *testing.T) {
 		h.armed.Store(true)
 		wantErr(t, "disabling a person", s.DisableUser(ctx, u.ID, store.Cause{}), store.ErrUnavailable)
 		must(t, by.EnableUser(ctx, u.ID, store.Cause{}))
-		s.Pulse(ctx)
+		s.Heartbeat(ctx)
 		if c, err := s.Client(ctx, "a"); err != nil || !c.Enabled || !live(t, s, "a", d) {
 			t.Errorf("the client: %+v, %v; want it enabled, and its token live", c, err)
 		}

@@ -11,12 +11,13 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/mintkeep/mintkeep/config"
 	"github.com/mintkeep/mintkeep/store"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
 // lasting opens a store whose revocations wait for what d says.
-func lasting(t *testing.T, b *storetest.Backend, d store.Durability, change ...func(*store.Options)) *store.Store {
+func lasting(t *testing.T, b *storetest.Backend, d config.Durability, change ...func(*store.Options)) *store.Store {
 	t.Helper()
 	return b.Open(t, append(change, func(o *store.Options) { o.Durability = d })...)
 }
@@ -114,7 +115,7 @@ func TestReplicasConfirm(t *testing.T) {
 	replica := storetest.Replica(t, primary.Addr())
 	primary.AwaitReplicas(1)
 	b := primary.Backend(t)
-	s := lasting(t, b, store.Durability{Replicas: 1})
+	s := lasting(t, b, config.Durability{Replicas: 1})
 	ends := revocations(t, b, s)
 	must(t, s.CheckDurability(t.Context()))
 
@@ -162,7 +163,7 @@ func TestReplicasAreCounted(t *testing.T) {
 	primary := storetest.Redis(t)
 	storetest.Replica(t, primary.Addr())
 	primary.AwaitReplicas(1)
-	s := lasting(t, primary.Backend(t), store.Durability{Replicas: 2})
+	s := lasting(t, primary.Backend(t), config.Durability{Replicas: 2})
 	err := s.RevokeToken(hurry(t), store.DigestOf("token"), store.Cause{})
 	wantErr(t, "an end", err, store.ErrUnconfirmed)
 	if want := "1 of 2 replicas have it"; !strings.Contains(err.Error(), want) {
@@ -184,7 +185,7 @@ func TestConfirmingLeavesConnections(t *testing.T) {
 	t.Parallel()
 	b := storetest.Redis(t).Backend(t)
 	create(t, b.Open(t), "a")
-	s := lasting(t, b, store.Durability{Replicas: 1})
+	s := lasting(t, b, config.Durability{Replicas: 1})
 	ctx, stop := context.WithCancel(hurry(t))
 	var wg sync.WaitGroup
 	for i := range 100 {
@@ -210,7 +211,7 @@ func TestFsyncByAlways(t *testing.T) {
 	t.Parallel()
 	server := storetest.Redis(t, "--appendonly", "yes", "--appendfsync", "always")
 	b := server.Backend(t)
-	s := lasting(t, b, store.Durability{Fsync: true})
+	s := lasting(t, b, config.Durability{Fsync: true})
 	must(t, s.CheckDurability(t.Context()))
 	ends := revocations(t, b, s)
 	for _, wrong := range [][3]string{
@@ -242,7 +243,7 @@ func TestFsyncFails(t *testing.T) {
 	t.Parallel()
 	server := storetest.Redis(t, "--appendonly", "yes", "--appendfsync", "always")
 	b := server.Backend(t)
-	s := lasting(t, b, store.Durability{Fsync: true})
+	s := lasting(t, b, config.Durability{Fsync: true})
 	create(t, s, "a")
 	d := issue(t, b, s, "a", "token")
 	server.FailSync()
@@ -261,11 +262,11 @@ func TestDurabilityRights(t *testing.T) {
 		must(t, err)
 		return "redis://" + user + ":pw@" + server.Addr()
 	}
-	open := func(url string, d store.Durability) *store.Store {
+	open := func(url string, d config.Durability) *store.Store {
 		return lasting(t, server.Backend(t), d, func(o *store.Options) { o.URL = url })
 	}
 	blind := acl("blind", "-config")
-	s := open(blind, store.Durability{Fsync: true})
+	s := open(blind, config.Durability{Fsync: true})
 	err := s.CheckDurability(t.Context())
 	wantErr(t, "without CONFIG", err, store.ErrDurability)
 	if want := "ACL SETUSER blind +config|get"; !strings.HasSuffix(err.Error(), want) {
@@ -275,23 +276,23 @@ func TestDurabilityRights(t *testing.T) {
 	wantErr(t, "an end without CONFIG", err, store.ErrUnconfirmed)
 
 	mute := acl("mute", "-info")
-	must(t, open(mute, store.Durability{Replicas: 1}).CheckDurability(t.Context()))
-	err = open(mute, store.Durability{Replicas: 2}).CheckDurability(t.Context())
+	must(t, open(mute, config.Durability{Replicas: 1}).CheckDurability(t.Context()))
+	err = open(mute, config.Durability{Replicas: 2}).CheckDurability(t.Context())
 	wantErr(t, "without INFO", err, store.ErrDurability)
 	if want := "has 1 that answer"; !strings.Contains(err.Error(), want) {
 		t.Errorf("got %q, want %q in it", err, want)
 	}
-	if _, err := open(mute, store.Durability{}).KeepsLog(t.Context()); !errors.Is(err, store.ErrUnavailable) {
+	if _, err := open(mute, config.Durability{}).KeepsLog(t.Context()); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("whether there is a log, without INFO: %v", err)
 	}
-	wantErr(t, "an end without WAIT", open(acl("deaf", "-wait"), store.Durability{Replicas: 1}).RevokeToken(hurry(t), store.DigestOf("x"), store.Cause{}), store.ErrUnconfirmed)
+	wantErr(t, "an end without WAIT", open(acl("deaf", "-wait"), config.Durability{Replicas: 1}).RevokeToken(hurry(t), store.DigestOf("x"), store.Cause{}), store.ErrUnconfirmed)
 }
 
 // TestDurabilityUnknown: an unavailable Redis is not one that lacks something.
 func TestDurabilityUnknown(t *testing.T) {
 	t.Parallel()
 	server := storetest.Redis(t)
-	one, disk := lasting(t, server.Backend(t), store.Durability{Replicas: 1}), lasting(t, server.Backend(t), store.Durability{Fsync: true})
+	one, disk := lasting(t, server.Backend(t), config.Durability{Replicas: 1}), lasting(t, server.Backend(t), config.Durability{Fsync: true})
 	if kept, err := one.KeepsLog(t.Context()); kept || err != nil {
 		t.Errorf("a log is kept: %v, %v; want none", kept, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mintkeep/mintkeep/config"
 	"github.com/mintkeep/mintkeep/store"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
@@ -16,11 +17,11 @@ func BenchmarkRevoke(b *testing.B) {
 		name       string
 		args       []string
 		replica    bool
-		durability store.Durability
+		durability config.Durability
 	}{
-		{"ack", []string{"--appendonly", "yes", "--appendfsync", "everysec"}, false, store.Durability{}},
-		{"fsync", []string{"--appendonly", "yes", "--appendfsync", "always"}, false, store.Durability{Fsync: true}},
-		{"replicas:1", []string{"--appendonly", "yes", "--appendfsync", "everysec"}, true, store.Durability{Replicas: 1}},
+		{"ack", []string{"--appendonly", "yes", "--appendfsync", "everysec"}, false, config.Durability{}},
+		{"fsync", []string{"--appendonly", "yes", "--appendfsync", "always"}, false, config.Durability{Fsync: true}},
+		{"replicas:1", []string{"--appendonly", "yes", "--appendfsync", "everysec"}, true, config.Durability{Replicas: 1}},
 	} {
 		b.Run(mode.name, func(b *testing.B) {
 			server := storetest.Redis(b, mode.args...)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mintkeep/mintkeep/config"
 	"github.com/mintkeep/mintkeep/store"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
@@ -19,13 +20,13 @@ func TestClusterConfirms(t *testing.T) {
 	nodes := storetest.SixNodes(t)
 	b := nodes.Masters[0].Backend(t)
 	at := func(o *store.Options) { o.URL = nodes.URL() }
-	s := lasting(t, b, store.Durability{Replicas: 1}, at)
+	s := lasting(t, b, config.Durability{Replicas: 1}, at)
 	for _, m := range nodes.Masters {
 		m.AwaitReplicas(1)
 	}
 	must(t, s.CheckDurability(t.Context()))
 	must(t, s.Confirm(t.Context()))
-	err := lasting(t, b, store.Durability{Replicas: 2}, at).CheckDurability(t.Context())
+	err := lasting(t, b, config.Durability{Replicas: 2}, at).CheckDurability(t.Context())
 	wantErr(t, "two replicas for each", err, store.ErrDurability)
 	if want := "and this Redis at 127.0.0.1:"; !strings.Contains(err.Error(), want) {
 		t.Errorf("got %q, want %q in it", err, want)

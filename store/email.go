@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/mintkeep/mintkeep/store/redisdb"
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
 )
@@ -15,13 +17,13 @@ func FoldEmail(email string) string {
 	return norm.NFKC.String(cases.Fold().String(norm.NFKC.String(email)))
 }
 
-// emailKey holds the id of the one person with the email. Its name is a digest, as long as the email may be.
+// emailKey holds the id of the one user with the email. Its name is a digest, as long as the email may be.
 func emailKey(email string) string {
 	d := DigestOf(FoldEmail(email))
 	return "mk:e:" + string(d[:16])
 }
 
-// UserByEmail reads the person with the email. ErrNotFound if there is none.
+// UserByEmail reads the user with the email. ErrNotFound if there is none.
 func (s *Store) UserByEmail(ctx context.Context, email string) (*User, error) {
 	id, err := s.rdb.Get(ctx, emailKey(email)).Result()
 	if errors.Is(err, redis.Nil) {
@@ -37,49 +39,49 @@ func (s *Store) UserByEmail(ctx context.Context, email string) (*User, error) {
 	return u, err
 }
 
-// claimEmail takes an email for a person who is there. ErrExists if it is somebody else's; one that was
-// left by somebody who is not there any more is free, because ids do not come back.
+// claimEmail takes an email for a user who is there. ErrExists if it is another user's; one that was
+// left by a user who is not there any more is free, because ids are not used again.
 func (s *Store) claimEmail(ctx context.Context, email, id string) error {
 	key := emailKey(email)
-	return s.change(ctx, "claim email", key, func(tx *redis.Tx) (func(redis.Pipeliner), error) {
+	return s.transact(ctx, "claim email", key, func(tx *redis.Tx) (t transaction, err error) {
 		owner, err := tx.Get(ctx, key).Result()
 		if err != nil && !errors.Is(err, redis.Nil) {
-			return nil, err
+			return t, err
 		}
 		if owner != "" && owner != id {
 			switch there, err := s.rdb.HExists(ctx, userKey(owner), metaField).Result(); {
 			case err != nil:
-				return nil, err
+				return t, err
 			case there:
-				return nil, ErrExists
+				return t, ErrExists
 			}
 		}
-		// Written even if it is theirs already, so that who is about to give it back sees that it is wanted.
-		return func(p redis.Pipeliner) { p.Set(ctx, key, id, 0) }, nil
+		// Written even if it is theirs already, so that a request that is about to give it back sees that it is wanted.
+		return write(func(p redis.Pipeliner) { p.Set(ctx, key, id, 0) })
 	})
 }
 
-// releaseEmail gives an email back that is kept for this person and not theirs any more. It tidies up and cannot
-// fail what it comes after: an email that stays behind when its person is gone is free, see claimEmail.
+// releaseEmail gives an email back that is kept for this user and not theirs any more. It tidies up and cannot
+// fail what it comes after: an email that stays behind when its user is gone is free, see claimEmail.
 func (s *Store) releaseEmail(ctx context.Context, email, id string) {
 	key := emailKey(email)
-	err := s.change(tidy(ctx), "release email", key, func(tx *redis.Tx) (func(redis.Pipeliner), error) {
+	err := s.transact(redisdb.WithoutBarrier(ctx), "release email", key, func(tx *redis.Tx) (t transaction, err error) {
 		owner, err := tx.Get(ctx, key).Result()
 		if err != nil && !errors.Is(err, redis.Nil) {
-			return nil, err
+			return t, err
 		}
 		u, err := s.User(ctx, id)
 		if err != nil && !errors.Is(err, ErrNotFound) {
-			return nil, err
+			return t, err
 		}
 		theirs := u != nil && FoldEmail(u.Metadata.Email) == FoldEmail(email)
-		return func(p redis.Pipeliner) {
+		return write(func(p redis.Pipeliner) {
 			if owner == id && !theirs {
 				p.Del(ctx, key)
 			}
-		}, nil
+		})
 	})
 	if err != nil {
-		s.log.WarnContext(ctx, "an email is not free yet", "user", id, "error", err)
+		s.log.WarnContext(ctx, "releasing an email failed; it is not free yet", "user", id, "error", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/rollback"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
@@ -35,31 +36,31 @@ func TestEmptied(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b, ctx := srv.Backend(t), t.Context()
 			s := b.Open(t)
-			s.Pulse(ctx)
+			s.Heartbeat(ctx)
 			create(t, s, "a")
-			s.Pulse(ctx)
+			s.Heartbeat(ctx)
 			b.Do("FLUSHALL")
-			s.Pulse(ctx)
-			wantRejected(t, "emptied", s, store.ErrBehind)
-			s.Pulse(ctx)
-			wantRejected(t, "emptied, a heartbeat later", s, store.ErrBehind)
+			s.Heartbeat(ctx)
+			wantRejected(t, "emptied", s, store.ErrQuarantined)
+			s.Heartbeat(ctx)
+			wantRejected(t, "emptied, a heartbeat later", s, store.ErrQuarantined)
 
 			fresh := b.Open(t)
-			fresh.Pulse(ctx)
+			fresh.Heartbeat(ctx)
 			wantOpen(t, "a replica that has just started", fresh)
-			fresh.Pulse(ctx)
-			s.Pulse(ctx)
-			wantRejected(t, "after another has started", s, store.ErrBehind)
+			fresh.Heartbeat(ctx)
+			s.Heartbeat(ctx)
+			wantRejected(t, "after another has started", s, store.ErrQuarantined)
 
 			_, err := fresh.Fence(ctx)
 			must(t, err)
-			s.Pulse(ctx)
+			s.Heartbeat(ctx)
 			wantOpen(t, "fenced", s)
-			s.Pulse(ctx)
+			s.Heartbeat(ctx)
 			wantOpen(t, "fenced, a heartbeat later", s)
 			b.Do("FLUSHALL")
-			s.Pulse(ctx)
-			wantRejected(t, "emptied again", s, store.ErrBehind)
+			s.Heartbeat(ctx)
+			wantRejected(t, "emptied again", s, store.ErrQuarantined)
 		})
 	}
 }
@@ -71,34 +72,34 @@ func TestOldBackup(t *testing.T) {
 	b, ctx := srv.Backend(t), t.Context()
 	s := b.Open(t)
 	create(t, s, "a")
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	d := issue(t, b, s, "a", "token")
 	old := backUp(t, srv)
 	grow(t, b, s)
 	must(t, s.RevokeToken(ctx, d, store.Cause{}))
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	newer := backUp(t, srv)
 
 	old.restore()
 	wantRejected(t, "before a heartbeat", s, store.ErrUnavailable)
-	s.Pulse(ctx)
-	wantRejected(t, "old", s, store.ErrBehind)
-	s.Pulse(ctx)
-	wantRejected(t, "old, a heartbeat later", s, store.ErrBehind)
+	s.Heartbeat(ctx)
+	wantRejected(t, "old", s, store.ErrQuarantined)
+	s.Heartbeat(ctx)
+	wantRejected(t, "old, a heartbeat later", s, store.ErrQuarantined)
 
 	newer.restore() // the operator finds a better one
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	wantOpen(t, "with what it had", s)
 	if live(t, s, "a", d) {
 		t.Error("a token that was ended is live")
 	}
 	old.restore()
-	s.Pulse(ctx)
-	wantRejected(t, "old again", s, store.ErrBehind)
+	s.Heartbeat(ctx)
+	wantRejected(t, "old again", s, store.ErrQuarantined)
 	tool := b.Open(t)
 	must2(t)(tool.RevokeAllTokens(ctx, store.Cause{}, nil))
 	must2(t)(tool.Fence(ctx))
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	wantOpen(t, "fenced", s)
 	if live(t, s, "a", d) {
 		t.Error("after the fence a token that was ended is live")
@@ -120,7 +121,7 @@ func TestTakesNoWrites(t *testing.T) {
 	b, ctx := srv.Backend(t), t.Context()
 	s := b.Open(t)
 	create(t, s, "a")
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	for _, tt := range []struct {
 		name     string
 		on, off  []any
@@ -132,7 +133,7 @@ func TestTakesNoWrites(t *testing.T) {
 		{"out of memory", []any{"CONFIG", "SET", "maxmemory", "1"}, []any{"CONFIG", "SET", "maxmemory", "0"}, "", true},
 	} {
 		b.Do(tt.on...)
-		s.Pulse(ctx)
+		s.Heartbeat(ctx)
 		if tt.staysPut {
 			wantOpen(t, tt.name, s)
 			if err := s.RevokeToken(ctx, store.DigestOf("x"), store.Cause{}); err != nil {
@@ -140,15 +141,15 @@ func TestTakesNoWrites(t *testing.T) {
 			}
 		} else {
 			wantRejected(t, tt.name, s, store.ErrUnavailable)
-			if err := s.Ping(ctx); err == nil || !strings.Contains(err.Error(), tt.says) || errors.Is(err, store.ErrBehind) {
+			if err := s.Ping(ctx); err == nil || !strings.Contains(err.Error(), tt.says) || errors.Is(err, store.ErrQuarantined) {
 				t.Errorf("%s: got %v, want %s", tt.name, err, tt.says)
 			}
 		}
 		b.Do(tt.off...)
-		s.Pulse(ctx)
+		s.Heartbeat(ctx)
 		wantOpen(t, tt.name+" no longer", s)
 	}
-	if n := s.OpenEnds(); n != 0 {
+	if n := s.Pending(); n != 0 {
 		t.Errorf("%d ends are not written down, want 0", n)
 	}
 }
@@ -159,14 +160,14 @@ func TestHeartbeatWithoutRedis(t *testing.T) {
 	srv := storetest.Redis(t, "--appendonly", "yes", "--appendfsync", "always")
 	b, ctx := srv.Backend(t), t.Context()
 	s := b.Open(t)
-	s.Pulse(ctx) // once more than the server answered
-	s.Pulse(ctx)
+	s.Heartbeat(ctx) // once more than the server answered
+	s.Heartbeat(ctx)
 	srv.Kill()
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	wantErr(t, "ping", s.Ping(ctx), store.ErrUnavailable)
 	srv.Start()
 	wantOpen(t, "back with all that it had", s)
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	wantOpen(t, "a heartbeat later", s)
 }
 
@@ -180,44 +181,29 @@ func TestWatermarks(t *testing.T) {
 		ctx := t.Context()
 		s, other, away := b.Open(t), b.Open(t), b.Open(t)
 		for range 2 {
-			s.Pulse(ctx)
-			other.Pulse(ctx)
-			away.Pulse(ctx)
+			s.Heartbeat(ctx)
+			other.Heartbeat(ctx)
+			away.Heartbeat(ctx)
 		}
 		key := "mk:epoch"
 		if b.Name == "cluster" {
-			key = store.EpochKeys()[0]
+			key = s.EpochKeys()[0]
 		}
 		marks := func() int64 { return b.Do("HLEN", key).(int64) - 2 }
 		if got := marks(); got != 3 {
 			t.Errorf("%d marks of three replicas", got)
 		}
 		other.Leave(ctx)
-		b.Do("HINCRBY", key, "n", store.StaleAfter)
-		s.Pulse(ctx) // its watermark is the counter that it knew
-		s.Pulse(ctx)
-		must(t, s.SweepMarks(ctx))
+		b.Do("HINCRBY", key, "n", rollback.StaleAfter)
+		s.Heartbeat(ctx) // its watermark is the counter that it knew
+		s.Heartbeat(ctx)
+		must(t, s.SweepWatermarks(ctx))
 		if got := marks(); got != 1 {
 			t.Errorf("%d marks after one replica has ended and another is away, want 1", got)
 		}
-		away.Pulse(ctx)
+		away.Heartbeat(ctx)
 		wantOpen(t, "the one that was away", away)
 	})
-}
-
-func TestEpochKeys(t *testing.T) {
-	keys := store.EpochKeys()
-	if len(keys) != 16 {
-		t.Errorf("%d epochs, want 16", len(keys))
-	}
-	for i, key := range keys {
-		if slot := store.Slot(key); slot < i*1024 || slot >= (i+1)*1024 {
-			t.Errorf("%s is in slot %d, want it in the sixteenth number %d", key, slot, i)
-		}
-	}
-	if got := store.Slot("123456789"); got != 0x31C3 { // the example of the specification
-		t.Errorf("slot %#x, want 0x31C3", got)
-	}
 }
 
 // Without Run there is no heartbeat: the store of a CLI command sends nothing more to Redis.

@@ -2,50 +2,29 @@ package store
 
 import "context"
 
-// ForgetKeys does what Run does once a minute.
-func ForgetKeys(ctx context.Context, s *Store) error { return s.forgetKeys(ctx) }
+// PurgeKeys and SweepKeys do what Run does once a minute.
+func PurgeKeys(ctx context.Context, s *Store) error { return s.purgeKeys(ctx) }
 
-// Waiting is how many calls wait for a flight.
-func (s *Store) Waiting() int {
-	s.batch.mu.Lock()
-	defer s.batch.mu.Unlock()
-	return len(s.batch.waiting)
-}
-
-// Idle is whether no call waits or is under way.
-func (s *Store) Idle() bool {
-	s.batch.mu.Lock()
-	defer s.batch.mu.Unlock()
-	return len(s.batch.waiting) == 0 && s.batch.flights == 0
-}
-
-// The bounds of a batcher.
-const (
-	MaxFlights = maxFlights
-	MaxWaiting = maxWaiting
-	MaxBatch   = maxBatch
-)
-
-// SweepKeys does what Run does once a minute.
 func SweepKeys(ctx context.Context, s *Store) error { return s.sweepKeys(ctx) }
 
-// Pulse sends a heartbeat, as Run does once a second, and at once after a revocation.
-func (s *Store) Pulse(ctx context.Context) { s.epoch.pulse(ctx) }
+// Heartbeat does what Run does once a second, and at once after a revocation.
+func (s *Store) Heartbeat(ctx context.Context) { s.monitor.Heartbeat(ctx) }
 
-// SweepMarks does what Run does once a minute.
-func (s *Store) SweepMarks(ctx context.Context) error { return s.epoch.sweep(ctx) }
+// SweepWatermarks does what Run does once a minute.
+func (s *Store) SweepWatermarks(ctx context.Context) error { return s.monitor.Sweep(ctx) }
 
-// Leave does what Run does when it stops.
-func (s *Store) Leave(ctx context.Context) { s.epoch.leave(ctx) }
+// Leave does what Run does at its end.
+func (s *Store) Leave(ctx context.Context) {
+	ctx, stop := context.WithCancel(ctx)
+	stop()
+	s.monitor.Run(ctx)
+}
 
-// OpenEnds is how many revocations are pending.
-func (s *Store) OpenEnds() int { return len(s.epoch.journal.next(0, journalSize)) }
+// Pending is how many deletions are not covered yet.
+func (s *Store) Pending() int { return s.monitor.Pending() }
 
-// EpochKeys are the epoch keys of a cluster.
-func EpochKeys() []string { return epochKeys() }
+// EpochKeys are those that the monitor reads.
+func (s *Store) EpochKeys() []string { return s.monitor.Keys() }
 
-const (
-	JournalKept = journalKept
-	JournalSize = journalSize
-	StaleAfter  = staleAfter
-)
+// Access is what Diagnose tries.
+var Access = access

@@ -79,8 +79,8 @@ func TestFailoverThatLosesWrites(t *testing.T) {
 			s := b.Open(t, func(o *store.Options) { o.URL = "redis://" + road.Addr().String() })
 			create(t, s, "a")
 			ended, kept := issue(t, b, s, "a", "ended"), issue(t, b, s, "a", "kept")
-			s.Pulse(ctx)
-			s.Pulse(ctx)
+			s.Heartbeat(ctx)
+			s.Heartbeat(ctx)
 			catchUp(t, replica, primary)
 
 			if _, err := replica.Do("REPLICAOF", "NO", "ONE"); err != nil {
@@ -88,20 +88,20 @@ func TestFailoverThatLosesWrites(t *testing.T) {
 			}
 			must(t, s.RevokeToken(ctx, ended, store.Cause{}))
 			if written {
-				s.Pulse(ctx)
+				s.Heartbeat(ctx)
 			}
 			road.lead(replica)
 			if written {
 				wantRejected(t, "after the failover", s, store.ErrUnavailable)
 			}
-			s.Pulse(ctx)
+			s.Heartbeat(ctx)
 			wantOpen(t, "healed", s)
 			if live(t, s, "a", ended) || !live(t, s, "a", kept) {
 				t.Error("of two tokens, not just the one that was not ended is live")
 			}
 			road.lead(primary) // the old one comes back, with watermarks of its own
-			s.Pulse(ctx)
-			s.Pulse(ctx)
+			s.Heartbeat(ctx)
+			s.Heartbeat(ctx)
 			wantOpen(t, "on the old primary", s)
 			if live(t, s, "a", ended) {
 				t.Error("on the old primary the token is live")
@@ -136,7 +136,7 @@ func TestSentinelFailoverThatLosesWrites(t *testing.T) {
 	replica.Freeze()
 	must(t, s.RevokeToken(t.Context(), d, store.Cause{}))
 	await(t, "the end is written down", func() error {
-		if s.OpenEnds() > 0 {
+		if s.Pending() > 0 {
 			return io.ErrNoProgress
 		}
 		return nil

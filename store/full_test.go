@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/rollback"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
@@ -24,13 +25,13 @@ func TestOutOfMemoryLeavesTheBreakerClosed(t *testing.T) {
 		"it stalls after an end": func(t *testing.T, srv *storetest.Server, s *store.Store, _ func()) {
 			must(t, s.RevokeToken(t.Context(), store.DigestOf("gone"), store.Cause{}))
 			srv.Freeze()
-			s.Pulse(hurry(t))
+			s.Heartbeat(hurry(t))
 			srv.Thaw()
 			wantRejected(t, "stalled", s, store.ErrUnavailable)
 		},
 		"it is a replica for a moment": func(t *testing.T, srv *storetest.Server, s *store.Store, _ func()) {
 			srv.Do("REPLICAOF", "127.0.0.1", "1")
-			s.Pulse(t.Context())
+			s.Heartbeat(t.Context())
 			wantRejected(t, "read-only", s, store.ErrUnavailable)
 			srv.Do("REPLICAOF", "NO", "ONE")
 		},
@@ -42,19 +43,19 @@ func TestOutOfMemoryLeavesTheBreakerClosed(t *testing.T) {
 			s := b.Open(t)
 			create(t, s, "a")
 			kept := issue(t, b, s, "a", "kept")
-			s.Pulse(ctx)
+			s.Heartbeat(ctx)
 			before := backUp(t, srv)
-			s.Pulse(ctx)
-			s.Pulse(ctx)
+			s.Heartbeat(ctx)
+			s.Heartbeat(ctx)
 			empty := fillMemory(srv)
-			s.Pulse(ctx)
+			s.Heartbeat(ctx)
 			wantOpen(t, "full", s)
 			blip(t, srv, s, func() {
 				empty()
 				before.restore()
 				fillMemory(srv)
 			})
-			s.Pulse(ctx)
+			s.Heartbeat(ctx)
 			wantOpen(t, "it answers again, and is full", s)
 			if !live(t, s, "a", kept) {
 				t.Error("what is live is dead")
@@ -73,14 +74,14 @@ func TestOutOfMemoryThenRollback(t *testing.T) {
 	create(t, s, "a")
 	c, err := s.Client(ctx, "a")
 	must(t, err)
-	tokens := make([]store.Digest, store.JournalSize+10)
+	tokens := make([]store.Digest, rollback.MaxEntries+10)
 	for i := range tokens {
 		tokens[i] = store.DigestOf(fmt.Sprint("token", i))
 	}
 	for i := range tokens {
 		must(t, s.SaveToken(ctx, tokens[i], store.Credential{Generation: c.Generation}, b.Clock.Now().Add(time.Hour)))
 	}
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	before, empty := backUp(t, srv), fillMemory(srv)
 	ended := 0
 	for _, d := range tokens {
@@ -91,8 +92,8 @@ func TestOutOfMemoryThenRollback(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if ended != store.JournalSize {
-		t.Errorf("%d ends were acknowledged, want %d", ended, store.JournalSize)
+	if ended != rollback.MaxEntries {
+		t.Errorf("%d ends were acknowledged, want %d", ended, rollback.MaxEntries)
 	}
 	if err := s.ConfirmRevoked(ctx, tokens[len(tokens)-1]); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("what may come back is confirmed to be gone: %v", err)
@@ -100,16 +101,16 @@ func TestOutOfMemoryThenRollback(t *testing.T) {
 	empty()
 	before.restore()
 	fillMemory(srv)
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	wantNone(t, "after a heartbeat", s, tokens[:ended])
 
 	empty()
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	for _, d := range tokens[ended:] {
 		must(t, s.RevokeToken(ctx, d, store.Cause{}))
 	}
 	wantNone(t, "with memory", s, tokens)
-	if open := s.OpenEnds(); open > 10 {
+	if open := s.Pending(); open > 10 {
 		t.Errorf("%d ends are not written down", open)
 	}
 }

@@ -18,8 +18,8 @@ import (
 var answersAnyway = []string{
 	"Close", "Flush", // of nothing that was noted
 	"CheckDurability", "Confirm", "ConfirmRevoked", // ask nothing with the durability ack
-	"ReplaceKeyring", // rejects the sample
-	"Leave", "Pulse", // find out
+	"ReplaceKeyring",     // rejects the sample
+	"Leave", "Heartbeat", // find out
 }
 
 // An open breaker rejects every method.
@@ -27,11 +27,11 @@ func TestOpenBreakerRejectsEveryMethod(t *testing.T) {
 	srv := storetest.Redis(t)
 	b, ctx := srv.Backend(t), t.Context()
 	s := b.Open(t)
-	s.Pulse(ctx)
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
+	s.Heartbeat(ctx)
 	b.Do("FLUSHALL")
-	s.Pulse(ctx)
-	wantErr(t, "emptied", s.Ping(ctx), store.ErrBehind)
+	s.Heartbeat(ctx)
+	wantErr(t, "emptied", s.Ping(ctx), store.ErrQuarantined)
 
 	methods, tried := reflect.TypeOf(s), 0
 	for i := range methods.NumMethod() {
@@ -46,7 +46,7 @@ func TestOpenBreakerRejectsEveryMethod(t *testing.T) {
 		}
 		results := m.Func.Call(args)
 		err, _ := results[len(results)-1].Interface().(error)
-		if !errors.Is(err, store.ErrBehind) || !errors.Is(err, store.ErrUnavailable) {
+		if !errors.Is(err, store.ErrQuarantined) || !errors.Is(err, store.ErrUnavailable) {
 			t.Errorf("%s: got %v, want ErrBehind, which matches ErrUnavailable", m.Name, err)
 		}
 	}
@@ -94,12 +94,12 @@ func TestBreakerOpensDuringACommand(t *testing.T) {
 			var s *store.Store
 			s = b.Open(t, func(o *store.Options) {
 				o.Instrument = func(rdb redis.UniversalClient) {
-					rdb.AddHook(meanwhile(func() { b.Do("FLUSHALL"); s.Pulse(ctx) }))
+					rdb.AddHook(meanwhile(func() { b.Do("FLUSHALL"); s.Heartbeat(ctx) }))
 				}
 			})
-			s.Pulse(ctx)
-			s.Pulse(ctx)
-			wantErr(t, "the answer", ask(ctx, s), store.ErrBehind)
+			s.Heartbeat(ctx)
+			s.Heartbeat(ctx)
+			wantErr(t, "the answer", ask(ctx, s), store.ErrQuarantined)
 		})
 	}
 }

@@ -6,9 +6,9 @@ import (
 	"strconv"
 )
 
-// Generation names one life of a client: 128 random bits, never a counter, so that no two lives, not
-// even of a client that was deleted and registered again, can have the same. A token's record carries
-// the generation that it was issued under and is worth nothing under another.
+// Generation names what a client's or a user's credentials were created under: 128 random bits, never a counter, so
+// that no two generations are equal, not even of a client that was deleted and registered again. A token's record carries
+// the generation that it was issued under and is not valid under another.
 type Generation [16]byte
 
 // NewGeneration draws one.
@@ -17,13 +17,13 @@ func NewGeneration() (g Generation) {
 	return g
 }
 
-// newSign is the value of a field that only has to be there: each time another, so that an end which is repeated, since
-// Redis has lost it, can be kept from ending what began after it.
-func newSign() string {
-	return strconv.FormatUint(rng.Uint64(), 36) //nolint:gosec // it tells lives apart, and keeps nobody out
+// randomValue is the value of a field that only has to be there. It is another each time, so that it can be the condition
+// of a deletion: a replay must not delete what began after it.
+func randomValue() string {
+	return strconv.FormatUint(rng.Uint64(), 36) //nolint:gosec // it is no secret
 }
 
-// Matches says whether a record made under g is good for an owner whose generation is now. None, the
+// Matches says whether a record created under g is valid for an owner whose generation is now. None, the
 // zero value, matches nothing, not even itself.
 func (g Generation) Matches(now Generation) bool { return g == now && g != Generation{} }
 

@@ -6,86 +6,93 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/mintkeep/mintkeep/store/redisdb"
+	"github.com/mintkeep/mintkeep/store/rollback"
 )
 
-// Invite is the one link by which a person sets a password, the first or another. Only the digest of its
+// Invite is the one link by which a user sets a password, the first or another. Only the digest of its
 // code is known.
 type Invite struct {
 	Digest    Digest
 	ExpiresAt time.Time
 }
 
-// InviteUser gives a person a new invite; the one before is worth nothing then. ErrNotFound if there is no
-// such person.
+// InviteUser gives a user a new invite, and revokes the one before. ErrNotFound if there is no such user.
 func (s *Store) InviteUser(ctx context.Context, id string, invite Invite, cause Cause) error {
-	var ended []ending
-	err := s.change(ctx, "invite user", userKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
-		u, err := readUser(ctx, tx, id)
+	return s.transact(ctx, "invite user", userKey(id), func(tx *redis.Tx) (t transaction, err error) {
+		u, err := s.readUser(ctx, tx, id)
 		if err != nil {
-			return nil, err
+			return t, err
 		}
-		ended = u.inviteEnding()
-		return func(p redis.Pipeliner) { p.HSet(ctx, userKey(id), inviteField, encodeInvite(invite)) }, nil
+		t.steps = u.inviteSteps(cause)
+		t.write = func(p redis.Pipeliner) { p.HSet(ctx, userKey(id), inviteField, encodeInvite(invite)) }
+		return t, nil
 	})
-	return s.noteChange(err, ended...)
 }
 
-// RedeemInvite spends a person's invite and sets the password, in one step: of two who try, one is told
-// ErrNotFound, as is everybody with an invite that is not this one, has expired or is a disabled person's. Who
-// was signed in with the old password is signed out.
+// RedeemInvite spends a user's invite and sets the password, in one step: of two requests that try, one is told
+// ErrNotFound, as is every request with an invite that is not this one, has expired or is a disabled user's. Sessions
+// that began with the old password are revoked.
 func (s *Store) RedeemInvite(ctx context.Context, id string, code Digest, sealedPassword []byte) error {
-	var ended []ending
-	err := s.change(ctx, "redeem invite", userKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
+	return s.transact(ctx, "redeem invite", userKey(id), func(tx *redis.Tx) (t transaction, err error) {
 		fields, err := tx.HGetAll(ctx, userKey(id)).Result()
 		if err != nil {
-			return nil, err
+			return t, err
 		}
-		u, err := decodeUser(id, fields)
+		u, err := s.decodeUser(id, fields)
 		if err != nil {
-			return nil, err
+			return t, err
 		}
 		if !u.Enabled || u.Invite == nil || !u.Invite.Digest.Equal(code) || !s.now().Before(u.Invite.ExpiresAt) {
-			return nil, ErrNotFound
+			return t, ErrNotFound
 		}
-		ended = passwordEndings(id, fields)
-		return func(p redis.Pipeliner) {
-			p.HSet(ctx, userKey(id), passwordField, sealedPassword, passwordLifeField, newSign())
+		t.steps = s.passwordSteps(id, fields)
+		t.write = func(p redis.Pipeliner) {
+			p.HSet(ctx, userKey(id), passwordField, sealedPassword, passwordLifeField, randomValue())
 			p.HDel(ctx, userKey(id), inviteField, sessionField)
-		}, nil
+		}
+		return t, nil
 	})
-	return s.noteChange(err, ended...)
 }
 
-// RevokeInvite ends the link by which a person could set a password; it is no error if there is none. ErrNotFound if there
-// is no such person.
+// RevokeInvite revokes the link by which a user could set a password; it is no error if there is none. ErrNotFound if
+// there is no such user.
 func (s *Store) RevokeInvite(ctx context.Context, id string, cause Cause) error {
-	return s.endUserFields(ctx, "end invite", id, inviteField)
+	return s.revokeFields(ctx, "revoke invite", userKey(id), cause.userRevocation(InviteRevoked, id), inviteField)
 }
 
-// inviteEnding is the end of the invite that u was read with.
-func (u *User) inviteEnding() []ending {
+// inviteSteps revoke the invite that u was read with.
+func (u *User) inviteSteps(cause Cause) []step {
 	if u.Invite == nil {
 		return nil
 	}
-	return []ending{removal(userKey(u.ID), inviteField).while(inviteField, string(encodeInvite(*u.Invite)))}
+	invite := rollback.OfFields(userKey(u.ID), inviteField).While(inviteField, string(encodeInvite(*u.Invite)))
+	return []step{{cause.userRevocation(InviteRevoked, u.ID), []rollback.Deletion{invite}}}
 }
 
-// passwordEndings are the ends that come with another password, each while what it ends is there: of the old password,
-// with all that stands beside it; of the sessions; and of the invite.
-func passwordEndings(id string, fields map[string]string) []ending {
-	sign := passwordLifeField
-	if fields[sign] == "" { // it was set by a version that drew none
-		sign = passwordField
+// passwordSteps are what a user revokes by setting another password, each while what it revokes is there: the old
+// password, with all that stands beside it; the sessions; and the invite.
+func (s *Store) passwordSteps(id string, fields map[string]string) []step {
+	condition := passwordLifeField
+	if fields[condition] == "" { // it was set by a version that drew none
+		condition = passwordField
 	}
-	key := userKey(id)
-	return []ending{
-		removal(key, passwordField, passwordLifeField, sessionField, inviteField).while(sign, fields[sign]),
-		removal(key, sessionField).while(sessionField, fields[sessionField]),
-		removal(key, inviteField).while(inviteField, fields[inviteField]),
+	key, cause := userKey(id), Cause{At: s.now().UTC(), Actor: UserActor(id), Reason: "another password was set"}
+	var steps []step
+	revokes := func(kind Kind, field string, deleted ...string) {
+		if fields[field] != "" {
+			d := rollback.OfFields(key, deleted...).While(field, fields[field])
+			steps = append(steps, step{cause.userRevocation(kind, id), []rollback.Deletion{d}})
+		}
 	}
+	revokes(PasswordReset, condition, passwordField, passwordLifeField, sessionField, inviteField)
+	revokes(SessionRevoked, sessionField, sessionField)
+	revokes(InviteRevoked, inviteField, inviteField)
+	return steps
 }
 
-// An invite's field is its version, its digest and the milliseconds of its end.
+// An invite's field is its version, its digest and the milliseconds of its expiry.
 func encodeInvite(i Invite) []byte {
 	b := append([]byte{recordVersion}, i.Digest[:]...)
 	return binary.BigEndian.AppendUint64(b, uint64(i.ExpiresAt.UnixMilli()))
@@ -97,7 +104,7 @@ func decodeInvite(field string) (i Invite, err error) {
 		return i, err
 	}
 	if len(body) != len(i.Digest)+8 {
-		return i, unavailable("read", errDamaged)
+		return i, unavailable("read", redisdb.ErrDamaged)
 	}
 	n := copy(i.Digest[:], body)
 	i.ExpiresAt = time.UnixMilli(int64(binary.BigEndian.Uint64([]byte(body[n:])))).UTC()

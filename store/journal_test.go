@@ -31,8 +31,8 @@ func newLossy(t *testing.T, srv *storetest.Server) *lossy {
 		l.signIn(u, e.name)
 		l.people[e.name], l.keys[e.name] = read(t, l.s, u.ID), makeKey(t, b, l.s, u, e.name, 0)
 	}
-	l.s.Pulse(t.Context())
-	l.s.Pulse(t.Context())
+	l.s.Heartbeat(t.Context())
+	l.s.Heartbeat(t.Context())
 	return l
 }
 
@@ -184,8 +184,8 @@ func TestRevocationsSurviveARollback(t *testing.T) {
 				}
 			}
 			if tt.pulses {
-				l.s.Pulse(ctx)
-				if n := l.s.OpenEnds(); n != 0 {
+				l.s.Heartbeat(ctx)
+				if n := l.s.Pending(); n != 0 {
 					t.Errorf("%d ends are not written down after a heartbeat", n)
 				}
 			}
@@ -194,13 +194,13 @@ func TestRevocationsSurviveARollback(t *testing.T) {
 			if tt.pulses {
 				wantErr(t, "before a heartbeat", l.s.Ping(ctx), store.ErrUnavailable)
 			}
-			l.s.Pulse(ctx)
+			l.s.Heartbeat(ctx)
 			wantOpen(t, "healed", l.s)
 			l.wantEnded("healed")
-			l.s.Pulse(ctx)
+			l.s.Heartbeat(ctx)
 			wantOpen(t, "a heartbeat later", l.s)
 			l.wantEnded("a heartbeat later")
-			if n := l.s.OpenEnds(); n != 0 {
+			if n := l.s.Pending(); n != 0 {
 				t.Errorf("%d ends are not written down", n)
 			}
 		})
@@ -219,7 +219,7 @@ func TestReplayLeavesNewerGenerationsAlone(t *testing.T) {
 	}
 	u, v := add(t, s, "u@example.com"), add(t, s, "v@example.com")
 	k := makeKey(t, b, s, u, "k", 0)
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	earlier := backUp(t, srv)
 
 	must(t, s.DisableClient(ctx, "a", store.Cause{}))
@@ -250,19 +250,19 @@ func TestReplayLeavesNewerGenerationsAlone(t *testing.T) {
 			t.Errorf("%s: a person who was promoted again is no operator", what)
 		}
 	}
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	want("written down")
 	later := backUp(t, srv)
 	must(t, s.RevokeToken(ctx, store.DigestOf("x"), store.Cause{}))
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	later.restore()
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	wantOpen(t, "healed", s)
 	want("healed")
 
 	// Rolled back to before all of it: what was revoked is revoked, and nothing is left of the newer generations.
 	earlier.restore()
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	wantOpen(t, "healed again", s)
 	for id, d := range tokens {
 		if live(t, s, id, d) {
@@ -285,8 +285,8 @@ func TestRevocationsDuringARollback(t *testing.T) {
 	for i := range 100 {
 		tokens = append(tokens, issue(t, b, s, "a", fmt.Sprint(i)))
 	}
-	s.Pulse(ctx)
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
+	s.Heartbeat(ctx)
 	before := backUp(t, srv)
 	ended := make([]bool, len(tokens))
 	var wg sync.WaitGroup
@@ -298,12 +298,12 @@ func TestRevocationsDuringARollback(t *testing.T) {
 	half := len(tokens) / 2
 	end(0, half)
 	wg.Wait()
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	end(half, len(tokens))
 	before.restore()
 	wg.Wait()
 	await(t, "healed", func() error { // the pool does not dial while many dials have failed
-		s.Pulse(ctx)
+		s.Heartbeat(ctx)
 		return s.Ping(ctx)
 	})
 	n := 0

@@ -6,11 +6,13 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
-// secretIndex finds the client of a secret that Mintkeep made, by the digest, should somebody find it in the
-// wild: "client id NUL secret id". It is written before the secret and cleared after it; what stays behind
-// is an id of nothing.
+// secretIndex finds the client of a secret that Mintkeep created, by the digest, should the secret be found in public:
+// "client id NUL secret id". It is written before the secret and cleared after it; an entry that stays behind names
+// nothing.
 const secretIndex = "mk:secrets"
 
 func (s *Store) indexSecrets(ctx context.Context, clientID string, secrets ...Secret) error {
@@ -35,22 +37,22 @@ func (s *Store) unindexSecrets(ctx context.Context, secrets ...Secret) {
 		return
 	}
 	if err := s.rdb.HDel(ctx, secretIndex, fields...).Err(); err != nil {
-		s.log.WarnContext(ctx, "index entries of secrets are left behind", "error", err)
+		s.log.WarnContext(ctx, "clearing index entries of secrets failed", "error", err)
 	}
 }
 
 // secretsOf finds the digests in a client's record, which may be unreadable otherwise.
-func secretsOf(fields map[string]string) (secrets []Secret) {
+func (s *Store) secretsOf(fields map[string]string) (secrets []Secret) {
 	for field, value := range fields {
 		if id, ok := strings.CutPrefix(field, secretField); ok && len(value) >= len(Digest{}) {
-			secret, _ := decodeSecret(id, value)
+			secret, _ := s.decodeSecret(id, value)
 			secrets = append(secrets, secret)
 		}
 	}
 	return secrets
 }
 
-// Leak is a credential that was found in the wild, and whose it was.
+// Leak is a credential that was found in public, and whose it was.
 type Leak struct {
 	Digest             Digest
 	Kind               string // KeyLeak, SecretLeak or TokenLeak
@@ -66,9 +68,9 @@ const (
 	TokenLeak  = "access_token"
 )
 
-// RevokeLeaked ends every credential that has one of the digests, and tells which there were: keys and access
-// tokens by their records, and secrets that Mintkeep made. It may be repeated. With an error it tells of those
-// that have ended before it.
+// RevokeLeaked revokes every credential that has one of the digests, and tells which there were: keys and access
+// tokens by their records, and secrets that Mintkeep created. It may be repeated. With an error it tells of those
+// that were revoked before it.
 func (s *Store) RevokeLeaked(ctx context.Context, digests []Digest, cause Cause) (leaks []Leak, err error) {
 	if len(digests) == 0 {
 		return nil, nil
@@ -78,14 +80,15 @@ func (s *Store) RevokeLeaked(ctx context.Context, digests []Digest, cause Cause)
 	var secrets *redis.SliceCmd
 	if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, d := range digests {
-			records[i], fields[i] = s.getCredential(ctx, p, d), string(d[:])
+			records[i], fields[i] = s.credentials.get(ctx, d), string(d[:])
+			_ = p.Process(ctx, records[i])
 		}
 		secrets = p.HMGet(ctx, secretIndex, fields...)
 		return nil
 	}); err != nil && !errors.Is(err, redis.Nil) {
 		return nil, unavailable("find leaked credentials", err)
 	}
-	leaks, err = s.endLeakedRecords(ctx, digests, records, cause)
+	leaks, err = s.revokeLeakedRecords(ctx, digests, records, cause)
 	if err != nil {
 		return leaks, err
 	}
@@ -111,24 +114,25 @@ func (s *Store) RevokeLeaked(ctx context.Context, digests []Digest, cause Cause)
 	return leaks, nil
 }
 
-// endLeakedRecords ends first and looks then whose they were: what cannot be read ends too.
-func (s *Store) endLeakedRecords(ctx context.Context, digests []Digest, records []*redis.StringCmd, cause Cause) (leaks []Leak, err error) {
-	var ends []ending
+// revokeLeakedRecords revokes first and looks then whose they were: what cannot be read is revoked too.
+func (s *Store) revokeLeakedRecords(ctx context.Context, digests []Digest, records []*redis.StringCmd, cause Cause) (leaks []Leak, err error) {
+	var steps []step
 	var there []int // the place of each in the report
 	for i, record := range records {
-		if !errors.Is(record.Err(), redis.Nil) || s.confirms(ctx) { // what is gone may not be confirmed yet
-			ends, there = append(ends, s.credentialEnding(digests[i])), append(there, i)
+		if !errors.Is(record.Err(), redis.Nil) || s.db.NeedsBarrier(ctx) { // what is gone may not be confirmed yet
+			c, _ := decodeCredential(record)
+			steps, there = append(steps, s.credentials.step(cause, digests[i], c)), append(there, i)
 		}
 	}
-	took, unconfirmed := s.end(ctx, "end leaked credentials", ends...)
-	if failed(unconfirmed) {
+	deleted, unconfirmed := s.revoke(ctx, "revoke leaked credentials", steps...)
+	if redisdb.Failed(unconfirmed) {
 		return nil, unconfirmed
 	}
 	var ids []string
 	for n, i := range there {
 		c, err := decodeCredential(records[i])
 		switch {
-		case err != nil || took[n] == 0: // another report was first
+		case err != nil || deleted[n] == 0: // another report was first
 		case c.Key != nil:
 			ids = append(ids, c.Key.ID)
 			leaks = append(leaks, Leak{Digest: digests[i], Kind: KeyLeak, KeyID: c.Key.ID, UserID: c.Key.UserID})
@@ -138,9 +142,9 @@ func (s *Store) endLeakedRecords(ctx context.Context, digests []Digest, records 
 	}
 	keys, err := s.keysOf(ctx, ids)
 	if err != nil {
-		s.log.WarnContext(ctx, "how leaked keys ended is not written down", "keys", len(ids), "error", err)
+		s.log.WarnContext(ctx, "reading the descriptions of leaked keys failed; Run writes their tombstones", "keys", len(ids), "error", err)
 		return leaks, unconfirmed
 	}
-	s.buryKeys(ctx, present(keys), cause)
+	s.writeTombstones(ctx, present(keys), cause)
 	return leaks, unconfirmed
 }

@@ -12,20 +12,21 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/redisdb"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
 // loses has a server lose what happens, and the store replay it.
 func loses(t *testing.T, srv *storetest.Server, s *store.Store, happens func()) {
 	t.Helper()
-	s.Pulse(t.Context())
-	s.Pulse(t.Context())
+	s.Heartbeat(t.Context())
+	s.Heartbeat(t.Context())
 	before := backUp(t, srv)
 	happens()
-	s.Pulse(t.Context())
+	s.Heartbeat(t.Context())
 	before.restore()
-	s.Pulse(t.Context())
-	s.Pulse(t.Context())
+	s.Heartbeat(t.Context())
+	s.Heartbeat(t.Context())
 	wantOpen(t, "healed", s)
 }
 
@@ -93,7 +94,7 @@ func TestRollbackOfADeletion(t *testing.T) {
 	}
 	must(t, s.DeleteClient(ctx, "registered-again", store.Cause{}))
 	create(t, other, "registered-again")
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	if c, err := s.Client(ctx, "registered-again"); err != nil || !c.Enabled || len(c.Secrets) == 0 {
 		t.Errorf("a client that was registered again: %+v, %v", c, err)
 	}
@@ -193,8 +194,8 @@ func TestRollbackThatKeepsTheWatermark(t *testing.T) {
 			s := b.Open(t)
 			create(t, s, "a")
 			d := issue(t, b, s, "a", "token")
-			s.Pulse(ctx)
-			s.Pulse(ctx)
+			s.Heartbeat(ctx)
+			s.Heartbeat(ctx)
 			before := backUp(t, srv)
 			if told {
 				must(t, s.RevokeToken(ctx, d, store.Cause{}))
@@ -203,12 +204,12 @@ func TestRollbackThatKeepsTheWatermark(t *testing.T) {
 			if !told {
 				wantErr(t, "an end while it is away", s.RevokeToken(ctx, d, store.Cause{}), store.ErrUnavailable)
 			}
-			s.Pulse(ctx)
+			s.Heartbeat(ctx)
 			before.start()
 			if err := s.Ping(ctx); (err != nil) != told {
 				t.Errorf("back, before a heartbeat: %v", err)
 			}
-			s.Pulse(ctx)
+			s.Heartbeat(ctx)
 			wantOpen(t, "a heartbeat later", s)
 			if live(t, s, "a", d) {
 				t.Error("the ended token is live")
@@ -236,7 +237,7 @@ func (h *silentHalf) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.P
 	}
 }
 
-func lowerHalf(key string) bool { return store.Slot(key) < 8*1024 }
+func lowerHalf(key string) bool { return redisdb.SlotOf(key) < 8*1024 }
 
 // A shard that does not answer opens the breaker only if it may lose a revocation. Revocations in the other shards are
 // covered.
@@ -251,19 +252,19 @@ func TestShardIsUnavailable(t *testing.T) {
 			}
 		}
 	}
-	s.Pulse(ctx)
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
+	s.Heartbeat(ctx)
 	h.on.Store(true)
 	must(t, s.RevokeToken(ctx, token(false), store.Cause{}))
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	wantOpen(t, "with an end in the other half", s)
-	if n := s.OpenEnds(); n != 0 {
+	if n := s.Pending(); n != 0 {
 		t.Errorf("%d ends in the half that answers are not written down", n)
 	}
 	must(t, s.RevokeToken(ctx, token(true), store.Cause{}))
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	wantErr(t, "with an end in the silent half", s.Ping(ctx), store.ErrUnavailable)
 	h.on.Store(false)
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	wantOpen(t, "when it answers again", s)
 }

@@ -65,8 +65,8 @@ func newMoved(t *testing.T) *moved {
 	m.b, m.a = m.one.Backend(t), newAddress(t, m.one.Addr())
 	m.s = m.b.Open(t, func(o *store.Options) { o.URL = "redis://" + m.a.listener.Addr().String() })
 	create(t, m.s, "a")
-	m.s.Pulse(t.Context())
-	m.s.Pulse(t.Context())
+	m.s.Heartbeat(t.Context())
+	m.s.Heartbeat(t.Context())
 	return m
 }
 
@@ -110,7 +110,7 @@ func TestPrimaryChangesBehindItsAddress(t *testing.T) {
 			must(t, end(ctx, m.s))
 			m.move()
 			for range 3 {
-				m.s.Pulse(ctx)
+				m.s.Heartbeat(ctx)
 			}
 			wantOpen(t, "three pulses later", m.s)
 		})
@@ -129,7 +129,7 @@ func TestConnectionsToTheOldPrimary(t *testing.T) {
 	must2(t)(m.two.Do("CLIENT", "PAUSE", "400", "ALL")) // those to the new one come back last
 	m.crowd(m.one, "150", 12, ping)
 	for range 5 {
-		m.s.Pulse(ctx)
+		m.s.Heartbeat(ctx)
 	}
 	wantOpen(t, "five pulses later", m.s)
 	other := m.b.Open(t, func(o *store.Options) { o.URL = m.two.URL() })

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/mintkeep/mintkeep/config"
 	"github.com/mintkeep/mintkeep/store"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
@@ -37,7 +38,7 @@ func TestPowerLoss(t *testing.T) {
 	t.Parallel()
 	server := storetest.Redis(t, "--appendonly", "yes", "--appendfsync", "always")
 	b := server.Backend(t)
-	s := lasting(t, b, store.Durability{Fsync: true})
+	s := lasting(t, b, config.Durability{Fsync: true})
 	create(t, s, "a")
 	revoked, kept := issue(t, b, s, "a", "revoked"), issue(t, b, s, "a", "kept")
 

@@ -45,28 +45,28 @@ func (r Rate) unit() string {
 			return unit
 		}
 	}
-	return r.Window.String() // which nobody registers
+	return r.Window.String() // which registration rejects
 }
 
 // MarshalText is how the rate stands in a record.
 func (r Rate) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// UnmarshalText reads it there. What is no rate makes the record unreadable, and the client is refused:
-// it had a limit, and nobody knows which.
+// UnmarshalText reads it there. What is no rate makes the record unreadable, and the client is rejected:
+// it had a limit, and it is not known which.
 func (r *Rate) UnmarshalText(text []byte) (err error) {
 	*r, err = ParseRate(string(text))
 	return err
 }
 
 // CountCall counts a call of the client against its rate, in all replicas together, and says whether that
-// was one too many, and then for how long. ErrUnavailable if it cannot be counted: then it must not be
+// was one too many, and then for how long. ErrUnavailable if it cannot be counted: then the call must not be
 // answered either, for a limit that is off while Redis is slow is off when it is needed.
 //
 // A window of another length is another counter, so that a rate by the second that replaces one by the hour
 // holds at once.
 func (s *Store) CountCall(ctx context.Context, client string, rate Rate) (over bool, retryAfter time.Duration, err error) {
 	limits := []limit{{"mk:r:" + rate.unit() + ":" + client, rate.Count, rate.Window}}
-	if s.embedded {
+	if s.Embedded() {
 		over, retryAfter = s.calls.count(s.now(), limits)
 		return over, retryAfter, nil
 	}

@@ -2,14 +2,13 @@ package store
 
 import (
 	"encoding/json"
-	"errors"
+
+	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
-// recordVersion is the first byte of every record. A reader refuses what is newer: it cannot know
-// which member that it does not understand takes a right away.
+// recordVersion is the first byte of every record. A reader rejects what is newer: a member that it does not
+// understand may take a right away.
 const recordVersion = '1'
-
-var errDamaged = errors.New("damaged record")
 
 func encodeRecord(v any) string {
 	body, err := json.Marshal(v)
@@ -25,7 +24,7 @@ func decodeRecord(record string, v any) error {
 		return err
 	}
 	if err := json.Unmarshal([]byte(body), v); err != nil {
-		return unavailable("read", errDamaged)
+		return unavailable("read", redisdb.ErrDamaged)
 	}
 	return nil
 }
@@ -34,7 +33,7 @@ func decodeRecord(record string, v any) error {
 func recordBody(record string) (string, error) {
 	switch {
 	case record == "":
-		return "", unavailable("read", errDamaged)
+		return "", unavailable("read", redisdb.ErrDamaged)
 	case record[0] != recordVersion:
 		return "", ErrNewerRecord
 	}

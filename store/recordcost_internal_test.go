@@ -14,8 +14,9 @@ func BenchmarkRecord(b *testing.B) {
 		onField:   "1", genField: "sixteen bytes...",
 		secretField + "sec_a": encodeSecret(Secret{Digest: DigestOf("a"), LastFour: "abcd", CreatedAt: now}),
 	}
+	s := &Store{}
 	read := func(b *testing.B) {
-		if _, err := decodeClient("billing", fields); err != nil {
+		if _, err := s.decodeClient("billing", fields); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -28,14 +29,14 @@ func BenchmarkRecord(b *testing.B) {
 	b.Run("client/new", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			clientMetas.known.Clear()
-			secretMetas.known.Clear()
+			s.decoded.clients.known.Clear()
+			s.decoded.secrets.known.Clear()
 			read(b)
 		}
 	})
 	for name, value := range map[string][]byte{
 		"token": []byte("1sixteen bytes..."),
-		"key":   encodeLiveKey(NewGeneration(), &KeyRecord{ID: "key_a", UserID: "usr_a", Name: "deploy", Scope: "read write", CreatedAt: now.UnixMilli()}),
+		"key":   encodeKeyRecord(NewGeneration(), &KeyRecord{ID: "key_a", UserID: "usr_a", Name: "deploy", Scope: "read write", CreatedAt: now.UnixMilli()}),
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()

@@ -143,7 +143,7 @@ func (m made) readsRest(t *testing.T, s *store.Store, n *nouns) {
 		Start: recordTime.Truncate(time.Minute), Issued: 1, Asked: 1, KeyUsed: 1, Refused: map[string]int64{"invalid_client": 1},
 	}}, err)
 	totals, err := s.Totals(ctx)
-	same(t, "totals", totals, store.Totals{Clients: 2, Users: 3, LiveKeys: 4}, err)
+	same(t, "totals", totals, store.Totals{Clients: 2, Users: 3, ActiveKeys: 4}, err)
 	first, left, err := s.ClaimIdempotencyKey(ctx, store.DigestOf(sentForm))
 	if first || left != "key_1" || err != nil {
 		t.Errorf("a form sent again: got %v, %q, %v", first, left, err)

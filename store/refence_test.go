@@ -26,22 +26,22 @@ func TestFenceBeforeTheFirstObservation(t *testing.T) {
 	b, ctx := storetest.Redis(t).Backend(t), t.Context()
 	s := b.Open(t)
 	create(t, s, "a")
-	s.Pulse(ctx)
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
+	s.Heartbeat(ctx)
 	for range 2 {
 		b.Clock.Advance(time.Second)
 		b.Do("FLUSHALL")
 		fence(t, b)
-		s.Pulse(ctx)
+		s.Heartbeat(ctx)
 		wantOpen(t, "fenced after the loss", s)
-		s.Pulse(ctx)
-		s.Pulse(ctx)
+		s.Heartbeat(ctx)
+		s.Heartbeat(ctx)
 	}
 	last := b.Do("GET", "mk:fence")
 	b.Do("FLUSHALL")
 	b.Do("SET", "mk:fence", last)
-	s.Pulse(ctx)
-	wantRejected(t, "with the fence that it had", s, store.ErrBehind)
+	s.Heartbeat(ctx)
+	wantRejected(t, "with the fence that it had", s, store.ErrQuarantined)
 }
 
 // In a store that was fenced, a replica replays its own revocations before its breaker closes: no other may know them.
@@ -52,21 +52,21 @@ func TestFenceKeepsRevocations(t *testing.T) {
 	s := b.Open(t)
 	u := add(t, s, "u@example.com")
 	k := makeKey(t, b, s, u, "k", 0)
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	old := backUp(t, srv)
 	grow(t, b, s)
 	must2(t)(s.RevokeKey(ctx, k.ID, ended(b, "stolen")))
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	old.restore()
-	s.Pulse(ctx)
-	wantRejected(t, "old", s, store.ErrBehind)
+	s.Heartbeat(ctx)
+	wantRejected(t, "old", s, store.ErrQuarantined)
 	fence(t, b)
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	wantOpen(t, "fenced", s)
 	if opens(t, b, s, k) {
 		t.Error("the key that it has ended is live")
 	}
-	if n := s.OpenEnds(); n != 0 {
+	if n := s.Pending(); n != 0 {
 		t.Errorf("%d ends are not written down", n)
 	}
 }
@@ -95,17 +95,17 @@ func TestOldBackupDuringAHeartbeat(t *testing.T) {
 	b, ctx, h := srv.Backend(t), t.Context(), &inAHeartbeat{}
 	s := b.Open(t, func(o *store.Options) { o.Instrument = func(c redis.UniversalClient) { c.AddHook(h) } })
 	create(t, s, "a")
-	s.Pulse(ctx)
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
+	s.Heartbeat(ctx)
 	old := backUp(t, srv)
 	grow(t, b, s)
 	restore := old.restore
 	h.do.Store(&restore)
 	for range 3 {
-		s.Pulse(ctx)
-		wantRejected(t, "old", s, store.ErrBehind)
+		s.Heartbeat(ctx)
+		wantRejected(t, "old", s, store.ErrQuarantined)
 	}
 	fence(t, b)
-	s.Pulse(ctx)
+	s.Heartbeat(ctx)
 	wantOpen(t, "fenced", s)
 }

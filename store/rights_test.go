@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/redisdb"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
@@ -46,13 +47,13 @@ func TestDeniedRights(t *testing.T) {
 		}
 		return rules
 	}
-	for i, trial := range slices.Concat([]string{""}, store.Trials, store.OptionalTrials) {
+	for i, trial := range slices.Concat([]string{""}, store.Access.Commands, store.Access.Optional) {
 		var want []string
 		taken := ""
 		if trial != "" {
-			rule := store.RuleOf(trial)
+			rule := redisdb.RuleOf(trial)
 			taken, want = strings.Replace(rule, "+", " -", 1), []string{rule}
-			if i > len(store.Trials) {
+			if i > len(store.Access.Commands) {
 				want[0] += "?"
 			}
 		}
@@ -87,7 +88,7 @@ func TestRightsKnowEveryKey(t *testing.T) {
 		keys = append(keys, key)
 	}
 	slices.Sort(keys)
-	want := slices.Sorted(slices.Values(store.OurKeys))
+	want := slices.Sorted(slices.Values(store.Access.Keys))
 	if diff := cmp.Diff(slices.Compact(keys), want); diff != "" {
 		t.Errorf("keys (-doc.go +rights.go)\n%s", diff)
 	}
@@ -104,8 +105,8 @@ func TestLeastRights(t *testing.T) {
 	stats, err := srv.Do("INFO", "commandstats")
 	must(t, err)
 	tried := map[string]bool{}
-	for _, trial := range store.Trials {
-		tried[strings.TrimPrefix(store.RuleOf(trial), "+")] = true
+	for _, trial := range store.Access.Commands {
+		tried[strings.TrimPrefix(redisdb.RuleOf(trial), "+")] = true
 	}
 	for _, match := range regexp.MustCompile(`cmdstat_(\S+?):\S*rejected_calls=(\d+)`).FindAllStringSubmatch(stats.(string), -1) {
 		command := match[1]
@@ -152,7 +153,7 @@ func liveALittle(t *testing.T, b *storetest.Backend, s *store.Store) {
 	calls(t, 2, "a", store.Rate{Count: 10, Window: time.Minute}, s)
 	must(t, s.ReplaceKeyring(ctx, nil, keyring("a")))
 	fail(t, 1, "192.0.2.1", func(int) (*store.Store, string) { return s, "a" })
-	must(t, store.ForgetKeys(ctx, s))
+	must(t, store.PurgeKeys(ctx, s))
 	must(t, store.SweepKeys(ctx, s))
 	must(t, s.Flush(ctx))
 	must(t, s.DeleteUser(ctx, u.ID, ended(b, "")))

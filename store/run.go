@@ -6,59 +6,58 @@ import (
 )
 
 const (
-	// flushEvery is how often what is written behind is written: well inside the 10 s that a crash may lose.
+	// flushEvery is how often statistics and last uses are flushed: well inside the 10 s that a crash may lose.
 	flushEvery = 5 * time.Second
-	// forgetEvery is how often what has had its time is looked for.
-	forgetEvery = time.Minute
-	// behindTimeout bounds each of these.
-	behindTimeout = time.Second
+	// purgeEvery is how often expired objects are looked for.
+	purgeEvery = time.Minute
+	// backgroundTimeout bounds each of these.
+	backgroundTimeout = time.Second
 )
 
-// Run does what no request waits for, until ctx ends: it writes the last uses and the counts, the last of them
-// at the very end, forgets keys whose time is over, and writes down the ends that nobody could write down. From its
-// start on it notices a store that goes back in time; see the package.
+// Run does what no request waits for, until ctx ends: it flushes the last uses and the statistics, the last of them at
+// the very end, purges keys that were revoked or expired long ago, and writes tombstones that could not be written. From
+// its start on it notices a rollback of Redis; see package rollback.
 func (s *Store) Run(ctx context.Context) {
-	pulsing := make(chan struct{})
+	stopped := make(chan struct{})
 	go func() {
-		defer close(pulsing)
-		if s.epoch != nil {
-			s.epoch.run(ctx)
+		defer close(stopped)
+		if s.monitor != nil {
+			s.monitor.Run(ctx)
 		}
 	}()
-	defer func() { <-pulsing }()
-	flush, forget := time.NewTicker(flushEvery), time.NewTicker(forgetEvery)
+	defer func() { <-stopped }()
+	flush, purge := time.NewTicker(flushEvery), time.NewTicker(purgeEvery)
 	defer flush.Stop()
-	defer forget.Stop()
+	defer purge.Stop()
 	for {
 		select {
 		case <-flush.C:
-			s.behind(ctx, "what is written behind was lost", s.Flush)
-		case <-forget.C:
-			s.behind(ctx, "nothing was forgotten", s.forgetKeys)
-			s.behind(ctx, "nothing was swept", s.sweepKeys)
-			if s.epoch != nil {
-				s.behind(ctx, "no mark was swept", s.epoch.sweep)
+			s.inBackground(ctx, "flushing the statistics failed; some are lost", s.Flush)
+		case <-purge.C:
+			s.inBackground(ctx, "purging expired API keys failed", s.purgeKeys)
+			s.inBackground(ctx, "writing tombstones of API keys failed", s.sweepKeys)
+			if s.monitor != nil {
+				s.inBackground(ctx, "removing the watermarks of stopped replicas failed", s.monitor.Sweep)
 			}
 		case <-ctx.Done():
-			s.behind(context.WithoutCancel(ctx), "what is written behind was lost", s.Flush)
+			s.inBackground(context.WithoutCancel(ctx), "flushing the statistics failed; some are lost", s.Flush)
 			return
 		}
 	}
 }
 
-// Flush writes the last uses and the counts that were noted. What could not be written is lost: these are
-// statistics.
+// Flush writes the last uses and the statistics of this process. What could not be written is lost.
 func (s *Store) Flush(ctx context.Context) error {
-	if err := s.flushUses(ctx); err != nil {
+	if err := s.uses.flush(ctx, s.rdb); err != nil {
 		return err
 	}
-	return s.flushTallies(ctx)
+	return s.statistics.flush(ctx, s.rdb, s.now())
 }
 
-func (s *Store) behind(ctx context.Context, otherwise string, do func(context.Context) error) {
-	ctx, cancel := context.WithTimeout(ctx, behindTimeout)
+func (s *Store) inBackground(ctx context.Context, failed string, do func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(ctx, backgroundTimeout)
 	defer cancel()
 	if err := do(ctx); err != nil {
-		s.log.WarnContext(ctx, otherwise, "error", err)
+		s.log.WarnContext(ctx, failed, "error", err)
 	}
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -9,13 +10,16 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/mintkeep/mintkeep/store/redisdb"
+	"github.com/mintkeep/mintkeep/store/rollback"
 )
 
 // Secret is what the store knows of a client secret.
 type Secret struct {
 	ID        string    `json:"-"`
 	Digest    Digest    `json:"-"`
-	LastFour  string    `json:"last,omitempty"` // of a secret that the server made, else empty
+	LastFour  string    `json:"last,omitempty"` // of a secret that the server created, else empty
 	CreatedAt time.Time `json:"created"`
 	ExpiresAt time.Time `json:"expires,omitzero"` // zero: never
 }
@@ -23,49 +27,50 @@ type Secret struct {
 // NewSecretID names a new secret.
 func NewSecretID() string { return "sec_" + strings.ToLower(rand.Text()) }
 
-// ActiveAt says whether the secret may still be used.
+// ActiveAt says whether the secret may be used at that time.
 func (s Secret) ActiveAt(t time.Time) bool { return s.ExpiresAt.IsZero() || t.Before(s.ExpiresAt) }
 
-// AddSecret makes next live beside the present secret, which then ends at oldEnds, or at once if that
-// is not in the future. ErrConflict if two are live already. It returns the present secret with its new
-// end, or nil if there was none.
-func (s *Store) AddSecret(ctx context.Context, id string, next Secret, oldEnds time.Time, cause Cause) (previous *Secret, err error) {
+// AddSecret makes next active beside the present secret, which then expires at oldExpires, or is revoked at once if that
+// is not in the future. ErrConflict if two are active already. It returns the present secret with its new expiry, or nil
+// if there was none.
+func (s *Store) AddSecret(ctx context.Context, id string, next Secret, oldExpires time.Time, cause Cause) (previous *Secret, err error) {
 	if err := s.indexSecrets(ctx, id, next); err != nil {
 		return nil, err
 	}
 	var r succession
 	lasting := ctx
-	if oldEnds.After(s.now()) { // nothing ends now, and an answer that is not a success would lose the new secret
-		lasting = tidy(ctx)
+	if oldExpires.After(s.now()) { // nothing is revoked now, and an answer that is not a success would lose the new secret
+		lasting = redisdb.WithoutBarrier(ctx)
 	}
-	err = s.change(lasting, "add secret", clientKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
-		c, err := readClient(ctx, tx, id)
+	err = s.transact(lasting, "add secret", clientKey(id), func(tx *redis.Tx) (t transaction, err error) {
+		c, err := s.readClient(ctx, tx, id)
 		if err != nil {
-			return nil, err
+			return t, err
 		}
 		now := s.now()
-		if r, err = succeed(c.Secrets, oldEnds, now); err != nil {
-			return nil, err
+		if r, err = succeed(c.Secrets, oldExpires, now); err != nil {
+			return t, err
 		}
-		return func(p redis.Pipeliner) {
+		t.steps = r.steps(cause, id)
+		t.write = func(p redis.Pipeliner) {
 			p.HSet(ctx, clientKey(id), secretField+next.ID, encodeSecret(next))
 			if r.previous != nil && r.previous.ActiveAt(now) {
 				p.HSet(ctx, clientKey(id), secretField+r.previous.ID, encodeSecret(*r.previous))
 			}
-			for _, secret := range r.dead {
+			for _, secret := range r.revoked {
 				p.HDel(ctx, clientKey(id), secretField+secret.ID)
 			}
-		}, nil
+		}
+		return t, nil
 	})
-	err = s.noteChange(err, secretEndings(id, r.dead)...)
 	if err != nil {
 		if there, e := s.rdb.HExists(ctx, clientKey(id), secretField+next.ID).Result(); e == nil && !there {
 			s.unindexSecrets(ctx, next)
 		}
 		return nil, err
 	}
-	s.unindexSecrets(ctx, r.dead...)
-	for _, secret := range r.dead {
+	s.unindexSecrets(ctx, r.revoked...)
+	for _, secret := range r.revoked {
 		s.forgetUse(ctx, id, secret.ID)
 	}
 	return r.previous, nil
@@ -73,18 +78,37 @@ func (s *Store) AddSecret(ctx context.Context, id string, next Secret, oldEnds t
 
 // succession is what becomes of a client's secrets when another is added.
 type succession struct {
-	previous *Secret  // that was alone until now, with its new end
-	dead     []Secret // that have ended, previous among them if it ends now
+	previous *Secret  // the one that was active until now, with its new expiry
+	revoked  []Secret // those that are not active any more, previous among them if it is revoked now
 }
 
-// succeed refuses a third: ErrConflict.
-func succeed(secrets []Secret, oldEnds, now time.Time) (r succession, err error) {
+// steps are what the succession revokes. A secret that stays for an overlap is known to expire from now on.
+func (r succession) steps(cause Cause, clientID string) (steps []step) {
+	for _, secret := range r.revoked {
+		record := rollback.OfFields(clientKey(clientID), secretField+secret.ID)
+		steps = append(steps, step{cause.secretRevocation(clientID, secret.ID), []rollback.Deletion{record}})
+	}
+	if len(steps) == 0 && r.previous != nil {
+		steps = append(steps, step{Revocation: cause.secretRevocation(clientID, r.previous.ID)})
+	}
+	return steps
+}
+
+// secretRevocation is a Revocation of one secret.
+func (c Cause) secretRevocation(clientID, secretID string) Revocation {
+	r := c.revocation(SecretRevoked)
+	r.ClientID, r.SecretID = clientID, secretID
+	return r
+}
+
+// succeed says what becomes of secrets. ErrConflict if two are active already.
+func succeed(secrets []Secret, oldExpires, now time.Time) (r succession, err error) {
 	for _, secret := range secrets {
 		switch {
 		case !secret.ActiveAt(now):
-			r.dead = append(r.dead, secret)
+			r.revoked = append(r.revoked, secret)
 		case r.previous != nil:
-			return succession{}, fmt.Errorf("%w: two secrets are live already", ErrConflict)
+			return succession{}, fmt.Errorf("%w: two secrets are active already", ErrConflict)
 		default:
 			r.previous = &secret
 		}
@@ -92,35 +116,34 @@ func succeed(secrets []Secret, oldEnds, now time.Time) (r succession, err error)
 	if r.previous == nil {
 		return r, nil
 	}
-	if oldEnds.Before(now) {
-		oldEnds = now
+	if oldExpires.Before(now) {
+		oldExpires = now
 	}
-	if r.previous.ExpiresAt.IsZero() || oldEnds.Before(r.previous.ExpiresAt) {
-		r.previous.ExpiresAt = oldEnds
+	if r.previous.ExpiresAt.IsZero() || oldExpires.Before(r.previous.ExpiresAt) {
+		r.previous.ExpiresAt = oldExpires
 	}
 	if !r.previous.ActiveAt(now) {
-		r.dead = append(r.dead, *r.previous)
+		r.revoked = append(r.revoked, *r.previous)
 	}
 	return r, nil
 }
 
-// RevokeSecret ends one secret. ErrNotFound if the client or the secret is not there.
+// RevokeSecret revokes one secret. ErrNotFound if the client or the secret is not there.
 func (s *Store) RevokeSecret(ctx context.Context, id, secretID string, cause Cause) error {
+	const op = "revoke secret"
 	record, err := s.rdb.HGet(ctx, clientKey(id), secretField+secretID).Result()
 	switch {
 	case errors.Is(err, redis.Nil):
-		if err := s.confirmGone(ctx, "end secret", "hexists", clientKey(id), secretField+secretID); err != nil {
-			return err
-		}
-		return ErrNotFound
+		return cmp.Or(s.confirmGone(ctx, op, "hexists", clientKey(id), secretField+secretID), ErrNotFound)
 	case err != nil:
-		return unavailable("end secret", err)
+		return unavailable(op, err)
 	}
-	_, err = s.end(ctx, "end secret", removal(clientKey(id), secretField+secretID))
-	if failed(err) {
+	field := rollback.OfFields(clientKey(id), secretField+secretID)
+	_, err = s.revoke(ctx, op, step{cause.secretRevocation(id, secretID), []rollback.Deletion{field}})
+	if redisdb.Failed(err) {
 		return err
 	}
-	secret, _ := decodeSecret(secretID, record) // the digest is there even if the rest cannot be read
+	secret, _ := s.decodeSecret(secretID, record) // the digest is there even if the rest cannot be read
 	if err == nil {
 		s.unindexSecrets(ctx, secret)
 	} // else a report that is repeated must find it again
@@ -128,23 +151,15 @@ func (s *Store) RevokeSecret(ctx context.Context, id, secretID string, cause Cau
 	return err
 }
 
-func secretEndings(clientID string, secrets []Secret) []ending {
-	ends := make([]ending, len(secrets))
-	for i, secret := range secrets {
-		ends[i] = removal(clientKey(clientID), secretField+secret.ID)
-	}
-	return ends
-}
-
 // A secret's field is its digest, 32 bytes, and its JSON behind that.
 func encodeSecret(s Secret) string { return string(s.Digest[:]) + encodeRecord(s) }
 
-func decodeSecret(id, value string) (Secret, error) {
+func (s *Store) decodeSecret(id, value string) (Secret, error) {
 	if len(value) < len(Digest{}) {
-		return Secret{ID: id}, unavailable("read", errDamaged)
+		return Secret{ID: id}, unavailable("read", redisdb.ErrDamaged)
 	}
-	s, err := secretMetas.decode(value[len(Digest{}):])
-	s.ID = id
-	copy(s.Digest[:], value)
-	return s, err
+	secret, err := s.decoded.secrets.decode(value[len(Digest{}):])
+	secret.ID = id
+	copy(secret.Digest[:], value)
+	return secret, err
 }

@@ -9,20 +9,23 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/mintkeep/mintkeep/store/redisdb"
+	"github.com/mintkeep/mintkeep/store/rollback"
 )
 
 const (
-	// SessionIdle is how long a session lives without being used, and SessionLife how long at most.
+	// SessionIdle is after how long without use a session expires, and SessionLife its longest lifetime.
 	SessionIdle = 12 * time.Hour
 	SessionLife = 7 * 24 * time.Hour
-	// MaxSessions is how many a person may have. One more ends the oldest.
+	// MaxSessions is how many a user may have. One more revokes the oldest.
 	MaxSessions = 100
-	// seenEvery is how exactly is noted when a session was last used.
+	// seenEvery is how exactly the last use of a session is recorded.
 	seenEvery = time.Minute
 )
 
-// Session is a sign-in to the dashboard. Its record stands under the digest of the cookie; it is worth
-// something while the person is enabled and has the session generation that it was made under.
+// Session is a sign-in to the dashboard. Its record stands under the digest of the cookie; it is valid while the user is
+// enabled and has the session generation that it was created under.
 type Session struct {
 	Digest     Digest     `json:"-"`
 	UserID     string     `json:"user"`
@@ -35,29 +38,29 @@ type Session struct {
 
 func sessionKey(d Digest) string { return "mk:s:" + string(d[:]) }
 
-// sessionsOf are the digests of a person's sessions, by the millisecond in which they end at the latest.
+// sessionsOf are the digests of a user's sessions, by the millisecond in which they expire at the latest.
 func sessionsOf(userID string) string { return "mk:ps:" + userID }
 
-// sessionField is the generation of a person's sessions: there from a first sign-in on, gone with the end of
-// all sessions.
+// sessionField is the generation of a user's sessions: there from a first sign-in on, deleted when all sessions are
+// revoked.
 const sessionField = "sess"
 
-// CreateSession signs a person in who has shown the password of which verified is kept. ErrNotFound if they are not
+// CreateSession signs a user in who has shown the password of which verified is kept. ErrNotFound if they are not
 // there, or disabled, or have another password by now.
 func (s *Store) CreateSession(ctx context.Context, sess *Session, verified []byte) error {
-	err := s.change(tidy(ctx), "create session", userKey(sess.UserID), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
-		u, err := readUser(ctx, tx, sess.UserID)
+	err := s.transact(redisdb.WithoutBarrier(ctx), "create session", userKey(sess.UserID), func(tx *redis.Tx) (t transaction, err error) {
+		u, err := s.readUser(ctx, tx, sess.UserID)
 		switch {
 		case err != nil:
-			return nil, err
+			return t, err
 		case !u.Enabled || !bytes.Equal(u.Password, verified):
-			return nil, ErrNotFound
+			return t, ErrNotFound
 		}
 		if sess.Generation = u.Sessions; sess.Generation != (Generation{}) {
-			return func(redis.Pipeliner) {}, nil
+			return write(func(redis.Pipeliner) {})
 		}
 		sess.Generation = NewGeneration()
-		return func(p redis.Pipeliner) { p.HSet(ctx, userKey(u.ID), sessionField, sess.Generation[:]) }, nil
+		return write(func(p redis.Pipeliner) { p.HSet(ctx, userKey(u.ID), sessionField, sess.Generation[:]) })
 	})
 	if err != nil {
 		return err
@@ -77,15 +80,16 @@ func (s *Store) CreateSession(ctx context.Context, sess *Session, verified []byt
 	if err != nil {
 		return unavailable("create session", err)
 	}
+	cause := Cause{At: now, Actor: UserActor(sess.UserID), Reason: "too many sessions"}
 	for _, digest := range oldest.Val() {
-		if err := s.RevokeSession(ctx, sess.UserID, Digest([]byte(digest)), Cause{At: now.UTC(), Actor: UserActor(sess.UserID), Reason: "too many sessions"}); err != nil {
+		if err := s.RevokeSession(ctx, sess.UserID, Digest([]byte(digest)), cause); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// Session reads a session and its person, in two round trips. ErrNotFound if it is not worth anything. That it
+// Session reads a session and its user, in two round trips. ErrNotFound if it is not valid. That it
 // was used is written, once in a minute.
 func (s *Store) Session(ctx context.Context, d Digest) (*Session, *User, error) {
 	sess, err := s.readSession(ctx, d)
@@ -121,39 +125,41 @@ func (s *Store) readSession(ctx context.Context, d Digest) (*Session, error) {
 	return sess, decodeRecord(record, sess)
 }
 
-// seeSession notes that a session is in use, unless it has ended meanwhile. It is a statistic and a longer
-// life, and cannot fail what it is noted for.
+// seeSession records that a session is in use, unless it was revoked meanwhile. It is a statistic and a later expiry,
+// and cannot fail the request.
 func (s *Store) seeSession(ctx context.Context, sess *Session) {
 	sess.SeenAt = s.now().UTC()
 	ttl := min(SessionIdle, sess.CreatedAt.Add(SessionLife).Sub(sess.SeenAt))
 	err := s.rdb.SetXX(ctx, sessionKey(sess.Digest), encodeRecord(sess), max(ttl, time.Millisecond)).Err()
 	if err != nil && !errors.Is(err, redis.Nil) {
-		s.log.WarnContext(ctx, "the use of a session is not noted", "user", sess.UserID, "error", err)
+		s.log.WarnContext(ctx, "recording the use of a session failed", "user", sess.UserID, "error", err)
 	}
 }
 
-// RevokeSession signs out.
+// RevokeSession signs a user out of one session.
 func (s *Store) RevokeSession(ctx context.Context, userID string, d Digest, cause Cause) error {
-	_, err := s.end(ctx, "end session", deletion(sessionKey(d)))
-	if failed(err) {
+	r := cause.userRevocation(SessionRevoked, userID)
+	r.Digest = d
+	_, err := s.revoke(ctx, "revoke session", step{r, []rollback.Deletion{rollback.OfKey(sessionKey(d))}})
+	if redisdb.Failed(err) {
 		return err
 	}
 	if err := s.rdb.ZRem(ctx, sessionsOf(userID), string(d[:])).Err(); err != nil {
-		s.log.WarnContext(ctx, "a session is left in the list", "user", userID, "error", err)
+		s.log.WarnContext(ctx, "taking a session out of the user's list failed", "user", userID, "error", err)
 	}
 	return err
 }
 
-// RevokeSessions signs a person out everywhere.
+// RevokeSessions signs a user out everywhere.
 func (s *Store) RevokeSessions(ctx context.Context, userID string, cause Cause) error {
-	err := s.endUserFields(ctx, "end sessions", userID, sessionField)
-	if !failed(err) {
+	err := s.revokeFields(ctx, "revoke sessions", userKey(userID), cause.userRevocation(SessionRevoked, userID), sessionField)
+	if !redisdb.Failed(err) {
 		s.forgetSessions(ctx, userID)
 	}
 	return err
 }
 
-// forgetSessions tidies up after sessions that are worth nothing any more; what stays behind expires.
+// forgetSessions tidies up after sessions that were revoked; what stays behind expires.
 func (s *Store) forgetSessions(ctx context.Context, userID string) {
 	digests, err := s.rdb.ZRange(ctx, sessionsOf(userID), 0, -1).Result()
 	if err == nil {
@@ -166,11 +172,11 @@ func (s *Store) forgetSessions(ctx context.Context, userID string) {
 		})
 	}
 	if err != nil {
-		s.log.WarnContext(ctx, "dead sessions are left behind", "user", userID, "error", err)
+		s.log.WarnContext(ctx, "deleting revoked sessions failed; they expire", "user", userID, "error", err)
 	}
 }
 
-// Sessions lists the sessions of a person, as read, that are worth something; the last used first.
+// Sessions lists the valid sessions of a user, as read; the last used first.
 func (s *Store) Sessions(ctx context.Context, u *User) ([]*Session, error) {
 	digests, err := s.rdb.ZRange(ctx, sessionsOf(u.ID), 0, -1).Result()
 	if err != nil {
@@ -208,81 +214,48 @@ func (s *Store) Sessions(ctx context.Context, u *User) ([]*Session, error) {
 	return sessions, nil
 }
 
-// SetPassword changes a person's password, signs them out everywhere and ends their invite, in one step. before is
+// SetPassword changes a user's password, signs them out everywhere and revokes their invite, in one step. before is
 // what was kept of the password that they have shown, in the session sess. ErrNotFound if either is not theirs any
-// more: somebody was faster, and must not be overruled.
+// more: another request was faster, and must not be overruled.
 func (s *Store) SetPassword(ctx context.Context, sess *Session, before, sealed []byte) error {
 	userID := sess.UserID
-	var ended []ending
-	err := s.change(ctx, "set password", userKey(userID), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
+	err := s.transact(ctx, "set password", userKey(userID), func(tx *redis.Tx) (t transaction, err error) {
 		fields, err := tx.HGetAll(ctx, userKey(userID)).Result()
 		if err != nil {
-			return nil, err
+			return t, err
 		}
-		u, err := decodeUser(userID, fields)
+		u, err := s.decodeUser(userID, fields)
 		if err != nil {
-			return nil, err
+			return t, err
 		}
 		if !u.Enabled || !bytes.Equal(u.Password, before) || !sess.Generation.Matches(u.Sessions) {
-			return nil, ErrNotFound
+			return t, ErrNotFound
 		}
-		ended = passwordEndings(userID, fields)
-		return func(p redis.Pipeliner) {
-			p.HSet(ctx, userKey(userID), passwordField, sealed, passwordLifeField, newSign())
+		t.steps = s.passwordSteps(userID, fields)
+		t.write = func(p redis.Pipeliner) {
+			p.HSet(ctx, userKey(userID), passwordField, sealed, passwordLifeField, randomValue())
 			p.HDel(ctx, userKey(userID), sessionField, inviteField)
-		}, nil
+		}
+		return t, nil
 	})
-	err = s.noteChange(err, ended...)
 	if err == nil {
 		s.forgetSessions(ctx, userID)
 	}
 	return err
 }
 
-// RehashPassword keeps a person's password and what is stored of it anew, if it is still the one that was
-// stored before.
+// RehashPassword replaces what is stored of a user's password, if it is still the one that was stored before. The
+// password itself stays.
 func (s *Store) RehashPassword(ctx context.Context, userID string, before, sealed []byte) error {
-	return s.change(tidy(ctx), "rehash password", userKey(userID), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
-		u, err := readUser(ctx, tx, userID)
+	return s.transact(redisdb.WithoutBarrier(ctx), "rehash password", userKey(userID), func(tx *redis.Tx) (t transaction, err error) {
+		u, err := s.readUser(ctx, tx, userID)
 		if err != nil {
-			return nil, err
+			return t, err
 		}
-		return func(p redis.Pipeliner) {
+		return write(func(p redis.Pipeliner) {
 			if bytes.Equal(u.Password, before) {
 				p.HSet(ctx, userKey(userID), passwordField, sealed)
 			}
-		}, nil
+		})
 	})
-}
-
-// onceFor is how long a form is remembered after it was sent.
-const onceFor = time.Hour
-
-func onceKey(d Digest) string { return "mk:o:" + string(d[:16]) }
-
-// ClaimIdempotencyKey says whether something is done for the first time: of two that say the same digest within an hour, one is
-// told so, and the other what [Store.CompleteIdempotencyKey] has left.
-func (s *Store) ClaimIdempotencyKey(ctx context.Context, d Digest) (first bool, left string, err error) {
-	first, err = s.rdb.SetNX(ctx, onceKey(d), "", onceFor).Result()
-	if err != nil || first {
-		return first, "", unavailable("look whether it was done", err)
-	}
-	left, err = s.rdb.Get(ctx, onceKey(d)).Result()
-	if errors.Is(err, redis.Nil) {
-		return false, "", nil
-	}
-	return false, left, unavailable("look whether it was done", err)
-}
-
-// CompleteIdempotencyKey leaves a word for who comes second; an empty one lets it be done again.
-func (s *Store) CompleteIdempotencyKey(ctx context.Context, d Digest, left string) {
-	var err error
-	if left == "" {
-		err = s.rdb.Del(ctx, onceKey(d)).Err()
-	} else {
-		err = s.rdb.Set(ctx, onceKey(d), left, onceFor).Err()
-	}
-	if err != nil {
-		s.log.WarnContext(ctx, "what was done is not remembered", "error", err)
-	}
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
 const (
@@ -90,13 +92,13 @@ func (r *Keyring) only(state string) SigningKey {
 	return SigningKey{}
 }
 
-// Keyring reads the ring. ErrNotFound: none was made yet. ErrNewerRecord: a newer Mintkeep wrote it,
-// and what this one would make of it is a guess. ErrKeyringDamaged: nobody can use it.
+// Keyring reads the ring. ErrNotFound: there is none yet. ErrNewerRecord: a newer Mintkeep wrote it,
+// and what this one would make of it is a guess. ErrKeyringDamaged: it cannot be used.
 func (s *Store) Keyring(ctx context.Context) (*Keyring, error) {
 	return getKeyring(ctx, s.rdb)
 }
 
-// ReplaceKeyring writes next in place of old, in one step; a nil old stands for "none was made yet".
+// ReplaceKeyring writes next in place of old, in one step; a nil old stands for "there is none yet".
 // ErrConflict: the stored ring is not old any more, and nothing was written. After ErrUnavailable it
 // may have been written or not: read again; ErrUnconfirmed says that it was. The revision of next is drawn here.
 func (s *Store) ReplaceKeyring(ctx context.Context, old *Keyring, next Keyring) error {
@@ -106,18 +108,18 @@ func (s *Store) ReplaceKeyring(ctx context.Context, old *Keyring, next Keyring) 
 		return err
 	}
 	held := old.revision()
-	if old == nil { // if the first keys are lost, nobody knows of them, and others are made
-		ctx = tidy(ctx)
+	if old == nil { // if the first keys are lost, no one has used them, and others are created
+		ctx = redisdb.WithoutBarrier(ctx)
 	}
-	err = s.change(ctx, "write the signing keys", keyringKey, func(tx *redis.Tx) (func(redis.Pipeliner), error) {
+	err = s.transact(ctx, "write the signing keys", keyringKey, func(tx *redis.Tx) (t transaction, err error) {
 		stored, err := getKeyring(ctx, tx)
 		if err != nil && !errors.Is(err, ErrNotFound) {
-			return nil, err
+			return t, err
 		}
 		if stored.revision() != held {
-			return nil, &planError{ErrConflict}
+			return t, &planError{ErrConflict}
 		}
-		return func(p redis.Pipeliner) { p.Set(ctx, keyringKey, record, 0) }, nil
+		return write(func(p redis.Pipeliner) { p.Set(ctx, keyringKey, record, 0) })
 	})
 	if errors.Is(err, ErrConflict) {
 		return ErrConflict
@@ -125,9 +127,9 @@ func (s *Store) ReplaceKeyring(ctx context.Context, old *Keyring, next Keyring) 
 	return err
 }
 
-// ClaimKeyring asks for the right to make what replaces old, for ttl, so that not every replica draws
-// an RSA key that only one of them will store. It is a courtesy: what keeps the ring right is
-// ReplaceKeyring. The same owner may claim again.
+// ClaimKeyring asks for the right to create what replaces old, for ttl, so that not every replica draws
+// an RSA key that only one of them will store. It saves work and decides nothing: ReplaceKeyring keeps the ring right.
+// The same owner may claim again.
 func (s *Store) ClaimKeyring(ctx context.Context, old *Keyring, owner string, ttl time.Duration) (bool, error) {
 	key := keyringClaimKey + old.revision()
 	claimed, err := s.rdb.SetNX(ctx, key, owner, ttl).Result()
@@ -135,11 +137,11 @@ func (s *Store) ClaimKeyring(ctx context.Context, old *Keyring, owner string, tt
 		return claimed, unavailable("claim the signing keys", err)
 	}
 	// Ours already, or the client repeated a SET whose reply was lost.
-	holder, err := s.rdb.Get(ctx, key).Result()
+	claimant, err := s.rdb.Get(ctx, key).Result()
 	if errors.Is(err, redis.Nil) {
 		return false, nil
 	}
-	return holder == owner, unavailable("claim the signing keys", err)
+	return claimant == owner, unavailable("claim the signing keys", err)
 }
 
 func getKeyring(ctx context.Context, c redis.Cmdable) (*Keyring, error) {

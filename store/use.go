@@ -12,21 +12,21 @@ import (
 )
 
 const (
-	// usesKept bounds the memory between two flushes. Beyond it the use of one more secret is not
-	// noted until the next flush.
-	usesKept = 10_000
-	// usesLive is how long a last use is remembered.
-	usesLive = 400 * 24 * time.Hour
+	// maxUses bounds the memory between two flushes. Beyond it the use of one more secret is not
+	// recorded until the next flush.
+	maxUses = 10_000
+	// usesLife is how long a last use is remembered.
+	usesLife = 400 * 24 * time.Hour
 )
 
-// uses are the last uses of secrets and keys that were not written yet.
+// uses are the last uses of secrets and keys that were not flushed yet.
 type uses struct {
 	mu   sync.Mutex
-	last map[use]noted
+	last map[use]recorded
 }
 
-// noted is a last use, and how many there were.
-type noted struct {
+// recorded is a last use, and how many there were.
+type recorded struct {
 	Use
 	n int64
 }
@@ -45,28 +45,27 @@ func usesKey(clientID string) string { return "mk:u:" + clientID }
 
 func keyUsesKey(userID string) string { return "mk:ku:" + userID }
 
-// RecordSecretUse notes that a secret was used. It is written behind, by Run: a use costs no round trip.
+// RecordSecretUse records that a secret was used. Run flushes it: a use costs no round trip.
 func (s *Store) RecordSecretUse(clientID, secretID string) {
-	s.recordUse(use{usesKey(clientID), secretID}, "")
+	s.uses.record(use{usesKey(clientID), secretID}, Use{At: s.now()})
 }
 
-// RecordKeyUse notes that an API key was used, likewise, and counts it.
+// RecordKeyUse records that an API key was used, likewise, and counts it.
 func (s *Store) RecordKeyUse(userID, keyID, from string) {
 	s.Count(KeyUses)
-	s.recordUse(use{keyUsesKey(userID), keyID}, from)
+	s.uses.record(use{keyUsesKey(userID), keyID}, Use{s.now(), from})
 }
 
-func (s *Store) recordUse(key use, from string) {
-	now := s.now()
-	s.uses.mu.Lock()
-	defer s.uses.mu.Unlock()
-	if _, known := s.uses.last[key]; !known && len(s.uses.last) >= usesKept {
+func (u *uses) record(at use, last Use) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if _, known := u.last[at]; !known && len(u.last) >= maxUses {
 		return
 	}
-	if s.uses.last == nil {
-		s.uses.last = map[use]noted{}
+	if u.last == nil {
+		u.last = map[use]recorded{}
 	}
-	s.uses.last[key] = noted{Use{now, from}, s.uses.last[key].n + 1}
+	u.last[at] = recorded{last, u.last[at].n + 1}
 }
 
 // SecretUses tells when each secret of a client was last used, to within the 5 s before they are
@@ -147,19 +146,19 @@ func parseUse(value string) (Use, bool) {
 	return Use{time.Unix(seconds, 0).UTC(), from}, true
 }
 
-// flushUses writes the last uses that were noted. Those that could not be written are lost: they are
-// statistics, and the next use brings the next one.
-func (s *Store) flushUses(ctx context.Context) error {
-	s.uses.mu.Lock()
-	noted := s.uses.last
-	s.uses.last = nil
-	s.uses.mu.Unlock()
+// flush writes the last uses that were recorded. Those that could not be written are lost: the next use brings the next
+// one.
+func (u *uses) flush(ctx context.Context, rdb redis.UniversalClient) error {
+	u.mu.Lock()
+	pending := u.last
+	u.last = nil
+	u.mu.Unlock()
 
 	const batch = 200 // commands in one pipeline
-	p := s.rdb.Pipeline()
-	for at, u := range noted {
+	p := rdb.Pipeline()
+	for at, u := range pending {
 		p.HSet(ctx, at.key, at.field, u.String())
-		p.Expire(ctx, at.key, usesLive)
+		p.Expire(ctx, at.key, usesLife)
 		if strings.HasPrefix(at.key, keyUsesKey("")) {
 			countDay(ctx, p, at.field, u)
 		}
@@ -176,14 +175,14 @@ func (s *Store) flushUses(ctx context.Context) error {
 	return unavailable("write last uses", err)
 }
 
-// forgetUse tidies up after a secret that is gone: a client whose secrets change every day would
+// forgetUse tidies up after a secret that was revoked: a client whose secrets change every day would
 // otherwise keep each of them for as long as it is in use.
 func (s *Store) forgetUse(ctx context.Context, clientID, secretID string) {
 	s.uses.mu.Lock()
 	delete(s.uses.last, use{usesKey(clientID), secretID})
 	s.uses.mu.Unlock()
 	if err := s.rdb.HDel(ctx, usesKey(clientID), secretID).Err(); err != nil {
-		s.log.WarnContext(ctx, "a last use is left behind", "client_id", clientID, "error", err)
+		s.log.WarnContext(ctx, "deleting the last use of a secret failed; it expires", "client_id", clientID, "error", err)
 	}
 }
 
@@ -197,6 +196,6 @@ func (s *Store) forgetUses(ctx context.Context, clientID string) {
 	}
 	s.uses.mu.Unlock()
 	if err := s.rdb.Del(ctx, usesKey(clientID)).Err(); err != nil {
-		s.log.WarnContext(ctx, "last uses are left behind", "client_id", clientID, "error", err)
+		s.log.WarnContext(ctx, "deleting the last uses of a client failed; they expire", "client_id", clientID, "error", err)
 	}
 }

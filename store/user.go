@@ -10,46 +10,49 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/mintkeep/mintkeep/store/redisdb"
+	"github.com/mintkeep/mintkeep/store/rollback"
 )
 
-// User is a person with an account: a developer, who owns API keys, or an operator besides.
+// User is an account with an email address: a developer, who owns API keys, or an operator besides.
 //
-// The record is one hash, mk:p:<id>, shaped as a client's is: what a person may do hangs on fields being
-// there, so that every end is an HDEL or a DEL.
+// The record is one hash, mk:p:<id>, shaped as a client's is: what a user may do depends on fields being
+// there, so that every revocation is an HDEL or a DEL.
 //
-//	meta        UserMetadata, versioned JSON; without it there is nobody
-//	on          there while the person is enabled; each time another, which no reader minds
-//	gen         the generation, drawn once: disabling suspends the keys, it does not end them
-//	op          there while the person is an operator: a generation of that role
+//	meta        UserMetadata, versioned JSON; without it there is no user
+//	on          there while the user is enabled; a new random value each time, which no reader looks at
+//	gen         the generation, drawn once: disabling suspends the keys and does not revoke them
+//	op          there while the user is an operator: a generation of that role
 //	pw          the password's hash, sealed
-//	pwlife      drawn with each password, whose hash may be made anew; missing if an earlier version did that
+//	pwlife      drawn with each password, which may be hashed again; absent if an earlier version set it
 //	sess        the generation of the sessions
-//	invite      the digest of the one link that sets a password, and its end
+//	invite      the digest of the one link that sets a password, and its expiry
 type User struct {
 	ID         string
 	Metadata   UserMetadata
 	Enabled    bool
 	Generation Generation
 	Operator   Generation // none: a developer
-	Sessions   Generation // none: nobody is signed in
+	Sessions   Generation // none: no session is valid
 	Password   []byte     // as package password sealed it; empty: none was set
 	Invite     *Invite    // nil: there is none
 }
 
-// UserMetadata is what is known of a person.
+// UserMetadata is what is known of a user.
 type UserMetadata struct {
 	Email     string    `json:"email"` // as it was given; compared by [FoldEmail]
 	Name      string    `json:"name,omitempty"`
 	CreatedAt time.Time `json:"created"`
 }
 
-// The roles of people.
+// The roles of users.
 const (
 	Developer = "developer"
 	Operator  = "operator"
 )
 
-// Role is what the person may do: operators see to everybody's clients and keys, developers to their own keys.
+// Role is what the user may do: operators manage all clients, users and keys, developers their own keys.
 func (u *User) Role() string {
 	if u.Operator != (Generation{}) {
 		return Operator
@@ -57,7 +60,7 @@ func (u *User) Role() string {
 	return Developer
 }
 
-// NewUserID names a new person.
+// NewUserID names a new user.
 func NewUserID() string { return "usr_" + strings.ToLower(rand.Text()) }
 
 func userKey(id string) string { return "mk:p:" + id }
@@ -78,29 +81,35 @@ func (m UserMetadata) names() []string {
 	return []string{m.Email, m.Name}
 }
 
-// unfinished is how long a person lives whose creation was not finished.
+// unfinished is how long a user is stored whose creation was not finished.
 const unfinished = time.Minute
 
-// CreateUser adds a person, enabled, with the role and the invite that u has, under a generation of its own,
+// userRevocation is a Revocation of what the keys of a user are worth.
+func (c Cause) userRevocation(kind Kind, id string) Revocation {
+	r := c.revocation(kind)
+	r.UserID = id
+	return r
+}
+
+// CreateUser adds a user, enabled, with the role and the invite that u has, under a generation of its own,
 // which it sets. ErrExists if the email is taken. What ErrUnavailable interrupted is gone within a minute, or
 // was finished: repeating it then says ErrExists.
 func (s *Store) CreateUser(ctx context.Context, u *User) error {
 	u.Generation, u.Enabled = NewGeneration(), true
-	fields := []any{metaField, encodeRecord(u.Metadata), onField, newSign(), genField, u.Generation[:]}
+	fields := []any{metaField, encodeRecord(u.Metadata), onField, randomValue(), genField, u.Generation[:]}
 	if u.Operator != (Generation{}) {
 		fields = append(fields, operatorField, u.Operator[:])
 	}
 	if len(u.Password) > 0 {
-		fields = append(fields, passwordField, u.Password, passwordLifeField, newSign())
+		fields = append(fields, passwordField, u.Password, passwordLifeField, randomValue())
 	}
 	if u.Invite != nil {
 		fields = append(fields, inviteField, encodeInvite(*u.Invite))
 	}
-	if err := s.enter(ctx, users, u.ID, u.Metadata.names()...); err != nil {
+	if err := users.enter(ctx, s.rdb, u.ID, u.Metadata.names()...); err != nil {
 		return err
 	}
-	// The person first, for a minute, and the email then: who finds an email taken by somebody who is not there
-	// knows that nobody will be.
+	// The user first, for a minute, and the email then: an email of a user who is not there is free.
 	if _, err := s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
 		p.HSet(ctx, userKey(u.ID), fields...)
 		p.PExpire(ctx, userKey(u.ID), unfinished)
@@ -122,84 +131,88 @@ func (s *Store) CreateUser(ctx context.Context, u *User) error {
 	return unavailable("create user", err)
 }
 
-// User reads one person. ErrNotFound if there is none.
+// User reads one user. ErrNotFound if there is none.
 func (s *Store) User(ctx context.Context, id string) (*User, error) {
 	cmd := redis.NewMapStringStringCmd(ctx, "hgetall", userKey(id))
-	if err := s.ask(ctx, "read user", cmd); err != nil {
+	if err := s.db.Do(ctx, "read user", cmd); err != nil {
 		return nil, err
 	}
-	return decodeUser(id, cmd.Val())
+	return s.decodeUser(id, cmd.Val())
 }
 
-// Users lists at most limit people whose id, email or name begins with query, as [Store.Clients] does.
+// Users lists at most limit users whose id, email or name begins with query, as [Store.Clients] does.
 func (s *Store) Users(ctx context.Context, query, after string, limit int) (page []*User, next string, err error) {
 	return listing[User]{
 		directory: users,
 		query:     query,
 		read: func(ctx context.Context, ids []string) ([]*User, error) {
-			return readAll(ctx, s, ids, userKey, decodeUser)
+			return readAll(ctx, s, ids, userKey, s.decodeUser)
 		},
 		id:    func(u *User) string { return u.ID },
 		names: func(u *User) []string { return u.Metadata.names() },
 	}.page(ctx, s, after, limit)
 }
 
-// DisableUser suspends a person: every key of theirs is refused until they are enabled. Their sessions and their
-// invite end.
+// DisableUser suspends a user: every key of theirs is rejected until they are enabled. Their sessions and their
+// invite are revoked.
 func (s *Store) DisableUser(ctx context.Context, id string, cause Cause) error {
-	err := s.endUserFields(ctx, "disable user", id, onField, sessionField, inviteField)
-	if !failed(err) {
+	err := s.revokeFields(ctx, "disable user", userKey(id), cause.userRevocation(UserRevoked, id), onField, sessionField, inviteField)
+	if !redisdb.Failed(err) {
 		s.forgetSessions(ctx, id)
 	}
 	return err
 }
 
-// EnableUser lets a person, and the keys that were suspended with them, work again. One who is enabled stays so, be it
-// that they were to be disabled, and nobody knows whether they will be.
+// EnableUser lets a user, and the keys that were suspended with them, work again. One who is enabled stays so, even if a
+// disabling of unknown outcome is applied later.
 func (s *Store) EnableUser(ctx context.Context, id string, cause Cause) error {
-	on := newSign()
-	err := s.change(ctx, "enable user", userKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
-		if _, err := readUser(ctx, tx, id); err != nil {
-			return nil, err
+	on := randomValue()
+	return s.transact(ctx, "enable user", userKey(id), func(tx *redis.Tx) (transaction, error) {
+		if _, err := s.readUser(ctx, tx, id); err != nil {
+			return transaction{}, err
 		}
-		return func(p redis.Pipeliner) { p.HSet(ctx, userKey(id), onField, on) }, nil
-	})
-	s.noteEnabled(err, userKey(id), on)
-	return err
-}
-
-// PromoteUser makes an operator of a person. It is nothing to one who is one.
-func (s *Store) PromoteUser(ctx context.Context, id string, cause Cause) error {
-	return s.change(ctx, "promote user", userKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
-		u, err := readUser(ctx, tx, id)
-		if err != nil {
-			return nil, err
-		}
-		g := NewGeneration()
-		return func(p redis.Pipeliner) {
-			if u.Role() != Operator {
-				p.HSet(ctx, userKey(id), operatorField, g[:])
-			}
+		return transaction{
+			write:   func(p redis.Pipeliner) { p.HSet(ctx, userKey(id), onField, on) },
+			steps:   []step{{Revocation: cause.userRevocation(UserRevoked, id)}},
+			enabled: onField, value: on,
 		}, nil
 	})
 }
 
-// DemoteUser makes a developer of a person. What their keys could do as an operator's ends for good: should
-// they be promoted again, it is under another generation.
-func (s *Store) DemoteUser(ctx context.Context, id string, cause Cause) error {
-	return s.endUserFields(ctx, "demote user", id, operatorField)
+// PromoteUser makes an operator of a user. It changes nothing of one who is an operator.
+func (s *Store) PromoteUser(ctx context.Context, id string, cause Cause) error {
+	return s.transact(ctx, "promote user", userKey(id), func(tx *redis.Tx) (t transaction, err error) {
+		u, err := s.readUser(ctx, tx, id)
+		if err != nil {
+			return t, err
+		}
+		if u.Role() == Operator {
+			return write(func(redis.Pipeliner) {})
+		}
+		g := NewGeneration()
+		t.write = func(p redis.Pipeliner) { p.HSet(ctx, userKey(id), operatorField, g[:]) }
+		t.steps = []step{{Revocation: cause.userRevocation(UserRevoked, id)}}
+		return t, nil
+	})
 }
 
-// DeleteUser ends a person and all their keys for good. The email may be given to somebody new, to whom
+// DemoteUser makes a developer of a user. What their keys could do as an operator's is revoked: should
+// they be promoted again, it is under another generation.
+func (s *Store) DemoteUser(ctx context.Context, id string, cause Cause) error {
+	return s.revokeFields(ctx, "demote user", userKey(id), cause.userRevocation(UserRevoked, id), operatorField)
+}
+
+// DeleteUser removes a user and revokes all their keys. The email may be given to another user, to whom
 // nothing of the old one comes.
 func (s *Store) DeleteUser(ctx context.Context, id string, cause Cause) error {
 	u, err := s.User(ctx, id)
 	if errors.Is(err, ErrNotFound) {
 		return cmp.Or(s.confirmGone(ctx, "delete user", "hexists", userKey(id), metaField), err)
 	}
-	// An unreadable record can be deleted too. Every key is dead from here on: its owner is not there.
-	_, err = s.end(ctx, "delete user", deletion(userKey(id)))
-	if failed(err) {
+	// An unreadable record can be deleted too. No key is valid from here on: its owner is not there.
+	record := rollback.OfKey(userKey(id))
+	_, err = s.revoke(ctx, "delete user", step{cause.userRevocation(UserRevoked, id), []rollback.Deletion{record}})
+	if redisdb.Failed(err) {
 		return err
 	}
 	var names []string
@@ -208,41 +221,27 @@ func (s *Store) DeleteUser(ctx context.Context, id string, cause Cause) error {
 		names = u.Metadata.names()
 	}
 	s.strike(ctx, users, id, names...)
-	s.endKeysOf(ctx, id, cause)
+	s.revokeKeysOf(ctx, id, cause)
 	s.forgetSessions(ctx, id)
 	return err
 }
 
-// endUserFields takes rights away, by a command that a Redis out of memory accepts. The first of the fields is the sign
-// of the life that ends.
-func (s *Store) endUserFields(ctx context.Context, op, id string, fields ...string) error {
-	ends, there, err := s.removals(ctx, userKey(id), fields...)
-	switch {
-	case err != nil:
-		return unavailable(op, err)
-	case !there:
-		return cmp.Or(s.confirmGone(ctx, op, "hexists", userKey(id), metaField), ErrNotFound)
-	}
-	_, err = s.end(ctx, op, ends...)
-	return err
-}
-
-func readUser(ctx context.Context, tx *redis.Tx, id string) (*User, error) {
+func (s *Store) readUser(ctx context.Context, tx *redis.Tx, id string) (*User, error) {
 	fields, err := tx.HGetAll(ctx, userKey(id)).Result()
 	if err != nil {
 		return nil, err
 	}
-	return decodeUser(id, fields)
+	return s.decodeUser(id, fields)
 }
 
-func decodeUser(id string, fields map[string]string) (*User, error) {
+func (s *Store) decodeUser(id string, fields map[string]string) (*User, error) {
 	meta, there := fields[metaField]
 	if !there {
 		return nil, ErrNotFound
 	}
 	u := &User{ID: id, Password: []byte(fields[passwordField])}
 	var err error
-	if u.Metadata, err = userMetas.decode(meta); err != nil {
+	if u.Metadata, err = s.decoded.users.decode(meta); err != nil {
 		return nil, fmt.Errorf("user %s: %w", id, err)
 	}
 	_, u.Enabled = fields[onField]

@@ -9,12 +9,11 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// UpdateUser changes what is known of a person. It is repeated when somebody else changes the same person at
+// UpdateUser changes what is known of a user. It is repeated when another request changes the same user at
 // the same time, so change must do nothing else. ErrExists if the new email is taken. After ErrUnavailable the
-// new email may be kept for this person alone; repeating it settles that.
+// new email may be kept for this user alone; repeating it settles that.
 func (s *Store) UpdateUser(ctx context.Context, id string, cause Cause, change func(*UserMetadata) error) (u *User, err error) {
-	const tries = 10
-	for range tries {
+	for range maxTries {
 		if u, err = s.updateUser(ctx, id, cause, change); !errors.Is(err, ErrConflict) {
 			break
 		}
@@ -22,7 +21,7 @@ func (s *Store) UpdateUser(ctx context.Context, id string, cause Cause, change f
 	return u, err
 }
 
-// updateUser is one try of UpdateUser: ErrConflict if the person is another by the time that the new email is
+// updateUser is one try of UpdateUser: ErrConflict if the user has changed by the time that the new email is
 // theirs. The next try wants the same email, so that it needs not be given back.
 func (s *Store) updateUser(ctx context.Context, id string, cause Cause, change func(*UserMetadata) error) (*User, error) {
 	u, err := s.User(ctx, id)
@@ -37,15 +36,15 @@ func (s *Store) updateUser(ctx context.Context, id string, cause Cause, change f
 	if err := s.claimEmail(ctx, next.Email, id); err != nil {
 		return nil, err
 	}
-	if err := s.enter(ctx, users, id, next.names()...); err != nil {
+	if err := users.enter(ctx, s.rdb, id, next.names()...); err != nil {
 		return nil, err
 	}
-	if u, err = s.replaceUserMetadata(ctx, id, before, next, moved); err != nil {
+	if u, err = s.replaceUserMetadata(ctx, id, cause, before, next, moved); err != nil {
 		return nil, err
 	}
 	if moved {
 		s.releaseEmail(ctx, before.Email, id)
-		// Whoever moved away from the new address before may have let go of it only now.
+		// A user who moved away from the new address before may have given it back only now.
 		if err := s.claimEmail(ctx, next.Email, id); err != nil {
 			return nil, err
 		}
@@ -54,29 +53,28 @@ func (s *Store) updateUser(ctx context.Context, id string, cause Cause, change f
 	return u, nil
 }
 
-// replaceUserMetadata is for when nobody else has changed it: ErrConflict. Who moved to another address has no invite
-// any more, for whoever has the link has it from the old one.
-func (s *Store) replaceUserMetadata(ctx context.Context, id string, before, next UserMetadata, moved bool) (u *User, err error) {
-	var ended []ending
-	err = s.change(ctx, "update user", userKey(id), func(tx *redis.Tx) (func(redis.Pipeliner), error) {
-		if u, err = readUser(ctx, tx, id); err != nil {
-			return nil, err
+// replaceUserMetadata is for when no other request has changed it: ErrConflict. A user who moved to another address has
+// no invite any more, for the link went to the old one.
+func (s *Store) replaceUserMetadata(ctx context.Context, id string, cause Cause, before, next UserMetadata, moved bool) (u *User, err error) {
+	err = s.transact(ctx, "update user", userKey(id), func(tx *redis.Tx) (t transaction, err error) {
+		if u, err = s.readUser(ctx, tx, id); err != nil {
+			return t, err
 		}
 		if encodeRecord(u.Metadata) != encodeRecord(before) {
-			return nil, fmt.Errorf("user %s: %w", id, ErrConflict)
+			return t, fmt.Errorf("user %s: %w", id, ErrConflict)
 		}
 		u.Metadata = next
 		if moved {
-			ended, u.Invite = u.inviteEnding(), nil
+			t.steps, u.Invite = u.inviteSteps(cause), nil
 		}
-		return func(p redis.Pipeliner) {
+		t.write = func(p redis.Pipeliner) {
 			p.HSet(ctx, userKey(id), metaField, encodeRecord(next))
 			if moved {
 				p.HDel(ctx, userKey(id), inviteField)
 			}
-		}, nil
+		}
+		return t, nil
 	})
-	err = s.noteChange(err, ended...)
 	return u, err
 }
 
@@ -92,4 +90,45 @@ func lostNames(before, after []string) (lost []string) {
 		}
 	}
 	return lost
+}
+
+// UserRecord is a user as a walk over all users meets them: an unreadable record must not stop the walk.
+type UserRecord struct {
+	ID   string
+	User *User // nil if the record cannot be read
+	Err  error // why: [ErrNewerRecord], or [ErrUnavailable] for a damaged one
+}
+
+// UserRecords reads at most limit users, in the order of their ids; after is where the last page ended. next is
+// empty behind the last page; a page may be short, even empty, before: a deleted user is not in it. A user who is added
+// while a walk is under way may be in it or not.
+func (s *Store) UserRecords(ctx context.Context, after string, limit int) (page []UserRecord, next string, err error) {
+	ids, err := (&directoryWalk{directory: users, last: after}).entries(ctx, s.rdb, limit)
+	if err != nil || len(ids) == 0 {
+		return nil, "", err
+	}
+	cmds := make([]*redis.MapStringStringCmd, len(ids))
+	if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, id := range ids {
+			cmds[i] = p.HGetAll(ctx, userKey(id))
+		}
+		return nil
+	}); err != nil && !redis.HasErrorPrefix(err, "WRONGTYPE") {
+		return nil, "", unavailable("read users", err)
+	}
+	for i, cmd := range cmds {
+		r := UserRecord{ID: ids[i]}
+		if r.Err = cmd.Err(); r.Err == nil {
+			r.User, r.Err = s.decodeUser(r.ID, cmd.Val())
+		} else {
+			r.Err = fmt.Errorf("user %s: %w", r.ID, unavailable("read", r.Err))
+		}
+		if !isNotFound(r.Err) {
+			page = append(page, r)
+		}
+	}
+	if len(ids) == limit {
+		next = ids[limit-1]
+	}
+	return page, next, nil
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/mintkeep/mintkeep/server/metrics"
 	"github.com/mintkeep/mintkeep/server/signing"
 	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
 // drainDelay is the time for a load balancer to see that this replica is not ready. The embedded store
@@ -77,8 +78,8 @@ func assemble(cfg *config.Config, logger *slog.Logger) (*parts, error) {
 	a := &parts{}
 	a.metrics = metrics.New(metrics.Sources{
 		Version:     buildVersion(),
-		Pool:        func() store.PoolStats { return a.store.PoolStats() },
-		Behind:      func() bool { return a.store.Behind() },
+		Pool:        func() redisdb.PoolStats { return a.store.PoolStats() },
+		Behind:      func() bool { return a.store.Quarantined() },
 		ActiveSince: func() time.Time { return a.ring.ActiveSince() },
 	})
 	descriptors := fdreserve.New()

@@ -22,7 +22,7 @@ func (a *Admin) Stats(w http.ResponseWriter, r *http.Request, _ audit.Actor) err
 	if err != nil {
 		return err
 	}
-	view := adminapi.Stats{Clients: totals.Clients, Users: totals.Users, ActiveKeys: totals.LiveKeys, Tokens: make([]adminapi.Minute, len(minutes))}
+	view := adminapi.Stats{Clients: totals.Clients, Users: totals.Users, ActiveKeys: totals.ActiveKeys, Tokens: make([]adminapi.Minute, len(minutes))}
 	for i, m := range minutes {
 		view.Tokens[i] = minuteView(m)
 	}

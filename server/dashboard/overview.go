@@ -10,6 +10,7 @@ import (
 	"github.com/mintkeep/mintkeep/server/signing"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
 // overview is the operator's first page.
@@ -37,7 +38,7 @@ type health struct {
 	Embedded bool
 	Problem  string
 	Took     time.Duration
-	Pool     store.PoolStats
+	Pool     redisdb.PoolStats
 }
 
 type signingKey struct {

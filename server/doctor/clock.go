@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
 // Clocks are compared because tokens, keys and sessions end by both: what this process reckons, and the expiry in Redis.
@@ -13,14 +13,14 @@ const (
 	clocksClash  = time.Minute
 )
 
-func clock(user string) func(store.Node) Check {
-	return func(n store.Node) Check {
+func clock(user string) func(redisdb.Node) Check {
+	return func(n redisdb.Node) Check {
 		c := Check{Name: "clock", State: OK, Found: "this machine and Redis agree within 1 s"}
 		apart := n.Ahead.Abs()
 		switch {
 		case n.ClockErr != nil:
 			c.State, c.Found = Unknown, "not known: "+cause(n.ClockErr)
-			if store.Refusal(n.ClockErr) == "NOPERM" {
+			if redisdb.ErrorPrefix(n.ClockErr) == "NOPERM" {
 				c.Mend = setUser(user, "+time")
 			}
 			return c

@@ -3,21 +3,21 @@ package doctor
 import (
 	"fmt"
 
-	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
 // slots is how many a cluster has.
 const slots = 16384
 
 // cluster looks at whether every slot is served.
-func cluster(d *store.Diagnosis) []Check {
+func cluster(d *redisdb.Diagnosis) []Check {
 	if !clustered(d) {
 		return nil
 	}
 	c := Check{Name: "cluster", State: OK}
 	if d.ClusterErr != nil {
 		c.State, c.Found = Unknown, "not known: "+cause(d.ClusterErr)
-		if store.Refusal(d.ClusterErr) == "NOPERM" {
+		if redisdb.ErrorPrefix(d.ClusterErr) == "NOPERM" {
 			c.Mend = setUser(d.User, "+cluster|info")
 		}
 		return []Check{c}
@@ -34,11 +34,11 @@ func cluster(d *store.Diagnosis) []Check {
 }
 
 // sentinels asks for a quorum from every Sentinel of the URL.
-func sentinels(verdicts []store.SentinelVerdict) []Check {
+func sentinels(verdicts []redisdb.SentinelVerdict) []Check {
 	var checks []Check
 	for _, v := range verdicts {
 		c := Check{Name: "sentinel", State: OK, Found: v.Addr + ": " + v.Says}
-		switch store.Refusal(v.Err) {
+		switch redisdb.ErrorPrefix(v.Err) {
 		case "":
 			if v.Err != nil {
 				c.State, c.Found, c.Mend = Warn, v.Addr+" does not answer: "+cause(v.Err), "start it, or take it out of MINTKEEP_REDIS_URL"

@@ -7,6 +7,7 @@ import (
 
 	"github.com/mintkeep/mintkeep/config"
 	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
 // State is the outcome of a check.
@@ -68,8 +69,8 @@ func Examine(ctx context.Context, o Options) []Check {
 }
 
 // setUp checks how Redis is set up: first by what INFO tells, then the rest.
-func setUp(d *store.Diagnosis) []Check {
-	var telling, silent, answering []store.Node
+func setUp(d *redisdb.Diagnosis) []Check {
+	var telling, silent, answering []redisdb.Node
 	for _, n := range d.Nodes {
 		if n.Info != nil {
 			telling = append(telling, n)
@@ -82,7 +83,7 @@ func setUp(d *store.Diagnosis) []Check {
 	}
 	several := len(d.Nodes) > 1
 	checks := perNode(silent, several, silence(d.User))
-	for _, check := range []func(store.Node) Check{version, loading, persistence, eviction, memory, replication(d)} {
+	for _, check := range []func(redisdb.Node) Check{version, loading, persistence, eviction, memory, replication(d)} {
 		checks = append(checks, perNode(telling, several, check)...)
 	}
 	checks = append(checks, cluster(d)...)
@@ -93,7 +94,7 @@ func setUp(d *store.Diagnosis) []Check {
 
 // perNode checks servers, which are all that there are or some of several. What many of them pass, or fail, with the same
 // words is one line; otherwise each has its own, with its address. A check without a name has nothing to say.
-func perNode(nodes []store.Node, several bool, check func(store.Node) Check) []Check {
+func perNode(nodes []redisdb.Node, several bool, check func(redisdb.Node) Check) []Check {
 	var checks []Check
 	alike := len(nodes) > 1
 	for _, n := range nodes {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/mintkeep/mintkeep/config"
 	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
 // line is a check as it is compared: "state: what was found → mend".
@@ -36,11 +37,11 @@ func info(fields string) map[string]string {
 
 // Each case is a server's INFO and CONFIG GET, and words that must be in the check's line.
 func TestChecksOfServer(t *testing.T) {
-	alone := &store.Diagnosis{}
-	inCluster := &store.Diagnosis{Cluster: map[string]string{}}
+	alone := &redisdb.Diagnosis{}
+	inCluster := &redisdb.Diagnosis{Cluster: map[string]string{}}
 	const replicas = "role:master connected_slaves:1 master_repl_offset:3000000 slave0:ip=10.0.0.2,port=6379,state=online,offset="
 	for name, tt := range map[string]struct {
-		check        func(store.Node) Check
+		check        func(redisdb.Node) Check
 		info, config string
 		want         string
 	}{
@@ -83,7 +84,7 @@ func TestChecksOfServer(t *testing.T) {
 		"is a cluster":      {kind(inCluster), "redis_mode:cluster", "", "nothing"},
 		"is a Sentinel":     {kind(alone), "redis_mode:sentinel", "", "fail: the server is a Sentinel"},
 	} {
-		n := store.Node{Info: info(tt.info), Config: info(tt.config)}
+		n := redisdb.Node{Info: info(tt.info), Config: info(tt.config)}
 		if got := tt.check(n).line(); !strings.Contains(got, tt.want) {
 			t.Errorf("%s:\n got %s\nwant %s", name, got, tt.want)
 		}
@@ -115,16 +116,16 @@ func TestReach(t *testing.T) {
 	ms := time.Millisecond
 	quick, slow := []time.Duration{ms, 9 * ms, 2 * ms}, []time.Duration{6 * ms, 5 * ms, 40 * ms}
 	for _, tt := range []struct {
-		d    store.Diagnosis
+		d    redisdb.Diagnosis
 		err  error
 		want string
 	}{
-		{store.Diagnosis{Where: "h:1", Latency: quick}, nil, "ok: h:1 answers in 2.00 ms, at worst in 9.00 ms"},
-		{store.Diagnosis{Where: "h:1", Latency: slow}, nil, "warn: h:1 answers in 6.00 ms, at worst in 40.00 ms → run Mintkeep nearer"},
-		{store.Diagnosis{Where: "h:1"}, nil, "warn: h:1 takes longer than 2 s"},
-		{store.Diagnosis{Where: "h:1"}, errors.New("dial tcp: connection refused"), "fail: h:1 does not answer: dial tcp: connection refused → start Redis"},
-		{store.Diagnosis{Where: "h:1"}, errors.New("i/o timeout"), "fail: h:1 does not answer: i/o timeout → see whether Redis runs"},
-		{store.Diagnosis{Where: "h:1"}, errors.New("tls: x509: certificate signed by unknown authority"), "?ca=FILE"},
+		{redisdb.Diagnosis{Where: "h:1", Latency: quick}, nil, "ok: h:1 answers in 2.00 ms, at worst in 9.00 ms"},
+		{redisdb.Diagnosis{Where: "h:1", Latency: slow}, nil, "warn: h:1 answers in 6.00 ms, at worst in 40.00 ms → run Mintkeep nearer"},
+		{redisdb.Diagnosis{Where: "h:1"}, nil, "warn: h:1 takes longer than 2 s"},
+		{redisdb.Diagnosis{Where: "h:1"}, errors.New("dial tcp: connection refused"), "fail: h:1 does not answer: dial tcp: connection refused → start Redis"},
+		{redisdb.Diagnosis{Where: "h:1"}, errors.New("i/o timeout"), "fail: h:1 does not answer: i/o timeout → see whether Redis runs"},
+		{redisdb.Diagnosis{Where: "h:1"}, errors.New("tls: x509: certificate signed by unknown authority"), "?ca=FILE"},
 	} {
 		if got := reach(&tt.d, tt.err).line(); !strings.Contains(got, tt.want) {
 			t.Errorf("got %s\nwant %s", got, tt.want)
@@ -140,14 +141,14 @@ func TestClockAndRights(t *testing.T) {
 		-time.Minute:            "warn: Redis is 1m0s behind this machine",
 		61 * time.Second:        "fail: Redis is 1m1s ahead of",
 	} {
-		if got := clock("mint")(store.Node{Ahead: ahead}).line(); !strings.Contains(got, want) {
+		if got := clock("mint")(redisdb.Node{Ahead: ahead}).line(); !strings.Contains(got, want) {
 			t.Errorf("got %s\nwant %s", got, want)
 		}
 	}
-	for want, n := range map[string]store.Node{
+	for want, n := range map[string]redisdb.Node{
 		"ok: mint may do all": {},
-		"fail: mint may not do what Mintkeep does: +get ~mk:c:* → ACL SETUSER mint +get ~mk:c:* +info": {Denied: []store.Right{{Rule: "+get"}, {Rule: "~mk:c:*"}, {Rule: "+info", Optional: true}}},
-		"warn: mint may do all that serve does;":                                                       {Denied: []store.Right{{Rule: "+info", Optional: true}}},
+		"fail: mint may not do what Mintkeep does: +get ~mk:c:* → ACL SETUSER mint +get ~mk:c:* +info": {Denied: []redisdb.Right{{Rule: "+get"}, {Rule: "~mk:c:*"}, {Rule: "+info", Optional: true}}},
+		"warn: mint may do all that serve does;":                                                       {Denied: []redisdb.Right{{Rule: "+info", Optional: true}}},
 		"unknown: not known: lost":                                                                     {DeniedErr: errors.New("lost")},
 	} {
 		if got := rights("mint")(n).line(); !strings.Contains(got, want) {
@@ -163,39 +164,39 @@ func TestCluster(t *testing.T) {
 		"cluster_state:ok cluster_slots_assigned:16384 cluster_slots_ok:10923":   "fail: state ok, 10923 of 16384",
 		"cluster_state:fail cluster_slots_assigned:16384 cluster_slots_ok:16384": "fail: state fail",
 	} {
-		if got := cluster(&store.Diagnosis{Cluster: info(fields)})[0].line(); !strings.Contains(got, want) {
+		if got := cluster(&redisdb.Diagnosis{Cluster: info(fields)})[0].line(); !strings.Contains(got, want) {
 			t.Errorf("got %s\nwant %s", got, want)
 		}
 	}
-	if got := cluster(&store.Diagnosis{ClusterErr: errors.New("lost")})[0].line(); got != "unknown: not known: lost" {
+	if got := cluster(&redisdb.Diagnosis{ClusterErr: errors.New("lost")})[0].line(); got != "unknown: not known: lost" {
 		t.Errorf("got %s", got)
 	}
-	if got := cluster(&store.Diagnosis{}); got != nil {
+	if got := cluster(&redisdb.Diagnosis{}); got != nil {
 		t.Errorf("no cluster: got %v", got)
 	}
 }
 
 func TestPerNode(t *testing.T) {
-	says := func(found string) store.Node {
-		return store.Node{Addr: "at-" + found, Info: map[string]string{"say": found}}
+	says := func(found string) redisdb.Node {
+		return redisdb.Node{Addr: "at-" + found, Info: map[string]string{"say": found}}
 	}
-	say := func(n store.Node) Check {
+	say := func(n redisdb.Node) Check {
 		if n.Info["say"] == "" {
 			return Check{}
 		}
 		return Check{Name: "x", State: OK, Found: n.Info["say"]}
 	}
 	for _, tt := range []struct {
-		nodes   []store.Node
+		nodes   []redisdb.Node
 		several bool
 		want    string
 	}{
-		{[]store.Node{says("a")}, false, "a"},
-		{[]store.Node{says("a")}, true, "at-a: a"},
-		{[]store.Node{says("a"), says("a")}, true, "2 masters: a"},
-		{[]store.Node{says("a"), says("b")}, true, "at-a: a|at-b: b"},
-		{[]store.Node{says(""), says("b")}, true, "at-b: b"},
-		{[]store.Node{says(""), says("")}, true, ""},
+		{[]redisdb.Node{says("a")}, false, "a"},
+		{[]redisdb.Node{says("a")}, true, "at-a: a"},
+		{[]redisdb.Node{says("a"), says("a")}, true, "2 masters: a"},
+		{[]redisdb.Node{says("a"), says("b")}, true, "at-a: a|at-b: b"},
+		{[]redisdb.Node{says(""), says("b")}, true, "at-b: b"},
+		{[]redisdb.Node{says(""), says("")}, true, ""},
 		{nil, true, ""},
 	} {
 		var got []string

@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
 // eviction: whatever is evicted is a live token, or a client.
-func eviction(n store.Node) Check {
+func eviction(n redisdb.Node) Check {
 	c := Check{Name: "eviction", State: OK, Found: n.Info["maxmemory_policy"]}
 	switch c.Found {
 	case "noeviction":
@@ -27,7 +27,7 @@ const (
 	memoryGone  = 90
 )
 
-func memory(n store.Node) Check {
+func memory(n redisdb.Node) Check {
 	c := Check{Name: "memory", State: OK}
 	used, limit := number(n, "used_memory"), number(n, "maxmemory")
 	if limit > 0 {
@@ -53,7 +53,7 @@ func memory(n store.Node) Check {
 }
 
 // number is a field of INFO; zero if it is not there.
-func number(n store.Node, field string) int64 {
+func number(n redisdb.Node, field string) int64 {
 	v, _ := strconv.ParseInt(n.Info[field], 10, 64)
 	return v
 }

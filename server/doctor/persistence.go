@@ -8,12 +8,13 @@ import (
 
 	"github.com/mintkeep/mintkeep/config"
 	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
 // oldest is the first version that has every command that Mintkeep sends.
 var oldest = []int{6, 2}
 
-func version(n store.Node) Check {
+func version(n redisdb.Node) Check {
 	c := Check{Name: "version", State: OK}
 	if v := n.Info["valkey_version"]; v != "" {
 		c.Found = "Valkey " + v
@@ -45,7 +46,7 @@ func atLeast(version string, want ...int) bool {
 }
 
 // loading speaks up while the server reads its data from disk.
-func loading(n store.Node) Check {
+func loading(n redisdb.Node) Check {
 	if n.Info["loading"] != "1" {
 		return Check{}
 	}
@@ -57,13 +58,13 @@ func loading(n store.Node) Check {
 }
 
 // persistence says what a crash of Redis undoes.
-func persistence(n store.Node) Check {
+func persistence(n redisdb.Node) Check {
 	c := Check{Name: "persistence"}
 	c.State, c.Found, c.Mend = persisted(n)
 	return c
 }
 
-func persisted(n store.Node) (state State, found, mend string) {
+func persisted(n redisdb.Node) (state State, found, mend string) {
 	const turnOn = "CONFIG SET appendonly yes, and in redis.conf"
 	const fullDisk = "see the log of Redis, and whether its disk is full: it refuses writes meanwhile"
 	save, known := n.Config["save"]
@@ -82,7 +83,7 @@ func persisted(n store.Node) (state State, found, mend string) {
 	return Warn, "no append-only file: a crash can undo what came last, revocations too", turnOn
 }
 
-func appended(n store.Node) (state State, found, mend string) {
+func appended(n redisdb.Node) (state State, found, mend string) {
 	switch fsync := n.Config["appendfsync"]; fsync {
 	case "always":
 		return OK, "append-only file, appendfsync always: a crash loses nothing", ""

@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
 // slowRoundTrip is where a median begins to be felt: a token takes two round trips.
 const slowRoundTrip = 5 * time.Millisecond
 
 // reach says whether Redis answers at all, and how fast. err is that of Diagnose.
-func reach(d *store.Diagnosis, err error) Check {
+func reach(d *redisdb.Diagnosis, err error) Check {
 	c := Check{Name: "redis", State: OK}
 	switch {
 	case err != nil:
@@ -39,11 +40,11 @@ const mendLatency = "run Mintkeep nearer to its Redis, and see SLOWLOG and LATEN
 
 // shutOut is whether Redis will answer nothing else either: it let nobody in, or denied what a connection begins
 // with, or the Sentinels do not tell where it is.
-func shutOut(d *store.Diagnosis) bool {
-	if slices.ContainsFunc(d.Nodes, func(n store.Node) bool { return n.Info != nil }) {
+func shutOut(d *redisdb.Diagnosis) bool {
+	if slices.ContainsFunc(d.Nodes, func(n redisdb.Node) bool { return n.Info != nil }) {
 		return false // of a cluster, one
 	}
-	switch store.Refusal(d.Trouble) {
+	switch redisdb.ErrorPrefix(d.Trouble) {
 	case "":
 		return false
 	case "NOAUTH", "WRONGPASS", "DENIED":
@@ -65,7 +66,7 @@ func deniedCommand(err error) string {
 }
 
 // mendReach knows what is behind an error.
-func mendReach(d *store.Diagnosis, err error) string {
+func mendReach(d *redisdb.Diagnosis, err error) string {
 	switch text := err.Error(); {
 	case strings.Contains(text, "cluster support disabled"):
 		return "the server is no cluster: use redis:// in MINTKEEP_REDIS_URL"
@@ -76,7 +77,7 @@ func mendReach(d *store.Diagnosis, err error) string {
 	case lostBySentinels(err):
 		return "correct the Sentinels, or the master's name behind them, in MINTKEEP_REDIS_URL"
 	}
-	switch store.Refusal(err) {
+	switch redisdb.ErrorPrefix(err) {
 	case "":
 		return "see whether Redis runs and is not stuck, and whether a firewall is between: the port accepts, and says nothing, or swallows everything"
 	case "NOAUTH":
@@ -103,8 +104,8 @@ func mendReach(d *store.Diagnosis, err error) string {
 }
 
 // kind speaks up when the server is not what the URL says.
-func kind(d *store.Diagnosis) func(store.Node) Check {
-	return func(n store.Node) Check {
+func kind(d *redisdb.Diagnosis) func(redisdb.Node) Check {
+	return func(n redisdb.Node) Check {
 		c := Check{Name: "mode", State: Fail}
 		switch mode := n.Info["redis_mode"]; {
 		case mode == "cluster" && !clustered(d):
@@ -120,12 +121,12 @@ func kind(d *store.Diagnosis) func(store.Node) Check {
 	}
 }
 
-func clustered(d *store.Diagnosis) bool { return d.Cluster != nil || d.ClusterErr != nil }
+func clustered(d *redisdb.Diagnosis) bool { return d.Cluster != nil || d.ClusterErr != nil }
 
 // silence is the check of a server that does not answer INFO.
-func silence(user string) func(store.Node) Check {
-	return func(n store.Node) Check {
-		if store.Refusal(n.Err) == "NOPERM" {
+func silence(user string) func(redisdb.Node) Check {
+	return func(n redisdb.Node) Check {
+		if redisdb.ErrorPrefix(n.Err) == "NOPERM" {
 			return Check{
 				Name: "info", State: Unknown, Found: "not allowed to ask for it: version, persistence, eviction, memory and replication are not known",
 				Mend: setUser(user, "+info"),

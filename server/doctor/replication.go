@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
 // A replica this far behind would lose that much at a failover.
@@ -22,7 +22,7 @@ type replica struct {
 	lag    int64 // seconds since it was heard of
 }
 
-func replicasOf(n store.Node) []replica {
+func replicasOf(n redisdb.Node) []replica {
 	var all []replica
 	for i := range number(n, "connected_slaves") {
 		fields := map[string]string{}
@@ -41,8 +41,8 @@ func replicasOf(n store.Node) []replica {
 
 // replication looks at the role of the server, and at its replicas. Only where a failover is meant to happen, in a cluster or
 // behind Sentinels, is it a warning to have none.
-func replication(d *store.Diagnosis) func(store.Node) Check {
-	return func(n store.Node) Check {
+func replication(d *redisdb.Diagnosis) func(redisdb.Node) Check {
+	return func(n redisdb.Node) Check {
 		c := Check{Name: "replication", State: OK}
 		replicas := replicasOf(n)
 		switch {
@@ -64,7 +64,7 @@ func replication(d *store.Diagnosis) func(store.Node) Check {
 	}
 }
 
-func readOnly(n store.Node) Check {
+func readOnly(n redisdb.Node) Check {
 	found := fmt.Sprintf("this is a replica of %s:%s, and takes no writes", n.Info["master_host"], n.Info["master_port"])
 	if link := n.Info["master_link_status"]; link != "up" {
 		found += "; its link is " + link
@@ -75,7 +75,7 @@ func readOnly(n store.Node) Check {
 	}
 }
 
-func replicated(n store.Node, replicas []replica) (state State, found, mend string) {
+func replicated(n redisdb.Node, replicas []replica) (state State, found, mend string) {
 	var worst replica
 	for _, r := range replicas {
 		if r.state != "online" {

@@ -3,12 +3,12 @@ package doctor
 import (
 	"strings"
 
-	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
 // rights names what the ACL is to be told.
-func rights(user string) func(store.Node) Check {
-	return func(n store.Node) Check {
+func rights(user string) func(redisdb.Node) Check {
+	return func(n redisdb.Node) Check {
 		var needed, useful []string
 		for _, right := range n.Denied {
 			if right.Optional {

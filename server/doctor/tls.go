@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/mintkeep/mintkeep/config"
-	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
 // renewBefore is how much a certificate should have left.
@@ -97,7 +97,7 @@ func suited(c Check, chain []*x509.Certificate, issuer string) Check {
 }
 
 // serverCertificates looks at those of Redis.
-func serverCertificates(d *store.Diagnosis, now time.Time) []Check {
+func serverCertificates(d *redisdb.Diagnosis, now time.Time) []Check {
 	var checks []Check
 	for _, shown := range d.Certificates {
 		if shown.Err != nil || len(shown.Chain) == 0 {

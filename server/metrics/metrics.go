@@ -9,16 +9,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
 // Sources are what is read when a scrape comes, rather than counted as it happens.
 type Sources struct {
-	Version     string                 // for mintkeep_build_info; empty: "unknown"
-	Pool        func() store.PoolStats // the store's connections; nil: those series are absent
-	Behind      func() bool            // the store holds less than this process has seen; nil: that series is absent
-	ActiveSince func() time.Time       // when the signing key became active; nil or zero: its age is absent
-	Now         func() time.Time       // nil: time.Now
+	Version     string                   // for mintkeep_build_info; empty: "unknown"
+	Pool        func() redisdb.PoolStats // the store's connections; nil: those series are absent
+	Behind      func() bool              // the store holds less than this process has seen; nil: that series is absent
+	ActiveSince func() time.Time         // when the signing key became active; nil or zero: its age is absent
+	Now         func() time.Time         // nil: time.Now
 }
 
 // Metrics counts. Its methods are safe for concurrent use and on a nil receiver.

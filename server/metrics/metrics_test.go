@@ -15,6 +15,7 @@ import (
 
 	"github.com/mintkeep/mintkeep/server/metrics"
 	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
 // scrape is what an operator's Prometheus gets.
@@ -146,8 +147,8 @@ func TestTokenErrorsHaveSeries(t *testing.T) {
 
 func TestRedis(t *testing.T) {
 	m := metrics.New(metrics.Sources{
-		Pool: func() store.PoolStats {
-			return store.PoolStats{Hits: 40, Misses: 3, Timeouts: 2, Total: 5, Idle: 4, Stale: 1}
+		Pool: func() redisdb.PoolStats {
+			return redisdb.PoolStats{Hits: 40, Misses: 3, Timeouts: 2, Total: 5, Idle: 4, Stale: 1}
 		},
 	})
 	m.Redis("get", 80*time.Microsecond, nil)
@@ -218,7 +219,7 @@ func TestProcess(t *testing.T) {
 // TestManual holds the list in doc.go to what is scraped.
 func TestManual(t *testing.T) {
 	m := metrics.New(metrics.Sources{
-		Pool:        func() store.PoolStats { return store.PoolStats{} },
+		Pool:        func() redisdb.PoolStats { return redisdb.PoolStats{} },
 		Behind:      func() bool { return true },
 		ActiveSince: time.Now,
 	})

@@ -5,7 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
 // redisCommands are the names that become labels, as the Redis client spells them.
@@ -81,12 +81,12 @@ func newBehind(read func() bool) prometheus.Collector {
 
 // pool reads the store's connection pool once a scrape.
 type pool struct {
-	read func() store.PoolStats
+	read func() redisdb.PoolStats
 
 	connections, idle, hits, misses, timeouts, stale *prometheus.Desc
 }
 
-func newPool(read func() store.PoolStats) *pool {
+func newPool(read func() redisdb.PoolStats) *pool {
 	desc := func(name, help string) *prometheus.Desc {
 		return prometheus.NewDesc("mintkeep_redis_pool_"+name, help, nil, nil)
 	}

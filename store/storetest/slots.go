@@ -10,7 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
 // slotWatch is a go-redis hook that holds a Store to what a cluster of many nodes can do.
@@ -51,7 +51,7 @@ func (w slotWatch) check(cmds ...redis.Cmder) {
 			if first == "" {
 				first = key
 			}
-			if store.Slot(key) != store.Slot(first) {
+			if redisdb.SlotOf(key) != redisdb.SlotOf(first) {
 				w.t.Errorf("store: %s: the keys %q and %q are in two slots of a cluster", cmd.Name(), first, key)
 				return
 			}

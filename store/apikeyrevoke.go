@@ -1,0 +1,169 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/mintkeep/mintkeep/store/redisdb"
+	"github.com/mintkeep/mintkeep/store/rollback"
+)
+
+// RevokeKey revokes a key. It says whether the key was active until now: one that was revoked already keeps the
+// tombstone that it has. ErrNotFound if there is no such key. With ErrUnconfirmed it is revoked, and it says so as well.
+func (s *Store) RevokeKey(ctx context.Context, id string, cause Cause) (wasActive bool, err error) {
+	const op = "revoke key"
+	record, err := s.rdb.Get(ctx, apiKeyKey(id)).Result()
+	switch {
+	case errors.Is(err, redis.Nil):
+		return false, ErrNotFound
+	case err != nil:
+		return false, unavailable(op, err)
+	}
+	var d Digest
+	if copy(d[:], record) < len(d) {
+		return false, unavailable(op, redisdb.ErrDamaged)
+	}
+	k, unreadable := decodeKey(id, record) // it is revoked too
+	if unreadable != nil {
+		k = &APIKey{ID: id, Digest: d}
+	}
+	deleted, err := s.revoke(ctx, op, s.keyStep(cause, k))
+	if redisdb.Failed(err) {
+		return false, err
+	}
+	wasActive = deleted[0] > 0
+	if unreadable != nil {
+		s.log.WarnContext(ctx, "writing a key's tombstone failed: its description cannot be read", "key", id, "error", unreadable)
+		return wasActive, err
+	}
+	s.writeTombstones(ctx, []*APIKey{k}, cause)
+	return wasActive, err
+}
+
+// keyStep revokes a key.
+func (s *Store) keyStep(cause Cause, k *APIKey) step {
+	r := cause.keyRevocation(k.ID, k.UserID, k.Digest)
+	r.Expires = k.ExpiresAt
+	return step{r, []rollback.Deletion{s.credentials.deletion(k.Digest)}}
+}
+
+// RevokeKeys revokes many keys, and returns those that were active until now. The others keep the tombstone that they
+// have. With ErrUnconfirmed they are revoked, and it returns them as well.
+func (s *Store) RevokeKeys(ctx context.Context, keys []*APIKey, cause Cause) (were []*APIKey, err error) {
+	steps := make([]step, len(keys))
+	for i, k := range keys {
+		steps[i] = s.keyStep(cause, k)
+	}
+	return s.revokeKeys(ctx, keys, steps, cause)
+}
+
+// revokeKeys applies a step for each key.
+func (s *Store) revokeKeys(ctx context.Context, keys []*APIKey, steps []step, cause Cause) (were []*APIKey, err error) {
+	deleted, err := s.revoke(ctx, "revoke keys", steps...)
+	if redisdb.Failed(err) {
+		return nil, err
+	}
+	for i, k := range keys {
+		if deleted[i] > 0 {
+			were = append(were, k)
+		}
+	}
+	s.writeTombstones(ctx, were, cause)
+	return were, err
+}
+
+// writeTombstones writes when, by whom and why keys were revoked, which holds already: it tidies up and cannot fail. A
+// key stays among the active ones until its tombstone is written, so that Run finds it there if that failed.
+func (s *Store) writeTombstones(ctx context.Context, keys []*APIKey, cause Cause) {
+	const batch = 200
+	for batch := range slices.Chunk(keys, batch) {
+		_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for _, k := range batch {
+				s.writeTombstone(ctx, p, k, cause)
+			}
+			return nil
+		})
+		if err == nil {
+			_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+				for _, k := range batch {
+					s.retireKey(ctx, p, k)
+				}
+				return nil
+			})
+		}
+		if err != nil {
+			s.log.WarnContext(ctx, "writing the tombstones of keys failed; Run writes them later", "keys", len(batch), "error", err)
+		}
+	}
+}
+
+func (s *Store) writeTombstone(ctx context.Context, p redis.Pipeliner, k *APIKey, cause Cause) {
+	k.Active = false
+	if k.Tombstone == nil && (k.ExpiresAt.IsZero() || cause.At.Before(k.ExpiresAt)) {
+		k.Tombstone = cause.Tombstone()
+	}
+	p.ZAdd(ctx, dueKeys, redis.Z{Member: k.ID, Score: scoreOf(k.inactiveFrom().Add(keyShown))})
+	if k.Unreadable == nil { // else its description stays as it is, for a version that can read it
+		_ = s.describeKey(ctx, p, k)
+	}
+}
+
+// sweepKeys writes the tombstones that could not be written: of keys that stand among the active ones, have no record,
+// and are not being created at this moment. It looks at some of them each time.
+func (s *Store) sweepKeys(ctx context.Context) error {
+	const some = 500
+	ids, err := s.rdb.ZRange(ctx, activeKeys, s.swept, s.swept+some-1).Result()
+	if err != nil {
+		return unavailable("sweep keys", err)
+	}
+	s.swept += int64(len(ids))
+	if len(ids) < some {
+		s.swept = 0
+	}
+	keys, err := s.keysOf(ctx, ids)
+	if err != nil {
+		return err
+	}
+	var revoked []*APIKey
+	for i, k := range keys {
+		switch {
+		case k == nil: // its description has expired, or was never finished
+			revoked = append(revoked, &APIKey{ID: ids[i], Unreadable: redisdb.ErrDamaged})
+		case !k.Active && s.now().Sub(k.CreatedAt) > unfinished:
+			revoked = append(revoked, k)
+		}
+	}
+	s.writeTombstones(ctx, revoked, Cause{At: s.now().UTC(), Reason: "not recorded"})
+	return nil
+}
+
+// revokeKeysOf revokes all keys of a user who is deleted, and writes their tombstones. What is revoked is the user: no key
+// is valid without one.
+func (s *Store) revokeKeysOf(ctx context.Context, userID string, cause Cause) {
+	ids, err := s.rdb.ZRange(ctx, activeKeysOf(userID), 0, -1).Result()
+	var keys []*APIKey
+	if err == nil && len(ids) > 0 {
+		keys, err = s.keysOf(ctx, ids)
+	}
+	if err == nil {
+		keys = present(keys)
+		steps := make([]step, len(keys))
+		for i, k := range keys {
+			steps[i] = step{cause.userRevocation(UserRevoked, userID), []rollback.Deletion{s.credentials.deletion(k.Digest)}}
+		}
+		_, err = s.revokeKeys(redisdb.WithoutBarrier(ctx), keys, steps, cause)
+	}
+	if err == nil {
+		_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+			p.Del(ctx, activeKeysOf(userID)) // with what was counted and is not there
+			p.Expire(ctx, keysOfUser(userID), keyShown+keyGrace)
+			return nil
+		})
+	}
+	if err != nil {
+		s.log.WarnContext(ctx, "tidying up the keys of a deleted user failed; none of them is valid", "user", userID, "error", err)
+	}
+}

@@ -1,0 +1,40 @@
+package store
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// maxDecoded is how many decoded records a cache keeps, at most.
+const maxDecoded = 2_000
+
+// decoded are the decode caches of a Store.
+type decoded struct {
+	clients decodeCache[ClientMetadata]
+	users   decodeCache[UserMetadata]
+	secrets decodeCache[Secret]
+}
+
+// decodeCache keeps what records were decoded to, by their very bytes: what is decoded is always what was read just now,
+// without the work of decoding it again. A look takes no lock.
+type decodeCache[T any] struct {
+	known sync.Map // string → T
+	n     atomic.Int64
+}
+
+// decode returns what record is decoded to. The caller must not change what the result points at.
+func (c *decodeCache[T]) decode(record string) (T, error) {
+	if known, ok := c.known.Load(record); ok {
+		return known.(T), nil
+	}
+	var v T
+	if err := decodeRecord(record, &v); err != nil {
+		return v, err
+	}
+	if c.n.Add(1) > maxDecoded { // more records than that are in use: begin again
+		c.known.Clear()
+		c.n.Store(1)
+	}
+	c.known.Store(record, v)
+	return v, nil
+}

@@ -1,0 +1,42 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// idempotencyLife is how long a form is remembered after it was submitted.
+const idempotencyLife = time.Hour
+
+func idempotencyKey(d Digest) string { return "mk:o:" + string(d[:16]) }
+
+// ClaimIdempotencyKey says whether a form is submitted for the first time: of two requests that claim the same digest
+// within an hour, one is told so, and the other gets what [Store.CompleteIdempotencyKey] has left.
+func (s *Store) ClaimIdempotencyKey(ctx context.Context, d Digest) (first bool, left string, err error) {
+	first, err = s.rdb.SetNX(ctx, idempotencyKey(d), "", idempotencyLife).Result()
+	if err != nil || first {
+		return first, "", unavailable("look whether it was done", err)
+	}
+	left, err = s.rdb.Get(ctx, idempotencyKey(d)).Result()
+	if errors.Is(err, redis.Nil) {
+		return false, "", nil
+	}
+	return false, left, unavailable("look whether it was done", err)
+}
+
+// CompleteIdempotencyKey leaves the outcome for a request that claims the same digest; an empty one lets the form be
+// submitted again.
+func (s *Store) CompleteIdempotencyKey(ctx context.Context, d Digest, left string) {
+	var err error
+	if left == "" {
+		err = s.rdb.Del(ctx, idempotencyKey(d)).Err()
+	} else {
+		err = s.rdb.Set(ctx, idempotencyKey(d), left, idempotencyLife).Err()
+	}
+	if err != nil {
+		s.log.WarnContext(ctx, "remembering a submitted form failed", "error", err)
+	}
+}

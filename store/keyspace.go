@@ -1,0 +1,42 @@
+package store
+
+import (
+	"context"
+
+	"github.com/mintkeep/mintkeep/store/redisdb"
+)
+
+// The keys that belong to no noun. The others stand beside theirs; doc.go has all of them.
+const (
+	epochKey  = "mk:epoch" // and in a cluster a prefix
+	fenceKey  = "mk:fence"
+	absentKey = "mk:ping" // never written
+)
+
+// access is what a Store does with Redis. The probe key is mk:doctor; it lives for 10 s.
+var access = redisdb.Access{
+	Commands: []string{
+		"set mk:doctor x px 10000",
+		"exists mk:doctor", "get mk:doctor", "pttl mk:doctor", "strlen mk:doctor",
+		"hget mk:doctor f", "hgetall mk:doctor", "hmget mk:doctor f", "hexists mk:doctor f", "hstrlen mk:doctor f",
+		"zcard mk:doctor", "zcount mk:doctor 0 0", "zrange mk:doctor 0 0", "zrangebyscore mk:doctor 0 0",
+		"xrevrange mk:doctor + - count 1",
+		"hset mk:doctor f v", "hsetnx mk:doctor f v", "hdel mk:doctor f", "hincrby mk:doctor f 1", "incr mk:doctor",
+		"zadd mk:doctor 0 m", "zrem mk:doctor m", "zremrangebyscore mk:doctor 0 0", "xadd mk:doctor * f v",
+		"persist mk:doctor", "expire mk:doctor 10", "pexpire mk:doctor 10000", "del mk:doctor",
+		"watch mk:doctor", "unwatch", "multi", "exec",
+	},
+	Optional: []string{"info server", "config|get appendfsync", "time", "wait 0 0"},
+	Keys: []string{
+		"mk:c:*", "mk:clients:id", "mk:clients:name", "mk:secrets", "mk:p:*", "mk:e:*", "mk:users:id", "mk:users:name",
+		"mk:t:*", "mk:k:*", "mk:pk:*", "mk:pl:*", "mk:keys:id", "mk:keys:name", "mk:keys:live", "mk:keys:due",
+		"mk:u:*", "mk:ku:*", "mk:kd:*", "mk:s:*", "mk:ps:*", "mk:o:*", "mk:n:*", "mk:r:*", "mk:f:*",
+		"mk:signing-keys", "mk:signing-keys:claim:*", "mk:audit", "mk:refusals", "mk:epoch", "mk:epoch:*", "mk:fence", "mk:ping",
+	},
+	Absent: absentKey,
+}
+
+// Diagnose looks at Redis, and at what its ACL allows the store: see [redisdb.DB.Diagnose].
+func (s *Store) Diagnose(ctx context.Context) (*redisdb.Diagnosis, error) {
+	return s.db.Diagnose(ctx, access)
+}

@@ -1,0 +1,181 @@
+package redisdb
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/mintkeep/mintkeep/config"
+)
+
+// Options say which Redis to open and what surrounds it.
+type Options struct {
+	// URL of the Redis, with its credentials; the forms are at [Open]. Empty: the embedded one, which lives in this
+	// process's memory and ends with it.
+	URL string
+
+	// Durability is what must hold before a deletion or a transaction is answered with success. The embedded Redis,
+	// which lasts as long as this process, ignores it.
+	Durability config.Durability
+
+	// Now is the clock of the embedded Redis's expiry. A real one ages its keys by its own. Nil: time.Now.
+	Now func() time.Time
+
+	// Logger gets the messages of the Redis client, at debug level. Nil: slog.Default.
+	Logger *slog.Logger
+
+	// Observe is told of each command and each pipeline when it is over: its name ("hgetall", "pipeline", "multi", or
+	// "dial" for a new connection; a small fixed set), how long it took and what went wrong. An absent key and a lost
+	// race are answers, not errors. May be nil.
+	Observe func(cmd string, d time.Duration, err error)
+
+	// Instrument is given the client before its first use, to add hooks to it: for tests that watch the commands, and
+	// for tracing. May be nil.
+	Instrument func(redis.UniversalClient)
+
+	// Dial wraps the function that dials a real Redis, for a process that keeps file descriptors back. May be nil.
+	Dial func(DialFunc) DialFunc
+
+	// OnConnect is shown each new connection to a real Redis before its first command. With an error the connection
+	// is not used. May be nil.
+	OnConnect func(context.Context, *redis.Conn) error
+
+	// Hook stands before everything else that goes through the client of a real Redis. May be nil.
+	Hook redis.Hook
+}
+
+// DB is one Redis. It is safe for concurrent use, and any number of them may share one server.
+type DB struct {
+	// Client sends commands as they are. What it returns has not been through [Unavailable].
+	Client redis.UniversalClient
+
+	target      target // where Client leads; empty when embedded
+	memory      *memory
+	now         func() time.Time
+	durability  config.Durability
+	barriers    chan struct{} // has one for each barrier that is under way
+	connections connections   // none of a cluster, which has an address for each server
+	batch       batcher
+	close       sync.Once
+}
+
+// Open makes a DB from the URL in o:
+//
+//	(empty)                                          the embedded Redis
+//	redis://[[user]:password@]host[:port][/db]       one server
+//	redis+sentinel://[…@]host[:port],…/master        a primary that Sentinels name; ?db=
+//	redis+cluster://[…@]host[:port],…                a cluster, found by any of its nodes
+//
+// and the same with rediss for TLS. It neither waits for Redis nor looks whether it is there, so that a server may start
+// before its Redis does. The only error is a bad URL, and it never quotes the URL.
+func Open(o Options) (*DB, error) {
+	db := &DB{now: o.Now, barriers: make(chan struct{}, maxBarriers)}
+	if db.now == nil {
+		db.now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	logThrough(o.Logger)
+	if o.URL == "" {
+		db.memory = startMemory(db.now)
+		db.Client = db.memory.client()
+	} else if err := db.dial(o); err != nil {
+		return nil, err
+	}
+	db.batch.client, db.batch.apart = db.Client, db.IsCluster()
+	db.Client.AddHook(unanswered{})
+	if o.Observe != nil {
+		db.Client.AddHook(observer(o.Observe))
+	}
+	if o.Instrument != nil {
+		o.Instrument(db.Client)
+	}
+	return db, nil
+}
+
+// dial makes the client of a real Redis, with the hooks that stand before all others.
+func (db *DB) dial(o Options) (err error) {
+	if db.target, err = parseURL(o.URL); err != nil {
+		return err
+	}
+	db.durability = o.Durability
+	db.Client = newClient(db.target, o)
+	if o.Hook != nil {
+		db.Client.AddHook(o.Hook)
+	}
+	if nodes, ok := db.Client.(*redis.ClusterClient); ok {
+		if o.Hook != nil { // a cluster's client does a transaction through the client of one node
+			nodes.OnNewNode(func(node *redis.Client) { node.AddHook(o.Hook) })
+		}
+		return nil
+	}
+	db.Client.AddHook(&db.connections)
+	return nil
+}
+
+// Close closes every connection, and with the embedded Redis everything that was in it. It may be called again.
+// Commands that are under way end with ErrUnavailable.
+func (db *DB) Close() error {
+	var err error
+	db.close.Do(func() {
+		err = db.Client.Close()
+		if db.memory != nil {
+			db.memory.stop()
+		}
+	})
+	return err
+}
+
+// IsEmbedded is whether the Redis lives in this process and ends with it.
+func (db *DB) IsEmbedded() bool { return db.memory != nil }
+
+// IsCluster is whether the Redis is a cluster, whose keys lie on several servers.
+func (db *DB) IsCluster() bool { return db.target.kind == cluster }
+
+// Age drops at once what has expired in the embedded Redis; a real one does so by itself. It is for a test that has
+// moved the clock.
+func (db *DB) Age() {
+	if db.memory != nil {
+		db.memory.age()
+	}
+}
+
+// CloseConnections closes all connections to a server that is not part of a cluster: behind its address there may be
+// another Redis by now, and only a new connection finds it. A command that is under way fails.
+func (db *DB) CloseConnections() { db.connections.closeAll() }
+
+// EachPrimary calls f for every server that takes writes, all at once, and returns one of the errors.
+func (db *DB) EachPrimary(ctx context.Context, f func(context.Context, *redis.Client) error) error {
+	if nodes, ok := db.Client.(*redis.ClusterClient); ok {
+		return nodes.ForEachMaster(ctx, f)
+	}
+	return f(ctx, db.Client.(*redis.Client)) // Open makes no other kind
+}
+
+// PoolStats is the state of the connections to Redis: the first three count since the start, the others are of this
+// moment.
+type PoolStats struct {
+	Hits     uint32 // a free connection was there
+	Misses   uint32 // a new one had to be made
+	Timeouts uint32 // none became free in time
+
+	Total uint32 // open connections
+	Idle  uint32 // of these, not in use
+	Stale uint32 // closed since the start for being old or broken
+}
+
+// PoolStats tells the state of the connections. Of a cluster, it adds up the nodes.
+func (db *DB) PoolStats() PoolStats {
+	p := db.Client.PoolStats()
+	if p == nil {
+		return PoolStats{}
+	}
+	return PoolStats{
+		Hits: p.Hits, Misses: p.Misses, Timeouts: p.Timeouts,
+		Total: p.TotalConns, Idle: p.IdleConns, Stale: p.StaleConns,
+	}
+}

@@ -1,0 +1,29 @@
+// Package redisdb is one Redis of any kind: a single server, a primary behind Sentinels, a cluster, or an embedded one
+// that lives in this process. A [DB] dials it, sends commands to it, and says what its answers are worth. It knows
+// nothing of what is stored.
+//
+//	[Open]                 reads the URL and makes the client; a dead server is found out later, by Ping
+//	[DB.Do]                commands that may be sent twice; concurrent callers share one pipeline
+//	[DB.Apply]             deletions, with the durability barrier behind them on the same connection
+//	[DB.Barrier]           the barrier alone, for writes that were sent before
+//	[DB.CheckDurability]   whether this Redis can give what [config.Durability] asks for
+//	[DB.Diagnose]          what an operator wants to know of it
+//
+// # Errors
+//
+// An answer that is missing, and an answer that Redis begins with an error, is [ErrUnavailable]: it is not known what
+// holds. A write that was applied and whose durability is not confirmed is [ErrUnconfirmed], which matches
+// ErrUnavailable too. [Failed] tells them apart, [ErrorPrefix] is what Redis said, and [Unsent] marks a command that
+// never left this process.
+//
+// # The barrier
+//
+// Redis's own answer says that a write was applied. [Options.Durability] may ask for more:
+//
+//	ack          nothing more
+//	fsync        CONFIG GET shows appendonly yes and appendfsync always: Redis writes to its disk before it answers
+//	replicas:N   WAIT N: so many replicas have everything that this connection sent before
+//
+// The barrier command travels behind the writes in the same pipeline, so that it costs no round trip. If its answer is
+// less than was asked for, or is missing, the write is not confirmed.
+package redisdb

@@ -1,0 +1,262 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/mintkeep/mintkeep/store/redisdb"
+	"github.com/mintkeep/mintkeep/store/rollback"
+)
+
+// Kind is what a revocation concerns.
+type Kind string
+
+// The kinds of revocations. All but the last three say that what is known about a credential is no longer true.
+const (
+	TokenRevoked   Kind = "token"    // an access token: Digest
+	KeyRevoked     Kind = "key"      // an API key, revoked or changed: Digest, and KeyID and UserID where they are known
+	SecretRevoked  Kind = "secret"   // a client secret: ClientID, SecretID
+	ClientRevoked  Kind = "client"   // all tokens of a client, or what they are worth: ClientID
+	UserRevoked    Kind = "user"     // all keys of a user, or what they are worth: UserID
+	AllRevoked     Kind = "all"      // all tokens, or all sessions, of all
+	SessionRevoked Kind = "session"  // a session of the dashboard, Digest, or all of a user, UserID
+	InviteRevoked  Kind = "invite"   // the link by which a user sets a password: UserID
+	PasswordReset  Kind = "password" // a password that was replaced: UserID
+)
+
+// Revocation is one change by which a credential is no longer valid, or no longer valid for what it was. Each method
+// that revokes something makes one and goes through [Store.revoke] or [Store.transact]: nothing else deletes from a
+// record. It is announced (see [Announce]), and the redo log keeps it with its deletion.
+type Revocation struct {
+	Kind                              Kind
+	ClientID, UserID, KeyID, SecretID string
+	Digest                            Digest    // zero: of more than one credential, or not known
+	Expires                           time.Time // of the credential by itself; zero: not known, or never
+	At                                time.Time
+	Actor                             Actor
+	Reason                            string
+}
+
+// revocation is a Revocation of this kind with this cause.
+func (c Cause) revocation(kind Kind) Revocation {
+	return Revocation{Kind: kind, At: c.At, Actor: c.Actor, Reason: c.Reason}
+}
+
+// Announce tells others of revocations, through the same Redis.
+type Announce struct {
+	// Append makes the commands that announce revocations. They are sent behind the deletions, on the same connection
+	// and before the durability barrier; in a cluster in a pipeline of their own, with its barrier. A deletion that is
+	// sent again is announced again, so that a revocation may be announced more than once.
+	Append func(context.Context, []Revocation) []redis.Cmder
+	// Check reads their answers. With an error the revocation is applied and not announced: its caller gets
+	// [ErrUnconfirmed], and the redo log sends it again.
+	Check func([]redis.Cmder) error
+}
+
+// step is a revocation and the deletions by which it takes effect. A step without deletions is announced alone.
+type step struct {
+	Revocation
+	deletions []rollback.Deletion
+}
+
+// commands make the commands that announce steps; none without an Announce.
+func (a *Announce) commands(ctx context.Context, steps []step) []redis.Cmder {
+	if a == nil || len(steps) == 0 {
+		return nil
+	}
+	revocations := make([]Revocation, len(steps))
+	for i, st := range steps {
+		revocations[i] = st.Revocation
+	}
+	return a.Append(ctx, revocations)
+}
+
+// check makes an error of the answers to an announcement.
+func (a *Announce) check(op string, cmds []redis.Cmder) error {
+	if len(cmds) == 0 {
+		return nil
+	}
+	if err := a.Check(cmds); err != nil {
+		return fmt.Errorf("%s: %w: not announced: %w", op, ErrUnconfirmed, err)
+	}
+	return nil
+}
+
+// again makes the commands for the redo log, whose payloads are revocations.
+func (a *Announce) again(ctx context.Context, payloads []any) []redis.Cmder {
+	revocations := make([]Revocation, len(payloads))
+	for i, p := range payloads {
+		revocations[i] = *p.(*Revocation)
+	}
+	return a.Append(ctx, revocations)
+}
+
+// revoke applies the deletions of steps, and tells how much the first deletion of each step deleted: nothing, if it was
+// revoked before. With ErrUnconfirmed all of them are applied, and it tells as well; with another error, some may be.
+func (s *Store) revoke(ctx context.Context, op string, steps ...step) ([]int64, error) {
+	if len(steps) == 0 {
+		return nil, nil
+	}
+	var cmds []*redis.IntCmd
+	first := make([]*redis.IntCmd, len(steps))
+	for i, st := range steps {
+		for n, d := range st.deletions {
+			cmd := d.Command(ctx)
+			cmds = append(cmds, cmd)
+			if n == 0 {
+				first[i] = cmd
+			}
+		}
+	}
+	announcement := s.announce.commands(ctx, steps)
+	err := s.db.Apply(ctx, op, cmds, announcement...)
+	entries := s.entriesOf(steps)
+	if redisdb.Failed(err) { // the caller may try again, find nothing to delete, and so leave nothing to remember
+		s.noteUnacknowledged(entries, cmds, err)
+		return nil, err
+	}
+	err = redisdb.MostSevere(err, s.note(op, entries...), s.announce.check(op, announcement))
+	deleted := make([]int64, len(steps))
+	for i, cmd := range first {
+		deleted[i] = cmd.Val()
+	}
+	return deleted, err
+}
+
+// entriesOf are the deletions of steps as the redo log keeps them: with the revocation, if it is to be announced again.
+func (s *Store) entriesOf(steps []step) (entries []rollback.Entry) {
+	for _, st := range steps {
+		var payload any
+		if s.announce != nil {
+			r := st.Revocation
+			payload = &r
+		}
+		for _, d := range st.deletions {
+			entries = append(entries, rollback.Entry{Deletion: d, Payload: payload})
+		}
+	}
+	return entries
+}
+
+// errNoRoom is why a revocation is not confirmed while Redis is out of memory and the redo log is full.
+var errNoRoom = errors.New("the redo log is full: Redis takes no watermark, probably because it is out of memory")
+
+// note remembers deletions that were applied. Those for which there is no room are not confirmed.
+func (s *Store) note(op string, entries ...rollback.Entry) error {
+	if s.monitor == nil || s.monitor.Note(entries...) {
+		return nil
+	}
+	return fmt.Errorf("%s: %w: %w", op, ErrUnconfirmed, errNoRoom)
+}
+
+// noteUnacknowledged remembers the deletions that may have been applied: those that were sent, and that Redis has not
+// rejected.
+func (s *Store) noteUnacknowledged(entries []rollback.Entry, cmds []*redis.IntCmd, err error) {
+	if s.monitor == nil || redisdb.IsUnsent(err) {
+		return
+	}
+	var sent []rollback.Entry
+	for i, e := range entries {
+		if redisdb.ErrorPrefix(cmds[i].Err()) == "" {
+			sent = append(sent, e)
+		}
+	}
+	s.monitor.NoteUnacknowledged(sent...)
+}
+
+// fieldDeletions delete fields of a record, and tell whether the record is there. The condition is the value of the first
+// field, by which one sees whether the object was given back meanwhile what is deleted. Each of the other fields is
+// deleted under its own condition too, for the first may be set again by itself, when what was disabled is enabled.
+func (s *Store) fieldDeletions(ctx context.Context, key string, fields ...string) (deletions []rollback.Deletion, there bool, err error) {
+	values, err := s.rdb.HMGet(ctx, key, append([]string{metaField}, fields...)...).Result()
+	if err != nil || len(values) <= len(fields) {
+		return nil, false, err
+	}
+	value, _ := values[1].(string)
+	deletions = append(deletions, rollback.OfFields(key, fields...).While(fields[0], value))
+	for i, field := range fields[1:] {
+		if value, ok := values[i+2].(string); ok {
+			deletions = append(deletions, rollback.OfFields(key, field).While(field, value).Implied())
+		}
+	}
+	return deletions, values[0] != nil, nil
+}
+
+// revokeFields deletes fields of a record, by a command that a Redis out of memory accepts. It reads first whether the
+// record is there: ErrNotFound if it is not. Fields that are gone already are no error.
+func (s *Store) revokeFields(ctx context.Context, op, key string, r Revocation, fields ...string) error {
+	deletions, there, err := s.fieldDeletions(ctx, key, fields...)
+	switch {
+	case err != nil:
+		return unavailable(op, err)
+	case !there:
+		return cmp.Or(s.confirmGone(ctx, op, "hexists", key, metaField), ErrNotFound)
+	}
+	_, err = s.revoke(ctx, op, step{r, deletions})
+	return err
+}
+
+// known says that this replica remembers every deletion that it was the first to apply, for a caller who is about to be
+// told that what was asked for is so already. It resolves the in-doubt transactions.
+func (s *Store) known(ctx context.Context, op string) error {
+	if s.monitor == nil {
+		return nil
+	}
+	if s.monitor.IsFull() {
+		return unavailable(op, errNoRoom)
+	}
+	return s.resolve(ctx, op)
+}
+
+// resolve finds out which of the in-doubt transactions were made, and remembers what they deleted.
+func (s *Store) resolve(ctx context.Context, op string) error {
+	if s.monitor == nil {
+		return nil
+	}
+	switch room, err := s.monitor.Resolve(ctx); {
+	case err != nil:
+		return unavailable(op, err)
+	case !room:
+		return fmt.Errorf("%s: %w: %w", op, ErrUnconfirmed, errNoRoom)
+	}
+	return nil
+}
+
+// confirmGone is for a revocation that finds nothing to delete. An earlier attempt may have been applied and not
+// confirmed, and "it is gone" says that it stays so. gone is a command that answers 0 if it is, EXISTS or HEXISTS, sent
+// on the connection of the barrier, to the server that answers that. Where Redis's own answer is enough, nothing is sent.
+func (s *Store) confirmGone(ctx context.Context, op string, gone ...any) error {
+	if err := s.known(ctx, op); err != nil || !s.db.NeedsBarrier(ctx) {
+		return err
+	}
+	cmd := redis.NewIntCmd(ctx, gone...)
+	err := s.db.Apply(ctx, op, []*redis.IntCmd{cmd})
+	switch {
+	case errors.Is(err, ErrUnconfirmed): // nothing was applied
+		return unavailable(op, errors.New(err.Error()))
+	case err == nil && cmd.Val() != 0:
+		return unavailable(op, errors.New("what was gone is there again"))
+	}
+	return err
+}
+
+// ConfirmRevoked says that a credential which was not found stays so: an earlier revocation may have been applied and not
+// confirmed. ErrUnavailable if that is not known, or the credential is there.
+func (s *Store) ConfirmRevoked(ctx context.Context, d Digest) error {
+	return s.confirmGone(ctx, "confirm a revocation", "exists", credentialKey(d))
+}
+
+// Confirm says that everything which Redis has applied until now lasts as [Options.Durability] asks: for a caller that
+// finds nothing to do, because an earlier attempt was applied and not confirmed.
+func (s *Store) Confirm(ctx context.Context) error {
+	const op = "confirm"
+	if err := s.known(ctx, op); err != nil {
+		return err
+	}
+	return s.db.Barrier(ctx, op)
+}

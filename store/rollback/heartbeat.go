@@ -1,0 +1,177 @@
+package rollback
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/mintkeep/mintkeep/store/redisdb"
+)
+
+const (
+	// interval is how soon a loss is noticed that came without a new connection, and how soon a store that takes no
+	// writes is.
+	interval = time.Second
+	// trippedInterval is the same while the breaker is not closed.
+	trippedInterval = 200 * time.Millisecond
+	// gatherTime is how long deletions wait for others, to be covered by the same heartbeat.
+	gatherTime = 10 * time.Millisecond
+	// heartbeatTimeout bounds a heartbeat, with all that is to be sent again.
+	heartbeatTimeout = 5 * time.Second
+	// sentAtOnce is how many deletions one round trip sends again.
+	sentAtOnce = 1_000
+)
+
+// Run sends heartbeats until ctx ends, and removes the watermark then.
+func (m *Monitor) Run(ctx context.Context) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		m.Heartbeat(ctx)
+		tick.Reset(m.pace())
+		select {
+		case <-tick.C:
+		case <-m.wake:
+			select {
+			case <-time.After(gatherTime):
+			case <-ctx.Done():
+			}
+		case <-ctx.Done():
+			m.leave(context.WithoutCancel(ctx))
+			return
+		}
+	}
+}
+
+func (m *Monitor) pace() time.Duration {
+	switch m.State() {
+	case Closed, Quarantined:
+		return interval
+	}
+	return trippedInterval
+}
+
+// Heartbeat checks whether Redis has what it had, sends again what is pending, and writes the watermark behind it. It
+// trips and closes the breaker. A Redis that does not answer changes nothing, unless it may lose an acknowledged deletion
+// by that: its commands fail by themselves.
+func (m *Monitor) Heartbeat(ctx context.Context) {
+	m.beating.Lock()
+	defer m.beating.Unlock()
+	ctx, cancel := context.WithTimeout(bypass(ctx), heartbeatTimeout)
+	defer cancel()
+	m.round = round{}
+	for again := true; again && ctx.Err() == nil; {
+		var err error
+		if again, err = m.beat(ctx); err != nil {
+			m.failed(ctx, err)
+			return
+		}
+	}
+}
+
+// beat is one round of a heartbeat: whether there must be another.
+func (m *Monitor) beat(ctx context.Context) (again bool, err error) {
+	seen := m.observations()
+	found, fence, fails := m.look(ctx, seen)
+	// Where there is nothing to go on from, all must answer.
+	if n := len(fails); n == len(m.keys) || n > 0 && (len(seen) == 0 || m.IsQuarantined()) {
+		err := errors.Join(fails...)
+		m.noAnswer(ctx, func(int) error { return err })
+		return false, err
+	}
+	switch {
+	case len(seen) == 0:
+		m.begin(found)
+		m.fence = fence
+		return true, nil
+	case m.rolledBack(ctx, seen, found):
+		// The fence may have come before this replica has looked. One that the store had while nothing was lost says nothing.
+		if m.IsQuarantined() && fence > m.fence {
+			m.acceptFence(ctx)
+		}
+		return !m.IsQuarantined(), nil
+	}
+	if len(fails) == 0 {
+		m.fence = max(m.fence, fence)
+	}
+	if m.IsQuarantined() { // what was lost is back
+		m.breaker.trip(replaying)
+		m.log.reopen()
+	}
+	return m.write(ctx, seen)
+}
+
+// look reads what is there. A part of a cluster that does not answer is taken to be as it was seen, so that deletions in
+// the other parts are covered.
+func (m *Monitor) look(ctx context.Context, seen []observation) (found []observation, fence int64, fails []error) {
+	text, err := m.client.Get(ctx, m.FenceKey).Result()
+	if redisdb.Failure(err) != nil && !m.db.IsCluster() {
+		return nil, 0, []error{err}
+	}
+	fence, _ = strconv.ParseInt(text, 10, 64) // none is 0, and so is what no fence wrote
+	found = make([]observation, len(m.keys))
+	for i, cmd := range m.observe(ctx, m.client) {
+		if found[i], err = readObservation(cmd); err != nil {
+			fails = append(fails, err)
+			if len(seen) > 0 {
+				found[i] = seen[i]
+			}
+		}
+	}
+	return found, fence, fails
+}
+
+// begin accepts what is there as it is: this replica has seen nothing else.
+func (m *Monitor) begin(found []observation) {
+	for i := range found {
+		found[i].written = false
+	}
+	m.log.begin(m.now(), counters(found))
+	m.saw(found)
+}
+
+// acceptFence accepts a store that was fenced as it is. What this replica has revoked is revoked in it before the breaker
+// closes: a revocation that is newer than the export of the audit log is known here alone.
+func (m *Monitor) acceptFence(ctx context.Context) {
+	m.logger.InfoContext(ctx, "the store was fenced; it is accepted as it is")
+	m.saw(nil)
+	m.breaker.trip(checking)
+}
+
+// rolledBack is whether found is less than was seen. Then the breaker is tripped, and all that the redo log has is
+// pending again.
+func (m *Monitor) rolledBack(ctx context.Context, seen, found []observation) bool {
+	lost, replayable := false, true
+	heartbeats := int64(0)
+	for i := range found {
+		if !found[i].isBefore(seen[i]) {
+			continue
+		}
+		lost = true
+		heartbeats = max(heartbeats, seen[i].watermark-found[i].kept())
+		replayable = replayable && found[i].lineage == seen[i].lineage && m.log.reaches(i, found[i].kept())
+	}
+	if !lost {
+		return false
+	}
+	if !m.IsQuarantined() {
+		m.db.CloseConnections() // not all of them need lead to where this was seen
+	}
+	if !replayable {
+		m.quarantine(ctx, heartbeats)
+		return true
+	}
+	m.breaker.trip(replaying)
+	m.logger.WarnContext(ctx, "the store has lost writes; the revocations that this replica remembers are replayed",
+		"heartbeats", heartbeats, "deletions", m.log.reopen())
+	m.saw(found)
+	return true
+}
+
+func (m *Monitor) quarantine(ctx context.Context, heartbeats int64) {
+	if !m.IsQuarantined() {
+		m.logger.ErrorContext(ctx, ErrQuarantined.Error(), "heartbeats", heartbeats)
+	}
+	m.breaker.trip(quarantined)
+}

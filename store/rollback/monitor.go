@@ -1,0 +1,247 @@
+package rollback
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	rng "math/rand/v2"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/mintkeep/mintkeep/store/redisdb"
+)
+
+// parts is in how many parts a cluster can lose writes by itself, as far as is observed: each has an epoch key of its own,
+// in another sixteenth of the slots, so that a shard with that many slots in a row has one.
+const parts = 16
+
+// The fields of an epoch key. Besides them each replica has one, its watermark.
+const (
+	lineageField    = "line" // a random id of this data set, written once
+	counterField    = "n"    // of the heartbeats of all replicas
+	watermarkPrefix = "r:"
+)
+
+// Options for New. Key, FenceKey and ExistsField are required.
+type Options struct {
+	// Key is the epoch key, and in a cluster the prefix of one for each part.
+	Key string
+	// FenceKey has the millisecond of the last fence, which is higher than any before.
+	FenceKey string
+	// ExistsField is the field of a hash that says that the object exists.
+	ExistsField string
+
+	// Announce makes the commands that go behind deletions which are sent again, from the payloads of their entries.
+	// With an error of Announced the entries stay pending. Both may be nil.
+	Announce  func(ctx context.Context, payloads []any) []redis.Cmder
+	Announced func([]redis.Cmder) error
+
+	Logger *slog.Logger     // nil: slog.Default
+	Now    func() time.Time // nil: time.Now
+}
+
+// Monitor notices that one Redis has lost acknowledged writes, and replays deletions. It is safe for concurrent use.
+type Monitor struct {
+	Options
+	db             *redisdb.DB
+	client         redis.UniversalClient
+	logger         *slog.Logger
+	now            func() time.Time
+	existsField    string
+	keys           []string // one, or one for each part of a cluster
+	watermarkField string   // of this replica
+
+	breaker breaker
+	log     redoLog
+	wake    chan struct{} // has something when there is something to cover, or to check
+
+	outOfMemory atomic.Bool // Redis has no memory for a watermark
+
+	beating sync.Mutex // guards what only a heartbeat touches:
+	round   round
+	fence   int64  // of the store, when it had last lost nothing
+	told    string // in the log
+
+	mu   sync.Mutex
+	seen []observation // of each key; none before the first heartbeat
+}
+
+// New makes a monitor. It is attached to a DB that was opened with its Hook and Connected.
+func New(o Options) *Monitor {
+	m := &Monitor{
+		Options: o, logger: o.Logger, now: o.Now, existsField: o.ExistsField,
+		watermarkField: watermarkPrefix + randomID(), wake: make(chan struct{}, 1),
+	}
+	if m.logger == nil {
+		m.logger = slog.Default()
+	}
+	if m.now == nil {
+		m.now = time.Now
+	}
+	return m
+}
+
+// randomID tells lineages and replicas apart. It is no secret.
+func randomID() string {
+	return strconv.FormatUint(rng.Uint64(), 36) + strconv.FormatUint(rng.Uint64(), 36) //nolint:gosec // it keeps no one out
+}
+
+// Hook is the breaker, for [redisdb.Options].
+func (m *Monitor) Hook() redis.Hook { return &m.breaker }
+
+// Attach gives the monitor the DB that it watches.
+func (m *Monitor) Attach(db *redisdb.DB) {
+	m.db, m.client, m.keys = db, db.Client, []string{m.Key}
+	if db.IsCluster() {
+		m.keys = partKeys(m.Key)
+	}
+}
+
+// partKeys are names that lie in one sixteenth of the slots each.
+func partKeys(prefix string) []string {
+	keys := make([]string, parts)
+	for part := range keys {
+		for i := 0; keys[part] == ""; i++ {
+			if key := fmt.Sprintf("%s:%d:%d", prefix, part, i); partOf(key) == part {
+				keys[part] = key
+			}
+		}
+	}
+	return keys
+}
+
+func partOf(key string) int { return redisdb.SlotOf(key) / (redisdb.Slots / parts) }
+
+// part is the index of the epoch key by which the loss of a key would be seen.
+func (m *Monitor) part(key string) int {
+	if len(m.keys) == 1 {
+		return 0
+	}
+	return partOf(key)
+}
+
+// State is that of the breaker.
+func (m *Monitor) State() State { return m.breaker.state() }
+
+// IsQuarantined is whether every command ends in [ErrQuarantined].
+func (m *Monitor) IsQuarantined() bool { return m.breaker.state() == Quarantined }
+
+// Note remembers deletions that were applied. It is false if there was no room for all: Redis may lose them, and no
+// replica would replay them, so that they must not be acknowledged.
+func (m *Monitor) Note(entries ...Entry) bool {
+	noted, room := m.log.note(entries...)
+	if noted && !m.outOfMemory.Load() { // which would take no watermark
+		m.hurry()
+	}
+	return room
+}
+
+// NoteUnacknowledged remembers deletions of which it is not known whether they were applied. The next heartbeat applies
+// them, unless their condition no longer holds.
+func (m *Monitor) NoteUnacknowledged(entries ...Entry) {
+	var needed []Entry
+	for _, e := range entries {
+		if !e.implied {
+			e.unacknowledged = true
+			needed = append(needed, e)
+		}
+	}
+	m.Note(needed...)
+}
+
+// NoteInDoubt remembers deletions of fields by a transaction of which it is not known whether it was made. A heartbeat,
+// or Resolve, finds out. Other deletions it announces.
+func (m *Monitor) NoteInDoubt(entries ...Entry) {
+	var fields []Entry
+	for _, e := range entries {
+		if len(e.fields) > 0 {
+			fields = append(fields, e)
+		} else {
+			m.NoteAnnouncement(e.Payload)
+		}
+	}
+	m.log.addInDoubt(fields)
+}
+
+// NoteAnnouncement has the next heartbeat announce a payload of which it is not known whether it was announced. It is not
+// remembered after that.
+func (m *Monitor) NoteAnnouncement(payload any) {
+	if m.Announce != nil && payload != nil {
+		m.Note(Entry{Payload: payload, announcement: true})
+	}
+}
+
+// Forget drops the deletions of fields of this key with a condition on this field, but for those whose condition has the
+// value current: the field was set by this replica since, and must not be deleted by a replay.
+func (m *Monitor) Forget(key, field, current string) { m.log.forget(key, field, current) }
+
+// Pending is how many deletions are not covered yet.
+func (m *Monitor) Pending() int { return m.log.countPending() }
+
+// Keys are the epoch keys: one, or one for each part of a cluster.
+func (m *Monitor) Keys() []string { return m.keys }
+
+// IsFull is whether a deletion was applied that is not remembered, nor covered yet.
+func (m *Monitor) IsFull() bool { return m.log.isFull() }
+
+// Resolve finds out which of the in-doubt transactions were made, and notes their deletions. It is false if there was no
+// room for them. With an error it is still not known.
+func (m *Monitor) Resolve(ctx context.Context) (room bool, err error) {
+	made, err := m.resolve(ctx, false)
+	if err != nil {
+		return true, err
+	}
+	return m.Note(made...), nil
+}
+
+// hurry has the next heartbeat come at once.
+func (m *Monitor) hurry() {
+	select {
+	case m.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (m *Monitor) observations() []observation {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.seen)
+}
+
+func (m *Monitor) saw(seen []observation) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.seen = seen
+}
+
+// Connected checks a Redis before the first command of a request goes there: another Redis is found by a new connection.
+// Of a single server, a connection that shows less than was seen is not used, nor one that shows nothing.
+func (m *Monitor) Connected(ctx context.Context, conn *redis.Conn) error {
+	want := m.observations() // before it is read: what was written then must be there
+	if len(want) == 0 || bypasses(ctx) {
+		return nil
+	}
+	clustered := m.db.IsCluster()
+	for i, cmd := range m.observe(bypass(ctx), conn) {
+		switch found, err := readObservation(cmd); {
+		case err != nil && (clustered || cannotTell(err)):
+		case err != nil:
+			return err
+		case found.isBefore(want[i]):
+			m.breaker.tripClosed(checking)
+			m.hurry()
+			if !clustered {
+				return checking
+			}
+		}
+	}
+	if m.log.countPending() > 0 { // this may be another Redis, which has them not, and the watermark before them
+		m.hurry()
+	}
+	return nil
+}

@@ -1,0 +1,88 @@
+package rollback
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/mintkeep/mintkeep/store/redisdb"
+)
+
+// observation is what this replica last saw of one epoch key.
+type observation struct {
+	lineage   string
+	counter   int64
+	watermark int64 // of this replica
+	written   bool  // the watermark is
+}
+
+// observe reads all epoch keys. Each command has its own error.
+func (m *Monitor) observe(ctx context.Context, c redis.Cmdable) []*redis.SliceCmd {
+	cmds := make([]*redis.SliceCmd, len(m.keys))
+	_, _ = c.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, key := range m.keys {
+			cmds[i] = p.HMGet(ctx, key, lineageField, counterField, m.watermarkField)
+		}
+		return nil
+	})
+	return cmds
+}
+
+func readObservation(cmd *redis.SliceCmd) (o observation, err error) {
+	fields, err := cmd.Result()
+	if err != nil {
+		return o, err
+	}
+	if len(fields) != 3 {
+		return o, redisdb.ErrDamaged
+	}
+	o.lineage, _ = fields[0].(string)
+	if o.counter, _, err = readCounter(fields[1]); err != nil {
+		return o, err
+	}
+	o.watermark, o.written, err = readCounter(fields[2])
+	return o, err
+}
+
+func readCounter(field any) (n int64, there bool, err error) {
+	text, there := field.(string)
+	if !there {
+		return 0, false, nil
+	}
+	if n, err = strconv.ParseInt(text, 10, 64); err != nil {
+		return 0, true, redisdb.ErrDamaged
+	}
+	return n, true, nil
+}
+
+// isBefore is whether a Redis that shows o has lost something since seen.
+func (o observation) isBefore(seen observation) bool {
+	if !seen.written {
+		return false
+	}
+	return o.lineage != seen.lineage || !o.written || o.watermark < seen.watermark
+}
+
+// kept is a counter that Redis had when it lost the rest, or a lower one. A watermark that is gone was not there yet: the
+// counter is then too high by the heartbeats of faster replicas, which are few.
+func (o observation) kept() int64 {
+	if o.written {
+		return o.watermark
+	}
+	return o.counter
+}
+
+func counters(seen []observation) []int64 {
+	all := make([]int64, len(seen))
+	for i, o := range seen {
+		all[i] = o.counter
+	}
+	return all
+}
+
+// cannotTell is whether a server has no epoch key to show: a Sentinel, or one whose ACL denies it.
+func cannotTell(err error) bool {
+	return redis.IsPermissionError(err) || strings.HasPrefix(err.Error(), "ERR unknown command")
+}

@@ -1,0 +1,60 @@
+package rollback
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/mintkeep/mintkeep/store/redisdb"
+)
+
+// noAnswer trips the breaker if a part that gave no answer may lose an acknowledged deletion by that: the server that
+// takes its place may have the watermark without the deletion.
+func (m *Monitor) noAnswer(ctx context.Context, fails func(part int) error) {
+	if errors.Is(ctx.Err(), context.Canceled) { // this replica has given up, not Redis
+		return
+	}
+	if m.log.pendingAcknowledged(func(key string) bool { return isNoAnswer(fails(m.part(key))) }) {
+		m.breaker.tripClosed(uncovered)
+	}
+}
+
+// failed trips the breaker if err says that this Redis takes no writes. It may have lost touch with the primary, and not
+// know what was revoked there.
+func (m *Monitor) failed(ctx context.Context, err error) {
+	if takesNoWrites(err) {
+		m.db.CloseConnections()
+		if !m.IsQuarantined() {
+			m.breaker.trip(notPrimary(err))
+		}
+	}
+	if text := err.Error(); text != m.told && redis.IsPermissionError(err) {
+		m.told = text
+		m.logger.WarnContext(ctx, "this replica cannot notice a rollback of the store: its ACL denies a command", "error", err)
+	}
+}
+
+// takesNoWrites is whether err is, or contains, one by which a Redis says that it is not, or no longer, a primary with
+// the replicas that it should have. One without memory or disk rejects other writes, and is a primary.
+func takesNoWrites(err error) bool {
+	return anyOf(err, func(err error) bool {
+		return redis.IsReadOnlyError(err) || redis.IsMasterDownError(err) || redis.IsNoReplicasError(err)
+	})
+}
+
+// isNoAnswer is whether err is, or contains, one after which another Redis may be there, or the same one with less.
+func isNoAnswer(err error) bool {
+	return err != nil && anyOf(err, func(err error) bool {
+		return redisdb.ErrorPrefix(err) == "" && !errors.Is(err, redisdb.ErrDamaged) || redis.IsLoadingError(err) || redis.IsClusterDownError(err)
+	})
+}
+
+// anyOf is whether an error that was joined, or err itself, is so.
+func anyOf(err error, is func(error) bool) bool {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return slices.ContainsFunc(joined.Unwrap(), func(err error) bool { return anyOf(err, is) })
+	}
+	return is(err)
+}

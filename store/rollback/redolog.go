@@ -1,0 +1,203 @@
+package rollback
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	// EntryLife is how long an entry is remembered, and MaxEntries how many are at most.
+	EntryLife  = 15 * time.Minute
+	MaxEntries = 1 << 14
+	// segmentTime and segmentSize are when a segment is full. It is forgotten as a whole.
+	segmentTime = time.Minute
+	segmentSize = MaxEntries / 16
+)
+
+// redoLog has the deletions of this replica, so that they can be replayed when Redis has lost them.
+//
+//	  note              the heartbeat has sent it again,
+//	   │                and advanced the watermark behind it
+//	   ▼                            │
+//	pending ────────────────────────┴──▶ covered ──▶ forgotten
+//	   ▲                                   │         after 15 minutes, with its segment
+//	   └──────── a rollback was noticed ───┘
+//
+// From the moment an entry is covered, Redis can lose it only together with the watermark.
+type redoLog struct {
+	mu       sync.Mutex
+	segments []segment // oldest first; none before the first heartbeat
+	pending  []Entry   // of all segments, oldest first
+	size     int       // entries of all segments
+
+	reopened bool // since nothing was pending: what is pending need not be of the last segment
+	full     bool // an entry had no room
+	inDoubt  []*inDoubt
+}
+
+// segment has the entries from the moment on when the counters were at floor. All entries of earlier segments are
+// covered by lower watermarks.
+type segment struct {
+	since   time.Time
+	floor   []int64
+	entries []Entry
+}
+
+// begin starts with one segment of what is remembered, if there is anything: a store that was fenced may have lost all
+// of it.
+func (l *redoLog) begin(now time.Time, floor []int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reopenAll()
+	remembered := slices.DeleteFunc(slices.Clone(l.pending), func(e Entry) bool { return e.announcement })
+	l.segments = []segment{{since: now, floor: floor, entries: remembered}}
+	l.size = len(remembered)
+}
+
+// note remembers deletions that were applied, or perhaps were. It says whether there is something to cover now, and
+// whether there was room for all.
+func (l *redoLog) note(entries ...Entry) (noted, room bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.segments) == 0 { // what was deleted before the first heartbeat is behind its watermark
+		return false, true
+	}
+	for _, e := range entries {
+		if e.announcement {
+			l.pending = append(l.pending, e)
+			noted = true
+			continue
+		}
+		if e.deletesNothing() {
+			continue
+		}
+		if !l.makeRoom() {
+			return noted, false
+		}
+		last := &l.segments[len(l.segments)-1]
+		last.entries = append(last.entries, e)
+		l.pending = append(l.pending, e)
+		l.size++
+		noted = true
+	}
+	return noted, true
+}
+
+// makeRoom forgets old segments, if their entries are covered.
+func (l *redoLog) makeRoom() bool {
+	for l.size >= MaxEntries && len(l.segments) > 1 && !l.reopened {
+		l.forgetSegment()
+	}
+	if l.size >= MaxEntries {
+		l.full = true
+		return false
+	}
+	return true
+}
+
+func (l *redoLog) forgetSegment() {
+	l.size -= len(l.segments[0].entries)
+	l.segments = l.segments[1:]
+}
+
+// isFull is whether a deletion was applied that is not remembered, nor covered yet.
+func (l *redoLog) isFull() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.full
+}
+
+// forget drops the deletions of fields of this key with a condition on this field, but for those whose condition has the
+// value current. An entry that is pending stays so until the next heartbeat, which counts on its place, and finds the
+// newer value.
+func (l *redoLog) forget(key, field, current string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	outdated := func(e Entry) bool {
+		return e.key == key && len(e.fields) > 0 && e.field == field && e.value != current
+	}
+	l.size = 0
+	for i, s := range l.segments {
+		l.segments[i].entries = slices.DeleteFunc(s.entries, outdated)
+		l.size += len(l.segments[i].entries)
+	}
+}
+
+// next is what to send again: at most so many of the pending entries, without the first few.
+func (l *redoLog) next(from, most int) []Entry {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	from = min(from, len(l.pending))
+	return slices.Clone(l.pending[from:min(from+most, len(l.pending))])
+}
+
+// settle tells which of the next are covered, and says how many entries are still pending.
+func (l *redoLog) settle(from int, covered []bool) (pending int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	from = min(from, len(l.pending))
+	end := min(from+len(covered), len(l.pending))
+	kept := slices.Clone(l.pending[:from])
+	for i, e := range l.pending[from:end] {
+		if !covered[i] {
+			kept = append(kept, e)
+		}
+	}
+	l.pending = append(kept, l.pending[end:]...)
+	if len(l.pending) == 0 {
+		l.reopened, l.full = false, false
+	}
+	return len(l.pending)
+}
+
+func (l *redoLog) countPending() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.pending)
+}
+
+// reopen makes everything pending that is remembered, and says how much that is.
+func (l *redoLog) reopen() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reopenAll()
+	return len(l.pending)
+}
+
+func (l *redoLog) reopenAll() {
+	l.pending = slices.DeleteFunc(l.pending, func(e Entry) bool { return !e.announcement })
+	l.reopened = true
+	for _, s := range l.segments {
+		l.pending = append(l.pending, s.entries...)
+	}
+}
+
+// pendingAcknowledged is whether an acknowledged deletion is pending whose key is in one of these parts.
+func (l *redoLog) pendingAcknowledged(in func(key string) bool) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.ContainsFunc(l.pending, func(e Entry) bool { return !e.unacknowledged && !e.announcement && in(e.key) })
+}
+
+// reaches is whether every deletion is remembered that a Redis with this counter, in one of its parts, may have lost.
+func (l *redoLog) reaches(part int, n int64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.segments) > 0 && n >= l.segments[0].floor[part]
+}
+
+// turn begins a new segment when the last one is full, and forgets old ones. It is called after a heartbeat that left
+// nothing pending, with its counters.
+func (l *redoLog) turn(now time.Time, floor []int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	last := &l.segments[len(l.segments)-1]
+	if len(l.pending) > 0 || now.Sub(last.since) < segmentTime && len(last.entries) < segmentSize {
+		return
+	}
+	l.segments = append(l.segments, segment{since: now, floor: floor})
+	for len(l.segments) > 1 && (now.Sub(l.segments[1].since) >= EntryLife || l.size > MaxEntries-segmentSize) {
+		l.forgetSegment()
+	}
+}

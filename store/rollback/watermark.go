@@ -1,0 +1,221 @@
+package rollback
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/mintkeep/mintkeep/store/redisdb"
+)
+
+// write sends again what is pending, and writes the watermarks behind it. It begins with a write: if the first answer of
+// a pipeline is READONLY, the client closes the connection, which may lead to a former primary.
+func (m *Monitor) write(ctx context.Context, seen []observation) (again bool, err error) {
+	entries := m.log.next(m.round.from, sentAtOnce)
+	replays, marks := make([]replay, len(entries)), make([]watermark, len(m.keys))
+	var announcement []redis.Cmder
+	_, _ = m.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, key := range m.keys {
+			p.HSetNX(ctx, key, lineageField, randomID())
+		}
+		for i, e := range entries {
+			replays[i] = m.newReplay(ctx, p, e)
+		}
+		announcement = m.announce(ctx, p, entries)
+		for i, key := range m.keys {
+			marks[i] = m.newWatermark(ctx, p, key, seen[i].counter)
+		}
+		return nil
+	})
+	found, next, fails := slices.Clone(seen), slices.Clone(seen), make([]error, len(marks))
+	for i, w := range marks {
+		if found[i], fails[i] = readObservation(w.found); fails[i] != nil {
+			found[i] = seen[i]
+		} else if next[i], fails[i] = w.observation(seen[i], found[i]); fails[i] != nil {
+			next[i] = seen[i]
+		}
+	}
+	if m.rolledBack(ctx, seen, found) { // since it was looked at
+		if m.IsQuarantined() {
+			m.disown(seen, found)
+			return false, nil
+		}
+		return true, nil
+	}
+	m.saw(next)
+	if made, err := m.resolve(ctx, true); err == nil {
+		m.log.note(made...)
+	}
+	return m.settle(ctx, replays, next, fails, m.announced(announcement))
+}
+
+// announce queues the commands that go behind the deletions of entries.
+func (m *Monitor) announce(ctx context.Context, p redis.Pipeliner, entries []Entry) (cmds []redis.Cmder) {
+	var payloads []any
+	for _, e := range entries {
+		if e.Payload != nil && !slices.Contains(payloads[max(0, len(payloads)-1):], e.Payload) {
+			payloads = append(payloads, e.Payload)
+		}
+	}
+	if m.Announce == nil || len(payloads) == 0 {
+		return nil
+	}
+	cmds = m.Announce(ctx, payloads)
+	for _, cmd := range cmds {
+		_ = p.Process(ctx, cmd)
+	}
+	return cmds
+}
+
+func (m *Monitor) announced(cmds []redis.Cmder) error {
+	if len(cmds) == 0 || m.Announced == nil {
+		return nil
+	}
+	return m.Announced(cmds)
+}
+
+// noLineage is an id that no data set has.
+const noLineage = "none"
+
+// disown has this replica trust neither the watermark that was just written to a store which had lost the one before,
+// nor anything that follows from it: only a fence helps.
+func (m *Monitor) disown(seen, found []observation) {
+	for i := range seen {
+		if found[i].isBefore(seen[i]) {
+			seen[i].lineage = noLineage
+		}
+	}
+	m.saw(seen)
+}
+
+// settle tells the redo log what is covered, and closes the breaker when all is. While Redis is out of memory it takes no
+// watermark, but it applies deletions: then all that is pending is sent in each heartbeat, and that closes the breaker.
+//
+// fails are the errors of the watermarks, a nil or an error for each part; unannounced is that of the announcement.
+func (m *Monitor) settle(ctx context.Context, replays []replay, seen []observation, fails []error, unannounced error) (again bool, err error) {
+	covered := make([]bool, len(replays))
+	ofParts := slices.Clone(fails)
+	for i, r := range replays {
+		gone, err := r.gone()
+		switch {
+		case err != nil:
+			fails = append(fails, err)
+		case gone:
+			covered[i] = fails[m.part(r.key)] == nil && (unannounced == nil || r.Payload == nil)
+		default:
+			m.round.revived = true
+			if err := m.deleteAgain(ctx, r.Deletion); err != nil {
+				fails = append(fails, err)
+			}
+		}
+	}
+	pending := m.log.settle(m.round.from, covered)
+	m.round.from += len(covered) - count(covered)
+	err = errors.Join(append(fails, unannounced)...)
+	full := err != nil && !anyOf(err, func(err error) bool { return !redis.IsOOMError(err) })
+	m.outOfMemory.Store(full)
+	switch {
+	case err != nil && !full:
+		m.noAnswer(ctx, func(part int) error { return ofParts[part] })
+		return false, err
+	case full && len(replays) == sentAtOnce: // there may be more
+		return true, nil
+	case full && m.round.revived, !full && pending > 0:
+		again = m.round.revived || len(replays) == sentAtOnce || m.State() != Closed
+		m.round = round{}
+		return again, nil
+	case !full:
+		m.log.turn(m.now(), counters(seen))
+	}
+	m.breaker.close(func(was error) { m.logger.WarnContext(ctx, "the store is in use again", "after", was.Error()) })
+	return false, err
+}
+
+// round is how far a heartbeat has come with what is pending.
+type round struct {
+	from    int  // so many of the first were sent again, and are not covered
+	revived bool // a rollback had brought one of them back
+}
+
+func count(all []bool) (n int) {
+	for _, b := range all {
+		if b {
+			n++
+		}
+	}
+	return n
+}
+
+// watermark is one that is being written to one epoch key, by two writes: the counter advances by one, and the watermark
+// becomes the counter that this replica saw before. A pipeline cannot use an answer to one of its own commands, so that
+// the watermark is one heartbeat behind the counter.
+type watermark struct {
+	found            *redis.SliceCmd
+	counter, written *redis.IntCmd
+}
+
+func (m *Monitor) newWatermark(ctx context.Context, p redis.Pipeliner, key string, counter int64) (w watermark) {
+	w.found = p.HMGet(ctx, key, lineageField, counterField, m.watermarkField)
+	w.counter = p.HIncrBy(ctx, key, counterField, 1)
+	w.written = p.HSet(ctx, key, m.watermarkField, counter)
+	return w
+}
+
+// observation is what is there once the watermark is written.
+func (w watermark) observation(seen, found observation) (observation, error) {
+	if err := errors.Join(w.counter.Err(), w.written.Err()); err != nil {
+		return seen, err
+	}
+	return observation{lineage: found.lineage, counter: w.counter.Val(), watermark: seen.counter, written: true}, nil
+}
+
+// leaveTimeout bounds the removal of the watermark at the end of the process.
+const leaveTimeout = time.Second
+
+// leave removes the watermark of this replica.
+func (m *Monitor) leave(ctx context.Context) {
+	m.beating.Lock()
+	defer m.beating.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
+	defer cancel()
+	m.saw(nil)
+	_, _ = m.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, key := range m.keys {
+			p.HDel(ctx, key, m.watermarkField)
+		}
+		return nil
+	})
+}
+
+// StaleAfter is how many heartbeats, of all replicas, a watermark is kept that its replica does not renew. Should the
+// replica come back, the counter will do.
+const StaleAfter = 100_000
+
+// Sweep removes the watermarks of replicas that were killed.
+func (m *Monitor) Sweep(ctx context.Context) error {
+	for _, key := range m.keys {
+		fields, err := m.client.HGetAll(ctx, key).Result()
+		if err != nil {
+			return redisdb.Unavailable("sweep watermarks", err)
+		}
+		counter, _ := strconv.ParseInt(fields[counterField], 10, 64)
+		var stale []string
+		for field, value := range fields {
+			if mark, err := strconv.ParseInt(value, 10, 64); strings.HasPrefix(field, watermarkPrefix) && (err != nil || mark < counter-StaleAfter) {
+				stale = append(stale, field)
+			}
+		}
+		if len(stale) == 0 {
+			continue
+		}
+		if err := m.client.HDel(ctx, key, stale...).Err(); err != nil {
+			return redisdb.Unavailable("sweep watermarks", err)
+		}
+	}
+	return nil
+}

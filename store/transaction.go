@@ -1,0 +1,120 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/mintkeep/mintkeep/store/redisdb"
+)
+
+// transaction is what a plan wants to be written in one MULTI.
+type transaction struct {
+	// write queues the commands.
+	write func(redis.Pipeliner)
+	// steps are what the transaction revokes. Their deletions are part of write, or follow from it; a replay after a
+	// rollback sends them alone.
+	steps []step
+	// enabled is the field of the key that the transaction sets to a new value, so that a disabling of before is no
+	// longer replayed. Empty: none.
+	enabled, value string
+}
+
+// maxTries is how often a transaction is tried when another one came before.
+const maxTries = 10
+
+// transact is the one way by which records change, other than by a deletion. plan reads under WATCH on key and says what
+// to write in one MULTI, again when another transaction wrote in between: of two at once, the second sees the first.
+// ErrConflict if they do not end. What was written is confirmed as a revocation is: ErrUnconfirmed if it cannot be.
+func (s *Store) transact(ctx context.Context, op, key string, plan func(*redis.Tx) (transaction, error)) error {
+	release, err := s.db.AcquireBarrier(ctx, op)
+	if err != nil {
+		return err
+	}
+	defer release()
+	for range maxTries {
+		var t transaction
+		var announcement []redis.Cmder
+		err := s.rdb.Watch(ctx, func(tx *redis.Tx) (err error) {
+			if t, err = plan(tx); err != nil {
+				return err
+			}
+			written, err := tx.TxPipelined(ctx, func(p redis.Pipeliner) error { t.write(p); return nil })
+			if err != nil {
+				return err
+			}
+			announcement = s.announce.commands(ctx, t.steps)
+			if len(written) == 0 && len(announcement) == 0 {
+				return nil
+			}
+			return s.sendBehind(ctx, op, tx, announcement)
+		}, key)
+		var verdict *planError
+		switch {
+		case errors.Is(err, redis.TxFailedErr):
+			continue
+		case errors.As(err, &verdict):
+			return verdict.error
+		case err != nil:
+			err = unavailable(op, err)
+		}
+		return s.transacted(ctx, op, key, t, announcement, err)
+	}
+	return fmt.Errorf("%s: %w", op, ErrConflict)
+}
+
+// sendBehind sends the announcement and the barrier behind a transaction. In a cluster the announcement may lie on
+// another server.
+func (s *Store) sendBehind(ctx context.Context, op string, tx *redis.Tx, announcement []redis.Cmder) error {
+	if !s.db.IsCluster() || len(announcement) == 0 {
+		return s.db.SendBehind(ctx, op, tx, announcement...)
+	}
+	if err := s.db.SendBehind(ctx, op, tx); redisdb.Failed(err) {
+		return err
+	}
+	return s.db.Apply(ctx, op, nil, announcement...)
+}
+
+// transacted remembers what came of a transaction. If it may have been made, that is found out later.
+func (s *Store) transacted(ctx context.Context, op, key string, t transaction, announcement []redis.Cmder, err error) error {
+	entries := s.entriesOf(t.steps)
+	if redisdb.Failed(err) {
+		if s.monitor != nil && redisdb.IsUncertain(err) {
+			s.monitor.NoteInDoubt(entries...)
+			s.announceLater(t.steps)
+		}
+		return err
+	}
+	if s.monitor != nil && t.enabled != "" {
+		s.monitor.Forget(key, t.enabled, t.value)
+	}
+	err = redisdb.MostSevere(err, s.note(op, entries...), s.announce.check(op, announcement))
+	if err != nil {
+		s.announceLater(t.steps)
+		return err
+	}
+	return s.resolve(ctx, op)
+}
+
+// announceLater has the next heartbeat announce the steps that have no deletion: the others are announced with theirs.
+func (s *Store) announceLater(steps []step) {
+	for _, st := range steps {
+		if s.monitor != nil && len(st.deletions) == 0 {
+			r := st.Revocation
+			s.monitor.NoteAnnouncement(&r)
+		}
+	}
+}
+
+// write is a transaction that revokes nothing.
+func write(commands func(redis.Pipeliner)) (transaction, error) {
+	return transaction{write: commands}, nil
+}
+
+// planError marks an error of the caller's own, met while a transaction was planned: it is not Redis's and goes back as
+// it is.
+type planError struct{ error }
+
+func (e *planError) Unwrap() error { return e.error }
