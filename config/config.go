@@ -13,13 +13,13 @@ import (
 //
 //	name         the flag; MINTKEEP_ and the name in capitals is the variable
 //	help         the meaning
-//	default      what holds when nothing is given
-//	embedded     the same while no Redis is configured
+//	default      the value if none is given
+//	embedded     the default while no Redis is configured
 //	absent       what happens without a value, in words
 //	placeholder  what the help shows for the flag's value
-//	example      a value that is accepted; for a secret, how to make one
-//	secret       comes by environment or file; "flag" allows a flag as well
-//	empty        set but empty means something of its own
+//	example      a value that is accepted; for a secret, how to create one
+//	secret       is set by environment or file; "flag" allows a flag as well
+//	empty        the meaning of set but empty
 type Config struct {
 	Addr       string     `name:"addr" default:":8080" embedded:"127.0.0.1:8080" placeholder:"HOST:PORT" example:"127.0.0.1:8080" help:"Listen address."`
 	Issuer     string     `name:"issuer" placeholder:"ORIGIN" absent:"derived from the address when embedded (http://localhost:8080), required with Redis" example:"https://auth.example.com" help:"Issuer identifier: an origin without a path. Every advertised URL begins with it, whatever the Host header says. Plain http off loopback is warned of."`
@@ -49,18 +49,18 @@ type Config struct {
 	issuerDerived, audienceDerived bool
 }
 
-// Embedded says whether no Redis is configured, so that the data lives in this
-// process and ends with it.
+// Embedded is whether no Redis is configured, so that the data is in the memory of
+// this process and lost when it exits.
 func (c *Config) Embedded() bool { return c.RedisURL == "" }
 
-// TLS says whether the server speaks TLS itself.
+// TLS is whether the server speaks TLS itself.
 func (c *Config) TLS() bool { return c.TLSCert != "" }
 
-// Loopback says whether only this machine can reach the server.
+// Loopback is whether only this machine can reach the server.
 func (c *Config) Loopback() bool { return Loopback(c.Addr) }
 
-// Listening tells the config which address the listener got. It matters when
-// the system chose the port (":0") and the issuer was derived from the address.
+// Listening sets the address of the listener. It matters if the system chose the
+// port (":0") and the issuer is derived from the address.
 func (c *Config) Listening(addr net.Addr) {
 	tcp, ok := addr.(*net.TCPAddr)
 	if !ok || !c.issuerDerived {

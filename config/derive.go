@@ -2,7 +2,7 @@ package config
 
 import "crypto/rand"
 
-// derive fills in what follows from the rest.
+// derive fills in the values that depend on others.
 func (c *Config) derive(src Source) {
 	if c.Issuer == "" {
 		host, port := splitAddr(c.Addr)
@@ -24,8 +24,8 @@ func (c *Config) derive(src Source) {
 	}
 }
 
-// LocalURL is the origin at which this machine reaches the server that the same
-// settings run. It looks at the address and at TLS alone.
+// LocalURL is the origin at which this machine reaches the server with these
+// settings. It reads the address and TLS alone.
 func LocalURL(src Source) (string, error) {
 	l := newLoader(src)
 	host, port := splitAddr(read(l, "addr", parseAddr))

@@ -2,7 +2,7 @@
 //
 // The [Config] struct is the manual: the tags beside each field name the
 // setting, its default and its meaning, and the flags of serve, its help and
-// the table in the README are made from them.
+// the table in the README are generated from them.
 //
 // A setting comes from the command line, else from the environment, else from
 // its default. [Load] is given both, touches nothing global, and reports every

@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// Durability is what must hold before an end, or a change, is answered with success. The zero value is "ack": Redis
-// has said that it was carried out.
+// Durability is what must hold before a revocation, or another change, is answered with success. The zero value is "ack":
+// Redis has acknowledged it.
 type Durability struct {
-	// Fsync, "fsync": the server of Redis has it on its disk.
+	// Fsync, "fsync": Redis has written it to its disk.
 	Fsync bool
-	// Replicas, "replicas:N": so many replicas have it; 0: none need to. They have it in memory, and on their disks
-	// as they are set up.
+	// Replicas, "replicas:N": so many replicas have it; 0: none need to. They have it in memory; when it is on their
+	// disks depends on their setup.
 	Replicas int
 }
 
@@ -40,7 +40,7 @@ func parseDurability(s string) (Durability, error) {
 	return Durability{Replicas: int(n[0] - '0')}, nil
 }
 
-// relateDurability refuses to promise what memory does not keep.
+// relateDurability rejects a durability that the embedded store cannot give.
 func (l *loader) relateDurability(c *Config) {
 	if l.embedded && c.RevokeDurability != (Durability{}) {
 		l.mistake("revoke-durability", errors.New("must be ack while no Redis is configured: the embedded store keeps nothing"))

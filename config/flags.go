@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// Flags is the command line's share of the settings. The parser fills a struct
-// with one optional string for each; what the strings mean is for [Load] to say,
-// which can tell of every mistake where a parser stops at the first.
+// Flags are the settings on the command line. The parser fills a struct with one
+// optional string for each. [Load] parses the strings: it reports every mistake,
+// where a command line parser stops at the first.
 type Flags struct {
 	settings []Setting
 	target   reflect.Value // pointer to the struct that the parser fills
 }
 
-// NewFlags makes the flags of the named settings, or of all.
+// NewFlags creates the flags of the named settings, or of all.
 func NewFlags(names ...string) *Flags {
 	settings := Settings()
 	if len(names) > 0 {
@@ -48,8 +48,8 @@ func (f *Flags) Given() map[string]string {
 
 // kongTag describes a setting to kong. It names no variable and no default: kong
 // would read the process's environment, and could not tell a default from a
-// value. A secret's flag is known, hidden and refused, which is kinder than an
-// unknown one.
+// value. A secret's flag is known, hidden and rejected: the message is more helpful
+// than "unknown flag".
 func kongTag(s Setting) reflect.StructTag {
 	hidden := ""
 	if s.NoFlag {

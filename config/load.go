@@ -6,11 +6,11 @@ import (
 	"slices"
 )
 
-// Load reads and checks every setting. It returns what an operator should know
-// though it stops nothing, and every mistake at once as an [*Error].
+// Load reads and checks every setting. It returns warnings, and every mistake at
+// once as an [*Error].
 func Load(src Source) (*Config, []string, error) {
 	l := newLoader(src)
-	c := &Config{RedisURL: read(l, "redis-url", parseRedisURL)}
+	c := &Config{RedisURL: read(l, "redis-url", redisURL)}
 	c.Addr = read(l, "addr", parseAddr)
 	c.MasterKeys = read(l, "master-key", parseMasterKeys)
 	c.AdminToken = read(l, "admin-token", parseAdminToken)
@@ -49,14 +49,14 @@ type loader struct {
 	values   map[string]value
 	mistakes map[string]Mistake
 	warnings []string
-	embedded bool // no Redis is configured, rightly or wrongly
+	embedded bool // no Redis is configured
 }
 
 // A value is what was given for a setting, before it is parsed.
 type value struct {
 	text   string
 	given  bool
-	origin string // how the operator knows it: MINTKEEP_ADDR, or with the flag
+	origin string // its name for the operator: MINTKEEP_ADDR, or with the flag
 }
 
 func newLoader(src Source) *loader {
@@ -74,7 +74,7 @@ func newLoader(src Source) *loader {
 }
 
 // lookup finds a value: on the command line, else in the environment or the file
-// that it names. An empty value is none, save where empty means something.
+// that it names. An empty value is none, unless the setting gives it a meaning.
 func (l *loader) lookup(s Setting) (value, error) {
 	if text, ok := l.src.Flags[s.Flag]; ok {
 		v := value{text: text, origin: s.Name + " (--" + s.Flag + ")", given: text != "" || s.EmptyCounts}
@@ -99,10 +99,10 @@ func (l *loader) lookup(s Setting) (value, error) {
 
 func (l *loader) given(flag string) bool { return l.values[flag].given }
 
-// mistake reports what is wrong with a setting, the first time only: what
-// follows from it would be noise.
+// mistake reports what is wrong with a setting, the first time only: further
+// mistakes follow from the first.
 func (l *loader) mistake(flag string, err error) {
-	if _, told := l.mistakes[flag]; told {
+	if _, reported := l.mistakes[flag]; reported {
 		return
 	}
 	s := l.settings[flag]
@@ -146,7 +146,7 @@ func read[T any](l *loader, flag string, parse func(string) (T, error)) T {
 	return parsed
 }
 
-// require reports what is missing although there is a Redis.
+// require reports the settings that Redis needs and that are missing.
 func (l *loader) require() {
 	if l.embedded {
 		return

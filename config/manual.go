@@ -40,7 +40,7 @@ func Help() string {
 // explained is the meaning and the default, for a terminal.
 func (s Setting) explained() string { return s.Help + " Default: " + s.defaults(plain) + "." }
 
-// defaults tells the default in words.
+// defaults is the default in words.
 func (s Setting) defaults(literal func(string) string) string {
 	switch {
 	case s.Embedded != "":

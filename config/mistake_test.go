@@ -142,7 +142,7 @@ func TestSecretsNeverComeByFlag(t *testing.T) {
 func TestRedisFlag(t *testing.T) {
 	tests := map[string]bool{
 		"redis://localhost:6379/1":                 true,
-		"redis://user@localhost":                   true,
+		"redis://user@localhost":                   false, // a user takes a password
 		"redis+cluster://h1:1,h2:2":                true,
 		"redis://:canary@localhost":                false,
 		"redis://u:can?ary@localhost":              false,

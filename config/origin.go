@@ -13,9 +13,9 @@ import (
 // hostname is a host by name, in lower case; names beyond ASCII come as A-labels.
 var hostname = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$`)
 
-// ParseOrigin reads an http or https origin and returns its one spelling: host
+// ParseOrigin reads an http or https origin and returns its canonical form: host
 // in lower case, no default port, no slash at the end. Relying parties compare
-// issuers byte by byte (RFC 8414 §3.3), so there must be one.
+// issuers byte by byte (RFC 8414 §3.3), so there must be only one form.
 func ParseOrigin(s string) (string, error) {
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Opaque != "" || u.Host == "" {
@@ -52,7 +52,7 @@ func canonicalHost(host string) (string, bool) {
 	return host, hostname.MatchString(host)
 }
 
-// origin writes scheme, host and port in their one spelling. Port 0 is none.
+// origin is the canonical form of scheme, host and port. Port 0 is none.
 func origin(scheme, host string, port int) string {
 	if scheme == "http" && port == 80 || scheme == "https" && port == 443 {
 		port = 0
@@ -66,7 +66,7 @@ func origin(scheme, host string, port int) string {
 	return scheme + "://" + host + ":" + strconv.Itoa(port)
 }
 
-// originOf derives the issuer from the address listened on.
+// originOf derives the issuer from the listen address.
 func originOf(host string, port int, tls bool) string {
 	addr, err := netip.ParseAddr(host)
 	switch {
@@ -94,7 +94,7 @@ func splitAddr(addr string) (host string, port int) {
 	return host, port
 }
 
-// Loopback says whether only this machine can reach a listen address.
+// Loopback is whether only this machine can reach a listen address.
 func Loopback(addr string) bool {
 	host, _, err := net.SplitHostPort(addr)
 	return err == nil && loopbackHost(host)

@@ -87,8 +87,8 @@ func parseKeyPrefix(s string) (string, error) {
 	return s, nil
 }
 
-// parseKeyScopes reads scopes as RFC 6749 §3.3 has them. Mintkeep's own are not for the operator to lend: who
-// may have which is fixed.
+// parseKeyScopes reads scopes as RFC 6749 §3.3 has them. Mintkeep's own are not allowed: which keys may have them is
+// fixed.
 func parseKeyScopes(s string) ([]string, error) {
 	scopes := strings.Split(s, " ")
 	for i, scope := range scopes {
@@ -130,7 +130,7 @@ func parseMasterKeys(s string) (MasterKeys, error) {
 	return keys, nil
 }
 
-// parseAdminToken wants what fits an Authorization header and nobody guesses.
+// parseAdminToken accepts what fits an Authorization header and cannot be guessed.
 func parseAdminToken(s string) (Secret, error) {
 	switch {
 	case strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }):
@@ -143,7 +143,7 @@ func parseAdminToken(s string) (Secret, error) {
 	return Secret(s), nil
 }
 
-// repeats says whether s is one part over and over, or made of few bytes only.
+// repeats is whether s is a repetition of one part, or has only a few different bytes.
 func repeats(s string) bool {
 	distinct := map[byte]bool{}
 	for i := range len(s) {
@@ -185,7 +185,7 @@ func parseAddr(s string) (string, error) {
 	return s, nil
 }
 
-// parseAudience wants an absolute URI without a fragment (RFC 8707 §2).
+// parseAudience accepts an absolute URI without a fragment (RFC 8707 §2).
 func parseAudience(s string) (string, error) {
 	bad := strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"\<>^{}|`+"`", r) })
 	u, err := url.Parse(s)

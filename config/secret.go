@@ -20,8 +20,8 @@ func (s Secret) Format(f fmt.State, _ rune)       { _, _ = io.WriteString(f, red
 func (s Secret) LogValue() slog.Value             { return slog.StringValue(redacted) }
 func (s Secret) MarshalText() (b []byte, _ error) { return []byte(redacted), nil }
 
-// MasterKeys are the keys that encrypt signing keys at rest: the first writes,
-// all read. They print themselves as little as a Secret does.
+// MasterKeys are the keys that encrypt signing keys at rest: the first seals, all
+// open. Like a Secret they do not print themselves.
 type MasterKeys [][]byte
 
 func (k MasterKeys) String() string                   { return redacted }

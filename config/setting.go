@@ -12,11 +12,11 @@ type Setting struct {
 	Help        string
 	Default     string // literal; empty if there is none
 	Embedded    string // literal default without Redis, where it differs
-	Absent      string // what holds without a value and a default, in words
+	Absent      string // the behaviour without a value and a default, in words
 	Placeholder string
 	Example     string
 	Secret      bool // may come by file
-	NoFlag      bool // refused on the command line
+	NoFlag      bool // rejected on the command line
 	EmptyCounts bool // set but empty is a value
 }
 

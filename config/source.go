@@ -14,10 +14,10 @@ import (
 type Source struct {
 	Flags    map[string]string // what the command line gave, by flag name
 	Environ  []string          // NAME=value, as os.Environ returns it
-	Terminal bool              // whether the log goes to a person's terminal
+	Terminal bool              // whether the log goes to a terminal
 }
 
-// Lookup returns a variable and whether it is set, be it to nothing.
+// Lookup returns a variable and whether it is set, even if it is empty.
 func (s Source) Lookup(name string) (string, bool) {
 	for _, entry := range s.Environ {
 		if key, value, ok := strings.Cut(entry, "="); ok && key == name {
@@ -53,8 +53,8 @@ func (s Source) Secret(name string) (secret Secret, warning string, err error) {
 	return secret, warning, nil
 }
 
-// ReadSecret reads a secret from a file, without the closing newline, and says
-// whether every user of the machine can read it too.
+// ReadSecret reads a secret from a file, without the newline at its end. open is
+// whether every user of the machine can read the file.
 func ReadSecret(path string) (secret Secret, open bool, err error) {
 	content, open, err := readFile(path)
 	if err != nil {
@@ -70,8 +70,8 @@ func ReadSecret(path string) (secret Secret, open bool, err error) {
 // maxFile bounds what is read of a file with a secret, a key or certificates.
 const maxFile = 1 << 20
 
-// readFile reads a small file and says whether everybody can. A mode such as
-// 0440 is usual in containers and is not remarked upon.
+// readFile reads a small file. open is whether every user of the machine can read
+// it. A mode such as 0440 is usual in containers and gives no warning.
 func readFile(path string) (content []byte, open bool, err error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -93,7 +93,7 @@ func readFile(path string) (content []byte, open bool, err error) {
 }
 
 // fileError names the file and what is wrong with it, unless the path could be a
-// secret that was put where a path belongs.
+// secret in the place of a path.
 func fileError(path string, err error) error {
 	var pathError *fs.PathError
 	if errors.As(err, &pathError) {
@@ -108,8 +108,8 @@ func fileError(path string, err error) error {
 	return fmt.Errorf("%s: %w", path, err)
 }
 
-// secretLike says whether what was given as a path could be a secret: nothing
-// exists there, and it is long, or a URL, or PEM.
+// secretLike is whether a path could be a secret: no such file exists, and it is
+// long, or a URL, or PEM.
 func secretLike(path string) bool {
 	if _, err := os.Lstat(path); err == nil {
 		return false

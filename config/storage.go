@@ -3,7 +3,7 @@ package config
 import "errors"
 
 // Storage is where the data is kept, what seals it there and how durable a change of it must be, for the command that
-// seals it anew. It looks at those settings alone, and fills in no others.
+// reseals it. It reads those settings alone, and fills in no others.
 func Storage(src Source) (*Config, []string, error) {
 	l := newLoader(src)
 	c := l.kept()
@@ -14,8 +14,8 @@ func Storage(src Source) (*Config, []string, error) {
 	return l.part(c, "redis-url", "revoke-durability", "master-key")
 }
 
-// Kept is Storage without what seals the data, for the command that ends what a restored Redis brought back: it needs
-// no key to do that.
+// Kept is Storage without the master keys, for the command that revokes what a restored Redis brought back: it needs no
+// keys.
 func Kept(src Source) (*Config, []string, error) {
 	l := newLoader(src)
 	c := l.kept()
@@ -27,7 +27,7 @@ func (l *loader) kept() *Config {
 		l.mistake("redis-url", errors.New("is required: without it a server keeps its data in its own memory, where no other command finds it"))
 	}
 	return &Config{
-		RedisURL:         read(l, "redis-url", parseRedisURL),
+		RedisURL:         read(l, "redis-url", redisURL),
 		RevokeDurability: read(l, "revoke-durability", parseDurability),
 	}
 }

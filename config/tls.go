@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// relateTLS checks that certificate and key come together and fit: a server that
-// cannot serve should say so before it is behind a load balancer.
+// relateTLS checks that certificate and key are both there and fit: a server that
+// cannot serve must not start.
 func (l *loader) relateTLS(c *Config) {
 	switch {
 	case c.TLSCert == "" && c.TLSKey == "":

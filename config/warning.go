@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// warn gathers what is allowed and yet worth a word.
+// warn collects warnings about what is allowed but likely to be a mistake.
 func (l *loader) warn(c *Config) {
 	if text := l.values["issuer"].text; c.Issuer != "" && text != c.Issuer {
 		l.warnings = append(l.warnings, "MINTKEEP_ISSUER is used in its canonical form, "+c.Issuer)
@@ -40,11 +40,11 @@ func derivedOffLoopback(addr string) bool {
 // others are the variables of the other commands, and of the tests.
 var others = []string{"MINTKEEP_URL", "MINTKEEP_CLIENT_ID", "MINTKEEP_CLIENT_SECRET", "MINTKEEP_CLIENT_SECRET_FILE"}
 
-// linked are the variables that Kubernetes and Docker make for a service called
+// linked are the variables that Kubernetes and Docker set for a service called
 // mintkeep.
 var linked = regexp.MustCompile(`^MINTKEEP_(TEST_.*|NAME|ENV_.*|SERVICE_(HOST|PORT.*)|PORT|PORT_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?)$`)
 
-// unknown warns of variables that look like settings and are none.
+// unknown warns of variables that look like settings but are none.
 func unknown(environ []string) []string {
 	known := slices.Clone(others)
 	for _, s := range Settings() {
@@ -69,8 +69,8 @@ func unknown(environ []string) []string {
 	return warnings
 }
 
-// nearest returns the known name that is a few slips away, or that has a word
-// more or less at its end or its beginning; or nothing.
+// nearest returns the known name that differs by a few letters, or by a word at
+// its end or its beginning; or nothing.
 func nearest(name string, known []string) string {
 	word := strings.TrimPrefix(name, "MINTKEEP")
 	best, least := "", 2+len(word)/3

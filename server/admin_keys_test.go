@@ -78,7 +78,7 @@ func TestAdminKeys(t *testing.T) {
 				t.Errorf("got %v, want what developers may give, for ever", made)
 			}
 		})
-		t.Run("content types", func(t *testing.T) {
+		t.Run("other content types are 415", func(t *testing.T) {
 			for _, contentType := range []string{"text/plain", "application/x-www-form-urlencoded", ""} {
 				s.Do(t, http.MethodPost, route, strings.NewReader(`{"name":"n"}`), servertest.Bearer(s.AdminToken),
 					servertest.Header("Content-Type", contentType)).Want(t, http.StatusUnsupportedMediaType, "invalid_request")

@@ -130,7 +130,7 @@ func TestClientAuthCost(t *testing.T) {
 			"a method not its own": pinned,
 			"a disabled client":    disabled,
 		} {
-			t.Run(""+what, func(t *testing.T) {
+			t.Run(what, func(t *testing.T) {
 				got := e.trips(t, func() { refused(t, e.send(t, grantCC, who.Basic()), 401, "invalid_client") })
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Errorf("commands (-unknown client +%s):\n%s", what, diff)

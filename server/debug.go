@@ -7,8 +7,8 @@ import (
 	"github.com/mintkeep/mintkeep/server/metrics"
 )
 
-// MetricsHandler is what the metrics listener serves, which is never the public one: /metrics, and
-// with profiles, which show memory and so are for this machine alone, /debug/pprof.
+// MetricsHandler is what the metrics listener serves, which is never the public one: /metrics, and, if
+// profiles, /debug/pprof. Profiles show memory, and so are for this machine alone.
 func MetricsHandler(m *metrics.Metrics, profiles bool) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", m.Handler())

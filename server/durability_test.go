@@ -55,7 +55,7 @@ func TestDurability(t *testing.T) {
 		var all sync.WaitGroup
 		for what, end := range ends {
 			all.Go(func() {
-				const carriedOut = "It was applied, and cannot be confirmed to last; repeat it until it is answered with success"
+				const carriedOut = "It was carried out, and cannot be confirmed to last; repeat it until it is answered with success"
 				if got := unconfirmed(t, time+": "+what, end).Body; time == "first" && !strings.Contains(got, carriedOut) {
 					t.Errorf("%s: got %s, want %q in it", what, got, carriedOut)
 				}
@@ -64,7 +64,7 @@ func TestDurability(t *testing.T) {
 		all.Wait()
 	}
 	wantInactive(t, s, c, token, "revoked, and not confirmed")
-	if log := s.Log.String(); !strings.Contains(log, "carried out, and not confirmed as MINTKEEP_REVOKE_DURABILITY=replicas:1 asks: 0 of 1 replicas have it") {
+	if log := s.Log.String(); !strings.Contains(log, "applied, and not confirmed as MINTKEEP_REVOKE_DURABILITY=replicas:1 asks: 0 of 1 replicas have it") {
 		t.Error("the log does not say why")
 	}
 	trail := s.Get(t, "/admin/audit?limit=200", servertest.Bearer(s.AdminToken)).Body

@@ -101,7 +101,7 @@ func TestForeignStringsAsTokens(t *testing.T) {
 				f.refused(t, what, other)
 			}
 		})
-		t.Run("of a previous installation", func(t *testing.T) {
+		t.Run("a token of a previous installation", func(t *testing.T) {
 			again := servertest.M{"client_id": "reborn", "scope": "read", "client_secret": strings.Repeat("imported", 5)}
 			old := f.s.Token(t, f.s.Register(t, again))
 			b.Do("FLUSHALL")

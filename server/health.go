@@ -10,21 +10,21 @@ import (
 	"github.com/mintkeep/mintkeep/store"
 )
 
-// healthz says that the process is alive. It asks nobody.
+// healthz is 200 while the process runs. It needs no store.
 func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) error {
 	return web.JSON(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
-// readyz says whether requests should come here: the store answers and has once been able to give what revocations
-// ask of it, there is a key to sign with, and the server is not about to end.
+// readyz is whether this replica should get requests: the store answers and has once been able to give the durability
+// that revocations need, there is a key to sign with, and the server is not shutting down.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
 	if s.draining.Load() {
 		return notReady("The server is shutting down", nil)
 	}
 	if err := s.options.Store.Ping(r.Context()); err != nil {
-		return notReady(storeTrouble(err), err)
+		return notReady(storeFailure(err), err)
 	}
-	if err := s.ends(r.Context()); err != nil {
+	if err := s.durability(r.Context()); err != nil {
 		return notReady("The store cannot yet give what MINTKEEP_REVOKE_DURABILITY asks for", err)
 	}
 	if err := s.options.Ring.Ready(); err != nil {
@@ -33,7 +33,7 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
 	return web.JSON(w, http.StatusOK, map[string]string{"status": "ready"})
 }
 
-func storeTrouble(err error) string {
+func storeFailure(err error) string {
 	if errors.Is(err, store.ErrQuarantined) {
 		return "The store is behind what this replica has seen: it was emptied, or an old backup was restored; " +
 			"put the newest backup back, then run mintkeep fence"
@@ -41,9 +41,9 @@ func storeTrouble(err error) string {
 	return "The store does not answer"
 }
 
-// ends says whether ends can be confirmed as the configuration asks. Once they could, each sees for itself: what
-// is missing after that keeps no other request away.
-func (s *Server) ends(ctx context.Context) error {
+// durability is why revocations cannot be confirmed as configured. After the first success it is not checked again: then
+// each revocation has its own answer, and other requests are still served.
+func (s *Server) durability(ctx context.Context) error {
 	if s.durable.Load() {
 		return nil
 	}

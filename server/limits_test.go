@@ -75,7 +75,7 @@ func TestFailureLimits(t *testing.T) {
 				s.Post(t, path, "token=x", c.Basic(), address("192.0.2.1")).Want(t, 200, "")
 			}
 		})
-		t.Run("failures at /admin", func(t *testing.T) {
+		t.Run("failures at the admin API", func(t *testing.T) {
 			from := address("192.0.2.3")
 			if got := firstOver(t, 12, func(i int) servertest.Response {
 				return both(i).Get(t, "/admin/clients", servertest.Bearer("wrong"), from)
@@ -92,7 +92,7 @@ func TestFailureLimits(t *testing.T) {
 				t.Errorf("the first over the limit is %d, want 11", got)
 			}
 		})
-		t.Run("an IPv6 /64 counts as one address", func(t *testing.T) {
+		t.Run("an IPv6 network counts as one address", func(t *testing.T) {
 			if got := firstOver(t, 12, func(i int) servertest.Response {
 				return wrong(t, s, c.ID, address("2001:db8:1:1:%x::%x", i, i))
 			}); got != 11 {

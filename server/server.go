@@ -33,18 +33,18 @@ import (
 // maxHeader is the longest head of a request, in bytes; net/http adds 4 KiB and answers 431.
 const maxHeader = 32 << 10
 
-// timeouts are the patience with the network. Tests have less of it.
+// timeouts are those of the network. Tests have shorter ones.
 type timeouts struct {
 	Header time.Duration // for the head of a request
 	Read   time.Duration // for the whole request
 	Write  time.Duration // for the answer, from the end of the head on
 	Idle   time.Duration // for a connection between requests
 
-	// Shutdown is for the requests that are under way at the end. With the drain before it (4 s), and the
-	// last uses that are written after it (1 s), the process is gone within 15 s.
+	// Shutdown is for the requests in progress at shutdown. With the drain before it (4 s), and the last uses
+	// that are written after it (1 s), the process exits within 15 s.
 	Shutdown time.Duration
 
-	// Certificate is how long the certificate's files are not looked at again.
+	// Certificate is how long the certificate's files are not checked again.
 	Certificate time.Duration
 }
 
@@ -208,7 +208,7 @@ func (s *Server) drain(hs *http.Server) error {
 	defer cancel()
 	err := hs.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
-		// Whoever sends slowly enough can bring this about, so it is no failure of the server's.
+		// A caller that sends slowly can cause this, so it is no failure of the server.
 		s.options.Logger.Warn("requests were still under way, and are cut off", "after", s.timeouts.Shutdown.String())
 		err = hs.Close()
 	}

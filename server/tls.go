@@ -11,8 +11,8 @@ import (
 	"github.com/mintkeep/mintkeep/server/fdreserve"
 )
 
-// keyPair is the server's certificate. It is read again when a file has changed, which is looked at when
-// somebody connects, at most once in each throttle.
+// keyPair is the server's certificate. It is read again when a file has changed, which is checked when a caller connects,
+// at most once in each throttle.
 type keyPair struct {
 	certFile, keyFile string
 	throttle          time.Duration
@@ -20,13 +20,13 @@ type keyPair struct {
 
 	mu      sync.Mutex
 	current *tls.Certificate
-	stamp   string // of the files that were last read, good or bad
-	looked  time.Time
+	stamp   string // of the files that were last read, valid or not
+	checked time.Time
 }
 
 func loadKeyPair(certFile, keyFile string, throttle time.Duration, log *slog.Logger) (*keyPair, error) {
-	p := &keyPair{certFile: certFile, keyFile: keyFile, throttle: throttle, log: log, looked: time.Now()}
-	p.stamp = p.look()
+	p := &keyPair{certFile: certFile, keyFile: keyFile, throttle: throttle, log: log, checked: time.Now()}
+	p.stamp = p.stampOf()
 	certificate, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if err != nil {
 		return nil, fmt.Errorf("MINTKEEP_TLS_CERT and MINTKEEP_TLS_KEY: %w", err)
@@ -45,16 +45,16 @@ func (p *keyPair) config() *tls.Config {
 func (p *keyPair) certificate() *tls.Certificate {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if time.Since(p.looked) < p.throttle {
+	if time.Since(p.checked) < p.throttle {
 		return p.current
 	}
-	p.looked = time.Now()
-	stamp := p.look()
+	p.checked = time.Now()
+	stamp := p.stampOf()
 	if stamp == p.stamp {
 		return p.current
 	}
 	fresh, err := tls.LoadX509KeyPair(p.certFile, p.keyFile)
-	if !fdreserve.Exhausted(err) { // which is no fault of the files'
+	if !fdreserve.Exhausted(err) { // else the files may be valid
 		p.stamp = stamp
 	}
 	if err != nil {
@@ -66,8 +66,8 @@ func (p *keyPair) certificate() *tls.Certificate {
 	return p.current
 }
 
-// look describes both files as they are, without reading them.
-func (p *keyPair) look() (stamp string) {
+// stampOf is the state of both files, without reading them.
+func (p *keyPair) stampOf() (stamp string) {
 	for _, name := range []string{p.certFile, p.keyFile} {
 		info, err := os.Stat(name)
 		if err != nil {

@@ -6,9 +6,10 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/mintkeep/mintkeep/store/redisdb"
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
 // FoldEmail is the form in which emails are compared: two that look the same, whatever their case and

@@ -14,7 +14,7 @@ import (
 	"github.com/mintkeep/mintkeep/config"
 )
 
-// api calls the admin route of a running server.
+// api calls the admin API of a running server.
 type api struct {
 	base  string
 	token config.Secret
@@ -27,7 +27,7 @@ func newAPI(p process) (*api, error) {
 	return a, e.err()
 }
 
-// adminHelp tells of the environment of the commands over the admin route.
+// adminHelp describes the environment of the commands that call the admin API.
 const adminHelp = `Environment:
 
     MINTKEEP_URL          the server; default ` + defaultURL + `
@@ -50,7 +50,7 @@ func httpClient(timeout time.Duration) *http.Client {
 	}
 }
 
-// resource is the path of a thing, whatever its name is made of.
+// resource is the path of an object, with its name escaped.
 func resource(collection string, segments ...string) string {
 	path := collection
 	for _, segment := range segments {
@@ -119,7 +119,7 @@ func (a *api) call(ctx context.Context, method, path, contentType string, body m
 	return answer(response.StatusCode, text)
 }
 
-// answer takes the errors out of what the server said.
+// answer separates the errors from the successful answers.
 func answer(status int, text []byte) (json.RawMessage, error) {
 	if status < 200 || status > 299 {
 		refusal := &apiError{Status: status}
@@ -141,7 +141,7 @@ func unreachable(base string, err error) error {
 	return fmt.Errorf("cannot reach %s: %w", base, err)
 }
 
-// An apiError is a refusal in the one shape that Mintkeep has for them.
+// An apiError is an error of the server, in the shape that all have.
 type apiError struct {
 	Status      int    `json:"-"`
 	Code        string `json:"error"`

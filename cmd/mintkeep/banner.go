@@ -23,8 +23,7 @@ const (
 )
 
 // welcome registers the demo client and the demo operator, with new secrets at each start, and prints what a
-// newcomer can paste. Only an embedded store on a loopback address gets them: elsewhere what nobody registered
-// would be a back door.
+// newcomer can paste. Only an embedded store on a loopback address gets them: elsewhere they would be a back door.
 func welcome(ctx context.Context, cfg *config.Config, address net.Addr, s *store.Store, w io.Writer) error {
 	const keep = "The data is in memory and gone on exit. To keep it, set MINTKEEP_REDIS_URL."
 	if !cfg.Loopback() {
@@ -71,7 +70,7 @@ func dashboardOf(cfg *config.Config, here string) string {
 	return here
 }
 
-// createDemoOperator makes a person who can sign in at the dashboard.
+// createDemoOperator creates a user who can sign in at the dashboard.
 func createDemoOperator(ctx context.Context, cfg *config.Config, s *store.Store) (plain string, err error) {
 	vault, err := seal.New(cfg.MasterKeys)
 	if err != nil {

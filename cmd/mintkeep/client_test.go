@@ -169,7 +169,7 @@ e          \x1b[2J  -           disabled  -
 	}
 }
 
-func TestClientEnds(t *testing.T) {
+func TestClientDelete(t *testing.T) {
 	server := newAdmin(t, says(http.StatusNoContent, ""))
 	got := mintkeep(t, server.environ(), "", "client", "delete", "billing")
 	want := result{stdout: "client billing is deleted, and its tokens have ended\n"}
@@ -181,7 +181,7 @@ func TestClientEnds(t *testing.T) {
 	}
 }
 
-func TestClientRefusals(t *testing.T) {
+func TestClientErrors(t *testing.T) {
 	tests := []struct {
 		status int
 		answer string

@@ -17,7 +17,7 @@ import (
 	"github.com/mintkeep/mintkeep/store"
 )
 
-// doctorCommand looks at what serve would run with.
+// doctorCommand checks the configuration that serve would run with.
 type doctorCommand struct {
 	JSON     bool         `name:"json" help:"Print one JSON object, for scripts."`
 	Settings kong.Plugins `embed:""`
@@ -29,7 +29,7 @@ func (c *doctorCommand) init() {
 	c.Settings = kong.Plugins{c.flags.Target()}
 }
 
-// Help tells what the outcomes mean.
+// Help says what the outcomes mean.
 func (c *doctorCommand) Help() string {
 	return "Takes the settings that serve would run with, and changes nothing. Exit code 0 if nothing failed, with warnings or without; 1 if a check failed."
 }
@@ -72,14 +72,14 @@ func (c *doctorCommand) Run(ctx context.Context, p process) error {
 func (c *doctorCommand) server(ctx context.Context, p process) []doctor.Check {
 	base, err := config.LocalURL(config.Source{Flags: c.flags.Given(), Environ: p.environ})
 	if err != nil {
-		return nil // which another check tells
+		return nil // another check reports it
 	}
 	var refusal *apiError
 	check := doctor.Check{Name: "server", State: doctor.OK, Found: base + " is ready"}
 	switch err := askReady(ctx, base); {
 	case errors.As(err, &refusal):
 		check.State, check.Found = doctor.Fail, base+" is not ready: "+refusal.Description
-		check.Mend = "docs/operations.md, \"When it does not work\""
+		check.Fix = "docs/operations.md, \"When it does not work\""
 	case err != nil:
 		return nil
 	}
@@ -105,7 +105,7 @@ func (c *doctorCommand) print(p process, checks []doctor.Check) error {
 	return err
 }
 
-// coloured is whether a person reads this who has not said that they want no colours (https://no-color.org).
+// coloured is whether the output is a terminal whose user has not asked for no colours (https://no-color.org).
 func coloured(p process) bool {
 	const refused = "NO_COLOR" //nolint:misspell // its name is what it is
 	src := config.Source{Environ: p.environ}
@@ -123,7 +123,7 @@ var marks = map[doctor.State]struct{ word, colour string }{
 // lineWidth is how wide a line gets, unless a word is longer.
 const lineWidth = 100
 
-// printChecks prints a line a check, with the mend below what was found.
+// printChecks prints a line a check, with the fix below the finding.
 func printChecks(w io.Writer, checks []doctor.Check, colour bool) error {
 	widest := 0
 	for _, c := range checks {
@@ -139,9 +139,9 @@ func printChecks(w io.Writer, checks []doctor.Check, colour bool) error {
 		}
 		fmt.Fprintf(&b, "%s%-*s", word, widest+2, c.Name)
 		writeWrapped(&b, printable(c.Found), indent)
-		if c.Mend != "" {
+		if c.Fix != "" {
 			fmt.Fprintf(&b, "%*s", indent, "")
-			writeWrapped(&b, "→ "+printable(c.Mend), indent)
+			writeWrapped(&b, "→ "+printable(c.Fix), indent)
 		}
 	}
 	_, err := io.WriteString(w, b.String())

@@ -49,7 +49,7 @@ func TestLeastRights(t *testing.T) {
 	}
 }
 
-// asMint is the environment of who has these rights.
+// asMint is the environment of a server with these rights.
 func asMint(t *testing.T, srv *storetest.Server, rules string) []string {
 	t.Helper()
 	args := []any{"ACL", "SETUSER", "mint", "reset"}
@@ -62,7 +62,7 @@ func asMint(t *testing.T, srv *storetest.Server, rules string) []string {
 	return processtest.OnRedis(strings.Replace(srv.URL(), "://", "://mint:hunter2@", 1))
 }
 
-// doEverything is a walk through what operators do.
+// doEverything does what operators do.
 func doEverything(t *testing.T, r *processtest.Server) {
 	t.Helper()
 	user := r.Admin(http.MethodPost, "/admin/users", `{"email":"ann@example.com"}`).Member(t, http.StatusCreated, "id")
@@ -76,7 +76,7 @@ func doEverything(t *testing.T, r *processtest.Server) {
 	}
 }
 
-// A right that is taken away is named, with the rule that gives it back.
+// A right that is missing is named, with the rule that grants it.
 func TestDoctorNamesTheRight(t *testing.T) {
 	srv := storetest.Redis(t)
 	for rules, want := range map[string]string{
@@ -96,7 +96,7 @@ func TestDoctorNamesTheRight(t *testing.T) {
 func TestPrintChecks(t *testing.T) {
 	checks := []doctor.Check{
 		{Name: "a", State: doctor.OK, Found: "fine"},
-		{Name: "long name", State: doctor.Fail, Found: strings.Repeat("found ", 20), Mend: "mend it"},
+		{Name: "long name", State: doctor.Fail, Found: strings.Repeat("found ", 20), Fix: "mend it"},
 		{Name: "b", State: doctor.Unknown, Found: "a \x1b[31m trick"},
 	}
 	var plain, coloured bytes.Buffer

@@ -10,8 +10,8 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// What this Redis cannot give is refused at the start, as a wrong configuration is: exit code 2, and how to mend it.
-func TestDurabilityRefused(t *testing.T) {
+// A durability that this Redis cannot give is rejected at the start, like a wrong configuration: exit code 2, and the fix.
+func TestDurabilityRejected(t *testing.T) {
 	t.Parallel()
 	redis := storetest.Redis(t)
 	for mode, want := range map[string]string{
@@ -31,7 +31,7 @@ func TestDurabilityRefused(t *testing.T) {
 	}
 }
 
-// A Redis that is not there yet is not judged: the server waits for it, and is ready when it can give what is asked.
+// A Redis that does not answer yet is no mistake: the server waits, and is ready when Redis gives the durability.
 func TestDurabilityAwaited(t *testing.T) {
 	t.Parallel()
 	redis := storetest.Redis(t, "--appendonly", "yes", "--appendfsync", "always")
@@ -44,7 +44,7 @@ func TestDurabilityAwaited(t *testing.T) {
 	processtest.Eventually(t, 15*time.Second, r.Ready, r.Log.String)
 }
 
-// Who runs a Redis that forgets is told.
+// A Redis that loses data in a crash gets a warning.
 func TestWarnsOfLoss(t *testing.T) {
 	t.Parallel()
 	const warning = "Redis keeps no append-only file"

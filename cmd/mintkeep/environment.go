@@ -8,8 +8,8 @@ import (
 
 const defaultURL = "http://localhost:8080"
 
-// environment reads what the commands that call a server need, and keeps every
-// mistake to tell of them at once.
+// environment reads the variables of the commands that call a server, and collects
+// every mistake to report them at once.
 type environment struct {
 	p        process
 	src      config.Source

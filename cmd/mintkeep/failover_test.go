@@ -11,8 +11,8 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// "Failover": the primary dies, a Sentinel makes another of its replica, and the servers find it by themselves, with
-// what was there. Until then they are not ready, and nobody is told anything about a token.
+// "Failover": the primary dies, a Sentinel promotes the replica, and the servers find it by themselves, with its data.
+// Until then they are not ready, and give no verdict about a token.
 func TestSentinelFailover(t *testing.T) {
 	t.Parallel() // it waits more than it works
 	primary := storetest.Redis(t, "--repl-diskless-sync-delay", "0")
@@ -62,7 +62,7 @@ func TestClusterFailover(t *testing.T) {
 	})
 }
 
-// survives starts a server, kills the primary, and wants it to go on with what was there.
+// survives starts a server, kills the primary, and wants the server to go on with the same data.
 func survives(t *testing.T, url string, primary, replica *storetest.Server, takeOver func()) {
 	t.Helper()
 	r := processtest.StartReady(t, processtest.OnRedis(url)...)
@@ -85,7 +85,7 @@ func survives(t *testing.T, url string, primary, replica *storetest.Server, take
 	r.Token(t, client)
 }
 
-// offset is how far a server has come in what is replicated.
+// offset is the replication offset of a server.
 func offset(t *testing.T, s *storetest.Server) string {
 	t.Helper()
 	_, rest, _ := strings.Cut(do(t, s, "INFO", "replication").(string), "master_repl_offset:")

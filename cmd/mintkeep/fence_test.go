@@ -15,7 +15,7 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// backup is what a Redis had at one moment.
+// backup is the data of a Redis at one moment.
 type backup struct {
 	redis *storetest.Server
 	file  string
@@ -39,8 +39,8 @@ func backUp(t *testing.T, redis *storetest.Server) backup {
 	return b
 }
 
-// restore puts the backup back, on the same port, less whatever replicas have left of theirs: it is as old as they have
-// never seen it.
+// restore puts the backup back, on the same port, without the keys of the replicas: it is older than anything that they
+// have seen.
 func (b backup) restore(t *testing.T) {
 	t.Helper()
 	b.redis.Stop()
@@ -70,8 +70,8 @@ func ask(t *testing.T, r *processtest.Server, method, path, body string, want in
 	return read
 }
 
-// A day in the life of a backup: it is made, much ends after it, and it is put back under a replica that runs. Nothing of
-// what ended is live again, and what did not end goes on.
+// A backup is taken, much is revoked after it, and it is put back under a running replica. Nothing that was revoked is
+// active again, and the rest still works.
 func TestRestoreWithFence(t *testing.T) {
 	redis := storetest.Redis(t)
 	environ := processtest.OnRedis(redis.URL())
@@ -95,7 +95,7 @@ func TestRestoreWithFence(t *testing.T) {
 	token := early.Token(t, client)
 	yesterday := backUp(t, redis)
 
-	// The replica of after the backup has its mark in no backup, and no journal back to then.
+	// The replica has no watermark in the backup, and its redo log does not reach back to then.
 	early.Signal(t, syscall.SIGKILL)
 	_ = early.Wait()
 	if _, err := redis.Do("HINCRBY", "mk:epoch", "n", 1_000_000); err != nil { // a day of heartbeats

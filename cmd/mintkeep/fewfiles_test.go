@@ -22,8 +22,8 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// While other callers have all the files that the server may open, it answers everybody else at once, with 503, burns
-// no processor, and serves again when they have left.
+// While callers use all the file descriptors of the server, it answers all others at once, with 503, burns no processor,
+// and serves again when they have left.
 func TestFewFiles(t *testing.T) {
 	for _, scheme := range []string{"http", "https"} {
 		t.Run(scheme, func(t *testing.T) {
@@ -71,7 +71,7 @@ func TestFewFiles(t *testing.T) {
 	}
 }
 
-// Redis is restarted while callers have all other files, and stay, and more come: they are served again all the same.
+// Redis is restarted while callers use all descriptors, and more come: they are served again all the same.
 func TestFewFilesRedisRestarts(t *testing.T) {
 	for kind, start := range map[string]func(testing.TB, ...string) *storetest.Server{
 		"redis": storetest.Redis, "sentinel": storetest.Redis, "cluster": storetest.Cluster,
@@ -104,7 +104,7 @@ func TestFewFilesRedisRestarts(t *testing.T) {
 	}
 }
 
-// Who connects by HTTP/2 and asks nothing keeps no descriptor that others are refused with.
+// An idle HTTP/2 connection keeps no descriptor that is needed to reject others.
 func TestFewFilesIdleHTTP2(t *testing.T) {
 	r := startWithFewFiles(t, append(processtest.OnRedis(storetest.Redis(t).URL()), secure(t)...)...)
 	idle := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}
@@ -127,8 +127,8 @@ func TestFewFilesIdleHTTP2(t *testing.T) {
 	}
 }
 
-// Who is far away, or whose request was sent twice on the way, is refused in words too.
-func TestFewFilesFarAway(t *testing.T) {
+// A slow caller, and one whose request was sent twice on the way, get the whole rejection too.
+func TestFewFilesSlowCaller(t *testing.T) {
 	r := startWithFewFiles(t, processtest.OnRedis(storetest.Redis(t).URL())...)
 	fill(t, r)
 	processtest.Eventually(t, 5*time.Second, func() bool { // the machine may be late as well
@@ -172,7 +172,7 @@ func address(r *processtest.Server) string {
 	return hostPort
 }
 
-// fill brings callers who ask something and stay, until one is refused, and returns the first of them.
+// fill connects callers that send a request and stay, until one is rejected, and returns the first of them.
 func fill(t *testing.T, r *processtest.Server) (first processtest.Caller) {
 	t.Helper()
 	for range 100 {
@@ -190,7 +190,7 @@ func fill(t *testing.T, r *processtest.Server) (first processtest.Caller) {
 	return first
 }
 
-// crowd connects n callers who say nothing, until leave is called.
+// crowd connects n callers that send nothing, until leave is called.
 func crowd(t *testing.T, address string, n int) (leave func()) {
 	t.Helper()
 	conns := make([]net.Conn, n)

@@ -60,8 +60,7 @@ func (f *fleet) roll(environ []string) {
 	}
 }
 
-// trickle uses what the clients and the person of the past have, over and over, until it is stopped. Whatever fails
-// fails the test.
+// trickle uses the credentials of the earlier installation, over and over, until it is stopped. A failure fails the test.
 func (f *fleet) trickle(p *past) (stop func()) {
 	f.t.Helper()
 	end, ended := make(chan struct{}), make(chan struct{})
@@ -111,7 +110,7 @@ func (f *fleet) round(p *past) {
 	}
 }
 
-// signIn signs a person in at the dashboard.
+// signIn signs a user in at the dashboard.
 func (f *fleet) signIn(email, password string) {
 	f.t.Helper()
 	jar, err := cookiejar.New(nil)

@@ -128,7 +128,7 @@ func TestUseCasesKnowNoHTTP(t *testing.T) {
 	}
 }
 
-// Only main reads the environment and ends the process; the rest is given what it needs. The exception
+// Only main reads the environment and exits the process; the rest is given what it needs. The exception
 // is what the tests are told about the machine.
 func TestEnvironmentAndExitAreForMain(t *testing.T) {
 	kept := map[string]bool{

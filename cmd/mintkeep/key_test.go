@@ -133,8 +133,8 @@ key_2   usr_1  \x1b[2J  mk_0000…zzzz  -           ended  -                    
 	}
 }
 
-// How a key ended may be known in part.
-func TestKeyEnded(t *testing.T) {
+// The circumstances of a revocation may be known in part.
+func TestKeyRevocationIsShown(t *testing.T) {
 	at := time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
 	for want, r := range map[string]adminapi.KeyRevocation{
 		"":                                    {},
@@ -151,7 +151,7 @@ func TestKeyEnded(t *testing.T) {
 	}
 }
 
-// A key that was made without --expires ends in 90 days.
+// A key that is created without --expires expires in 90 days.
 func TestKeyExpiresByDefault(t *testing.T) {
 	server := newAdmin(t, says(http.StatusCreated, `{}`))
 	before := time.Now().Add(90 * day).Truncate(time.Second)
@@ -171,7 +171,7 @@ func TestExpiry(t *testing.T) {
 		"1d":                        "2027-01-01T22:00:00Z",
 		"90d":                       "2027-03-31T22:00:00Z",
 		"36525d":                    "2127-01-01T22:00:00Z",                            // 2100 has no 29 February
-		"999999999d":                now.Add(maxDays * day).UTC().Format(time.RFC3339), // for the server to refuse
+		"999999999d":                now.Add(maxDays * day).UTC().Format(time.RFC3339), // for the server to reject
 		"720h":                      "2027-01-30T22:00:00Z",
 		"1h30m":                     "2026-12-31T23:30:00Z",
 		"2027-01-31":                "2027-01-31T00:00:00Z",
@@ -195,8 +195,8 @@ func TestExpiry(t *testing.T) {
 	}
 }
 
-// A wrong command line is told in two lines, before any server is asked. Who
-// gives a key for its id is told so, and the key is not repeated.
+// A wrong command line is reported in two lines, before any server is asked. A key
+// in the place of an id is reported, and not repeated.
 func TestKeyUsage(t *testing.T) {
 	const itself = "this is a key and not its id: key list has the ids, and key report ends what has leaked"
 	key := credential.NewKey("mk")

@@ -17,7 +17,7 @@ import (
 	"github.com/mintkeep/mintkeep/server/credential"
 )
 
-// reports is an admin route that takes reports; of each, so many were live.
+// reports is an admin route that takes reports; of each, so many were active.
 func reports(t *testing.T, live int) *admin {
 	return newAdmin(t, func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(w, `{"received":0,"live":%d}`, live)
@@ -122,7 +122,7 @@ func TestKeyReportInBatches(t *testing.T) {
 	}
 }
 
-// What was done before an error is told, because it holds.
+// What was done before an error is reported, because it holds.
 func TestKeyReportFails(t *testing.T) {
 	var leak strings.Builder
 	for range 1500 {
@@ -163,7 +163,7 @@ func TestKeyReportOfBrokenInput(t *testing.T) {
 	}
 }
 
-// Ctrl-C ends a command that waits for a person to type.
+// Ctrl-C stops a command that waits for a user to type.
 func TestKeyReportIsInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -177,7 +177,7 @@ func TestKeyReportIsInterrupted(t *testing.T) {
 }
 
 // The set of what was seen is bounded, and nothing is lost by that.
-func TestReportForgets(t *testing.T) {
+func TestReportMemoryIsBounded(t *testing.T) {
 	r := &report{seen: map[digest]bool{}}
 	for i := range maxSeen {
 		r.seen[digest{byte(i), byte(i >> 8), byte(i >> 16), 1}] = true

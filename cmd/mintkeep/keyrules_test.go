@@ -40,7 +40,7 @@ func parsedRules(t *testing.T, brand string) map[string]rule {
 	}
 }
 
-// gitleaksRule reads a configuration as gitleaks does, and refuses what it does
+// gitleaksRule reads a configuration as gitleaks does, and rejects what it does
 // not know.
 func gitleaksRule(t *testing.T, text string) rule {
 	t.Helper()

@@ -6,22 +6,22 @@ import (
 	"time"
 )
 
-// logSink passes log lines on to a writer without making anybody wait for it: a pipe that nobody reads, or a terminal
-// that somebody has stopped, must not stop the server. Lines wait in memory, to a bound; beyond it they are dropped,
-// and how many is told when the writer takes some again. Many lines at once are one write.
+// logSink passes log lines on to a writer and never blocks its callers: a pipe that is not read, or a stopped terminal,
+// must not stop the server. Lines wait in memory, up to a bound; beyond it they are dropped, and their number is logged
+// when the writer accepts lines again. Many lines at once are one write.
 type logSink struct {
 	to io.Writer
-	// onDropped is told how many lines were dropped, once one can be written again; it may log.
+	// onDropped gets the number of lines that were dropped, once one can be written again; it may log.
 	onDropped func(lines int)
 
 	mu      sync.Mutex
 	waiting []byte
-	spare   []byte // what waiting was, to be filled again
+	spare   []byte // the former waiting, to be filled again
 	dropped int
-	telling bool // onDropped is at work: what it says has room
+	telling bool // onDropped is running: its lines always have room
 	closed  bool
-	more    *sync.Cond    // there is something to write, or the end
-	over    chan struct{} // closed when everything was written, after the end
+	more    *sync.Cond    // signalled for new lines, and by Close
+	over    chan struct{} // closed when everything was written, after Close
 }
 
 const (
@@ -61,7 +61,7 @@ func (s *logSink) Close() {
 	}
 }
 
-// pass writes what waits until the end.
+// pass writes the waiting lines until Close.
 func (s *logSink) pass() {
 	defer close(s.over)
 	for {
@@ -74,7 +74,7 @@ func (s *logSink) pass() {
 	}
 }
 
-// next waits for lines; nil is the end.
+// next waits for lines; nil after Close.
 func (s *logSink) next() []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -89,7 +89,7 @@ func (s *logSink) next() []byte {
 	return lines
 }
 
-// tell takes back a buffer that was written, and says how many lines were dropped meanwhile.
+// tell takes back a buffer that was written, and reports how many lines were dropped meanwhile.
 func (s *logSink) tell(buffer []byte) {
 	s.mu.Lock()
 	s.spare = buffer

@@ -19,7 +19,7 @@ func (w *stuck) Write(p []byte) (int, error) {
 	return w.Output.Write(p)
 }
 
-// A writer that takes nothing stops nobody; what it missed is counted, and what came before the bound comes after all.
+// A writer that blocks stops no caller; dropped lines are counted, and lines within the bound are written later.
 func TestLogSink(t *testing.T) {
 	w := &stuck{free: make(chan struct{})}
 	s := newLogSink(w)
@@ -43,8 +43,8 @@ func TestLogSink(t *testing.T) {
 	}
 }
 
-// The end does not wait for ever either.
-func TestLogSinkEnds(t *testing.T) {
+// Close does not wait for ever either.
+func TestLogSinkClose(t *testing.T) {
 	w := &stuck{free: make(chan struct{})}
 	defer close(w.free)
 	s := newLogSink(w)

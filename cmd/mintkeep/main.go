@@ -15,7 +15,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	context.AfterFunc(ctx, stop) // a second signal stops the process at once
 	os.Exit(run(ctx, process{
 		args:    os.Args[1:],
 		environ: os.Environ(),
@@ -25,7 +25,7 @@ func main() {
 	}))
 }
 
-// process is all that a command touches of the world around it.
+// process is everything outside that a command uses.
 type process struct {
 	args    []string // without the program's name
 	environ []string // NAME=value
@@ -34,7 +34,7 @@ type process struct {
 	stderr  io.Writer
 }
 
-// Exit codes, as the help tells them.
+// Exit codes, as in the help.
 const (
 	exitOK     = 0
 	exitFailed = 1 // the operation failed
@@ -107,7 +107,7 @@ func parse(ctx context.Context, p process) (*kong.Context, int) {
 	return command, exitOK
 }
 
-// blamed is the command whose help a person with this error should read. It is
+// blamed is the command whose help a user with this error should read. It is
 // none of them when serve was not asked for but is what runs by default.
 func blamed(err error, args []string) string {
 	var wrong *kong.ParseError
@@ -121,7 +121,7 @@ func blamed(err error, args []string) string {
 	return command.FullPath()
 }
 
-// spoken turns what people try first into what the grammar knows.
+// spoken turns what users try first into what the grammar knows.
 func spoken(args []string) []string {
 	if len(args) == 0 {
 		return args

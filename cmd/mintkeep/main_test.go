@@ -60,7 +60,7 @@ func capture(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("%s has no %s after %v:\n%s", args[1], args[2], captureTimeout, text)
 }
 
-// result is what a person sees of a command.
+// result is what a user sees of a command.
 type result struct {
 	code           int
 	stdout, stderr string
@@ -76,8 +76,8 @@ func mintkeep(t *testing.T, environ []string, stdin string, args ...string) resu
 	return result{code, stdout.String(), stderr.String()}
 }
 
-// A configuration that is wrong is told within a second, whole, and without a
-// stack or a secret.
+// A wrong configuration is reported within a second, with every mistake, and without
+// a stack or a secret.
 func TestConfigurationMistakes(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()

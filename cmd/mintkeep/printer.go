@@ -12,7 +12,7 @@ import (
 	"unicode"
 )
 
-// output is the flag that the commands over the admin route have in common.
+// output is the flag that the commands over the admin API have in common.
 type output struct {
 	JSON bool `name:"json" help:"Print the server's JSON, for scripts."`
 }
@@ -22,8 +22,8 @@ func (o output) ProvidePrinter(p process) printer {
 	return printer{out: p.stdout, notes: p.stderr, json: o.JSON}
 }
 
-// printer shows what the server answered: a table for people, or the answer
-// itself for scripts. Notes are for people and go to the standard error.
+// printer shows what the server answered: a table for users, or the answer
+// itself for scripts. Notes are for users and go to the standard error.
 type printer struct {
 	out, notes io.Writer
 	json       bool
@@ -38,14 +38,13 @@ func parsed[T any](body json.RawMessage) (T, error) {
 	return v, nil
 }
 
-// A table is how a list is shown to people.
+// A table is how a list is shown to users.
 type table struct {
 	heads []string
 	row   func(item json.RawMessage) ([]string, error)
 }
 
-// tableOf makes a table of items of one kind, with a dash where one says
-// nothing.
+// tableOf makes a table of items of one kind, with a dash for an empty cell.
 func tableOf[T any](row func(T) []string, heads ...string) table {
 	return table{heads: heads, row: func(item json.RawMessage) ([]string, error) {
 		v, err := parsed[T](item)
@@ -120,10 +119,10 @@ func (p printer) items(items []json.RawMessage, t table) error {
 	return p.columns(rows)
 }
 
-// fact is a line about one thing.
+// fact is a line about an object.
 type fact struct{ name, value string }
 
-// facts shows one thing, and leaves out what says nothing.
+// facts shows one object, and leaves out empty values.
 func (p printer) facts(facts ...fact) error {
 	var rows [][]string
 	for _, f := range facts {
@@ -168,7 +167,7 @@ func (p printer) columns(rows [][]string) error {
 func (p printer) note(text string) { fmt.Fprintln(p.notes, printable(text)) }
 
 // printable shows what would move the cursor or turn the text around, in a name
-// that somebody else chose, instead of sending it to the terminal.
+// that another user chose, instead of sending it to the terminal.
 func printable(s string) string {
 	if !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return s

@@ -62,7 +62,7 @@ func TestFirstRun(t *testing.T) {
 	}
 }
 
-// signIn goes to the dashboard that the banner names, as the person whom it names.
+// signIn goes to the dashboard that the banner names, as the user whom it names.
 func signIn(t *testing.T, banner string) {
 	t.Helper()
 	said := func(label string) string {
@@ -143,7 +143,7 @@ func TestReplicas(t *testing.T) {
 	}
 }
 
-// A server that starts before its Redis is alive, not ready, and recovers by itself.
+// A server that starts before its Redis is live, not ready, and recovers by itself.
 func TestStartsBeforeRedis(t *testing.T) {
 	redis := storetest.Redis(t)
 	redis.Stop()

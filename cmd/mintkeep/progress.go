@@ -25,7 +25,7 @@ func (p progress) count(done int, what string) {
 	}
 }
 
-// clear takes the line away.
+// clear erases the line.
 func (p progress) clear() {
 	if p.on {
 		fmt.Fprint(p.out, clearLine)

@@ -12,14 +12,14 @@ import (
 	"github.com/mintkeep/mintkeep/store"
 )
 
-// rekeyCommand seals everything in Redis anew, under the first master key.
+// rekeyCommand seals everything in Redis again, under the first master key.
 type rekeyCommand struct {
 	DryRun bool `help:"Count what would be sealed anew, and change nothing."`
 	JSON   bool `name:"json" help:"Print the result as JSON, for scripts."`
 	Yes    bool `help:"Do not ask whether every replica has the new key."`
 }
 
-// Help tells when to run it.
+// Help says when to run it.
 func (*rekeyCommand) Help() string {
 	return `It works on Redis itself, with the MINTKEEP_REDIS_URL, the MINTKEEP_MASTER_KEY and the MINTKEEP_REVOKE_DURABILITY of the
 server, and may be run while replicas serve, and again. Run it when every replica has the new master key in front and the
@@ -64,7 +64,7 @@ func (c *rekeyCommand) Run(ctx context.Context, p process) error {
 	return report.err()
 }
 
-// confirm asks for what cannot be seen from here: a replica that does not have the new key stops signing.
+// confirm asks what cannot be checked from here: a replica that does not have the new key stops signing.
 func (c *rekeyCommand) confirm(ctx context.Context, p process, keys int) error {
 	if c.Yes || c.DryRun || keys == 1 {
 		return nil
@@ -73,22 +73,22 @@ func (c *rekeyCommand) confirm(ctx context.Context, p process, keys int) error {
 		"A replica that does not have that key in its own list will stop issuing tokens within seconds.")
 }
 
-// rekeyReport is what a person is told of it.
+// rekeyReport is what the user sees of it.
 type rekeyReport struct {
 	rekey.Result
 	keys int // in the list
 	dry  bool
 }
 
-func (r rekeyReport) anew() int64    { return r.SigningKeys.Anew + r.Passwords.Anew }
-func (r rekeyReport) already() int64 { return r.SigningKeys.Already + r.Passwords.Already }
+func (r rekeyReport) anew() int64    { return r.SigningKeys.Resealed + r.Passwords.Resealed }
+func (r rekeyReport) already() int64 { return r.SigningKeys.Current + r.Passwords.Current }
 
 func (r rekeyReport) print(p process) {
 	for _, problem := range r.Problems {
 		fmt.Fprintf(p.stderr, "mintkeep: %s: %v\n", printable(problem.Of), problem.Err)
 	}
-	anew := counted(r.SigningKeys.Anew, "signing key") + " and " + counted(r.Passwords.Anew, "password")
-	already := counted(r.SigningKeys.Already, "signing key") + " and " + counted(r.Passwords.Already, "password")
+	anew := counted(r.SigningKeys.Resealed, "signing key") + " and " + counted(r.Passwords.Resealed, "password")
+	already := counted(r.SigningKeys.Current, "signing key") + " and " + counted(r.Passwords.Current, "password")
 	may := ""
 	if len(r.Problems) == 0 {
 		may = " MINTKEEP_MASTER_KEY may now be the first key alone."
@@ -106,7 +106,7 @@ func (r rekeyReport) print(p process) {
 	}
 }
 
-// err is why the old keys must not be given up.
+// err is why the old keys must not be removed.
 func (r rekeyReport) err() error {
 	switch n := int64(len(r.Problems)); {
 	case n > 0:
@@ -120,8 +120,8 @@ func (r rekeyReport) err() error {
 // json prints the result for a script.
 func (r rekeyReport) json(p process) error {
 	type count struct {
-		Anew    int64 `json:"anew"`
-		Already int64 `json:"already"`
+		Resealed int64 `json:"anew"`
+		Current  int64 `json:"already"`
 	}
 	type problem struct {
 		Of  string `json:"of"`

@@ -15,7 +15,7 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// past is what stands in the Redis of an installation that ran an earlier version; see store/recordset_test.go.
+// past is what is in the Redis of an installation that ran an earlier version; see store/recordset_test.go.
 type past struct {
 	redis     *storetest.Server
 	MasterKey string    `json:"master_key"`
@@ -99,7 +99,7 @@ func TestRekey(t *testing.T) {
 	}
 }
 
-// What no replica has may be lost with the primary. The old key is not given up before it is there, whoever wrote it.
+// What no replica has may be lost with the primary. The old key is kept until the replicas have what the new one sealed.
 func TestRekeyConfirms(t *testing.T) {
 	p := thePast(t)
 	replica := storetest.Replica(t, p.redis.Addr())
@@ -115,7 +115,7 @@ func TestRekeyConfirms(t *testing.T) {
 	}
 	replica.Freeze()
 	refused("the replica is frozen", rekey())
-	mintkeep(t, environ[:2], "", "rekey", "--yes") // by who does not ask for replicas
+	mintkeep(t, environ[:2], "", "rekey", "--yes") // without waiting for replicas
 	refused("nothing is left to do, and the replica does not have it", rekey())
 	replica.Thaw()
 	if got := rekey(); got.code != exitOK || !strings.Contains(got.stdout, may) {
@@ -123,7 +123,7 @@ func TestRekeyConfirms(t *testing.T) {
 	}
 }
 
-// A Redis that has nothing is another's, or another database: no key may be given up for what it says.
+// A Redis without records may be the wrong one, or another database: no key may be removed because of it.
 func TestRekeyNothing(t *testing.T) {
 	redis := storetest.Redis(t)
 	got := mintkeep(t, []string{"MINTKEEP_REDIS_URL=" + redis.URL() + "/3", "MINTKEEP_MASTER_KEY=" + processtest.MasterKey}, "", "rekey")

@@ -12,8 +12,8 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// "Backup" and "Restore": what was backed up is there on another Redis, by either of the two ways, and a server that
-// is started on it goes on where the other was at that time.
+// "Backup" and "Restore": a backup is restored to another Redis, by either of the two ways, and a server that is started
+// on it goes on where the other was at that time.
 func TestRestore(t *testing.T) {
 	for name, way := range map[string]struct {
 		backUp  func(t *testing.T, from *storetest.Server, to string)
@@ -48,7 +48,7 @@ func TestRestore(t *testing.T) {
 			if got := b.Introspect(client, late); !got.Inactive() {
 				t.Errorf("a token that was issued after the backup: %s, want inactive", got)
 			}
-			// This is why a restore does not end here.
+			// This is why a restore needs more than this.
 			if !b.Introspect(client, revoked).Active() {
 				t.Error("what was revoked after the backup is not live: then docs/operations.md warns of nothing")
 			}

@@ -11,7 +11,7 @@ type clientRotate struct {
 	Overlap *time.Duration `placeholder:"DURATION" help:"How long the old secret lives on; 0s ends it now. Default: the server's, 24h."`
 }
 
-// Run makes a second secret.
+// Run creates a second secret.
 func (c *clientRotate) Run(ctx context.Context, admin *api, out printer) error {
 	body := map[string]any{}
 	if c.Overlap != nil {
@@ -55,7 +55,7 @@ func (c *clientEndSecret) Validate() error {
 	return c.target.Validate()
 }
 
-// Run ends one secret.
+// Run revokes one secret.
 func (c *clientEndSecret) Run(ctx context.Context, admin *api, out printer) error {
 	if err := admin.delete(ctx, c.path("secrets", c.Secret), nil); err != nil {
 		return err

@@ -25,11 +25,11 @@ import (
 // has no second replica, and a developer who presses Ctrl-C no patience.
 const drainDelay = 4 * time.Second
 
-// gcPercent lets the heap grow to four times what is live before it is collected. That is a few megabytes, for
-// tokens live in Redis and not here, and collecting costs half as much as by Go's default of 100.
+// gcPercent lets the heap grow to four times its live objects before it is collected. That is a few megabytes, since
+// tokens are in Redis and not here, and collecting costs half as much as with Go's default of 100.
 const gcPercent = 300
 
-// serve runs the server as configured until ctx ends.
+// serve runs the server as configured until ctx is done.
 func serve(ctx context.Context, cfg *config.Config, p process) error {
 	if !slices.ContainsFunc(p.environ, func(s string) bool { return strings.HasPrefix(s, "GOGC=") }) {
 		debug.SetGCPercent(gcPercent)
@@ -38,7 +38,7 @@ func serve(ctx context.Context, cfg *config.Config, p process) error {
 	defer sink.Close()
 	logger := newLogger(cfg, sink)
 	sink.onDropped = func(lines int) {
-		logger.Warn("log lines were dropped while nobody read them", "lines", lines)
+		logger.Warn("log lines were dropped because the output was not read", "lines", lines)
 	}
 	listener, err := net.Listen("tcp", cfg.Addr)
 	if err != nil {
@@ -66,7 +66,7 @@ func serve(ctx context.Context, cfg *config.Config, p process) error {
 	return parts.server.Serve(ctx, listener)
 }
 
-// parts are what a running server is made of.
+// parts are the parts of a running server.
 type parts struct {
 	store   *store.Store
 	ring    *signing.Ring
@@ -107,9 +107,8 @@ func assemble(cfg *config.Config, logger *slog.Logger) (*parts, error) {
 	return a, err
 }
 
-// load looks at Redis and fetches the signing keys, or makes the first. A Redis that is not there yet is waited for
-// while the server runs, not ready; a master key that does not fit will not start to, nor will a Redis that cannot
-// keep revocations as asked.
+// load checks Redis and fetches the signing keys, or creates the first. If Redis does not answer yet, the server runs
+// and is not ready. A wrong master key, or a Redis that cannot keep revocations as configured, is an error.
 func (a *parts) load(ctx context.Context, logger *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
@@ -125,21 +124,21 @@ func (a *parts) load(ctx context.Context, logger *slog.Logger) error {
 		err = unsure
 	}
 	if err != nil {
-		logger.Warn("not ready; trying on", "error", err)
+		logger.Warn("not ready, retrying", "error", err)
 		return nil
 	}
 	a.warnOfLoss(ctx, logger)
 	return nil
 }
 
-// warnOfLoss says what a crash of Redis would undo. Where that may not be asked, nobody is bothered.
+// warnOfLoss warns of what a crash of Redis would undo. If the ACL forbids the question, it is silent.
 func (a *parts) warnOfLoss(ctx context.Context, logger *slog.Logger) {
 	if a.store.Embedded() {
 		return // the banner says it
 	}
 	switch kept, err := a.store.KeepsLog(ctx); {
 	case err != nil:
-		logger.Debug("whether Redis keeps an append-only file is not known", "error", err)
+		logger.Debug("reading whether Redis keeps an append-only file failed", "error", err)
 	case !kept:
 		logger.Warn("Redis keeps no append-only file: a crash of it undoes what happened since the last snapshot, " +
 			"and revocations too; CONFIG SET appendonly yes, and write it to redis.conf")

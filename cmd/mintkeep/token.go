@@ -25,7 +25,7 @@ type tokenCommand struct {
 
 const tokenTimeout = 30 * time.Second
 
-// Help tells of the environment.
+// Help describes the environment.
 func (*tokenCommand) Help() string {
 	return `Environment:
 
@@ -66,7 +66,7 @@ func (c *tokenCommand) Run(ctx context.Context, p process) error {
 	return err
 }
 
-// tokenError says what the server said. The library's own message would have the
+// tokenError reports the server's error. The library's own message would have the
 // whole body.
 func tokenError(base string, err error) error {
 	var refusal *oauth2.RetrieveError
@@ -80,7 +80,7 @@ func tokenError(base string, err error) error {
 	return errors.New("the answer is not a token: is MINTKEEP_URL the address of Mintkeep?")
 }
 
-// decode prints what a JWT says, and that nobody has checked it.
+// decode prints what a JWT says, and that it was not verified.
 func decode(p process, token string) error {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {

@@ -74,7 +74,7 @@ func TestTokenDecode(t *testing.T) {
 	}
 }
 
-func TestTokenRefused(t *testing.T) {
+func TestTokenFailures(t *testing.T) {
 	tests := []struct {
 		status       int
 		answer, want string

@@ -13,7 +13,7 @@ import (
 const ann = `{"id":"usr_1","email":"ann@example.com","name":"Ann","role":"developer","disabled":false,` +
 	`"created_at":"2026-01-02T03:04:05Z","password_set":false}`
 
-// people is the admin route with two people, of whom one has an address that
+// people is the admin route with two users, of whom one has an address that
 // begins like the other's, on a page each.
 func people(w http.ResponseWriter, r *http.Request) {
 	switch {
@@ -121,7 +121,7 @@ usr_2    -                \x1b[2J  -          disabled  set       -
 	}
 }
 
-func TestUserEnds(t *testing.T) {
+func TestUserDelete(t *testing.T) {
 	server := newAdmin(t, people)
 	got := mintkeep(t, server.environ(), "", "user", "delete", "ann@example.com")
 	want := result{stdout: "ann@example.com is deleted, and the API keys have ended\n"}
@@ -133,7 +133,7 @@ func TestUserEnds(t *testing.T) {
 	}
 }
 
-// Nobody is deleted whose address only begins so.
+// A user whose address only begins so is not deleted.
 func TestUserByEmailIsExact(t *testing.T) {
 	server := newAdmin(t, people)
 	got := mintkeep(t, server.environ(), "", "user", "delete", "ann@example.co")
@@ -160,7 +160,7 @@ usr_1    ann@example.com     Ann   developer  enabled  not set   2026-01-02T03:0
 	}
 }
 
-// A wrong command line is told in two lines, before any server is asked.
+// A wrong command line is reported in two lines, before any server is asked.
 func TestUserUsage(t *testing.T) {
 	tests := []struct{ args, want, help string }{
 		{"create", "missing flags: --email=EMAIL", "user create"},

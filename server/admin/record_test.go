@@ -70,8 +70,8 @@ func TestRecorded(t *testing.T) {
 	}
 }
 
-// TestTrailBroken breaks the trail, and nothing else: no change is made then, but every end is.
-func TestTrailBroken(t *testing.T) {
+// TestAuditLogFails breaks the trail, and nothing else: no change is made then, but every end is.
+func TestAuditLogFails(t *testing.T) {
 	redis := storetest.Redis(t)
 	s := servertest.New(t, redis.Backend(t))
 	a := s.Register(t, m{"client_id": "a", "scope": "read write"})

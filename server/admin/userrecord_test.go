@@ -12,9 +12,9 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// TestTrailBrokenForPeople breaks the trail, and nothing else: no change to people and keys is made then, but
+// TestAuditLogFailsForUsers breaks the trail, and nothing else: no change to people and keys is made then, but
 // every end is.
-func TestTrailBrokenForPeople(t *testing.T) {
+func TestAuditLogFailsForUsers(t *testing.T) {
 	redis := storetest.Redis(t)
 	s := servertest.New(t, redis.Backend(t))
 	u := s.User(t, m{"email": "a@b", "role": "operator"})

@@ -93,7 +93,7 @@ func checkRefusal(t *testing.T, err error, member string) {
 	}
 }
 
-func TestRegisterRefuses(t *testing.T) {
+func TestRegisterRejects(t *testing.T) {
 	var manyScopes, manyURIs []string
 	for i := range 101 {
 		manyScopes = append(manyScopes, fmt.Sprint("s", i))

@@ -14,13 +14,13 @@ const (
 	maxPrefix = 9
 )
 
-// NewKey makes an API key under a brand.
+// NewKey creates an API key under a brand.
 func NewKey(brand string) string { return build(brand + "_") }
 
-// NewSecret makes a client secret under a brand.
+// NewSecret creates a client secret under a brand.
 func NewSecret(brand string) string { return build(brand + "s_") }
 
-// NewToken makes an opaque access token under a brand.
+// NewToken creates an opaque access token under a brand.
 func NewToken(brand string) string { return build(brand + "t_") }
 
 func build(prefix string) string {
@@ -57,8 +57,8 @@ func appendChecksum(dst, of []byte) []byte {
 	return append(dst, digits[:]...)
 }
 
-// WellFormed says whether s has the build of a credential, of any brand: a brand may have changed since
-// s was made. It says nothing of whether s is valid.
+// WellFormed is whether s has the format of a credential, of any brand: the brand may have changed since
+// s was created. Whether s is valid is another question.
 func WellFormed(s string) bool {
 	prefix := len(s) - random - checksum
 	if prefix < 3 || prefix > maxPrefix+1 || s[prefix-1] != '_' {
@@ -75,8 +75,8 @@ func WellFormed(s string) bool {
 	return string(appendChecksum(nil, []byte(body))) == s[len(body):]
 }
 
-// Mask is how a credential that Mintkeep made may be shown: its prefix, and the four characters at each end of
-// the rest. That leaves more than 190 bits of it unknown.
+// Mask is how a credential that Mintkeep created may be shown: its prefix, and the first and the last four
+// characters of the rest. More than 190 bits of it stay unknown.
 func Mask(s string) string {
 	body := strings.IndexByte(s, '_') + 1
 	if len(s) < body+8 {
@@ -85,5 +85,5 @@ func Mask(s string) string {
 	return s[:body+4] + "…" + LastFour(s)
 }
 
-// LastFour is what may be shown of a credential that Mintkeep made.
+// LastFour is what may be shown of a credential that Mintkeep created.
 func LastFour(s string) string { return s[max(0, len(s)-4):] }

@@ -11,18 +11,18 @@ import (
 )
 
 // Pattern is the regular expression, in RE2's syntax, of a brand's credentials: API keys, client secrets and
-// opaque access tokens. It cannot check the checksum. That is for [WellFormed].
+// opaque access tokens. It cannot check the checksum; [WellFormed] does.
 func Pattern(brand string) string {
 	return fmt.Sprintf(`\b%s[st]?_[0-9A-Za-z]{%d}\b`, regexp.QuoteMeta(brand), random+checksum)
 }
 
-// Scan reads text of any length and yields every well-formed credential in it, of any brand: a brand may
-// have changed since a credential leaked. Each is yielded as often as it is there. A failure to read is
-// yielded last.
+// Scan reads text of any length and yields every well-formed credential in it, of any brand: the brand may
+// have changed since a credential leaked. A credential that occurs twice is yielded twice. A failure to read
+// is yielded last.
 //
-// The checksum decides, and not what stands on either side: a leak comes as JSON within JSON ("\nmk_…"), in
-// URLs ("%22mk_…") and cut out of lines. NUL bytes are passed over, so that UTF-16, as PowerShell writes it,
-// reads like ASCII. A few kilobytes are held at a time.
+// The checksum decides, and not the characters on either side: a leak comes as JSON within JSON ("\nmk_…"), in
+// URLs ("%22mk_…") and cut out of lines. NUL bytes are skipped, so that UTF-16, as PowerShell writes it, reads
+// like ASCII. A few kilobytes are held at a time.
 func Scan(r io.Reader) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		s := scanner{text: make([]byte, 0, window)}
@@ -50,13 +50,13 @@ const (
 	body   = random + checksum // what follows the underscore
 )
 
-// scanner holds the piece of the text that is being looked at.
+// scanner holds the piece of the text that is being searched.
 type scanner struct {
 	text []byte
-	next int // every underscore before this was looked at
+	next int // every underscore before this was tried
 }
 
-// read adds to the text and says whether there may be more.
+// read adds to the text; more is whether there may be more.
 func (s *scanner) read(r io.Reader) (more bool, err error) {
 	held := len(s.text)
 	n, err := r.Read(s.text[held:cap(s.text)])
@@ -85,7 +85,7 @@ func (s *scanner) credentials(yield func(string) bool) {
 }
 
 // around returns the credential whose prefix ends with this underscore, or nothing. Where its brand begins is
-// not known: a letter before it may belong to the text. The checksum covers the brand, and so tells.
+// unknown: a letter before it may belong to the text. The checksum covers the brand, and so decides.
 func around(text []byte, underscore int) string {
 	end := underscore + 1 + body
 	if bytes.ContainsFunc(text[underscore+1:end], func(r rune) bool { return !base62(r) }) {
@@ -103,7 +103,7 @@ func base62(r rune) bool {
 	return '0' <= r && r <= '9' || 'A' <= r && r <= 'Z' || 'a' <= r && r <= 'z'
 }
 
-// forget drops the text that no credential can begin in any more.
+// forget drops the text in which no further credential can begin.
 func (s *scanner) forget() {
 	drop := max(0, s.next-maxPrefix)
 	s.text = s.text[:copy(s.text, s.text[drop:])]

@@ -7,7 +7,7 @@ import (
 	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
-// Clocks are compared because tokens, keys and sessions end by both: what this process reckons, and the expiry in Redis.
+// Clocks are compared because tokens, keys and sessions expire by both: that of this process, and that of Redis.
 const (
 	clocksDiffer = time.Second
 	clocksClash  = time.Minute
@@ -21,7 +21,7 @@ func clock(user string) func(redisdb.Node) Check {
 		case n.ClockErr != nil:
 			c.State, c.Found = Unknown, "not known: "+cause(n.ClockErr)
 			if redisdb.ErrorPrefix(n.ClockErr) == "NOPERM" {
-				c.Mend = setUser(user, "+time")
+				c.Fix = setUser(user, "+time")
 			}
 			return c
 		case apart <= clocksDiffer:
@@ -35,7 +35,7 @@ func clock(user string) func(redisdb.Node) Check {
 		if n.Ahead < 0 {
 			where = "behind"
 		}
-		c.Found, c.Mend = fmt.Sprintf("Redis is %s %s this machine", brief(apart), where), "run NTP on both machines"
+		c.Found, c.Fix = fmt.Sprintf("Redis is %s %s this machine", brief(apart), where), "run NTP on both machines"
 		return c
 	}
 }

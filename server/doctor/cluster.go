@@ -6,10 +6,10 @@ import (
 	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
-// slots is how many a cluster has.
+// slots is how many hash slots a cluster has.
 const slots = 16384
 
-// cluster looks at whether every slot is served.
+// cluster checks that every slot is served.
 func cluster(d *redisdb.Diagnosis) []Check {
 	if !clustered(d) {
 		return nil
@@ -18,7 +18,7 @@ func cluster(d *redisdb.Diagnosis) []Check {
 	if d.ClusterErr != nil {
 		c.State, c.Found = Unknown, "not known: "+cause(d.ClusterErr)
 		if redisdb.ErrorPrefix(d.ClusterErr) == "NOPERM" {
-			c.Mend = setUser(d.User, "+cluster|info")
+			c.Fix = setUser(d.User, "+cluster|info")
 		}
 		return []Check{c}
 	}
@@ -26,9 +26,9 @@ func cluster(d *redisdb.Diagnosis) []Check {
 	c.Found = fmt.Sprintf("state %s, %d of %d slots served by %d masters", d.Cluster["cluster_state"], served, slots, len(d.Nodes))
 	switch {
 	case assigned < slots:
-		c.State, c.Mend = Fail, fmt.Sprintf("redis-cli --cluster fix: %d slots are assigned to nobody", slots-assigned)
+		c.State, c.Fix = Fail, fmt.Sprintf("redis-cli --cluster fix: %d slots are assigned to nobody", slots-assigned)
 	case served < slots || d.Cluster["cluster_state"] != "ok":
-		c.State, c.Mend = Fail, "see CLUSTER NODES: a master is lost and has no replica to take over"
+		c.State, c.Fix = Fail, "see CLUSTER NODES: a master is lost and has no replica to take over"
 	}
 	return []Check{c}
 }
@@ -41,12 +41,12 @@ func sentinels(verdicts []redisdb.SentinelVerdict) []Check {
 		switch redisdb.ErrorPrefix(v.Err) {
 		case "":
 			if v.Err != nil {
-				c.State, c.Found, c.Mend = Warn, v.Addr+" does not answer: "+cause(v.Err), "start it, or take it out of MINTKEEP_REDIS_URL"
+				c.State, c.Found, c.Fix = Warn, v.Addr+" does not answer: "+cause(v.Err), "start it, or take it out of MINTKEEP_REDIS_URL"
 			}
 		case "NOPERM":
-			c.State, c.Found, c.Mend = Unknown, v.Addr+": not allowed to ask for the quorum", "on the Sentinel: ACL SETUSER … +sentinel|ckquorum"
+			c.State, c.Found, c.Fix = Unknown, v.Addr+": not allowed to ask for the quorum", "on the Sentinel: ACL SETUSER … +sentinel|ckquorum"
 		default:
-			c.State, c.Found, c.Mend = Warn, v.Addr+": "+cause(v.Err), "without a quorum nobody takes over from a lost primary: start the other Sentinels"
+			c.State, c.Found, c.Fix = Warn, v.Addr+": "+cause(v.Err), "without a quorum nobody takes over from a lost primary: start the other Sentinels"
 		}
 		checks = append(checks, c)
 	}

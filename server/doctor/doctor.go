@@ -26,12 +26,12 @@ type Check struct {
 	Name  string `json:"name"`
 	State State  `json:"state"`
 	Found string `json:"found"`
-	Mend  string `json:"mend,omitempty"` // what to do about it; empty when there is nothing to do
+	Fix   string `json:"mend,omitempty"` // what to do about it; empty when there is nothing to do
 }
 
-// Options say what to look at.
+// Options say what to check.
 type Options struct {
-	// Config is what serve would run with, and Warnings what config.Load said of it.
+	// Config is what serve would run with, and Warnings are those of config.Load.
 	Config   *config.Config
 	Warnings []string
 	// Store is opened as Config says, its durability too.
@@ -40,8 +40,8 @@ type Options struct {
 	Now func() time.Time
 }
 
-// Examine makes every check that applies, in the order of the report. It ends with ctx, of which it needs some seconds: what there
-// was no time for is said to be unknown.
+// Examine makes every check that applies, in the order of the report. It needs some seconds, and stops when ctx is done:
+// what there was no time for is unknown.
 func Examine(ctx context.Context, o Options) []Check {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -51,7 +51,7 @@ func Examine(ctx context.Context, o Options) []Check {
 	if o.Config.Embedded() {
 		return append(checks, Check{
 			Name: "redis", State: Warn, Found: "none: the embedded store lives in memory, and nothing is kept when the server ends",
-			Mend: "set MINTKEEP_REDIS_URL to keep it",
+			Fix: "set MINTKEEP_REDIS_URL to keep it",
 		})
 	}
 	d, err := o.Store.Diagnose(ctx)
@@ -61,14 +61,14 @@ func Examine(ctx context.Context, o Options) []Check {
 		return append(checks, sentinels(d.Sentinels)...)
 	}
 	if wrong := perNode(d.Nodes, len(d.Nodes) > 1, kind(d)); len(wrong) > 0 {
-		return append(checks, wrong...) // what else it says would mislead
+		return append(checks, wrong...) // further checks would mislead
 	}
 	checks = append(checks, setUp(d)...)
 	checks = append(checks, revocations(o.Config.RevokeDurability, durable(ctx, o.Store))...)
-	return append(checks, kept(ctx, o)...)
+	return append(checks, data(ctx, o)...)
 }
 
-// setUp checks how Redis is set up: first by what INFO tells, then the rest.
+// setUp checks the setup of Redis: first what INFO tells, then the rest.
 func setUp(d *redisdb.Diagnosis) []Check {
 	var telling, silent, answering []redisdb.Node
 	for _, n := range d.Nodes {
@@ -92,8 +92,8 @@ func setUp(d *redisdb.Diagnosis) []Check {
 	return append(checks, perNode(answering, several, rights(d.User))...)
 }
 
-// perNode checks servers, which are all that there are or some of several. What many of them pass, or fail, with the same
-// words is one line; otherwise each has its own, with its address. A check without a name has nothing to say.
+// perNode makes a check of each server; several is whether there are others. If all of many have the same result, it is
+// one line; otherwise each has its own, with its address. A check without a name is left out.
 func perNode(nodes []redisdb.Node, several bool, check func(redisdb.Node) Check) []Check {
 	var checks []Check
 	alike := len(nodes) > 1

@@ -13,14 +13,14 @@ import (
 	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
-// line is a check as it is compared: "state: what was found → mend".
+// line is a check as it is compared: "state: what was found → fix".
 func (c Check) line() string {
 	if c.Name == "" {
 		return "nothing"
 	}
 	text := string(c.State) + ": " + c.Found
-	if c.Mend != "" {
-		text += " → " + c.Mend
+	if c.Fix != "" {
+		text += " → " + c.Fix
 	}
 	return text
 }

@@ -60,7 +60,7 @@ func (p patient) examine(t *testing.T) []doctor.Check {
 	return doctor.Examine(ctx, p.options(t))
 }
 
-// wrong examines, and compares the checks that are not ok, as "fail eviction", and holds each to having a mend.
+// wrong examines, compares the checks that are not ok, as "fail eviction", and requires a fix of each.
 func (p patient) wrong(t *testing.T, want ...string) []doctor.Check {
 	t.Helper()
 	checks := p.examine(t)
@@ -70,8 +70,8 @@ func (p patient) wrong(t *testing.T, want ...string) []doctor.Check {
 			continue
 		}
 		got = append(got, string(c.State)+" "+c.Name)
-		if c.Found == "" || c.Mend == "" && c.State != doctor.Unknown {
-			t.Errorf("%s says %q, and %q to mend it", c.Name, c.Found, c.Mend)
+		if c.Found == "" || c.Fix == "" && c.State != doctor.Unknown {
+			t.Errorf("%s says %q, and %q as the fix", c.Name, c.Found, c.Fix)
 		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -162,7 +162,7 @@ func TestSnapshotFails(t *testing.T) {
 	patient{url: srv.URL()}.wrong(t, "fail persistence")
 }
 
-func TestNobodyAnswers(t *testing.T) {
+func TestRedisDoesNotAnswer(t *testing.T) {
 	srv := storetest.Redis(t)
 	srv.Freeze()
 	start := time.Now()
@@ -185,7 +185,7 @@ func TestClusterWithMissingSlots(t *testing.T) {
 	}
 	checks := patient{url: srv.URL()}.examine(t)
 	i := slices.IndexFunc(checks, func(c doctor.Check) bool { return c.Name == "cluster" })
-	if i < 0 || checks[i].State != doctor.Fail || !strings.Contains(checks[i].Mend, "100 slots") {
+	if i < 0 || checks[i].State != doctor.Fail || !strings.Contains(checks[i].Fix, "100 slots") {
 		t.Errorf("no failure of the cluster, with 100 slots that are missing, in %v", checks)
 	}
 }
@@ -206,12 +206,12 @@ func TestSentinelsWithoutQuorum(t *testing.T) {
 	p.url = strings.Replace(p.url, "/mintkeep", "/elsewhere", 1)
 	p.wrong(t, "fail redis", "warn sentinel")
 	p.url = "redis://" + sentinel.Addr()
-	if checks := p.examine(t); checks[len(checks)-1].Name != "mode" || !strings.Contains(checks[len(checks)-1].Mend, "redis+sentinel://") {
+	if checks := p.examine(t); checks[len(checks)-1].Name != "mode" || !strings.Contains(checks[len(checks)-1].Fix, "redis+sentinel://") {
 		t.Errorf("a Sentinel as a Redis: %v", checks)
 	}
 }
 
-func TestRightsTakenAway(t *testing.T) {
+func TestMissingRights(t *testing.T) {
 	srv := storetest.Redis(t, "--appendonly", "yes")
 	p := patient{url: strings.Replace(srv.URL(), "://", "://mint:hunter2@", 1)}
 	for rules, want := range map[string][]string{
@@ -241,7 +241,7 @@ func TestRightsTakenAway(t *testing.T) {
 
 func TestEmbedded(t *testing.T) {
 	checks := patient{}.wrong(t, "warn redis")
-	if got := checks[len(checks)-1]; !strings.Contains(got.Mend, "MINTKEEP_REDIS_URL") {
+	if got := checks[len(checks)-1]; !strings.Contains(got.Fix, "MINTKEEP_REDIS_URL") {
 		t.Errorf("got %v", got)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
-// eviction: whatever is evicted is a live token, or a client.
+// eviction checks that Redis evicts nothing: it would be an active token, or a client.
 func eviction(n redisdb.Node) Check {
 	c := Check{Name: "eviction", State: OK, Found: n.Info["maxmemory_policy"]}
 	switch c.Found {
@@ -16,12 +16,12 @@ func eviction(n redisdb.Node) Check {
 		c.State, c.Found = Unknown, "the server does not tell its maxmemory-policy"
 	default:
 		c.State, c.Found = Fail, c.Found+": when memory is short, Redis drops live tokens, or clients"
-		c.Mend = "CONFIG SET maxmemory-policy noeviction, and in redis.conf"
+		c.Fix = "CONFIG SET maxmemory-policy noeviction, and in redis.conf"
 	}
 	return c
 }
 
-// The shares of the memory, in per cent, from which it is short and from which it is as good as gone.
+// The shares of the memory, in per cent, from which it is short, and from which it is nearly used up.
 const (
 	memoryShort = 75
 	memoryGone  = 90
@@ -35,9 +35,9 @@ func memory(n redisdb.Node) Check {
 		c.Found = fmt.Sprintf("%s of %s, %d %%", bytes(used), bytes(limit), share)
 		switch {
 		case share > memoryGone:
-			c.State, c.Mend = Fail, "raise maxmemory: when it is full, no token is issued"
+			c.State, c.Fix = Fail, "raise maxmemory: when it is full, no token is issued"
 		case share > memoryShort:
-			c.State, c.Mend = Warn, "raise maxmemory soon: when it is full, no token is issued"
+			c.State, c.Fix = Warn, "raise maxmemory soon: when it is full, no token is issued"
 		}
 		return c
 	}
@@ -46,7 +46,7 @@ func memory(n redisdb.Node) Check {
 	if machine > 0 {
 		c.Found += ", on a machine of " + bytes(machine)
 		if number(n, "used_memory_rss")*100/machine > memoryShort {
-			c.State, c.Mend = Warn, "give the machine more memory, or set maxmemory: the system ends a process that takes too much"
+			c.State, c.Fix = Warn, "give the machine more memory, or set maxmemory: the system ends a process that takes too much"
 		}
 	}
 	return c

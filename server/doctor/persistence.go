@@ -26,7 +26,7 @@ func version(n redisdb.Node) Check {
 	case v == "":
 		c.State, c.Found = Unknown, "the server does not tell"
 	case !atLeast(v, oldest...):
-		c.State, c.Mend = Fail, "upgrade to Redis 6.2 or later, or to Valkey"
+		c.State, c.Fix = Fail, "upgrade to Redis 6.2 or later, or to Valkey"
 	}
 	return c
 }
@@ -45,7 +45,7 @@ func atLeast(version string, want ...int) bool {
 	return true
 }
 
-// loading speaks up while the server reads its data from disk.
+// loading fails while the server reads its data from disk.
 func loading(n redisdb.Node) Check {
 	if n.Info["loading"] != "1" {
 		return Check{}
@@ -54,17 +54,17 @@ func loading(n redisdb.Node) Check {
 	if left := n.Info["loading_eta_seconds"]; left != "" {
 		found += "; it expects to need " + left + " s more"
 	}
-	return Check{Name: "loading", State: Fail, Found: found, Mend: "wait"}
+	return Check{Name: "loading", State: Fail, Found: found, Fix: "wait"}
 }
 
 // persistence says what a crash of Redis undoes.
 func persistence(n redisdb.Node) Check {
 	c := Check{Name: "persistence"}
-	c.State, c.Found, c.Mend = persisted(n)
+	c.State, c.Found, c.Fix = persisted(n)
 	return c
 }
 
-func persisted(n redisdb.Node) (state State, found, mend string) {
+func persisted(n redisdb.Node) (state State, found, fix string) {
 	const turnOn = "CONFIG SET appendonly yes, and in redis.conf"
 	const fullDisk = "see the log of Redis, and whether its disk is full: it refuses writes meanwhile"
 	save, known := n.Config["save"]
@@ -83,7 +83,7 @@ func persisted(n redisdb.Node) (state State, found, mend string) {
 	return Warn, "no append-only file: a crash can undo what came last, revocations too", turnOn
 }
 
-func appended(n redisdb.Node) (state State, found, mend string) {
+func appended(n redisdb.Node) (state State, found, fix string) {
 	switch fsync := n.Config["appendfsync"]; fsync {
 	case "always":
 		return OK, "append-only file, appendfsync always: a crash loses nothing", ""
@@ -96,7 +96,7 @@ func appended(n redisdb.Node) (state State, found, mend string) {
 	}
 }
 
-// durable is whether Redis is set up for what a revocation is to wait for, and gives it at this moment.
+// durable is whether Redis is set up for what a revocation waits for, and gives it at this moment.
 func durable(ctx context.Context, s *store.Store) error {
 	if err := s.CheckDurability(ctx); err != nil {
 		return err
@@ -104,8 +104,8 @@ func durable(ctx context.Context, s *store.Store) error {
 	return s.Confirm(ctx)
 }
 
-// revocations says whether Redis can give what a revocation is to wait for; err is that of durable. That its answer
-// alone is waited for is no check of its own: see persistence.
+// revocations checks whether Redis can give what a revocation waits for; err is that of durable. If revocations wait for
+// the answer of Redis alone there is no check: see persistence.
 func revocations(asked config.Durability, err error) []Check {
 	if asked == (config.Durability{}) {
 		return nil
@@ -114,10 +114,10 @@ func revocations(asked config.Durability, err error) []Check {
 	switch {
 	case errors.Is(err, store.ErrDurability):
 		c.State = Fail
-		c.Found, c.Mend, _ = strings.Cut(err.Error(), ": ")
+		c.Found, c.Fix, _ = strings.Cut(err.Error(), ": ")
 	case errors.Is(err, store.ErrUnconfirmed):
 		c.State, c.Found = Fail, "answered by 503 at this moment: "+cause(err)
-		c.Mend = "see that the replicas of Redis run, and keep up"
+		c.Fix = "see that the replicas of Redis run, and keep up"
 	case err != nil:
 		c.State, c.Found = Unknown, "whether MINTKEEP_REVOKE_DURABILITY="+asked.String()+" can be had is not known: "+cause(err)
 	}

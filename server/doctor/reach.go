@@ -10,39 +10,39 @@ import (
 	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
-// slowRoundTrip is where a median begins to be felt: a token takes two round trips.
+// slowRoundTrip is a median that users notice: a token takes two round trips.
 const slowRoundTrip = 5 * time.Millisecond
 
-// reach says whether Redis answers at all, and how fast. err is that of Diagnose.
+// reach checks whether Redis answers at all, and how fast. err is that of Diagnose.
 func reach(d *redisdb.Diagnosis, err error) Check {
 	c := Check{Name: "redis", State: OK}
 	switch {
 	case err != nil:
-		c.State, c.Found, c.Mend = Fail, fmt.Sprintf("%s does not answer: %s", d.Where, cause(err)), mendReach(d, err)
+		c.State, c.Found, c.Fix = Fail, fmt.Sprintf("%s does not answer: %s", d.Where, cause(err)), fixReach(d, err)
 		return c
 	case d.Trouble != nil:
-		c.State, c.Found, c.Mend = Fail, fmt.Sprintf("%s does not do its work: %s", d.Where, cause(d.Trouble)), mendReach(d, d.Trouble)
+		c.State, c.Found, c.Fix = Fail, fmt.Sprintf("%s does not do its work: %s", d.Where, cause(d.Trouble)), fixReach(d, d.Trouble)
 		return c
 	case len(d.Latency) == 0:
-		c.State, c.Found, c.Mend = Warn, d.Where+" takes longer than 2 s to answer", mendLatency
+		c.State, c.Found, c.Fix = Warn, d.Where+" takes longer than 2 s to answer", fixLatency
 		return c
 	}
 	slices.Sort(d.Latency)
 	median, worst := d.Latency[len(d.Latency)/2], d.Latency[len(d.Latency)-1]
 	c.Found = fmt.Sprintf("%s answers in %s, at worst in %s", d.Where, milliseconds(median), milliseconds(worst))
 	if median > slowRoundTrip {
-		c.State, c.Mend = Warn, mendLatency
+		c.State, c.Fix = Warn, fixLatency
 	}
 	return c
 }
 
-const mendLatency = "run Mintkeep nearer to its Redis, and see SLOWLOG and LATENCY there: a token takes two round trips"
+const fixLatency = "run Mintkeep nearer to its Redis, and see SLOWLOG and LATENCY there: a token takes two round trips"
 
-// shutOut is whether Redis will answer nothing else either: it let nobody in, or denied what a connection begins
-// with, or the Sentinels do not tell where it is.
+// shutOut is whether Redis will answer nothing else either: it rejected the credentials, or denied what a connection
+// begins with, or the Sentinels do not tell where it is.
 func shutOut(d *redisdb.Diagnosis) bool {
 	if slices.ContainsFunc(d.Nodes, func(n redisdb.Node) bool { return n.Info != nil }) {
-		return false // of a cluster, one
+		return false // one node of a cluster answers
 	}
 	switch redisdb.ErrorPrefix(d.Trouble) {
 	case "":
@@ -65,8 +65,8 @@ func deniedCommand(err error) string {
 	return command
 }
 
-// mendReach knows what is behind an error.
-func mendReach(d *redisdb.Diagnosis, err error) string {
+// fixReach is what to do about an error.
+func fixReach(d *redisdb.Diagnosis, err error) string {
 	switch text := err.Error(); {
 	case strings.Contains(text, "cluster support disabled"):
 		return "the server is no cluster: use redis:// in MINTKEEP_REDIS_URL"
@@ -103,17 +103,17 @@ func mendReach(d *redisdb.Diagnosis, err error) string {
 	return "see the log of Redis"
 }
 
-// kind speaks up when the server is not what the URL says.
+// kind fails when the server is not of the kind that the URL says.
 func kind(d *redisdb.Diagnosis) func(redisdb.Node) Check {
 	return func(n redisdb.Node) Check {
 		c := Check{Name: "mode", State: Fail}
 		switch mode := n.Info["redis_mode"]; {
 		case mode == "cluster" && !clustered(d):
 			c.Found = "the server is a node of a cluster, and MINTKEEP_REDIS_URL says that it is not"
-			c.Mend = "use redis+cluster:// in MINTKEEP_REDIS_URL"
+			c.Fix = "use redis+cluster:// in MINTKEEP_REDIS_URL"
 		case mode == "sentinel":
 			c.Found = "the server is a Sentinel, and MINTKEEP_REDIS_URL says that it is a Redis"
-			c.Mend = "use redis+sentinel://host/master in MINTKEEP_REDIS_URL"
+			c.Fix = "use redis+sentinel://host/master in MINTKEEP_REDIS_URL"
 		default:
 			return Check{}
 		}
@@ -129,14 +129,14 @@ func silence(user string) func(redisdb.Node) Check {
 		if redisdb.ErrorPrefix(n.Err) == "NOPERM" {
 			return Check{
 				Name: "info", State: Unknown, Found: "not allowed to ask for it: version, persistence, eviction, memory and replication are not known",
-				Mend: setUser(user, "+info"),
+				Fix: setUser(user, "+info"),
 			}
 		}
-		return Check{Name: "info", State: Fail, Found: "does not answer: " + cause(n.Err), Mend: "see whether this server runs and is not stuck"}
+		return Check{Name: "info", State: Fail, Found: "does not answer: " + cause(n.Err), Fix: "see whether this server runs and is not stuck"}
 	}
 }
 
-// cause is an error of the store without what every one of them says.
+// cause is the text of an error of the store, without the beginning that all of them have.
 func cause(err error) string {
 	if err == nil {
 		return ""
@@ -151,7 +151,7 @@ func milliseconds(d time.Duration) string {
 	return fmt.Sprintf("%.2f ms", float64(d.Microseconds())/1000)
 }
 
-// brief rounds to what a person wants to know.
+// brief rounds a duration for the report.
 func brief(d time.Duration) string {
 	if d < time.Minute {
 		return d.Round(100 * time.Millisecond).String()

@@ -19,7 +19,7 @@ type replica struct {
 	addr   string
 	state  string
 	behind int64 // bytes
-	lag    int64 // seconds since it was heard of
+	lag    int64 // seconds since it last answered
 }
 
 func replicasOf(n redisdb.Node) []replica {
@@ -39,8 +39,8 @@ func replicasOf(n redisdb.Node) []replica {
 	return all
 }
 
-// replication looks at the role of the server, and at its replicas. Only where a failover is meant to happen, in a cluster or
-// behind Sentinels, is it a warning to have none.
+// replication checks the role of the server, and its replicas. To have none is a warning only where a failover is
+// intended: in a cluster, or behind Sentinels.
 func replication(d *redisdb.Diagnosis) func(redisdb.Node) Check {
 	return func(n redisdb.Node) Check {
 		c := Check{Name: "replication", State: OK}
@@ -49,16 +49,16 @@ func replication(d *redisdb.Diagnosis) func(redisdb.Node) Check {
 		case n.Info["role"] == "slave":
 			return readOnly(n)
 		case len(replicas) == 0 && (clustered(d) || len(d.Sentinels) > 0):
-			c.State, c.Found, c.Mend = Warn, "no replica: nobody takes over when this master is lost", "add a replica"
+			c.State, c.Found, c.Fix = Warn, "no replica: nobody takes over when this master is lost", "add a replica"
 		case len(replicas) == 0:
 			c.Found = "no replica: what this server holds is here alone"
 		default:
-			c.State, c.Found, c.Mend = replicated(n, replicas)
+			c.State, c.Found, c.Fix = replicated(n, replicas)
 		}
 		if least := n.Config["min-replicas-to-write"]; least != "" && least != "0" && number(n, "min_slaves_good_slaves") < int64(atoi(least)) {
 			c.State = Fail
 			c.Found = fmt.Sprintf("min-replicas-to-write %s, and %d are good: Redis refuses writes", least, number(n, "min_slaves_good_slaves"))
-			c.Mend = "bring the replicas back, or lower min-replicas-to-write"
+			c.Fix = "bring the replicas back, or lower min-replicas-to-write"
 		}
 		return c
 	}
@@ -71,11 +71,11 @@ func readOnly(n redisdb.Node) Check {
 	}
 	return Check{
 		Name: "replication", State: Fail, Found: found,
-		Mend: "name the primary in MINTKEEP_REDIS_URL, or Sentinels, which know it: redis+sentinel://s1,s2,s3/master",
+		Fix: "name the primary in MINTKEEP_REDIS_URL, or Sentinels, which know it: redis+sentinel://s1,s2,s3/master",
 	}
 }
 
-func replicated(n redisdb.Node, replicas []replica) (state State, found, mend string) {
+func replicated(n redisdb.Node, replicas []replica) (state State, found, fix string) {
 	var worst replica
 	for _, r := range replicas {
 		if r.state != "online" {

@@ -6,7 +6,7 @@ import (
 	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
-// rights names what the ACL is to be told.
+// rights checks that the ACL user may do what Mintkeep does. The fix is the ACL rule.
 func rights(user string) func(redisdb.Node) Check {
 	return func(n redisdb.Node) Check {
 		var needed, useful []string
@@ -27,7 +27,7 @@ func rights(user string) func(redisdb.Node) Check {
 			c.State, c.Found = Warn, user+" may do all that serve does; this command, and some settings, want more: "+strings.Join(useful, " ")
 		}
 		if len(n.Denied) > 0 {
-			c.Mend = setUser(user, append(needed, useful...)...)
+			c.Fix = setUser(user, append(needed, useful...)...)
 		}
 		return c
 	}

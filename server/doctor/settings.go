@@ -7,8 +7,8 @@ import (
 	"github.com/mintkeep/mintkeep/config"
 )
 
-// settings are the configuration's warnings, each under the name of its setting, and a word on two settings that
-// people look for.
+// settings are the configuration's warnings, each under the name of its setting, and a line on two settings that
+// operators look for.
 func settings(cfg *config.Config, warnings []string) []Check {
 	var checks []Check
 	for _, warning := range warnings {

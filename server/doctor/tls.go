@@ -15,14 +15,14 @@ import (
 // renewBefore is how much a certificate should have left.
 const renewBefore = 14 * 24 * time.Hour
 
-// certificateFile looks at the certificate that this server shows, if it speaks TLS itself.
+// certificateFile checks the certificate of this server, if it speaks TLS itself.
 func certificateFile(cfg *config.Config, now time.Time) []Check {
 	if !cfg.TLS() {
 		return nil
 	}
 	chain, err := readChain(cfg.TLSCert)
 	if err != nil {
-		return []Check{{Name: "tls", State: Fail, Found: err.Error(), Mend: "MINTKEEP_TLS_CERT is a chain in PEM, the server's certificate first"}}
+		return []Check{{Name: "tls", State: Fail, Found: err.Error(), Fix: "MINTKEEP_TLS_CERT is a chain in PEM, the server's certificate first"}}
 	}
 	c := dated("tls", chain, now, "renew the certificate: the server takes over a new file by itself")
 	if c.State != Fail {
@@ -53,9 +53,9 @@ func readChain(file string) ([]*x509.Certificate, error) {
 	return chain, nil
 }
 
-// dated checks the dates of every certificate of a chain: one that has ended breaks it.
-func dated(name string, chain []*x509.Certificate, now time.Time, mend string) Check {
-	c := Check{Name: name, State: OK, Mend: mend}
+// dated checks the dates of every certificate of a chain: an expired one breaks it.
+func dated(name string, chain []*x509.Certificate, now time.Time, fix string) Check {
+	c := Check{Name: name, State: OK, Fix: fix}
 	from, until := chain[0].NotBefore, chain[0].NotAfter
 	for _, certificate := range chain[1:] {
 		if certificate.NotAfter.Before(until) {
@@ -74,36 +74,36 @@ func dated(name string, chain []*x509.Certificate, now time.Time, mend string) C
 	case until.Sub(now) < renewBefore:
 		c.State, c.Found = Warn, fmt.Sprintf("valid for %s more, until %s", age(until.Sub(now)), day(until))
 	default:
-		c.Found, c.Mend = "valid until "+day(until), ""
+		c.Found, c.Fix = "valid until "+day(until), ""
 	}
 	return c
 }
 
-// suited looks whether callers of the issuer will accept the certificate.
+// suited checks whether callers of the issuer will accept the certificate.
 func suited(c Check, chain []*x509.Certificate, issuer string) Check {
 	for i, certificate := range chain[1:] {
 		if chain[i].CheckSignatureFrom(certificate) != nil {
 			c.State, c.Found = Warn, c.Found+fmt.Sprintf("; certificate %d of the file did not sign the one before it", i+2)
-			c.Mend = "put the chain in order: the server's certificate, then who signed it, and so on"
+			c.Fix = "put the chain in order: the server's certificate, then who signed it, and so on"
 			return c
 		}
 	}
 	u, err := url.Parse(issuer)
 	if err == nil && chain[0].VerifyHostname(u.Hostname()) != nil {
 		c.State, c.Found = Warn, c.Found+"; it is not for "+u.Hostname()+", the host of the issuer"
-		c.Mend = "have it issued for that name too, unless a proxy in front has it"
+		c.Fix = "have it issued for that name too, unless a proxy in front has it"
 	}
 	return c
 }
 
-// serverCertificates looks at those of Redis.
+// serverCertificates checks those of Redis.
 func serverCertificates(d *redisdb.Diagnosis, now time.Time) []Check {
 	var checks []Check
 	for _, shown := range d.Certificates {
 		if shown.Err != nil || len(shown.Chain) == 0 {
 			checks = append(checks, Check{
 				Name: "redis tls", State: Fail, Found: shown.Addr + " shows no certificate: " + cause(shown.Err),
-				Mend: "see whether the port speaks TLS; without, it is redis:// and not rediss://",
+				Fix: "see whether the port speaks TLS; without, it is redis:// and not rediss://",
 			})
 			continue
 		}

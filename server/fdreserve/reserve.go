@@ -97,12 +97,12 @@ func (r *Reserve) takeBack(conn io.Closer) error {
 	return err
 }
 
-// dialFunc makes a connection, as net.Dialer.DialContext does.
-type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
+// DialFunc makes a connection, as net.Dialer.DialContext does.
+type DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
 
 // Dialer is dial, which tries once more with what is kept for Redis when the process has no other descriptor. It is for
 // the Dial of the store's options.
-func (r *Reserve) Dialer(dial dialFunc) dialFunc {
+func (r *Reserve) Dialer(dial DialFunc) DialFunc {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := dial(ctx, network, addr)
 		if n := r.forDial(err); n > 0 {

@@ -23,7 +23,7 @@ func TestCode(t *testing.T) {
 	}
 }
 
-func TestParseRefuses(t *testing.T) {
+func TestParseRejects(t *testing.T) {
 	code, _ := invite.New(store.NewUserID())
 	for _, bad := range []string{
 		"", code[1:], code + "a", strings.ToUpper(code), code[:51] + "1", code[:51] + "/", code[:50] + "é", code + "\n", "usr_" + code[4:], "\x00" + code[1:],

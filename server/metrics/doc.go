@@ -1,7 +1,7 @@
 // Package metrics is Mintkeep's metrics for Prometheus, and the only importer of
 // its client.
 //
-// One struct, Metrics, with a registry of its own. The other packages count by
+// One struct, Metrics, has a registry of its own. The other packages count by
 // calling its methods, all of which do nothing on a nil *Metrics, so that a test
 // or a tool needs none. Handler serves the scrape, on a listener apart from the
 // public one.

@@ -11,8 +11,8 @@ import (
 // unmatched is the route of a request that no pattern of the server's table matches.
 const unmatched = "unmatched"
 
-// Ceilings far above what the server's own routes make (some 25 routes, a few methods
-// and a dozen statuses each): they bound memory if a caller ever passes a raw path.
+// Limits far above what the server's own routes need (some 25 routes, a few methods
+// and a dozen statuses each): they bound memory if a caller passes a raw path by mistake.
 const (
 	maxRequestSeries = 1000
 	maxRoutes        = 100

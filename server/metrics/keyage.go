@@ -6,8 +6,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// keyAge is the age of the active signing key. It is absent, rather than zero, while no
-// key is loaded: a young key and no key are not the same news.
+// keyAge is the age of the active signing key. It is absent while no key is loaded: zero
+// would mean a new key.
 type keyAge struct {
 	since func() time.Time
 	now   func() time.Time

@@ -12,16 +12,16 @@ import (
 	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
-// Sources are what is read when a scrape comes, rather than counted as it happens.
+// Sources are what is read at each scrape.
 type Sources struct {
 	Version     string                   // for mintkeep_build_info; empty: "unknown"
 	Pool        func() redisdb.PoolStats // the store's connections; nil: those series are absent
-	Behind      func() bool              // the store holds less than this process has seen; nil: that series is absent
+	Behind      func() bool              // whether the store is quarantined; nil: that series is absent
 	ActiveSince func() time.Time         // when the signing key became active; nil or zero: its age is absent
 	Now         func() time.Time         // nil: time.Now
 }
 
-// Metrics counts. Its methods are safe for concurrent use and on a nil receiver.
+// Metrics counts. Its methods are safe for concurrent use and may be called on a nil receiver.
 type Metrics struct {
 	registry *prometheus.Registry
 
@@ -64,7 +64,7 @@ func (m *Metrics) Handler() http.Handler {
 		return http.NotFoundHandler()
 	}
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
-		// A scrape is work: a scraper that hangs or loops must not pile up.
+		// A scraper that hangs or loops must not keep the server busy.
 		MaxRequestsInFlight: 4,
 		Timeout:             10 * time.Second,
 	})

@@ -133,7 +133,7 @@ func TestTokensAndIntrospections(t *testing.T) {
 	})
 }
 
-// The store counts by the same list; see its TestTalliesTokenErrors.
+// The store counts by the same list; see its TestStatisticsCountEachTokenError.
 func TestTokenErrorsHaveSeries(t *testing.T) {
 	m := metrics.New(metrics.Sources{})
 	want := []string{`mintkeep_tokens_refused_total{reason="other"} 0`}

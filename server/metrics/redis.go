@@ -30,8 +30,8 @@ var redisBuckets = []float64{
 }
 
 // Redis counts one command, or one batch as "pipeline" or "multi", and its failure if
-// err is not nil. It is store.Options.Observe. An answer that says "no such key" is not
-// a failure: the store must pass nil for it.
+// err is not nil. It is for store.Options.Observe. The answer "no such key" is no
+// failure: the store passes nil for it.
 func (m *Metrics) Redis(cmd string, d time.Duration, err error) {
 	if m == nil {
 		return
@@ -66,7 +66,7 @@ func (m *Metrics) registerRedis() {
 	})
 }
 
-// newBehind is for the one alert that calls for a person.
+// newBehind is for the one alert that an operator must act on.
 func newBehind(read func() bool) prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "mintkeep_store_behind",

@@ -6,23 +6,23 @@ import (
 	"sync/atomic"
 )
 
-// other is the label value of whatever is not on a list.
+// other is the label value of what is not on a list.
 const other = "other"
 
 // table finds the series of a key with one map look-up, no lock and no allocation:
-// Prometheus's own vectors hash every label on every call. Series appear seldom and
-// are counted often, so the map is copied when one is added.
+// Prometheus's own vectors hash every label on every call. Series are seldom added and
+// often counted, so the map is copied when one is added.
 type table[K comparable, S any] struct {
 	make  func(K) S
-	rest  func() S // made once, when the table is full
+	rest  func() S // created once, when the table is full
 	limit int
 
 	current atomic.Pointer[map[K]S]
 	mu      sync.Mutex // held while a series is added
 }
 
-// newTable returns a table that holds at most limit series, each made on first use by
-// mk, and one more under the key rest for what came after the table was full.
+// newTable returns a table of at most limit series, each created on first use by mk, and
+// one more under the key rest for all further keys.
 func newTable[K comparable, S any](limit int, rest K, mk func(K) S) *table[K, S] {
 	t := &table[K, S]{make: mk, limit: limit}
 	t.rest = sync.OnceValue(func() S { return mk(rest) })
@@ -30,7 +30,7 @@ func newTable[K comparable, S any](limit int, rest K, mk func(K) S) *table[K, S]
 	return t
 }
 
-// series is the one of key k.
+// series is the series of key k.
 func (t *table[K, S]) series(k K) S {
 	if s, ok := (*t.current.Load())[k]; ok {
 		return s

@@ -15,7 +15,7 @@ func (m *Metrics) TokenIssued(format string) {
 	}
 }
 
-// TokenRefused counts a token request that got none, by the error code of the answer.
+// TokenRefused counts a rejected token request by the error code of the answer.
 func (m *Metrics) TokenRefused(reason string) {
 	if m != nil {
 		count(m.refused, reason)
@@ -55,7 +55,7 @@ func (m *Metrics) registerTokens() {
 }
 
 // children are the counters of these label values, and of "other". They stand at zero from
-// the start, so that a rate over the first one that happens is not lost.
+// the start, so that a rate includes the first event.
 func children(vec *prometheus.CounterVec, values []string) map[string]prometheus.Counter {
 	all := map[string]prometheus.Counter{other: vec.WithLabelValues(other)}
 	for _, v := range values {

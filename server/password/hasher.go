@@ -21,11 +21,11 @@ type Cost struct {
 	Lanes  uint8
 }
 
-// Recommended is the least that the OWASP Password Storage Cheat Sheet names for argon2id.
+// Recommended is the minimum that the OWASP Password Storage Cheat Sheet names for argon2id.
 var Recommended = Cost{Memory: 19 << 10, Passes: 2, Lanes: 1}
 
 const (
-	saltBytes = 16 // RFC 9106 §3.1 recommends so many
+	saltBytes = 16 // as RFC 9106 §3.1 recommends
 	sumBytes  = 32
 )
 
@@ -35,20 +35,20 @@ type Options struct {
 	Vault *seal.Vault
 	// Cost of a new hash; one that is stored keeps its own. Zero: [Recommended].
 	Cost Cost
-	// Parallel is how many hashes are made at once. Zero: half as many as there are processors, and one at
-	// least, so that the rest of the server has the others.
+	// Parallel is how many hashes are computed at once. Zero: half as many as there are processors, and at least
+	// one, so that the rest of the server has the others.
 	Parallel int
 }
 
-// Hasher makes hashes of passwords and compares passwords with them. It is safe for concurrent use.
+// Hasher hashes passwords and compares them with hashes. It is safe for concurrent use.
 type Hasher struct {
 	vault *seal.Vault
 	cost  Cost
-	turns chan struct{} // holds a token for each hash that is being made
+	slots chan struct{} // has an element for each hash that is being computed
 	sum   func(password string, r record) []byte
 }
 
-// New makes a Hasher.
+// New creates a Hasher.
 func New(o Options) *Hasher {
 	if o.Cost == (Cost{}) {
 		o.Cost = Recommended
@@ -56,11 +56,11 @@ func New(o Options) *Hasher {
 	if o.Parallel == 0 {
 		o.Parallel = max(1, runtime.GOMAXPROCS(0)/2)
 	}
-	return &Hasher{vault: o.Vault, cost: o.Cost, turns: make(chan struct{}, o.Parallel), sum: sum}
+	return &Hasher{vault: o.Vault, cost: o.Cost, slots: make(chan struct{}, o.Parallel), sum: sum}
 }
 
-// Hash makes what is stored of a person's password. It does not ask whether the password is a good one:
-// [Check] does. If no turn comes before ctx ends, the error matches store.ErrUnavailable.
+// Hash computes what is stored of a user's password, which [Check] has accepted. If ctx is done before there is room
+// to compute it, the error matches store.ErrUnavailable.
 func (h *Hasher) Hash(ctx context.Context, userID, password string) (sealed []byte, err error) {
 	r := record{cost: h.cost, salt: make([]byte, saltBytes), sum: make([]byte, sumBytes)}
 	_, _ = rand.Read(r.salt) // never fails: crypto/rand ends the process instead
@@ -70,12 +70,11 @@ func (h *Hasher) Hash(ctx context.Context, userID, password string) (sealed []by
 	return h.vault.Seal(r.encode(), sealedFor(userID)), nil
 }
 
-// Verify says whether the password is the one of which sealed was made for this person. Without one, because
-// there is no such person or no password was set, it takes as long and says no.
+// Verify is whether sealed was computed from this password for this user. If sealed is empty, because there is no such
+// user or no password was set, it takes as long and is false.
 //
-// rehash asks the caller, who has the password just now, to store what Hash makes of it today: the cost has
-// changed, or the master key. The error matches store.ErrUnavailable, as Hash's does, and where what is
-// stored cannot be read.
+// rehash asks the caller, who has the password now, to store a new Hash of it: the cost has changed, or the master
+// key. The error matches store.ErrUnavailable, as Hash's does, also if the stored hash cannot be read.
 func (h *Hasher) Verify(ctx context.Context, userID string, sealed []byte, password string) (ok, rehash bool, err error) {
 	r := record{cost: h.cost, salt: make([]byte, saltBytes), sum: make([]byte, sumBytes)}
 	set := len(sealed) > 0
@@ -92,8 +91,7 @@ func (h *Hasher) Verify(ctx context.Context, userID string, sealed []byte, passw
 	return ok, ok && (r.cost != h.cost || h.vault.Stale(sealed, sealedFor(userID))), nil
 }
 
-// Reseal seals what Hash made of a person's password under the vault's first master key, as seal.Vault.Reseal does.
-// It needs no password, for it does not look at the hash.
+// Reseal seals a result of Hash under the vault's first master key, as seal.Vault.Reseal does. It needs no password.
 func Reseal(v *seal.Vault, userID string, sealed []byte) (fresh []byte, err error) {
 	return v.Reseal(sealed, sealedFor(userID))
 }
@@ -111,24 +109,24 @@ func (h *Hasher) open(userID string, sealed []byte) (record, error) {
 	return r, nil
 }
 
-// sealedFor is the context of a person's hash; signing keys have another.
+// sealedFor is the context of a user's hash; signing keys have another.
 func sealedFor(userID string) []byte { return []byte("password of " + userID) }
 
-// take waits for a turn and makes the sum of the password that r has the cost and the salt for.
+// take waits for a slot and computes the sum of the password, with the cost and the salt of r.
 func (h *Hasher) take(ctx context.Context, password string, r record) ([]byte, error) {
 	select {
 	case <-ctx.Done():
-		return nil, noTurn(ctx)
-	case h.turns <- struct{}{}:
+		return nil, noSlot(ctx)
+	case h.slots <- struct{}{}:
 	}
-	defer func() { <-h.turns }()
-	if ctx.Err() != nil { // both had come
-		return nil, noTurn(ctx)
+	defer func() { <-h.slots }()
+	if ctx.Err() != nil { // at the same moment
+		return nil, noSlot(ctx)
 	}
 	return h.sum(password, r), nil
 }
 
-func noTurn(ctx context.Context) error {
+func noSlot(ctx context.Context) error {
 	return fmt.Errorf("wait for a turn to hash a password: %w: %w", store.ErrUnavailable, ctx.Err())
 }
 

@@ -119,7 +119,7 @@ func TestRecommended(t *testing.T) {
 }
 
 // An unknown user costs what a known one does: the same hash, of the same cost.
-func TestVerifyNobodyDoesTheWork(t *testing.T) {
+func TestVerifyUnknownUserDoesTheWork(t *testing.T) {
 	h := New(Options{Vault: vault(t, "a"), Cost: cheap})
 	sealed := hash(t, h, ada, secret)
 	var costs []Cost
@@ -190,7 +190,7 @@ func TestParallelHashes(t *testing.T) {
 }
 
 // A caller that stops waiting leaves the queue, and gets an error; the others get their turn.
-func TestWaitingEndsWithTheContext(t *testing.T) {
+func TestWaitingStopsWithTheContext(t *testing.T) {
 	g := &gate{began: make(chan struct{}, 1), end: make(chan struct{})}
 	h := New(Options{Vault: vault(t, "a"), Cost: cheap, Parallel: 1})
 	h.sum = g.sum
@@ -218,8 +218,8 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 	if _, err := h.Hash(ctx, ada, secret); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("got %v, want %v", err, store.ErrUnavailable)
 	}
-	if got := len(h.turns); got != 0 {
-		t.Errorf("%d turns were not given back", got)
+	if got := len(h.slots); got != 0 {
+		t.Errorf("%d slots were not given back", got)
 	}
 }
 

@@ -11,17 +11,17 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// How many characters a password has. Beyond its length nothing is asked of what it is made of.
+// How many characters a password has. There are no rules of composition.
 const (
 	MinLength = 12
 	MaxLength = 1000
 )
 
-// Check says what is wrong with a password that somebody chose, in words that follow "password: " and never
-// quote it. notThese are what it must not be because others know it: the person's name and e-mail address.
+// Check is what is wrong with a password that a user chose, in words that follow "password: " and never quote it.
+// notThese must not be the password because others know them: the user's name and email address.
 //
-// It does as NIST SP 800-63B-4 §3.1.1.2 asks: any printable characters, spaces too; no rules of composition;
-// none of those that are tried first.
+// It follows NIST SP 800-63B-4 §3.1.1.2: any printable characters, spaces too; no rules of composition; none of the
+// common passwords.
 func Check(password string, notThese ...string) error {
 	if !utf8.ValidString(password) {
 		return errors.New("must be text in UTF-8")
@@ -50,7 +50,7 @@ func Check(password string, notThese ...string) error {
 	return nil
 }
 
-// unprintable is what cannot be seen or typed. The two that join or part letters are needed to write Persian,
+// unprintable is a character that cannot be seen or typed. The two that join or part letters are needed to write Persian,
 // the languages of India, and many an emoji.
 func unprintable(r rune) bool {
 	return !unicode.IsPrint(r) && !unicode.Is(unicode.Zs, r) && !unicode.Is(unicode.Join_Control, r) || r == utf8.RuneError
@@ -62,8 +62,8 @@ func repeats(text string) bool {
 	return strings.Trim(lower, string(first)) == ""
 }
 
-// bareOf is the letters and digits of a text, in lower case: what is left of a password when the decoration
-// is taken off that people put on one to get it accepted.
+// bareOf is the letters and digits of a text, in lower case: a password without the decoration that is often added
+// to a common one.
 func bareOf(text string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsLetter(r) && !unicode.IsNumber(r) && !unicode.IsMark(r) {
@@ -76,7 +76,7 @@ func bareOf(text string) string {
 //go:embed common.txt
 var commonList string
 
-// common are passwords that are long enough and yet tried first, as bareOf has them.
+// common are passwords that are long enough but guessed first, in the form of bareOf.
 var common = func() map[string]bool {
 	set := map[string]bool{}
 	for word := range strings.FieldsSeq(commonList) {

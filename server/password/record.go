@@ -11,21 +11,20 @@ import (
 	"golang.org/x/crypto/argon2"
 )
 
-// record is a hash with what it was made from, but for the password.
+// record is a hash with what it was computed from, except the password.
 type record struct {
 	cost      Cost
 	salt, sum []byte
 }
 
-// What a record may say. A hash within these bounds can be made by any server that runs at all; a damaged
-// record shall not take the memory of the machine.
+// The bounds of a record. Any machine can compute a hash within them; a damaged record must not use up its memory.
 const (
-	mostMemory = 1 << 20 // KiB
-	mostPasses = 1 << 10
-	mostLanes  = 1 << 6
-	leastBytes = 8 // of a salt, RFC 9106 §3.1
-	leastSum   = 16
-	mostBytes  = 64
+	maxMemory = 1 << 20 // KiB
+	maxPasses = 1 << 10
+	maxLanes  = 1 << 6
+	minBytes  = 8 // of a salt, RFC 9106 §3.1
+	minSum    = 16
+	maxBytes  = 64
 )
 
 var errRecord = errors.New("not an argon2id hash that this version understands")
@@ -50,30 +49,30 @@ func parse(phc []byte) (record, error) {
 	if len(costs) != 3 {
 		return record{}, errRecord
 	}
-	r.cost.Memory = uint32(number(costs[0], "m=", mostMemory, &ok))
-	r.cost.Passes = uint32(number(costs[1], "t=", mostPasses, &ok))
-	r.cost.Lanes = uint8(number(costs[2], "p=", mostLanes, &ok))
-	r.salt = decode(parts[4], leastBytes, &ok)
-	r.sum = decode(parts[5], leastSum, &ok)
-	// There is one way to write a record; whatever was not looked at above shows here.
+	r.cost.Memory = uint32(number(costs[0], "m=", maxMemory, &ok))
+	r.cost.Passes = uint32(number(costs[1], "t=", maxPasses, &ok))
+	r.cost.Lanes = uint8(number(costs[2], "p=", maxLanes, &ok))
+	r.salt = decode(parts[4], minBytes, &ok)
+	r.sum = decode(parts[5], minSum, &ok)
+	// A record is written in one form only, so this compares what was not checked above.
 	if !ok || !bytes.Equal(r.encode(), phc) {
 		return record{}, errRecord
 	}
 	return r, nil
 }
 
-func number(text, name string, most uint64, ok *bool) uint64 {
+func number(text, name string, limit uint64, ok *bool) uint64 {
 	n, err := strconv.ParseUint(strings.TrimPrefix(text, name), 10, 32)
-	if err != nil || n < 1 || n > most {
+	if err != nil || n < 1 || n > limit {
 		*ok = false
 		return 0
 	}
 	return n
 }
 
-func decode(text string, least int, ok *bool) []byte {
+func decode(text string, shortest int, ok *bool) []byte {
 	b, err := b64.DecodeString(text)
-	if err != nil || len(b) < least || len(b) > mostBytes {
+	if err != nil || len(b) < shortest || len(b) > maxBytes {
 		*ok = false
 	}
 	return b

@@ -25,7 +25,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-func TestParseRefuses(t *testing.T) {
+func TestParseRejects(t *testing.T) {
 	for name, phc := range map[string]string{
 		"nothing":           "",
 		"separators":        "$$$$$",
@@ -91,10 +91,10 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if c := r.cost; c.Memory < 1 || c.Memory > mostMemory || c.Passes < 1 || c.Passes > mostPasses || c.Lanes < 1 || c.Lanes > mostLanes {
+		if c := r.cost; c.Memory < 1 || c.Memory > maxMemory || c.Passes < 1 || c.Passes > maxPasses || c.Lanes < 1 || c.Lanes > maxLanes {
 			t.Errorf("%q: out of bounds: %+v", phc, c)
 		}
-		if len(r.salt) < leastBytes || len(r.sum) < leastSum || max(len(r.salt), len(r.sum)) > mostBytes {
+		if len(r.salt) < minBytes || len(r.sum) < minSum || max(len(r.salt), len(r.sum)) > maxBytes {
 			t.Errorf("%q: a salt of %d and a sum of %d bytes", phc, len(r.salt), len(r.sum))
 		}
 		if again := r.encode(); !bytes.Equal(again, phc) {

@@ -14,37 +14,37 @@ import (
 // Options for Run. Store and MasterKeys are required.
 type Options struct {
 	Store *store.Store
-	// MasterKeys are 32 bytes each: the first seals, all open. With one alone, Run looks whether everything opens
+	// MasterKeys are 32 bytes each: the first seals, all open. With a single one, Run checks that everything opens
 	// under it.
 	MasterKeys [][]byte
-	// DryRun counts what would be sealed anew and writes nothing.
+	// DryRun counts what would be resealed and writes nothing.
 	DryRun bool
-	// Progress is told how many people are done, of how many, as far as is known. May be nil.
+	// Progress is told how many users are done, of how many, as far as is known. May be nil.
 	Progress func(done, all int64)
 }
 
 // Result is what Run found.
 type Result struct {
 	SigningKeys, Passwords Count
-	// Problems are what could not be opened or read. While there are any, no master key may be given up.
+	// Problems are what could not be opened or read. While there are any, no master key may be removed.
 	Problems []Problem
 }
 
-// Count is how many there are of what is sealed.
+// Count is how many sealed texts there are of a kind.
 type Count struct {
-	Anew    int64 // sealed anew, or to be by who only counts
-	Already int64 // under the first master key before
+	Resealed int64 // in a dry run: to be resealed
+	Current  int64 // were under the first master key before
 }
 
-// Problem is something that was left as it is.
+// Problem is a sealed text that was left as it is.
 type Problem struct {
 	Of  string // "signing key …" or "password of usr_…"
 	Err error  // matches seal.ErrMasterKey if no key of the list opens it; else the record cannot be read
 }
 
-// Run walks through everything that is sealed, and has it confirmed, whoever sealed it: an old key is given up for
-// what it says. The error matches store.ErrUnavailable when Redis does not answer, or cannot confirm; the result says
-// then how far it came, and what was done holds.
+// Run reseals everything, and waits for the barrier: an old master key is removed because of the result. The error
+// matches store.ErrUnavailable if Redis does not answer, or does not confirm; the result is then how far Run came, and
+// what it has written stays.
 func Run(ctx context.Context, o Options) (Result, error) {
 	vault, err := seal.New(o.MasterKeys)
 	if err != nil {
@@ -57,7 +57,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	if err := w.signingKeys(ctx); err != nil {
 		return w.result, err
 	}
-	if err := w.people(ctx); err != nil {
+	if err := w.users(ctx); err != nil {
 		return w.result, err
 	}
 	return w.result, o.Store.Confirm(ctx)
@@ -74,7 +74,7 @@ func (w *walk) problem(of string, err error) {
 	w.result.Problems = append(w.result.Problems, Problem{of, err})
 }
 
-// signingKeys replaces the ring, again if somebody rotates at the same time.
+// signingKeys replaces the ring, and tries again after a rotation at the same time.
 func (w *walk) signingKeys(ctx context.Context) error {
 	for {
 		ring, err := w.Store.Keyring(ctx)
@@ -88,7 +88,7 @@ func (w *walk) signingKeys(ctx context.Context) error {
 			return err
 		}
 		next, n, problems := w.resealed(ring)
-		if n.Anew > 0 && !w.DryRun {
+		if n.Resealed > 0 && !w.DryRun {
 			err = w.Store.ReplaceKeyring(ctx, ring, next)
 		}
 		if errors.Is(err, store.ErrConflict) {
@@ -112,9 +112,9 @@ func (w *walk) resealed(ring *store.Keyring) (next store.Keyring, n Count, probl
 			case err != nil:
 				problems = append(problems, Problem{"signing key " + key.ID, err})
 			case fresh == nil:
-				n.Already++
+				n.Current++
 			default:
-				n.Anew++
+				n.Resealed++
 				key.Sealed = fresh
 			}
 		}
@@ -123,10 +123,10 @@ func (w *walk) resealed(ring *store.Keyring) (next store.Keyring, n Count, probl
 	return next, n, problems
 }
 
-// pageSize is how many people are read at once.
+// pageSize is how many users are read at once.
 const pageSize = 200
 
-func (w *walk) people(ctx context.Context) error {
+func (w *walk) users(ctx context.Context) error {
 	totals, err := w.Store.Totals(ctx)
 	if err != nil {
 		return err
@@ -138,7 +138,7 @@ func (w *walk) people(ctx context.Context) error {
 			return stopped(done, all, err)
 		}
 		for _, r := range page {
-			if err := w.person(ctx, r); err != nil {
+			if err := w.user(ctx, r); err != nil {
 				return stopped(done, all, err)
 			}
 			done++
@@ -153,9 +153,9 @@ func stopped(done, all int64, err error) error {
 	return fmt.Errorf("stopped after %d of %d people: %w", done, max(all, done), err)
 }
 
-// person seals a password anew, again if another was set at the same time: that one may have been sealed by a
+// user reseals a password, and tries again if another was set at the same time: that one may have been sealed by a
 // replica that has the old key in front.
-func (w *walk) person(ctx context.Context, r store.UserRecord) error {
+func (w *walk) user(ctx context.Context, r store.UserRecord) error {
 	for wrote := false; ; wrote = true {
 		switch {
 		case errors.Is(r.Err, store.ErrNotFound): // deleted meanwhile
@@ -171,10 +171,10 @@ func (w *walk) person(ctx context.Context, r store.UserRecord) error {
 			w.problem("password of "+r.ID, err)
 			return nil
 		case fresh == nil && !wrote:
-			w.result.Passwords.Already++
+			w.result.Passwords.Current++
 			return nil
 		case fresh == nil || w.DryRun:
-			w.result.Passwords.Anew++
+			w.result.Passwords.Resealed++
 			return nil
 		}
 		err = w.Store.RehashPassword(ctx, r.ID, r.User.Password, fresh)
@@ -185,7 +185,7 @@ func (w *walk) person(ctx context.Context, r store.UserRecord) error {
 	}
 }
 
-// password is a person's, sealed under the first master key; nil if it is so already.
+// password is the hash of a user's password, sealed under the first master key; nil if it is so already.
 func (w *walk) password(r store.UserRecord) ([]byte, error) {
 	if r.Err != nil {
 		return nil, r.Err

@@ -102,7 +102,7 @@ func TestRun(t *testing.T) {
 		before := b.Dump(t)
 		would, err := rekey.Run(t.Context(), rekey.Options{Store: s, MasterKeys: [][]byte{newKey, oldKey}, DryRun: true})
 		must(t, err)
-		want := rekey.Result{SigningKeys: rekey.Count{Anew: 2}, Passwords: rekey.Count{Anew: 1, Already: 1}}
+		want := rekey.Result{SigningKeys: rekey.Count{Resealed: 2}, Passwords: rekey.Count{Resealed: 1, Current: 1}}
 		wantResult(t, "dry run", would, want)
 		if diff := cmp.Diff(before, b.Dump(t)); diff != "" {
 			t.Errorf("a dry run changed something:\n%s", diff)
@@ -116,7 +116,7 @@ func TestRun(t *testing.T) {
 			}
 		}
 		wantResult(t, "again, with the new key alone", run(t, s, newKey),
-			rekey.Result{SigningKeys: rekey.Count{Already: 2}, Passwords: rekey.Count{Already: 2}})
+			rekey.Result{SigningKeys: rekey.Count{Current: 2}, Passwords: rekey.Count{Current: 2}})
 		if diff := cmp.Diff(after, b.Dump(t)); diff != "" {
 			t.Errorf("the second run changed something:\n%s", diff)
 		}
@@ -151,7 +151,7 @@ func TestProblems(t *testing.T) {
 		b.Do("SET", "mk:p:usr_type", "x")
 
 		got := run(t, s, newKey, oldKey)
-		if want := (rekey.Count{Anew: 2}); got.SigningKeys != want || got.Passwords != want {
+		if want := (rekey.Count{Resealed: 2}); got.SigningKeys != want || got.Passwords != want {
 			t.Errorf("sealed anew: %+v and %+v, want %+v of each", got.SigningKeys, got.Passwords, want)
 		}
 		wantProblems(t, got.Problems, map[string]error{
@@ -258,7 +258,7 @@ func TestPasswordSetMeanwhile(t *testing.T) {
 				must(t, other.InviteUser(t.Context(), id, store.Invite{Digest: code, ExpiresAt: b.Clock.Now().Add(time.Hour)}, store.Cause{}))
 				must(t, other.RedeemInvite(t.Context(), id, code, hash(t, id, "the new password", key)))
 			})
-			if got := run(t, s, newKey, oldKey); len(got.Problems) > 0 || got.Passwords != (rekey.Count{Anew: 1}) {
+			if got := run(t, s, newKey, oldKey); len(got.Problems) > 0 || got.Passwords != (rekey.Count{Resealed: 1}) {
 				t.Errorf("%s: got %+v", id, got)
 			}
 			if !opens(t, s, id, "the new password", newKey) {
@@ -290,7 +290,7 @@ func TestRotatedMeanwhile(t *testing.T) {
 		r := ring(t, b, oldKey)
 		after(1, "get", func() { must(t, r.Rotate(t.Context(), true)) }) // sealed by a replica that has the old key in front
 		got := run(t, s, newKey, oldKey)
-		wantResult(t, "rotated meanwhile", got, rekey.Result{SigningKeys: rekey.Count{Anew: 2}})
+		wantResult(t, "rotated meanwhile", got, rekey.Result{SigningKeys: rekey.Count{Resealed: 2}})
 		if diff := cmp.Diff(r.Keys(), ring(t, b, newKey).Keys()); diff != "" {
 			t.Errorf("the rotation was undone (-rotated +now)\n%s", diff)
 		}
@@ -313,7 +313,7 @@ func TestPages(t *testing.T) {
 	})
 	must(t, err)
 	// The hash is bound to its owner, so that it opens for the first person alone.
-	if got.Passwords != (rekey.Count{Anew: 1}) || len(got.Problems) != people-1 {
+	if got.Passwords != (rekey.Count{Resealed: 1}) || len(got.Problems) != people-1 {
 		t.Errorf("got %+v and %d problems, want 1 and %d", got.Passwords, len(got.Problems), people-1)
 	}
 	if want := []string{"200 of 450", "400 of 450", "450 of 450"}; !cmp.Equal(told, want) {

@@ -4,11 +4,11 @@ package scope
 
 import "strings"
 
-// The scopes that open Mintkeep's own doors. They are never granted without being asked for by name.
+// The scopes of Mintkeep's own APIs. They are granted only if they are asked for by name.
 const (
 	Admin      = "mintkeep:admin"      // /admin
-	Introspect = "mintkeep:introspect" // what others' credentials are worth
-	Keys       = "mintkeep:keys"       // a person's own keys, at /api/v1/keys
+	Introspect = "mintkeep:introspect" // the state of other clients' credentials
+	Keys       = "mintkeep:keys"       // a user's own keys, at /api/v1/keys
 
 	prefix = "mintkeep:"
 )
@@ -16,13 +16,13 @@ const (
 // Own lists them.
 var Own = []string{Admin, Introspect, Keys}
 
-// IsOwn says whether a scope is, or looks like, one of Mintkeep's own.
+// IsOwn is whether a scope is, or looks like, one of Mintkeep's own.
 func IsOwn(token string) bool { return strings.HasPrefix(token, prefix) }
 
-// HasOwn says whether a space-separated scope has one of Mintkeep's own.
+// HasOwn is whether a space-separated scope has one of Mintkeep's own.
 func HasOwn(scope string) bool { return strings.Contains(scope, prefix) }
 
-// Has says whether a space-separated scope has the token.
+// Has is whether a space-separated scope has the token.
 func Has(scope, token string) bool {
 	for len(scope) > 0 {
 		first, rest, _ := strings.Cut(scope, " ")
@@ -34,7 +34,7 @@ func Has(scope, token string) bool {
 	return false
 }
 
-// Beyond returns the tokens of scope that allowed has not.
+// Beyond returns the tokens of scope that allowed does not have.
 func Beyond(scope, allowed string) (beyond []string) {
 	for token := range strings.FieldsSeq(scope) {
 		if !Has(allowed, token) {

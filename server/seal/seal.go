@@ -10,14 +10,14 @@ import (
 // KeyBytes is the length of a master key, which makes it AES-256.
 const KeyBytes = 32
 
-// ErrMasterKey says that none of the master keys opens what was sealed, or that it was not sealed for this
-// context, or is damaged: which of them cannot be told.
+// ErrMasterKey: no master key opens the sealed text, or it was sealed for another context, or it is damaged. These
+// cannot be told apart.
 var ErrMasterKey = errors.New("no master key opens it")
 
 // Vault seals under the first master key and opens under any. It is safe for concurrent use.
 type Vault struct{ keys []cipher.AEAD }
 
-// New makes a vault of one master key or more, of [KeyBytes] each. It keeps none of the slices.
+// New creates a vault of one or more master keys, of [KeyBytes] each. It keeps none of the slices.
 func New(masterKeys [][]byte) (*Vault, error) {
 	if len(masterKeys) == 0 {
 		return nil, errors.New("no master key")
@@ -51,16 +51,16 @@ func (v *Vault) Open(sealed, context []byte) ([]byte, error) {
 	return plain, err
 }
 
-// Stale says whether what opens would be sealed under another master key today, so that it should be
-// sealed anew before the old key is given up.
+// Stale is whether a sealed text opens, but under another master key than the first. It has to be resealed before
+// that key is removed.
 func (v *Vault) Stale(sealed, context []byte) bool {
 	plain, key, err := v.open(sealed, context)
 	clear(plain)
 	return err == nil && key > 0
 }
 
-// Reseal seals under the first master key what is sealed under another of the list. It answers nil for what is
-// under the first already, and [ErrMasterKey] for what does not open.
+// Reseal seals under the first master key what is sealed under another of the list. The result is nil for what is
+// under the first already; [ErrMasterKey]: it does not open.
 func (v *Vault) Reseal(sealed, context []byte) (fresh []byte, err error) {
 	plain, key, err := v.open(sealed, context)
 	defer clear(plain)

@@ -53,7 +53,7 @@ func Header(name, value string) Edit {
 	return func(r *http.Request) { r.Header.Set(name, value) }
 }
 
-// Client is a registered client as it knows itself.
+// Client is a registered client, with its secret.
 type Client struct{ ID, Secret string }
 
 // Basic authenticates c by client_secret_basic (RFC 6749 §2.3.1).
@@ -149,7 +149,7 @@ func (s *Server) Introspect(t testing.TB, caller Client, token string) M {
 	return s.Post(t, "/oauth/introspect", form, caller.Basic()).Want(t, http.StatusOK, "").JSON(t)
 }
 
-// Active is whether caller is told that the token is active.
+// Active is whether the token is active to caller.
 func (s *Server) Active(t testing.TB, caller Client, token string) bool {
 	t.Helper()
 	return s.Introspect(t, caller, token)["active"].(bool)
@@ -161,10 +161,10 @@ func (s *Server) Revoke(t testing.TB, caller Client, token string) Response {
 	return s.Post(t, "/oauth/revoke", url.Values{"token": {token}}.Encode(), caller.Basic())
 }
 
-// User is a user who was added.
+// User is a user that was created.
 type User struct{ ID, Email string }
 
-// User adds a user. The code of the invite is a secret.
+// User creates a user. The code of the invite is a secret.
 func (s *Server) User(t testing.TB, metadata M) User {
 	t.Helper()
 	answer := s.Admin(t, http.MethodPost, "/admin/users", metadata).Want(t, http.StatusCreated, "").JSON(t)
@@ -173,25 +173,25 @@ func (s *Server) User(t testing.TB, metadata M) User {
 	return u
 }
 
-// Invite makes a new invite for u, and returns its link.
+// Invite creates a new invite for u, and returns its link.
 func (s *Server) Invite(t testing.TB, u User) string {
 	t.Helper()
 	answer := s.Admin(t, http.MethodPost, "/admin/users/"+u.ID+"/invite", nil).Want(t, http.StatusCreated, "").JSON(t)
 	return s.invited(answer)
 }
 
-// invited keeps the secret half of the code in an invite link: the other half is the user's id.
+// invited registers the secret half of the code at the end of a link: the other half is the user's id.
 func (s *Server) invited(answer M) string {
 	link := answer["invite_url"].(string)
 	s.Secret(link[len(link)-26:])
 	return link
 }
 
-// Key is an API key as its owner knows it.
+// Key is an API key, with its plaintext.
 type Key struct{ ID, Plain string }
 
-// Key makes an API key for u, as an operator does: {"name": …, "scope": …, "expires_at": …}. Without a name it
-// has one.
+// Key creates an API key for u, as an operator does: {"name": …, "scope": …, "expires_at": …}. The default name is
+// "test".
 func (s *Server) Key(t testing.TB, u User, metadata M) Key {
 	t.Helper()
 	if _, named := metadata["name"]; !named {
@@ -203,16 +203,16 @@ func (s *Server) Key(t testing.TB, u User, metadata M) Key {
 	return s.NewKey(t, answer)
 }
 
-// NewKey is the key in an answer that created it.
-func (s *Server) NewKey(t testing.TB, made Response) Key {
+// NewKey is the key of an answer that created one.
+func (s *Server) NewKey(t testing.TB, created Response) Key {
 	t.Helper()
-	answer := made.JSON(t)
+	answer := created.JSON(t)
 	k := Key{answer["id"].(string), answer["key"].(string)}
 	s.Secret(k.Plain)
 	return k
 }
 
-// Me asks which principal a credential speaks for.
+// Me asks for the principal of a credential.
 func (s *Server) Me(t testing.TB, credential string) Response {
 	t.Helper()
 	return s.Get(t, "/api/v1/users/me", Bearer(credential))

@@ -70,7 +70,7 @@ func (v *validating) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// exchange is a request and its answer, both read to the end.
+// exchange is a request and its answer, both read whole.
 type exchange struct {
 	req    *http.Request
 	sent   []byte // the request's body
@@ -123,7 +123,7 @@ func question(e exchange, input *openapi3filter.RequestValidationInput) error {
 	return nil
 }
 
-// authenticated only looks whether a credential was sent at all: an answer of 2xx without one is a hole.
+// authenticated only checks that a credential was sent at all: an answer of 2xx without one is a hole.
 func authenticated(_ context.Context, in *openapi3filter.AuthenticationInput) error {
 	scheme, _, _ := strings.Cut(in.RequestValidationInput.Request.Header.Get("Authorization"), " ")
 	if want := in.SecurityScheme.Scheme; !strings.EqualFold(scheme, want) {
@@ -146,7 +146,7 @@ func (d *document) answer(e exchange, input *openapi3filter.RequestValidationInp
 		found = append(found, errors.New("the body is not one JSON value"))
 	}
 
-	// The filter looks at no header of a 304 or a redirect: it is shown the response as any operation's default.
+	// The filter checks no header of a 304 or a redirect: so it gets the response as the default of the operation.
 	op := *input.Route.Operation
 	op.Responses = openapi3.NewResponsesWithCapacity(1)
 	op.Responses.Set("default", want)
@@ -169,7 +169,7 @@ func (d *document) unknownPath(e exchange, req *http.Request) []error {
 	if e.status != http.StatusNotFound {
 		return []error{errors.New("the path is not documented")}
 	}
-	return d.refusal(e, req)
+	return d.rejection(e, req)
 }
 
 // wrongMethod wants 405, or an answer to OPTIONS, with an Allow that names the documented methods and no others but
@@ -190,7 +190,7 @@ func (d *document) wrongMethod(e exchange, req *http.Request) []error {
 	}
 	switch {
 	case e.status == http.StatusMethodNotAllowed:
-		return append(found, d.refusal(e, req)...)
+		return append(found, d.rejection(e, req)...)
 	case req.Method == http.MethodOptions && (e.status == http.StatusOK || e.status == http.StatusNoContent):
 		return found
 	}
@@ -210,8 +210,8 @@ func (d *document) methods(req *http.Request) []string {
 	return found
 }
 
-// refusal holds an answer that is no operation's to the response NotFound.
-func (d *document) refusal(e exchange, req *http.Request) []error {
+// rejection holds an answer that is no operation's to the response NotFound.
+func (d *document) rejection(e exchange, req *http.Request) []error {
 	if d.notFound == nil {
 		return nil
 	}

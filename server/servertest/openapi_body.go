@@ -8,19 +8,19 @@ import (
 	"sync"
 )
 
-// recordLimit is more than any route takes. What is longer is sent and not kept: some tests send without end.
+// recordLimit is more than any route takes. What is longer is sent and not recorded: some tests send endless bodies.
 const recordLimit = 1 << 20
 
-// record returns the request to send in place of req, and what will have been read of its body. A body is not read
-// ahead, for it may be a pipe whose writer waits for the answer.
+// record returns the request to send in place of req, and the recorder of its body. A body is not read ahead, because it
+// may be a pipe whose writer waits for the answer.
 func record(req *http.Request) (*http.Request, *recorder) {
 	r := &recorder{replay: req.GetBody}
 	if req.Body == nil || req.Body == http.NoBody {
-		r.ended = true
+		r.complete = true
 		return req, r
 	}
 	if req.GetBody != nil {
-		return req, r // the body can be had again, whatever the transport does to this one
+		return req, r // the body can be read a second time
 	}
 	r.from = req.Body
 	sent := req.Clone(req.Context())
@@ -33,9 +33,9 @@ type recorder struct {
 	from   io.ReadCloser
 	replay func() (io.ReadCloser, error)
 
-	mu    sync.Mutex
-	kept  []byte
-	ended bool
+	mu       sync.Mutex
+	kept     []byte
+	complete bool
 }
 
 func (r *recorder) Read(p []byte) (int, error) {
@@ -45,7 +45,7 @@ func (r *recorder) Read(p []byte) (int, error) {
 	if len(r.kept) <= recordLimit {
 		r.kept = append(r.kept, p[:n]...)
 	}
-	r.ended = r.ended || errors.Is(err, io.EOF)
+	r.complete = r.complete || errors.Is(err, io.EOF)
 	return n, err
 }
 
@@ -64,10 +64,10 @@ func (r *recorder) bytes() ([]byte, bool) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return bytes.Clone(r.kept), r.ended && len(r.kept) <= recordLimit
+	return bytes.Clone(r.kept), r.complete && len(r.kept) <= recordLimit
 }
 
-// replay reads the body of resp and gives resp an equal one, which ends with the same error if there was any.
+// replay reads the body of resp and gives resp an equal one, with the same error at its end if there was any.
 func replay(resp *http.Response) ([]byte, error) {
 	body, err := io.ReadAll(resp.Body)
 	resp.Body.Close()

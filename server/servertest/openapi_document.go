@@ -12,7 +12,7 @@ import (
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 )
 
-// document is an OpenAPI document, ready to be asked. It is read-only once loaded.
+// document is an OpenAPI document with its router. It is read-only once loaded.
 type document struct {
 	spec     *openapi3.T
 	router   routers.Router
@@ -60,9 +60,9 @@ var beyond = []string{
 	"patternProperties", "prefixItems", "propertyNames", "then", "unevaluatedItems", "unevaluatedProperties",
 }
 
-// speedUp has a validated document of OpenAPI 3.1 read as one of 3.0: for 3.1 the library compiles the JSON Schema of every
+// speedUp turns a validated document of OpenAPI 3.1 into one of 3.0: for 3.1 the library compiles the JSON Schema of every
 // header and body again for every response, which takes some thirty times as long. It understands "type: [string, 'null']"
-// either way.
+// in both.
 func speedUp(spec *openapi3.T) error {
 	err := spec.WalkSchemas(func(at string, ref *openapi3.SchemaRef) error {
 		text, err := json.Marshal(ref.Value)
@@ -91,7 +91,7 @@ func speedUp(spec *openapi3.T) error {
 // allOf cannot be closed one by one, and so must not occur.
 func closeResponses(spec *openapi3.T) error {
 	closed := false
-	shut := func(at string, ref *openapi3.SchemaRef) error {
+	closeSchema := func(at string, ref *openapi3.SchemaRef) error {
 		s := ref.Value
 		if len(s.AllOf) > 0 {
 			return fmt.Errorf("response schema %s%s: allOf, of which the parts cannot be closed", ref.Ref, at)
@@ -108,7 +108,7 @@ func closeResponses(spec *openapi3.T) error {
 					if media.Schema == nil {
 						continue
 					}
-					if err := media.Schema.WalkSubtree(shut); err != nil {
+					if err := media.Schema.WalkSubtree(closeSchema); err != nil {
 						return err
 					}
 				}

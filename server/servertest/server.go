@@ -50,11 +50,11 @@ type Server struct {
 
 	backend *storetest.Backend
 	mu      sync.Mutex
-	secrets []string // which only the test may see
+	secrets []string // that the test saw, and must be nowhere else
 }
 
 // New starts a server over b, with the settings in environ ("MINTKEEP_TOKEN_TTL=5s") beside those that it
-// needs. It ends with the test.
+// needs. It is closed at the end of the test.
 func New(t testing.TB, b *storetest.Backend, environ ...string) *Server {
 	t.Helper()
 	s := &Server{AdminToken: rand.Text() + rand.Text(), Clock: b.Clock, Log: &Log{}, backend: b}
@@ -88,7 +88,7 @@ func New(t testing.TB, b *storetest.Backend, environ ...string) *Server {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	s.Secret(s.AdminToken)
-	t.Cleanup(func() { s.prove(t) })
+	t.Cleanup(func() { s.check(t) })
 	return s
 }
 
@@ -108,15 +108,15 @@ func (s *Server) configure(t testing.TB, environ []string) *config.Config {
 	return cfg
 }
 
-// Secret tells the server's test of a string that must not turn up in the log or in Redis.
+// Secret registers a string that must not be in the log or in Redis.
 func (s *Server) Secret(secret string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.secrets = append(s.secrets, secret)
 }
 
-// prove holds after every test, whatever it sent.
-func (s *Server) prove(t testing.TB) {
+// check is made after every test.
+func (s *Server) check(t testing.TB) {
 	t.Helper()
 	response := httptest.NewRecorder()
 	s.Server.ServeHTTP(response, httptest.NewRequest(http.MethodGet, "/healthz", http.NoBody))

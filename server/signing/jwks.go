@@ -11,7 +11,7 @@ import (
 	"github.com/mintkeep/mintkeep/store"
 )
 
-// thumbprint is the "kid" of a key (RFC 7638): it follows from the key, so no two keys can share one.
+// thumbprint is the "kid" of a key (RFC 7638): it is derived from the key, so no two keys can share one.
 func thumbprint(public crypto.PublicKey) (string, error) {
 	jwk := jose.JSONWebKey{Key: public}
 	sum, err := jwk.Thumbprint(crypto.SHA256)
@@ -26,8 +26,8 @@ func publicJWK(id string, public crypto.PublicKey) (json.RawMessage, error) {
 	return json.Marshal(jose.JSONWebKey{Key: public, KeyID: id, Algorithm: algorithmOf(public), Use: "sig"})
 }
 
-// published reads a public key back, and trusts nothing of it but the key itself: whatever else the
-// record says, no private member and no foreign "kid" or "alg" gets into the JWKS.
+// published reads a public key back, and trusts nothing of it but the key itself: no private member
+// and no foreign "kid" or "alg" of the record gets into the JWKS.
 func published(key store.SigningKey) (jose.JSONWebKey, error) {
 	var stored jose.JSONWebKey
 	if err := json.Unmarshal(key.Public, &stored); err != nil {
@@ -42,7 +42,7 @@ func published(key store.SigningKey) (jose.JSONWebKey, error) {
 	return jose.JSONWebKey{Key: stored.Key, KeyID: key.ID, Algorithm: key.Algorithm, Use: "sig"}, nil
 }
 
-// jwks makes the JWK Set (RFC 7517 §5). Body and ETag follow from the ring alone, so they are the same
+// jwks makes the JWK Set (RFC 7517 §5). Body and ETag depend on the ring alone, so they are the same
 // on every replica.
 func jwks(keys []store.SigningKey) (body []byte, etag string, err error) {
 	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}

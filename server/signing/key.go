@@ -16,7 +16,7 @@ import (
 	"golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// The algorithms that a key can be made for (RFC 7518 §3.1, RFC 8037 §3.1). RFC 9068 §2.1 requires
+// The algorithms of signing keys (RFC 7518 §3.1, RFC 8037 §3.1). RFC 9068 §2.1 requires
 // RS256 of every authorization server.
 const (
 	es256 = "ES256"
@@ -24,7 +24,7 @@ const (
 	rs256 = "RS256"
 )
 
-// rsaBits is the least that RFC 7518 §3.3 allows; more costs every signature.
+// rsaBits is the minimum of RFC 7518 §3.3; more bits make every signature slower.
 const rsaBits = 2048
 
 var b64 = base64.RawURLEncoding
@@ -46,7 +46,7 @@ func unknownAlgorithm(algorithm string) error {
 	return fmt.Errorf("signing algorithm %q is not %s, %s or %s", algorithm, es256, eddsa, rs256)
 }
 
-// algorithmOf names the algorithm that a public key serves; empty if none.
+// algorithmOf is the algorithm of a public key; empty if it is none of ours.
 func algorithmOf(public crypto.PublicKey) string {
 	switch public := public.(type) {
 	case *ecdsa.PublicKey:

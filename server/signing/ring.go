@@ -11,7 +11,7 @@ import (
 	"github.com/mintkeep/mintkeep/store"
 )
 
-// ErrNotReady says that this replica holds no key that it may sign with.
+// ErrNotReady: this replica has no key that it may sign with.
 var ErrNotReady = errors.New("the signing keys are not ready")
 
 // notReady is ErrNotReady with the reason. It matches store.ErrUnavailable too: the request may be
@@ -29,11 +29,11 @@ type Options struct {
 	Store *store.Store
 	// MasterKeys are 32 bytes each: the first seals, all open.
 	MasterKeys [][]byte
-	// Algorithm of the next key that is made; those that exist stay as they are.
+	// Algorithm of the next key that is created; those that exist stay as they are.
 	Algorithm string
 	// Rotation is the age at which an active key is replaced; zero: by hand only.
 	Rotation time.Duration
-	// TokenTTLMax is the longest life of a token: so long a retired key stays published.
+	// TokenTTLMax is the longest lifetime of a token: a retired key stays published at least as long.
 	TokenTTLMax time.Duration
 	// Now defaults to time.Now.
 	Now func() time.Time
@@ -41,19 +41,19 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Ring is the keys as one replica knows them. Its methods may be called from anywhere at any time.
+// Ring is the keys as one replica knows them. It is safe for concurrent use.
 type Ring struct {
 	store    *store.Store
 	vault    *seal.Vault
 	options  Options
 	owner    string // of claims; different in every Ring
 	log      *slog.Logger
-	trouble  atomic.Pointer[string] // the last one that was logged
+	failure  atomic.Pointer[string] // of the last reload, as report logged it; empty: none
 	view     atomic.Pointer[view]   // never nil
-	changing chan struct{}          // holds a token while somebody reads and replaces the view
+	changing chan struct{}          // has an element while the view is read and replaced
 }
 
-// view is what a request sees, never changed once it is stored.
+// view is what a request sees. It is never changed after it was stored.
 type view struct {
 	ring store.Keyring
 	jwks []byte
@@ -63,7 +63,7 @@ type view struct {
 	err    error
 }
 
-// New makes an empty Ring; Load or Run fills it.
+// New creates an empty Ring; Load or Run fills it.
 func New(o Options) (*Ring, error) {
 	switch o.Algorithm {
 	case es256, eddsa, rs256:
@@ -80,7 +80,7 @@ func New(o Options) (*Ring, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	o.MasterKeys = nil // the vault has what is needed of them
+	o.MasterKeys = nil // the vault has them
 	r := &Ring{store: o.Store, vault: v, options: o, owner: rand.Text(), log: o.Logger, changing: make(chan struct{}, 1)}
 	r.view.Store(&view{err: &notReady{errors.New("not loaded yet")}})
 	return r, nil
@@ -100,7 +100,7 @@ func (r *Ring) Sign(claims []byte) (string, error) {
 }
 
 // JWKS is the JWK Set to publish (application/jwk-set+json) and its strong ETag, quotes included. It
-// outlives a failed reload; before the first load it is nil. The caller must not change it.
+// stays after a failed reload; before the first load it is nil. The caller must not change it.
 func (r *Ring) JWKS() (body []byte, etag string) {
 	v := r.view.Load()
 	return v.jwks, v.etag
@@ -127,12 +127,12 @@ func (r *Ring) Keys() []KeyState {
 	return states
 }
 
-// ActiveSince is when the key that signs began to; zero before the first load.
+// ActiveSince is when the active key was promoted; zero before the first load.
 func (r *Ring) ActiveSince() time.Time { return r.view.Load().ring.Active().ActivatedAt }
 
 // apply makes a ring that was read or written the one that requests see. A key that does not open is an
-// error, but the JWKS is published whole all the same: the other replicas rely on it. This replica
-// stops signing only if the active key is the one.
+// error, but the whole JWKS is published all the same: the other replicas rely on it. This replica
+// stops signing only if it cannot open the active key.
 func (r *Ring) apply(ring *store.Keyring) error {
 	old := r.view.Load()
 	if ring.Revision != "" && ring.Revision == old.ring.Revision && old.err == nil {
@@ -156,7 +156,7 @@ func (r *Ring) apply(ring *store.Keyring) error {
 	return r.openable(ring.Next())
 }
 
-// stop ends signing until a ring can be read again, and keeps the JWKS: old tokens can still be
+// stop prevents signing until a ring can be read again, and keeps the JWKS: old tokens can still be
 // verified.
 func (r *Ring) stop(err error) error {
 	v := *r.view.Load()
@@ -170,8 +170,8 @@ func (r *Ring) openable(key store.SigningKey) error {
 	return err
 }
 
-// signer opens a key. That it is the one whose public part is published is what sealing it to its id
-// ensures.
+// signer opens a key. The private part is sealed to the key's id, so it is the one whose public part is
+// published.
 func (r *Ring) signer(key store.SigningKey) (*signer, error) {
 	pair, err := r.open(key)
 	if err != nil {

@@ -243,7 +243,7 @@ func TestBeforeLoad(t *testing.T) {
 	}
 }
 
-func TestNewRefuses(t *testing.T) {
+func TestNewRejects(t *testing.T) {
 	for name, o := range map[string]signing.Options{
 		"no algorithm":        {MasterKeys: [][]byte{masterKey}},
 		"a symmetric one":     {MasterKeys: [][]byte{masterKey}, Algorithm: "HS256"},

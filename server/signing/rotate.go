@@ -13,17 +13,15 @@ import (
 const (
 	// PromotableAfter is how long a key is published before it signs: twice the max-age of the JWKS.
 	PromotableAfter = 10 * time.Minute
-	// retiredFor is what a retired key stays beyond the life of its tokens: replicas that had not
+	// retiredFor is how much longer than its tokens a retired key stays: replicas that had not
 	// reloaded still signed with it, and clocks differ.
 	retiredFor = 5 * time.Minute
 )
 
 var (
-	// ErrNotPublished says that the next key is too new to sign; errors.As a *NotPublishedError tells
-	// until when.
+	// ErrNotPublished: the next key is too new to sign; errors.As a *NotPublishedError tells until when.
 	ErrNotPublished = errors.New("the next signing key has not been published for 10 minutes yet")
-	// ErrConflict says that somebody else rotated first; it matches store.ErrConflict. What Keys shows
-	// is what they left.
+	// ErrConflict: another rotation was first; it matches store.ErrConflict. Keys shows its result.
 	ErrConflict = fmt.Errorf("the signing keys were rotated by somebody else at the same time: %w", store.ErrConflict)
 )
 
@@ -36,10 +34,10 @@ func (e *NotPublishedError) Error() string {
 
 func (e *NotPublishedError) Unwrap() error { return ErrNotPublished }
 
-// Rotate promotes the next key and makes a new one, by hand. A *NotPublishedError: it is too early,
-// unless the active key is compromised; that one is dropped from the JWKS at once. ErrConflict:
-// somebody rotated since this replica last looked, and rotating again is not what was asked for.
-// ErrMasterKey: this replica could not sign with the next key.
+// Rotate promotes the next key and creates a new one, for an operator. A *NotPublishedError: it is too
+// early, unless the active key is compromised; that one is dropped from the JWKS at once. ErrConflict:
+// the keys were rotated since this replica last read them, and a second rotation is not what was asked
+// for. ErrMasterKey: this replica could not sign with the next key.
 func (r *Ring) Rotate(ctx context.Context, compromised bool) error {
 	// Before the wait for the other changes: of two that are asked for at once, the second must notice
 	// the first.
@@ -53,7 +51,7 @@ func (r *Ring) Rotate(ctx context.Context, compromised bool) error {
 			return err
 		}
 		if ring.Active().ID != replaced {
-			return r.beaten(ctx, ring, compromised)
+			return r.lost(ctx, ring, compromised)
 		}
 		if err := r.promotable(ring, compromised); err != nil {
 			return err
@@ -62,7 +60,7 @@ func (r *Ring) Rotate(ctx context.Context, compromised bool) error {
 	})
 }
 
-// stored is the ring to be rotated. One that is gone is for the next Tick to make anew.
+// stored is the ring to be rotated. If it is gone, the next Tick creates another.
 func (r *Ring) stored(ctx context.Context) (*store.Keyring, error) {
 	ring, err := r.store.Keyring(ctx)
 	if errors.Is(err, store.ErrNotFound) {
@@ -74,7 +72,7 @@ func (r *Ring) stored(ctx context.Context) (*store.Keyring, error) {
 	return ring, nil
 }
 
-// promotable answers why the next key cannot sign yet.
+// promotable is why the next key cannot sign yet; nil: it can.
 func (r *Ring) promotable(ring *store.Keyring, compromised bool) error {
 	if until := promotableFrom(ring); !compromised && r.now().Before(until) {
 		return &NotPublishedError{Until: until}
@@ -86,8 +84,8 @@ func promotableFrom(ring *store.Keyring) time.Time {
 	return ring.Next().PublishedAt.Add(PromotableAfter)
 }
 
-// rotate replaces ring by the one after it. It gives up when its active key has been replaced
-// meanwhile; what else has changed is no reason to.
+// rotate replaces ring by the one after it. It gives up if the active key has been replaced meanwhile,
+// and tries again after any other change.
 func (r *Ring) rotate(ctx context.Context, ring *store.Keyring, compromised bool) error {
 	replaced := ring.Active().ID
 	began := time.Now()
@@ -110,12 +108,12 @@ func (r *Ring) rotate(ctx context.Context, ring *store.Keyring, compromised bool
 			return err
 		}
 		if ring.Active().ID != replaced {
-			return r.beaten(ctx, ring, compromised)
+			return r.lost(ctx, ring, compromised)
 		}
 	}
 }
 
-// replace writes a ring and takes it over, also when it cannot be confirmed to last: it is what others read.
+// replace writes a ring and takes it over, also if the write is not confirmed: the other replicas read it too.
 func (r *Ring) replace(ctx context.Context, ring, next *store.Keyring) error {
 	err := r.store.ReplaceKeyring(ctx, ring, *next)
 	if err != nil && !errors.Is(err, store.ErrUnconfirmed) {
@@ -124,10 +122,10 @@ func (r *Ring) replace(ctx context.Context, ring, next *store.Keyring) error {
 	return cmp.Or(r.apply(next), err)
 }
 
-// beaten takes over what the winner left. What of it does not open is reported by the next Tick: here
-// the news is the lost race. The winner may be an earlier try to be rid of a compromised key whose answer was lost:
-// that it is gone is not said before it is confirmed.
-func (r *Ring) beaten(ctx context.Context, ring *store.Keyring, compromised bool) error {
+// lost takes over the ring of the rotation that won. If a key of it does not open, the next Tick reports
+// that: here the error is the lost race. The winner may be an earlier try to drop the same compromised
+// key, whose answer was lost: so the write is confirmed before the caller learns that the key is gone.
+func (r *Ring) lost(ctx context.Context, ring *store.Keyring, compromised bool) error {
 	_ = r.apply(ring)
 	if compromised {
 		if err := r.store.Confirm(ctx); err != nil {
@@ -144,7 +142,7 @@ func (r *Ring) promoted(ring *store.Keyring, fresh store.SigningKey, compromised
 	active.ActivatedAt = now
 	keys := []store.SigningKey{active, fresh}
 	if !compromised {
-		// It never signs again, so nobody needs its private part.
+		// It never signs again, so its private part is not needed.
 		old.Sealed = nil
 		old.RetiredAt, old.RemoveAt = now, now.Add(r.options.TokenTTLMax+retiredFor)
 		keys = append(keys, old)
@@ -157,8 +155,8 @@ func (r *Ring) promoted(ring *store.Keyring, fresh store.SigningKey, compromised
 	return store.Keyring{Keys: keys}
 }
 
-// maintain does what time asks for: an automatic rotation, or the removal of keys whose last token has
-// expired. Every replica tries; one succeeds, and the others find it done. Its keys are known to open.
+// maintain makes an automatic rotation, or removes keys whose last token has expired, if either is due.
+// Every replica tries; one succeeds, and the others find it done. The keys of ring are known to open.
 func (r *Ring) maintain(ctx context.Context, ring *store.Keyring) error {
 	if r.rotationDue(ring) {
 		mine, err := r.store.ClaimKeyring(ctx, ring, r.owner, claimTTL)
@@ -174,8 +172,9 @@ func (r *Ring) maintain(ctx context.Context, ring *store.Keyring) error {
 	return settled(r.replace(ctx, ring, &kept))
 }
 
-// settled: whoever was first did the same, and the next reload shows it. What is not confirmed to last is done again
-// when it is lost, and nobody waits to be told.
+// settled drops the errors that need no action. After a conflict the winner has done the same, and the next
+// reload shows it. If a write is not confirmed and Redis loses it, a later Tick makes it again; no caller
+// waits for it.
 func settled(err error) error {
 	if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrUnconfirmed) {
 		return nil

@@ -13,14 +13,14 @@ import (
 const (
 	reloadEvery = 10 * time.Second
 	retryFirst  = 100 * time.Millisecond
-	retryMost   = 5 * time.Second
+	retryMax    = 5 * time.Second
 	// stepBudget bounds one reload, so that a store that hangs delays the next by no more than that.
 	stepBudget = 5 * time.Second
 )
 
-// Load reads the ring, and makes the first active and next key if there is none. Of replicas that start
-// together one makes them and the others read. ErrMasterKey: a stored key does not open, see Ready for
-// whether it is the one that signs.
+// Load reads the ring, and creates the first active and next key if there is none. Of replicas that start
+// together one creates them and the others read. ErrMasterKey: a stored key does not open; Ready tells
+// whether it is the active one.
 func (r *Ring) Load(ctx context.Context) error {
 	return r.exclusive(ctx, func() error {
 		_, err := r.load(ctx)
@@ -28,16 +28,16 @@ func (r *Ring) Load(ctx context.Context) error {
 	})
 }
 
-// Run keeps the ring loaded and rotates it until ctx ends.
+// Run keeps the ring loaded and rotates it until ctx is done.
 func (r *Ring) Run(ctx context.Context) {
 	retry := retryFirst
 	for {
 		step, cancel := context.WithTimeout(ctx, stepBudget)
-		_ = r.Tick(step) // it logs what matters
+		_ = r.Tick(step) // logs its error
 		cancel()
 		wait := reloadEvery
 		if r.Ready() != nil {
-			wait, retry = retry, min(2*retry, retryMost)
+			wait, retry = retry, min(2*retry, retryMax)
 		} else {
 			retry = retryFirst
 		}
@@ -49,7 +49,7 @@ func (r *Ring) Run(ctx context.Context) {
 	}
 }
 
-// Tick is one step of Run: it reads the ring, then rotates or cleans it if the time has come.
+// Tick is one step of Run: it reads the ring, then rotates it or removes old keys if that is due.
 func (r *Ring) Tick(ctx context.Context) error {
 	err := r.exclusive(ctx, func() error {
 		ring, err := r.load(ctx)
@@ -82,42 +82,42 @@ func (r *Ring) load(ctx context.Context) (*store.Keyring, error) {
 	switch {
 	case err == nil:
 		return ring, r.apply(ring)
-	case passing(err) && r.Ready() == nil:
-		// Tokens cannot be recorded either while the store is away, so signing with what may be an old
-		// key does no harm.
+	case transient(err) && r.Ready() == nil:
+		// Tokens cannot be recorded either while the store is unreachable, so it does no harm to sign with
+		// what may be an old key.
 		return nil, err
 	}
 	return nil, r.stop(err)
 }
 
-// passing tells a store that cannot be reached from a record that cannot be used.
-func passing(err error) bool {
+// transient is whether the store could not be reached; otherwise the record cannot be used.
+func transient(err error) bool {
 	if errors.Is(err, store.ErrNewerRecord) || errors.Is(err, store.ErrKeyringDamaged) {
 		return false
 	}
 	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }
 
-// report logs a trouble when it begins, when it becomes another one and when it ends.
+// report logs a kind of failure when it begins, when it changes and when it is over.
 func (r *Ring) report(ctx context.Context, err error) {
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return
 	}
-	var trouble string
+	var failure string
 	level := slog.LevelError
 	switch {
 	case err == nil:
 	case errors.Is(err, ErrMasterKey):
-		trouble = "master key"
-	case passing(err):
-		trouble, level = "store", slog.LevelWarn
+		failure = "master key"
+	case transient(err):
+		failure, level = "store", slog.LevelWarn
 	default:
-		trouble = "record"
+		failure = "record"
 	}
-	was := r.trouble.Swap(&trouble)
+	was := r.failure.Swap(&failure)
 	switch {
-	case was != nil && *was == trouble, was == nil && trouble == "":
-	case trouble == "":
+	case was != nil && *was == failure, was == nil && failure == "":
+	case failure == "":
 		r.log.Info("the signing keys are up to date again")
 	default:
 		r.log.Log(ctx, level, "the signing keys could not be reloaded", "error", err)

@@ -10,8 +10,7 @@ import (
 	"github.com/mintkeep/mintkeep/store"
 )
 
-// ErrMasterKey says that the stored keys were sealed under a master key that this replica was not
-// given.
+// ErrMasterKey: the stored keys were sealed under a master key that this replica does not have.
 var ErrMasterKey = errors.New("MINTKEEP_MASTER_KEY does not open the signing keys in Redis: see that it is the one that the other replicas have; or, after a change, add the master key that was in use before " +
 	"to the comma-separated list (the first seals, all open); if it is lost, stop every replica and delete the Redis key mk:signing-keys: " +
 	"new signing keys are made at the next start, and no JWT signed before can be verified any more")
@@ -31,10 +30,10 @@ func Reseal(v *seal.Vault, key store.SigningKey) (fresh []byte, err error) {
 	return v.Reseal(key.Sealed, []byte(key.ID))
 }
 
-// open answers ErrMasterKey when no master key fits.
+// open opens the private part of a key: ErrMasterKey if no master key fits.
 func (r *Ring) open(key store.SigningKey) (crypto.Signer, error) {
 	der, err := r.vault.Open(key.Sealed, []byte(key.ID))
-	if err != nil { // which can only mean that
+	if err != nil { // which has no other cause
 		return nil, fmt.Errorf("signing key %s: %w", key.ID, ErrMasterKey)
 	}
 	defer clear(der)

@@ -102,7 +102,7 @@ func TestFixedLength(t *testing.T) {
 	}
 }
 
-func TestNewSignerRefusesOtherKeys(t *testing.T) {
+func TestNewSignerRejectsOtherKeys(t *testing.T) {
 	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)

@@ -55,7 +55,7 @@ const workers = 8
 // run injects the fault under load, and prints its line.
 func (f fault) run(t *testing.T) {
 	s := set(t, f.on, f.environ...)
-	s.load.forgets = f.forgets
+	s.lossy = f.forgets
 	if f.prepare != nil {
 		f.prepare(s)
 	}

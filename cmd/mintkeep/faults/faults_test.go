@@ -68,7 +68,7 @@ func printLine(t *testing.T, line string) {
 
 // TestFaults injects one fault after the other, each into a Redis and two servers of its own.
 func TestFaults(t *testing.T) {
-	for _, f := range slices.Concat(outages, slowness, rejections, restarts, processes, failovers) {
+	for _, f := range allFaults() {
 		t.Run(f.name, func(t *testing.T) {
 			if f.form > chosen {
 				t.Skipf("with -faults=%s", forms[f.form])
@@ -76,4 +76,21 @@ func TestFaults(t *testing.T) {
 			f.run(t)
 		})
 	}
+}
+
+// TestDocumented holds docs/guarantees.md to the faults: each is in its table.
+func TestDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../../docs/guarantees.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range allFaults() {
+		if !strings.Contains(string(text), "`"+f.name+"`") {
+			t.Errorf("docs/guarantees.md does not have the fault %s", f.name)
+		}
+	}
+}
+
+func allFaults() []fault {
+	return slices.Concat(outages, slowness, rejections, restarts, processes, failovers)
 }

@@ -37,9 +37,9 @@ type load struct {
 
 	// auditor is the Authorization header of the client that introspects tokens and is never changed.
 	auditor string
-	// forgets is whether this fault makes the store lose data: then a client or user may be missing.
-	forgets bool
-	pace    time.Duration
+	// lossy is whether this fault makes the store lose data: then a client or user may be missing.
+	lossy bool
+	pace  time.Duration
 
 	mu     sync.Mutex
 	known  []credential // all of the run
@@ -152,7 +152,7 @@ func (l *load) check(by processtest.Caller, worker int, c credential, note strin
 
 // expect adds the statuses that are allowed once the store has lost data.
 func (l *load) expect(status int, forgetful ...int) []int {
-	if l.forgets {
+	if l.lossy {
 		return append(forgetful, status)
 	}
 	return []int{status}

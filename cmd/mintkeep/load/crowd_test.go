@@ -6,7 +6,7 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// Two thousand connections, all of which want an answer at once and then another: everybody is served.
+// Two thousand connections, all of which want an answer at once and then another: all are served.
 func TestConnections(t *testing.T) {
 	wanted(t, "connections")
 	s := newStand(t, storetest.Redis(t))

@@ -7,7 +7,7 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// A Redis that is further away costs time and not work: what is lost by waiting is won back by more at once.
+// A Redis that is further away costs time and not work: more requests at once make up for the waiting.
 func TestDelay(t *testing.T) {
 	wanted(t, "delay")
 	report := newTable("round trip|request|connections|requests/s|p50 ms|p99 ms|ms of processor a request")

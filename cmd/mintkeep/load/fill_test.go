@@ -14,7 +14,7 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// size is how much is in a store.
+// size is how much a store has.
 type size struct{ clients, tokens, keys int }
 
 func (s size) String() string {
@@ -41,7 +41,7 @@ type filler struct {
 	has   size
 }
 
-// keysEach is how many keys a person is given.
+// keysEach is how many keys a user is given.
 const keysEach = 100
 
 func newFiller(tb testing.TB, redis *storetest.Server) *filler {
@@ -63,12 +63,12 @@ func (f *filler) grow(to size) {
 		d := store.DigestOf(fmt.Sprintf("filled token %d", i))
 		return f.store.SaveToken(ctx, d, store.Credential{Generation: store.NewGeneration()}, time.Now().Add(12*time.Hour))
 	})
-	f.each(f.has.keys/keysEach, (to.keys+keysEach-1)/keysEach, 16, func(i int) error { return f.person(ctx, i) })
+	f.each(f.has.keys/keysEach, (to.keys+keysEach-1)/keysEach, 16, func(i int) error { return f.user(ctx, i) })
 	f.has = to
 }
 
-// person adds somebody with their keys.
-func (f *filler) person(ctx context.Context, i int) error {
+// user adds a user with keys.
+func (f *filler) user(ctx context.Context, i int) error {
 	now := time.Now().UTC()
 	u := &store.User{ID: store.NewUserID(), Metadata: store.UserMetadata{Email: fmt.Sprintf("filled-%d@example.com", i), CreatedAt: now}}
 	if err := f.store.CreateUser(ctx, u); err != nil {
@@ -135,7 +135,7 @@ func (s *stand) issueBy(clients int) job {
 	}
 	return func(n uint64) exchange {
 		e := j(n)
-		e.request = requests[n*7919%uint64(clients)] // a prime: through all of them, and not in the order of their making
+		e.request = requests[n*7919%uint64(clients)] // a prime: through all of them, and not in the order of their creation
 		return e
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// exchange is a request and what must come back.
+// exchange is a request and the answer that must come back.
 type exchange struct {
 	request []byte
 	check   func(answer) error
@@ -18,13 +18,13 @@ type exchange struct {
 // job makes the n-th exchange of a load. It is called by many at once.
 type job func(n uint64) exchange
 
-// outcome is what came of a load.
+// outcome is the outcome of a load.
 type outcome struct {
-	took    time.Duration
-	good    []time.Duration // how long each answer took that was as it must be
-	refused []time.Duration // each 503 with Retry-After
-	wrong   int             // anything else
-	first   error           // of these
+	took     time.Duration
+	good     []time.Duration // how long each right answer took
+	rejected []time.Duration // each 503 with Retry-After
+	wrong    int             // anything else
+	first    error           // of these
 }
 
 // perSecond is how many good answers a second there were.
@@ -33,14 +33,14 @@ func (o *outcome) perSecond() float64 { return float64(len(o.good)) / o.took.Sec
 // served fails the test unless every answer was good.
 func (o *outcome) served(tb testing.TB) {
 	tb.Helper()
-	if o.wrong > 0 || len(o.refused) > 0 || len(o.good) == 0 {
-		tb.Errorf("%d good answers, %d refused, %d wrong, such as %v", len(o.good), len(o.refused), o.wrong, o.first)
+	if o.wrong > 0 || len(o.rejected) > 0 || len(o.good) == 0 {
+		tb.Errorf("%d good answers, %d rejected, %d wrong, such as %v", len(o.good), len(o.rejected), o.wrong, o.first)
 	}
 }
 
 func (o *outcome) add(p *outcome) {
 	o.good = append(o.good, p.good...)
-	o.refused = append(o.refused, p.refused...)
+	o.rejected = append(o.rejected, p.rejected...)
 	o.wrong += p.wrong
 	if o.first == nil {
 		o.first = p.first
@@ -56,12 +56,12 @@ func percentile(times []time.Duration, p float64) time.Duration {
 	return times[min(int(float64(len(times))*p/100), len(times)-1)]
 }
 
-// one makes one exchange and takes down what came of it, as having begun at the time that is given.
+// one makes one exchange and records the outcome, as having begun at the given time.
 func (o *outcome) one(w *wire, e exchange, begun time.Time) {
 	a, err := w.ask(e.request)
 	took := time.Since(begun)
-	if err == nil && isRefusal(a) {
-		o.refused = append(o.refused, took)
+	if err == nil && isRejection(a) {
+		o.rejected = append(o.rejected, took)
 		return
 	}
 	if err == nil {
@@ -79,8 +79,8 @@ func (o *outcome) one(w *wire, e exchange, begun time.Time) {
 	}
 }
 
-// isRefusal is whether the server has told the client to come back in a moment.
-func isRefusal(a answer) bool {
+// isRejection is whether the server has told the client to come back in a moment.
+func isRejection(a answer) bool {
 	return a.status == 503 && (a.retryAfter == "1" || a.retryAfter == "2")
 }
 
@@ -95,9 +95,9 @@ func closed(tb testing.TB, addr string, conns int, d time.Duration, j job) *outc
 	})
 }
 
-// open asks so many times a second, whatever becomes of it, and reckons each time from when the question was due: a
-// server that stalls is not spared those who would have come meanwhile. conns bounds how many wait for an answer; who
-// finds none free waits for that too.
+// open sends so many requests a second, whatever the answers, and measures each from when it was due: a server that
+// stalls still gets the requests that were due meanwhile. conns bounds how many wait for an answer; the wait for a free
+// one counts too.
 func open(tb testing.TB, addr string, conns int, rate float64, d time.Duration, j job) *outcome {
 	tb.Helper()
 	total := uint64(rate * d.Seconds())
@@ -120,7 +120,7 @@ func open(tb testing.TB, addr string, conns int, rate float64, d time.Duration, 
 	})
 }
 
-// crew connects so many and sets them to work at the same time.
+// crew opens so many connections and uses them at the same time.
 func crew(tb testing.TB, addr string, conns int, work func(begun time.Time, w *wire, o *outcome)) *outcome {
 	tb.Helper()
 	wires, err := connect(addr, conns)

@@ -36,7 +36,7 @@ func issued(a answer) ([]byte, error) {
 	return token, nil
 }
 
-// tokens are those that have come, by their hashes.
+// tokens are those that were issued, by their hashes.
 type tokens struct {
 	mu   sync.Mutex
 	seed maphash.Seed
@@ -45,7 +45,7 @@ type tokens struct {
 
 func newTokens() *tokens { return &tokens{seed: maphash.MakeSeed(), set: map[uint64]struct{}{}} }
 
-// first is whether the token comes for the first time.
+// first is whether the token is new.
 func (t *tokens) first(token []byte) bool {
 	h := maphash.Bytes(t.seed, token)
 	t.mu.Lock()
@@ -55,7 +55,7 @@ func (t *tokens) first(token []byte) bool {
 	return !there
 }
 
-// introspect asks about live tokens, and about a revoked one each eighth time.
+// introspect asks about active tokens, and about a revoked one each eighth time.
 func (s *stand) introspect() job {
 	var live, dead []exchange
 	for range 64 {
@@ -105,7 +105,7 @@ func (s *stand) me() job {
 	e := exchange{
 		request: get("/api/v1/users/me", "Bearer "+s.key),
 		check: func(a answer) error {
-			if a.status != 200 || !bytes.HasPrefix(a.body, []byte(`{"type":"user","id":"`+s.person)) {
+			if a.status != 200 || !bytes.HasPrefix(a.body, []byte(`{"type":"user","id":"`+s.user)) {
 				return fmt.Errorf("not the owner of the key: %v", a)
 			}
 			return nil

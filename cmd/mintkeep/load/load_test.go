@@ -29,7 +29,7 @@ func wanted(t *testing.T, name string) {
 	}
 }
 
-// table prints rows of columns as they come to be known.
+// table prints rows of columns, one at a time.
 type table struct{ w *tabwriter.Writer }
 
 func newTable(head string) *table {

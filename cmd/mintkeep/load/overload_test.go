@@ -13,8 +13,8 @@ import (
 // crowd is how many connections an overload may keep waiting.
 const crowd = 6_000
 
-// Twice what the server can do, from callers who ask whether or not they were answered: what it takes on it finishes in
-// time, the rest it refuses at once, and it says that it is ready.
+// Twice the capacity of the server, from callers that do not wait for answers: it answers what it accepts in time, rejects
+// the rest at once, and stays ready.
 //
 // The server and its Redis have one processor to themselves, where there are two and taskset, so that their work is not
 // that of the clients.
@@ -25,7 +25,7 @@ func TestOverload(t *testing.T) {
 	apart(s)
 	peak := closed(t, s.addr(), 256, *lasts, s.issue())
 	peak.served(t)
-	report := newTable("offered|of the peak|answered/s|of the peak|p50 ms|p99 ms|refused/s|p50 ms|p99 ms|readyz, slowest ms")
+	report := newTable("offered|of the peak|answered/s|of the peak|p50 ms|p99 ms|rejected/s|p50 ms|p99 ms|readyz, slowest ms")
 	defer report.print()
 	report.add("%.0f, closed|1|%.0f|1|%s|%s||||", peak.perSecond(), peak.perSecond(), ms(percentile(peak.good, 50)), ms(percentile(peak.good, 99)))
 	for _, factor := range []float64{0.5, 1, 1.5, 2} {
@@ -35,7 +35,7 @@ func TestOverload(t *testing.T) {
 		slowest := <-probed
 		report.add("%.0f|%.1f|%.0f|%.2f|%s|%s|%.0f|%s|%s|%s", rate, factor, o.perSecond(), o.perSecond()/peak.perSecond(),
 			ms(percentile(o.good, 50)), ms(percentile(o.good, 99)),
-			float64(len(o.refused))/o.took.Seconds(), ms(percentile(o.refused, 50)), ms(percentile(o.refused, 99)), ms(slowest))
+			float64(len(o.rejected))/o.took.Seconds(), ms(percentile(o.rejected, 50)), ms(percentile(o.rejected, 99)), ms(slowest))
 		if o.wrong > 0 || slowest < 0 {
 			t.Errorf("at %.1f of the peak: %d wrong answers, such as %v; readyz answered always: %v", factor, o.wrong, o.first, slowest >= 0)
 		}

@@ -33,7 +33,7 @@ func distant(tb testing.TB, target string, d time.Duration) string {
 	return listener.Addr().String()
 }
 
-// carry takes what comes to the other side, each piece d after it came, however many are on their way.
+// carry passes what it reads to the other side, each piece d after it came, however many are under way.
 func carry(to, from net.Conn, d time.Duration) {
 	type piece struct {
 		due  time.Time
@@ -44,7 +44,7 @@ func carry(to, from net.Conn, d time.Duration) {
 		defer to.Close()
 		for p := range way {
 			time.Sleep(time.Until(p.due))
-			_, _ = to.Write(p.data) // a side that is gone is noticed by who reads from it
+			_, _ = to.Write(p.data) // the reader of the other side notices that it is gone
 		}
 	}()
 	defer close(way)

@@ -10,8 +10,8 @@ import (
 // rounds is how often two things are measured in turn. Their ratio is the median of as many.
 const rounds = 5
 
-// What a request costs does not grow with what is stored: a store that is filled more and more beside one that stays
-// small, measured in turn so that what else the machine does hits both.
+// The cost of a request does not grow with the records: a store that is filled more and more is compared with one that
+// stays small, measured in turn so that other work of the machine hits both.
 func TestScale(t *testing.T) {
 	wanted(t, "scale")
 	small, large := newStand(t, storetest.Redis(t)), newStand(t, storetest.Redis(t))

@@ -19,7 +19,7 @@ var (
 	soakRate = flag.Float64("rate", 2_000, "how many requests a second the soak makes")
 )
 
-// Everything that is asked of a server, for long: each answer is as it must be, and nothing grows.
+// A mix of all requests, for long: each answer is right, and nothing grows.
 func TestSoak(t *testing.T) {
 	wanted(t, "soak")
 	s := newStand(t, storetest.Redis(t))
@@ -57,10 +57,10 @@ func (s *stand) soak(t *testing.T, d time.Duration, rate float64) *outcome {
 	return o
 }
 
-// mix is one of those who put the load on.
+// mix is one worker of the load.
 type mix struct {
 	*stand
-	short   string // a client whose tokens live for five seconds
+	short   string // a client whose tokens expire after five seconds
 	seen    *tokens
 	wire    *wire
 	outcome *outcome
@@ -108,7 +108,7 @@ func status(want int) func(answer) error {
 	}
 }
 
-// nowAndThen is what is asked more seldom: pages, the admin routes, and wrong secrets, fewer than are refused with 429.
+// nowAndThen makes the rarer requests: pages, the admin API, and wrong secrets, too few for a 429.
 type nowAndThen struct {
 	stand   *stand
 	outcome outcome

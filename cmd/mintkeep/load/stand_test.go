@@ -11,7 +11,7 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// stand is a server on a Redis, and whom it knows: what a load is put on.
+// stand is a server on a Redis, with the principals that a load uses.
 type stand struct {
 	tb     testing.TB
 	server *processtest.Server
@@ -19,11 +19,11 @@ type stand struct {
 	pid    int // of the redis-server
 
 	client string // the Authorization header of a client that may issue and introspect
-	person string // the id of the owner of
+	user   string // the id of the owner of
 	key    string // an API key
 }
 
-// newStand starts a server on a Redis, which is there already.
+// newStand starts a server on a running Redis.
 func newStand(tb testing.TB, redis *storetest.Server, environ ...string) *stand {
 	tb.Helper()
 	return newStandAt(tb, redis, redis.URL(), environ...)
@@ -36,8 +36,8 @@ func newStandAt(tb testing.TB, redis *storetest.Server, url string, environ ...s
 	s.server = processtest.StartQuiet(tb, processtest.Program(tb), append(processtest.OnRedis(url), environ...)...)
 	s.client = s.server.Register(tb, `{"scope":"read mintkeep:introspect"}`)
 	email := fmt.Sprintf("load-%d@example.com", time.Now().UnixNano())
-	s.person = s.server.Admin(http.MethodPost, "/admin/users", `{"email":"`+email+`"}`).Member(tb, http.StatusCreated, "id")
-	s.key = s.server.Admin(http.MethodPost, "/admin/users/"+s.person+"/keys", `{"name":"load","scope":"read"}`).
+	s.user = s.server.Admin(http.MethodPost, "/admin/users", `{"email":"`+email+`"}`).Member(tb, http.StatusCreated, "id")
+	s.key = s.server.Admin(http.MethodPost, "/admin/users/"+s.user+"/keys", `{"name":"load","scope":"read"}`).
 		Member(tb, http.StatusCreated, "key")
 	return s
 }
@@ -73,7 +73,7 @@ func (s *stand) measure(load func() *outcome) (*outcome, cost) {
 
 // perRequest divides what was used by the number of answers.
 func perRequest(o *outcome, server, redis time.Duration) cost {
-	n := float64(len(o.good)+len(o.refused)) * float64(time.Millisecond)
+	n := float64(len(o.good)+len(o.rejected)) * float64(time.Millisecond)
 	return cost{float64(server) / n, float64(redis) / n}
 }
 

@@ -23,7 +23,7 @@ func TestStart(t *testing.T) {
 		began := time.Now()
 		server := processtest.LaunchQuiet(t, program, processtest.OnRedis(s.redis.URL())...)
 		took = append(took, firstAnswer(t, (&stand{server: server}).addr(), request, began))
-		time.Sleep(2 * time.Second) // until it is at rest
+		time.Sleep(2 * time.Second) // until it is idle
 		memory = append(memory, float64(server.Usage(t).Resident))
 		server.Kill()
 	}

@@ -18,7 +18,7 @@ var gauges = []struct {
 	{"goroutines", 0.20, 10},
 	{"files", 0.20, 10},
 	{"Redis keys", 0.10, 500},
-	{"Redis MiB", 0.10, 3}, // the trail of refusals is filling up to its bound
+	{"Redis MiB", 0.10, 3}, // the log of refusals is filling up to its bound
 }
 
 // watcher reads the gauges while something runs.

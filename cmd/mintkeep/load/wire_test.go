@@ -14,7 +14,7 @@ import (
 // patience is how long an answer may take before it counts as none.
 const patience = 20 * time.Second
 
-// answer is what a server said. The body is good until the next request on the connection.
+// answer is an answer of the server. The body is valid until the next request on the connection.
 type answer struct {
 	status     int
 	retryAfter string

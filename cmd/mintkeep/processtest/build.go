@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	place string // where the program is built; made by Main
+	place string // where the program is built; created by Main
 	build = sync.OnceValues(buildProgram)
 )
 
@@ -50,9 +50,8 @@ func buildProgram() (string, error) {
 	return program, nil
 }
 
-// rememberSources looks at every source file of the module. The cache of test results knows which files a test has
-// looked at, and not what the compiler that it calls has; without this, a test of a changed server would be answered
-// from the cache.
+// rememberSources opens every source file of the module. The cache of test results knows which files a test has opened,
+// and not which ones the compiler has; without this, a test of a changed server would be answered from the cache.
 func rememberSources() error {
 	mod, err := exec.CommandContext(context.Background(), "go", "env", "GOMOD").Output()
 	if err != nil {

@@ -13,15 +13,15 @@ import (
 	"time"
 )
 
-// Caller asks a server, or whatever stands in front of some.
+// Caller calls a server, or a load balancer in front of some.
 type Caller struct {
-	// URL is where, without a slash at the end.
+	// URL is the address, without a slash behind it.
 	URL string
-	// HTTP is by what; nil: http.DefaultClient.
+	// HTTP sends the requests; nil: http.DefaultClient.
 	HTTP *http.Client
 }
 
-// Answer is what came back. Err is set when nothing did.
+// Answer is an answer. Err is set when there was none.
 type Answer struct {
 	Status int
 	Header http.Header
@@ -86,7 +86,7 @@ func (c Caller) Introspect(authorization, token string) Answer {
 	return c.Form("/oauth/introspect", authorization, url.Values{"token": {token}})
 }
 
-// Revoke ends a token.
+// Revoke revokes a token.
 func (c Caller) Revoke(authorization, token string) Answer {
 	return c.Form("/oauth/revoke", authorization, url.Values{"token": {token}})
 }
@@ -96,7 +96,7 @@ func (c Caller) Me(credential string) Answer {
 	return c.Call(http.MethodGet, "/api/v1/users/me", "", "", "Bearer "+credential)
 }
 
-// Register makes a client with these members (a JSON object) and returns the value of its Authorization header.
+// Register registers a client with these members (a JSON object) and returns the value of its Authorization header.
 func (c Caller) Register(tb testing.TB, members string) string {
 	tb.Helper()
 	a := c.Admin(http.MethodPost, "/admin/clients", members)

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// StartQuiet runs a server that logs nothing but warnings, as one under load would, and waits until it is ready.
+// StartQuiet runs a server that logs warnings only, as one under load would, and waits until it is ready.
 // program is [Program] or [Shipped].
 func StartQuiet(tb testing.TB, program string, environ ...string) *Server {
 	tb.Helper()

@@ -49,7 +49,7 @@ type Server struct {
 	metrics string // the URL of its metrics; profiles are beside them
 
 	cmd   *exec.Cmd
-	ended chan struct{} // closed when the process has gone, and err is set
+	ended chan struct{} // closed when the process has exited, and err is set
 	err   error
 }
 
@@ -124,7 +124,7 @@ func (s *Server) AwaitReady(tb testing.TB) {
 	Eventually(tb, patience, s.Ready, s.Log.String)
 }
 
-// Kill ends it without notice: kill -9. It returns when the process has gone.
+// Kill kills it: kill -9. It returns when the process has exited.
 func (s *Server) Kill() {
 	_ = s.cmd.Process.Kill()
 	<-s.ended
@@ -138,7 +138,7 @@ func (s *Server) Signal(tb testing.TB, sig syscall.Signal) {
 	}
 }
 
-// Gone is whether the process has ended.
+// Gone is whether the process has exited.
 func (s *Server) Gone() bool {
 	select {
 	case <-s.ended:
@@ -148,7 +148,7 @@ func (s *Server) Gone() bool {
 	}
 }
 
-// Wait waits until the process has ended, and returns what exec.Cmd.Wait did: nil for exit code 0.
+// Wait waits until the process has exited, and returns what exec.Cmd.Wait did: nil for exit code 0.
 func (s *Server) Wait() error {
 	<-s.ended
 	return s.err
@@ -173,7 +173,7 @@ type Output struct {
 	gate sync.RWMutex
 }
 
-// Hold takes nothing more, as a pipe that nobody reads, until release is called.
+// Hold takes nothing more, like a pipe that is not read, until release is called.
 func (o *Output) Hold() (release func()) {
 	o.gate.Lock()
 	return o.gate.Unlock

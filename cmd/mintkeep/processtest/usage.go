@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Usage is what a process has of the machine, as Linux tells it in /proc.
+// Usage is what a process uses of the machine, from /proc.
 type Usage struct {
 	CPU      time.Duration // since its start
 	Resident int64         // bytes

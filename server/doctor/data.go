@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// recordsRead of each kind, and recordsTime for all, bound the walk.
+	// recordsRead of each kind, and recordsTime for all, bound the integrity scan.
 	recordsRead = 10_000
 	recordsTime = 5 * time.Second
 	// passwordsTried is enough to see that a master key is missing.
@@ -24,11 +24,11 @@ const (
 	rotationGrace = 5 * time.Minute
 )
 
-// kept looks at what Redis holds.
-func kept(ctx context.Context, o Options) []Check {
+// data checks what Redis holds.
+func data(ctx context.Context, o Options) []Check {
 	vault, err := seal.New(o.Config.MasterKeys)
 	if err != nil {
-		return []Check{{Name: "master key", State: Fail, Found: err.Error(), Mend: "set MINTKEEP_MASTER_KEY: openssl rand -base64 32"}}
+		return []Check{{Name: "master key", State: Fail, Found: err.Error(), Fix: "set MINTKEEP_MASTER_KEY: openssl rand -base64 32"}}
 	}
 	ring, err := o.Store.Keyring(ctx)
 	checks := []Check{signingKeys(ring, err, o.Config, o.Now())}
@@ -39,19 +39,19 @@ func kept(ctx context.Context, o Options) []Check {
 	hashes := map[string][]byte{}
 	ctx, cancel := context.WithTimeout(ctx, recordsTime)
 	defer cancel()
-	census := o.Store.ScanRecords(ctx, recordsRead, func(u *store.User) {
+	scans := o.Store.ScanRecords(ctx, recordsRead, func(u *store.User) {
 		if len(u.Password) > 0 && len(hashes) < passwordsTried {
 			hashes[u.ID] = u.Password
 		}
 	})
 	checks = append(checks, passwords(vault, hashes)...)
-	for _, c := range census {
+	for _, c := range scans {
 		checks = append(checks, records(c))
 	}
 	return checks
 }
 
-// signingKeys looks at the age of the key that signs. err is that of Keyring.
+// signingKeys checks the age of the active key. err is that of Keyring.
 func signingKeys(ring *store.Keyring, err error, cfg *config.Config, now time.Time) Check {
 	c := Check{Name: "signing keys", State: OK}
 	switch {
@@ -59,11 +59,11 @@ func signingKeys(ring *store.Keyring, err error, cfg *config.Config, now time.Ti
 		c.Found = "none yet: the first start makes them"
 		return c
 	case errors.Is(err, store.ErrNewerRecord):
-		c.State, c.Found, c.Mend = Fail, "a newer version of Mintkeep wrote them", "upgrade this one"
+		c.State, c.Found, c.Fix = Fail, "a newer version of Mintkeep wrote them", "upgrade this one"
 		return c
 	case errors.Is(err, store.ErrKeyringDamaged):
 		c.State, c.Found = Fail, err.Error()
-		c.Mend = "restore it from a backup; or stop every replica and delete it: new keys are made at the next start, and no JWT signed before can be verified offline"
+		c.Fix = "restore it from a backup; or stop every replica and delete it: new keys are made at the next start, and no JWT signed before can be verified offline"
 		return c
 	case err != nil:
 		c.State, c.Found = Unknown, "not read: "+cause(err)
@@ -82,7 +82,7 @@ func signingKeys(ring *store.Keyring, err error, cfg *config.Config, now time.Ti
 	c.Found += "; next rotation " + due.UTC().Format(time.RFC3339)
 	if now.After(due.Add(rotationGrace)) {
 		c.State, c.Found = Warn, c.Found+", which is overdue"
-		c.Mend = "see that a server runs, and its log: it rotates by itself"
+		c.Fix = "see that a server runs, and its log: it rotates by itself"
 	}
 	return c
 }
@@ -93,23 +93,23 @@ const (
 	rekeyThen = "once every replica has this list, run mintkeep rekey; then the old key can go (docs/operations.md, Changing the master key)"
 )
 
-// masterKey tries it on the two keys that have a private part.
+// masterKey opens the two keys that have a private part.
 func masterKey(vault *seal.Vault, ring *store.Keyring) Check {
 	c := Check{Name: "master key", State: OK, Found: "opens the signing keys"}
 	for _, key := range []store.SigningKey{ring.Active(), ring.Next()} {
 		fresh, err := signing.Reseal(vault, key)
 		if err != nil {
-			c.State, c.Found, c.Mend = Fail, fmt.Sprintf("does not open the %s signing key, %s", key.State(), key.ID), wrongKey
+			c.State, c.Found, c.Fix = Fail, fmt.Sprintf("does not open the %s signing key, %s", key.State(), key.ID), wrongKey
 			return c
 		}
 		if fresh != nil {
-			c.State, c.Found, c.Mend = Warn, "opens the signing keys, but only by an old key of the list", rekeyThen
+			c.State, c.Found, c.Fix = Warn, "opens the signing keys, but only by an old key of the list", rekeyThen
 		}
 	}
 	return c
 }
 
-// passwords tries it on some of the hashes, by the ids of their owners. It has nothing to say if there are none.
+// passwords opens some of the hashes, given by the ids of their owners. Without hashes there is no check.
 func passwords(vault *seal.Vault, hashes map[string][]byte) []Check {
 	if len(hashes) == 0 {
 		return nil
@@ -128,24 +128,24 @@ func passwords(vault *seal.Vault, hashes map[string][]byte) []Check {
 	c := Check{Name: "passwords", State: OK, Found: fmt.Sprintf("the master key opens all %d that were tried", len(hashes))}
 	switch {
 	case closed > 0:
-		c.State, c.Mend = Fail, wrongKey+"; if it is lost, give these people new invites"
+		c.State, c.Fix = Fail, wrongKey+"; if it is lost, give these people new invites"
 		c.Found = fmt.Sprintf("the master key does not open %d of %d that were tried, such as that of %s", closed, len(hashes), one)
 	case stale > 0:
-		c.State, c.Mend = Warn, rekeyThen
+		c.State, c.Fix = Warn, rekeyThen
 		c.Found = fmt.Sprintf("%d of %d that were tried are opened only by an old key of the list", stale, len(hashes))
 	}
 	return []Check{c}
 }
 
-// records says what became of reading those of one kind.
+// records is the result of the integrity scan for one kind of record.
 func records(r store.RecordScan) Check {
 	c := Check{Name: r.Kind, State: OK, Found: fmt.Sprintf("%d, all readable", r.Read)}
 	switch {
 	case r.Newer.Count > 0:
-		c.State, c.Mend = Fail, "a newer version of Mintkeep wrote them: upgrade this one"
+		c.State, c.Fix = Fail, "a newer version of Mintkeep wrote them: upgrade this one"
 		c.Found = unreadable(r)
 	case r.Damaged.Count > 0:
-		c.State, c.Mend = Fail, "what is refused meanwhile can be deleted and made anew, or restored from a backup"
+		c.State, c.Fix = Fail, "what is refused meanwhile can be deleted and made anew, or restored from a backup"
 		c.Found = unreadable(r)
 	case r.Partial && r.Read == 0:
 		c.State, c.Found = Unknown, "not read: "+cause(r.Err)
@@ -176,7 +176,7 @@ func some(u store.Unreadable, what string) string {
 	return fmt.Sprintf("%d %s, %s", u.Count, what, ids)
 }
 
-// age tells days, or hours, or minutes.
+// age is in days, or hours, or minutes.
 func age(d time.Duration) string {
 	switch {
 	case d >= 48*time.Hour:

@@ -12,14 +12,14 @@ import (
 const (
 	// publishedAfter: every replica has reloaded by then.
 	publishedAfter = 30 * time.Second
-	// claimTTL outlasts the making of two RSA keys on a slow machine.
+	// claimTTL is longer than the creation of two RSA keys takes on a slow machine.
 	claimTTL = 10 * time.Second
-	// claimPoll is how often a replica looks whether the one that makes the keys is done.
+	// claimPoll is how often a replica checks whether the one that creates the keys is done.
 	claimPoll = 50 * time.Millisecond
 )
 
-// newKey makes a key that is next. RSA takes its time: never call it between a read and the write that
-// depends on it without being ready to lose.
+// newKey creates a next key. An RSA key takes time: if it is called between a read and the write that
+// depends on it, the write is likely to conflict.
 func (r *Ring) newKey() (store.SigningKey, error) {
 	pair, err := generate(r.options.Algorithm)
 	if err != nil {
@@ -47,7 +47,7 @@ func (r *Ring) newKey() (store.SigningKey, error) {
 // now is in whole seconds, as it is stored and shown.
 func (r *Ring) now() time.Time { return r.options.Now().UTC().Truncate(time.Second) }
 
-// first makes the first two keys, or waits for the replica that is making them.
+// first creates the first two keys, or waits for the replica that is creating them.
 func (r *Ring) first(ctx context.Context) (*store.Keyring, error) {
 	for {
 		mine, err := r.store.ClaimKeyring(ctx, nil, r.owner, claimTTL)
@@ -55,7 +55,7 @@ func (r *Ring) first(ctx context.Context) (*store.Keyring, error) {
 			return nil, err
 		}
 		if mine {
-			return r.makeFirst(ctx)
+			return r.createFirst(ctx)
 		}
 		select {
 		case <-ctx.Done():
@@ -69,8 +69,8 @@ func (r *Ring) first(ctx context.Context) (*store.Keyring, error) {
 	}
 }
 
-func (r *Ring) makeFirst(ctx context.Context) (*store.Keyring, error) {
-	// The claim may have been won just after its last holder was done.
+func (r *Ring) createFirst(ctx context.Context) (*store.Keyring, error) {
+	// The claim may have been won just after another replica was done with it.
 	ring, err := r.store.Keyring(ctx)
 	if !errors.Is(err, store.ErrNotFound) {
 		return ring, err
@@ -84,7 +84,7 @@ func (r *Ring) makeFirst(ctx context.Context) (*store.Keyring, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Nothing was signed before, so nobody holds a JWKS without it.
+	// Nothing was signed before, so no resource server holds a JWKS without it.
 	active.ActivatedAt, active.PublishedAt = active.CreatedAt, active.CreatedAt
 	ctx, cancel := extend(ctx, time.Since(began))
 	defer cancel()
@@ -96,8 +96,8 @@ func (r *Ring) makeFirst(ctx context.Context) (*store.Keyring, error) {
 	return ring, err
 }
 
-// extend gives ctx back the time that making a key took: a request's budget is one of store time, and
-// an RSA key can cost all of it.
+// extend gives ctx back the time that the creation of a key took: a request's budget is one of store
+// time, and an RSA key can cost all of it.
 func extend(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {

@@ -12,7 +12,7 @@ import (
 )
 
 // What Redis holds, and the keys that it takes to read it.
-func TestKept(t *testing.T) {
+func TestData(t *testing.T) {
 	srv := storetest.Redis(t, "--appendonly", "yes")
 	old, current := master(), master()
 	sealed(t, srv, old)
