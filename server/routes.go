@@ -18,16 +18,12 @@ func (s *Server) routes() *gin.Engine {
 	r.RedirectTrailingSlash = false // a redirected POST would send its credentials again
 	r.HandleMethodNotAllowed = true
 
-	get := func(path string, h web.Handler) {
-		g := s.adapter.Handle(web.NoBody, h)
-		r.GET(path, g)
-		r.HEAD(path, g)
+	both := func(path string, h gin.HandlerFunc) {
+		r.GET(path, h)
+		r.HEAD(path, h)
 	}
-	always := func(path string, h web.Handler) {
-		g := s.adapter.Always(h)
-		r.GET(path, g)
-		r.HEAD(path, g)
-	}
+	get := func(path string, h web.Handler) { both(path, s.adapter.Handle(web.NoBody, h)) }
+	always := func(path string, h web.Handler) { both(path, s.adapter.Always(h)) }
 	on := func(method, path string, body web.Body, h web.Handler) {
 		r.Handle(method, path, s.adapter.Handle(body, h))
 	}

@@ -89,7 +89,7 @@ func (d *Dashboard) inUse(view adminapi.Key) bool {
 func history(key *store.APIKey, view adminapi.Key, user *store.User) (h []event) {
 	who := func(actor string) string {
 		switch actor {
-		case audit.UserTarget(user.ID):
+		case store.UserActor(user.ID).Name:
 			return "you"
 		case audit.AdminTokenName:
 			return "an operator"

@@ -22,7 +22,7 @@ const (
 
 var codes = regexp.MustCompile(`^[a-z2-7]{52}$`)
 
-// New makes a code for a person, to be shown this once, and its digest, to be kept.
+// New creates a code for a user, to be shown this once, and its digest, to be stored.
 func New(userID string) (code string, digest store.Digest) {
 	code = strings.TrimPrefix(userID, userPrefix) + strings.ToLower(rand.Text())
 	return code, store.DigestOf(code)
