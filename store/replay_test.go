@@ -168,7 +168,7 @@ func TestRevocationsSurviveARollback(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		srv    *storetest.Server
-		pulses bool
+		heartbeats bool
 	}{{"redis", storetest.Redis(t), true}, {"not written down", storetest.Redis(t), false}, {"cluster", storetest.Cluster(t), true}} {
 		t.Run(tt.name, func(t *testing.T) {
 			l, ctx := newLossy(t, tt.srv), t.Context()
@@ -183,7 +183,7 @@ func TestRevocationsSurviveARollback(t *testing.T) {
 					t.Fatalf("%s: %v", e.name, err)
 				}
 			}
-			if tt.pulses {
+			if tt.heartbeats {
 				l.s.Heartbeat(ctx)
 				if n := l.s.Pending(); n != 0 {
 					t.Errorf("%d ends are not written down after a heartbeat", n)
@@ -191,7 +191,7 @@ func TestRevocationsSurviveARollback(t *testing.T) {
 			}
 			l.wantEnded("before the loss")
 			before.restore()
-			if tt.pulses {
+			if tt.heartbeats {
 				wantErr(t, "before a heartbeat", l.s.Ping(ctx), store.ErrUnavailable)
 			}
 			l.s.Heartbeat(ctx)
