@@ -26,12 +26,14 @@ import (
 //	life        a random value drawn at registration, to tell this client from a later one of the same id; absent if an
 //	            earlier version registered it
 //	s:<id>      a secret, versioned JSON
+//	former      the FormerSecrets
 type Client struct {
 	ID         string
 	Metadata   ClientMetadata
 	Enabled    bool
 	Generation Generation // none after a revocation that could not draw the next one; see [Store.StartGeneration]
 	Secrets    []Secret   // oldest first; one may have expired
+	Former     FormerSecrets
 }
 
 // ClientMetadata is what an operator registers a client with (RFC 7591 §2).
@@ -61,6 +63,7 @@ const (
 	genField    = "gen"
 	lifeField   = "life"
 	secretField = "s:"
+	formerField = "former"
 )
 
 // clientRevocation is a Revocation of what the tokens of a client are worth.
@@ -278,7 +281,7 @@ func (s *Store) decodeClient(id string, fields map[string]string) (*Client, erro
 	}
 	c := &Client{ID: id, Metadata: metadata}
 	_, c.Enabled = fields[onField]
-	c.Generation = generationOf(fields[genField])
+	c.Generation, c.Former = generationOf(fields[genField]), decodeFormer(fields[formerField])
 	for field, value := range fields {
 		secretID, ok := strings.CutPrefix(field, secretField)
 		if !ok {

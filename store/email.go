@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"github.com/redis/go-redis/v9"
-
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
 

@@ -166,8 +166,8 @@ func (l *lossy) wantEnded(what string) {
 func TestRevocationsSurviveARollback(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		name   string
-		srv    *storetest.Server
+		name       string
+		srv        *storetest.Server
 		heartbeats bool
 	}{{"redis", storetest.Redis(t), true}, {"not written down", storetest.Redis(t), false}, {"cluster", storetest.Cluster(t), true}} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -60,6 +60,9 @@ func (s *Store) AddSecret(ctx context.Context, id string, next Secret, oldExpire
 			for _, secret := range r.revoked {
 				p.HDel(ctx, clientKey(id), secretField+secret.ID)
 			}
+			if len(r.revoked) > 0 {
+				p.HSet(ctx, clientKey(id), formerField, c.Former.with(r.revoked...).encode())
+			}
 		}
 		return t, nil
 	})
@@ -147,8 +150,26 @@ func (s *Store) RevokeSecret(ctx context.Context, id, secretID string, cause Cau
 	if err == nil {
 		s.unindexSecrets(ctx, secret)
 	} // else a report that is repeated must find it again
+	s.rememberSecret(ctx, id, secret)
 	s.forgetUse(ctx, id, secretID)
 	return err
+}
+
+// rememberSecret adds a secret that was revoked to the former ones. It tidies up and cannot fail the revocation.
+func (s *Store) rememberSecret(ctx context.Context, clientID string, secret Secret) {
+	if secret.LastFour == "" {
+		return
+	}
+	err := s.transact(redisdb.WithoutBarrier(ctx), "remember secret", clientKey(clientID), func(tx *redis.Tx) (t transaction, err error) {
+		c, err := s.readClient(ctx, tx, clientID)
+		if err != nil {
+			return t, err
+		}
+		return write(func(p redis.Pipeliner) { p.HSet(ctx, clientKey(clientID), formerField, c.Former.with(secret).encode()) })
+	})
+	if err != nil && !isNotFound(err) {
+		s.log.WarnContext(ctx, "remembering a revoked secret failed; the audit log cannot name it", "client_id", clientID, "error", err)
+	}
 }
 
 // A secret's field is its digest, 32 bytes, and its JSON behind that.

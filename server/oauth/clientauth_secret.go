@@ -39,9 +39,14 @@ func (bySecret) Verify(_ context.Context, c *store.Client, p Presented, now time
 }
 
 // formerSecret looks for the digest of a rejected secret among those that c once had: the expired ones that are still
-// stored. The caller knows that it is not an active one. ok is whether it was found; lastFour is empty if that secret
-// was imported. It costs the same for each client, an unknown one included.
+// stored, and the latest that were revoked. The caller knows that it is not an active one. ok is whether it was found;
+// lastFour is empty if that secret was imported. It costs the same for each client, an unknown one included.
 func formerSecret(c *store.Client, digest store.Digest) (lastFour string, ok bool) {
+	var revoked store.FormerSecrets
+	if c != nil {
+		revoked = c.Former
+	}
+	lastFour, ok = revoked.Find(digest)
 	secrets := secretsOf(c)
 	for i := range secrets {
 		if secrets[i].Digest.Equal(digest) && secrets[i].ID != "" {
