@@ -34,6 +34,8 @@ func TestClientAuthReasons(t *testing.T) {
 		imported := e.Register(t, servertest.M{"client_secret": hazards})
 		e.rotate(t, imported, servertest.M{"overlap": "1s"})
 		b.Clock.Advance(time.Minute)
+		rotated := e.basic(t)
+		e.rotate(t, rotated, servertest.M{"overlap": "0s"})
 		without := e.basic(t)
 		items := e.Admin(t, "GET", "/admin/clients/"+without.ID+"/secrets", nil).JSON(t)["items"].([]any)
 		e.Admin(t, "DELETE", "/admin/clients/"+without.ID+"/secrets/"+items[0].(servertest.M)["id"].(string), nil).Want(t, 204, "")
@@ -48,7 +50,9 @@ func TestClientAuthReasons(t *testing.T) {
 			{name: "expired secret", reason: "expired secret", lastFour: expired.Secret[len(expired.Secret)-4:], who: []servertest.Edit{expired.Basic()}},
 			{name: "expired and imported", reason: "expired secret", who: []servertest.Edit{imported.Basic()}},
 			{name: "another's expired secret", reason: "wrong secret", who: []servertest.Edit{servertest.Client{ID: c.ID, Secret: expired.Secret}.Basic()}},
-			{name: "no secret", reason: "no secret", who: []servertest.Edit{without.Basic()}},
+			{name: "rotated away", reason: "wrong secret", lastFour: rotated.Secret[len(rotated.Secret)-4:], who: []servertest.Edit{rotated.Basic()}},
+			{name: "no secret, and never had this one", reason: "no secret", who: []servertest.Edit{servertest.Client{ID: without.ID, Secret: other.Secret}.Basic()}},
+			{name: "no secret, and this one was revoked", reason: "no secret", lastFour: without.Secret[len(without.Secret)-4:], who: []servertest.Edit{without.Basic()}},
 			{name: "disabled", reason: "disabled", who: []servertest.Edit{disabled.Basic()}},
 			{name: "disabled, wrong secret", reason: "wrong secret", who: []servertest.Edit{servertest.Client{ID: disabled.ID, Secret: "x"}.Basic()}},
 			{name: "unknown", reason: "unknown", who: []servertest.Edit{servertest.Client{ID: "unknown", Secret: expired.Secret}.Basic()}},
