@@ -90,7 +90,7 @@ func (c Cause) keyRevocation(id, userID string, d Digest) Revocation {
 // knows. The key carries the owner's generations, that of their role as well.
 func (s *Store) CreateKey(ctx context.Context, k *APIKey, owner *User) error {
 	// The description comes before the entries that lead to it, and stays once they are there.
-	if err := s.writeDescription(ctx, s.rdb, k, unfinished); err != nil {
+	if err := writeDescription(ctx, s.rdb, k, unfinished); err != nil {
 		return unavailable("describe key", err)
 	}
 	if err := s.reserveKey(ctx, k); err != nil {
@@ -265,10 +265,10 @@ func (s *Store) describeKey(ctx context.Context, c redis.Cmdable, k *APIKey) err
 	if from := k.inactiveFrom(); !from.IsZero() {
 		ttl = max(from.Add(keyShown+keyGrace).Sub(s.now()), time.Millisecond)
 	}
-	return s.writeDescription(ctx, c, k, ttl)
+	return writeDescription(ctx, c, k, ttl)
 }
 
-func (s *Store) writeDescription(ctx context.Context, c redis.Cmdable, k *APIKey, ttl time.Duration) error {
+func writeDescription(ctx context.Context, c redis.Cmdable, k *APIKey, ttl time.Duration) error {
 	return c.Set(ctx, apiKeyKey(k.ID), string(k.Digest[:])+encodeRecord(k), ttl).Err()
 }
 

@@ -122,7 +122,7 @@ func (s *Store) Client(ctx context.Context, id string) (*Client, error) {
 	if err := s.db.Do(ctx, "read client", cmd); err != nil {
 		return nil, err
 	}
-	return s.decodeClient(id, cmd.Val())
+	return s.decoded.client(id, cmd.Val())
 }
 
 // UpdateClient changes a client's metadata, and revokes its tokens if change asks for that. It is
@@ -135,7 +135,7 @@ func (s *Store) UpdateClient(ctx context.Context, id string, cause Cause, change
 		if err != nil {
 			return t, err
 		}
-		if c, err = s.decodeClient(id, fields); err != nil {
+		if c, err = s.decoded.client(id, fields); err != nil {
 			return t, err
 		}
 		oldName = c.Metadata.Name
@@ -236,7 +236,7 @@ func (s *Store) DeleteClient(ctx context.Context, id string, cause Cause) error 
 	fields, err := s.rdb.HGetAll(ctx, clientKey(id)).Result()
 	var c *Client
 	if err == nil {
-		c, err = s.decodeClient(id, fields)
+		c, err = s.decoded.client(id, fields)
 	}
 	if errors.Is(err, ErrNotFound) {
 		return cmp.Or(s.confirmGone(ctx, "delete client", "hexists", clientKey(id), metaField), err)
@@ -255,7 +255,7 @@ func (s *Store) DeleteClient(ctx context.Context, id string, cause Cause) error 
 	if c != nil {
 		name = c.Metadata.Name
 	}
-	s.unindexSecrets(ctx, s.secretsOf(fields)...)
+	s.unindexSecrets(ctx, s.decoded.secretsOf(fields)...)
 	s.strike(ctx, clients, id, name)
 	s.reindexClient(ctx, id)
 	s.forgetUses(ctx, id)
@@ -267,15 +267,15 @@ func (s *Store) readClient(ctx context.Context, tx *redis.Tx, id string) (*Clien
 	if err != nil {
 		return nil, err
 	}
-	return s.decodeClient(id, fields)
+	return s.decoded.client(id, fields)
 }
 
-func (s *Store) decodeClient(id string, fields map[string]string) (*Client, error) {
+func (d *decoded) client(id string, fields map[string]string) (*Client, error) {
 	meta, there := fields[metaField]
 	if !there {
 		return nil, ErrNotFound
 	}
-	metadata, err := s.decoded.clients.decode(meta)
+	metadata, err := d.clients.decode(meta)
 	if err != nil {
 		return nil, fmt.Errorf("client %s: %w", id, err)
 	}
@@ -287,7 +287,7 @@ func (s *Store) decodeClient(id string, fields map[string]string) (*Client, erro
 		if !ok {
 			continue
 		}
-		secret, err := s.decodeSecret(secretID, value)
+		secret, err := d.secret(secretID, value)
 		if err != nil {
 			return nil, fmt.Errorf("client %s: secret %s: %w", id, secretID, err)
 		}
@@ -324,7 +324,7 @@ func (s *Store) Clients(ctx context.Context, query, after string, limit int) (pa
 		directory: clients,
 		query:     query,
 		read: func(ctx context.Context, ids []string) ([]*Client, error) {
-			return readAll(ctx, s, ids, clientKey, s.decodeClient)
+			return readAll(ctx, s, ids, clientKey, s.decoded.client)
 		},
 		id:    func(c *Client) string { return c.ID },
 		names: func(c *Client) []string { return []string{c.Metadata.Name} },

@@ -48,7 +48,7 @@ func (s *Store) ClientAndCredential(ctx context.Context, clientID string, d Dige
 	if err := s.db.Do(ctx, "read client and credential", clientCmd, recordCmd); err != nil {
 		return nil, nil, err
 	}
-	c, err := s.decodeClient(clientID, clientCmd.Val())
+	c, err := s.decoded.client(clientID, clientCmd.Val())
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return nil, nil, err
 	}

@@ -40,14 +40,14 @@ func (s *Store) RedeemInvite(ctx context.Context, id string, code Digest, sealed
 		if err != nil {
 			return t, err
 		}
-		u, err := s.decodeUser(id, fields)
+		u, err := s.decoded.user(id, fields)
 		if err != nil {
 			return t, err
 		}
 		if !u.Enabled || u.Invite == nil || !u.Invite.Digest.Equal(code) || !s.now().Before(u.Invite.ExpiresAt) {
 			return t, ErrNotFound
 		}
-		t.steps = s.passwordSteps(id, fields)
+		t.steps = passwordSteps(id, fields, s.now())
 		t.write = func(p redis.Pipeliner) {
 			p.HSet(ctx, userKey(id), passwordField, sealedPassword, passwordLifeField, randomValue())
 			p.HDel(ctx, userKey(id), inviteField, sessionField)
@@ -73,12 +73,12 @@ func (u *User) inviteSteps(cause Cause) []step {
 
 // passwordSteps are what a user revokes by setting another password, each while what it revokes is there: the old
 // password, with all that stands beside it; the sessions; and the invite.
-func (s *Store) passwordSteps(id string, fields map[string]string) []step {
+func passwordSteps(id string, fields map[string]string, at time.Time) []step {
 	condition := passwordLifeField
 	if fields[condition] == "" { // it was set by a version that drew none
 		condition = passwordField
 	}
-	key, cause := userKey(id), Cause{At: s.now().UTC(), Actor: UserActor(id), Reason: "another password was set"}
+	key, cause := userKey(id), Cause{At: at.UTC(), Actor: UserActor(id), Reason: "another password was set"}
 	var steps []step
 	revokes := func(kind Kind, field string, deleted ...string) {
 		if fields[field] != "" {

@@ -42,10 +42,10 @@ func (s *Store) unindexSecrets(ctx context.Context, secrets ...Secret) {
 }
 
 // secretsOf finds the digests in a client's record, which may be unreadable otherwise.
-func (s *Store) secretsOf(fields map[string]string) (secrets []Secret) {
+func (d *decoded) secretsOf(fields map[string]string) (secrets []Secret) {
 	for field, value := range fields {
 		if id, ok := strings.CutPrefix(field, secretField); ok && len(value) >= len(Digest{}) {
-			secret, _ := s.decodeSecret(id, value)
+			secret, _ := d.secret(id, value)
 			secrets = append(secrets, secret)
 		}
 	}

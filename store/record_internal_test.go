@@ -46,11 +46,11 @@ func FuzzUserRecord(f *testing.F) {
 	f.Add(`1{"email":"a@b","created":"2026-01-02T03:04:05Z"}`, "sixteen bytes...", "sixteen bytes...", "1"+string(make([]byte, 40)))
 	f.Add(`2{}`, "\x00", "short", "2")
 	f.Fuzz(func(t *testing.T, meta, gen, op, invite string) {
-		u, err := new(Store).decodeUser("a", map[string]string{metaField: meta, genField: gen, operatorField: op, inviteField: invite})
+		u, err := new(decoded).user("a", map[string]string{metaField: meta, genField: gen, operatorField: op, inviteField: invite})
 		if refused(t, err) {
 			return
 		}
-		again, err := new(Store).decodeUser("a", map[string]string{
+		again, err := new(decoded).user("a", map[string]string{
 			metaField: encodeRecord(u.Metadata), genField: gen, operatorField: op, inviteField: string(encodeInvite(*u.Invite)),
 		})
 		if err != nil || again.Generation != u.Generation || again.Operator != u.Operator || *again.Invite != *u.Invite || again.Metadata.Email != u.Metadata.Email {
@@ -85,12 +85,12 @@ func FuzzClientRecord(f *testing.F) {
 	f.Add(`1null`, "", "\x00", string(digest[:])+"1")
 	f.Add(`2{}`, "1", "sixteen bytes...", "1{}")
 	f.Fuzz(func(t *testing.T, meta, on, gen, secret string) {
-		c, err := new(Store).decodeClient("a", map[string]string{metaField: meta, onField: on, genField: gen, secretField + "x": secret})
+		c, err := new(decoded).client("a", map[string]string{metaField: meta, onField: on, genField: gen, secretField + "x": secret})
 		if refused(t, err) {
 			return
 		}
 		// What was understood can be written again, and says the same.
-		again, err := new(Store).decodeClient("a", map[string]string{
+		again, err := new(decoded).client("a", map[string]string{
 			metaField: encodeRecord(c.Metadata), onField: on, genField: gen, secretField + "x": encodeSecret(c.Secrets[0]),
 		})
 		if err != nil || again.Generation != c.Generation || again.Secrets[0].Digest != c.Secrets[0].Digest || again.Metadata.Scope != c.Metadata.Scope {

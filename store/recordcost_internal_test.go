@@ -16,7 +16,7 @@ func BenchmarkRecord(b *testing.B) {
 	}
 	s := &Store{}
 	read := func(b *testing.B) {
-		if _, err := s.decodeClient("billing", fields); err != nil {
+		if _, err := s.decoded.client("billing", fields); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -39,13 +39,13 @@ func (s *Store) ScanRecords(ctx context.Context, most int, user func(*User)) []R
 	return []RecordScan{
 		s.scanKind(ctx, clientsKind, clients.ids, most, func(ids []string) ([]error, error) {
 			return s.tryHashes(ctx, ids, clientKey, func(id string, fields map[string]string) error {
-				_, err := s.decodeClient(id, fields)
+				_, err := s.decoded.client(id, fields)
 				return err
 			})
 		}),
 		s.scanKind(ctx, usersKind, users.ids, most, func(ids []string) ([]error, error) {
 			return s.tryHashes(ctx, ids, userKey, func(id string, fields map[string]string) error {
-				u, err := s.decodeUser(id, fields)
+				u, err := s.decoded.user(id, fields)
 				if err == nil && user != nil {
 					user(u)
 				}

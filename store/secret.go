@@ -146,7 +146,7 @@ func (s *Store) RevokeSecret(ctx context.Context, id, secretID string, cause Cau
 	if redisdb.Failed(err) {
 		return err
 	}
-	secret, _ := s.decodeSecret(secretID, record) // the digest is there even if the rest cannot be read
+	secret, _ := s.decoded.secret(secretID, record) // the digest is there even if the rest cannot be read
 	if err == nil {
 		s.unindexSecrets(ctx, secret)
 	} // else a report that is repeated must find it again
@@ -175,11 +175,11 @@ func (s *Store) rememberSecret(ctx context.Context, clientID string, secret Secr
 // A secret's field is its digest, 32 bytes, and its JSON behind that.
 func encodeSecret(s Secret) string { return string(s.Digest[:]) + encodeRecord(s) }
 
-func (s *Store) decodeSecret(id, value string) (Secret, error) {
+func (d *decoded) secret(id, value string) (Secret, error) {
 	if len(value) < len(Digest{}) {
 		return Secret{ID: id}, unavailable("read", redisdb.ErrDamaged)
 	}
-	secret, err := s.decoded.secrets.decode(value[len(Digest{}):])
+	secret, err := d.secrets.decode(value[len(Digest{}):])
 	secret.ID = id
 	copy(secret.Digest[:], value)
 	return secret, err

@@ -224,14 +224,14 @@ func (s *Store) SetPassword(ctx context.Context, sess *Session, before, sealed [
 		if err != nil {
 			return t, err
 		}
-		u, err := s.decodeUser(userID, fields)
+		u, err := s.decoded.user(userID, fields)
 		if err != nil {
 			return t, err
 		}
 		if !u.Enabled || !bytes.Equal(u.Password, before) || !sess.Generation.Matches(u.Sessions) {
 			return t, ErrNotFound
 		}
-		t.steps = s.passwordSteps(userID, fields)
+		t.steps = passwordSteps(userID, fields, s.now())
 		t.write = func(p redis.Pipeliner) {
 			p.HSet(ctx, userKey(userID), passwordField, sealed, passwordLifeField, randomValue())
 			p.HDel(ctx, userKey(userID), sessionField, inviteField)

@@ -137,7 +137,7 @@ func (s *Store) User(ctx context.Context, id string) (*User, error) {
 	if err := s.db.Do(ctx, "read user", cmd); err != nil {
 		return nil, err
 	}
-	return s.decodeUser(id, cmd.Val())
+	return s.decoded.user(id, cmd.Val())
 }
 
 // Users lists at most limit users whose id, email or name begins with query, as [Store.Clients] does.
@@ -146,7 +146,7 @@ func (s *Store) Users(ctx context.Context, query, after string, limit int) (page
 		directory: users,
 		query:     query,
 		read: func(ctx context.Context, ids []string) ([]*User, error) {
-			return readAll(ctx, s, ids, userKey, s.decodeUser)
+			return readAll(ctx, s, ids, userKey, s.decoded.user)
 		},
 		id:    func(u *User) string { return u.ID },
 		names: func(u *User) []string { return u.Metadata.names() },
@@ -231,17 +231,17 @@ func (s *Store) readUser(ctx context.Context, tx *redis.Tx, id string) (*User, e
 	if err != nil {
 		return nil, err
 	}
-	return s.decodeUser(id, fields)
+	return s.decoded.user(id, fields)
 }
 
-func (s *Store) decodeUser(id string, fields map[string]string) (*User, error) {
+func (d *decoded) user(id string, fields map[string]string) (*User, error) {
 	meta, there := fields[metaField]
 	if !there {
 		return nil, ErrNotFound
 	}
 	u := &User{ID: id, Password: []byte(fields[passwordField])}
 	var err error
-	if u.Metadata, err = s.decoded.users.decode(meta); err != nil {
+	if u.Metadata, err = d.users.decode(meta); err != nil {
 		return nil, fmt.Errorf("user %s: %w", id, err)
 	}
 	_, u.Enabled = fields[onField]

@@ -119,7 +119,7 @@ func (s *Store) UserRecords(ctx context.Context, after string, limit int) (page 
 	for i, cmd := range cmds {
 		r := UserRecord{ID: ids[i]}
 		if r.Err = cmd.Err(); r.Err == nil {
-			r.User, r.Err = s.decodeUser(r.ID, cmd.Val())
+			r.User, r.Err = s.decoded.user(r.ID, cmd.Val())
 		} else {
 			r.Err = fmt.Errorf("user %s: %w", r.ID, unavailable("read", r.Err))
 		}
