@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,7 +18,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/mintkeep/mintkeep/config"
 	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/redisdb"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
@@ -427,24 +430,117 @@ func TestRevocationThatIsNotAnnouncedIsNotAcknowledged(t *testing.T) {
 	sc.feed.fails.Store(true)
 	for name, call := range calls {
 		err := call(ctx)
+		if name == "CreateClient" { // the answer has the secret, this once
+			must(t, err)
+			continue
+		}
 		wantErr(t, name, err, store.ErrUnavailable)
 		wantErr(t, name, err, store.ErrUnconfirmed)
 		wantErr(t, name, err, errNotAppended)
 	}
 	_ = calls["RevokeLeaked"](ctx)
+	wantErr(t, "what is gone, while that is not announced", sc.s.Confirm(ctx), store.ErrUnavailable)
 	b.Do("DEL", feedKey)
 	sc.s.Heartbeat(ctx)
-	if sc.s.Pending() == 0 {
-		t.Error("nothing is pending, although nothing was announced")
+	if sc.s.Pending() != 0 || sc.s.Unannounced() == 0 {
+		t.Errorf("%d deletions are pending, %d revocations are not announced; want none, and some", sc.s.Pending(), sc.s.Unannounced())
 	}
 	wantOpen(t, "not announced", sc.s)
 	b.Do("DEL", feedKey)
 	sc.feed.fails.Store(false)
 	sc.s.Heartbeat(ctx)
-	if n := sc.s.Pending(); n != 0 {
-		t.Errorf("%d deletions are pending", n)
+	if n := sc.s.Unannounced(); n != 0 {
+		t.Errorf("%d revocations are not announced", n)
 	}
+	must(t, sc.s.Confirm(ctx))
 	sc.want(abouts, kinds)
+}
+
+// A secret that is shown once is not lost for want of an announcement, nor is a rotation with an overlap.
+func TestNewSecretIsShownThoughItCannotBeAnnounced(t *testing.T) {
+	t.Parallel()
+	b, ctx := storetest.Redis(t).Backend(t), t.Context()
+	sc := newScene(t, b)
+	sc.s.Heartbeat(ctx)
+	sc.feed.fails.Store(true)
+	create(t, sc.s, "a")
+	_, err := sc.s.AddSecret(ctx, "a", store.Secret{ID: "sec_2", Digest: store.DigestOf("next")}, b.Clock.Now().Add(time.Hour), store.Cause{})
+	must(t, err)
+	if n := sc.s.Unannounced(); n != 2 {
+		t.Errorf("%d revocations are to be announced, want 2", n)
+	}
+	if page, _, err := sc.s.Clients(ctx, "", "", 10); err != nil || len(page) != 1 {
+		t.Errorf("the directory has %d clients, %v", len(page), err)
+	}
+}
+
+// Changes at once are announced in a cluster too, where that takes a pipeline of its own: they do not wait for each
+// other's barriers.
+func TestManyChangesAreAnnouncedAtOnce(t *testing.T) {
+	t.Parallel()
+	b, ctx := storetest.Cluster(t, "--appendonly", "yes", "--appendfsync", "always").Backend(t), t.Context()
+	var f feed
+	s := b.Open(t, func(o *store.Options) {
+		o.Announce, o.Durability = f.announce(), config.Durability{Fsync: true}
+	})
+	const many = 32
+	for i := range many {
+		create(t, s, fmt.Sprint("c", i))
+	}
+	b.Do("DEL", feedKey)
+	var wg sync.WaitGroup
+	for i := range many {
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+			defer cancel()
+			if err := s.EnableClient(ctx, fmt.Sprint("c", i), store.Cause{}); err != nil {
+				t.Errorf("client %d: %v", i, err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := len(f.read(t, b)); n != many {
+		t.Errorf("%d were announced, want %d", n, many)
+	}
+}
+
+// unsentBarrier is a hook that rejects the barrier behind a transaction, as an open breaker does.
+type unsentBarrier struct{ atomic.Bool }
+
+func (h *unsentBarrier) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (h *unsentBarrier) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (h *unsentBarrier) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if !h.Load() || cmds[0].Name() != "config" {
+			return next(ctx, cmds)
+		}
+		err := redisdb.Unsent(store.ErrUnavailable)
+		for _, cmd := range cmds {
+			cmd.SetErr(err)
+		}
+		return err
+	}
+}
+
+// A transaction that Redis has answered was applied, whatever became of the barrier: it is remembered, and not confirmed.
+func TestTransactionWithoutItsBarrierIsUnconfirmed(t *testing.T) {
+	t.Parallel()
+	b, ctx := storetest.Redis(t, "--appendonly", "yes", "--appendfsync", "always").Backend(t), t.Context()
+	var h unsentBarrier
+	s := b.Open(t, func(o *store.Options) {
+		o.Durability = config.Durability{Fsync: true}
+		o.Instrument = func(rdb redis.UniversalClient) { rdb.AddHook(&h) }
+	})
+	create(t, s, "a")
+	s.Heartbeat(ctx)
+	s.Heartbeat(ctx)
+	h.Store(true)
+	_, err := s.UpdateClient(ctx, "a", store.Cause{}, func(*store.ClientMetadata) (bool, error) { return true, nil })
+	wantErr(t, "narrowed", err, store.ErrUnconfirmed)
+	if s.Pending() != 1 {
+		t.Errorf("%d deletions are remembered, want that of the old generation", s.Pending())
+	}
 }
 
 // All tokens and all sessions are announced once a page.

@@ -47,7 +47,7 @@ func (s *Store) RevokeKey(ctx context.Context, id string, cause Cause) (wasActiv
 func (s *Store) keyStep(cause Cause, k *APIKey) step {
 	r := cause.keyRevocation(k.ID, k.UserID, k.Digest)
 	r.Expires = k.ExpiresAt
-	return step{r, []rollback.Deletion{s.credentials.deletion(k.Digest)}}
+	return step{Revocation: r, deletions: []rollback.Deletion{s.credentials.deletion(k.Digest)}}
 }
 
 // RevokeKeys revokes many keys, and returns those that were active until now. The others keep the tombstone that they
@@ -140,8 +140,8 @@ func (s *Store) sweepKeys(ctx context.Context) error {
 	return nil
 }
 
-// revokeKeysOf revokes all keys of a user who is deleted, and writes their tombstones. What is revoked is the user: no key
-// is valid without one.
+// revokeKeysOf revokes all keys of a user who is deleted, and writes their tombstones. What was announced is the user: no
+// key is valid without one.
 func (s *Store) revokeKeysOf(ctx context.Context, userID string, cause Cause) {
 	ids, err := s.rdb.ZRange(ctx, activeKeysOf(userID), 0, -1).Result()
 	var keys []*APIKey
@@ -152,7 +152,8 @@ func (s *Store) revokeKeysOf(ctx context.Context, userID string, cause Cause) {
 		keys = present(keys)
 		steps := make([]step, len(keys))
 		for i, k := range keys {
-			steps[i] = step{cause.userRevocation(UserRevoked, userID), []rollback.Deletion{s.credentials.deletion(k.Digest)}}
+			steps[i] = s.keyStep(cause, k)
+			steps[i].silent = true
 		}
 		_, err = s.revokeKeys(redisdb.WithoutBarrier(ctx), keys, steps, cause)
 	}

@@ -146,7 +146,7 @@ func (s *Store) UpdateClient(ctx context.Context, id string, cause Cause, change
 		write := []any{metaField, encodeRecord(c.Metadata)}
 		if revokes && c.Enabled { // a disabled one gets its generation when it is enabled
 			old := rollback.OfFields(clientKey(id), genField).While(genField, fields[genField])
-			t.steps = []step{{cause.clientRevocation(id), []rollback.Deletion{old}}}
+			t.steps = []step{{Revocation: cause.clientRevocation(id), deletions: []rollback.Deletion{old}}}
 			c.Generation = NewGeneration()
 			write = append(write, genField, c.Generation[:])
 		}
@@ -247,7 +247,7 @@ func (s *Store) DeleteClient(ctx context.Context, id string, cause Cause) error 
 		condition = onField
 	}
 	record := rollback.OfKey(clientKey(id)).While(condition, fields[condition])
-	_, err = s.revoke(ctx, "delete client", step{cause.clientRevocation(id), []rollback.Deletion{record}})
+	_, err = s.revoke(ctx, "delete client", step{Revocation: cause.clientRevocation(id), deletions: []rollback.Deletion{record}})
 	if redisdb.Failed(err) {
 		return err
 	}

@@ -103,11 +103,12 @@ func (c credentials) has(ctx context.Context, d Digest) *redis.IntCmd {
 
 // put writes a record that expires by itself; a zero time: never.
 func (c credentials) put(ctx context.Context, d Digest, value []byte, expires time.Time) redis.Cmder {
-	key, field := credentialField(d)
 	switch {
 	case c.embedded && expires.IsZero():
+		key, field := credentialField(d)
 		return redis.NewIntCmd(ctx, "hsetex", key, "fields", 1, field, value)
 	case c.embedded:
+		key, field := credentialField(d)
 		return redis.NewIntCmd(ctx, "hsetex", key, "pxat", expires.UnixMilli(), "fields", 1, field, value)
 	case expires.IsZero():
 		return redis.NewStatusCmd(ctx, "set", credentialKey(d), value)
@@ -131,7 +132,7 @@ func (c credentials) step(cause Cause, d Digest, record *Credential) step {
 		r = cause.keyRevocation(record.Key.ID, record.Key.UserID, d)
 	}
 	r.Digest = d
-	return step{r, []rollback.Deletion{c.deletion(d)}}
+	return step{Revocation: r, deletions: []rollback.Deletion{c.deletion(d)}}
 }
 
 func decodeCredential(cmd *redis.StringCmd) (*Credential, error) {

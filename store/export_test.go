@@ -23,6 +23,9 @@ func (s *Store) Leave(ctx context.Context) {
 // Pending is how many deletions are not covered yet.
 func (s *Store) Pending() int { return s.monitor.Pending() }
 
+// Unannounced is how many revocations are to be announced.
+func (s *Store) Unannounced() int { return s.monitor.Unannounced() }
+
 // EpochKeys are those that the monitor reads.
 func (s *Store) EpochKeys() []string { return s.monitor.Keys() }
 

@@ -68,7 +68,7 @@ func (u *User) inviteSteps(cause Cause) []step {
 		return nil
 	}
 	invite := rollback.OfFields(userKey(u.ID), inviteField).While(inviteField, string(encodeInvite(*u.Invite)))
-	return []step{{cause.userRevocation(InviteRevoked, u.ID), []rollback.Deletion{invite}}}
+	return []step{{Revocation: cause.userRevocation(InviteRevoked, u.ID), deletions: []rollback.Deletion{invite}}}
 }
 
 // passwordSteps are what a user revokes by setting another password, each while what it revokes is there: the old
@@ -83,7 +83,7 @@ func passwordSteps(id string, fields map[string]string, at time.Time) []step {
 	revokes := func(kind Kind, field string, deleted ...string) {
 		if fields[field] != "" {
 			d := rollback.OfFields(key, deleted...).While(field, fields[field])
-			steps = append(steps, step{cause.userRevocation(kind, id), []rollback.Deletion{d}})
+			steps = append(steps, step{Revocation: cause.userRevocation(kind, id), deletions: []rollback.Deletion{d}})
 		}
 	}
 	revokes(PasswordReset, condition, passwordField, passwordLifeField, sessionField, inviteField)

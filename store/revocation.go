@@ -47,31 +47,41 @@ func (c Cause) revocation(kind Kind) Revocation {
 	return Revocation{Kind: kind, At: c.At, Actor: c.Actor, Reason: c.Reason}
 }
 
-// Announce tells others of revocations, through the same Redis.
+// Announce tells others of revocations, through the same Redis. Both functions are required, and are called by many
+// requests at once.
 type Announce struct {
 	// Append makes the commands that announce revocations. They are sent behind the deletions, on the same connection
 	// and before the durability barrier; in a cluster in a pipeline of their own, with its barrier. A deletion that is
-	// sent again is announced again, so that a revocation may be announced more than once.
+	// sent again is announced again: each one by the next heartbeat, and after a rollback. The key of a command is its
+	// first argument.
 	Append func(context.Context, []Revocation) []redis.Cmder
 	// Check reads their answers. With an error the revocation is applied and not announced: its caller gets
-	// [ErrUnconfirmed], and the redo log sends it again.
+	// [ErrUnconfirmed], and each heartbeat announces it again until Check has no error.
 	Check func([]redis.Cmder) error
 }
 
-// step is a revocation and the deletions by which it takes effect. A step without deletions is announced alone.
+// step is a revocation and the deletions by which it takes effect. A step of a transaction may have none, and is announced
+// alone.
 type step struct {
 	Revocation
 	deletions []rollback.Deletion
+	// silent: what is revoked was announced by another step.
+	silent bool
 }
 
 // commands make the commands that announce steps; none without an Announce.
 func (a *Announce) commands(ctx context.Context, steps []step) []redis.Cmder {
-	if a == nil || len(steps) == 0 {
+	if a == nil {
 		return nil
 	}
-	revocations := make([]Revocation, len(steps))
-	for i, st := range steps {
-		revocations[i] = st.Revocation
+	var revocations []Revocation
+	for _, st := range steps {
+		if !st.silent {
+			revocations = append(revocations, st.Revocation)
+		}
+	}
+	if len(revocations) == 0 {
+		return nil
 	}
 	return a.Append(ctx, revocations)
 }
@@ -120,7 +130,11 @@ func (s *Store) revoke(ctx context.Context, op string, steps ...step) ([]int64, 
 		s.noteUnacknowledged(entries, cmds, err)
 		return nil, err
 	}
-	err = redisdb.MostSevere(err, s.note(op, entries...), s.announce.check(op, announcement))
+	unannounced := s.announce.check(op, announcement)
+	if unannounced != nil {
+		s.announceLater(steps)
+	}
+	err = redisdb.MostSevere(err, s.note(op, entries...), unannounced)
 	deleted := make([]int64, len(steps))
 	for i, cmd := range first {
 		deleted[i] = cmd.Val()
@@ -132,7 +146,7 @@ func (s *Store) revoke(ctx context.Context, op string, steps ...step) ([]int64, 
 func (s *Store) entriesOf(steps []step) (entries []rollback.Entry) {
 	for _, st := range steps {
 		var payload any
-		if s.announce != nil {
+		if s.announce != nil && !st.silent {
 			r := st.Revocation
 			payload = &r
 		}
@@ -145,6 +159,9 @@ func (s *Store) entriesOf(steps []step) (entries []rollback.Entry) {
 
 // errNoRoom is why a revocation is not confirmed while Redis is out of memory and the redo log is full.
 var errNoRoom = errors.New("the redo log is full: Redis takes no watermark, probably because it is out of memory")
+
+// errNotAnnounced is why what is gone is not said to be gone: an earlier attempt may not have been announced yet.
+var errNotAnnounced = errors.New("revocations are not announced yet")
 
 // note remembers deletions that were applied. Those for which there is no room are not confirmed.
 func (s *Store) note(op string, entries ...rollback.Entry) error {
@@ -197,7 +214,7 @@ func (s *Store) revokeFields(ctx context.Context, op, key string, r Revocation, 
 	case !there:
 		return cmp.Or(s.confirmGone(ctx, op, "hexists", key, metaField), ErrNotFound)
 	}
-	_, err = s.revoke(ctx, op, step{r, deletions})
+	_, err = s.revoke(ctx, op, step{Revocation: r, deletions: deletions})
 	return err
 }
 
@@ -207,8 +224,11 @@ func (s *Store) known(ctx context.Context, op string) error {
 	if s.monitor == nil {
 		return nil
 	}
-	if s.monitor.IsFull() {
+	switch {
+	case s.monitor.IsFull():
 		return unavailable(op, errNoRoom)
+	case s.monitor.Unannounced() > 0:
+		return unavailable(op, errNotAnnounced)
 	}
 	return s.resolve(ctx, op)
 }

@@ -89,7 +89,7 @@ type succession struct {
 func (r succession) steps(cause Cause, clientID string) (steps []step) {
 	for _, secret := range r.revoked {
 		record := rollback.OfFields(clientKey(clientID), secretField+secret.ID)
-		steps = append(steps, step{cause.secretRevocation(clientID, secret.ID), []rollback.Deletion{record}})
+		steps = append(steps, step{Revocation: cause.secretRevocation(clientID, secret.ID), deletions: []rollback.Deletion{record}})
 	}
 	if len(steps) == 0 && r.previous != nil {
 		steps = append(steps, step{Revocation: cause.secretRevocation(clientID, r.previous.ID)})
@@ -142,7 +142,7 @@ func (s *Store) RevokeSecret(ctx context.Context, id, secretID string, cause Cau
 		return unavailable(op, err)
 	}
 	field := rollback.OfFields(clientKey(id), secretField+secretID)
-	_, err = s.revoke(ctx, op, step{cause.secretRevocation(id, secretID), []rollback.Deletion{field}})
+	_, err = s.revoke(ctx, op, step{Revocation: cause.secretRevocation(id, secretID), deletions: []rollback.Deletion{field}})
 	if redisdb.Failed(err) {
 		return err
 	}

@@ -140,7 +140,7 @@ func (s *Store) seeSession(ctx context.Context, sess *Session) {
 func (s *Store) RevokeSession(ctx context.Context, userID string, d Digest, cause Cause) error {
 	r := cause.userRevocation(SessionRevoked, userID)
 	r.Digest = d
-	_, err := s.revoke(ctx, "revoke session", step{r, []rollback.Deletion{rollback.OfKey(sessionKey(d))}})
+	_, err := s.revoke(ctx, "revoke session", step{Revocation: r, deletions: []rollback.Deletion{rollback.OfKey(sessionKey(d))}})
 	if redisdb.Failed(err) {
 		return err
 	}

@@ -35,12 +35,14 @@ func (s *Store) transact(ctx context.Context, op, key string, plan func(*redis.T
 	}
 	defer release()
 	for range maxTries {
-		var t transaction
+		var t transaction // what was sent
 		var announcement []redis.Cmder
 		err := s.rdb.Watch(ctx, func(tx *redis.Tx) (err error) {
-			if t, err = plan(tx); err != nil {
+			planned, err := plan(tx)
+			if err != nil {
 				return err
 			}
+			t = planned
 			written, err := tx.TxPipelined(ctx, func(p redis.Pipeliner) error { t.write(p); return nil })
 			if err != nil {
 				return err
@@ -49,7 +51,7 @@ func (s *Store) transact(ctx context.Context, op, key string, plan func(*redis.T
 			if len(written) == 0 && len(announcement) == 0 {
 				return nil
 			}
-			return s.sendBehind(ctx, op, tx, announcement)
+			return applied(op, s.sendBehind(ctx, op, tx, announcement))
 		}, key)
 		var verdict *planError
 		switch {
@@ -65,16 +67,21 @@ func (s *Store) transact(ctx context.Context, op, key string, plan func(*redis.T
 	return fmt.Errorf("%s: %w", op, ErrConflict)
 }
 
+// applied says of an error that came after Redis has answered the transaction that it was applied.
+func applied(op string, err error) error {
+	if redisdb.Failed(err) {
+		return fmt.Errorf("%s: %w: %w", op, ErrUnconfirmed, err)
+	}
+	return err
+}
+
 // sendBehind sends the announcement and the barrier behind a transaction. In a cluster the announcement may lie on
 // another server.
 func (s *Store) sendBehind(ctx context.Context, op string, tx *redis.Tx, announcement []redis.Cmder) error {
 	if !s.db.IsCluster() || len(announcement) == 0 {
 		return s.db.SendBehind(ctx, op, tx, announcement...)
 	}
-	if err := s.db.SendBehind(ctx, op, tx); redisdb.Failed(err) {
-		return err
-	}
-	return s.db.Apply(ctx, op, nil, announcement...)
+	return redisdb.MostSevere(s.db.SendBehind(ctx, op, tx), s.db.ApplyBehind(ctx, op, announcement...))
 }
 
 // transacted remembers what came of a transaction. If it may have been made, that is found out later.
@@ -83,25 +90,35 @@ func (s *Store) transacted(ctx context.Context, op, key string, t transaction, a
 	if redisdb.Failed(err) {
 		if s.monitor != nil && redisdb.IsUncertain(err) {
 			s.monitor.NoteInDoubt(entries...)
-			s.announceLater(t.steps)
+			for _, st := range t.steps {
+				if len(st.deletions) == 0 { // the others are announced once it is known what became of them
+					s.announceLater([]step{st})
+				}
+			}
 		}
 		return err
 	}
 	if s.monitor != nil && t.enabled != "" {
 		s.monitor.Forget(key, t.enabled, t.value)
 	}
-	err = redisdb.MostSevere(err, s.note(op, entries...), s.announce.check(op, announcement))
-	if err != nil {
+	unannounced := s.announce.check(op, announcement)
+	if err != nil || unannounced != nil {
 		s.announceLater(t.steps)
+	}
+	if unannounced != nil && redisdb.IsWithoutBarrier(ctx) { // an answer that is not a success would lose what is shown once
+		s.log.WarnContext(ctx, "announcing a change failed; the next heartbeat repeats it", "error", unannounced)
+		unannounced = nil
+	}
+	if err = redisdb.MostSevere(err, s.note(op, entries...), unannounced); err != nil {
 		return err
 	}
 	return s.resolve(ctx, op)
 }
 
-// announceLater has the next heartbeat announce the steps that have no deletion: the others are announced with theirs.
+// announceLater has the next heartbeat announce steps of which it is not known whether they were announced.
 func (s *Store) announceLater(steps []step) {
 	for _, st := range steps {
-		if s.monitor != nil && len(st.deletions) == 0 {
+		if s.monitor != nil && s.announce != nil && !st.silent {
 			r := st.Revocation
 			s.monitor.NoteAnnouncement(&r)
 		}

@@ -211,7 +211,7 @@ func (s *Store) DeleteUser(ctx context.Context, id string, cause Cause) error {
 	}
 	// An unreadable record can be deleted too. No key is valid from here on: its owner is not there.
 	record := rollback.OfKey(userKey(id))
-	_, err = s.revoke(ctx, "delete user", step{cause.userRevocation(UserRevoked, id), []rollback.Deletion{record}})
+	_, err = s.revoke(ctx, "delete user", step{Revocation: cause.userRevocation(UserRevoked, id), deletions: []rollback.Deletion{record}})
 	if redisdb.Failed(err) {
 		return err
 	}

@@ -26,6 +26,12 @@ func (db *DB) Apply(ctx context.Context, op string, writes []*redis.IntCmd, behi
 	return MostSevere(err, behindError(op, db.apply(ctx, op, behind, nil)))
 }
 
+// ApplyBehind sends commands behind a transaction that was applied, in a cluster, where they may lie on other servers. The
+// caller has acquired the barrier. Their answers are in themselves.
+func (db *DB) ApplyBehind(ctx context.Context, op string, behind ...redis.Cmder) error {
+	return behindError(op, db.applyHeld(ctx, op, behind, nil))
+}
+
 // behindError is what an error of the commands behind the writes says of these, which were applied.
 func behindError(op string, err error) error {
 	switch {
@@ -38,6 +44,16 @@ func behindError(op string, err error) error {
 }
 
 func (db *DB) apply(ctx context.Context, op string, cmds, behind []redis.Cmder) error {
+	release, err := db.AcquireBarrier(ctx, op)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return db.applyHeld(ctx, op, cmds, behind)
+}
+
+// applyHeld is apply for a caller that has acquired the barrier.
+func (db *DB) applyHeld(ctx context.Context, op string, cmds, behind []redis.Cmder) error {
 	if !db.NeedsBarrier(ctx) {
 		err := send(ctx, db.Client, append(cmds[:len(cmds):len(cmds)], behind...)...)
 		if len(behind) > 0 {
@@ -45,11 +61,6 @@ func (db *DB) apply(ctx context.Context, op string, cmds, behind []redis.Cmder) 
 		}
 		return Unavailable(op, err)
 	}
-	release, err := db.AcquireBarrier(ctx, op)
-	if err != nil {
-		return err
-	}
-	defer release()
 	shares, err := db.share(ctx, cmds)
 	if err != nil {
 		return Unavailable(op, err)

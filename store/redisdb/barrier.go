@@ -100,7 +100,7 @@ func (db *DB) judge(op string, b *barrier, sent error) error {
 
 // NeedsBarrier is whether Redis's own answer is not enough for a write under ctx.
 func (db *DB) NeedsBarrier(ctx context.Context) bool {
-	return db.durability != config.Durability{} && ctx.Value(noBarrierKey{}) == nil
+	return db.durability != config.Durability{} && !IsWithoutBarrier(ctx)
 }
 
 type noBarrierKey struct{}
@@ -111,6 +111,9 @@ type noBarrierKey struct{}
 func WithoutBarrier(ctx context.Context) context.Context {
 	return context.WithValue(ctx, noBarrierKey{}, true)
 }
+
+// IsWithoutBarrier is whether ctx comes from WithoutBarrier.
+func IsWithoutBarrier(ctx context.Context) bool { return ctx.Value(noBarrierKey{}) != nil }
 
 // AcquireBarrier waits until one more barrier may be under way, if ctx needs one. The caller calls release.
 func (db *DB) AcquireBarrier(ctx context.Context, op string) (release func(), err error) {

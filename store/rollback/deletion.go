@@ -72,13 +72,11 @@ func (d Deletion) holds(fields []any) bool {
 // Entry is a deletion as the redo log remembers it.
 type Entry struct {
 	Deletion
-	// Payload is given back to [Options.Announce] when the deletion is sent again. May be nil.
+	// Payload is given back to [Options.Announce] when the deletion is sent again. It is a pointer, or nil.
 	Payload any
 
 	// unacknowledged: the caller got an error, and the deletion may or may not have been applied.
 	unacknowledged bool
-	// announcement: there is no deletion, and the payload is announced once.
-	announcement bool
 }
 
 // replay is an entry that is sent again. A deletion with a condition is not sent at once: the object is read first, for
@@ -90,10 +88,7 @@ type replay struct {
 }
 
 func (m *Monitor) newReplay(ctx context.Context, p redis.Pipeliner, e Entry) replay {
-	switch {
-	case e.announcement:
-		return replay{Entry: e}
-	case e.field != "":
+	if e.field != "" {
 		return replay{Entry: e, read: p.HMGet(ctx, e.key, m.existsField, e.field)}
 	}
 	r := replay{Entry: e, deleted: e.Command(ctx)}
@@ -103,13 +98,10 @@ func (m *Monitor) newReplay(ctx context.Context, p redis.Pipeliner, e Entry) rep
 
 // gone is whether what was deleted is not there.
 func (r replay) gone() (bool, error) {
-	switch {
-	case r.deleted != nil:
+	if r.deleted != nil {
 		return true, r.deleted.Err()
-	case r.read != nil:
-		return !r.holds(r.read.Val()), r.read.Err()
 	}
-	return true, nil
+	return !r.holds(r.read.Val()), r.read.Err()
 }
 
 // deleteAgain deletes what a rollback has brought back, if its condition holds. WATCH sees whether another replica, whose

@@ -97,7 +97,7 @@ func (m *Monitor) beat(ctx context.Context) (again bool, err error) {
 	}
 	if m.IsQuarantined() { // what was lost is back
 		m.breaker.trip(replaying)
-		m.log.reopen()
+		m.reopen()
 	}
 	return m.write(ctx, seen)
 }
@@ -128,6 +128,7 @@ func (m *Monitor) begin(found []observation) {
 		found[i].written = false
 	}
 	m.log.begin(m.now(), counters(found))
+	m.round = round{}
 	m.saw(found)
 }
 
@@ -164,9 +165,15 @@ func (m *Monitor) rolledBack(ctx context.Context, seen, found []observation) boo
 	}
 	m.breaker.trip(replaying)
 	m.logger.WarnContext(ctx, "the store has lost writes; the revocations that this replica remembers are replayed",
-		"heartbeats", heartbeats, "deletions", m.log.reopen())
+		"heartbeats", heartbeats, "deletions", m.reopen())
 	m.saw(found)
 	return true
+}
+
+// reopen makes everything pending that is remembered, and says how much that is. The heartbeat begins with the first.
+func (m *Monitor) reopen() int {
+	m.round = round{}
+	return m.log.reopen()
 }
 
 func (m *Monitor) quarantine(ctx context.Context, heartbeats int64) {

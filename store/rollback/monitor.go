@@ -37,7 +37,8 @@ type Options struct {
 	ExistsField string
 
 	// Announce makes the commands that go behind deletions which are sent again, from the payloads of their entries.
-	// With an error of Announced the entries stay pending. Both may be nil.
+	// After an error of Announced the next heartbeat announces these payloads again. It decides nothing else: the breaker
+	// closes, and deletions are covered, without it. Both are nil, or none.
 	Announce  func(ctx context.Context, payloads []any) []redis.Cmder
 	Announced func([]redis.Cmder) error
 
@@ -169,12 +170,16 @@ func (m *Monitor) NoteInDoubt(entries ...Entry) {
 }
 
 // NoteAnnouncement has the next heartbeat announce a payload of which it is not known whether it was announced. It is not
-// remembered after that.
+// remembered after that. payload is a pointer, or nil.
 func (m *Monitor) NoteAnnouncement(payload any) {
 	if m.Announce != nil && payload != nil {
-		m.Note(Entry{Payload: payload, announcement: true})
+		m.log.announceLater(payload)
+		m.hurry()
 	}
 }
+
+// Unannounced is how many payloads are to be announced, beside those of deletions that are sent again.
+func (m *Monitor) Unannounced() int { return m.log.countUnannounced() }
 
 // Forget drops the deletions of fields of this key with a condition on this field, but for those whose condition has the
 // value current: the field was set by this replica since, and must not be deleted by a replay.

@@ -34,6 +34,9 @@ type redoLog struct {
 	reopened bool // since nothing was pending: what is pending need not be of the last segment
 	full     bool // an entry had no room
 	inDoubt  []*inDoubt
+
+	unannounced []any        // payloads that the next heartbeat announces, beside those of what is pending
+	listed      map[any]bool // what unannounced has
 }
 
 // segment has the entries from the moment on when the counters were at floor. All entries of earlier segments are
@@ -50,30 +53,27 @@ func (l *redoLog) begin(now time.Time, floor []int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.reopenAll()
-	remembered := slices.DeleteFunc(slices.Clone(l.pending), func(e Entry) bool { return e.announcement })
-	l.segments = []segment{{since: now, floor: floor, entries: remembered}}
-	l.size = len(remembered)
+	l.segments = []segment{{since: now, floor: floor, entries: slices.Clone(l.pending)}}
+	l.size = len(l.pending)
 }
 
 // note remembers deletions that were applied, or perhaps were. It says whether there is something to cover now, and
-// whether there was room for all.
+// whether there was room for all. What it does not remember is announced all the same.
 func (l *redoLog) note(entries ...Entry) (noted, room bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.segments) == 0 { // what was deleted before the first heartbeat is behind its watermark
-		return false, true
-	}
+	room = true
 	for _, e := range entries {
-		if e.announcement {
-			l.pending = append(l.pending, e)
-			noted = true
+		switch {
+		case len(l.segments) == 0: // what was deleted before the first heartbeat is behind its watermark
+			l.addUnannounced(e.Payload)
 			continue
-		}
-		if e.deletesNothing() {
+		case e.deletesNothing():
 			continue
-		}
-		if !l.makeRoom() {
-			return noted, false
+		case !l.makeRoom():
+			room = false
+			l.addUnannounced(e.Payload)
+			continue
 		}
 		last := &l.segments[len(l.segments)-1]
 		last.entries = append(last.entries, e)
@@ -81,7 +81,51 @@ func (l *redoLog) note(entries ...Entry) (noted, room bool) {
 		l.size++
 		noted = true
 	}
-	return noted, true
+	return noted, room
+}
+
+// addUnannounced has the next heartbeat announce a payload. More than MaxEntries are not remembered.
+func (l *redoLog) addUnannounced(payload any) {
+	if payload == nil || l.listed[payload] || len(l.unannounced) >= MaxEntries {
+		return
+	}
+	if l.listed == nil {
+		l.listed = map[any]bool{}
+	}
+	l.listed[payload] = true
+	l.unannounced = append(l.unannounced, payload)
+}
+
+func (l *redoLog) announceLater(payloads ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, p := range payloads {
+		l.addUnannounced(p)
+	}
+}
+
+// nextUnannounced are at most so many payloads to announce.
+func (l *redoLog) nextUnannounced(most int) []any {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.unannounced[:min(most, len(l.unannounced))])
+}
+
+// announced drops the first payloads, which were announced, and says how many are left.
+func (l *redoLog) announced(n int) (left int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, p := range l.unannounced[:n] {
+		delete(l.listed, p)
+	}
+	l.unannounced = slices.Delete(l.unannounced, 0, n)
+	return len(l.unannounced)
+}
+
+func (l *redoLog) countUnannounced() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.unannounced)
 }
 
 // makeRoom forgets old segments, if their entries are covered.
@@ -166,8 +210,7 @@ func (l *redoLog) reopen() int {
 }
 
 func (l *redoLog) reopenAll() {
-	l.pending = slices.DeleteFunc(l.pending, func(e Entry) bool { return !e.announcement })
-	l.reopened = true
+	l.pending, l.reopened = nil, true
 	for _, s := range l.segments {
 		l.pending = append(l.pending, s.entries...)
 	}
@@ -177,7 +220,7 @@ func (l *redoLog) reopenAll() {
 func (l *redoLog) pendingAcknowledged(in func(key string) bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.ContainsFunc(l.pending, func(e Entry) bool { return !e.unacknowledged && !e.announcement && in(e.key) })
+	return slices.ContainsFunc(l.pending, func(e Entry) bool { return !e.unacknowledged && in(e.key) })
 }
 
 // reaches is whether every deletion is remembered that a Redis with this counter, in one of its parts, may have lost.

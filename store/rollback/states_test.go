@@ -3,6 +3,7 @@ package rollback
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"testing"
@@ -243,40 +244,126 @@ func TestReplayComparesTheCondition(t *testing.T) {
 	}
 }
 
-// Entries are announced again behind their deletions, and stay pending until that succeeds. An announcement alone is
-// made once, and not after a rollback.
-func TestAnnouncements(t *testing.T) {
-	var announced [][]any
-	var fails error
+// announcing is a monitor that announces to a list, unless fails has an error.
+type announcing struct {
+	*play
+	all   [][]any
+	fails error
+}
+
+func newAnnouncing(t *testing.T) *announcing {
+	t.Helper()
+	a := &announcing{}
 	f, m := scripted(t, func(o *Options) {
 		o.Announce = func(ctx context.Context, payloads []any) []redis.Cmder {
-			announced = append(announced, payloads)
+			a.all = append(a.all, payloads)
 			return []redis.Cmder{redis.NewStatusCmd(ctx, "announce")}
 		}
-		o.Announced = func([]redis.Cmder) error { return fails }
+		o.Announced = func([]redis.Cmder) error { return a.fails }
 	})
+	a.play = &play{t, f, m}
+	a.heartbeat()
+	a.heartbeat()
+	return a
+}
+
+func (a *announcing) want(what string, want ...[]any) {
+	a.t.Helper()
+	if !slices.EqualFunc(a.all, want, func(x, y []any) bool { return slices.Equal(x, y) }) {
+		a.t.Errorf("%s: announced %d times, want %d, or others: %v", what, len(a.all), len(want), a.all)
+	}
+	a.all = nil
+}
+
+// What was revoked is announced again behind its deletion, and after a rollback. An announcement alone is made once.
+func TestAnnouncements(t *testing.T) {
+	a := newAnnouncing(t)
+	before := a.f.copy()
+	one, two, alone := "one", "two", "alone"
+	a.m.Note(Entry{Deletion: OfKey("a"), Payload: &one}, Entry{Deletion: OfKey("b"), Payload: &one}, Entry{Deletion: OfKey("c"), Payload: &two})
+	a.m.NoteAnnouncement(&alone)
+	a.heartbeat()
+	a.want("at once", []any{&alone, &one, &two})
+	a.heartbeat()
+	a.want("covered")
+	before()
+	a.heartbeat()
+	a.want("rolled back", []any{&one, &two})
+}
+
+// While nothing can be announced, deletions are covered and the breaker closes all the same: what stays is announced
+// later.
+func TestAnnouncementsThatFail(t *testing.T) {
+	a := newAnnouncing(t)
+	one, alone := "one", "alone"
+	a.fails = errors.New("the feed is away")
+	a.m.Note(Entry{Deletion: OfKey("a"), Payload: &one})
+	a.m.NoteAnnouncement(&alone)
+	a.f.failing(io.EOF)
+	a.heartbeat()
+	if a.m.State() != Uncovered {
+		t.Errorf("the breaker is %s, want uncovered", a.m.State())
+	}
+	a.f.working()
+	for range 3 {
+		a.heartbeat()
+	}
+	if a.m.State() != Closed || a.m.Pending() != 0 || a.m.Unannounced() != 2 {
+		t.Errorf("the breaker is %s, %d are pending, %d not announced; want closed, 0, 2", a.m.State(), a.m.Pending(), a.m.Unannounced())
+	}
+	a.all, a.fails = nil, nil
+	a.heartbeat()
+	a.want("the feed is back", []any{&alone, &one})
+	if a.m.Unannounced() != 0 {
+		t.Errorf("%d are not announced", a.m.Unannounced())
+	}
+}
+
+// Before the first heartbeat no deletion is remembered, and what is not acknowledged is announced by it.
+func TestAnnouncementBeforeTheFirstHeartbeat(t *testing.T) {
+	a := newAnnouncing(t)
+	a.f, a.m = scripted(t, func(o *Options) { o.Announce, o.Announced = a.m.Announce, a.m.Announced })
+	one, alone := "one", "alone"
+	a.m.NoteUnacknowledged(Entry{Deletion: OfKey("a"), Payload: &one})
+	a.m.NoteAnnouncement(&alone)
+	a.heartbeat()
+	a.want("the first heartbeat", []any{&one, &alone})
+}
+
+// A rollback between two rounds of one heartbeat has it begin with the first entry again: the breaker does not close
+// while something is undone.
+func TestRollbackBetweenTwoRounds(t *testing.T) {
+	f, m := scripted(t)
 	p := &play{t, f, m}
 	p.heartbeat()
 	p.heartbeat()
+	const many = sentAtOnce + 500
+	for i := range many {
+		f.texts[fmt.Sprint("k", i)] = "x"
+	}
 	before := f.copy()
-	one, two, alone := "one", "two", "alone"
-	m.Note(Entry{Deletion: OfKey("a"), Payload: &one}, Entry{Deletion: OfKey("b"), Payload: &one}, Entry{Deletion: OfKey("c"), Payload: &two})
-	m.NoteAnnouncement(&alone)
-	fails = errors.New("the feed is away")
-	p.heartbeat()
-	if m.Pending() != 4 || m.State() != Closed {
-		t.Errorf("%d are pending, the breaker is %s; want all 4, and closed", m.Pending(), m.State())
+	for i := range many {
+		p.revoke(fmt.Sprint("k", i))
 	}
-	fails = nil
-	p.heartbeat()
-	if m.Pending() != 0 {
-		t.Errorf("%d are pending", m.Pending())
+	p.heartbeat() // all are covered
+	m.log.reopen()
+	looks := 0
+	f.fails = func(cmd string) error {
+		switch cmd {
+		case "hsetnx", "hincrby", "hset":
+			return outOfMem
+		case "get": // a round begins with the fence
+			if looks++; looks == 2 {
+				before()
+			}
+		}
+		return nil
 	}
-	before()
 	p.heartbeat()
-	want := [][]any{{&one, &two, &alone}, {&one, &two, &alone}, {&one, &two}}
-	if !slices.EqualFunc(announced, want, func(a, b []any) bool { return slices.Equal(a, b) }) {
-		t.Errorf("announced %d times: %v", len(announced), announced)
+	for i := range many {
+		if _, there := f.texts[fmt.Sprint("k", i)]; there && m.State() == Closed {
+			t.Fatalf("k%d is there, and the breaker is closed", i)
+		}
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 func (m *Monitor) write(ctx context.Context, seen []observation) (again bool, err error) {
 	entries := m.log.next(m.round.from, sentAtOnce)
 	replays, marks := make([]replay, len(entries)), make([]watermark, len(m.keys))
-	var announcement []redis.Cmder
+	news := m.newAnnouncement(ctx, entries)
 	_, _ = m.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for _, key := range m.keys {
 			p.HSetNX(ctx, key, lineageField, randomID())
@@ -26,12 +26,18 @@ func (m *Monitor) write(ctx context.Context, seen []observation) (again bool, er
 		for i, e := range entries {
 			replays[i] = m.newReplay(ctx, p, e)
 		}
-		announcement = m.announce(ctx, p, entries)
+		if !m.db.IsCluster() {
+			news.send(ctx, p)
+		}
 		for i, key := range m.keys {
 			marks[i] = m.newWatermark(ctx, p, key, seen[i].counter)
 		}
 		return nil
 	})
+	if m.db.IsCluster() { // where the commands of one pipeline go to several servers, in no order
+		_, _ = m.client.Pipelined(ctx, func(p redis.Pipeliner) error { news.send(ctx, p); return nil })
+	}
+	m.announced(ctx, news)
 	found, next, fails := slices.Clone(seen), slices.Clone(seen), make([]error, len(marks))
 	for i, w := range marks {
 		if found[i], fails[i] = readObservation(w.found); fails[i] != nil {
@@ -51,32 +57,7 @@ func (m *Monitor) write(ctx context.Context, seen []observation) (again bool, er
 	if made, err := m.resolve(ctx, true); err == nil {
 		m.log.note(made...)
 	}
-	return m.settle(ctx, replays, next, fails, m.announced(announcement))
-}
-
-// announce queues the commands that go behind the deletions of entries.
-func (m *Monitor) announce(ctx context.Context, p redis.Pipeliner, entries []Entry) (cmds []redis.Cmder) {
-	var payloads []any
-	for _, e := range entries {
-		if e.Payload != nil && !slices.Contains(payloads[max(0, len(payloads)-1):], e.Payload) {
-			payloads = append(payloads, e.Payload)
-		}
-	}
-	if m.Announce == nil || len(payloads) == 0 {
-		return nil
-	}
-	cmds = m.Announce(ctx, payloads)
-	for _, cmd := range cmds {
-		_ = p.Process(ctx, cmd)
-	}
-	return cmds
-}
-
-func (m *Monitor) announced(cmds []redis.Cmder) error {
-	if len(cmds) == 0 || m.Announced == nil {
-		return nil
-	}
-	return m.Announced(cmds)
+	return m.settle(ctx, replays, next, fails)
 }
 
 // noLineage is an id that no data set has.
@@ -96,8 +77,8 @@ func (m *Monitor) disown(seen, found []observation) {
 // settle tells the redo log what is covered, and closes the breaker when all is. While Redis is out of memory it takes no
 // watermark, but it applies deletions: then all that is pending is sent in each heartbeat, and that closes the breaker.
 //
-// fails are the errors of the watermarks, a nil or an error for each part; unannounced is that of the announcement.
-func (m *Monitor) settle(ctx context.Context, replays []replay, seen []observation, fails []error, unannounced error) (again bool, err error) {
+// fails are the errors of the watermarks, a nil or an error for each part.
+func (m *Monitor) settle(ctx context.Context, replays []replay, seen []observation, fails []error) (again bool, err error) {
 	covered := make([]bool, len(replays))
 	ofParts := slices.Clone(fails)
 	for i, r := range replays {
@@ -106,7 +87,7 @@ func (m *Monitor) settle(ctx context.Context, replays []replay, seen []observati
 		case err != nil:
 			fails = append(fails, err)
 		case gone:
-			covered[i] = fails[m.part(r.key)] == nil && (unannounced == nil || r.Payload == nil)
+			covered[i] = fails[m.part(r.key)] == nil
 		default:
 			m.round.revived = true
 			if err := m.deleteAgain(ctx, r.Deletion); err != nil {
@@ -116,7 +97,7 @@ func (m *Monitor) settle(ctx context.Context, replays []replay, seen []observati
 	}
 	pending := m.log.settle(m.round.from, covered)
 	m.round.from += len(covered) - count(covered)
-	err = errors.Join(append(fails, unannounced)...)
+	err = errors.Join(fails...)
 	full := err != nil && !anyOf(err, func(err error) bool { return !redis.IsOOMError(err) })
 	m.outOfMemory.Store(full)
 	switch {

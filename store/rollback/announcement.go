@@ -1,0 +1,58 @@
+package rollback
+
+import (
+	"context"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// announcement is what one round of a heartbeat announces: the payloads of the deletions that it sends again, and those
+// of before that were not announced.
+type announcement struct {
+	payloads []any
+	before   int // so many of the payloads were not announced before
+	cmds     []redis.Cmder
+}
+
+func (m *Monitor) newAnnouncement(ctx context.Context, entries []Entry) (a announcement) {
+	if m.Announce == nil {
+		return a
+	}
+	a.payloads = m.log.nextUnannounced(sentAtOnce)
+	a.before = len(a.payloads)
+	has := map[any]bool{}
+	for _, p := range a.payloads {
+		has[p] = true
+	}
+	for _, e := range entries {
+		if e.Payload != nil && !has[e.Payload] {
+			has[e.Payload] = true
+			a.payloads = append(a.payloads, e.Payload)
+		}
+	}
+	if len(a.payloads) > 0 {
+		a.cmds = m.Announce(ctx, a.payloads)
+	}
+	return a
+}
+
+func (a announcement) send(ctx context.Context, p redis.Pipeliner) {
+	for _, cmd := range a.cmds {
+		_ = p.Process(ctx, cmd)
+	}
+}
+
+// announced reads the answers. What could not be announced is announced by the next heartbeat.
+func (m *Monitor) announced(ctx context.Context, a announcement) {
+	if len(a.cmds) == 0 {
+		return
+	}
+	if err := m.Announced(a.cmds); err != nil {
+		m.log.announceLater(a.payloads[a.before:]...)
+		m.logger.WarnContext(ctx, "announcing revocations failed; the next heartbeat repeats it", "revocations", len(a.payloads), "error", err)
+		return
+	}
+	if m.log.announced(a.before) > 0 { // there were too many for one round
+		m.hurry()
+	}
+}
