@@ -7,10 +7,12 @@ import (
 )
 
 const (
-	// EntryLife is how long an entry is remembered, and MaxEntries how many are at most.
+	// EntryLife is how long an entry is remembered at least, unless there are too many. MaxEntries is how many are
+	// remembered at most.
 	EntryLife  = 15 * time.Minute
 	MaxEntries = 1 << 14
-	// segmentTime and segmentSize are when a segment is full. It is forgotten as a whole.
+	// segmentTime and segmentSize are when a segment is full. The next one begins once nothing is pending. Segments are
+	// forgotten as a whole.
 	segmentTime = time.Minute
 	segmentSize = MaxEntries / 16
 )
@@ -31,25 +33,25 @@ type redoLog struct {
 	pending  []Entry   // of all segments, oldest first
 	size     int       // entries of all segments
 
-	reopened bool // since nothing was pending: what is pending need not be of the last segment
-	full     bool // an entry had no room
-	inDoubt  []*inDoubt
+	replaysAll bool // replayAll was called, and entries are still pending: they may be of any segment
+	full       bool // an entry had no room since nothing was pending
+	inDoubt    []*inDoubt
 }
 
-// segment has the entries from the moment on when the counters were at floor. All entries of earlier segments are
-// covered by lower watermarks.
+// segment has the entries that were noted since the counters were at floor. All entries of earlier segments are covered
+// by lower watermarks, but for those that are pending again.
 type segment struct {
 	since   time.Time
 	floor   []int64
 	entries []Entry
 }
 
-// begin starts with one segment of what is remembered, if there is anything: a store that was fenced may have lost all
-// of it.
+// begin starts with one segment of all that is remembered, and makes it pending: a store that was fenced may have lost
+// all of it. Announcements are dropped from the segment, and stay pending.
 func (l *redoLog) begin(now time.Time, floor []int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.reopenAll()
+	l.setAllPending()
 	remembered := slices.DeleteFunc(slices.Clone(l.pending), func(e Entry) bool { return e.announcement })
 	l.segments = []segment{{since: now, floor: floor, entries: remembered}}
 	l.size = len(remembered)
@@ -60,7 +62,7 @@ func (l *redoLog) begin(now time.Time, floor []int64) {
 func (l *redoLog) note(entries ...Entry) (noted, room bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.segments) == 0 { // what was deleted before the first heartbeat is behind its watermark
+	if len(l.segments) == 0 { // it is not remembered what was deleted before the first heartbeat
 		return false, true
 	}
 	for _, e := range entries {
@@ -86,7 +88,7 @@ func (l *redoLog) note(entries ...Entry) (noted, room bool) {
 
 // makeRoom forgets old segments, if their entries are covered.
 func (l *redoLog) makeRoom() bool {
-	for l.size >= MaxEntries && len(l.segments) > 1 && !l.reopened {
+	for l.size >= MaxEntries && len(l.segments) > 1 && !l.replaysAll {
 		l.forgetSegment()
 	}
 	if l.size >= MaxEntries {
@@ -101,16 +103,16 @@ func (l *redoLog) forgetSegment() {
 	l.segments = l.segments[1:]
 }
 
-// isFull is whether a deletion was applied that is not remembered, nor covered yet.
+// isFull is whether a deletion had no room since the log last had nothing pending.
 func (l *redoLog) isFull() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.full
 }
 
-// forget drops the deletions of fields of this key with a condition on this field, but for those whose condition has the
-// value current. An entry that is pending stays so until the next heartbeat, which counts on its place, and finds the
-// newer value.
+// forget drops the deletions of fields of this key with a condition on this field, but for those whose condition has
+// the value current. An entry that is pending stays so until the next heartbeat, which counts on its place in the list,
+// and finds the newer value.
 func (l *redoLog) forget(key, field, current string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -146,7 +148,7 @@ func (l *redoLog) settle(from int, covered []bool) (pending int) {
 	}
 	l.pending = append(kept, l.pending[end:]...)
 	if len(l.pending) == 0 {
-		l.reopened, l.full = false, false
+		l.replaysAll, l.full = false, false
 	}
 	return len(l.pending)
 }
@@ -157,23 +159,24 @@ func (l *redoLog) countPending() int {
 	return len(l.pending)
 }
 
-// reopen makes everything pending that is remembered, and says how much that is.
-func (l *redoLog) reopen() int {
+// replayAll makes everything pending that is remembered, and says how much that is.
+func (l *redoLog) replayAll() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.reopenAll()
+	l.setAllPending()
 	return len(l.pending)
 }
 
-func (l *redoLog) reopenAll() {
+// setAllPending makes everything pending that is remembered. The caller holds the lock.
+func (l *redoLog) setAllPending() {
 	l.pending = slices.DeleteFunc(l.pending, func(e Entry) bool { return !e.announcement })
-	l.reopened = true
+	l.replaysAll = true
 	for _, s := range l.segments {
 		l.pending = append(l.pending, s.entries...)
 	}
 }
 
-// pendingAcknowledged is whether an acknowledged deletion is pending whose key is in one of these parts.
+// pendingAcknowledged is whether an acknowledged deletion is pending for whose key in is true.
 func (l *redoLog) pendingAcknowledged(in func(key string) bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
