@@ -194,7 +194,7 @@ func TestWatermarks(t *testing.T) {
 			t.Errorf("%d marks of three replicas", got)
 		}
 		other.Leave(ctx)
-		b.Do("HINCRBY", key, "n", rollback.StaleAfter)
+		b.Do("HINCRBY", key, "n", rollback.StaleHeartbeats)
 		s.Heartbeat(ctx) // its watermark is the counter that it knew
 		s.Heartbeat(ctx)
 		must(t, s.SweepWatermarks(ctx))

@@ -18,14 +18,15 @@ type State string
 // The states of the breaker. In all but Closed, every command but the monitor's own ends in [redisdb.ErrUnavailable].
 const (
 	Closed      State = "closed"      // commands pass
-	Checking    State = "checking"    // this Redis may have lost writes, or may not be the primary; the next heartbeat finds out
+	Checking    State = "checking"    // this Redis may have lost writes, was fenced, or takes no writes; the next heartbeat finds out
 	Replaying   State = "replaying"   // it has lost writes; the redo log is being replayed
 	Uncovered   State = "uncovered"   // it did not answer while acknowledged deletions were pending
 	Quarantined State = "quarantined" // it has lost more than the redo log remembers; only a fence, or the lost data, helps
 )
 
 // ErrQuarantined: the store holds less than this process has seen in it: it was emptied, or an old backup was restored.
-// It matches ErrUnavailable. Nothing is read or written until an operator has run mintkeep fence.
+// It matches ErrUnavailable. Requests read and write nothing until an operator has run mintkeep fence, or the lost data
+// is back. Heartbeats go on.
 var ErrQuarantined = errors.New("the store is behind what this replica has seen: it was emptied, or an old backup was restored; put the newest backup back, then run mintkeep fence")
 
 // tripped is a state other than Closed, and the reason. As an error it matches ErrUnavailable.
@@ -39,6 +40,7 @@ func (t *tripped) Unwrap() error        { return t.cause }
 func (t *tripped) Is(target error) bool { return target == redisdb.ErrUnavailable }
 
 var (
+	// checking is also the reason after a fence, when nothing need be lost.
 	checking    = &tripped{Checking, errors.New("the store has lost writes that this replica has seen; it is being checked")}
 	replaying   = &tripped{Replaying, errors.New("the store has lost writes that this replica has seen; the revocations among them are being replayed")}
 	uncovered   = &tripped{Uncovered, errors.New("the store did not answer, and may have lost revocations of this replica; they are being sent again")}
@@ -61,13 +63,13 @@ func (b *breaker) state() State {
 	return Closed
 }
 
-// trip leaves every state.
+// trip changes any state to the given one.
 func (b *breaker) trip(to *tripped) { b.current.Store(to) }
 
-// tripClosed leaves Closed alone.
-func (b *breaker) tripClosed(to *tripped) { b.current.CompareAndSwap(nil, to) }
+// tripIfClosed changes the state only if it is Closed.
+func (b *breaker) tripIfClosed(to *tripped) { b.current.CompareAndSwap(nil, to) }
 
-// close gives the reason for which the breaker was tripped to log, if it was.
+// close closes the breaker. If it was tripped, log gets the reason.
 func (b *breaker) close(log func(was error)) {
 	if was := b.current.Load(); was != nil && b.current.CompareAndSwap(was, nil) {
 		log(was)
@@ -81,8 +83,8 @@ func bypass(ctx context.Context) context.Context { return context.WithValue(ctx,
 
 func bypasses(ctx context.Context) bool { return ctx.Value(bypassKey{}) != nil }
 
-// ofTheClient are the commands of go-redis itself, which say nothing of what is stored: by them it connects, learns where
-// the slots of a cluster are, and gives a connection back.
+// ofTheClient are the commands of go-redis itself, which say nothing of what is stored: by them it connects, learns
+// where the slots of a cluster are, and gives a connection back.
 var ofTheClient = []string{"hello", "auth", "select", "client", "cluster", "command", "readonly", "unwatch"}
 
 // rejects is why commands do not pass, or nil.

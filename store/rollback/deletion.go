@@ -7,8 +7,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Deletion is one DEL or HDEL by which a revocation takes effect. Redis applies it even when it is out of memory, and it
-// may be sent again.
+// Deletion is one DEL or HDEL by which a revocation takes effect. Redis applies it even when it is out of memory, and
+// it may be sent again.
 type Deletion struct {
 	key    string
 	fields []string // empty: the whole key
@@ -19,7 +19,7 @@ type Deletion struct {
 	field, value string
 
 	// implied: another deletion of the same batch removes this field as well. This one is needed only if the condition
-	// of the other no longer holds.
+	// of the other no longer holds: the field of that condition was set again, and this field has its old value.
 	implied bool
 }
 
@@ -29,13 +29,13 @@ func OfKey(key string) Deletion { return Deletion{key: key} }
 // OfFields deletes fields of a hash.
 func OfFields(key string, fields ...string) Deletion { return Deletion{key: key, fields: fields} }
 
-// While gives the deletion a condition.
+// While gives the deletion a condition. An empty value means that the field was absent.
 func (d Deletion) While(field, value string) Deletion {
 	d.field, d.value = field, value
 	return d
 }
 
-// Implied says that another deletion of the same batch removes the same.
+// Implied says that another deletion of the same batch removes the field as well.
 func (d Deletion) Implied() Deletion {
 	d.implied = true
 	return d
@@ -59,8 +59,8 @@ func (d Deletion) deletesNothing() bool {
 	return d.field != "" && d.value == "" && len(d.fields) > 0
 }
 
-// holds is whether the condition is met by the object as it was read: by the field that says that the object exists, and
-// by the field of the condition.
+// holds is whether the condition is met by the object as it was read: by the field that says that the object exists,
+// and by the field of the condition.
 func (d Deletion) holds(fields []any) bool {
 	if len(fields) < 2 || fields[0] == nil {
 		return false
@@ -89,7 +89,7 @@ type replay struct {
 
 func (m *Monitor) newReplay(ctx context.Context, p redis.Pipeliner, e Entry) replay {
 	if e.field != "" {
-		return replay{Entry: e, read: p.HMGet(ctx, e.key, m.existsField, e.field)}
+		return replay{Entry: e, read: p.HMGet(ctx, e.key, m.ExistsField, e.field)}
 	}
 	r := replay{Entry: e, deleted: e.Command(ctx)}
 	_ = p.Process(ctx, r.deleted)
@@ -104,11 +104,12 @@ func (r replay) gone() (bool, error) {
 	return !r.holds(r.read.Val()), r.read.Err()
 }
 
-// deleteAgain deletes what a rollback has brought back, if its condition holds. WATCH sees whether another replica, whose
-// breaker is closed, has begun something newer meanwhile: then nothing is done, and the next heartbeat reads it again.
+// deleteAgain deletes what a rollback has brought back, or what was never deleted, if its condition holds. WATCH sees
+// whether another replica, whose breaker is closed, has set a newer value meanwhile: then nothing is done, and the next
+// round reads it again.
 func (m *Monitor) deleteAgain(ctx context.Context, d Deletion) error {
 	err := m.client.Watch(ctx, func(tx *redis.Tx) error {
-		fields, err := tx.HMGet(ctx, d.key, m.existsField, d.field).Result()
+		fields, err := tx.HMGet(ctx, d.key, m.ExistsField, d.field).Result()
 		if err != nil || !d.holds(fields) {
 			return err
 		}

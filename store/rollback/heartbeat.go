@@ -10,20 +10,20 @@ import (
 )
 
 const (
-	// interval is how soon a loss is noticed that came without a new connection, and how soon a store that takes no
-	// writes is.
+	// interval is the time between two heartbeats. A loss without a new connection is noticed within it, and so is a
+	// store that takes no writes.
 	interval = time.Second
-	// trippedInterval is the same while the breaker is not closed.
+	// trippedInterval is the same while the breaker is neither closed nor quarantined.
 	trippedInterval = 200 * time.Millisecond
 	// gatherTime is how long deletions wait for others, to be covered by the same heartbeat.
 	gatherTime = 10 * time.Millisecond
 	// heartbeatTimeout bounds a heartbeat, with all that is to be sent again.
 	heartbeatTimeout = 5 * time.Second
-	// sentAtOnce is how many deletions one round trip sends again.
+	// sentAtOnce is how many entries one round sends again.
 	sentAtOnce = 1_000
 )
 
-// Run sends heartbeats until ctx ends, and removes the watermark then.
+// Run sends heartbeats until ctx is done, and removes the watermark then.
 func (m *Monitor) Run(ctx context.Context) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
@@ -53,8 +53,8 @@ func (m *Monitor) pace() time.Duration {
 }
 
 // Heartbeat checks whether Redis has what it had, sends again what is pending, and writes the watermark behind it. It
-// trips and closes the breaker. A Redis that does not answer changes nothing, unless it may lose an acknowledged deletion
-// by that: its commands fail by themselves.
+// trips and closes the breaker. A Redis that does not answer trips it only while an acknowledged deletion is pending,
+// which may be lost. Otherwise the breaker stays as it is: each command of a request gets an error of its own.
 func (m *Monitor) Heartbeat(ctx context.Context) {
 	m.beating.Lock()
 	defer m.beating.Unlock()
@@ -64,7 +64,7 @@ func (m *Monitor) Heartbeat(ctx context.Context) {
 	for again := true; again && ctx.Err() == nil; {
 		var err error
 		if again, err = m.beat(ctx); err != nil {
-			m.failed(ctx, err)
+			m.heartbeatFailed(ctx, err)
 			return
 		}
 	}
@@ -73,11 +73,11 @@ func (m *Monitor) Heartbeat(ctx context.Context) {
 // beat is one round of a heartbeat: whether there must be another.
 func (m *Monitor) beat(ctx context.Context) (again bool, err error) {
 	seen := m.observations()
-	found, fence, fails := m.look(ctx, seen)
-	// Where there is nothing to go on from, all must answer.
-	if n := len(fails); n == len(m.keys) || n > 0 && (len(seen) == 0 || m.IsQuarantined()) {
-		err := errors.Join(fails...)
-		m.noAnswer(ctx, func(int) error { return err })
+	found, fence, errs := m.look(ctx, seen)
+	// Before the first observation, and in quarantine, every epoch key must be readable.
+	if n := len(errs); n == len(m.keys) || n > 0 && (len(seen) == 0 || m.IsQuarantined()) {
+		err := errors.Join(errs...)
+		m.tripIfUncovered(ctx, func(int) error { return err })
 		return false, err
 	}
 	switch {
@@ -85,26 +85,27 @@ func (m *Monitor) beat(ctx context.Context) (again bool, err error) {
 		m.begin(found)
 		m.fence = fence
 		return true, nil
-	case m.rolledBack(ctx, seen, found):
-		// The fence may have come before this replica has looked. One that the store had while nothing was lost says nothing.
+	case m.noticeRollback(ctx, seen, found):
+		// The fence may be older than the first look at the loss. One that the store had while nothing was lost says
+		// nothing.
 		if m.IsQuarantined() && fence > m.fence {
 			m.acceptFence(ctx)
 		}
 		return !m.IsQuarantined(), nil
 	}
-	if len(fails) == 0 {
+	if len(errs) == 0 {
 		m.fence = max(m.fence, fence)
 	}
 	if m.IsQuarantined() { // what was lost is back
 		m.breaker.trip(replaying)
-		m.reopen()
+		m.replayAll()
 	}
 	return m.write(ctx, seen)
 }
 
-// look reads what is there. A part of a cluster that does not answer is taken to be as it was seen, so that deletions in
-// the other parts are covered.
-func (m *Monitor) look(ctx context.Context, seen []observation) (found []observation, fence int64, fails []error) {
+// look reads the fence and the epoch keys. A part of a cluster that does not answer is taken to be as it was seen, so
+// that deletions in the other parts are covered.
+func (m *Monitor) look(ctx context.Context, seen []observation) (found []observation, fence int64, errs []error) {
 	text, err := m.client.Get(ctx, m.FenceKey).Result()
 	if redisdb.Failure(err) != nil && !m.db.IsCluster() {
 		return nil, 0, []error{err}
@@ -113,16 +114,16 @@ func (m *Monitor) look(ctx context.Context, seen []observation) (found []observa
 	found = make([]observation, len(m.keys))
 	for i, cmd := range m.observe(ctx, m.client) {
 		if found[i], err = readObservation(cmd); err != nil {
-			fails = append(fails, err)
+			errs = append(errs, err)
 			if len(seen) > 0 {
 				found[i] = seen[i]
 			}
 		}
 	}
-	return found, fence, fails
+	return found, fence, errs
 }
 
-// begin accepts what is there as it is: this replica has seen nothing else.
+// begin accepts the store as it is: at the first heartbeat, and after a fence.
 func (m *Monitor) begin(found []observation) {
 	for i := range found {
 		found[i].written = false
@@ -132,17 +133,18 @@ func (m *Monitor) begin(found []observation) {
 	m.saw(found)
 }
 
-// acceptFence accepts a store that was fenced as it is. What this replica has revoked is revoked in it before the breaker
-// closes: a revocation that is newer than the export of the audit log is known here alone.
+// acceptFence has the next round accept a store that was fenced. The redo log is replayed before the breaker closes: a
+// revocation that is newer than the export of the audit log is known to this replica alone.
 func (m *Monitor) acceptFence(ctx context.Context) {
 	m.logger.InfoContext(ctx, "the store was fenced; it is accepted as it is")
 	m.saw(nil)
 	m.breaker.trip(checking)
 }
 
-// rolledBack is whether found is less than was seen. Then the breaker is tripped, and all that the redo log has is
-// pending again.
-func (m *Monitor) rolledBack(ctx context.Context, seen, found []observation) bool {
+// noticeRollback is whether found is less than was seen. Then it trips the breaker and closes the connections. If the
+// redo log reaches back, all its entries are pending again, and found is the observation. If not, the replica is
+// quarantined, and the observation stays.
+func (m *Monitor) noticeRollback(ctx context.Context, seen, found []observation) bool {
 	lost, replayable := false, true
 	heartbeats := int64(0)
 	for i := range found {
@@ -165,15 +167,15 @@ func (m *Monitor) rolledBack(ctx context.Context, seen, found []observation) boo
 	}
 	m.breaker.trip(replaying)
 	m.logger.WarnContext(ctx, "the store has lost writes; the revocations that this replica remembers are replayed",
-		"heartbeats", heartbeats, "deletions", m.reopen())
+		"heartbeats", heartbeats, "deletions", m.replayAll())
 	m.saw(found)
 	return true
 }
 
-// reopen makes everything pending that is remembered, and says how much that is. The heartbeat begins with the first.
-func (m *Monitor) reopen() int {
+// replayAll makes everything pending that is remembered, and says how much that is. The heartbeat begins with the first.
+func (m *Monitor) replayAll() int {
 	m.round = round{}
-	return m.log.reopen()
+	return m.log.replayAll()
 }
 
 func (m *Monitor) quarantine(ctx context.Context, heartbeats int64) {

@@ -8,17 +8,17 @@ import (
 )
 
 const (
-	// maxInDoubt is how many deletions of in-doubt transactions are remembered.
+	// maxInDoubt is how many deletions of in-doubt transactions are remembered. Older ones are dropped.
 	maxInDoubt = 1024
-	// looksInDoubt is in how many heartbeats what a transaction would have deleted must be there, for the transaction not
-	// to have been made. It may be late, behind a Redis that hangs.
-	looksInDoubt = 10
+	// maxLooks is in how many rounds of heartbeats the fields of a deletion may still be there. In the next one the
+	// transaction counts as not applied. It is not given up at once: Redis may hang, and apply it late.
+	maxLooks = 10
 )
 
-// inDoubt is a deletion by a transaction whose outcome is unknown. It cannot be sent to be sure, as another deletion can:
-// without what the transaction creates, it may delete the only secret.
+// inDoubt is a deletion by a transaction whose outcome is unknown. It cannot be sent to be sure, as another deletion
+// can: without what the transaction creates, it may delete the only secret.
 //
-// A caller that repeats the transaction may find nothing to do, and be told that it is so. Before that, it is resolved.
+// A caller that repeats the transaction may find nothing to do. Before a caller is told so, [Monitor.Resolve] must run.
 type inDoubt struct {
 	Entry
 	looks int
@@ -41,15 +41,16 @@ func (l *redoLog) allInDoubt() []*inDoubt {
 	return slices.Clone(l.inDoubt)
 }
 
-func (l *redoLog) resolved(known []*inDoubt) {
+// dropInDoubt drops those that were resolved, or given up.
+func (l *redoLog) dropInDoubt(decided []*inDoubt) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.inDoubt = slices.DeleteFunc(l.inDoubt, func(d *inDoubt) bool { return slices.Contains(known, d) })
+	l.inDoubt = slices.DeleteFunc(l.inDoubt, func(d *inDoubt) bool { return slices.Contains(decided, d) })
 }
 
-// resolve finds out which of the in-doubt transactions were made, and returns their deletions. A heartbeat gives up those
-// that were not.
-func (m *Monitor) resolve(ctx context.Context, heartbeat bool) (made []Entry, err error) {
+// resolve finds out which of the in-doubt transactions were applied, and returns their deletions. A heartbeat gives up
+// one whose fields are still there after maxLooks rounds.
+func (m *Monitor) resolve(ctx context.Context, heartbeat bool) (applied []Entry, err error) {
 	all := m.log.allInDoubt()
 	if len(all) == 0 {
 		return nil, nil
@@ -63,26 +64,26 @@ func (m *Monitor) resolve(ctx context.Context, heartbeat bool) (made []Entry, er
 	}); err != nil {
 		return nil, err
 	}
-	var known []*inDoubt
+	var decided []*inDoubt
 	for i, d := range all {
 		switch there := d.isThere(reads[i].Val()); {
 		case !there:
-			made = append(made, d.Entry)
-			known = append(known, d)
-		case heartbeat && d.looks >= looksInDoubt:
-			known = append(known, d)
+			applied = append(applied, d.Entry)
+			decided = append(decided, d)
+		case heartbeat && d.looks >= maxLooks:
+			decided = append(decided, d)
 		case heartbeat:
 			d.looks++
 		}
 	}
-	m.log.resolved(known)
-	return made, nil
+	m.log.dropInDoubt(decided)
+	return applied, nil
 }
 
 // fieldsOf are the fields by which one sees whether the deletion was applied.
 func (m *Monitor) fieldsOf(d *inDoubt) []string {
 	if d.field != "" {
-		return []string{m.existsField, d.field}
+		return []string{m.ExistsField, d.field}
 	}
 	return d.fields
 }

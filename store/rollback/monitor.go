@@ -16,8 +16,8 @@ import (
 	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
-// parts is in how many parts a cluster can lose writes by itself, as far as is observed: each has an epoch key of its own,
-// in another sixteenth of the slots, so that a shard with that many slots in a row has one.
+// parts is into how many parts the slots of a cluster are divided. Each has an epoch key, at a slot given by the name
+// of the key: between two of them are up to 1,842 slots. A shard with more slots in a row has one.
 const parts = 16
 
 // The fields of an epoch key. Besides them each replica has one, its watermark.
@@ -53,7 +53,6 @@ type Monitor struct {
 	client         redis.UniversalClient
 	logger         *slog.Logger
 	now            func() time.Time
-	existsField    string
 	keys           []string // one, or one for each part of a cluster
 	watermarkField string   // of this replica
 
@@ -65,8 +64,8 @@ type Monitor struct {
 
 	beating sync.Mutex // guards what only a heartbeat touches:
 	round   round
-	fence   int64  // of the store, when it had last lost nothing
-	told    string // in the log
+	fence   int64  // the highest that was read while nothing was lost
+	warned  string // the last error of the ACL that was logged
 
 	mu   sync.Mutex
 	seen []observation // of each key; none before the first heartbeat
@@ -75,7 +74,7 @@ type Monitor struct {
 // New makes a monitor. It is attached to a DB that was opened with its Hook and Connected.
 func New(o Options) *Monitor {
 	m := &Monitor{
-		Options: o, logger: o.Logger, now: o.Now, existsField: o.ExistsField,
+		Options: o, logger: o.Logger, now: o.Now,
 		watermarkField: watermarkPrefix + randomID(), wake: make(chan struct{}, 1),
 	}
 	if m.logger == nil {
@@ -155,8 +154,8 @@ func (m *Monitor) NoteUnacknowledged(entries ...Entry) {
 	m.Note(needed...)
 }
 
-// NoteInDoubt remembers deletions of fields by a transaction of which it is not known whether it was made. A heartbeat,
-// or Resolve, finds out. Other deletions it announces.
+// NoteInDoubt remembers deletions of fields by a transaction of which it is not known whether it was applied. A
+// heartbeat, or Resolve, finds out. Deletions of whole keys are not remembered, only announced.
 func (m *Monitor) NoteInDoubt(entries ...Entry) {
 	var fields []Entry
 	for _, e := range entries {
@@ -169,8 +168,8 @@ func (m *Monitor) NoteInDoubt(entries ...Entry) {
 	m.log.addInDoubt(fields)
 }
 
-// NoteAnnouncement has the next heartbeat announce a payload of which it is not known whether it was announced. It is not
-// remembered after that. payload is a pointer, or nil.
+// NoteAnnouncement has the next heartbeat announce a payload of which it is not known whether it was announced. It is
+// remembered until that succeeds. payload is a pointer, or nil.
 func (m *Monitor) NoteAnnouncement(payload any) {
 	if m.Announce != nil && payload != nil {
 		m.log.announceLater(payload)
@@ -181,8 +180,9 @@ func (m *Monitor) NoteAnnouncement(payload any) {
 // Unannounced is how many payloads are to be announced, beside those of deletions that are sent again.
 func (m *Monitor) Unannounced() int { return m.log.countUnannounced() }
 
-// Forget drops the deletions of fields of this key with a condition on this field, but for those whose condition has the
-// value current: the field was set by this replica since, and must not be deleted by a replay.
+// Forget drops the deletions of fields of this key with a condition on this field, but for those whose condition has
+// the value current. This replica has set the field since: a rollback could bring the old value back, and the replay
+// would delete what was set again.
 func (m *Monitor) Forget(key, field, current string) { m.log.forget(key, field, current) }
 
 // Pending is how many deletions are not covered yet.
@@ -191,20 +191,20 @@ func (m *Monitor) Pending() int { return m.log.countPending() }
 // Keys are the epoch keys: one, or one for each part of a cluster.
 func (m *Monitor) Keys() []string { return m.keys }
 
-// IsFull is whether a deletion was applied that is not remembered, nor covered yet.
+// IsFull is whether a deletion had no room in the redo log since the log last had nothing pending.
 func (m *Monitor) IsFull() bool { return m.log.isFull() }
 
-// Resolve finds out which of the in-doubt transactions were made, and notes their deletions. It is false if there was no
-// room for them. With an error it is still not known.
+// Resolve finds out which of the in-doubt transactions were applied, and notes their deletions. It is false if there
+// was no room for them. With an error it is still not known.
 func (m *Monitor) Resolve(ctx context.Context) (room bool, err error) {
-	made, err := m.resolve(ctx, false)
+	applied, err := m.resolve(ctx, false)
 	if err != nil {
 		return true, err
 	}
-	return m.Note(made...), nil
+	return m.Note(applied...), nil
 }
 
-// hurry has the next heartbeat come at once.
+// hurry has the next heartbeat come after gatherTime.
 func (m *Monitor) hurry() {
 	select {
 	case m.wake <- struct{}{}:
@@ -224,8 +224,8 @@ func (m *Monitor) saw(seen []observation) {
 	m.seen = seen
 }
 
-// Connected checks a Redis before the first command of a request goes there: another Redis is found by a new connection.
-// Of a single server, a connection that shows less than was seen is not used, nor one that shows nothing.
+// Connected checks a Redis before the first command of a request goes there: another Redis is found by a new
+// connection. Of a single server, a connection that shows less than was seen is not used, nor one that gives no answer.
 func (m *Monitor) Connected(ctx context.Context, conn *redis.Conn) error {
 	want := m.observations() // before it is read: what was written then must be there
 	if len(want) == 0 || bypasses(ctx) {
@@ -238,14 +238,14 @@ func (m *Monitor) Connected(ctx context.Context, conn *redis.Conn) error {
 		case err != nil:
 			return err
 		case found.isBefore(want[i]):
-			m.breaker.tripClosed(checking)
+			m.breaker.tripIfClosed(checking)
 			m.hurry()
 			if !clustered {
 				return checking
 			}
 		}
 	}
-	if m.log.countPending() > 0 { // this may be another Redis, which has them not, and the watermark before them
+	if m.log.countPending() > 0 { // this may be another Redis, which has the watermark and lacks the deletions
 		m.hurry()
 	}
 	return nil

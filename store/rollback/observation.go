@@ -10,12 +10,12 @@ import (
 	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
-// observation is what this replica last saw of one epoch key.
+// observation is what this replica knows to have been in one epoch key.
 type observation struct {
 	lineage   string
 	counter   int64
 	watermark int64 // of this replica
-	written   bool  // the watermark is
+	written   bool  // whether there is a watermark
 }
 
 // observe reads all epoch keys. Each command has its own error.
@@ -65,8 +65,9 @@ func (o observation) isBefore(seen observation) bool {
 	return o.lineage != seen.lineage || !o.written || o.watermark < seen.watermark
 }
 
-// kept is a counter that Redis had when it lost the rest, or a lower one. A watermark that is gone was not there yet: the
-// counter is then too high by the heartbeats of faster replicas, which are few.
+// kept is a counter that Redis had when it lost the rest, or a lower one. A watermark that is gone was not there yet,
+// or was swept. The counter is taken then, which is too high by the heartbeats of other replicas since the loss. They
+// are few.
 func (o observation) kept() int64 {
 	if o.written {
 		return o.watermark

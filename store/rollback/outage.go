@@ -10,34 +10,35 @@ import (
 	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
-// noAnswer trips the breaker if a part that gave no answer may lose an acknowledged deletion by that: the server that
-// takes its place may have the watermark without the deletion.
-func (m *Monitor) noAnswer(ctx context.Context, fails func(part int) error) {
+// tripIfUncovered trips the breaker if an acknowledged deletion is pending in a part that gave no answer: the server
+// that takes its place may have the watermark without the deletion. errOf is the error of a part, or nil.
+func (m *Monitor) tripIfUncovered(ctx context.Context, errOf func(part int) error) {
 	if errors.Is(ctx.Err(), context.Canceled) { // this replica has given up, not Redis
 		return
 	}
-	if m.log.pendingAcknowledged(func(key string) bool { return isNoAnswer(fails(m.part(key))) }) {
-		m.breaker.tripClosed(uncovered)
+	if m.log.pendingAcknowledged(func(key string) bool { return isNoAnswer(errOf(m.part(key))) }) {
+		m.breaker.tripIfClosed(uncovered)
 	}
 }
 
-// failed trips the breaker if err says that this Redis takes no writes. It may have lost touch with the primary, and not
-// know what was revoked there.
-func (m *Monitor) failed(ctx context.Context, err error) {
+// heartbeatFailed trips the breaker if err says that this Redis takes no writes. It may have lost touch with the
+// primary, and not know what was revoked there. An error of the ACL is logged once.
+func (m *Monitor) heartbeatFailed(ctx context.Context, err error) {
 	if takesNoWrites(err) {
 		m.db.CloseConnections()
 		if !m.IsQuarantined() {
 			m.breaker.trip(notPrimary(err))
 		}
 	}
-	if text := err.Error(); text != m.told && redis.IsPermissionError(err) {
-		m.told = text
+	if text := err.Error(); text != m.warned && redis.IsPermissionError(err) {
+		m.warned = text
 		m.logger.WarnContext(ctx, "this replica cannot notice a rollback of the store: its ACL denies a command", "error", err)
 	}
 }
 
 // takesNoWrites is whether err is, or contains, one by which a Redis says that it is not, or no longer, a primary with
-// the replicas that it should have. One without memory or disk rejects other writes, and is a primary.
+// the replicas that it should have. One that is out of memory (OOM), or cannot write to its disk (MISCONF), is a
+// primary.
 func takesNoWrites(err error) bool {
 	return anyOf(err, func(err error) bool {
 		return redis.IsReadOnlyError(err) || redis.IsMasterDownError(err) || redis.IsNoReplicasError(err)

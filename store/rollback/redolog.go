@@ -7,10 +7,12 @@ import (
 )
 
 const (
-	// EntryLife is how long an entry is remembered, and MaxEntries how many are at most.
+	// EntryLife is how long an entry is remembered at least, unless there are too many. MaxEntries is how many are
+	// remembered at most.
 	EntryLife  = 15 * time.Minute
 	MaxEntries = 1 << 14
-	// segmentTime and segmentSize are when a segment is full. It is forgotten as a whole.
+	// segmentTime and segmentSize are when a segment is full. The next one begins once nothing is pending. Segments are
+	// forgotten as a whole.
 	segmentTime = time.Minute
 	segmentSize = MaxEntries / 16
 )
@@ -31,28 +33,28 @@ type redoLog struct {
 	pending  []Entry   // of all segments, oldest first
 	size     int       // entries of all segments
 
-	reopened bool // since nothing was pending: what is pending need not be of the last segment
-	full     bool // an entry had no room
-	inDoubt  []*inDoubt
+	replaysAll bool // replayAll was called, and entries are still pending: they may be of any segment
+	full       bool // an entry had no room since nothing was pending
+	inDoubt    []*inDoubt
 
 	unannounced []any        // payloads that the next heartbeat announces, beside those of what is pending
 	listed      map[any]bool // what unannounced has
 }
 
-// segment has the entries from the moment on when the counters were at floor. All entries of earlier segments are
-// covered by lower watermarks.
+// segment has the entries that were noted since the counters were at floor. All entries of earlier segments are covered
+// by lower watermarks, but for those that are pending again.
 type segment struct {
 	since   time.Time
 	floor   []int64
 	entries []Entry
 }
 
-// begin starts with one segment of what is remembered, if there is anything: a store that was fenced may have lost all
-// of it.
+// begin starts with one segment of all that is remembered, and makes it pending: a store that was fenced may have lost
+// all of it. Announcements are dropped from the segment, and stay pending.
 func (l *redoLog) begin(now time.Time, floor []int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.reopenAll()
+	l.setAllPending()
 	l.segments = []segment{{since: now, floor: floor, entries: slices.Clone(l.pending)}}
 	l.size = len(l.pending)
 }
@@ -130,7 +132,7 @@ func (l *redoLog) countUnannounced() int {
 
 // makeRoom forgets old segments, if their entries are covered.
 func (l *redoLog) makeRoom() bool {
-	for l.size >= MaxEntries && len(l.segments) > 1 && !l.reopened {
+	for l.size >= MaxEntries && len(l.segments) > 1 && !l.replaysAll {
 		l.forgetSegment()
 	}
 	if l.size >= MaxEntries {
@@ -145,16 +147,16 @@ func (l *redoLog) forgetSegment() {
 	l.segments = l.segments[1:]
 }
 
-// isFull is whether a deletion was applied that is not remembered, nor covered yet.
+// isFull is whether a deletion had no room since the log last had nothing pending.
 func (l *redoLog) isFull() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.full
 }
 
-// forget drops the deletions of fields of this key with a condition on this field, but for those whose condition has the
-// value current. An entry that is pending stays so until the next heartbeat, which counts on its place, and finds the
-// newer value.
+// forget drops the deletions of fields of this key with a condition on this field, but for those whose condition has
+// the value current. An entry that is pending stays so until the next heartbeat, which counts on its place in the list,
+// and finds the newer value.
 func (l *redoLog) forget(key, field, current string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -190,7 +192,7 @@ func (l *redoLog) settle(from int, covered []bool) (pending int) {
 	}
 	l.pending = append(kept, l.pending[end:]...)
 	if len(l.pending) == 0 {
-		l.reopened, l.full = false, false
+		l.replaysAll, l.full = false, false
 	}
 	return len(l.pending)
 }
@@ -201,22 +203,23 @@ func (l *redoLog) countPending() int {
 	return len(l.pending)
 }
 
-// reopen makes everything pending that is remembered, and says how much that is.
-func (l *redoLog) reopen() int {
+// replayAll makes everything pending that is remembered, and says how much that is.
+func (l *redoLog) replayAll() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.reopenAll()
+	l.setAllPending()
 	return len(l.pending)
 }
 
-func (l *redoLog) reopenAll() {
-	l.pending, l.reopened = nil, true
+// setAllPending makes everything pending that is remembered. The caller holds the lock.
+func (l *redoLog) setAllPending() {
+	l.pending, l.replaysAll = nil, true
 	for _, s := range l.segments {
 		l.pending = append(l.pending, s.entries...)
 	}
 }
 
-// pendingAcknowledged is whether an acknowledged deletion is pending whose key is in one of these parts.
+// pendingAcknowledged is whether an acknowledged deletion is pending for whose key in is true.
 func (l *redoLog) pendingAcknowledged(in func(key string) bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

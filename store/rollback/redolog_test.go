@@ -61,7 +61,7 @@ func TestRedoLogReach(t *testing.T) {
 					t.Errorf("reaches a loss at %d: %v, want %v", n, got, want)
 				}
 			}
-			if l.size > MaxEntries || l.reopen() != l.size {
+			if l.size > MaxEntries || l.replayAll() != l.size {
 				t.Errorf("%d entries are remembered, %d pending again, want as many, and at most %d", l.size, len(l.pending), MaxEntries)
 			}
 		})

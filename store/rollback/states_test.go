@@ -346,7 +346,7 @@ func TestRollbackBetweenTwoRounds(t *testing.T) {
 		p.revoke(fmt.Sprint("k", i))
 	}
 	p.heartbeat() // all are covered
-	m.log.reopen()
+	m.log.replayAll()
 	looks := 0
 	f.fails = func(cmd string) error {
 		switch cmd {
@@ -380,11 +380,11 @@ func TestInDoubtTransactionIsResolved(t *testing.T) {
 	if room, err := m.Resolve(t.Context()); !room || err != nil || m.Pending() != 1 {
 		t.Errorf("room %v, %v, %d pending; want the deletion of the one that was made", room, err, m.Pending())
 	}
-	for range looksInDoubt + 2 {
+	for range maxLooks + 2 {
 		p.heartbeat()
 	}
 	if n := len(m.log.allInDoubt()); n != 0 {
-		t.Errorf("%d are in doubt after %d heartbeats", n, looksInDoubt+2)
+		t.Errorf("%d are in doubt after %d heartbeats", n, maxLooks+2)
 	}
 	if f.hashes["lost"]["gen"] != "old" || f.hashes["made"]["gen"] != "new" {
 		t.Errorf("a field was deleted: %v", f.hashes)

@@ -13,11 +13,11 @@ import (
 	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
-// write sends again what is pending, and writes the watermarks behind it. It begins with a write: if the first answer of
-// a pipeline is READONLY, the client closes the connection, which may lead to a former primary.
+// write sends again what is pending, and writes the watermarks behind it. It begins with a write: if the first answer
+// of a pipeline is READONLY, the client closes the connection, which may lead to a former primary.
 func (m *Monitor) write(ctx context.Context, seen []observation) (again bool, err error) {
 	entries := m.log.next(m.round.from, sentAtOnce)
-	replays, marks := make([]replay, len(entries)), make([]watermark, len(m.keys))
+	replays, writes := make([]replay, len(entries)), make([]watermarkWrite, len(m.keys))
 	news := m.newAnnouncement(ctx, entries)
 	_, _ = m.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for _, key := range m.keys {
@@ -30,7 +30,7 @@ func (m *Monitor) write(ctx context.Context, seen []observation) (again bool, er
 			news.send(ctx, p)
 		}
 		for i, key := range m.keys {
-			marks[i] = m.newWatermark(ctx, p, key, seen[i].counter)
+			writes[i] = m.newWatermarkWrite(ctx, p, key, seen[i].counter)
 		}
 		return nil
 	})
@@ -38,15 +38,15 @@ func (m *Monitor) write(ctx context.Context, seen []observation) (again bool, er
 		_, _ = m.client.Pipelined(ctx, func(p redis.Pipeliner) error { news.send(ctx, p); return nil })
 	}
 	m.announced(ctx, news)
-	found, next, fails := slices.Clone(seen), slices.Clone(seen), make([]error, len(marks))
-	for i, w := range marks {
-		if found[i], fails[i] = readObservation(w.found); fails[i] != nil {
+	found, next, errs := slices.Clone(seen), slices.Clone(seen), make([]error, len(writes))
+	for i, w := range writes {
+		if found[i], errs[i] = readObservation(w.found); errs[i] != nil {
 			found[i] = seen[i]
-		} else if next[i], fails[i] = w.observation(seen[i], found[i]); fails[i] != nil {
+		} else if next[i], errs[i] = w.observation(seen[i], found[i]); errs[i] != nil {
 			next[i] = seen[i]
 		}
 	}
-	if m.rolledBack(ctx, seen, found) { // since it was looked at
+	if m.noticeRollback(ctx, seen, found) { // since it was looked at
 		if m.IsQuarantined() {
 			m.disown(seen, found)
 			return false, nil
@@ -57,14 +57,14 @@ func (m *Monitor) write(ctx context.Context, seen []observation) (again bool, er
 	if made, err := m.resolve(ctx, true); err == nil {
 		m.log.note(made...)
 	}
-	return m.settle(ctx, replays, next, fails)
+	return m.settle(ctx, replays, next, errs)
 }
 
-// noLineage is an id that no data set has.
+// noLineage is a lineage id that no data set has.
 const noLineage = "none"
 
-// disown has this replica trust neither the watermark that was just written to a store which had lost the one before,
-// nor anything that follows from it: only a fence helps.
+// disown is for a rollback that was found in the pipeline which has just overwritten the watermark. This replica trusts
+// neither that watermark nor any later one: only a fence helps.
 func (m *Monitor) disown(seen, found []observation) {
 	for i := range seen {
 		if found[i].isBefore(seen[i]) {
@@ -74,40 +74,41 @@ func (m *Monitor) disown(seen, found []observation) {
 	m.saw(seen)
 }
 
-// settle tells the redo log what is covered, and closes the breaker when all is. While Redis is out of memory it takes no
-// watermark, but it applies deletions: then all that is pending is sent in each heartbeat, and that closes the breaker.
+// settle tells the redo log what is covered, and closes the breaker when all is. While Redis is out of memory it takes
+// no watermark, but it applies deletions: then all that is pending is sent in each heartbeat. The breaker closes when
+// none of it was undone.
 //
-// fails are the errors of the watermarks, a nil or an error for each part.
-func (m *Monitor) settle(ctx context.Context, replays []replay, seen []observation, fails []error) (again bool, err error) {
+// errs are the errors of the watermarks, a nil or an error for each part.
+func (m *Monitor) settle(ctx context.Context, replays []replay, seen []observation, errs []error) (again bool, err error) {
 	covered := make([]bool, len(replays))
-	ofParts := slices.Clone(fails)
+	ofKeys := slices.Clone(errs)
 	for i, r := range replays {
 		gone, err := r.gone()
 		switch {
 		case err != nil:
-			fails = append(fails, err)
+			errs = append(errs, err)
 		case gone:
-			covered[i] = fails[m.part(r.key)] == nil
+			covered[i] = errs[m.part(r.key)] == nil
 		default:
-			m.round.revived = true
+			m.round.undone = true
 			if err := m.deleteAgain(ctx, r.Deletion); err != nil {
-				fails = append(fails, err)
+				errs = append(errs, err)
 			}
 		}
 	}
 	pending := m.log.settle(m.round.from, covered)
 	m.round.from += len(covered) - count(covered)
-	err = errors.Join(fails...)
+	err = errors.Join(errs...)
 	full := err != nil && !anyOf(err, func(err error) bool { return !redis.IsOOMError(err) })
 	m.outOfMemory.Store(full)
 	switch {
 	case err != nil && !full:
-		m.noAnswer(ctx, func(part int) error { return ofParts[part] })
+		m.tripIfUncovered(ctx, func(part int) error { return ofKeys[part] })
 		return false, err
 	case full && len(replays) == sentAtOnce: // there may be more
 		return true, nil
-	case full && m.round.revived, !full && pending > 0:
-		again = m.round.revived || len(replays) == sentAtOnce || m.State() != Closed
+	case full && m.round.undone, !full && pending > 0:
+		again = m.round.undone || len(replays) == sentAtOnce || m.State() != Closed
 		m.round = round{}
 		return again, nil
 	case !full:
@@ -119,8 +120,8 @@ func (m *Monitor) settle(ctx context.Context, replays []replay, seen []observati
 
 // round is how far a heartbeat has come with what is pending.
 type round struct {
-	from    int  // so many of the first were sent again, and are not covered
-	revived bool // a rollback had brought one of them back
+	from   int  // so many of the first were sent again, and are not covered
+	undone bool // the condition of one of them still held: its deletion was not in Redis
 }
 
 func count(all []bool) (n int) {
@@ -132,23 +133,23 @@ func count(all []bool) (n int) {
 	return n
 }
 
-// watermark is one that is being written to one epoch key, by two writes: the counter advances by one, and the watermark
-// becomes the counter that this replica saw before. A pipeline cannot use an answer to one of its own commands, so that
-// the watermark is one heartbeat behind the counter.
-type watermark struct {
+// watermark is one that is being written to one epoch key, by two writes: the counter advances by one, and the
+// watermark becomes the counter that this replica saw before. A pipeline cannot use an answer to one of its own
+// commands, so that the watermark is one heartbeat behind the counter.
+type watermarkWrite struct {
 	found            *redis.SliceCmd
 	counter, written *redis.IntCmd
 }
 
-func (m *Monitor) newWatermark(ctx context.Context, p redis.Pipeliner, key string, counter int64) (w watermark) {
+func (m *Monitor) newWatermarkWrite(ctx context.Context, p redis.Pipeliner, key string, counter int64) (w watermarkWrite) {
 	w.found = p.HMGet(ctx, key, lineageField, counterField, m.watermarkField)
 	w.counter = p.HIncrBy(ctx, key, counterField, 1)
 	w.written = p.HSet(ctx, key, m.watermarkField, counter)
 	return w
 }
 
-// observation is what is there once the watermark is written.
-func (w watermark) observation(seen, found observation) (observation, error) {
+// observation is what the epoch key has once the watermark is written.
+func (w watermarkWrite) observation(seen, found observation) (observation, error) {
 	if err := errors.Join(w.counter.Err(), w.written.Err()); err != nil {
 		return seen, err
 	}
@@ -158,7 +159,7 @@ func (w watermark) observation(seen, found observation) (observation, error) {
 // leaveTimeout bounds the removal of the watermark at the end of the process.
 const leaveTimeout = time.Second
 
-// leave removes the watermark of this replica.
+// leave removes the watermark of this replica, if the breaker is closed.
 func (m *Monitor) leave(ctx context.Context) {
 	m.beating.Lock()
 	defer m.beating.Unlock()
@@ -173,9 +174,9 @@ func (m *Monitor) leave(ctx context.Context) {
 	})
 }
 
-// StaleAfter is how many heartbeats, of all replicas, a watermark is kept that its replica does not renew. Should the
-// replica come back, the counter will do.
-const StaleAfter = 100_000
+// StaleHeartbeats is for how many heartbeats, of all replicas, a watermark is kept that its replica does not renew. To
+// a replica that comes back later that is a rollback, and it replays its redo log.
+const StaleHeartbeats = 100_000
 
 // Sweep removes the watermarks of replicas that were killed.
 func (m *Monitor) Sweep(ctx context.Context) error {
@@ -187,7 +188,7 @@ func (m *Monitor) Sweep(ctx context.Context) error {
 		counter, _ := strconv.ParseInt(fields[counterField], 10, 64)
 		var stale []string
 		for field, value := range fields {
-			if mark, err := strconv.ParseInt(value, 10, 64); strings.HasPrefix(field, watermarkPrefix) && (err != nil || mark < counter-StaleAfter) {
+			if n, err := strconv.ParseInt(value, 10, 64); strings.HasPrefix(field, watermarkPrefix) && (err != nil || n < counter-StaleHeartbeats) {
 				stale = append(stale, field)
 			}
 		}
