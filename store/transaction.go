@@ -109,7 +109,8 @@ func (s *Store) transacted(ctx context.Context, op, key string, t transaction, a
 		s.log.WarnContext(ctx, "announcing a change failed; the next heartbeat repeats it", "error", unannounced)
 		unannounced = nil
 	}
-	if err = redisdb.MostSevere(err, s.note(op, entries...), unannounced); err != nil {
+	err = redisdb.MostSevere(err, s.note(op, entries...), unannounced)
+	if err != nil {
 		return err
 	}
 	return s.resolve(ctx, op)
