@@ -6,11 +6,11 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// announcement is what one round of a heartbeat announces: the payloads of the deletions that it sends again, and those
-// of before that were not announced.
+// announcement is what one round of a heartbeat announces: the payloads that were not announced before, and those of the
+// deletions that it sends again.
 type announcement struct {
 	payloads []any
-	before   int // so many of the payloads were not announced before
+	before   int // so many of the payloads, the first, were not announced before
 	cmds     []redis.Cmder
 }
 

@@ -37,8 +37,8 @@ type Options struct {
 	ExistsField string
 
 	// Announce makes the commands that go behind deletions which are sent again, from the payloads of their entries.
-	// After an error of Announced the next heartbeat announces these payloads again. It decides nothing else: the breaker
-	// closes, and deletions are covered, without it. Both are nil, or none.
+	// Announced reads their answers. After an error the next heartbeat announces these payloads again. It decides nothing
+	// else: the breaker closes, and deletions are covered, without it. Both are nil, or none is.
 	Announce  func(ctx context.Context, payloads []any) []redis.Cmder
 	Announced func([]redis.Cmder) error
 

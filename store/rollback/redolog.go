@@ -67,7 +67,7 @@ func (l *redoLog) note(entries ...Entry) (noted, room bool) {
 	room = true
 	for _, e := range entries {
 		switch {
-		case len(l.segments) == 0: // what was deleted before the first heartbeat is behind its watermark
+		case len(l.segments) == 0: // what was deleted before the first heartbeat is not remembered
 			l.addUnannounced(e.Payload)
 			continue
 		case e.deletesNothing():
@@ -106,7 +106,7 @@ func (l *redoLog) announceLater(payloads ...any) {
 	}
 }
 
-// nextUnannounced are at most so many payloads to announce.
+// nextUnannounced are the payloads to announce, at most so many.
 func (l *redoLog) nextUnannounced(most int) []any {
 	l.mu.Lock()
 	defer l.mu.Unlock()
