@@ -80,29 +80,29 @@ type rekeyReport struct {
 	dry  bool
 }
 
-func (r rekeyReport) anew() int64    { return r.SigningKeys.Resealed + r.Passwords.Resealed }
+func (r rekeyReport) resealed() int64    { return r.SigningKeys.Resealed + r.Passwords.Resealed }
 func (r rekeyReport) already() int64 { return r.SigningKeys.Current + r.Passwords.Current }
 
 func (r rekeyReport) print(p process) {
 	for _, problem := range r.Problems {
 		fmt.Fprintf(p.stderr, "mintkeep: %s: %v\n", printable(problem.Of), problem.Err)
 	}
-	anew := counted(r.SigningKeys.Resealed, "signing key") + " and " + counted(r.Passwords.Resealed, "password")
+	resealed := counted(r.SigningKeys.Resealed, "signing key") + " and " + counted(r.Passwords.Resealed, "password")
 	already := counted(r.SigningKeys.Current, "signing key") + " and " + counted(r.Passwords.Current, "password")
 	may := ""
 	if len(r.Problems) == 0 {
 		may = " MINTKEEP_MASTER_KEY may now be the first key alone."
 	}
 	switch {
-	case r.anew()+r.already() == 0:
+	case r.resealed()+r.already() == 0:
 	case r.keys == 1:
 		fmt.Fprintf(p.stdout, "%s open under the one master key.\n", already)
-	case r.anew() == 0:
+	case r.resealed() == 0:
 		fmt.Fprintf(p.stdout, "Nothing had to be sealed anew: %s were so already.%s\n", already, may)
 	case r.dry:
-		fmt.Fprintf(p.stdout, "%s would be sealed anew; %d are so already. Nothing was changed.\n", anew, r.already())
+		fmt.Fprintf(p.stdout, "%s would be sealed anew; %d are so already. Nothing was changed.\n", resealed, r.already())
 	default:
-		fmt.Fprintf(p.stdout, "%s sealed anew; %d were so already.%s\n", anew, r.already(), may)
+		fmt.Fprintf(p.stdout, "%s sealed anew; %d were so already.%s\n", resealed, r.already(), may)
 	}
 }
 
@@ -111,7 +111,7 @@ func (r rekeyReport) err() error {
 	switch n := int64(len(r.Problems)); {
 	case n > 0:
 		return fmt.Errorf("%s left as they were, see above: keep every master key in the list; who has a password that none opens needs a new invite", counted(n, "record"))
-	case r.anew()+r.already() == 0:
+	case r.resealed()+r.already() == 0:
 		return errors.New("nothing is sealed in this Redis: look whether MINTKEEP_REDIS_URL is that of the server, its database included")
 	}
 	return nil
