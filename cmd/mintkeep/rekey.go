@@ -80,8 +80,8 @@ type rekeyReport struct {
 	dry  bool
 }
 
-func (r rekeyReport) resealed() int64    { return r.SigningKeys.Resealed + r.Passwords.Resealed }
-func (r rekeyReport) already() int64 { return r.SigningKeys.Current + r.Passwords.Current }
+func (r rekeyReport) resealed() int64 { return r.SigningKeys.Resealed + r.Passwords.Resealed }
+func (r rekeyReport) already() int64  { return r.SigningKeys.Current + r.Passwords.Current }
 
 func (r rekeyReport) print(p process) {
 	for _, problem := range r.Problems {
