@@ -128,7 +128,7 @@ func (m *Monitor) part(key string) int {
 // State is the state of the breaker: whether commands pass, and if not, why.
 func (m *Monitor) State() State { return m.breaker.state() }
 
-// IsQuarantined is whether every command ends in [ErrQuarantined].
+// IsQuarantined is whether every command fails with [ErrQuarantined].
 func (m *Monitor) IsQuarantined() bool { return m.breaker.state() == Quarantined }
 
 // Note remembers deletions that were applied. It is false if there was no room for all: Redis may lose them, and no
