@@ -109,8 +109,8 @@
 //	RevokeAllTokens     all                         HDEL mk:c:<id> gen of each client
 //	RevokeAllSessions   all                         HDEL mk:p:<id> sess of each user
 //
-// What was revoked stays so: a generation is random and drawn again, never restored, and a missing one matches no record. There is
-// one exception: a disabled user keeps theirs, and the keys are valid again when they are enabled.
+// What was revoked stays so: a generation is random and drawn again, never restored, and a missing one matches no record.
+// There is one exception: a disabled user keeps theirs, and the keys are valid again when they are enabled.
 //
 // Redis's own answer says that a deletion was applied, not that it survives a crash. [Options.Durability] asks for more:
 // see package redisdb. If that is not confirmed, the deletion is applied and the result is [ErrUnconfirmed]: its tidying
