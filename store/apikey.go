@@ -86,7 +86,7 @@ func (c Cause) keyRevocation(id, userID string, d Digest) Revocation {
 }
 
 // CreateKey makes a key valid for its owner, as the owner was read. ErrNotFound if the owner is deleted at this moment:
-// the key is revoked then. ErrTooManyKeys if they have too many. After ErrUnavailable there may be a key that no one
+// the key is revoked then. ErrTooManyKeys if they have too many. After ErrUnavailable there may be a key that no caller
 // knows. The key carries the owner's generations, that of their role as well.
 func (s *Store) CreateKey(ctx context.Context, k *APIKey, owner *User) error {
 	// The description comes before the entries that lead to it, and stays once they are there.

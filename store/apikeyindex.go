@@ -13,7 +13,7 @@ import (
 	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
-// All keys, active or not, stand in a directory, and each user's in one of their own. Beside them:
+// All keys, active or not, stand in a directory, and each user's in one of their own. Two more indexes are sorted by time:
 const (
 	activeKeys = "mk:keys:live" // id, by the millisecond of its expiry; revoked ones are taken out
 	dueKeys    = "mk:keys:due"  // id, by the millisecond from which nothing of it is kept

@@ -10,7 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Event is one thing that happened, as the audit log tells it: who did what to what, when, from where.
+// Event is one event of the audit log: who did what to what, when, from where.
 type Event struct {
 	ID        string            `json:"-"` // its place in the log
 	At        time.Time         `json:"at"`
@@ -80,7 +80,7 @@ const eventsScanned = 5_000
 // they arrived, while each has the time of the replica that sent it.
 const clockSkew = 2 * time.Minute
 
-// isEventID says whether id may be behind a page: two numbers, of which Redis draws none that is 0-0.
+// isEventID says whether id has the form of an event's ID: two numbers, never 0-0.
 func isEventID(id string) bool {
 	ms, seq, ok := strings.Cut(id, "-")
 	m, err := strconv.ParseUint(ms, 10, 64)

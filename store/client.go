@@ -99,7 +99,7 @@ func (s *Store) CreateClient(ctx context.Context, c *Client) error {
 		}
 		return transaction{
 			write: func(p redis.Pipeliner) {
-				p.Del(ctx, clientKey(c.ID)) // what is left of a broken one
+				p.Del(ctx, clientKey(c.ID)) // what is left of an incomplete one
 				p.HSet(ctx, clientKey(c.ID), fields...)
 			},
 			steps: []step{{Revocation: cause.clientRevocation(c.ID)}}, // of what was known about an earlier client of the id
@@ -202,8 +202,8 @@ func (s *Store) RevokeClientTokens(ctx context.Context, id string, cause Cause) 
 	if redisdb.Failed(revoked) {
 		return revoked
 	}
-	// The revocation holds from here. Should the next generation not be drawn now, because Redis takes no
-	// writes, then the first token after draws it.
+	// The revocation holds from here. If the next generation cannot be drawn now, because Redis takes no
+	// writes, the next token draws it.
 	if _, err := s.StartGeneration(redisdb.WithoutBarrier(ctx), id); err != nil && !errors.Is(err, ErrNotFound) {
 		s.log.WarnContext(ctx, "drawing a client's next generation failed; its next token draws it", "client_id", id, "error", err)
 	}

@@ -32,7 +32,7 @@ func (s *Store) countShared(ctx context.Context, limits []limit) (over bool, ret
 		return false, 0, unavailable("count", err)
 	}
 	for i, l := range limits {
-		if left[i].Val() < 0 { // expired between SET and INCR, which left a counter without an end
+		if left[i].Val() < 0 { // expired between SET and INCR, which left a counter without an expiry
 			left[i].SetVal(l.window)
 			_ = s.rdb.PExpire(ctx, l.key, l.window).Err()
 		}
@@ -59,8 +59,8 @@ type counters struct {
 }
 
 type counter struct {
-	n    int64
-	ends time.Time
+	n       int64
+	expires time.Time
 }
 
 func (c *counters) count(now time.Time, limits []limit) (over bool, retryAfter time.Duration) {
@@ -71,13 +71,13 @@ func (c *counters) count(now time.Time, limits []limit) (over bool, retryAfter t
 	}
 	for _, l := range limits {
 		at := c.all[l.key]
-		if !now.Before(at.ends) {
-			at = counter{ends: now.Add(l.window)}
+		if !now.Before(at.expires) {
+			at = counter{expires: now.Add(l.window)}
 		}
 		at.n++
 		c.all[l.key] = at
 		if at.n > l.most {
-			over, retryAfter = true, max(retryAfter, at.ends.Sub(now))
+			over, retryAfter = true, max(retryAfter, at.expires.Sub(now))
 		}
 	}
 	return over, retryAfter
@@ -88,7 +88,7 @@ func (c *counters) count(now time.Time, limits []limit) (over bool, retryAfter t
 func (c *counters) drop(now time.Time) {
 	left := map[string]counter{} // a map does not shrink
 	for key, at := range c.all {
-		if now.Before(at.ends) {
+		if now.Before(at.expires) {
 			left[key] = at
 		}
 	}

@@ -16,7 +16,7 @@ type decoded struct {
 }
 
 // decodeCache keeps what records were decoded to, by their very bytes: what is decoded is always what was read just now,
-// without the work of decoding it again. A look takes no lock.
+// without the work of decoding it again. A hit takes no lock.
 type decodeCache[T any] struct {
 	known sync.Map // string → T
 	n     atomic.Int64

@@ -48,7 +48,7 @@ func (s *Store) strikeNames(ctx context.Context, d directory, id string, names .
 	}
 }
 
-// listing is a question to a directory of things of type T.
+// listing is a query of a directory of things of type T.
 type listing[T any] struct {
 	directory directory
 	query     string // a prefix of the id or of a lower-cased name; empty: all

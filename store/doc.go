@@ -1,4 +1,4 @@
-// Package store keeps what Mintkeep must remember, in Redis or in a Redis that lives in this process: clients
+// Package store keeps what Mintkeep must remember, in Redis or in a Redis that runs in this process: clients
 // and their secrets, users and their API keys, valid access tokens, signing keys, the audit log. It knows no
 // HTTP.
 //
@@ -32,13 +32,13 @@
 //	mk:r:<unit>:<client id>      string  calls of a client with a rate                  the window          CountCall
 //	mk:f:<16 bytes of digest>    string  failures of a client from an address           1 minute            CountFailure
 //	mk:f:<address or /64>        string  failures from an address                       1 minute            CountFailure
-//	mk:signing-keys              string  all signing keys, one JSON document            without end         ReplaceKeyring
+//	mk:signing-keys              string  all signing keys, one JSON document            no expiry           ReplaceKeyring
 //	mk:signing-keys:claim:<rev>  string  which replica creates the next keys            as asked            ClaimKeyring
 //	mk:audit                     stream  changes; field e is an [Event]                 last 100,000        Audit
 //	mk:refusals                  stream  rejections, likewise                           last 10,000         AuditRefusal
-//	mk:epoch                     hash    counter and watermarks; see package rollback   without end         Run; watermarks are swept
-//	mk:epoch:<n>:<i>             hash    the same, of a sixteenth of a cluster's slots  without end         the same
-//	mk:fence                     string  the millisecond of the last mintkeep fence     without end         Fence
+//	mk:epoch                     hash    counter and watermarks; see package rollback   no expiry           Run; watermarks are swept
+//	mk:epoch:<n>:<i>             hash    the same, of a sixteenth of a cluster's slots  no expiry           the same
+//	mk:fence                     string  the millisecond of the last mintkeep fence     no expiry           Fence
 //	mk:ping                      –       never written; Ping asks whether it is there
 //
 // "Inactive" counts from the revocation or the expiry of a key, before which there is no expiry. What is only an entry of
@@ -64,7 +64,7 @@
 //   - An email is one string, taken under WATCH, by a user who is there already: so an email of a user who is not there
 //     is free. Until they have it, a new user expires in a minute. A change of email takes the new one
 //     first, and gives the old one back last.
-//   - An API key is a record beside the tokens, so that one look-up finds either. It is valid while it is there and
+//   - An API key is a record among the tokens, so that one look-up finds either. It is valid while it is there and
 //     has the generation that its owner has, who must be enabled. Its description and its entries come first, and
 //     decide nothing: without the record they are those of a key that was revoked or has expired.
 //   - The number of a user's active keys is the size of one zset, to which a new key is added under WATCH. What a
@@ -109,10 +109,10 @@
 //	RevokeAllTokens     all                         HDEL mk:c:<id> gen of each client
 //	RevokeAllSessions   all                         HDEL mk:p:<id> sess of each user
 //
-// What was revoked stays so: a generation is random and drawn again, never restored, and none matches nothing. The one
-// exception is meant: a disabled user keeps theirs, and the keys are valid again when they are enabled.
+// What was revoked stays so: a generation is random and drawn again, never restored, and a missing one matches no record.
+// There is one exception: a disabled user keeps theirs, and the keys are valid again when they are enabled.
 //
-// Redis's own answer says that a deletion was applied, not that it outlives a crash. [Options.Durability] asks for more:
+// Redis's own answer says that a deletion was applied, not that it survives a crash. [Options.Durability] asks for more:
 // see package redisdb. If that is not confirmed, the deletion is applied and the result is [ErrUnconfirmed]: its tidying
 // up is done, and its caller repeats it. A caller that finds nothing to delete then must not be told so before that is
 // confirmed: "it is gone" means that it stays so. What a transaction writes is confirmed likewise.

@@ -17,7 +17,7 @@ func FoldEmail(email string) string {
 	return norm.NFKC.String(cases.Fold().String(norm.NFKC.String(email)))
 }
 
-// emailKey holds the id of the one user with the email. Its name is a digest, as long as the email may be.
+// emailKey holds the id of the one user with the email. Its name has a digest: an email may be long.
 func emailKey(email string) string {
 	d := DigestOf(FoldEmail(email))
 	return "mk:e:" + string(d[:16])

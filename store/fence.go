@@ -10,7 +10,7 @@ import (
 	"github.com/mintkeep/mintkeep/store/rollback"
 )
 
-// Fence says that what is in Redis now is what holds: quarantined replicas accept it as it is. The caller first revokes
+// Fence declares the data that is in Redis now valid: quarantined replicas accept it as it is. The caller first revokes
 // what a restored Redis has brought back. It returns the fence: the present millisecond, or one more than the last fence.
 func (s *Store) Fence(ctx context.Context) (fence int64, err error) {
 	err = s.transact(ctx, "fence", fenceKey, func(tx *redis.Tx) (t transaction, err error) {

@@ -31,8 +31,8 @@ func (s *Store) InviteUser(ctx context.Context, id string, invite Invite, cause 
 	})
 }
 
-// RedeemInvite spends a user's invite and sets the password, in one step: of two requests that try, one is told
-// ErrNotFound, as is every request with an invite that is not this one, has expired or is a disabled user's. Sessions
+// RedeemInvite spends a user's invite and sets the password, in one step: of two requests that try, one gets
+// ErrNotFound, and so does every request with an invite that is not this one, has expired or is a disabled user's. Sessions
 // that began with the old password are revoked.
 func (s *Store) RedeemInvite(ctx context.Context, id string, code Digest, sealedPassword []byte) error {
 	return s.transact(ctx, "redeem invite", userKey(id), func(tx *redis.Tx) (t transaction, err error) {
@@ -71,8 +71,8 @@ func (u *User) inviteSteps(cause Cause) []step {
 	return []step{{Revocation: cause.userRevocation(InviteRevoked, u.ID), deletions: []rollback.Deletion{invite}}}
 }
 
-// passwordSteps are what a user revokes by setting another password, each while what it revokes is there: the old
-// password, with all that stands beside it; the sessions; and the invite.
+// passwordSteps are the revocations of a user who sets another password, each with what it revokes as its condition: the
+// old password, together with the sessions and the invite; the sessions; and the invite.
 func passwordSteps(id string, fields map[string]string, at time.Time) []step {
 	condition := passwordLifeField
 	if fields[condition] == "" { // it was set by a version that drew none

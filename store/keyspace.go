@@ -6,14 +6,14 @@ import (
 	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
-// The keys that belong to no noun. The others stand beside theirs; doc.go has all of them.
+// The keys that belong to no noun. The others are declared with theirs; doc.go has all of them.
 const (
 	epochKey  = "mk:epoch" // and in a cluster a prefix
 	fenceKey  = "mk:fence"
 	absentKey = "mk:ping" // never written
 )
 
-// access is what a Store does with Redis. The probe key is mk:doctor; it lives for 10 s.
+// access is what a Store does with Redis. The probe key is mk:doctor; it expires after 10 s.
 var access = redisdb.Access{
 	Commands: []string{
 		"set mk:doctor x px 10000",

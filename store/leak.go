@@ -114,7 +114,7 @@ func (s *Store) RevokeLeaked(ctx context.Context, digests []Digest, cause Cause)
 	return leaks, nil
 }
 
-// revokeLeakedRecords revokes first and looks then whose they were: what cannot be read is revoked too.
+// revokeLeakedRecords revokes first, and finds the owners then: what cannot be read is revoked too.
 func (s *Store) revokeLeakedRecords(ctx context.Context, digests []Digest, records []*redis.StringCmd, cause Cause) (leaks []Leak, err error) {
 	var steps []step
 	var there []int // the place of each in the report

@@ -160,7 +160,8 @@ func (s *Store) entriesOf(steps []step) (entries []rollback.Entry) {
 // errNoRoom is why a revocation is not confirmed while Redis is out of memory and the redo log is full.
 var errNoRoom = errors.New("the redo log is full: Redis takes no watermark, probably because it is out of memory")
 
-// errNotAnnounced is why what is gone is not said to be gone: an earlier attempt may not have been announced yet.
+// errNotAnnounced is why a revocation that finds nothing to delete is no success: an earlier attempt may not have been
+// announced yet.
 var errNotAnnounced = errors.New("revocations are not announced yet")
 
 // note remembers deletions that were applied. Those for which there is no room are not confirmed.
@@ -187,7 +188,7 @@ func (s *Store) noteUnacknowledged(entries []rollback.Entry, cmds []*redis.IntCm
 }
 
 // fieldDeletions delete fields of a record, and tell whether the record is there. The condition is the value of the first
-// field, by which one sees whether the object was given back meanwhile what is deleted. Each of the other fields is
+// field, which shows whether that was set again meanwhile. Each of the other fields is
 // deleted under its own condition too, for the first may be set again by itself, when what was disabled is enabled.
 func (s *Store) fieldDeletions(ctx context.Context, key string, fields ...string) (deletions []rollback.Deletion, there bool, err error) {
 	values, err := s.rdb.HMGet(ctx, key, append([]string{metaField}, fields...)...).Result()
@@ -218,8 +219,8 @@ func (s *Store) revokeFields(ctx context.Context, op, key string, r Revocation, 
 	return err
 }
 
-// known says that this replica remembers every deletion that it was the first to apply, for a caller who is about to be
-// told that what was asked for is so already. It resolves the in-doubt transactions.
+// known is nil if this replica remembers every deletion that it was the first to apply, and has announced it. It comes
+// before the answer that there is nothing to do. It resolves the in-doubt transactions.
 func (s *Store) known(ctx context.Context, op string) error {
 	if s.monitor == nil {
 		return nil
@@ -233,7 +234,7 @@ func (s *Store) known(ctx context.Context, op string) error {
 	return s.resolve(ctx, op)
 }
 
-// resolve finds out which of the in-doubt transactions were made, and remembers what they deleted.
+// resolve finds out which of the in-doubt transactions were applied, and remembers what they deleted.
 func (s *Store) resolve(ctx context.Context, op string) error {
 	if s.monitor == nil {
 		return nil
@@ -265,7 +266,7 @@ func (s *Store) confirmGone(ctx context.Context, op string, gone ...any) error {
 	return err
 }
 
-// ConfirmRevoked says that a credential which was not found stays so: an earlier revocation may have been applied and not
+// ConfirmRevoked is nil if a credential which was not found stays so: an earlier revocation may have been applied and not
 // confirmed. ErrUnavailable if that is not known, or the credential is there.
 func (s *Store) ConfirmRevoked(ctx context.Context, d Digest) error {
 	return s.confirmGone(ctx, "confirm a revocation", "exists", credentialKey(d))

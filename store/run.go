@@ -14,7 +14,7 @@ const (
 	backgroundTimeout = time.Second
 )
 
-// Run does what no request waits for, until ctx ends: it flushes the last uses and the statistics, the last of them at
+// Run does what no request waits for, until ctx is done: it flushes the last uses and the statistics, the last of them at
 // the very end, purges keys that were revoked or expired long ago, and writes tombstones that could not be written. From
 // its start on it notices a rollback of Redis; see package rollback.
 func (s *Store) Run(ctx context.Context) {

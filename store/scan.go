@@ -33,7 +33,7 @@ const (
 	keysKind    = "API keys"
 )
 
-// ScanRecords reads clients, users and the descriptions of API keys, at most that many of each and until ctx ends, and
+// ScanRecords reads clients, users and the descriptions of API keys, at most that many of each and until ctx is done, and
 // counts what it cannot read. user is called for each user who can be read; it may be nil.
 func (s *Store) ScanRecords(ctx context.Context, most int, user func(*User)) []RecordScan {
 	return []RecordScan{
@@ -109,7 +109,7 @@ func (u *Unreadable) add(id string) {
 	}
 }
 
-// tryHashes reads hashes in one round trip and tells what became of each.
+// tryHashes reads hashes in one round trip and returns the outcome of each.
 func (s *Store) tryHashes(ctx context.Context, ids []string, key func(string) string, decode func(string, map[string]string) error) ([]error, error) {
 	cmds := make([]*redis.MapStringStringCmd, len(ids))
 	_, _ = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error { // each command has its own error

@@ -20,8 +20,8 @@ const (
 	SessionLife = 7 * 24 * time.Hour
 	// MaxSessions is how many a user may have. One more revokes the oldest.
 	MaxSessions = 100
-	// seenEvery is how exactly the last use of a session is recorded.
-	seenEvery = time.Minute
+	// useRecordedEvery is how exactly the last use of a session is recorded.
+	useRecordedEvery = time.Minute
 )
 
 // Session is a sign-in to the dashboard. Its record stands under the digest of the cookie; it is valid while the user is
@@ -45,8 +45,8 @@ func sessionsOf(userID string) string { return "mk:ps:" + userID }
 // revoked.
 const sessionField = "sess"
 
-// CreateSession signs a user in who has shown the password of which verified is kept. ErrNotFound if they are not
-// there, or disabled, or have another password by now.
+// CreateSession signs a user in. verified is the sealed hash that the presented password matched. ErrNotFound if the
+// user is deleted, or disabled, or has another password by now.
 func (s *Store) CreateSession(ctx context.Context, sess *Session, verified []byte) error {
 	err := s.transact(redisdb.WithoutBarrier(ctx), "create session", userKey(sess.UserID), func(tx *redis.Tx) (t transaction, err error) {
 		u, err := s.readUser(ctx, tx, sess.UserID)
@@ -107,8 +107,8 @@ func (s *Store) Session(ctx context.Context, d Digest) (*Session, *User, error) 
 	if !u.Enabled || !sess.Generation.Matches(u.Sessions) {
 		return nil, nil, ErrNotFound
 	}
-	if now.Sub(sess.SeenAt) >= seenEvery {
-		s.seeSession(ctx, sess)
+	if now.Sub(sess.SeenAt) >= useRecordedEvery {
+		s.recordSessionUse(ctx, sess)
 	}
 	return sess, u, nil
 }
@@ -125,9 +125,9 @@ func (s *Store) readSession(ctx context.Context, d Digest) (*Session, error) {
 	return sess, decodeRecord(record, sess)
 }
 
-// seeSession records that a session is in use, unless it was revoked meanwhile. It is a statistic and a later expiry,
+// recordSessionUse records that a session is in use, unless it was revoked meanwhile. It is a statistic and a later expiry,
 // and cannot fail the request.
-func (s *Store) seeSession(ctx context.Context, sess *Session) {
+func (s *Store) recordSessionUse(ctx context.Context, sess *Session) {
 	sess.SeenAt = s.now().UTC()
 	ttl := min(SessionIdle, sess.CreatedAt.Add(SessionLife).Sub(sess.SeenAt))
 	err := s.rdb.SetXX(ctx, sessionKey(sess.Digest), encodeRecord(sess), max(ttl, time.Millisecond)).Err()
@@ -215,8 +215,8 @@ func (s *Store) Sessions(ctx context.Context, u *User) ([]*Session, error) {
 }
 
 // SetPassword changes a user's password, signs them out everywhere and revokes their invite, in one step. before is
-// what was kept of the password that they have shown, in the session sess. ErrNotFound if either is not theirs any
-// more: another request was faster, and must not be overruled.
+// the stored hash that their presented password matched, in the session sess. ErrNotFound if either is not theirs any
+// more: another request came first, and must not be undone.
 func (s *Store) SetPassword(ctx context.Context, sess *Session, before, sealed []byte) error {
 	userID := sess.UserID
 	err := s.transact(ctx, "set password", userKey(userID), func(tx *redis.Tx) (t transaction, err error) {

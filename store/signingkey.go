@@ -20,7 +20,7 @@ const (
 )
 
 // Keyring is every signing key that a replica must know, in the order in which they are published: the
-// active one, the next one, and the retired ones, newest first. It lives in one record, so that a
+// active one, the next one, and the retired ones, newest first. It is one record, so that a
 // replica never sees half a rotation.
 type Keyring struct {
 	// Revision is drawn at each write; ReplaceKeyring compares it.

@@ -83,7 +83,7 @@ type Minute struct {
 	KeyUsed int64
 }
 
-// Minutes tells of the last n minutes, the present one included, the oldest first; at most 1,440. They lag by
+// Minutes returns the counts of the last n minutes, the present one included, the oldest first; at most 1,440. They lag by
 // the seconds before they are flushed.
 func (s *Store) Minutes(ctx context.Context, n int) ([]Minute, error) {
 	last := s.now().Truncate(time.Minute)

@@ -16,7 +16,7 @@ import (
 // Options say which backend to open and what surrounds it.
 type Options struct {
 	// URL of the Redis, with its credentials; the forms are at [redisdb.Open]. Empty: the embedded store,
-	// which lives in this process's memory and ends with it.
+	// which is in this process's memory and is lost with it.
 	URL string
 
 	// Durability is what must hold before a revocation or a change is answered with success. The embedded store, which
@@ -59,8 +59,8 @@ type Store struct {
 	calls       counters       // of clients with a rate, where Redis does not count them
 }
 
-// Open makes a Store from the URL in opts. It does not wait for Redis, nor even look whether it is there, so that a
-// server may start before its Redis does; [Store.Ping] tells. The only error is a bad URL, and it never quotes the URL.
+// Open makes a Store from the URL in opts. It connects to nothing yet, so that a server may start before its Redis
+// does; [Store.Ping] tells. The only error is a bad URL, and it never quotes the URL.
 func Open(opts Options) (*Store, error) {
 	s := &Store{now: opts.Now, log: opts.Logger, announce: opts.Announce, statistics: newStatistics()}
 	if s.now == nil {
@@ -98,7 +98,7 @@ func (s *Store) newMonitor() *rollback.Monitor {
 }
 
 // Close closes every connection, and with the embedded store everything that was in it. It may be
-// called again. Operations still under way end with ErrUnavailable.
+// called again. Operations still under way fail with ErrUnavailable.
 func (s *Store) Close() error { return s.db.Close() }
 
 // Ping tells whether the store can answer: nil, or an error that matches ErrUnavailable.
@@ -109,10 +109,10 @@ func (s *Store) Ping(ctx context.Context) error {
 	return unavailable("ping", s.rdb.Exists(ctx, absentKey).Err())
 }
 
-// Embedded is whether the store lives in this process and ends with it.
+// Embedded is whether the store runs in this process, whose end loses its data.
 func (s *Store) Embedded() bool { return s.db.IsEmbedded() }
 
-// Quarantined is whether every call ends in ErrQuarantined.
+// Quarantined is whether every call fails with ErrQuarantined.
 func (s *Store) Quarantined() bool { return s.monitor != nil && s.monitor.IsQuarantined() }
 
 // CheckDurability says beforehand whether Redis can give what [Options.Durability] asks for: nil, ErrUnavailable if it
@@ -125,9 +125,9 @@ func (s *Store) KeepsLog(ctx context.Context) (bool, error) { return s.db.KeepsL
 // PoolStats tells the state of the connections to Redis.
 func (s *Store) PoolStats() redisdb.PoolStats { return s.db.PoolStats() }
 
-// Address is where the store is, for people: the hosts, and never a password. Empty: in this process.
+// Address is where the store is, as text for a log or a page: the hosts, and never a password. Empty: in this process.
 func (s *Store) Address() string { return s.db.Address() }
 
 // Age drops at once what has expired in the embedded store, and does nothing to a real Redis. The
-// store does so by itself, some times a second; it is for a test that has moved the clock.
+// store does so by itself, up to four times a second; it is for a test that has moved the clock.
 func (s *Store) Age() { s.db.Age() }

@@ -17,7 +17,7 @@ type transaction struct {
 	// steps are what the transaction revokes. Their deletions are part of write, or follow from it; a replay after a
 	// rollback sends them alone.
 	steps []step
-	// enabled is the field of the key that the transaction sets to a new value, so that a disabling of before is no
+	// enabled is the field of the key that the transaction sets to a new value, so that an earlier disabling is no
 	// longer replayed. Empty: none.
 	enabled, value string
 }
@@ -27,7 +27,7 @@ const maxTries = 10
 
 // transact is the one way by which records change, other than by a deletion. plan reads under WATCH on key and says what
 // to write in one MULTI, again when another transaction wrote in between: of two at once, the second sees the first.
-// ErrConflict if they do not end. What was written is confirmed as a revocation is: ErrUnconfirmed if it cannot be.
+// ErrConflict after maxTries. What was written is confirmed as a revocation is: ErrUnconfirmed if it cannot be.
 func (s *Store) transact(ctx context.Context, op, key string, plan func(*redis.Tx) (transaction, error)) error {
 	release, err := s.db.AcquireBarrier(ctx, op)
 	if err != nil {
@@ -84,7 +84,7 @@ func (s *Store) sendBehind(ctx context.Context, op string, tx *redis.Tx, announc
 	return redisdb.MostSevere(s.db.SendBehind(ctx, op, tx), s.db.ApplyBehind(ctx, op, announcement...))
 }
 
-// transacted remembers what came of a transaction. If it may have been made, that is found out later.
+// transacted remembers what came of a transaction. If it may have been applied, a heartbeat finds that out.
 func (s *Store) transacted(ctx context.Context, op, key string, t transaction, announcement []redis.Cmder, err error) error {
 	entries := s.entriesOf(t.steps)
 	if redisdb.Failed(err) {

@@ -15,8 +15,8 @@ const (
 	// maxUses bounds the memory between two flushes. Beyond it the use of one more secret is not
 	// recorded until the next flush.
 	maxUses = 10_000
-	// usesLife is how long a last use is remembered.
-	usesLife = 400 * 24 * time.Hour
+	// usesLifetime is how long a last use is remembered.
+	usesLifetime = 400 * 24 * time.Hour
 )
 
 // uses are the last uses of secrets and keys that were not flushed yet.
@@ -158,7 +158,7 @@ func (u *uses) flush(ctx context.Context, rdb redis.UniversalClient) error {
 	p := rdb.Pipeline()
 	for at, u := range pending {
 		p.HSet(ctx, at.key, at.field, u.String())
-		p.Expire(ctx, at.key, usesLife)
+		p.Expire(ctx, at.key, usesLifetime)
 		if strings.HasPrefix(at.key, keyUsesKey("")) {
 			countDay(ctx, p, at.field, u)
 		}

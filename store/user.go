@@ -22,7 +22,7 @@ import (
 //
 //	meta        UserMetadata, versioned JSON; without it there is no user
 //	on          there while the user is enabled; a new random value each time, which no reader looks at
-//	gen         the generation, drawn once: disabling suspends the keys and does not revoke them
+//	gen         the generation, drawn once: keys of a disabled user are inactive, not revoked
 //	op          there while the user is an operator: a generation of that role
 //	pw          the password's hash, sealed
 //	pwlife      drawn with each password, which may be hashed again; absent if an earlier version set it
@@ -153,7 +153,7 @@ func (s *Store) Users(ctx context.Context, query, after string, limit int) (page
 	}.page(ctx, s, after, limit)
 }
 
-// DisableUser suspends a user: every key of theirs is rejected until they are enabled. Their sessions and their
+// DisableUser disables a user: every key of theirs is rejected until they are enabled. Their sessions and their
 // invite are revoked.
 func (s *Store) DisableUser(ctx context.Context, id string, cause Cause) error {
 	err := s.revokeFields(ctx, "disable user", userKey(id), cause.userRevocation(UserRevoked, id), onField, sessionField, inviteField)
@@ -163,7 +163,7 @@ func (s *Store) DisableUser(ctx context.Context, id string, cause Cause) error {
 	return err
 }
 
-// EnableUser lets a user, and the keys that were suspended with them, work again. One who is enabled stays so, even if a
+// EnableUser enables a user, and thereby the keys that have neither expired nor been revoked. One who is enabled stays so, even if a
 // disabling of unknown outcome is applied later.
 func (s *Store) EnableUser(ctx context.Context, id string, cause Cause) error {
 	on := randomValue()
@@ -202,8 +202,8 @@ func (s *Store) DemoteUser(ctx context.Context, id string, cause Cause) error {
 	return s.revokeFields(ctx, "demote user", userKey(id), cause.userRevocation(UserRevoked, id), operatorField)
 }
 
-// DeleteUser removes a user and revokes all their keys. The email may be given to another user, to whom
-// nothing of the old one comes.
+// DeleteUser removes a user and revokes all their keys. The email may be given to another user, who
+// gets nothing of the old one.
 func (s *Store) DeleteUser(ctx context.Context, id string, cause Cause) error {
 	u, err := s.User(ctx, id)
 	if errors.Is(err, ErrNotFound) {

@@ -53,7 +53,7 @@ func (s *Store) updateUser(ctx context.Context, id string, cause Cause, change f
 	return u, nil
 }
 
-// replaceUserMetadata is for when no other request has changed it: ErrConflict. A user who moved to another address has
+// replaceUserMetadata writes next. ErrConflict if another request has changed the metadata since before. A user who moved to another address has
 // no invite any more, for the link went to the old one.
 func (s *Store) replaceUserMetadata(ctx context.Context, id string, cause Cause, before, next UserMetadata, moved bool) (u *User, err error) {
 	err = s.transact(ctx, "update user", userKey(id), func(tx *redis.Tx) (t transaction, err error) {

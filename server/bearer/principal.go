@@ -29,7 +29,7 @@ func (p *Principal) Scope() string {
 	return p.Key.Scope
 }
 
-// may says whether the principal has the scope, and still.
+// may says whether the principal has the scope, for which a client must still be registered.
 func (p *Principal) may(needed string) bool {
 	return scope.Has(p.Scope(), needed) && (p.Client == nil || scope.Has(p.Client.Metadata.Scope, needed))
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/mintkeep/mintkeep/server/web"
 )
 
-// ProtectedResource is one of Mintkeep's own.
+// ProtectedResource is one of Mintkeep's own APIs, /admin or /api, as RFC 6750 has a protected resource.
 type ProtectedResource struct {
 	Verifier *Verifier
 	Audit    *audit.Log
@@ -19,7 +19,7 @@ type ProtectedResource struct {
 	Needed string
 	// Rejection is the action of a rejection in the audit log.
 	Rejection audit.Action
-	// FailureBucket names a secret that anybody may try to guess here, whose failures are counted by themselves. Empty:
+	// FailureBucket names a secret that any caller may try to guess here, whose failures are counted by themselves. Empty:
 	// only credentials of ours are taken, whose checksum gives junk away, and the failures of an address are counted.
 	FailureBucket string
 }

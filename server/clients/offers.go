@@ -12,10 +12,10 @@ type Offers struct {
 	GrantTypes    []string // the first is the default
 }
 
-// Either is a text for people: a; a or b; a, b or c.
+// Either lists names as a text for users has them: a; a or b; a, b or c.
 func Either(names []string) string { return join(names, " or ") }
 
-// Unpinned is a text for people: the methods that a client may use which is registered for none.
+// Unpinned lists, for a text for users, the methods that a client may use which is registered for none.
 func (o Offers) Unpinned() string {
 	if len(o.AuthMethods) == 2 && len(o.SecretMethods) == 2 {
 		return "both"
@@ -23,7 +23,7 @@ func (o Offers) Unpinned() string {
 	return join(o.SecretMethods, " and ")
 }
 
-// grants is a text for people.
+// grants lists the grants for a text for users.
 func (o Offers) grants() string {
 	if len(o.GrantTypes) == 1 {
 		return o.GrantTypes[0] + " is the only grant"

@@ -113,7 +113,7 @@ func (g *Registry) readPatch(id string, o web.Object) (*patch, error) {
 	if err := p.checkFixed(); err != nil {
 		return nil, err
 	}
-	var scratch store.ClientMetadata // what is wrong with a member does not hang on the others
+	var scratch store.ClientMetadata // what is wrong with a member does not depend on the others
 	if _, err := g.rules().patch(&scratch, o); err != nil {
 		return nil, err
 	}

@@ -27,7 +27,7 @@ type listener struct {
 	rejected *handover
 }
 
-// Accept returns the next connection for which there is a descriptor beside the reserve.
+// Accept returns the next connection for which there is a descriptor outside the reserve.
 func (l *listener) Accept() (net.Conn, error) {
 	for {
 		c, err := l.Listener.Accept()

@@ -19,8 +19,8 @@ const (
 	forCallers = 24
 	// perDial is what a dial may need at once, to look up or to try both kinds of address. The connection keeps one.
 	perDial = 2
-	// famine is how long Accept waits when no descriptor is left for a rejection.
-	famine = 50 * time.Millisecond
+	// emptyWait is how long Accept waits when no descriptor is left for a rejection.
+	emptyWait = 50 * time.Millisecond
 )
 
 // Reserve is a number of file descriptors that a process keeps back. [New] creates one. It is safe for concurrent use.
@@ -55,7 +55,7 @@ func (r *Reserve) release() {
 	}
 	select {
 	case <-r.returned:
-	case <-time.After(famine):
+	case <-time.After(emptyWait):
 	}
 }
 

@@ -115,7 +115,8 @@ func newView(k *store.APIKey, used store.Use) adminapi.Key {
 	return v
 }
 
-// revocationOf tells how a key became inactive: it was revoked, rotated, it expired, or no replica could write it down.
+// revocationOf tells how a key became inactive: it was revoked or rotated, it expired, or its tombstone could not be
+// written.
 func revocationOf(k *store.APIKey) *adminapi.KeyRevocation {
 	switch {
 	case k.Tombstone != nil:

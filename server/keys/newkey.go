@@ -13,17 +13,17 @@ import (
 )
 
 const (
-	maxName   = 100 // characters
-	maxReason = 200
+	maxName   = 100  // characters
+	maxReason = 200  // characters
 	maxScope  = 4096 // bytes
-	// farthest is the latest expiry. A key that should be valid longer never expires.
+	// farthest is the latest expiry. A key that should be valid longer is created without one.
 	farthest = 100 * 365 * 24 * time.Hour
 )
 
 // NewKey is what a caller asks for when creating a key.
 type NewKey struct {
-	Name      string
-	Scope     string    // empty: all that developers may give, but none of Mintkeep's own
+	Name      string    // 1 to 100 printable characters
+	Scope     string    // at most 4,096 bytes; empty: all that developers may give, but none of Mintkeep's own
 	ExpiresAt time.Time // zero: never, or when the key that creates it does
 }
 
@@ -71,7 +71,7 @@ func readName(o web.Object) (string, error) {
 	return CheckName(name)
 }
 
-// CheckName trims the name of a key and says what is wrong with it.
+// CheckName trims the name of a key, 1 to 100 printable characters, and says what is wrong with it.
 func CheckName(name string) (string, error) {
 	name = strings.TrimSpace(name)
 	switch {
@@ -118,7 +118,7 @@ func ReadReason(query web.Query, otherwise string) (string, error) {
 	return reason, nil
 }
 
-// CheckReason trims why a key is revoked, and says what is wrong with it.
+// CheckReason trims why a key is revoked, at most 200 printable characters, and says what is wrong with it.
 func CheckReason(reason, otherwise string) (string, error) {
 	switch reason = strings.TrimSpace(reason); {
 	case reason == "":

@@ -56,7 +56,7 @@ func formerSecret(c *store.Client, digest store.Digest) (lastFour string, ok boo
 	return lastFour, ok
 }
 
-// secretsOf returns the same number of secrets for each client, an unknown one included. Those without an id fill up.
+// secretsOf returns the same number of secrets for each client, an unknown one included. Those without an id pad the array.
 func secretsOf(c *store.Client) (secrets [maxSecrets]store.Secret) {
 	if c != nil {
 		copy(secrets[:], c.Secrets)

@@ -2,5 +2,5 @@
 // delete. It reads what is asked for, says what is wrong with it, and does it together with the audit log, in the order
 // that package audit describes.
 //
-// What may be said of a user is one table, members.
+// What a body may have of a user is one table, members.
 package users

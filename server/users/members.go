@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	minEmail = 3 // bytes
-	maxEmail = 254
+	minEmail = 3   // bytes
+	maxEmail = 254 // bytes
 	maxName  = 100 // characters
 )
 
@@ -30,7 +30,7 @@ func (p spec) demotes() bool  { return p.role != nil && *p.role == store.Develop
 func (p spec) disables() bool { return p.disabled != nil && *p.disabled }
 func (p spec) enables() bool  { return p.disabled != nil && !*p.disabled }
 
-// members are what a body may say, in the order of complaints. null is the default, where there is one.
+// members are what a body may say, in the order of error messages. null is the default, where there is one.
 var members = []struct {
 	name string
 	read func(p *spec, raw json.RawMessage) error

@@ -115,7 +115,7 @@ func tooLarge() *Error {
 
 // Form parses the body of a FormBody route. A parameter that stands twice is rejected, but for the
 // names in repeatable (RFC 6749 §3.2, RFC 8707 §2); an empty one is dropped, which is how the same
-// section reads "parameters sent without a value". The query is never looked at.
+// section reads "parameters sent without a value". The query is never read.
 func Form(r *http.Request, repeatable ...string) (url.Values, error) {
 	form, err := url.ParseQuery(string(from(r.Context()).body))
 	if err != nil {

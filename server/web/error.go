@@ -16,7 +16,7 @@ import (
 type Error struct {
 	Status      int
 	Code        string // a code of RFC 6749 §5.2, RFC 6750 §3.1 or Mintkeep's own
-	Description string // for the person who must act; never a secret, never a cause
+	Description string // for the user who must act; never a secret, never a cause
 	Challenge   string // WWW-Authenticate, where there is one
 	RetryAfter  time.Duration
 	Cause       error
@@ -46,7 +46,7 @@ func Conflict(format string, args ...any) *Error {
 	return &Error{Status: http.StatusConflict, Code: "conflict", Description: fmt.Sprintf(format, args...)}
 }
 
-// TooManyRequests is the 429 after too many failures, or too many calls.
+// TooManyRequests is the 429 after too many failures, or too many calls. retryAfter is raised to at least 1 s.
 func TooManyRequests(retryAfter time.Duration) *Error {
 	return &Error{
 		Status: http.StatusTooManyRequests, Code: "too_many_requests",

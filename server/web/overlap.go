@@ -7,8 +7,8 @@ const (
 	maxOverlap     = 720 * time.Hour
 )
 
-// ReadOverlap reads for how long the old credential stays valid after a rotation: the member overlap, 24 hours if it is
-// omitted.
+// ReadOverlap reads for how long the old credential stays valid after a rotation: the member overlap, from 0s to 720h,
+// 24 hours if it is omitted.
 func ReadOverlap(o Object) (time.Duration, error) {
 	if !o.Has("overlap") {
 		return defaultOverlap, nil

@@ -43,7 +43,7 @@ func (p Query) Text(name string) (string, error) {
 	return values[0], nil
 }
 
-// Limit is how long a page may be.
+// Limit is how many items a page may have, from 1 to 200; omitted, 50.
 func (p Query) Limit() (int, error) {
 	text, err := p.Text("limit")
 	if err != nil || text == "" {

@@ -61,43 +61,43 @@ func (db *DB) applyHeld(ctx context.Context, op string, cmds, behind []redis.Cmd
 		}
 		return Unavailable(op, err)
 	}
-	shares, err := db.share(ctx, cmds)
+	pipelines, err := db.pipelinesOf(ctx, cmds)
 	if err != nil {
 		return Unavailable(op, err)
 	}
-	moved, err := db.applyShares(ctx, op, shares, behind)
+	moved, err := db.applyPipelines(ctx, op, pipelines, behind)
 	if len(moved) == 0 || Failed(err) {
 		return err
 	}
-	shares, lost := db.redirect(ctx, moved)
-	if lost != nil {
-		return Unavailable(op, lost)
+	pipelines, unknown := db.redirect(ctx, moved)
+	if unknown != nil {
+		return Unavailable(op, unknown)
 	}
-	still, again := db.applyShares(ctx, op, shares, nil)
+	still, again := db.applyPipelines(ctx, op, pipelines, nil)
 	if len(still) > 0 {
 		return Unavailable(op, still[0].Err())
 	}
 	return MostSevere(err, again)
 }
 
-// share is what goes to one server, down one connection, with a barrier behind it.
-type share struct {
+// nodePipeline is what is sent to one server on one connection, with a barrier behind it.
+type nodePipeline struct {
 	node *redis.Client
 	cmds []redis.Cmder
 	// asking: the slots are on their way to this server, which takes what follows ASKING.
 	asking bool
 }
 
-// applyShares sends each server its share, all at once, and returns the commands that a cluster redirects.
-func (db *DB) applyShares(ctx context.Context, op string, shares []share, behind []redis.Cmder) (moved []redis.Cmder, err error) {
-	errs := make([]error, len(shares))
+// applyPipelines sends each server its pipeline, all at once, and returns the commands that a cluster redirects.
+func (db *DB) applyPipelines(ctx context.Context, op string, pipelines []nodePipeline, behind []redis.Cmder) (moved []redis.Cmder, err error) {
+	errs := make([]error, len(pipelines))
 	var wg sync.WaitGroup
-	for i, sh := range shares {
-		wg.Go(func() { errs[i] = db.applyShare(ctx, op, sh, behind) })
+	for i, np := range pipelines {
+		wg.Go(func() { errs[i] = db.applyPipeline(ctx, op, np, behind) })
 	}
 	wg.Wait()
-	for _, sh := range shares {
-		for _, cmd := range sh.cmds {
+	for _, np := range pipelines {
+		for _, cmd := range np.cmds {
 			if addr, _ := redirection(cmd.Err()); addr != "" {
 				moved = append(moved, cmd)
 			}
@@ -106,10 +106,10 @@ func (db *DB) applyShares(ctx context.Context, op string, shares []share, behind
 	return moved, MostSevere(errs...)
 }
 
-// applyShare sends one server its share. A redirection is left in its command.
-func (db *DB) applyShare(ctx context.Context, op string, sh share, behind []redis.Cmder) error {
+// applyPipeline sends one server its pipeline. A redirection is left in its command.
+func (db *DB) applyPipeline(ctx context.Context, op string, np nodePipeline, behind []redis.Cmder) error {
 	b := db.newBarrier(ctx)
-	sent := send(ctx, sh.node, append(append(sh.commands(ctx), behind...), b.cmd)...)
+	sent := send(ctx, np.node, append(append(np.commands(ctx), behind...), b.cmd)...)
 	if ErrorPrefix(sent) != "" {
 		sent = nil // each command has its own
 	}
@@ -117,7 +117,7 @@ func (db *DB) applyShare(ctx context.Context, op string, sh share, behind []redi
 	if Failed(judged) {
 		return judged
 	}
-	for _, cmd := range sh.cmds {
+	for _, cmd := range np.cmds {
 		if addr, _ := redirection(cmd.Err()); cmd.Err() != nil && addr == "" {
 			return Unavailable(op, cmd.Err())
 		}
@@ -125,25 +125,25 @@ func (db *DB) applyShare(ctx context.Context, op string, sh share, behind []redi
 	return judged
 }
 
-// share finds the server of each command's key.
-func (db *DB) share(ctx context.Context, cmds []redis.Cmder) (shares []share, err error) {
+// pipelinesOf finds the server of each command's key.
+func (db *DB) pipelinesOf(ctx context.Context, cmds []redis.Cmder) (pipelines []nodePipeline, err error) {
 	nodes, ok := db.Client.(*redis.ClusterClient)
 	if !ok {
-		return []share{{node: db.Client.(*redis.Client), cmds: cmds}}, nil
+		return []nodePipeline{{node: db.Client.(*redis.Client), cmds: cmds}}, nil
 	}
 	for _, cmd := range cmds {
 		node, err := nodes.MasterForKey(ctx, fmt.Sprint(cmd.Args()[1]))
 		if err != nil {
 			return nil, err
 		}
-		shares = addToShare(shares, node, false, cmd)
+		pipelines = addToPipeline(pipelines, node, false, cmd)
 	}
-	return shares, nil
+	return pipelines, nil
 }
 
-// redirect finds the servers to which a cluster has redirected the commands. Whether they are where the other keys lie
-// by now, they need not know yet.
-func (db *DB) redirect(ctx context.Context, moved []redis.Cmder) (shares []share, err error) {
+// redirect finds the servers to which a cluster has redirected the commands. The client's map of the slots may not have
+// the move yet, so that the address is looked up among the primaries.
+func (db *DB) redirect(ctx context.Context, moved []redis.Cmder) (pipelines []nodePipeline, err error) {
 	var mu sync.Mutex
 	primaries := map[string]*redis.Client{}
 	if err := db.EachPrimary(ctx, func(_ context.Context, node *redis.Client) error {
@@ -159,26 +159,26 @@ func (db *DB) redirect(ctx context.Context, moved []redis.Cmder) (shares []share
 		if primaries[addr] == nil {
 			return nil, cmd.Err()
 		}
-		shares = addToShare(shares, primaries[addr], asking, cmd)
+		pipelines = addToPipeline(pipelines, primaries[addr], asking, cmd)
 	}
-	return shares, nil
+	return pipelines, nil
 }
 
-func addToShare(shares []share, node *redis.Client, asking bool, cmd redis.Cmder) []share {
-	for i := range shares {
-		if shares[i].node == node && shares[i].asking == asking {
-			shares[i].cmds = append(shares[i].cmds, cmd)
-			return shares
+func addToPipeline(pipelines []nodePipeline, node *redis.Client, asking bool, cmd redis.Cmder) []nodePipeline {
+	for i := range pipelines {
+		if pipelines[i].node == node && pipelines[i].asking == asking {
+			pipelines[i].cmds = append(pipelines[i].cmds, cmd)
+			return pipelines
 		}
 	}
-	return append(shares, share{node, []redis.Cmder{cmd}, asking})
+	return append(pipelines, nodePipeline{node, []redis.Cmder{cmd}, asking})
 }
 
-// commands are those of the share as they are sent to its server.
-func (sh share) commands(ctx context.Context) []redis.Cmder {
-	list := make([]redis.Cmder, 0, 2*len(sh.cmds)+1)
-	for _, cmd := range sh.cmds {
-		if sh.asking {
+// commands are those of the pipeline as they are sent to its server.
+func (np nodePipeline) commands(ctx context.Context) []redis.Cmder {
+	list := make([]redis.Cmder, 0, 2*len(np.cmds)+1)
+	for _, cmd := range np.cmds {
+		if np.asking {
 			list = append(list, redis.NewStatusCmd(ctx, "asking"))
 		}
 		list = append(list, cmd)

@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	// replicasPatience is how long replicas have to confirm. It leaves a request, which has 1.5 s, the time to say
+	// replicasTimeout is how long replicas have to confirm. It leaves a request, which has 1.5 s, the time to say
 	// that they did not.
-	replicasPatience = 400 * time.Millisecond
+	replicasTimeout = 400 * time.Millisecond
 	// answerTime is what is left of a deadline for the answer to arrive.
 	answerTime = 100 * time.Millisecond
 	// maxBarriers is how many barriers are under way at once. Each holds a connection while it waits: replicas that
@@ -39,7 +39,7 @@ func (db *DB) newBarrier(ctx context.Context) *barrier {
 	if db.durability.Fsync {
 		return settingsBarrier(ctx)
 	}
-	return replicasBarrier(ctx, db.durability.Replicas, within(ctx, replicasPatience))
+	return replicasBarrier(ctx, db.durability.Replicas, within(ctx, replicasTimeout))
 }
 
 func replicasBarrier(ctx context.Context, n int, d time.Duration) *barrier {
@@ -80,7 +80,7 @@ func notAlways(settings map[string]string) string {
 	return strings.Join(lacks, ", ")
 }
 
-// judge makes an error of the answer to a barrier: ErrUnconfirmed if Redis says no, or rejects the question. sent is the
+// judge makes an error of the answer to a barrier: ErrUnconfirmed if something is missing, or Redis rejects the command. sent is the
 // error of the pipeline that it was in.
 func (db *DB) judge(op string, b *barrier, sent error) error {
 	var why string
@@ -105,9 +105,9 @@ func (db *DB) NeedsBarrier(ctx context.Context) bool {
 
 type noBarrierKey struct{}
 
-// WithoutBarrier is the context of writes that need not last: what comes after a revocation that holds already, and what
-// is created. If such a write is lost, its object is not there and is created again; a secret that is shown once would
-// be lost for certain by an answer that is not a success.
+// WithoutBarrier is the context of writes that need no durability: what comes after a revocation that holds already, and
+// what is created. If such a write is lost, its object does not exist and is created again. With a barrier, an answer
+// that is not a success would lose for certain a secret that is shown once.
 func WithoutBarrier(ctx context.Context) context.Context {
 	return context.WithValue(ctx, noBarrierKey{}, true)
 }
@@ -158,8 +158,8 @@ func (db *DB) Barrier(ctx context.Context, op string) error {
 	defer release()
 	return Unavailable(op, db.EachPrimary(ctx, func(ctx context.Context, node *redis.Client) error {
 		b := db.newBarrier(ctx)
-		// WAIT speaks of what was written, by any client, before the last command of its connection. Without one it
-		// speaks of nothing.
+		// WAIT covers what any client wrote before the previous command of its connection. If there was none, it
+		// covers nothing.
 		before := redis.NewStatusCmd(ctx, "ping")
 		sent := send(ctx, node, before, b.cmd)
 		return db.judge(op, b, cmp.Or(before.Err(), sent))

@@ -14,8 +14,8 @@ import (
 
 // The time that Redis has for one step. A request has 1.5 s of store time in all, given by its context; these are
 // shorter, so that one dead connection or one lost node does not use it up, and so that work in the background, which
-// has no deadline of its own, ends too. go-redis's own values
-// would let one command on a black-holed Redis take more than a minute: 5 s a dial, 5 dials, 4 tries.
+// has no deadline of its own, is bounded too. go-redis's own values would let one command on a black-holed Redis take
+// more than a minute: 5 s a dial, 5 dials, 4 tries.
 const (
 	dialTimeout  = 500 * time.Millisecond // with the TLS handshake
 	replyTimeout = 600 * time.Millisecond // for one write, and for one read
@@ -88,11 +88,11 @@ func clientOptions() *redis.UniversalOptions {
 		// Commands are short and so are the records: the library's buffers of 32 KiB a direction
 		// would be most of what a connection costs. Pipelines use the same pool as commands:
 		// the separate one that the library would make has 10 connections, which would be the
-		// narrowest place of every introspection.
+		// bottleneck of every introspection.
 		PoolSize:         max(32, 10*runtime.GOMAXPROCS(0)),
 		PipelinePoolSize: -1,
 
-		// The connection that rested longest is next. So the heartbeat uses each of them in turn, and finds the one that
+		// The connection that was idle longest is next. So the heartbeat uses each of them in turn, and finds the one that
 		// leads to a former primary.
 		PoolFIFO: true,
 

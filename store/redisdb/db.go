@@ -13,8 +13,8 @@ import (
 
 // Options say which Redis to open and what surrounds it.
 type Options struct {
-	// URL of the Redis, with its credentials; the forms are at [Open]. Empty: the embedded one, which lives in this
-	// process's memory and ends with it.
+	// URL of the Redis, with its credentials; the forms are at [Open]. Empty: the embedded one, which is in this
+	// process's memory and is lost with it.
 	URL string
 
 	// Durability is what must hold before a deletion or a transaction is answered with success. The embedded Redis,
@@ -69,8 +69,8 @@ type DB struct {
 //	redis+sentinel://[…@]host[:port],…/master        a primary that Sentinels name; ?db=
 //	redis+cluster://[…@]host[:port],…                a cluster, found by any of its nodes
 //
-// and the same with rediss for TLS. It neither waits for Redis nor looks whether it is there, so that a server may start
-// before its Redis does. The only error is a bad URL, and it never quotes the URL.
+// and the same with rediss for TLS. It connects to nothing yet, so that a server may start before its Redis
+// does. The only error is a bad URL, and it never quotes the URL.
 func Open(o Options) (*DB, error) {
 	db := &DB{now: o.Now, barriers: make(chan struct{}, maxBarriers)}
 	if db.now == nil {
@@ -118,7 +118,7 @@ func (db *DB) dial(o Options) (err error) {
 }
 
 // Close closes every connection, and with the embedded Redis everything that was in it. It may be called again.
-// Commands that are under way end with ErrUnavailable.
+// Commands that are under way fail with ErrUnavailable.
 func (db *DB) Close() error {
 	var err error
 	db.close.Do(func() {
@@ -130,7 +130,7 @@ func (db *DB) Close() error {
 	return err
 }
 
-// IsEmbedded is whether the Redis lives in this process and ends with it.
+// IsEmbedded is whether the Redis runs in this process, whose end loses its data.
 func (db *DB) IsEmbedded() bool { return db.memory != nil }
 
 // IsCluster is whether the Redis is a cluster, whose keys lie on several servers.
@@ -156,8 +156,8 @@ func (db *DB) EachPrimary(ctx context.Context, f func(context.Context, *redis.Cl
 	return f(ctx, db.Client.(*redis.Client)) // Open makes no other kind
 }
 
-// PoolStats is the state of the connections to Redis: the first three count since the start, the others are of this
-// moment.
+// PoolStats is the state of the connections to Redis. Total and Idle are of this moment; the others count since the
+// start.
 type PoolStats struct {
 	Hits     uint32 // a free connection was there
 	Misses   uint32 // a new one had to be made
@@ -165,7 +165,7 @@ type PoolStats struct {
 
 	Total uint32 // open connections
 	Idle  uint32 // of these, not in use
-	Stale uint32 // closed since the start for being old or broken
+	Stale uint32 // closed for being old or broken
 }
 
 // PoolStats tells the state of the connections. Of a cluster, it adds up the nodes.

@@ -19,11 +19,11 @@ type Diagnosis struct {
 	User  string // of the ACL: "default" unless the URL names one
 
 	// Latency is what some round trips took, one after the other. Trouble is what they met: an error for an answer,
-	// or in a cluster a master that does not answer while others do.
+	// or in a cluster a primary that does not answer while others do.
 	Latency []time.Duration
 	Trouble error
 
-	Nodes        []Node              // the server, or each master of the cluster; sorted by address
+	Nodes        []Node              // the server, or each primary of the cluster; sorted by address
 	Cluster      map[string]string   // CLUSTER INFO, by its fields; nil unless the URL is a cluster's
 	ClusterErr   error               // why Cluster is not known
 	Sentinels    []SentinelVerdict   // one for each that the URL names
@@ -50,14 +50,14 @@ var settingsAsked = []string{"save", "appendfsync", "min-replicas-to-write"}
 
 const (
 	roundTrips = 10
-	// nodePatience bounds what is asked of one server, so that one that hangs does not use up the time for
+	// nodeTimeout bounds what is asked of one server, so that one that hangs does not use up the time for
 	// the others; they are asked at once.
-	nodePatience = 2 * time.Second
+	nodeTimeout = 2 * time.Second
 )
 
 // Diagnose looks at Redis, and changes nothing that lasts. The error, which matches ErrUnavailable, says that no server
-// answers: the rest is not known then, but for Where, User and Certificates. It takes some seconds at most, and not longer
-// than ctx. It is not for the embedded Redis.
+// answers: the rest is not known then, but for Where, User and Certificates. It takes 6 s at most, and not longer than
+// ctx. It is not for the embedded Redis.
 func (db *DB) Diagnose(ctx context.Context, a Access) (*Diagnosis, error) {
 	d := &Diagnosis{Where: db.target.where(), User: db.target.user}
 	if d.User == "" {
@@ -97,7 +97,7 @@ func (t target) where() string {
 
 // timeRoundTrips asks after an absent key. The first round trip makes the connection, and does not count.
 func (db *DB) timeRoundTrips(ctx context.Context, a Access, d *Diagnosis) error {
-	ctx, cancel := context.WithTimeout(ctx, nodePatience)
+	ctx, cancel := context.WithTimeout(ctx, nodeTimeout)
 	defer cancel()
 	for i := range roundTrips + 1 {
 		start := time.Now()
@@ -120,7 +120,7 @@ func (db *DB) timeRoundTrips(ctx context.Context, a Access, d *Diagnosis) error 
 }
 
 func (db *DB) clusterInfo(ctx context.Context) (map[string]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, nodePatience)
+	ctx, cancel := context.WithTimeout(ctx, nodeTimeout)
 	defer cancel()
 	text, err := db.Client.ClusterInfo(ctx).Result()
 	if err != nil {
@@ -129,9 +129,9 @@ func (db *DB) clusterInfo(ctx context.Context) (map[string]string, error) {
 	return infoFields(text), nil
 }
 
-// askNodes asks every master, all at once.
+// askNodes asks every primary, all at once.
 func (db *DB) askNodes(ctx context.Context, a Access) ([]Node, error) {
-	ctx, cancel := context.WithTimeout(ctx, nodePatience)
+	ctx, cancel := context.WithTimeout(ctx, nodeTimeout)
 	defer cancel()
 	c, ok := db.Client.(*redis.ClusterClient)
 	if !ok {
@@ -139,8 +139,8 @@ func (db *DB) askNodes(ctx context.Context, a Access) ([]Node, error) {
 	}
 	var mu sync.Mutex
 	var nodes []Node
-	err := c.ForEachMaster(ctx, func(ctx context.Context, master *redis.Client) error {
-		n := db.askNode(ctx, a, master, master.Options().Addr)
+	err := c.ForEachMaster(ctx, func(ctx context.Context, primary *redis.Client) error {
+		n := db.askNode(ctx, a, primary, primary.Options().Addr)
 		mu.Lock()
 		defer mu.Unlock()
 		nodes = append(nodes, n)
@@ -211,7 +211,7 @@ func (db *DB) clockOf(ctx context.Context, c redis.Cmdable) (ahead time.Duration
 	return ahead, nil
 }
 
-// Address is where the Redis is, for people: the hosts, and never a password. Empty: in this process.
+// Address is where the Redis is, as text for a log or a page: the hosts, and never a password. Empty: in this process.
 func (db *DB) Address() string {
 	t := db.target
 	at := strings.Join(t.addrs, ",")

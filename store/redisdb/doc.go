@@ -1,8 +1,8 @@
 // Package redisdb is one Redis of any kind: a single server, a primary behind Sentinels, a cluster, or an embedded one
-// that lives in this process. A [DB] dials it, sends commands to it, and says what its answers are worth. It knows
+// that runs in this process. A [DB] dials it, sends commands to it, and says what its answers are worth. It knows
 // nothing of what is stored.
 //
-//	[Open]                 reads the URL and makes the client; a dead server is found out later, by Ping
+//	[Open]                 reads the URL and makes the client; whether a server answers is found out later, by Ping
 //	[DB.Do]                commands that may be sent twice; concurrent callers share one pipeline
 //	[DB.Apply]             deletions, with the durability barrier behind them on the same connection
 //	[DB.Barrier]           the barrier alone, for writes that were sent before

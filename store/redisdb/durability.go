@@ -37,12 +37,12 @@ func (db *DB) CheckDurability(ctx context.Context) error {
 	if !db.NeedsBarrier(ctx) {
 		return nil
 	}
-	look := db.replicasShortfall
+	shortfallOf := db.replicasShortfall
 	if db.durability.Fsync {
-		look = db.fsyncShortfall
+		shortfallOf = db.fsyncShortfall
 	}
 	err := db.EachPrimary(ctx, func(ctx context.Context, node *redis.Client) error {
-		found, err := look(ctx, node)
+		found, err := shortfallOf(ctx, node)
 		if err != nil || found == nil {
 			return err
 		}
@@ -58,7 +58,7 @@ func (db *DB) CheckDurability(ctx context.Context) error {
 	return Unavailable("check durability", err)
 }
 
-// fsyncShortfall looks at the settings of a server.
+// fsyncShortfall checks the settings of a server.
 func (db *DB) fsyncShortfall(ctx context.Context, node *redis.Client) (*shortfall, error) {
 	settings := settingsBarrier(ctx)
 	err := node.Process(ctx, settings.cmd)
@@ -112,9 +112,9 @@ func (db *DB) replicasShortfall(ctx context.Context, node *redis.Client) (*short
 	return found, nil
 }
 
-// unlessConfirmed has the replicas answer, where they may not be counted.
+// unlessConfirmed counts the replicas that answer WAIT, for a server whose ACL denies INFO.
 func (f *shortfall) unlessConfirmed(ctx context.Context, node *redis.Client, wanted int) (*shortfall, error) {
-	b := replicasBarrier(ctx, wanted, within(ctx, replicasPatience))
+	b := replicasBarrier(ctx, wanted, within(ctx, replicasTimeout))
 	err := send(ctx, node, redis.NewStatusCmd(ctx, "ping"), b.cmd)
 	if err != nil || b.lacks() == "" {
 		return nil, err

@@ -84,8 +84,8 @@ func ErrorPrefix(err error) string {
 	return word
 }
 
-// Failure is err, unless go-redis says by it something ordinary: a key that is not there, or a transaction that another
-// one came before.
+// Failure is err, unless go-redis says by it something ordinary: a key that is not there, or a transaction before
+// which another one changed the watched key.
 func Failure(err error) error {
 	if errors.Is(err, redis.Nil) || errors.Is(err, redis.TxFailedErr) {
 		return nil

@@ -30,10 +30,10 @@ type memory struct {
 	redis *miniredis.Miniredis
 	now   func() time.Time
 
-	done context.CancelFunc // ends the ticker
+	done context.CancelFunc // stops the ticker
 	wg   sync.WaitGroup
 
-	mu     sync.Mutex // held while a connection begins, which none may once the server has ended
+	mu     sync.Mutex // held while a connection begins, which none may once the server has stopped
 	server *server.Server
 }
 
@@ -103,7 +103,7 @@ func (m *memory) age() time.Duration {
 	return time.Since(start)
 }
 
-// stop ends every goroutine of the embedded Redis. Its clients have been closed.
+// stop stops every goroutine of the embedded Redis. Its clients have been closed.
 func (m *memory) stop() {
 	m.done()
 	m.wg.Wait()

@@ -58,7 +58,7 @@ type stream struct {
 	waiting  bool // the reader found nothing, and is to be woken
 
 	wake  chan struct{}
-	timer *time.Timer // of the reader, which alone touches it
+	timer *time.Timer // only the reader uses it
 }
 
 func newStream() *stream {
@@ -97,7 +97,7 @@ func (s *stream) read(b []byte) (int, error) {
 	}
 }
 
-// take reads what there is. If that is nothing, it says how long to wait for more; 0 is for ever.
+// take reads what there is. If that is nothing, it says how long to wait for more; 0: without a limit.
 func (s *stream) take(b []byte) (n int, wait time.Duration, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -18,7 +18,7 @@ type SentinelVerdict struct {
 	Err  error  // it does not answer, or says no
 }
 
-// ServerCertificate is what a server of Redis, or a Sentinel, shows of itself.
+// ServerCertificate is the certificate that a server of Redis, or a Sentinel, presents.
 type ServerCertificate struct {
 	Addr  string
 	Chain []*x509.Certificate // its own first; not verified here
@@ -30,7 +30,7 @@ func (db *DB) askSentinels(ctx context.Context) []SentinelVerdict {
 	if db.target.kind != sentinel {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, nodePatience)
+	ctx, cancel := context.WithTimeout(ctx, nodeTimeout)
 	defer cancel()
 	verdicts := make([]SentinelVerdict, len(db.target.addrs))
 	var wg sync.WaitGroup
@@ -51,25 +51,25 @@ func (db *DB) askSentinel(ctx context.Context, addr string) SentinelVerdict {
 	return SentinelVerdict{Addr: addr, Says: says, Err: Unavailable("sentinel", err)}
 }
 
-// certificates looks at what each address of the URL shows, all at once. Nothing is sent there.
+// certificates fetches the certificate of each address of the URL, all at once. It sends no command.
 func (db *DB) certificates(ctx context.Context) []ServerCertificate {
 	if db.target.tls == nil {
 		return nil
 	}
-	shown := make([]ServerCertificate, len(db.target.addrs))
+	presented := make([]ServerCertificate, len(db.target.addrs))
 	var wg sync.WaitGroup
 	for i, addr := range db.target.addrs {
 		wg.Go(func() {
-			chain, err := shownBy(ctx, addr, db.target.tls)
-			shown[i] = ServerCertificate{Addr: addr, Chain: chain, Err: Unavailable("tls", err)}
+			chain, err := presentedBy(ctx, addr, db.target.tls)
+			presented[i] = ServerCertificate{Addr: addr, Chain: chain, Err: Unavailable("tls", err)}
 		})
 	}
 	wg.Wait()
-	return shown
+	return presented
 }
 
-func shownBy(ctx context.Context, addr string, settings *tls.Config) ([]*x509.Certificate, error) {
-	ctx, cancel := context.WithTimeout(ctx, nodePatience)
+func presentedBy(ctx context.Context, addr string, settings *tls.Config) ([]*x509.Certificate, error) {
+	ctx, cancel := context.WithTimeout(ctx, nodeTimeout)
 	defer cancel()
 	settings = settings.Clone()
 	if settings.ServerName == "" {

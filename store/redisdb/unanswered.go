@@ -7,7 +7,7 @@ import (
 )
 
 // unanswered gives every command of a pipeline that was never sent an error. The client does so itself, but for one
-// case: Redis refuses the new connection that the pipeline was meant for, with an answer such as WRONGPASS, or that
+// case: Redis rejects the new connection that the pipeline was meant for, with an answer such as WRONGPASS, or that
 // it has too many clients. Then the pipeline as a whole has that error and no command has any, and an empty answer
 // without an error reads as "not there", or as "saved".
 type unanswered struct{}

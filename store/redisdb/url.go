@@ -7,7 +7,7 @@ import (
 	"github.com/mintkeep/mintkeep/config"
 )
 
-// target is what a URL says: where Redis is, and how to be let in.
+// target is what a URL says: where Redis is, and the credentials.
 type target struct {
 	kind   config.RedisKind
 	addrs  []string // host:port

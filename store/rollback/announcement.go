@@ -6,12 +6,12 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// announcement is what one round of a heartbeat announces: the payloads that were not announced before, and those of the
-// deletions that it sends again.
+// announcement is what one round of a heartbeat announces: first the payloads that were not announced yet, then those of
+// the deletions that it sends again.
 type announcement struct {
-	payloads []any
-	before   int // so many of the payloads, the first, were not announced before
-	cmds     []redis.Cmder
+	payloads    []any
+	unannounced int // so many of the payloads, the first, were not announced yet
+	cmds        []redis.Cmder
 }
 
 func (m *Monitor) newAnnouncement(ctx context.Context, entries []Entry) (a announcement) {
@@ -19,7 +19,7 @@ func (m *Monitor) newAnnouncement(ctx context.Context, entries []Entry) (a annou
 		return a
 	}
 	a.payloads = m.log.nextUnannounced(sentAtOnce)
-	a.before = len(a.payloads)
+	a.unannounced = len(a.payloads)
 	has := map[any]bool{}
 	for _, p := range a.payloads {
 		has[p] = true
@@ -48,11 +48,11 @@ func (m *Monitor) announced(ctx context.Context, a announcement) {
 		return
 	}
 	if err := m.Announced(a.cmds); err != nil {
-		m.log.announceLater(a.payloads[a.before:]...)
+		m.log.announceLater(a.payloads[a.unannounced:]...)
 		m.logger.WarnContext(ctx, "announcing revocations failed; the next heartbeat repeats it", "revocations", len(a.payloads), "error", err)
 		return
 	}
-	if m.log.announced(a.before) > 0 { // there were too many for one round
+	if m.log.announced(a.unannounced) > 0 { // there were too many for one round
 		m.hurry()
 	}
 }

@@ -12,10 +12,11 @@ import (
 	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
-// State is that of the breaker.
+// State is a state of the circuit breaker in front of the store.
 type State string
 
-// The states of the breaker. In all but Closed, every command but the monitor's own ends in [redisdb.ErrUnavailable].
+// The states of the breaker. In all but Closed, every command fails with [redisdb.ErrUnavailable], but for the monitor's
+// own and those by which the client manages its connections.
 const (
 	Closed      State = "closed"      // commands pass
 	Checking    State = "checking"    // this Redis may have lost writes, was fenced, or takes no writes; the next heartbeat finds out
@@ -40,7 +41,7 @@ func (t *tripped) Unwrap() error        { return t.cause }
 func (t *tripped) Is(target error) bool { return target == redisdb.ErrUnavailable }
 
 var (
-	// checking is also the reason after a fence, when nothing need be lost.
+	// checking is also the reason after a fence, when there may be no loss.
 	checking    = &tripped{Checking, errors.New("the store has lost writes that this replica has seen; it is being checked")}
 	replaying   = &tripped{Replaying, errors.New("the store has lost writes that this replica has seen; the revocations among them are being replayed")}
 	uncovered   = &tripped{Uncovered, errors.New("the store did not answer, and may have lost revocations of this replica; they are being sent again")}
@@ -83,9 +84,9 @@ func bypass(ctx context.Context) context.Context { return context.WithValue(ctx,
 
 func bypasses(ctx context.Context) bool { return ctx.Value(bypassKey{}) != nil }
 
-// ofTheClient are the commands of go-redis itself, which say nothing of what is stored: by them it connects, learns
+// clientCommands are those of go-redis itself, whose answers tell nothing of what is stored: by them it connects, learns
 // where the slots of a cluster are, and gives a connection back.
-var ofTheClient = []string{"hello", "auth", "select", "client", "cluster", "command", "readonly", "unwatch"}
+var clientCommands = []string{"hello", "auth", "select", "client", "cluster", "command", "readonly", "unwatch"}
 
 // rejects is why commands do not pass, or nil.
 func (b *breaker) rejects(ctx context.Context, cmds ...redis.Cmder) error {
@@ -94,7 +95,7 @@ func (b *breaker) rejects(ctx context.Context, cmds ...redis.Cmder) error {
 		return nil
 	}
 	for _, cmd := range cmds {
-		if !slices.Contains(ofTheClient, cmd.Name()) {
+		if !slices.Contains(clientCommands, cmd.Name()) {
 			return t
 		}
 	}

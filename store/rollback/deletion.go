@@ -23,10 +23,10 @@ type Deletion struct {
 	implied bool
 }
 
-// OfKey deletes a key.
+// OfKey is the deletion of a key.
 func OfKey(key string) Deletion { return Deletion{key: key} }
 
-// OfFields deletes fields of a hash.
+// OfFields is the deletion of fields of a hash.
 func OfFields(key string, fields ...string) Deletion { return Deletion{key: key, fields: fields} }
 
 // While gives the deletion a condition. An empty value means that the field was absent.
@@ -96,7 +96,7 @@ func (m *Monitor) newReplay(ctx context.Context, p redis.Pipeliner, e Entry) rep
 	return r
 }
 
-// gone is whether what was deleted is not there.
+// gone is whether nothing is left to delete: the deletion was sent again, or its condition does not hold.
 func (r replay) gone() (bool, error) {
 	if r.deleted != nil {
 		return true, r.deleted.Err()

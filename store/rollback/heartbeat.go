@@ -53,27 +53,27 @@ func (m *Monitor) pace() time.Duration {
 }
 
 // Heartbeat checks whether Redis has what it had, sends again what is pending, and writes the watermark behind it. It
-// trips and closes the breaker. A Redis that does not answer trips it only while an acknowledged deletion is pending,
-// which may be lost. Otherwise the breaker stays as it is: each command of a request gets an error of its own.
+// trips and closes the breaker. A Redis that does not answer trips it only while an acknowledged deletion is pending: that
+// deletion may be lost. Otherwise the breaker stays as it is, and each command of a request gets an error of its own.
 func (m *Monitor) Heartbeat(ctx context.Context) {
-	m.beating.Lock()
-	defer m.beating.Unlock()
+	m.heartbeats.Lock()
+	defer m.heartbeats.Unlock()
 	ctx, cancel := context.WithTimeout(bypass(ctx), heartbeatTimeout)
 	defer cancel()
 	m.round = round{}
 	for again := true; again && ctx.Err() == nil; {
 		var err error
-		if again, err = m.beat(ctx); err != nil {
+		if again, err = m.heartbeatRound(ctx); err != nil {
 			m.heartbeatFailed(ctx, err)
 			return
 		}
 	}
 }
 
-// beat is one round of a heartbeat: whether there must be another.
-func (m *Monitor) beat(ctx context.Context) (again bool, err error) {
+// heartbeatRound is one round of a heartbeat: whether there must be another.
+func (m *Monitor) heartbeatRound(ctx context.Context) (again bool, err error) {
 	seen := m.observations()
-	found, fence, errs := m.look(ctx, seen)
+	found, fence, errs := m.read(ctx, seen)
 	// Before the first observation, and in quarantine, every epoch key must be readable.
 	if n := len(errs); n == len(m.keys) || n > 0 && (len(seen) == 0 || m.IsQuarantined()) {
 		err := errors.Join(errs...)
@@ -86,8 +86,7 @@ func (m *Monitor) beat(ctx context.Context) (again bool, err error) {
 		m.fence = fence
 		return true, nil
 	case m.noticeRollback(ctx, seen, found):
-		// The fence may be older than the first look at the loss. One that the store had while nothing was lost says
-		// nothing.
+		// Only a fence that is newer than the loss counts. The store may have had an older one while nothing was lost.
 		if m.IsQuarantined() && fence > m.fence {
 			m.acceptFence(ctx)
 		}
@@ -103,9 +102,9 @@ func (m *Monitor) beat(ctx context.Context) (again bool, err error) {
 	return m.write(ctx, seen)
 }
 
-// look reads the fence and the epoch keys. A part of a cluster that does not answer is taken to be as it was seen, so
-// that deletions in the other parts are covered.
-func (m *Monitor) look(ctx context.Context, seen []observation) (found []observation, fence int64, errs []error) {
+// read reads the fence and the epoch keys. For a part of a cluster that does not answer it returns what was seen, so that
+// deletions in the other parts are covered.
+func (m *Monitor) read(ctx context.Context, seen []observation) (found []observation, fence int64, errs []error) {
 	text, err := m.client.Get(ctx, m.FenceKey).Result()
 	if redisdb.Failure(err) != nil && !m.db.IsCluster() {
 		return nil, 0, []error{err}
@@ -130,14 +129,14 @@ func (m *Monitor) begin(found []observation) {
 	}
 	m.log.begin(m.now(), counters(found))
 	m.round = round{}
-	m.saw(found)
+	m.setObservations(found)
 }
 
-// acceptFence has the next round accept a store that was fenced. The redo log is replayed before the breaker closes: a
+// acceptFence makes the next round accept a store that was fenced. The redo log is replayed before the breaker closes: a
 // revocation that is newer than the export of the audit log is known to this replica alone.
 func (m *Monitor) acceptFence(ctx context.Context) {
 	m.logger.InfoContext(ctx, "the store was fenced; it is accepted as it is")
-	m.saw(nil)
+	m.setObservations(nil)
 	m.breaker.trip(checking)
 }
 
@@ -159,7 +158,7 @@ func (m *Monitor) noticeRollback(ctx context.Context, seen, found []observation)
 		return false
 	}
 	if !m.IsQuarantined() {
-		m.db.CloseConnections() // not all of them need lead to where this was seen
+		m.db.CloseConnections() // some may lead to another Redis than the one that was read
 	}
 	if !replayable {
 		m.quarantine(ctx, heartbeats)
@@ -168,7 +167,7 @@ func (m *Monitor) noticeRollback(ctx context.Context, seen, found []observation)
 	m.breaker.trip(replaying)
 	m.logger.WarnContext(ctx, "the store has lost writes; the revocations that this replica remembers are replayed",
 		"heartbeats", heartbeats, "deletions", m.replayAll())
-	m.saw(found)
+	m.setObservations(found)
 	return true
 }
 

@@ -10,18 +10,18 @@ import (
 const (
 	// maxInDoubt is how many deletions of in-doubt transactions are remembered. Older ones are dropped.
 	maxInDoubt = 1024
-	// maxLooks is in how many rounds of heartbeats the fields of a deletion may still be there. In the next one the
+	// maxRounds is in how many rounds of heartbeats the fields of a deletion may still be there. In the next one the
 	// transaction counts as not applied. It is not given up at once: Redis may hang, and apply it late.
-	maxLooks = 10
+	maxRounds = 10
 )
 
-// inDoubt is a deletion by a transaction whose outcome is unknown. It cannot be sent to be sure, as another deletion
-// can: without what the transaction creates, it may delete the only secret.
+// inDoubt is a deletion by a transaction whose outcome is unknown. It is not sent again, as other
+// deletions are: if the transaction was not applied, there is no new secret, and the deletion would remove the only one.
 //
-// A caller that repeats the transaction may find nothing to do. Before a caller is told so, [Monitor.Resolve] must run.
+// A caller that repeats the transaction may find nothing to do. [Monitor.Resolve] must run before it gets that answer.
 type inDoubt struct {
 	Entry
-	looks int
+	rounds int // in which the fields were still there
 }
 
 func (l *redoLog) addInDoubt(entries []Entry) {
@@ -42,14 +42,14 @@ func (l *redoLog) allInDoubt() []*inDoubt {
 }
 
 // dropInDoubt drops those that were resolved, or given up.
-func (l *redoLog) dropInDoubt(decided []*inDoubt) {
+func (l *redoLog) dropInDoubt(resolved []*inDoubt) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.inDoubt = slices.DeleteFunc(l.inDoubt, func(d *inDoubt) bool { return slices.Contains(decided, d) })
+	l.inDoubt = slices.DeleteFunc(l.inDoubt, func(d *inDoubt) bool { return slices.Contains(resolved, d) })
 }
 
 // resolve finds out which of the in-doubt transactions were applied, and returns their deletions. A heartbeat gives up
-// one whose fields are still there after maxLooks rounds.
+// one whose fields are still there after maxRounds rounds.
 func (m *Monitor) resolve(ctx context.Context, heartbeat bool) (applied []Entry, err error) {
 	all := m.log.allInDoubt()
 	if len(all) == 0 {
@@ -64,19 +64,19 @@ func (m *Monitor) resolve(ctx context.Context, heartbeat bool) (applied []Entry,
 	}); err != nil {
 		return nil, err
 	}
-	var decided []*inDoubt
+	var resolved []*inDoubt
 	for i, d := range all {
 		switch there := d.isThere(reads[i].Val()); {
 		case !there:
 			applied = append(applied, d.Entry)
-			decided = append(decided, d)
-		case heartbeat && d.looks >= maxLooks:
-			decided = append(decided, d)
+			resolved = append(resolved, d)
+		case heartbeat && d.rounds >= maxRounds:
+			resolved = append(resolved, d)
 		case heartbeat:
-			d.looks++
+			d.rounds++
 		}
 	}
-	m.log.dropInDoubt(decided)
+	m.log.dropInDoubt(resolved)
 	return applied, nil
 }
 

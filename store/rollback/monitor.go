@@ -20,7 +20,7 @@ import (
 // of the key: between two of them are up to 1,842 slots. A shard with more slots in a row has one.
 const parts = 16
 
-// The fields of an epoch key. Besides them each replica has one, its watermark.
+// The fields of an epoch key. Each replica has one more there, its watermark.
 const (
 	lineageField    = "line" // a random id of this data set, written once
 	counterField    = "n"    // of the heartbeats of all replicas
@@ -62,10 +62,10 @@ type Monitor struct {
 
 	outOfMemory atomic.Bool // Redis has no memory for a watermark
 
-	beating sync.Mutex // guards what only a heartbeat touches:
-	round   round
-	fence   int64  // the highest that was read while nothing was lost
-	warned  string // the last error of the ACL that was logged
+	heartbeats sync.Mutex // guards what only a heartbeat uses:
+	round      round
+	fence      int64  // the highest that was read while nothing was lost
+	warned     string // the last error of the ACL that was logged
 
 	mu   sync.Mutex
 	seen []observation // of each key; none before the first heartbeat
@@ -125,10 +125,10 @@ func (m *Monitor) part(key string) int {
 	return partOf(key)
 }
 
-// State is that of the breaker.
+// State is the state of the breaker: whether commands pass, and if not, why.
 func (m *Monitor) State() State { return m.breaker.state() }
 
-// IsQuarantined is whether every command ends in [ErrQuarantined].
+// IsQuarantined is whether every command fails with [ErrQuarantined].
 func (m *Monitor) IsQuarantined() bool { return m.breaker.state() == Quarantined }
 
 // Note remembers deletions that were applied. It is false if there was no room for all: Redis may lose them, and no
@@ -177,7 +177,7 @@ func (m *Monitor) NoteAnnouncement(payload any) {
 	}
 }
 
-// Unannounced is how many payloads are to be announced, beside those of deletions that are sent again.
+// Unannounced is how many payloads are to be announced, in addition to those of deletions that are sent again.
 func (m *Monitor) Unannounced() int { return m.log.countUnannounced() }
 
 // Forget drops the deletions of fields of this key with a condition on this field, but for those whose condition has
@@ -218,14 +218,14 @@ func (m *Monitor) observations() []observation {
 	return slices.Clone(m.seen)
 }
 
-func (m *Monitor) saw(seen []observation) {
+func (m *Monitor) setObservations(seen []observation) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.seen = seen
 }
 
 // Connected checks a Redis before the first command of a request goes there: another Redis is found by a new
-// connection. Of a single server, a connection that shows less than was seen is not used, nor one that gives no answer.
+// connection. Of a single server, a connection is used only if its answer shows no loss.
 func (m *Monitor) Connected(ctx context.Context, conn *redis.Conn) error {
 	want := m.observations() // before it is read: what was written then must be there
 	if len(want) == 0 || bypasses(ctx) {

@@ -21,7 +21,7 @@ func (m *Monitor) tripIfUncovered(ctx context.Context, errOf func(part int) erro
 	}
 }
 
-// heartbeatFailed trips the breaker if err says that this Redis takes no writes. It may have lost touch with the
+// heartbeatFailed trips the breaker if err says that this Redis takes no writes. It may have lost its link to the
 // primary, and not know what was revoked there. An error of the ACL is logged once.
 func (m *Monitor) heartbeatFailed(ctx context.Context, err error) {
 	if takesNoWrites(err) {
@@ -52,7 +52,7 @@ func isNoAnswer(err error) bool {
 	})
 }
 
-// anyOf is whether an error that was joined, or err itself, is so.
+// anyOf is whether is holds for err, or for one of the errors that err joins.
 func anyOf(err error, is func(error) bool) bool {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return slices.ContainsFunc(joined.Unwrap(), func(err error) bool { return anyOf(err, is) })

@@ -11,7 +11,7 @@ const (
 	// remembered at most.
 	EntryLife  = 15 * time.Minute
 	MaxEntries = 1 << 14
-	// segmentTime and segmentSize are when a segment is full. The next one begins once nothing is pending. Segments are
+	// A segment is full after segmentTime, or with segmentSize entries. The next one begins once nothing is pending. Segments are
 	// forgotten as a whole.
 	segmentTime = time.Minute
 	segmentSize = MaxEntries / 16
@@ -37,7 +37,7 @@ type redoLog struct {
 	full       bool // an entry had no room since nothing was pending
 	inDoubt    []*inDoubt
 
-	unannounced []any        // payloads that the next heartbeat announces, beside those of what is pending
+	unannounced []any        // payloads that the next heartbeat announces, in addition to those of what is pending
 	listed      map[any]bool // what unannounced has
 }
 
@@ -50,7 +50,7 @@ type segment struct {
 }
 
 // begin starts with one segment of all that is remembered, and makes it pending: a store that was fenced may have lost
-// all of it. Announcements are dropped from the segment, and stay pending.
+// all of it. Payloads that were not announced yet stay so.
 func (l *redoLog) begin(now time.Time, floor []int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -178,7 +178,7 @@ func (l *redoLog) next(from, most int) []Entry {
 	return slices.Clone(l.pending[from:min(from+most, len(l.pending))])
 }
 
-// settle tells which of the next are covered, and says how many entries are still pending.
+// settle drops the entries that are covered, covered[i] for the one at from+i, and says how many are still pending.
 func (l *redoLog) settle(from int, covered []bool) (pending int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -233,9 +233,9 @@ func (l *redoLog) reaches(part int, n int64) bool {
 	return len(l.segments) > 0 && n >= l.segments[0].floor[part]
 }
 
-// turn begins a new segment when the last one is full, and forgets old ones. It is called after a heartbeat that left
+// startSegment begins a new segment if the last one is full, and forgets old ones. It is called after a heartbeat that left
 // nothing pending, with its counters.
-func (l *redoLog) turn(now time.Time, floor []int64) {
+func (l *redoLog) startSegment(now time.Time, floor []int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	last := &l.segments[len(l.segments)-1]

@@ -54,7 +54,7 @@ func TestRedoLogReach(t *testing.T) {
 				if pending := settleAll(l); pending != 0 || l.isFull() {
 					t.Errorf("%d entries are pending after all are covered; full: %v", pending, l.isFull())
 				}
-				l.turn(now, []int64{int64(i + 1)})
+				l.startSegment(now, []int64{int64(i + 1)})
 			}
 			for n, want := range tt.want {
 				if got := l.reaches(0, n); got != want {
@@ -97,7 +97,7 @@ func TestRedoLogRoom(t *testing.T) {
 	l.begin(time.Time{}, []int64{0})
 	noteMany(l, segmentSize)
 	settleAll(l)
-	l.turn(time.Time{}, []int64{1})
+	l.startSegment(time.Time{}, []int64{1})
 	noteMany(l, MaxEntries)
 	if l.isFull() || len(l.pending) != MaxEntries || l.reaches(0, 0) || !l.reaches(0, 1) {
 		t.Errorf("full: %v, %d pending, reaches back to the start: %v, to the second segment: %v", l.isFull(), len(l.pending), l.reaches(0, 0), l.reaches(0, 1))

@@ -380,11 +380,11 @@ func TestInDoubtTransactionIsResolved(t *testing.T) {
 	if room, err := m.Resolve(t.Context()); !room || err != nil || m.Pending() != 1 {
 		t.Errorf("room %v, %v, %d pending; want the deletion of the one that was made", room, err, m.Pending())
 	}
-	for range maxLooks + 2 {
+	for range maxRounds + 2 {
 		p.heartbeat()
 	}
 	if n := len(m.log.allInDoubt()); n != 0 {
-		t.Errorf("%d are in doubt after %d heartbeats", n, maxLooks+2)
+		t.Errorf("%d are in doubt after %d heartbeats", n, maxRounds+2)
 	}
 	if f.hashes["lost"]["gen"] != "old" || f.hashes["made"]["gen"] != "new" {
 		t.Errorf("a field was deleted: %v", f.hashes)

@@ -18,7 +18,7 @@ import (
 func (m *Monitor) write(ctx context.Context, seen []observation) (again bool, err error) {
 	entries := m.log.next(m.round.from, sentAtOnce)
 	replays, writes := make([]replay, len(entries)), make([]watermarkWrite, len(m.keys))
-	news := m.newAnnouncement(ctx, entries)
+	toAnnounce := m.newAnnouncement(ctx, entries)
 	_, _ = m.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for _, key := range m.keys {
 			p.HSetNX(ctx, key, lineageField, randomID())
@@ -27,7 +27,7 @@ func (m *Monitor) write(ctx context.Context, seen []observation) (again bool, er
 			replays[i] = m.newReplay(ctx, p, e)
 		}
 		if !m.db.IsCluster() {
-			news.send(ctx, p)
+			toAnnounce.send(ctx, p)
 		}
 		for i, key := range m.keys {
 			writes[i] = m.newWatermarkWrite(ctx, p, key, seen[i].counter)
@@ -35,9 +35,9 @@ func (m *Monitor) write(ctx context.Context, seen []observation) (again bool, er
 		return nil
 	})
 	if m.db.IsCluster() { // where the commands of one pipeline go to several servers, in no order
-		_, _ = m.client.Pipelined(ctx, func(p redis.Pipeliner) error { news.send(ctx, p); return nil })
+		_, _ = m.client.Pipelined(ctx, func(p redis.Pipeliner) error { toAnnounce.send(ctx, p); return nil })
 	}
-	m.announced(ctx, news)
+	m.announced(ctx, toAnnounce)
 	found, next, errs := slices.Clone(seen), slices.Clone(seen), make([]error, len(writes))
 	for i, w := range writes {
 		if found[i], errs[i] = readObservation(w.found); errs[i] != nil {
@@ -46,16 +46,16 @@ func (m *Monitor) write(ctx context.Context, seen []observation) (again bool, er
 			next[i] = seen[i]
 		}
 	}
-	if m.noticeRollback(ctx, seen, found) { // since it was looked at
+	if m.noticeRollback(ctx, seen, found) { // since it was read
 		if m.IsQuarantined() {
 			m.disown(seen, found)
 			return false, nil
 		}
 		return true, nil
 	}
-	m.saw(next)
-	if made, err := m.resolve(ctx, true); err == nil {
-		m.log.note(made...)
+	m.setObservations(next)
+	if applied, err := m.resolve(ctx, true); err == nil {
+		m.log.note(applied...)
 	}
 	return m.settle(ctx, replays, next, errs)
 }
@@ -71,10 +71,10 @@ func (m *Monitor) disown(seen, found []observation) {
 			seen[i].lineage = noLineage
 		}
 	}
-	m.saw(seen)
+	m.setObservations(seen)
 }
 
-// settle tells the redo log what is covered, and closes the breaker when all is. While Redis is out of memory it takes
+// settle marks in the redo log what is covered, and closes the breaker when all is. While Redis is out of memory it takes
 // no watermark, but it applies deletions: then all that is pending is sent in each heartbeat. The breaker closes when
 // none of it was undone.
 //
@@ -112,7 +112,7 @@ func (m *Monitor) settle(ctx context.Context, replays []replay, seen []observati
 		m.round = round{}
 		return again, nil
 	case !full:
-		m.log.turn(m.now(), counters(seen))
+		m.log.startSegment(m.now(), counters(seen))
 	}
 	m.breaker.close(func(was error) { m.logger.WarnContext(ctx, "the store is in use again", "after", was.Error()) })
 	return false, err
@@ -133,7 +133,7 @@ func count(all []bool) (n int) {
 	return n
 }
 
-// watermark is one that is being written to one epoch key, by two writes: the counter advances by one, and the
+// watermarkWrite is the write of a watermark to one epoch key, by two writes: the counter advances by one, and the
 // watermark becomes the counter that this replica saw before. A pipeline cannot use an answer to one of its own
 // commands, so that the watermark is one heartbeat behind the counter.
 type watermarkWrite struct {
@@ -161,11 +161,11 @@ const leaveTimeout = time.Second
 
 // leave removes the watermark of this replica, if the breaker is closed.
 func (m *Monitor) leave(ctx context.Context) {
-	m.beating.Lock()
-	defer m.beating.Unlock()
+	m.heartbeats.Lock()
+	defer m.heartbeats.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
 	defer cancel()
-	m.saw(nil)
+	m.setObservations(nil)
 	_, _ = m.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for _, key := range m.keys {
 			p.HDel(ctx, key, m.watermarkField)
