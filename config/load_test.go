@@ -283,3 +283,13 @@ func TestPrintsNoSecret(t *testing.T) {
 		}
 	}
 }
+
+// A setting that Load does not read is explained, and has no effect. No setting takes a NUL.
+func TestEverySettingIsRead(t *testing.T) {
+	for _, s := range config.Settings() {
+		environ := append([]string{s.Name + "=\x00"}, withRedis()...)
+		if _, _, err := config.Load(config.Source{Environ: environ}); err == nil || !strings.Contains(err.Error(), s.Name) {
+			t.Errorf("config/load.go: Load does not read %s: got %v", s.Name, err)
+		}
+	}
+}

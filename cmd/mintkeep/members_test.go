@@ -131,7 +131,7 @@ func checkMemberView(t *testing.T, s *servertest.Server, member, example string)
 			t.Fatal(err)
 		}
 		if got := string(shown[member]); got != example {
-			t.Errorf("GET /admin/clients/{id}: the view has %q, want %s", got, example)
+			t.Errorf("server/adminapi/clients.go and server/admin/view.go: the view has %q, want %s", got, example)
 		}
 	}
 }
