@@ -218,6 +218,19 @@ func TestNewSecretIsShownThoughItCannotBeAnnounced(t *testing.T) {
 	}
 }
 
+// The same where the announcement takes a pipeline of its own, whose answer is lost.
+func TestNewSecretIsShownThoughTheAnnouncementIsLost(t *testing.T) {
+	t.Parallel()
+	b, ctx := storetest.Cluster(t).Backend(t), t.Context()
+	sc := newScene(t, b)
+	sc.s.Heartbeat(ctx)
+	sc.loss.arm("xadd", 0)
+	create(t, sc.s, "a")
+	if sc.loss.armed.Load() || sc.s.Unannounced() != 1 {
+		t.Errorf("%d revocations are to be announced, want 1", sc.s.Unannounced())
+	}
+}
+
 // Changes at once are announced in a cluster too, where that takes a pipeline of its own: they do not wait for each
 // other's barriers.
 func TestManyChangesAreAnnouncedAtOnce(t *testing.T) {

@@ -105,11 +105,13 @@ func (s *Store) transacted(ctx context.Context, op, key string, t transaction, a
 	if err != nil || unannounced != nil {
 		s.announceLater(t.steps)
 	}
-	if unannounced != nil && redisdb.IsWithoutBarrier(ctx) { // an answer that is not a success would lose what is shown once
-		s.log.WarnContext(ctx, "announcing a change failed; the next heartbeat repeats it", "error", unannounced)
-		unannounced = nil
+	err = redisdb.MostSevere(err, unannounced)
+	if err != nil && redisdb.IsWithoutBarrier(ctx) {
+		// Without a barrier it is the announcement that failed. An error would lose what is shown once.
+		s.log.WarnContext(ctx, "announcing a change failed; the next heartbeat repeats it", "error", err)
+		err = nil
 	}
-	err = redisdb.MostSevere(err, s.note(op, entries...), unannounced)
+	err = redisdb.MostSevere(err, s.note(op, entries...))
 	if err != nil {
 		return err
 	}
