@@ -48,7 +48,11 @@ func (s *Store) Run(ctx context.Context) {
 
 // Flush writes the last uses and the statistics of this process. What could not be written is lost.
 func (s *Store) Flush(ctx context.Context) error {
-	if err := s.uses.flush(ctx, s.rdb); err != nil {
+	used := s.uses.take()
+	if err := writeUses(ctx, s.rdb, used); err != nil {
+		return err
+	}
+	if err := s.enterUsed(ctx, used); err != nil {
 		return err
 	}
 	return s.statistics.flush(ctx, s.rdb, s.now())
