@@ -54,7 +54,8 @@
 // the order of the writes makes a crash between two of them harmless.
 //
 //   - A client with its state, its generation and its secrets is one hash. It is changed under WATCH, in one
-//     MULTI: of two that do so at once, the second sees the first. One HGETALL reads it, whole.
+//     MULTI: of two that do so at once, the second sees the first. One HGETALL reads it, whole. The field w makes a
+//     revocation visible to a change that is on its way, even if it has nothing else to delete: see change.
 //   - The indexes are written before the client and cleared after it. A listing skips an entry too many; a request that
 //     wrote or cleared an entry reads it again afterwards, so that none goes missing in a race.
 //   - A token is one record, which expires by itself. It is valid while it is there and has the generation that
@@ -70,14 +71,14 @@
 //   - The number of a user's active keys is the size of one zset, to which a new key is added under WATCH. What a
 //     crash left in it is looked for only when it seems to be full.
 //   - The keyring is one string, replaced whole, by compare and set.
-//   - An event is one XADD, in a MULTI so that it is not sent twice.
+//   - An event is one XADD. Like every write it is sent once: see package redisdb.
 //
 // # Revocations
 //
 // A revocation deletes something, with a command that Redis applies even when it is out of memory. When it has returned
 // nil, no replica accepts what was revoked; tidying up comes after and cannot fail it. Other methods change what a
 // credential is worth, or give it back, in a transaction. Each makes a [Revocation] of these kinds, and goes through
-// revoke or transact:
+// revoke or transact. Each HDEL below deletes the field w as well:
 //
 //	method              kinds                       by
 //	CreateClient        client                      a transaction: an earlier client may have had the id
