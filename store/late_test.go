@@ -25,8 +25,7 @@ func eachLate(t *testing.T, f func(t *testing.T, r twoReplicas)) {
 			t.Parallel()
 			server := start(t)
 			b, p := server.Backend(t), storetest.NewLateProxy(t, server)
-			late := b.Open(t, func(o *store.Options) { o.URL = p.URL(b.URL()) })
-			f(t, twoReplicas{b, p, late, b.Open(t)})
+			f(t, twoReplicas{b, p, b.Through(p).Open(t), b.Open(t)})
 		})
 	}
 }
@@ -39,7 +38,7 @@ func request(t *testing.T) context.Context {
 }
 
 // transaction matches what is sent from MULTI to EXEC.
-func transaction(words []string) bool { return words[0] == "exec" }
+func transaction(piece [][]string) bool { return piece[len(piece)-1][0] == "exec" }
 
 // A credential that was handed out and then revoked stays revoked, though a command that created it arrives afterwards.
 func TestLateDuplicate(t *testing.T) {
