@@ -217,25 +217,35 @@ func TestLateChange(t *testing.T) {
 	}
 }
 
-// A key whose record is written after its revocation is not active. The description, by which it is revoked, is there
-// before.
+// A key is not active that was revoked while it was created: its description, by which it is revoked, is there before its
+// record.
 func TestKeyRevokedWhileItIsCreated(t *testing.T) {
 	t.Parallel()
-	eachLate(t, func(t *testing.T, r twoReplicas) {
-		u := add(t, r.other, "a@example.com")
-		k := key(r.Backend, u, "key", 0)
-		held := r.p.Hold(storetest.Command("set", recordKey(k.Digest)))
-		created := make(chan error, 1)
-		go func() { created <- r.late.CreateKey(request(t), k, u) }()
-		held.Await()
-		_, err := r.other.RevokeKey(t.Context(), k.ID, ended(r.Backend, "revoked"))
-		must(t, err)
-		held.Release()
-		err = <-created
-		if opens(t, r.Backend, r.other, k) {
-			t.Errorf("a key is active that was revoked while it was created; its creation was answered %v", err)
-		}
-	})
+	for name, hold := range map[string]func(*storetest.LateProxy, storetest.Match) *storetest.Held{
+		"the record is late": (*storetest.LateProxy).Hold,
+		"its answer is late": (*storetest.LateProxy).HoldAnswer,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			eachLate(t, func(t *testing.T, r twoReplicas) {
+				u := add(t, r.other, "a@example.com")
+				k := key(r.Backend, u, "key", 0)
+				held := hold(r.p, storetest.Command("set", recordKey(k.Digest)))
+				created := make(chan error, 1)
+				go func() { created <- r.late.CreateKey(request(t), k, u) }()
+				held.Await()
+				_, err := r.other.RevokeKey(t.Context(), k.ID, ended(r.Backend, "revoked"))
+				must(t, err)
+				if name == "the record is late" {
+					held.Release()
+				}
+				err = <-created
+				if opens(t, r.Backend, r.other, k) {
+					t.Errorf("a key is active that was revoked while it was created; its creation was answered %v", err)
+				}
+			})
+		})
+	}
 }
 
 // A heartbeat that arrives late is no rollback: Redis has lost nothing.

@@ -157,7 +157,7 @@ func (s *scene) awaitWrites() {
 			delivered++
 		}
 	}
-	s.t.Logf("%d writes held, %d of them delivered", held, delivered)
+	printLine(s.t, fmt.Sprintf("%s: %d writes were held, and %d of them delivered", s.t.Name(), held, delivered))
 }
 
 // settleWrites checks everything once more: then that what exists is listed, and that a fence revokes all tokens.
@@ -174,7 +174,7 @@ func (s *scene) settleWrites() {
 	s.eachWrite(func(w *lateWrite) { w.checkCredentials("fenced, ") })
 	for i, server := range s.servers {
 		for _, line := range strings.Split(server.Log.String(), "\n") {
-			if strings.Contains(line, "the store has lost writes") || strings.Contains(line, "the store is behind") {
+			if strings.Contains(line, `"msg":"the store has lost writes`) || strings.Contains(line, `"msg":"the store is behind`) {
 				s.t.Errorf("server %d believes that Redis has lost data: %s", i, line)
 			}
 		}

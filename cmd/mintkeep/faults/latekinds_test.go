@@ -89,13 +89,13 @@ var lateCreations = []lateKind{
 	{
 		name: "session",
 		prepare: func(w *lateWrite) {
-			w.browser = newBrowser()
+			w.browser = w.newBrowser()
 			link := member(w.mustAdmin(http.MethodPost, w.userPath()+"/invite", ""), "invite_url")
 			u, _ := url.Parse(link)
 			if status := w.browser.submit(w.other.URL, u.Path, u.Path, url.Values{"password": {password}, "again": {password}}); status != http.StatusSeeOther {
 				w.scene.t.Errorf("redeem an invite: %d", status)
 			}
-			w.browser = newBrowser()
+			w.browser = w.newBrowser()
 		},
 		match: func(w *lateWrite) storetest.Match { return wrote("set", "mk:s:", w.user) },
 		do:    (*lateWrite).signIn,
@@ -475,7 +475,7 @@ func (w *lateWrite) signIn() {
 	w.subjects = append(w.subjects, subject{
 		name: name,
 		ask: func(by processtest.Caller) processtest.Answer {
-			thief := newBrowser()
+			thief := w.newBrowser()
 			thief.setCookies(by.URL, cookies)
 			status, _ := thief.get(by.URL + "/settings")
 			return processtest.Answer{Status: status, Header: http.Header{"Retry-After": {"1"}}}
@@ -487,10 +487,11 @@ func (w *lateWrite) signIn() {
 // browser keeps cookies and submits forms.
 type browser struct{ *http.Client }
 
-func newBrowser() *browser {
+// newBrowser is one without cookies. Its connections are those of all callers.
+func (l *load) newBrowser() *browser {
 	jar, _ := cookiejar.New(nil) // never fails
 	return &browser{&http.Client{
-		Jar: jar, Timeout: callTimeout, Transport: strangers{&http.Transport{}},
+		Jar: jar, Timeout: callTimeout, Transport: l.caller.HTTP.Transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
