@@ -22,7 +22,8 @@ type Backend struct {
 	// Server is the process behind it; nil for the embedded store.
 	Server *Server
 
-	t testing.TB
+	t       testing.TB
+	through *LateProxy // nil: straight to the server
 
 	mu  sync.Mutex
 	mem *store.Store  // the embedded store, of which there is one
@@ -88,7 +89,15 @@ func (b *Backend) URL() string {
 	if b.Server == nil {
 		return ""
 	}
+	if b.through != nil {
+		return b.through.URL(b.Server.URL())
+	}
 	return b.Server.URL()
+}
+
+// Through is the same backend for a replica behind the proxy.
+func (b *Backend) Through(p *LateProxy) *Backend {
+	return &Backend{Name: b.Name, Clock: b.Clock, Server: b.Server, t: b.t, through: p}
 }
 
 // Open opens a Store here, on the backend's clock, and closes it when t is over. Opening another is as

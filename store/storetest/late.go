@@ -14,9 +14,9 @@ import (
 // a kernel that retransmits do.
 //
 //	p := storetest.NewLateProxy(t, server)
-//	late, other := open(p.URL(server.URL())), open(server.URL())
+//	late, other := b.Through(p).Open(t), b.Open(t)
 //	held := p.Hold(storetest.Command("set", "mk:t:")) // the next one
-//	… late.SaveToken …                                // in a goroutine: it gets no answer
+//	… late.SaveToken …                                // which gets no answer
 //	held.Await()
 //	… other.RevokeToken …
 //	held.Release()                                    // Redis has carried it out
@@ -83,13 +83,16 @@ func (p *LateProxy) URL(direct string) string {
 	return direct
 }
 
-// Match picks a command by its words. The first is its name, in lower case.
-type Match func(words []string) bool
+// Match picks a piece by its commands, each by its words: its name in lower case, and its arguments.
+type Match func(piece [][]string) bool
 
-// Command matches a command by its name and the beginning of its key, the word behind the name. An empty name matches all.
+// Command matches a piece with a command of this name, whose key, the word behind the name, begins so. An empty name
+// matches all.
 func Command(name, key string) Match {
-	return func(words []string) bool {
-		return (name == "" || words[0] == name) && len(words) > 1 && strings.HasPrefix(words[1], key)
+	return func(piece [][]string) bool {
+		return slices.ContainsFunc(piece, func(words []string) bool {
+			return (name == "" || words[0] == name) && len(words) > 1 && strings.HasPrefix(words[1], key)
+		})
 	}
 }
 
@@ -116,8 +119,11 @@ func (p *LateProxy) take(piece []byte) *Held {
 		return nil
 	}
 	commands := commandsIn(piece)
+	if len(commands) == 0 { // the rest of a long one
+		return nil
+	}
 	for i, h := range p.armed {
-		if slices.ContainsFunc(commands, h.match) {
+		if h.match(commands) {
 			p.armed = slices.Delete(p.armed, i, i+1)
 			return h
 		}
