@@ -211,6 +211,7 @@ func TestOpenAPIRequests(t *testing.T) {
 		{"patch as plain JSON", "PATCH /admin/clients/a", object, `{"scope":null,"audience":null}`, canned{200, `{` + client + `}`}, ""},
 		{"rotation without a body", "POST /admin/signing-keys/rotate", "", "", keys, ""},
 		{"rotation", "POST /admin/signing-keys/rotate", object, `{"compromised":true,"unknown":1}`, keys, ""},
+		{"rotation of all", "POST /admin/signing-keys/rotate", object, `{"compromised":"all"}`, keys, ""},
 		{"rotation of a wrong type", "POST /admin/signing-keys/rotate", object, `{"compromised":"true"}`, keys, "compromised"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
