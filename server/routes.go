@@ -17,6 +17,7 @@ func (s *Server) routes() *gin.Engine {
 	r := gin.New()
 	r.RedirectTrailingSlash = false // a redirected POST would send its credentials again
 	r.HandleMethodNotAllowed = true
+	r.UseEscapedPath = true // a route's own segments are matched as they were sent; a parameter is decoded, once
 
 	both := func(path string, h gin.HandlerFunc) {
 		r.GET(path, h)
