@@ -115,8 +115,8 @@ func (a *Adapter) run(c *gin.Context, x *request, to route) (err error) {
 		c.Writer.Header().Del("Allow") // which the router sets for a path that it knows by another method
 		return NotFound("Page")
 	}
-	if !to.always && x.Value(withoutFiles{}) != nil {
-		return outOfFiles() // before the body is read, for which other callers would wait too
+	if cause, ok := x.Value(rejected{}).(error); ok && !to.always {
+		return noRoom(cause) // before the body is read, for which other callers would wait too
 	}
 	if x.body, err = to.body.read(c.Writer, c.Request); err != nil {
 		return err

@@ -137,14 +137,14 @@ func TestDrainClosesConnections(t *testing.T) {
 }
 
 // Who is refused because there is no file descriptor is refused before the body comes, also if it never does.
-func TestWithoutFiles(t *testing.T) {
+func TestRejecting(t *testing.T) {
 	gin.SetMode(gin.ReleaseMode)
 	for _, expect := range []string{"", "Expect: 100-continue\r\n"} {
 		a := &Adapter{Logger: slog.New(slog.DiscardHandler)}
 		engine := gin.New()
 		engine.POST("/r", a.Handle(FormBody, ok))
 		server := httptest.NewUnstartedServer(engine)
-		server.Config.BaseContext = func(net.Listener) context.Context { return WithoutFiles(context.Background()) }
+		server.Config.BaseContext = func(net.Listener) context.Context { return Rejecting(context.Background(), errors.New("canary")) }
 		server.Config.SetKeepAlivesEnabled(false)
 		server.Start()
 		defer server.Close()
