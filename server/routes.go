@@ -30,9 +30,9 @@ func (s *Server) routes() *gin.Engine {
 	}
 
 	// These authenticate the client themselves (RFC 6749 §2.3).
-	on("POST", oauth.TokenPath, web.FormBody, s.oauth.Token)
-	on("POST", oauth.IntrospectPath, web.FormBody, s.oauth.Introspect)
-	on("POST", oauth.RevokePath, web.FormBody, s.oauth.Revoke)
+	on("POST", oauth.TokenPath, web.FormBody, oauth.NotCrossSite(s.oauth.Token))
+	on("POST", oauth.IntrospectPath, web.FormBody, oauth.NotCrossSite(s.oauth.Introspect))
+	on("POST", oauth.RevokePath, web.FormBody, oauth.NotCrossSite(s.oauth.Revoke))
 	always(oauth.MetadataPath, s.oauth.Metadata)
 	always(oauth.JWKSPath, s.oauth.JWKS)
 
