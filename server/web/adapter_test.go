@@ -14,7 +14,9 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"os"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -235,6 +237,50 @@ func TestBodyBreaksOff(t *testing.T) {
 			t.Errorf("%v: got %d %q %s", err, w.Code, w.Header().Get("Connection"), w.Body)
 		}
 	}
+}
+
+// A body takes memory as it arrives, not as it was announced.
+func TestBodyMemory(t *testing.T) {
+	const callers = 200
+	arrived := make(chan struct{}, callers)
+	var held [callers]*http.Request
+	pipes := make([]*io.PipeWriter, callers)
+	var done sync.WaitGroup
+	before := heap()
+	for i := range held {
+		body, w := io.Pipe()
+		held[i] = httptest.NewRequest(http.MethodPost, "/r/x", body)
+		held[i].Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		held[i].ContentLength = BodyLimit
+		pipes[i] = w
+		done.Go(func() {
+			if _, err := FormBody.read(httptest.NewRecorder(), held[i]); err == nil {
+				t.Error("a body that was cut off is read")
+			}
+		})
+		go func() {
+			_, _ = w.Write([]byte("grant_type="))
+			arrived <- struct{}{}
+		}()
+	}
+	for range callers {
+		<-arrived
+	}
+	if each := (heap() - before) / callers; each > BodyLimit/4 {
+		t.Errorf("a caller who has sent 11 bytes takes %d", each)
+	}
+	for _, w := range pipes {
+		_ = w.CloseWithError(io.ErrUnexpectedEOF)
+	}
+	done.Wait()
+}
+
+// heap is the memory in use, in bytes.
+func heap() int64 {
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc)
 }
 
 func TestContentEncoding(t *testing.T) {
