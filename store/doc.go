@@ -91,7 +91,7 @@
 //	RevokeToken         token                       DEL  mk:t:<digest>; embedded: HDEL
 //	RevokeKey           key                         likewise; then the tombstone, and the entries move
 //	RevokeKeys          key                         likewise
-//	ExpireKey           key                         a transaction; a rotation brings the expiry forward
+//	ExpireKey           key                         a transaction; a rotation brings the expiry forward, to now without an overlap
 //	RevokeLeaked        key, secret, token          DEL  mk:t:<digest>, and RevokeSecret for each secret that mk:secrets knows
 //	DisableUser         user                        HDEL mk:p:<id> on sess invite; no key is valid until EnableUser
 //	EnableUser          user                        a transaction
