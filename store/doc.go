@@ -101,6 +101,7 @@
 //	DeleteUser          user                        DEL  mk:p:<id>; then the email, the index entries, and each key as by RevokeKeys
 //	UpdateUser          invite                      a transaction, if the email changes
 //	InviteUser          invite                      a transaction; the invite before is replaced
+//	RevokePassword      password                    HDEL mk:p:<id> pwlife pw sess invite
 //	RevokeInvite        invite                      HDEL mk:p:<id> invite
 //	RedeemInvite        invite, password, session   a transaction
 //	SetPassword         invite, password, session   a transaction
