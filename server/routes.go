@@ -61,7 +61,7 @@ func (s *Server) routes() *gin.Engine {
 	get("/admin/users/:id", admin(s.admin.ShowUser))
 	on("PATCH", "/admin/users/:id", web.MergePatch, admin(s.admin.PatchUser))
 	on("DELETE", "/admin/users/:id", web.NoBody, admin(s.admin.DeleteUser))
-	on("POST", "/admin/users/:id/invite", web.NoBody, admin(s.admin.InviteUser))
+	on("POST", "/admin/users/:id/invite", web.MaybeJSON, admin(s.admin.InviteUser))
 	on("POST", "/admin/users/:id/keys", web.JSONBody, admin(s.admin.CreateKey))
 	get("/admin/keys", admin(s.admin.ListKeys))
 	get("/admin/keys/:id", admin(s.admin.ShowKey))

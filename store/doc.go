@@ -9,6 +9,7 @@
 //	mk:clients:id                zset    client ids, all of score 0                     until deleted       CreateClient, DeleteClient
 //	mk:clients:name              zset    "lower-cased name NUL client id"               until deleted       CreateClient, UpdateClient, DeleteClient
 //	mk:secrets                   hash    digest → "client id NUL secret id"             as the secret       CreateClient, AddSecret, DeleteClient, RevokeSecret, RevokeLeaked
+//	mk:secrets:<digest>          zset    "client id NUL secret id" of each importer     as the secret       CreateClient, AddSecret, DeleteClient, RevokeSecret, RevokeLeaked, Run
 //	mk:p:<user id>               hash    a user; the fields are at [User]               until deleted       CreateUser, UpdateUser, EnableUser, PromoteUser, InviteUser, RedeemInvite, and the revocations
 //	mk:e:<16 bytes of digest>    string  the id of the one user with the email          until deleted       CreateUser, UpdateUser, DeleteUser
 //	mk:users:id                  zset    user ids, all of score 0                       until deleted       CreateUser, DeleteUser
@@ -92,8 +93,8 @@
 //	RevokeToken         token                       DEL  mk:t:<digest>; embedded: HDEL
 //	RevokeKey           key                         likewise; then the tombstone, and the entries move
 //	RevokeKeys          key                         likewise
-//	ExpireKey           key                         a transaction; a rotation brings the expiry forward
-//	RevokeLeaked        key, secret, token          DEL  mk:t:<digest>, and RevokeSecret for each secret that mk:secrets knows
+//	ExpireKey           key                         a transaction; a rotation brings the expiry forward, to now without an overlap
+//	RevokeLeaked        key, secret, token          DEL  mk:t:<digest>, and RevokeSecret for each secret that mk:secrets or mk:secrets:<digest> names
 //	DisableUser         user                        HDEL mk:p:<id> on sess invite; no key is valid until EnableUser
 //	EnableUser          user                        a transaction
 //	PromoteUser         user                        a transaction
@@ -101,6 +102,7 @@
 //	DeleteUser          user                        DEL  mk:p:<id>; then the email, the index entries, and each key as by RevokeKeys
 //	UpdateUser          invite                      a transaction, if the email changes
 //	InviteUser          invite                      a transaction; the invite before is replaced
+//	RevokePassword      password                    HDEL mk:p:<id> pwlife pw sess invite
 //	RevokeInvite        invite                      HDEL mk:p:<id> invite
 //	RedeemInvite        invite, password, session   a transaction
 //	SetPassword         invite, password, session   a transaction

@@ -66,7 +66,7 @@ func TestDeniedRights(t *testing.T) {
 		"~mk:[^ct]* ~mk:clients:*": {"~mk:c:*", "~mk:t:*"},
 		"~mk:c*":                   {"~mk:*"},
 		"~other:*":                 {"~mk:*"},
-		"~mk:[^s]* ~mk:s:* ~mk:secrets ~mk:signing-keys": {"~mk:signing-keys:claim:*"},
+		"~mk:[^s]* ~mk:s:* ~mk:secrets ~mk:secrets:* ~mk:signing-keys": {"~mk:signing-keys:claim:*"},
 	} {
 		grant(t, srv, strings.Replace(leastRights, "~mk:*", keys, 1))
 		if diff := cmp.Diff(want, missing()); diff != "" {
@@ -155,6 +155,7 @@ func liveALittle(t *testing.T, b *storetest.Backend, s *store.Store) {
 	fail(t, 1, "192.0.2.1", func(int) (*store.Store, string) { return s, "a" })
 	must(t, store.PurgeKeys(ctx, s))
 	must(t, store.SweepKeys(ctx, s))
+	must(t, store.SweepSecrets(ctx, s))
 	must(t, s.Flush(ctx))
 	must(t, s.DeleteUser(ctx, u.ID, ended(b, "")))
 	must(t, s.DeleteClient(ctx, "a", store.Cause{}))
