@@ -73,6 +73,10 @@ type Options struct {
 	// the time that a load balancer needs to notice. Zero where there is none.
 	DrainDelay time.Duration
 
+	// StoreBudget is the store time that one request may use in all. Zero: 1.5 s. Tests that are not about it have more,
+	// since a busy machine may need more.
+	StoreBudget time.Duration
+
 	// AuthMethods are the client authentication methods that are offered. nil: [oauth.AuthMethods].
 	AuthMethods []oauth.AuthMethod
 }
@@ -88,6 +92,7 @@ type Server struct {
 	pages         *dashboard.Dashboard
 	adminResource *bearer.ProtectedResource
 	timeouts      timeouts
+	sleep         func(time.Duration) // for the drain delay
 	draining      atomic.Bool
 	durable       atomic.Bool // the store could once give what revocations ask of it
 }
@@ -103,7 +108,7 @@ func New(o Options) (*Server, error) {
 	if o.Descriptors == nil {
 		o.Descriptors = fdreserve.New()
 	}
-	s := &Server{options: o, timeouts: patience}
+	s := &Server{options: o, timeouts: patience, sleep: time.Sleep}
 	log := &audit.Log{Store: o.Store, Now: o.Now}
 	verifier := &bearer.Verifier{Store: o.Store, Issuer: o.Config.Issuer, Now: o.Now}
 	clientRegistry := &clients.Registry{Store: o.Store, Config: o.Config, Audit: log, Now: o.Now, Offers: oauth.Offers(o.AuthMethods...)}
@@ -135,6 +140,7 @@ func New(o Options) (*Server, error) {
 	s.adapter = &web.Adapter{
 		Logger:         o.Logger,
 		Count:          o.Metrics.Request,
+		StoreBudget:    o.StoreBudget,
 		TrustedProxies: o.Config.TrustedProxies,
 		HSTS:           strings.HasPrefix(o.Config.Issuer, "https://"),
 	}
@@ -203,7 +209,7 @@ func (s *Server) drain(hs *http.Server) error {
 	s.options.Logger.Info("draining", "delay", s.options.DrainDelay.String())
 	s.draining.Store(true)
 	s.adapter.Drain()
-	time.Sleep(s.options.DrainDelay) // a second signal ends the process at once
+	s.sleep(s.options.DrainDelay) // a second signal ends the process at once
 
 	ctx, cancel := context.WithTimeout(context.Background(), s.timeouts.Shutdown)
 	defer cancel()
