@@ -53,6 +53,8 @@ type DB struct {
 	Client redis.UniversalClient
 
 	target      target // where Client leads; empty when embedded
+	credentials credentials
+	wrapDial    func(DialFunc) DialFunc // may be nil
 	memory      *memory
 	now         func() time.Time
 	durability  config.Durability
@@ -102,8 +104,9 @@ func (db *DB) dial(o Options) (err error) {
 	if db.target, err = parseURL(o.URL); err != nil {
 		return err
 	}
-	db.durability = o.Durability
-	db.Client = newClient(db.target, o)
+	db.durability, db.wrapDial = o.Durability, o.Dial
+	db.credentials.current.Store(&login{db.target.user, db.target.password})
+	db.Client = newClient(db.target, o, &db.credentials)
 	if o.Hook != nil {
 		db.Client.AddHook(o.Hook)
 	}
@@ -150,10 +153,14 @@ func (db *DB) CloseConnections() { db.connections.closeAll() }
 
 // EachPrimary calls f for every server that takes writes, all at once, and returns one of the errors.
 func (db *DB) EachPrimary(ctx context.Context, f func(context.Context, *redis.Client) error) error {
-	if nodes, ok := db.Client.(*redis.ClusterClient); ok {
+	return eachPrimary(ctx, db.Client, f)
+}
+
+func eachPrimary(ctx context.Context, c redis.UniversalClient, f func(context.Context, *redis.Client) error) error {
+	if nodes, ok := c.(*redis.ClusterClient); ok {
 		return nodes.ForEachMaster(ctx, f)
 	}
-	return f(ctx, db.Client.(*redis.Client)) // Open makes no other kind
+	return f(ctx, c.(*redis.Client)) // newClient makes no other kind
 }
 
 // PoolStats is the state of the connections to Redis. Total and Idle are of this moment; the others count since the
