@@ -55,7 +55,7 @@ var (
 		"server/doctor":     slices.Concat(below, []string{"server/password", "server/seal", "server/signing"}),
 		"server":            slices.Concat(below, kit, useCases, features),
 		"server/fence":      slices.Concat(below, lowerKit, []string{"server/audit", "server/invite"}),
-		"server/rekey":      slices.Concat(below, lowerKit, []string{"server/password", "server/signing"}),
+		"server/rekey":      slices.Concat(below, lowerKit, []string{"server/audit", "server/password", "server/signing"}),
 		"server/servertest": slices.Concat(below, kit, useCases, features, []string{"server", "store/storetest"}),
 		"cmd/mintkeep":      slices.Concat(below, kit, useCases, features, []string{"server", "server/doctor", "server/fence", "server/rekey"}),
 

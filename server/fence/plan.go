@@ -65,7 +65,7 @@ var reviews = map[audit.Action]string{
 	audit.ClientUpdated:         "the registration may be as it was before: see what was changed, and change it again",
 	audit.UserPasswordSet:       "the password before is good again: send an invite",
 	audit.UserPromoted:          "demoted before that: keys with mintkeep:admin, also those made since, have it no more: make them anew",
-	audit.SigningKeyCompromised: "the compromised key may sign again: rotate once more, as compromised",
+	audit.SigningKeyCompromised: "the compromised keys may be published again: rotate once more, as compromised",
 }
 
 const unknown = "not known to this version"
