@@ -18,13 +18,14 @@ import (
 // saves a context value for each of its parts.
 type request struct {
 	context.Context
-	id      string
-	address netip.Addr
-	route   string // its pattern
-	params  gin.Params
-	body    []byte
-	notes   []slog.Attr
-	start   time.Time
+	id            string
+	address       netip.Addr
+	route         string // its pattern
+	params        gin.Params
+	body          []byte
+	notes         []slog.Attr
+	sampleSuccess bool // the log may leave it out
+	start         time.Time
 }
 
 type requestKey struct{}
