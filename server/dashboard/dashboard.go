@@ -56,7 +56,7 @@ func New(o Options) (*Dashboard, error) {
 	}
 	d := &Dashboard{
 		config: o.Config, store: o.Store, ring: o.Ring, audit: o.Audit, clients: o.Clients, users: o.Users, keys: o.Keys, now: o.Now,
-		passwords: password.New(password.Options{Vault: vault}),
+		passwords: password.New(password.Options{Vault: vault, From: web.AddressOf}),
 		forms:     newFormTokens(o.Config.MasterKeys),
 		origins:   http.NewCrossOriginProtection(),
 		cursors:   web.NewCursors(o.Config.MasterKeys),

@@ -43,7 +43,10 @@ func from(ctx context.Context) *request { return ctx.Value(requestKey{}).(*reque
 func RequestID(ctx context.Context) string { return from(ctx).id }
 
 // Address is where the request comes from: the peer, or the address that a trusted proxy names.
-func Address(r *http.Request) netip.Addr { return from(r.Context()).address }
+func Address(r *http.Request) netip.Addr { return AddressOf(r.Context()) }
+
+// AddressOf is Address of the request that ctx belongs to.
+func AddressOf(ctx context.Context) netip.Addr { return from(ctx).address }
 
 // Path is the value of a path parameter.
 func Path(r *http.Request, name string) string { return from(r.Context()).params.ByName(name) }
