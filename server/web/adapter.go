@@ -82,7 +82,8 @@ type route struct {
 
 func (a *Adapter) handle(to route) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		x := &request{Context: c.Request.Context(), id: requestID(c.Request), route: c.FullPath(), params: c.Params, sampleSuccess: to.always, start: time.Now()}
+		x := &request{Context: c.Request.Context(), route: c.FullPath(), params: c.Params, sampleSuccess: to.always, start: time.Now()}
+		x.id, x.serverID = requestIDs(c.Request)
 		x.address = clientAddress(c.Request, a.TrustedProxies)
 		a.headers(c.Writer.Header(), x.id)
 		if len(c.Request.TransferEncoding) > 0 {
@@ -188,6 +189,9 @@ func (a *Adapter) record(c *gin.Context, x *request, err error) {
 		slog.Float64("took_ms", float64(took.Microseconds())/1000),
 		slog.String("address", x.address.String()),
 		slog.String("request_id", x.id),
+	}
+	if x.serverID != "" {
+		attrs = append(attrs, slog.String("server_request_id", x.serverID))
 	}
 	attrs = append(attrs, x.notes...)
 	if err != nil {

@@ -110,6 +110,9 @@ func TestRequestID(t *testing.T) {
 		if !strings.Contains(log, `"request_id":"`+id+`"`) {
 			t.Errorf("%q: not in the log: %s", given, log)
 		}
+		if own := strings.Contains(log, `"server_request_id":"`); own != kept {
+			t.Errorf("%q: the server's own id is beside it: %v, want %v: %s", given, own, kept, log)
+		}
 	}
 }
 

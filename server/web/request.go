@@ -19,6 +19,7 @@ import (
 type request struct {
 	context.Context
 	id            string
+	serverID      string // its own, if id is the caller's; else empty
 	address       netip.Addr
 	route         string // its pattern
 	params        gin.Params
@@ -61,23 +62,28 @@ func Note(ctx context.Context, key, value string) {
 // credentialShape matches keys, secrets and tokens of ours. One that is sent as a request id must not get into the log.
 var credentialShape = regexp.MustCompile(`^[a-z][a-z0-9]{1,8}_[0-9A-Za-z]{46}$`)
 
-// requestID is the caller's X-Request-Id if it is [A-Za-z0-9._-]{1,64}, else a new one.
-func requestID(r *http.Request) string {
-	id := r.Header.Get("X-Request-Id")
+// requestIDs are the caller's X-Request-Id with one of the server's own, by which callers who send the same are told
+// apart; or the server's own alone, if the caller's is not [A-Za-z0-9._-]{1,64}.
+func requestIDs(r *http.Request) (id, serverID string) {
+	own := rand.Text()
+	if given := r.Header.Get("X-Request-Id"); acceptable(given) {
+		return given, own
+	}
+	return own, ""
+}
+
+func acceptable(id string) bool {
 	if len(id) == 0 || len(id) > 64 {
-		return rand.Text()
+		return false
 	}
 	for i := range len(id) {
 		switch c := id[i]; {
 		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '_', c == '-':
 		default:
-			return rand.Text()
+			return false
 		}
 	}
-	if credentialShape.MatchString(id) {
-		return rand.Text()
-	}
-	return id
+	return !credentialShape.MatchString(id)
 }
 
 // clientAddress is the peer's address, or, when the peer is a trusted proxy, the last address in
