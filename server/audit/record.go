@@ -34,7 +34,7 @@ func KeyTarget(id string) string { return "key:" + id }
 func (what Record) Event(at time.Time, by Actor) store.Event {
 	return store.Event{
 		At: web.Time(at), Actor: by.Name, Via: by.Via(), Action: string(what.Action), Target: what.Target,
-		Address: by.Address, RequestID: by.RequestID, Detail: what.Detail,
+		Address: by.Address, RequestID: by.RequestID, ServerRequestID: by.ServerRequestID, Detail: what.Detail,
 	}
 }
 

@@ -53,7 +53,7 @@ type Dashboard struct {
 func New(o Options) (*Dashboard, error) {
 	d := &Dashboard{
 		config: o.Config, store: o.Store, ring: o.Ring, audit: o.Audit, clients: o.Clients, users: o.Users, keys: o.Keys, now: o.Now,
-		passwords: password.New(password.Options{Vault: o.Vault}),
+		passwords: password.New(password.Options{Vault: o.Vault, From: web.AddressOf}),
 		forms:     formTokens{o.Vault},
 		origins:   http.NewCrossOriginProtection(),
 		cursors:   web.NewCursors(o.Vault),

@@ -24,6 +24,7 @@ func (*Dashboard) Root(w http.ResponseWriter, _ *http.Request, _ *session) error
 
 // LoginPage answers GET /login.
 func (d *Dashboard) LoginPage(w http.ResponseWriter, r *http.Request) error {
+	web.SampleSuccess(r.Context())
 	query, err := web.ReadQuery(r)
 	if err != nil {
 		return err

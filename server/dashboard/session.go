@@ -57,6 +57,7 @@ func (d *Dashboard) OperatorOnly(h Handler) web.Handler {
 }
 
 func (d *Dashboard) toLogin(w http.ResponseWriter, r *http.Request) error {
+	web.SampleSuccess(r.Context())
 	location := "/login"
 	if r.Method == http.MethodGet && r.URL.Path != "/" {
 		location += "?next=" + url.QueryEscape(r.URL.RequestURI())

@@ -95,7 +95,7 @@ func withoutFailed(events []store.Event) []store.Event {
 			continue
 		}
 		for i, before := range slices.Backward(kept) {
-			if (undone[action] != "" || rotates(action)) && before.Action == string(action) && before.Target == e.Target && before.RequestID == e.RequestID {
+			if (undone[action] != "" || rotates(action)) && before.Action == string(action) && before.Target == e.Target && sameRequest(before, e) {
 				kept = slices.Delete(kept, i, i+1)
 				break
 			}
@@ -105,6 +105,10 @@ func withoutFailed(events []store.Event) []store.Event {
 		}
 	}
 	return kept
+}
+
+func sameRequest(a, b store.Event) bool {
+	return a.RequestID == b.RequestID && a.ServerRequestID == b.ServerRequestID
 }
 
 // remains adds what a revocation takes away although it was undone later: the invite of a user who was disabled, and what
