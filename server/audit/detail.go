@@ -9,10 +9,10 @@ import (
 	"github.com/mintkeep/mintkeep/server/web"
 )
 
-// The detail of an event says what was granted. It is flat, one text a name, because a replica of the previous version
-// reads the same log: a member has its value under its own name, and what it was before a change under that name and this
-// suffix.
-const before = "_before"
+// Before is the suffix of a member's name under which the detail of an event has what the member was before a change. Its
+// new value stands under its own name. The detail is flat, one text a name, because a replica of the previous version reads
+// the same log.
+const Before = "_before"
 
 // maxValue bounds a value in bytes, and so an event, whose names are few. The longest scope fits. Of a longer audience the
 // rest is cut.
@@ -28,7 +28,7 @@ func (what Record) Granted(member, value string) Record {
 
 // Changed is the record with a member that changes. An empty value is the default, or none.
 func (what Record) Changed(member, from, to string) Record {
-	return what.with(member, to).with(member+before, from)
+	return what.with(member, to).with(member+Before, from)
 }
 
 // Again is the record of a revocation that held before: an earlier attempt may have left no record.
