@@ -27,6 +27,9 @@ type Options struct {
 	Users   *users.Registry
 	Keys    *keys.Registry
 	Now     func() time.Time
+
+	// PasswordCost is that of a new hash. Zero: the recommended one.
+	PasswordCost password.Cost
 }
 
 // Dashboard has the handlers of the pages as its methods.
@@ -56,7 +59,7 @@ func New(o Options) (*Dashboard, error) {
 	}
 	d := &Dashboard{
 		config: o.Config, store: o.Store, ring: o.Ring, audit: o.Audit, clients: o.Clients, users: o.Users, keys: o.Keys, now: o.Now,
-		passwords: password.New(password.Options{Vault: vault}),
+		passwords: password.New(password.Options{Vault: vault, Cost: o.PasswordCost}),
 		forms:     newFormTokens(o.Config.MasterKeys),
 		origins:   http.NewCrossOriginProtection(),
 		cursors:   web.NewCursors(o.Config.MasterKeys),
