@@ -36,6 +36,12 @@ type Client struct {
 	Former     FormerSecrets
 }
 
+// Locked is whether a client is enabled and has no secret by which it could authenticate at that time.
+func (c *Client) Locked(at time.Time) bool {
+	bySecret := c.Metadata.AuthMethod == "" || strings.HasPrefix(c.Metadata.AuthMethod, "client_secret_")
+	return c.Enabled && bySecret && !slices.ContainsFunc(c.Secrets, func(s Secret) bool { return s.ActiveAt(at) })
+}
+
 // ClientMetadata is what an operator registers a client with (RFC 7591 §2).
 type ClientMetadata struct {
 	Name        string        `json:"name,omitempty"`
