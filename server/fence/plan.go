@@ -26,6 +26,7 @@ type Review struct {
 type Plan struct {
 	Steps   []Step
 	Reviews []Review
+	events  []store.Event // of the export, in order
 }
 
 // The revocations, by their action.
@@ -72,8 +73,8 @@ const unknown = "not known to this version"
 
 // Make makes a plan of events, in any order. What was undone later is left out.
 func Make(events []store.Event, now time.Time) Plan {
-	var p Plan
-	for _, e := range withoutFailed(inOrder(events)) {
+	p := Plan{events: inOrder(events)}
+	for _, e := range withoutFailed(p.events) {
 		was, ok := p.drop(undone[audit.Action(e.Action)], e.Target)
 		if ok {
 			p.remains(was, e)
