@@ -85,9 +85,9 @@ func (c Cause) keyRevocation(id, userID string, d Digest) Revocation {
 	return r
 }
 
-// CreateKey makes a key valid for its owner, as the owner was read. ErrNotFound if the owner is deleted at this moment:
-// the key is revoked then. ErrTooManyKeys if they have too many. After ErrUnavailable there may be a key that no caller
-// knows. The key carries the owner's generations, that of their role as well.
+// CreateKey makes a key valid for its owner, as the owner was read. ErrNotFound if the owner is deleted at this moment, and
+// ErrConflict if the key is revoked, which is listed before it is valid: it is not valid then. ErrTooManyKeys if they have
+// too many. After ErrUnavailable there may be a key that no caller knows. The key carries the owner's generations, that of their role as well.
 func (s *Store) CreateKey(ctx context.Context, k *APIKey, owner *User) error {
 	// The description comes before the entries that lead to it, and stays once they are there.
 	if err := writeDescription(ctx, s.rdb, k, unfinished); err != nil {
@@ -113,15 +113,34 @@ func (s *Store) CreateKey(ctx context.Context, k *APIKey, owner *User) error {
 	if err := s.rdb.Process(ctx, s.credentials.put(ctx, k.Digest, encodeKeyRecord(owner.Generation, record), k.ExpiresAt)); err != nil {
 		return unavailable("create key", err)
 	}
-	switch there, err := s.rdb.HExists(ctx, userKey(owner.ID), metaField).Result(); {
-	case err != nil:
-		return unavailable("create key", err)
-	case !there: // deleted meanwhile, by a request that has looked for their keys before this one was there
-		_, err := s.RevokeKey(ctx, k.ID, Cause{At: s.now().UTC(), Reason: "the person was deleted"})
-		return cmp.Or(err, ErrNotFound)
+	if err := s.lookAgain(ctx, k); err != nil {
+		return err
 	}
 	k.Active = true
 	return nil
+}
+
+// lookAgain reads, once the record of a new key is there, whether its owner was deleted or the key was revoked meanwhile,
+// by a request that did not find the record yet. That request deletes the record after it has written the tombstone, so
+// that one of the two sees the other.
+func (s *Store) lookAgain(ctx context.Context, k *APIKey) error {
+	const op = "create key"
+	owner := redis.NewBoolCmd(ctx, "hexists", userKey(k.UserID), metaField)
+	description := redis.NewStringCmd(ctx, "get", apiKeyKey(k.ID))
+	if err := s.db.Do(ctx, op, owner, description); err != nil {
+		return err
+	}
+	if !owner.Val() {
+		_, err := s.RevokeKey(ctx, k.ID, Cause{At: s.now().UTC(), Reason: "the person was deleted"})
+		return cmp.Or(err, ErrNotFound)
+	}
+	now, err := decodeKey(k.ID, description.Val())
+	if err == nil && now.Tombstone == nil {
+		return nil
+	}
+	revoked := s.keyStep(Cause{At: s.now().UTC(), Reason: "revoked while it was created"}, k)
+	_, err = s.revoke(ctx, op, revoked)
+	return cmp.Or(err, fmt.Errorf("%w: the key was revoked while it was created", ErrConflict))
 }
 
 // Key reads one key, active or not. ErrNotFound if there is none.

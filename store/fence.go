@@ -48,7 +48,7 @@ func (s *Store) revokeOfAll(ctx context.Context, op string, cause Cause, d direc
 		}
 		all := step{Revocation: cause.revocation(AllRevoked)}
 		for _, id := range ids {
-			all.deletions = append(all.deletions, rollback.OfFields(key(id), field))
+			all.deletions = append(all.deletions, rollback.OfFields(key(id), field, changeField))
 		}
 		if len(ids) > 0 {
 			if _, err := s.revoke(ctx, op, all); err != nil {

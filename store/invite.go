@@ -20,8 +20,8 @@ type Invite struct {
 
 // InviteUser gives a user a new invite, and revokes the one before. ErrNotFound if there is no such user.
 func (s *Store) InviteUser(ctx context.Context, id string, invite Invite, cause Cause) error {
-	return s.transact(ctx, "invite user", userKey(id), func(tx *redis.Tx) (t transaction, err error) {
-		u, err := s.readUser(ctx, tx, id)
+	return s.change(ctx, "invite user", userKey(id), func(fields map[string]string) (t transaction, err error) {
+		u, err := s.decoded.user(id, fields)
 		if err != nil {
 			return t, err
 		}
@@ -35,11 +35,7 @@ func (s *Store) InviteUser(ctx context.Context, id string, invite Invite, cause 
 // ErrNotFound, and so does every request with an invite that is not this one, has expired or is a disabled user's. Sessions
 // that began with the old password are revoked.
 func (s *Store) RedeemInvite(ctx context.Context, id string, code Digest, sealedPassword []byte) error {
-	return s.transact(ctx, "redeem invite", userKey(id), func(tx *redis.Tx) (t transaction, err error) {
-		fields, err := tx.HGetAll(ctx, userKey(id)).Result()
-		if err != nil {
-			return t, err
-		}
+	return s.change(ctx, "redeem invite", userKey(id), func(fields map[string]string) (t transaction, err error) {
 		u, err := s.decoded.user(id, fields)
 		if err != nil {
 			return t, err

@@ -20,10 +20,25 @@ type twoReplicas struct {
 // eachLate runs f on a redis-server and on a cluster, each its own.
 func eachLate(t *testing.T, f func(t *testing.T, r twoReplicas)) {
 	t.Helper()
+	eachLateKilled(t, func(*storetest.Server) {}, f)
+}
+
+// eachLateAlive is eachLate, and once more where the store may not close its connections at the server.
+func eachLateAlive(t *testing.T, f func(t *testing.T, r twoReplicas)) {
+	t.Helper()
+	eachLate(t, f)
+	t.Run("without CLIENT KILL", func(t *testing.T) {
+		eachLateKilled(t, func(s *storetest.Server) { s.Do("ACL", "SETUSER", "default", "-client|kill") }, f)
+	})
+}
+
+func eachLateKilled(t *testing.T, prepare func(*storetest.Server), f func(t *testing.T, r twoReplicas)) {
+	t.Helper()
 	for name, start := range map[string]func(testing.TB, ...string) *storetest.Server{"redis": storetest.Redis, "cluster": storetest.Cluster} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := start(t)
+			prepare(server)
 			b, p := server.Backend(t), storetest.NewLateProxy(t, server)
 			f(t, twoReplicas{b, p, b.Through(p).Open(t), b.Open(t)})
 		})
@@ -88,7 +103,7 @@ func TestLateDuplicate(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			eachLate(t, func(t *testing.T, r twoReplicas) {
+			eachLateAlive(t, func(t *testing.T, r twoReplicas) {
 				c := of(t, r)
 				held := r.p.Hold(storetest.Command("set", c.key))
 				created := c.create(request(t))
@@ -200,7 +215,7 @@ func TestLateChange(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			eachLate(t, func(t *testing.T, r twoReplicas) {
+			eachLateAlive(t, func(t *testing.T, r twoReplicas) {
 				c := of(t, r)
 				held := r.p.Hold(transaction)
 				wantErr(t, "the change", c.change(request(t)), store.ErrUnavailable)
@@ -227,7 +242,7 @@ func TestKeyRevokedWhileItIsCreated(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			eachLate(t, func(t *testing.T, r twoReplicas) {
+			eachLateAlive(t, func(t *testing.T, r twoReplicas) {
 				u := add(t, r.other, "a@example.com")
 				k := key(r.Backend, u, "key", 0)
 				held := hold(r.p, storetest.Command("set", recordKey(k.Digest)))

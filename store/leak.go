@@ -145,6 +145,6 @@ func (s *Store) revokeLeakedRecords(ctx context.Context, digests []Digest, recor
 		s.log.WarnContext(ctx, "reading the descriptions of leaked keys failed; Run writes their tombstones", "keys", len(ids), "error", err)
 		return leaks, unconfirmed
 	}
-	s.writeTombstones(ctx, present(keys), cause)
+	_ = s.writeTombstones(ctx, present(keys), cause)
 	return leaks, unconfirmed
 }

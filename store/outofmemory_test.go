@@ -79,7 +79,7 @@ func TestRevocationOutOfMemory(t *testing.T) {
 		_, move := s.UpdateUser(ctx, u.ID, store.Cause{}, readdress("new@example.com"))
 		_, update := s.UpdateClient(ctx, "ended", store.Cause{}, func(m *store.ClientMetadata) (bool, error) { m.Scope = ""; return true, nil })
 		_, add := s.AddSecret(ctx, "ended", secret(b, "sec_2"), time.Time{}, store.Cause{})
-		_, start := s.StartGeneration(ctx, "ended")
+		_, start := startGeneration(ctx, s, "ended")
 		for what, err := range map[string]error{
 			"create": s.CreateClient(ctx, client("new")), "update": update, "add a secret": add, "start a generation": start,
 			"enable": s.EnableClient(ctx, "disabled", store.Cause{}), "audit": s.Audit(ctx, store.Event{}),
@@ -94,7 +94,7 @@ func TestRevocationOutOfMemory(t *testing.T) {
 		}
 
 		b.Server.Config("maxmemory", "0")
-		g, err := s.StartGeneration(ctx, "ended")
+		g, err := startGeneration(ctx, s, "ended")
 		if err != nil || g == (store.Generation{}) {
 			t.Errorf("memory is back: got %x, %v", g, err)
 		}

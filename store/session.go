@@ -48,8 +48,8 @@ const sessionField = "sess"
 // CreateSession signs a user in. verified is the sealed hash that the presented password matched. ErrNotFound if the
 // user is deleted, or disabled, or has another password by now.
 func (s *Store) CreateSession(ctx context.Context, sess *Session, verified []byte) error {
-	err := s.transact(redisdb.WithoutBarrier(ctx), "create session", userKey(sess.UserID), func(tx *redis.Tx) (t transaction, err error) {
-		u, err := s.readUser(ctx, tx, sess.UserID)
+	err := s.change(redisdb.WithoutBarrier(ctx), "create session", userKey(sess.UserID), func(fields map[string]string) (t transaction, err error) {
+		u, err := s.decoded.user(sess.UserID, fields)
 		switch {
 		case err != nil:
 			return t, err
@@ -57,7 +57,7 @@ func (s *Store) CreateSession(ctx context.Context, sess *Session, verified []byt
 			return t, ErrNotFound
 		}
 		if sess.Generation = u.Sessions; sess.Generation != (Generation{}) {
-			return write(func(redis.Pipeliner) {})
+			return t, nil
 		}
 		sess.Generation = NewGeneration()
 		return write(func(p redis.Pipeliner) { p.HSet(ctx, userKey(u.ID), sessionField, sess.Generation[:]) })
@@ -219,11 +219,7 @@ func (s *Store) Sessions(ctx context.Context, u *User) ([]*Session, error) {
 // more: another request came first, and must not be undone.
 func (s *Store) SetPassword(ctx context.Context, sess *Session, before, sealed []byte) error {
 	userID := sess.UserID
-	err := s.transact(ctx, "set password", userKey(userID), func(tx *redis.Tx) (t transaction, err error) {
-		fields, err := tx.HGetAll(ctx, userKey(userID)).Result()
-		if err != nil {
-			return t, err
-		}
+	err := s.change(ctx, "set password", userKey(userID), func(fields map[string]string) (t transaction, err error) {
 		u, err := s.decoded.user(userID, fields)
 		if err != nil {
 			return t, err
@@ -247,15 +243,11 @@ func (s *Store) SetPassword(ctx context.Context, sess *Session, before, sealed [
 // RehashPassword replaces what is stored of a user's password, if it is still the one that was stored before. The
 // password itself stays.
 func (s *Store) RehashPassword(ctx context.Context, userID string, before, sealed []byte) error {
-	return s.transact(redisdb.WithoutBarrier(ctx), "rehash password", userKey(userID), func(tx *redis.Tx) (t transaction, err error) {
-		u, err := s.readUser(ctx, tx, userID)
-		if err != nil {
+	return s.change(redisdb.WithoutBarrier(ctx), "rehash password", userKey(userID), func(fields map[string]string) (t transaction, err error) {
+		u, err := s.decoded.user(userID, fields)
+		if err != nil || !bytes.Equal(u.Password, before) {
 			return t, err
 		}
-		return write(func(p redis.Pipeliner) {
-			if bytes.Equal(u.Password, before) {
-				p.HSet(ctx, userKey(userID), passwordField, sealed)
-			}
-		})
+		return write(func(p redis.Pipeliner) { p.HSet(ctx, userKey(userID), passwordField, sealed) })
 	})
 }
