@@ -181,7 +181,7 @@ func (s *Server) httpServer() *http.Server {
 	}
 }
 
-// listen serves the connections of listener, and rejects those for which there is no file descriptor.
+// listen serves the connections of listener, and rejects those for which there is no room.
 func (s *Server) listen(hs *http.Server, listener net.Listener) error {
 	rejecter, serve := s.rejecter(), (*http.Server).Serve
 	if s.options.Config.TLS() {
@@ -192,7 +192,8 @@ func (s *Server) listen(hs *http.Server, listener net.Listener) error {
 		hs.TLSConfig, rejecter.TLSConfig = pair.config(), pair.config()
 		serve = func(hs *http.Server, l net.Listener) error { return hs.ServeTLS(l, "", "") }
 	}
-	admitted, rejected := s.options.Descriptors.Split(listener)
+	admitted, rejected := s.options.Descriptors.Split(listener, s.adapter.Trusted)
+	hs.ConnState = admitted.ConnState
 	go func() { _ = serve(rejecter, rejected) }()
 	defer func() { _ = rejecter.Close() }()
 	return serve(hs, admitted)

@@ -157,8 +157,8 @@ func (s *Store) Key(ctx context.Context, id string) (*APIKey, error) {
 	return keys[0], nil
 }
 
-// changeKey changes the record of an active key, and writes it with the expiry that it then has. ErrNotFound if the key
-// is not active.
+// changeKey changes the record of an active key, and writes it with the expiry that it then has. One that has expired by
+// that is deleted. ErrNotFound if the key is not active.
 func (s *Store) changeKey(ctx context.Context, op string, d Digest, change func(*KeyRecord) (steps []step, err error)) error {
 	return s.transact(ctx, op, s.credentials.watchedKey(d), func(tx *redis.Tx) (t transaction, err error) {
 		cmd := s.credentials.get(ctx, d)
@@ -174,6 +174,10 @@ func (s *Store) changeKey(ctx context.Context, op string, d Digest, change func(
 			return t, err
 		}
 		t.write = func(p redis.Pipeliner) {
+			if expires := c.Key.expires(); !expires.IsZero() && !expires.After(s.now()) {
+				_ = p.Process(ctx, s.credentials.deletion(d).Command(ctx))
+				return
+			}
 			_ = p.Process(ctx, s.credentials.put(ctx, d, encodeKeyRecord(c.Generation, c.Key), c.Key.expires()))
 		}
 		return t, nil
@@ -188,10 +192,11 @@ func (k *KeyRecord) expires() time.Time {
 	return time.UnixMilli(k.ExpiresAt).UTC()
 }
 
-// ExpireKey brings the expiry of an active key forward to at, because next replaces it. ErrNotFound if it is
-// not active any more, ErrConflict if another key replaced it already.
+// ExpireKey brings the expiry of an active key forward to at, because next replaces it. A key whose expiry is not in the
+// future is revoked by that. ErrNotFound if it is not active any more, ErrConflict if another key replaced it already.
 func (s *Store) ExpireKey(ctx context.Context, k *APIKey, at time.Time, next string, cause Cause) error {
-	if err := s.changeKey(ctx, "expire key", k.Digest, func(record *KeyRecord) ([]step, error) {
+	revoked := false
+	err := s.changeKey(ctx, "expire key", k.Digest, func(record *KeyRecord) ([]step, error) {
 		if record.RotatedTo != k.RotatedTo { // since k was read
 			return nil, ErrConflict
 		}
@@ -202,11 +207,17 @@ func (s *Store) ExpireKey(ctx context.Context, k *APIKey, at time.Time, next str
 		k.ExpiresAt = record.expires()
 		replaced := step{Revocation: cause.keyRevocation(k.ID, k.UserID, k.Digest)}
 		replaced.Expires = k.ExpiresAt
-		if !k.ExpiresAt.After(s.now()) {
+		if revoked = !k.ExpiresAt.After(s.now()); revoked {
 			replaced.deletions = []rollback.Deletion{s.credentials.deletion(k.Digest)}
 		}
 		return []step{replaced}, nil
-	}); err != nil {
+	})
+	switch {
+	case revoked && !redisdb.Failed(err):
+		k.RotatedTo = next
+		s.writeTombstones(ctx, []*APIKey{k}, cause)
+		return err
+	case err != nil:
 		return err
 	}
 	described, err := s.redescribeKey(ctx, k.ID, func(d *APIKey) {

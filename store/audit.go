@@ -48,7 +48,6 @@ func (s *Store) AuditAll(ctx context.Context, events []Event) error {
 }
 
 func (s *Store) record(ctx context.Context, key string, kept int64, events ...Event) error {
-	// A transaction, because go-redis repeats a plain XADD whose answer was lost.
 	_, err := s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
 		for _, e := range events {
 			if e.At.IsZero() {

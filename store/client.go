@@ -112,7 +112,7 @@ func (s *Store) CreateClient(ctx context.Context, c *Client) error {
 	case err == nil:
 		s.reindexClient(ctx, c.ID)
 	case errors.Is(err, ErrExists):
-		s.unindexSecrets(ctx, c.Secrets...)
+		s.unindexSecrets(ctx, c.ID, c.Secrets...)
 		s.strikeNames(ctx, clients, c.ID, c.Metadata.Name)
 		s.reindexClient(ctx, c.ID) // it may be the other's name too
 	}
@@ -268,7 +268,7 @@ func (s *Store) DeleteClient(ctx context.Context, id string, cause Cause) error 
 	if c != nil {
 		name = c.Metadata.Name
 	}
-	s.unindexSecrets(ctx, s.decoded.secretsOf(fields)...)
+	s.unindexSecrets(ctx, id, s.decoded.secretsOf(fields)...)
 	s.strike(ctx, clients, id, name)
 	s.reindexClient(ctx, id)
 	s.forgetUses(ctx, id)

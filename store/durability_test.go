@@ -36,7 +36,7 @@ func revocations(t *testing.T, b *storetest.Backend, s *store.Store) map[string]
 	t.Helper()
 	made := b.Open(t) // without a barrier
 	people, keys := map[string]*store.User{}, map[string]*store.APIKey{}
-	for _, id := range []string{"disabled", "demoted", "deleted", "ended", "several", "leaked", "out", "one", "invited"} {
+	for _, id := range []string{"disabled", "demoted", "deleted", "ended", "several", "leaked", "out", "one", "invited", "reset"} {
 		create(t, made, id)
 		people[id] = add(t, made, id+"@example.com")
 		keys[id] = makeKey(t, b, made, people[id], id, 0)
@@ -59,6 +59,7 @@ func revocations(t *testing.T, b *storetest.Backend, s *store.Store) map[string]
 		"demote a person":   func(ctx context.Context) error { return s.DemoteUser(ctx, people["demoted"].ID, store.Cause{}) },
 		"delete a person":   func(ctx context.Context) error { return s.DeleteUser(ctx, people["deleted"].ID, at) },
 		"sign a person out": func(ctx context.Context) error { return s.RevokeSessions(ctx, people["out"].ID, store.Cause{}) },
+		"reset a password":  func(ctx context.Context) error { return s.RevokePassword(ctx, people["reset"].ID, store.Cause{}) },
 		"end a session": func(ctx context.Context) error {
 			return s.RevokeSession(ctx, session.UserID, session.Digest, store.Cause{})
 		},

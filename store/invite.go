@@ -52,6 +52,25 @@ func (s *Store) RedeemInvite(ctx context.Context, id string, code Digest, sealed
 	})
 }
 
+// RevokePassword revokes a user's password, their sessions and their invite: what an intruder may have. The user sets
+// another password by an invite that is given afterwards. It is no error if there is none. ErrNotFound if there is no such
+// user.
+func (s *Store) RevokePassword(ctx context.Context, id string, cause Cause) error {
+	const op = "revoke password"
+	fields := []string{passwordLifeField, passwordField, sessionField, inviteField}
+	switch there, err := s.rdb.HExists(ctx, userKey(id), passwordLifeField).Result(); {
+	case err != nil:
+		return unavailable(op, err)
+	case !there: // it was set by a version that drew none
+		fields = []string{passwordField, sessionField, inviteField}
+	}
+	err := s.revokeFields(ctx, op, userKey(id), cause.userRevocation(PasswordReset, id), fields...)
+	if !redisdb.Failed(err) {
+		s.forgetSessions(ctx, id)
+	}
+	return err
+}
+
 // RevokeInvite revokes the link by which a user could set a password; it is no error if there is none. ErrNotFound if
 // there is no such user.
 func (s *Store) RevokeInvite(ctx context.Context, id string, cause Cause) error {

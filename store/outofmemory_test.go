@@ -22,7 +22,7 @@ func TestRevocationOutOfMemory(t *testing.T) {
 			tokens[id] = issue(t, b, s, id, id)
 		}
 		people, keys := map[string]*store.User{}, map[string]*store.APIKey{}
-		for _, id := range []string{"disabled", "demoted", "deleted", "ended", "several", "leaked"} {
+		for _, id := range []string{"disabled", "demoted", "deleted", "ended", "several", "leaked", "reset"} {
 			people[id] = add(t, s, id+"@example.com")
 			keys[id] = makeKey(t, b, s, people[id], id, 0)
 		}
@@ -42,6 +42,7 @@ func TestRevocationOutOfMemory(t *testing.T) {
 			"disable a person": s.DisableUser(ctx, people["disabled"].ID, store.Cause{}),
 			"demote a person":  s.DemoteUser(ctx, people["demoted"].ID, store.Cause{}),
 			"delete a person":  s.DeleteUser(ctx, people["deleted"].ID, ended(b, "")),
+			"reset a password": s.RevokePassword(ctx, people["reset"].ID, store.Cause{}),
 			"end a key":        endKey(s.RevokeKey(ctx, keys["ended"].ID, ended(b, ""))),
 			"end keys":         endKeys(s.RevokeKeys(ctx, []*store.APIKey{keys["several"]}, ended(b, ""))),
 			"end what leaked":  endLeaked(s.RevokeLeaked(ctx, []store.Digest{keys["leaked"].Digest, leakedSecret.Digest}, ended(b, ""))),
@@ -62,6 +63,9 @@ func TestRevocationOutOfMemory(t *testing.T) {
 			if got := opens(t, b, s, keys[id]); got != want {
 				t.Errorf("key of %q: live %v, want %v", id, got, want)
 			}
+		}
+		if got := read(t, s, people["reset"].ID); len(got.Password) > 0 || got.Invite != nil {
+			t.Error("the password or the invite is there after a reset")
 		}
 		if got := read(t, s, people["demoted"].ID).Role(); got != store.Developer {
 			t.Errorf("the demoted is %s", got)

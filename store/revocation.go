@@ -27,7 +27,7 @@ const (
 	AllRevoked     Kind = "all"      // all tokens, or all sessions, of all
 	SessionRevoked Kind = "session"  // a session of the dashboard, Digest, or all of a user, UserID
 	InviteRevoked  Kind = "invite"   // the link by which a user sets a password: UserID
-	PasswordReset  Kind = "password" // a password that was replaced: UserID
+	PasswordReset  Kind = "password" // a password that was replaced or revoked: UserID
 )
 
 // Revocation is one change by which a credential is no longer valid, or no longer valid for what it was. Each method

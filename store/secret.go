@@ -68,11 +68,11 @@ func (s *Store) AddSecret(ctx context.Context, id string, next Secret, oldExpire
 	})
 	if err != nil {
 		if there, e := s.rdb.HExists(ctx, clientKey(id), secretField+next.ID).Result(); e == nil && !there {
-			s.unindexSecrets(ctx, next)
+			s.unindexSecrets(ctx, id, next)
 		}
 		return nil, err
 	}
-	s.unindexSecrets(ctx, r.revoked...)
+	s.unindexSecrets(ctx, id, r.revoked...)
 	for _, secret := range r.revoked {
 		s.forgetUse(ctx, id, secret.ID)
 	}
@@ -148,7 +148,7 @@ func (s *Store) RevokeSecret(ctx context.Context, id, secretID string, cause Cau
 	}
 	secret, _ := s.decoded.secret(secretID, record) // the digest is there even if the rest cannot be read
 	if err == nil {
-		s.unindexSecrets(ctx, secret)
+		s.unindexSecrets(ctx, id, secret)
 	} // else a report that is repeated must find it again
 	s.rememberSecret(ctx, id, secret)
 	s.forgetUse(ctx, id, secretID)

@@ -54,6 +54,7 @@ type Store struct {
 	uses        uses
 	statistics  statistics
 	swept       int64          // how far sweepKeys has come; only Run's
+	sweptClient string         // how far sweepSecrets has come; likewise
 	creating    [32]sync.Mutex // by the last character of the id of the user whose key is created
 	failures    counters       // of authentications, and
 	calls       counters       // of clients with a rate, where Redis does not count them
@@ -121,6 +122,10 @@ func (s *Store) CheckDurability(ctx context.Context) error { return s.db.CheckDu
 
 // KeepsLog says whether Redis keeps an append-only file. ErrUnavailable if it may not be asked.
 func (s *Store) KeepsLog(ctx context.Context) (bool, error) { return s.db.KeepsLog(ctx) }
+
+// CheckKill says whether a command of this store whose answer it has given up can be stopped: nil, or an error that matches
+// [redisdb.ErrKill] or [ErrUnavailable]. See [redisdb.DB.CheckKill].
+func (s *Store) CheckKill(ctx context.Context) error { return s.db.CheckKill(ctx) }
 
 // PoolStats tells the state of the connections to Redis.
 func (s *Store) PoolStats() redisdb.PoolStats { return s.db.PoolStats() }

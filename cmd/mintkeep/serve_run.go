@@ -128,6 +128,7 @@ func (a *parts) load(ctx context.Context, logger *slog.Logger) error {
 		return nil
 	}
 	a.warnOfLoss(ctx, logger)
+	a.warnOfLateWrites(ctx, logger)
 	return nil
 }
 
@@ -142,6 +143,14 @@ func (a *parts) warnOfLoss(ctx context.Context, logger *slog.Logger) {
 	case !kept:
 		logger.Warn("Redis keeps no append-only file: a crash of it undoes what happened since the last snapshot, " +
 			"and revocations too; CONFIG SET appendonly yes, and write it to redis.conf")
+	}
+}
+
+// warnOfLateWrites warns if a write that was given up cannot be stopped, so that it may be carried out later.
+func (a *parts) warnOfLateWrites(ctx context.Context, logger *slog.Logger) {
+	if err := a.store.CheckKill(ctx); errors.Is(err, redisdb.ErrKill) {
+		logger.Warn("a write to Redis that is answered too late cannot be stopped; revocations hold, but a change that was "+
+			"answered 503 may be made later, and a heartbeat that arrives late may stop this replica", "error", err)
 	}
 }
 

@@ -125,6 +125,24 @@ func TestRecordFails(t *testing.T) {
 	})
 }
 
+// A revocation that panics half-way may have been applied: the record says that its outcome is unknown.
+func TestRevocationThatPanicsIsRecorded(t *testing.T) {
+	log, s := newLog(t)
+	inRequest(t, func(ctx context.Context) {
+		defer func() {
+			if recover() == nil {
+				t.Error("the panic is lost")
+			}
+		}()
+		what := audit.Record{Action: audit.UserDisabled, Target: audit.UserTarget("u")}
+		_ = log.Revoke(ctx, audit.AdminToken(ctx), what, func(context.Context) error { panic("a damaged record") })
+	})
+	got := events(t, s, store.EventFilter{})
+	if len(got) != 1 || got[0].Action != "user.disabled" || got[0].Detail["outcome"] != "unknown" {
+		t.Errorf("got %+v, want one event of unknown outcome", got)
+	}
+}
+
 // A path holds what the caller likes, a secret in the wrong place for one. The route is kept instead.
 func TestRejectKeepsNoPath(t *testing.T) {
 	log, s := newLog(t)

@@ -215,6 +215,22 @@ func (r *run) renewOperator(e store.Event) error {
 	return r.Store.PromoteUser(r.ctx, idOf(e), causeOf(e, e.Action))
 }
 
+// revokePassword revokes the password and the link that a user had before the event. Once there is a newer link the backup
+// is younger than the event, and has no password.
+func (r *run) revokePassword(e store.Event) error {
+	u, err := r.Store.User(r.ctx, idOf(e))
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return err
+	case err == nil && u.Invite != nil && !invitedAt(u).Before(e.At):
+		return errNewer
+	}
+	return r.Store.RevokePassword(r.ctx, idOf(e), causeOf(e, e.Action))
+}
+
+// invitedAt is when a user's link was made.
+func invitedAt(u *store.User) time.Time { return u.Invite.ExpiresAt.Add(-invite.Lifetime) }
+
 // revokeInvite revokes the link that a user had before the event: the next one has replaced it, or it was used.
 func (r *run) revokeInvite(e store.Event) error {
 	u, err := r.Store.User(r.ctx, idOf(e))
@@ -223,7 +239,7 @@ func (r *run) revokeInvite(e store.Event) error {
 		return err
 	case err == nil && u.Invite == nil:
 		return nil
-	case err == nil && !u.Invite.ExpiresAt.Add(-invite.Lifetime).Before(e.At):
+	case err == nil && !invitedAt(u).Before(e.At):
 		return errNewer
 	}
 	return r.Store.RevokeInvite(r.ctx, idOf(e), causeOf(e, e.Action))

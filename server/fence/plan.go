@@ -40,6 +40,8 @@ var replays = map[audit.Action]Step{
 	audit.UserDisabled:   {Do: "disable person", replay: (*run).disableUser},
 	audit.UserDemoted:    {Do: "demote person", replay: (*run).demoteUser},
 	audit.UserInvited:    {Do: "end invite", replay: (*run).revokeInvite},
+
+	audit.UserPasswordRevoked: {Do: "revoke password", replay: (*run).revokePassword},
 }
 
 // What is revoked with all tokens and sessions, or gives something, or was rejected: there is nothing to do.
@@ -53,7 +55,8 @@ var settled = []audit.Action{
 // undone are the actions that undo a step, and which.
 var undone = map[audit.Action]string{
 	audit.ClientEnabled: "disable client", audit.ClientCreated: "disable client",
-	audit.UserEnabled: "disable person", audit.UserPromoted: "demote person", audit.UserDemoted: renewOperator,
+	audit.UserPasswordSet: "revoke password",
+	audit.UserEnabled:     "disable person", audit.UserPromoted: "demote person", audit.UserDemoted: renewOperator,
 }
 
 const renewOperator = "demote person and promote again"
@@ -81,7 +84,8 @@ func Make(events []store.Event, now time.Time) Plan {
 }
 
 // withoutFailed leaves out what undoes a step and failed, or may have: it undoes nothing. So are rotations: replayed, they
-// would revoke what has no successor. Any other change that failed may have been made, and stays.
+// would revoke what has no successor. Any other change that failed may have been made, and stays. So does a password that
+// may have been set, as failed.
 func withoutFailed(events []store.Event) []store.Event {
 	var kept []store.Event
 	for _, e := range events {
@@ -95,6 +99,9 @@ func withoutFailed(events []store.Event) []store.Event {
 				kept = slices.Delete(kept, i, i+1)
 				break
 			}
+		}
+		if action == audit.UserPasswordSet {
+			kept = append(kept, e)
 		}
 	}
 	return kept
@@ -113,7 +120,7 @@ func (p *Plan) remains(was, e store.Event) {
 }
 
 func (p *Plan) add(e store.Event, now time.Time) {
-	action := audit.Action(e.Action)
+	action, _ := audit.Action(e.Action).CutFailed()
 	step, revokes := replays[action]
 	switch {
 	case revokes:

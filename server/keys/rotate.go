@@ -79,15 +79,7 @@ func (g *Registry) takeBack(ctx context.Context, old *store.APIKey) error {
 func (g *Registry) replace(ctx context.Context, old *store.APIKey, successor string, overlap time.Duration, by audit.Actor) error {
 	cause := g.Audit.Cause(by, "rotated")
 	old.RotatedAt, old.RotatedBy = cause.At, by.Name
-	if overlap > 0 {
-		return g.Store.ExpireKey(ctx, old, cause.At.Add(overlap), successor, cause)
-	}
-	old.RotatedTo, old.ExpiresAt = successor, cause.At
-	revoked, err := g.Store.RevokeKeys(ctx, []*store.APIKey{old}, cause)
-	if err == nil && len(revoked) == 0 {
-		err = store.ErrNotFound
-	}
-	return err
+	return g.Store.ExpireKey(ctx, old, cause.At.Add(overlap), successor, cause)
 }
 
 // succeed is what the successor of a key may have: the same, but what no key may give to another.

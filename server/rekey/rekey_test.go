@@ -94,7 +94,7 @@ func TestRun(t *testing.T) {
 		s := b.Open(t)
 		r := ring(t, b, oldKey, newKey)
 		b.Clock.Advance(time.Hour)
-		must(t, r.Rotate(t.Context(), false)) // there is a retired key too, which has no private part
+		must(t, r.Rotate(t.Context(), signing.NoKeys)) // there is a retired key too, which has no private part
 		person(t, s, "usr_ada", "ada's password", oldKey)
 		person(t, s, "usr_bob", "bob's password", newKey)
 		person(t, s, "usr_invited", "", nil)
@@ -288,7 +288,7 @@ func TestRotatedMeanwhile(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, after := interrupted(t, b)
 		r := ring(t, b, oldKey)
-		after(1, "get", func() { must(t, r.Rotate(t.Context(), true)) }) // sealed by a replica that has the old key in front
+		after(1, "get", func() { must(t, r.Rotate(t.Context(), signing.CurrentKeys)) }) // sealed by a replica that has the old key in front
 		got := run(t, s, newKey, oldKey)
 		wantResult(t, "rotated meanwhile", got, rekey.Result{SigningKeys: rekey.Count{Resealed: 2}})
 		if diff := cmp.Diff(r.Keys(), ring(t, b, newKey).Keys()); diff != "" {

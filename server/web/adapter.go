@@ -101,7 +101,7 @@ func (a *Adapter) handle(to route) gin.HandlerFunc {
 	}
 }
 
-// run reads the body, waits for admission, starts the budget and calls the handler. A panic becomes an error.
+// run checks the path, reads the body, waits for admission, starts the budget and calls the handler. A panic becomes an error.
 func (a *Adapter) run(c *gin.Context, x *request, to route) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -111,8 +111,12 @@ func (a *Adapter) run(c *gin.Context, x *request, to route) (err error) {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	if !to.always && x.Value(withoutFiles{}) != nil {
-		return outOfFiles() // before the body is read, for which other callers would wait too
+	if !wellFormed(c.Request.URL) {
+		c.Writer.Header().Del("Allow") // which the router sets for a path that it knows by another method
+		return NotFound("Page")
+	}
+	if cause, ok := x.Value(rejected{}).(error); ok && !to.always {
+		return noRoom(cause) // before the body is read, for which other callers would wait too
 	}
 	if x.body, err = to.body.read(c.Writer, c.Request); err != nil {
 		return err

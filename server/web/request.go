@@ -113,6 +113,9 @@ func parseHop(s string) (netip.Addr, bool) {
 	return hop.Unmap().WithZone(""), err == nil
 }
 
+// Trusted is whether the address is that of a trusted proxy.
+func (a *Adapter) Trusted(address netip.Addr) bool { return contains(a.TrustedProxies, address) }
+
 func contains(prefixes []netip.Prefix, a netip.Addr) bool {
 	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(a) })
 }

@@ -159,7 +159,7 @@ func tryKill(ctx context.Context, victim, killer *redis.Conn) error {
 	killed, err := killer.Do(ctx, "client", "kill", "id", who.id, "addr", who.addr).Int()
 	switch {
 	case ErrorPrefix(err) == "NOPERM":
-		return fmt.Errorf("%w: the user may not use CLIENT KILL: ACL SETUSER … +client|kill", ErrKill)
+		return fmt.Errorf("%w: the user may not use CLIENT KILL", ErrKill)
 	case ErrorPrefix(err) != "":
 		return fmt.Errorf("%w: CLIENT KILL is rejected: %s", ErrKill, withoutArgs(err.Error()))
 	case err != nil:
