@@ -45,7 +45,7 @@ func monitor(t *testing.T, server *storetest.Server) func() string {
 		if _, err := server.Do("ECHO", "end-of-monitor"); err != nil {
 			t.Error(err)
 		}
-		_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
 		reading.Wait()
 		_ = conn.Close()
 		return all.String()

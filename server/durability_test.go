@@ -81,7 +81,14 @@ func TestDurability(t *testing.T) {
 		"revoke": 200, "a key revokes itself": 200, "disable": 200, "narrow": 200, "delete": 404, "revoke-tokens": 204, "end a secret": 404,
 		"delete a key": 204, "report": 200, "demote": 200, "delete someone": 404, "compromised": 201,
 	} {
-		if got := ends[what](); got.Status != want {
+		got := ends[what]()
+		until(t, what+" is confirmed", func() bool { // a busy replica may be late once more
+			if got.Status == http.StatusServiceUnavailable {
+				got = ends[what]()
+			}
+			return got.Status != http.StatusServiceUnavailable
+		})
+		if got.Status != want {
 			t.Errorf("%s, when the replica is back: got %d %s, want %d", what, got.Status, got.Body, want)
 		}
 	}
@@ -92,7 +99,7 @@ func unconfirmed(t *testing.T, what string, end func() servertest.Response) serv
 	t.Helper()
 	began := time.Now()
 	got := end()
-	if took := time.Since(began); took > 2*time.Second {
+	if took := time.Since(began); took > answerLimit {
 		t.Errorf("%s took %v", what, took)
 	}
 	if got.Status != http.StatusServiceUnavailable || got.Header.Get("Retry-After") == "" {

@@ -11,5 +11,8 @@ var Patience = patience
 // Hurry changes the patience of s, before Serve.
 func (s *Server) Hurry(change func(*Timeouts)) { change(&s.timeouts) }
 
-// DrainFor sets the drain delay of s, before Serve.
-func (s *Server) DrainFor(d time.Duration) { s.options.DrainDelay = d }
+// DrainUntil has the drain delay of s last until over is closed.
+func (s *Server) DrainUntil(over <-chan struct{}) { s.sleep = func(time.Duration) { <-over } }
+
+// KeepBudget gives the requests of s the store time of a real server, before the first of them. servertest has more.
+func (s *Server) KeepBudget() { s.adapter.StoreBudget = 0 }

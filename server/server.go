@@ -73,6 +73,10 @@ type Options struct {
 	// the time that a load balancer needs to notice. Zero where there is none.
 	DrainDelay time.Duration
 
+	// StoreBudget is the store time that one request may use in all. Zero: 1.5 s. Tests that are not about it have more,
+	// since a busy machine may need more.
+	StoreBudget time.Duration
+
 	// AuthMethods are the client authentication methods that are offered. nil: [oauth.AuthMethods].
 	AuthMethods []oauth.AuthMethod
 }
@@ -80,6 +84,8 @@ type Options struct {
 // Server is a running Mintkeep. It is an http.Handler.
 type Server struct {
 	options       Options
+	adminTokens   adminTokens
+	certificate   *keyPair // nil without TLS
 	adapter       *web.Adapter
 	engine        *gin.Engine
 	oauth         *oauth.Server
@@ -88,6 +94,7 @@ type Server struct {
 	pages         *dashboard.Dashboard
 	adminResource *bearer.ProtectedResource
 	timeouts      timeouts
+	sleep         func(time.Duration) // for the drain delay
 	draining      atomic.Bool
 	durable       atomic.Bool // the store could once give what revocations ask of it
 }
@@ -103,7 +110,9 @@ func New(o Options) (*Server, error) {
 	if o.Descriptors == nil {
 		o.Descriptors = fdreserve.New()
 	}
-	s := &Server{options: o, timeouts: patience}
+	s := &Server{options: o, timeouts: patience, sleep: time.Sleep}
+	s.adminTokens.replace(o.Config)
+	vault := o.Ring.Vault()
 	log := &audit.Log{Store: o.Store, Now: o.Now}
 	verifier := &bearer.Verifier{Store: o.Store, Issuer: o.Config.Issuer, Now: o.Now}
 	clientRegistry := &clients.Registry{Store: o.Store, Config: o.Config, Audit: log, Now: o.Now, Offers: oauth.Offers(o.AuthMethods...)}
@@ -117,29 +126,33 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.api, err = api.New(api.Options{Config: o.Config, Verifier: verifier, Audit: log, Keys: keyRegistry, Now: o.Now})
+	s.api, err = api.New(api.Options{Config: o.Config, Vault: vault, Verifier: verifier, Audit: log, Keys: keyRegistry, Now: o.Now})
 	if err != nil {
 		return nil, err
 	}
 	s.pages, err = dashboard.New(dashboard.Options{
-		Config: o.Config, Store: o.Store, Ring: o.Ring, Audit: log, Clients: clientRegistry, Users: userRegistry, Keys: keyRegistry, Now: o.Now,
+		Config: o.Config, Store: o.Store, Ring: o.Ring, Vault: vault, Audit: log, Clients: clientRegistry, Users: userRegistry, Keys: keyRegistry, Now: o.Now,
 	})
 	if err != nil {
 		return nil, err
 	}
 	s.adminResource = adminResource(verifier, log)
 	s.admin = admin.New(admin.Options{
-		Config: o.Config, Store: o.Store, Ring: o.Ring, Verifier: verifier, Audit: log,
+		Config: o.Config, Store: o.Store, Ring: o.Ring, Vault: vault, Verifier: verifier, Audit: log,
 		Clients: clientRegistry, Users: userRegistry, Keys: keyRegistry, Now: o.Now,
 	})
 	s.adapter = &web.Adapter{
 		Logger:         o.Logger,
 		Count:          o.Metrics.Request,
+		StoreBudget:    o.StoreBudget,
 		TrustedProxies: o.Config.TrustedProxies,
 		HSTS:           strings.HasPrefix(o.Config.Issuer, "https://"),
 	}
 	s.engine = s.routes()
-	return s, nil
+	if o.Config.TLS() {
+		s.certificate, err = loadKeyPair(o.Config.TLSCert, o.Config.TLSKey, o.Logger)
+	}
+	return s, err
 }
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.ServeHTTP(w, r) }
@@ -184,12 +197,8 @@ func (s *Server) httpServer() *http.Server {
 // listen serves the connections of listener, and rejects those for which there is no room.
 func (s *Server) listen(hs *http.Server, listener net.Listener) error {
 	rejecter, serve := s.rejecter(), (*http.Server).Serve
-	if s.options.Config.TLS() {
-		pair, err := loadKeyPair(s.options.Config.TLSCert, s.options.Config.TLSKey, s.timeouts.Certificate, s.options.Logger)
-		if err != nil {
-			return err
-		}
-		hs.TLSConfig, rejecter.TLSConfig = pair.config(), pair.config()
+	if s.certificate != nil {
+		hs.TLSConfig, rejecter.TLSConfig = s.certificate.config(s.timeouts.Certificate), s.certificate.config(s.timeouts.Certificate)
 		serve = func(hs *http.Server, l net.Listener) error { return hs.ServeTLS(l, "", "") }
 	}
 	admitted, rejected := s.options.Descriptors.Split(listener, s.adapter.Trusted)
@@ -203,7 +212,7 @@ func (s *Server) drain(hs *http.Server) error {
 	s.options.Logger.Info("draining", "delay", s.options.DrainDelay.String())
 	s.draining.Store(true)
 	s.adapter.Drain()
-	time.Sleep(s.options.DrainDelay) // a second signal ends the process at once
+	s.sleep(s.options.DrainDelay) // a second signal ends the process at once
 
 	ctx, cancel := context.WithTimeout(context.Background(), s.timeouts.Shutdown)
 	defer cancel()

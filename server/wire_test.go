@@ -61,7 +61,7 @@ type wire struct {
 	r *bufio.Reader
 }
 
-// dial connects. Nothing on the connection lasts longer than 20 s.
+// dial connects. Nothing on the connection lasts longer than a minute.
 func (v *served) dial(t *testing.T) *wire {
 	t.Helper()
 	c, err := net.Dial("tcp", v.addr)
@@ -69,7 +69,7 @@ func (v *served) dial(t *testing.T) *wire {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
 	return &wire{c, t, bufio.NewReader(c)}
 }
 

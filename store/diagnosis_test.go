@@ -115,13 +115,13 @@ func TestDiagnoseBlackHole(t *testing.T) {
 // silent diagnoses what does not answer.
 func silent(t *testing.T, s *store.Store) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	start := time.Now()
 	if _, err := s.Diagnose(ctx); !errors.Is(err, store.ErrUnavailable) || redisdb.ErrorPrefix(err) != "" {
 		t.Errorf("got %v, want no answer", err)
 	}
-	if took := time.Since(start); took > 7*time.Second {
+	if took := time.Since(start); took > 20*time.Second { // some seconds, on a machine that has nothing else to do
 		t.Errorf("it took %v", took)
 	}
 }

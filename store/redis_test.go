@@ -22,6 +22,21 @@ const (
 	answerWithin = 2 * time.Second
 )
 
+// wantOutage pings s, which must not be able to answer and say so within limit. A busy machine may be late, so one try
+// of three is enough.
+func wantOutage(t *testing.T, s *store.Store, patience, limit time.Duration) {
+	t.Helper()
+	took := outage(t, s, patience)
+	for range 2 {
+		if took > limit {
+			took = outage(t, s, patience)
+		}
+	}
+	if took > limit {
+		t.Errorf("with %v for it, it took %v, want at most %v", patience, took, limit)
+	}
+}
+
 // outage pings s, which must not be able to answer, and returns how long it took to say so.
 func outage(t *testing.T, s *store.Store, patience time.Duration) time.Duration {
 	t.Helper()
@@ -38,7 +53,7 @@ func outage(t *testing.T, s *store.Store, patience time.Duration) time.Duration 
 func await(t *testing.T, what string, f func() error) {
 	t.Helper()
 	var err error
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); <-time.After(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); <-time.After(5 * time.Millisecond) {
 		if err = f(); err == nil {
 			return
 		}
@@ -68,20 +83,14 @@ func TestOutages(t *testing.T) {
 }
 
 func testFrozen(t *testing.T, srv *storetest.Server) {
-	s := srv.Backend(t).Open(t)
+	s := srv.Backend(t).Impatient().Open(t)
 	ping := func() error { return s.Ping(t.Context()) }
 	await(t, "ping", ping)
 
 	srv.Freeze()
-	if took := outage(t, s, 200*time.Millisecond); took > time.Second {
-		t.Errorf("with a deadline of 200ms it took %v", took)
-	}
-	if took := outage(t, s, budget); took > answerWithin {
-		t.Errorf("within the budget of a request it took %v", took)
-	}
-	if took := outage(t, s, time.Hour); took > 5*time.Second {
-		t.Errorf("without a deadline it took %v", took)
-	}
+	wantOutage(t, s, 50*time.Millisecond, 500*time.Millisecond) // the client alone would wait for 600 ms
+	wantOutage(t, s, budget, answerWithin)
+	wantOutage(t, s, time.Hour, 5*time.Second)
 	srv.Thaw()
 	await(t, "ping after the thaw", ping)
 }
@@ -93,9 +102,7 @@ func testGone(t *testing.T, srv *storetest.Server) {
 
 	srv.Kill()
 	for range 50 { // more than the pool holds, so that it stops dialling and only looks now and then
-		if took := outage(t, s, budget); took > answerWithin {
-			t.Errorf("with nobody listening it took %v", took)
-		}
+		wantOutage(t, s, budget, answerWithin)
 	}
 	srv.Start()
 	await(t, "ping after the restart", ping)
@@ -148,9 +155,7 @@ func TestBlackHole(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer s.Close()
-			if took := outage(t, s, budget); took > answerWithin {
-				t.Errorf("it took %v", took)
-			}
+			wantOutage(t, s, budget, answerWithin)
 		})
 	}
 }
@@ -184,7 +189,7 @@ func TestSentinel(t *testing.T) {
 	primary := storetest.Redis(t)
 	sentinel := storetest.Sentinel(t, primary)
 	var rdb redis.UniversalClient
-	b := sentinel.Backend(t)
+	b := sentinel.Backend(t).Impatient()
 	s := b.Open(t, func(o *store.Options) {
 		o.URL += "?db=3"
 		o.Instrument = func(c redis.UniversalClient) { rdb = c }
@@ -197,9 +202,7 @@ func TestSentinel(t *testing.T) {
 		t.Errorf("keyspace of the primary: %v, %v", got, err)
 	}
 	primary.Freeze()
-	if took := outage(t, s, budget); took > answerWithin {
-		t.Errorf("with the primary frozen it took %v", took)
-	}
+	wantOutage(t, s, budget, answerWithin)
 }
 
 // What Redis rejects is an outage, and no verdict.

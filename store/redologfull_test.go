@@ -39,7 +39,7 @@ func TestOutOfMemoryLeavesTheBreakerClosed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := storetest.Redis(t)
-			b, ctx := srv.Backend(t), t.Context()
+			b, ctx := srv.Backend(t).Impatient(), t.Context()
 			s := b.Open(t)
 			create(t, s, "a")
 			kept := issue(t, b, s, "a", "kept")

@@ -116,6 +116,12 @@ func (s *Store) Embedded() bool { return s.db.IsEmbedded() }
 // Quarantined is whether every call fails with ErrQuarantined.
 func (s *Store) Quarantined() bool { return s.monitor != nil && s.monitor.IsQuarantined() }
 
+// ReplaceCredentials has new connections to Redis authenticate by the user and the password of url, and tells whether they
+// are others. The error says why not: url leads to another Redis, or Redis rejects them.
+func (s *Store) ReplaceCredentials(ctx context.Context, url string) (changed bool, err error) {
+	return s.db.ReplaceCredentials(ctx, url)
+}
+
 // CheckDurability says beforehand whether Redis can give what [Options.Durability] asks for: nil, ErrUnavailable if it
 // could not be asked, or ErrDurability.
 func (s *Store) CheckDurability(ctx context.Context) error { return s.db.CheckDurability(ctx) }

@@ -76,7 +76,7 @@ func TestCloseStopsGoroutines(t *testing.T) {
 				<-busy
 			}
 		}
-		for deadline := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before; <-time.After(time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); runtime.NumGoroutine() > before; <-time.After(time.Millisecond) {
 			if time.Now().After(deadline) {
 				stacks := make([]byte, 1<<20)
 				t.Fatalf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, stacks[:runtime.Stack(stacks, true)])

@@ -24,7 +24,7 @@ func TestSentinelFailover(t *testing.T) {
 	awaitInfo(t, replicated, "replication", "master_link_status:up")
 	sentinel := storetest.Sentinel(t, primary)
 	do(t, sentinel, "SENTINEL", "SET", "mintkeep", "down-after-milliseconds", "200")
-	processtest.Eventually(t, 15*time.Second, func() bool {
+	processtest.Eventually(t, processtest.Patience, func() bool {
 		replicas, _ := do(t, sentinel, "SENTINEL", "REPLICAS", "mintkeep").([]any)
 		return len(replicas) == 1
 	}, func() string { return "the Sentinel knows of no replica" })
@@ -49,12 +49,12 @@ func TestClusterFailover(t *testing.T) {
 	do(t, replica, "CLUSTER", "RESET")
 	do(t, replica, "CLUSTER", "MEET", host, port, bus)
 	id := do(t, primary, "CLUSTER", "MYID")
-	processtest.Eventually(t, 10*time.Second, func() bool {
+	processtest.Eventually(t, processtest.Patience, func() bool {
 		_, err := replica.Do("CLUSTER", "REPLICATE", id)
 		return err == nil
 	}, func() string { return "the nodes do not meet" })
 	awaitInfo(t, replica, "replication", "master_link_status:up")
-	processtest.Eventually(t, 10*time.Second, func() bool {
+	processtest.Eventually(t, processtest.Patience, func() bool {
 		return strings.Contains(do(t, replica, "CLUSTER", "INFO").(string), "cluster_slots_ok:16384")
 	}, func() string { return "the replica does not know of the slots" })
 	survives(t, "redis+cluster://"+primary.Addr()+","+replica.Addr(), primary, replica, func() {
@@ -68,12 +68,12 @@ func survives(t *testing.T, url string, primary, replica *storetest.Server, take
 	r := processtest.StartReady(t, processtest.OnRedis(url)...)
 	client := r.Register(t, `{"scope":"read"}`)
 	token := r.Token(t, client)
-	processtest.Eventually(t, 10*time.Second, func() bool { return offset(t, primary) == offset(t, replica) }, func() string { return "the replica lags" })
+	processtest.Eventually(t, processtest.Patience, func() bool { return offset(t, primary) == offset(t, replica) }, func() string { return "the replica lags" })
 	primary.Kill()
 	takeOver()
 
 	began := time.Now()
-	processtest.Eventually(t, 30*time.Second, func() bool {
+	processtest.Eventually(t, processtest.Patience, func() bool {
 		got := r.Introspect(client, token)
 		if !got.Active() && !got.Is(http.StatusServiceUnavailable) {
 			t.Fatalf("without a primary: got %s, want 503 or the truth", got)
@@ -81,7 +81,7 @@ func survives(t *testing.T, url string, primary, replica *storetest.Server, take
 		return got.Active()
 	}, r.Log.String)
 	t.Logf("answers again %v after the primary died", time.Since(began).Round(time.Millisecond))
-	processtest.Eventually(t, 10*time.Second, r.Ready, r.Log.String)
+	processtest.Eventually(t, processtest.Patience, r.Ready, r.Log.String)
 	r.Token(t, client)
 }
 

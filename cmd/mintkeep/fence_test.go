@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/mintkeep/mintkeep/cmd/mintkeep/processtest"
 	"github.com/mintkeep/mintkeep/store/storetest"
@@ -122,7 +121,7 @@ func TestRestoreWithFence(t *testing.T) {
 	}
 
 	yesterday.restore(t)
-	processtest.Eventually(t, 10*time.Second, func() bool {
+	processtest.Eventually(t, processtest.Patience, func() bool {
 		got := r.Get("/readyz")
 		return got.Err == nil && strings.Contains(got.Body, "mintkeep fence")
 	}, r.Log.String)
@@ -158,7 +157,7 @@ func TestRestoreWithFence(t *testing.T) {
 		t.Errorf("fence touches the client that was enabled again:\n%s", got.stdout)
 	}
 
-	processtest.Eventually(t, 5*time.Second, r.Ready, r.Log.String)
+	processtest.Eventually(t, processtest.Patience, r.Ready, r.Log.String)
 	if got := r.Metric(t, "mintkeep_store_behind"); got != 0 {
 		t.Errorf("mintkeep_store_behind is %v after the fence, want 0", got)
 	}

@@ -86,7 +86,7 @@ func (f *fleet) trickle(p *past) (stop func()) {
 	return func() {
 		f.t.Helper()
 		enough := max(rounds.Load()+3, 10) // with some by the last replicas alone
-		processtest.Eventually(f.t, 10*time.Second, func() bool { return rounds.Load() >= enough }, func() string { return "too few requests" })
+		processtest.Eventually(f.t, processtest.Patience, func() bool { return rounds.Load() >= enough }, func() string { return "too few requests" })
 		halt()
 		f.t.Logf("%d rounds of requests", rounds.Load())
 	}

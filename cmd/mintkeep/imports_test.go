@@ -38,7 +38,7 @@ var (
 		"server/scope":      {},
 		"server/seal":       {},
 		"server/overload":   {},
-		"server/web":        slices.Concat(below, []string{"server/overload"}),
+		"server/web":        slices.Concat(below, []string{"server/overload", "server/seal"}),
 		"server/adminapi":   {},
 		"server/audit":      slices.Concat(below, lowerKit),
 		"server/bearer":     slices.Concat(below, lowerKit, []string{"server/audit"}),

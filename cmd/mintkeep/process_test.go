@@ -28,7 +28,7 @@ func TestFirstRun(t *testing.T) {
 		t.Skip("curl is not installed")
 	}
 	r := processtest.Start(t)
-	processtest.Eventually(t, 5*time.Second, func() bool { // what is written to a pipe is read a moment later
+	processtest.Eventually(t, processtest.Patience, func() bool { // what is written to a pipe is read a moment later
 		return strings.Contains(r.Stdout.String(), "MINTKEEP_REDIS_URL")
 	}, r.Stdout.String)
 	var curls []string
@@ -115,7 +115,7 @@ func TestReplicas(t *testing.T) {
 	}
 	var sets [len(replicas)]string
 	for i, r := range replicas {
-		processtest.Eventually(t, 5*time.Second, r.Ready, r.Log.String)
+		processtest.Eventually(t, processtest.Patience, r.Ready, r.Log.String)
 		got := r.Get("/.well-known/jwks.json")
 		if got.Err != nil {
 			t.Fatal(got.Err)
@@ -155,7 +155,7 @@ func TestStartsBeforeRedis(t *testing.T) {
 		t.Errorf("healthz answers %s, want 200", got)
 	}
 	redis.Start()
-	processtest.Eventually(t, 15*time.Second, r.Ready, r.Log.String)
+	processtest.Eventually(t, processtest.Patience, r.Ready, r.Log.String)
 	r.Token(t, r.Register(t, `{"scope":"read"}`))
 }
 
@@ -190,7 +190,7 @@ func TestDrainLosesNothing(t *testing.T) {
 			}
 		})
 	}
-	processtest.Eventually(t, 10*time.Second, func() bool { return sent.Load() > 200 }, func() string { return "no load" })
+	processtest.Eventually(t, processtest.Patience, func() bool { return sent.Load() > 200 }, func() string { return "no load" })
 	began := time.Now()
 	a.Signal(t, syscall.SIGTERM)
 	if err := a.Wait(); err != nil {
@@ -200,7 +200,7 @@ func TestDrainLosesNothing(t *testing.T) {
 		t.Errorf("took %v to end, want at most 15 s", took)
 	}
 	after := sent.Load()
-	processtest.Eventually(t, 10*time.Second, func() bool { return sent.Load() > after+100 }, func() string { return "no load after" })
+	processtest.Eventually(t, processtest.Patience, func() bool { return sent.Load() > after+100 }, func() string { return "no load after" })
 	close(stop)
 	workers.Wait()
 	t.Logf("%d requests, %d lost", sent.Load(), lost.Load())
@@ -232,7 +232,7 @@ func balance(t *testing.T, replicas ...*processtest.Server) string {
 		}
 	}()
 	var turn atomic.Int64
-	proxy := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	proxy := &http.Server{ReadHeaderTimeout: processtest.Patience, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		i := int(turn.Add(1)) % len(replicas)
 		if !ready[i].Load() {
 			i = (i + 1) % len(replicas)

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/mintkeep/mintkeep/cmd/mintkeep/processtest"
 	"github.com/mintkeep/mintkeep/store/storetest"
@@ -82,6 +81,7 @@ func backUpFile(t *testing.T, from *storetest.Server, to string) {
 	t.Helper()
 	do(t, from, "CONFIG", "SET", "auto-aof-rewrite-percentage", "0")
 	awaitInfo(t, from, "persistence", "aof_rewrite_in_progress:0")
+	awaitInfo(t, from, "persistence", "aof_buffer_length:0")
 	copyTree(t, filepath.Join(dirOf(t, from), "appendonlydir"), filepath.Join(to, "appendonlydir"))
 	do(t, from, "CONFIG", "SET", "auto-aof-rewrite-percentage", "100")
 }
@@ -103,7 +103,7 @@ func do(t *testing.T, s *storetest.Server, args ...any) any {
 func awaitInfo(t *testing.T, s *storetest.Server, section, want string) {
 	t.Helper()
 	info := ""
-	processtest.Eventually(t, 10*time.Second, func() bool {
+	processtest.Eventually(t, processtest.Patience, func() bool {
 		info, _ = do(t, s, "INFO", section).(string)
 		return strings.Contains(info, want)
 	}, func() string { return "no " + want + " in\n" + info })

@@ -7,9 +7,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"os/signal"
 	"runtime/debug"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/mintkeep/mintkeep/config"
@@ -29,8 +32,14 @@ const drainDelay = 4 * time.Second
 // tokens are in Redis and not here, and collecting costs half as much as with Go's default of 100.
 const gcPercent = 300
 
-// serve runs the server as configured until ctx is done.
-func serve(ctx context.Context, cfg *config.Config, p process) error {
+// serve runs the server as configured until ctx is done. At SIGHUP it reads again what src has in files.
+func serve(ctx context.Context, src config.Source, cfg *config.Config, p process) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	terminal := isTerminal(p.stdin)
 	if !slices.ContainsFunc(p.environ, func(s string) bool { return strings.HasPrefix(s, "GOGC=") }) {
 		debug.SetGCPercent(gcPercent)
 	}
@@ -62,6 +71,10 @@ func serve(ctx context.Context, cfg *config.Config, p process) error {
 	}
 	stopMetrics := serveMetrics(cfg, parts.metrics, logger)
 	defer stopMetrics()
+	go func() {
+		reloads(ctx, hangups, func() bool { return terminal && !isTerminal(p.stdin) }, reloader{src, cfg, parts.server, logger})
+		stop()
+	}()
 	logger.Info("listening", "address", listener.Addr().String(), "issuer", cfg.Issuer, "version", buildVersion())
 	return parts.server.Serve(ctx, listener)
 }

@@ -27,7 +27,7 @@ const (
 	UserInvited           Action = "user.invited"
 	UserPasswordSet       Action = "user.password_set"
 	UserPasswordRevoked   Action = "user.password_revoked" // with the sessions and the invite
-	UserSignedOut         Action = "user.signed_out" // everywhere
+	UserSignedOut         Action = "user.signed_out"       // everywhere
 	SessionCreated        Action = "session.created"
 	SessionRevoked        Action = "session.ended"
 	KeyCreated            Action = "key.created"

@@ -13,8 +13,14 @@ type Actor = store.Actor
 // AdminTokenName is the actor's name for the admin token.
 const AdminTokenName = "admin-token"
 
+// NextAdminTokenName is the actor's name for the one that is accepted too, while the admin token is changed.
+const NextAdminTokenName = "admin-token-next"
+
 // AdminToken is a caller who presented the admin token.
 func AdminToken(ctx context.Context) Actor { return located(ctx, Actor{Name: AdminTokenName}) }
+
+// NextAdminToken is a caller who presented the next admin token.
+func NextAdminToken(ctx context.Context) Actor { return located(ctx, Actor{Name: NextAdminTokenName}) }
 
 // User is a user who signed in.
 func User(ctx context.Context, id string) Actor { return located(ctx, store.UserActor(id)) }

@@ -163,7 +163,7 @@ func TestRejectKeepsNoPath(t *testing.T) {
 func TestActors(t *testing.T) {
 	inRequest(t, func(ctx context.Context) {
 		for want, by := range map[string]audit.Actor{
-			"admin-token": audit.AdminToken(ctx), "user:u": audit.User(ctx, "u"), "client:c": audit.Client(ctx, "c"), "": audit.Unauthenticated(ctx, ""),
+			"admin-token": audit.AdminToken(ctx), "admin-token-next": audit.NextAdminToken(ctx), "user:u": audit.User(ctx, "u"), "client:c": audit.Client(ctx, "c"), "": audit.Unauthenticated(ctx, ""),
 		} {
 			if by.Name != want || by.Address != "192.0.2.1" || by.RequestID != "r-1" || by.Via() != "" {
 				t.Errorf("got %+v, want %q from 192.0.2.1", by, want)

@@ -22,7 +22,7 @@ import (
 )
 
 // patience is how long a page may take to do what a test waits for.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // closeBrowser stops the browser, if a test has started it.
 var closeBrowser = func() {}

@@ -20,7 +20,7 @@ func queueUp(ctx context.Context, t *testing.T, l *Limiter) chan bool {
 	before := l.waiting()
 	got := make(chan bool, 1)
 	go func() { got <- l.Acquire(ctx, time.Now()) }()
-	for deadline := time.Now().Add(5 * time.Second); l.waiting() == before; runtime.Gosched() {
+	for deadline := time.Now().Add(time.Minute); l.waiting() == before; runtime.Gosched() {
 		if time.Now().After(deadline) {
 			t.Fatal("no request waits")
 		}
@@ -41,7 +41,7 @@ func has(t *testing.T, admitted chan bool, want bool) {
 		if got != want {
 			t.Errorf("admitted: %v, want %v", got, want)
 		}
-	case <-time.After(time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("nothing came, want %v", want)
 	}
 }
@@ -124,7 +124,9 @@ func TestLimiterGivesUp(t *testing.T) {
 	has(t, gone, false)
 
 	l.MaxWait = 10 * time.Millisecond
-	has(t, queueUp(t.Context(), t, l), false)
+	if l.Acquire(t.Context(), time.Now()) {
+		t.Error("admitted although there is no room")
+	}
 	if l.waiting() != 0 || l.running != 1 {
 		t.Errorf("%d wait, %d running, want 0 and 1", l.waiting(), l.running)
 	}
@@ -168,10 +170,10 @@ func TestLatencyProbe(t *testing.T) {
 	var p latencyProbe
 	var stop atomic.Bool
 	var work sync.WaitGroup
-	for range 64 * runtime.GOMAXPROCS(0) {
+	for range 1024 * runtime.GOMAXPROCS(0) {
 		work.Go(func() {
 			for !stop.Load() {
-				for began := time.Now(); time.Since(began) < 200*time.Microsecond; {
+				for began := time.Now(); time.Since(began) < 20*time.Microsecond; {
 				}
 				runtime.Gosched()
 			}
@@ -185,12 +187,14 @@ func TestLatencyProbe(t *testing.T) {
 
 func becomes(t *testing.T, p *latencyProbe, want bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(probeInterval / 2) {
+	// Where other processes take most of the machine, it takes longer until there are enough samples for a verdict.
+	for interval, deadline := probeInterval, time.Now().Add(time.Minute); ; interval = min(2*interval, time.Second) {
+		time.Sleep(interval)
 		if p.overloaded(time.Now()) == want {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("overloaded is %v for 10 s, want %v", p.delayed, want)
+			t.Fatalf("overloaded is %v for a minute, want %v", p.delayed, want)
 		}
 	}
 }

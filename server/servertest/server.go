@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/mintkeep/mintkeep/config"
 	"github.com/mintkeep/mintkeep/server"
@@ -27,6 +28,9 @@ type M = map[string]any
 // Issuer of every server in tests. It is not where they listen: nothing may depend on that.
 const Issuer = "https://auth.example.com"
 
+// storeBudget is for a busy machine, on which a request may take longer than a caller would wait.
+const storeBudget = 30 * time.Second
+
 // masterKey is shared by the replicas of a test.
 var masterKey = randomKey()
 
@@ -40,6 +44,7 @@ func randomKey() string {
 type Server struct {
 	URL        string
 	AdminToken string
+	Config     *config.Config
 	Store      *store.Store
 	Ring       *signing.Ring
 	Metrics    *metrics.Metrics
@@ -60,6 +65,7 @@ func New(t testing.TB, b *storetest.Backend, environ ...string) *Server {
 	s := &Server{AdminToken: rand.Text() + rand.Text(), Clock: b.Clock, Log: &Log{}, backend: b}
 	logger := slog.New(slog.NewJSONHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	cfg := s.configure(t, environ)
+	s.Config = cfg
 
 	s.Metrics = metrics.New(metrics.Sources{Now: b.Clock.Now})
 	s.Store = b.Open(t, func(o *store.Options) {
@@ -75,7 +81,7 @@ func New(t testing.TB, b *storetest.Backend, environ ...string) *Server {
 	}
 	_ = s.Ring.Load(context.Background()) // a test may begin with a store that is down
 	s.Server, err = server.New(server.Options{
-		Config: cfg, Store: s.Store, Ring: s.Ring, Logger: logger, Metrics: s.Metrics, Now: b.Clock.Now,
+		Config: cfg, Store: s.Store, Ring: s.Ring, Logger: logger, Metrics: s.Metrics, Now: b.Clock.Now, StoreBudget: storeBudget,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -124,6 +130,13 @@ func (s *Server) check(t testing.TB) {
 		t.Errorf("after the test, /healthz answers %d", response.Code)
 	}
 	log := s.Log.String()
+	if t.Failed() {
+		for line := range strings.Lines(log) {
+			if strings.Contains(line, `"level":"WARN"`) || strings.Contains(line, `"level":"ERROR"`) {
+				t.Log("the server logged ", line)
+			}
+		}
+	}
 	if strings.Contains(log, "panic:") {
 		t.Errorf("a handler panicked:\n%s", log)
 	}

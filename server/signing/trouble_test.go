@@ -170,7 +170,7 @@ func swap(good, before, after string) string {
 // While Redis is unavailable the replica goes on signing, and the log has one line when that begins and one when it is
 // over.
 func TestSigningWithoutRedis(t *testing.T) {
-	server := storetest.Redis(t, "--appendonly", "yes")
+	server := storetest.Redis(t, "--appendonly", "yes", "--appendfsync", "always") // it is killed, and must have the keys again
 	b := server.Backend(t)
 	var log strings.Builder
 	r := loaded(t, b, logTo(&log))
@@ -233,14 +233,14 @@ func TestRun(t *testing.T) {
 	cancel()
 	select {
 	case <-ended:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("Run did not end")
 	}
 }
 
 func waitFor(t *testing.T, ready func() bool) {
 	t.Helper()
-	deadline := time.After(15 * time.Second)
+	deadline := time.After(time.Minute)
 	for !ready() {
 		select {
 		case <-deadline:

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,9 +17,8 @@ import (
 	"github.com/mintkeep/mintkeep/server/overload"
 )
 
-// StoreBudget is the store time that one request may use in all. It starts when the request's body
-// has been read, so that a slow sender does not spend it.
-const StoreBudget = 1500 * time.Millisecond
+// defaultStoreBudget leaves a caller who waits for two seconds time for the answer.
+const defaultStoreBudget = 1500 * time.Millisecond
 
 // Handler answers a request, or returns an error, never both.
 type Handler func(w http.ResponseWriter, r *http.Request) error
@@ -29,6 +29,10 @@ type Adapter struct {
 
 	// Count is told of each answered request; route is empty where none matched. May be nil.
 	Count func(route, method string, status int, d time.Duration)
+
+	// StoreBudget is the store time that one request may use in all. It starts when the request's body has been read, so
+	// that a slow sender does not spend it. Zero: 1.5 s.
+	StoreBudget time.Duration
 
 	// TrustedProxies are the networks whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
@@ -132,7 +136,7 @@ func (a *Adapter) run(c *gin.Context, x *request, to route) (err error) {
 	}
 	// Store work is not abandoned when the caller hangs up: a revocation that was begun is finished, and
 	// the budget bounds it anyway.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.Context), StoreBudget)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.Context), cmp.Or(a.StoreBudget, defaultStoreBudget))
 	defer cancel()
 	x.Context = ctx
 	return to.handler(c.Writer, c.Request.WithContext(x))

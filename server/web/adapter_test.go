@@ -155,7 +155,7 @@ func TestRejecting(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		_ = c.SetDeadline(time.Now().Add(5 * time.Second))
+		_ = c.SetDeadline(time.Now().Add(time.Minute))
 		fmt.Fprintf(c, "POST /r HTTP/1.1\r\nHost: x\r\n%sContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 7\r\n\r\n", expect)
 		r, err := http.ReadResponse(bufio.NewReader(c), nil)
 		if err != nil {
@@ -409,6 +409,20 @@ func TestSampler(t *testing.T) {
 		if written != test.written || dropped != test.dropped {
 			t.Errorf("%d × %d: written %d, told of %d dropped; want %d and %d", test.n, test.status, written, dropped, test.written, test.dropped)
 		}
+	}
+}
+
+// A request has 1.5 s of store time in all, unless the server is given another budget.
+func TestStoreBudget(t *testing.T) {
+	for budget, want := range map[time.Duration]time.Duration{0: 1500 * time.Millisecond, time.Hour: time.Hour} {
+		before := time.Now()
+		serve(&Adapter{StoreBudget: budget}, NoBody, func(w http.ResponseWriter, r *http.Request) error {
+			deadline, limited := r.Context().Deadline()
+			if !limited || deadline.Before(before.Add(want)) || deadline.After(time.Now().Add(want)) {
+				t.Errorf("with %v: the deadline is %v after the request came, want %v", budget, deadline.Sub(before), want)
+			}
+			return ok(w, r)
+		}, httptest.NewRequest(http.MethodGet, "/r/", http.NoBody))
 	}
 }
 

@@ -3,7 +3,7 @@
 //
 // A request: [Adapter.Handle] gives it an id and the caller's address, reads its body whole (at most
 // [BodyLimit]), checks the content type that the route declares, waits for admission (server/overload),
-// starts the one budget of store time ([StoreBudget]) and calls the handler. The handler writes success
+// starts the one budget of store time ([Adapter.StoreBudget]) and calls the handler. The handler writes success
 // once, or returns an error, which is rendered once, by the one table in error.go. Then the request
 // becomes one line in the log, with what the handlers noted ([Note]), and is counted.
 //

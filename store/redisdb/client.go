@@ -30,10 +30,10 @@ const slotsEvery = 2 * time.Second
 type DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
 
 // newClient makes the client for a target. It connects to nothing yet.
-func newClient(t target, from Options) redis.UniversalClient {
+func newClient(t target, from Options, by *credentials) redis.UniversalClient {
 	o := clientOptions()
 	o.Addrs = t.addrs
-	o.Username, o.Password = t.user, t.password
+	o.CredentialsProviderContext = by.provide
 	o.SentinelUsername, o.SentinelPassword = t.sentinelUser, t.sentinelPassword
 	o.MasterName = t.master
 	o.DB = t.db

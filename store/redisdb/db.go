@@ -52,13 +52,15 @@ type DB struct {
 	// Client sends commands as they are. What it returns has not been through [Unavailable].
 	Client redis.UniversalClient
 
-	target     target // where Client leads; empty when embedded
-	memory     *memory
-	now        func() time.Time
-	durability config.Durability
-	barriers   chan struct{} // has one for each barrier that is under way
-	batch      batcher
-	close      sync.Once
+	target      target // where Client leads; empty when embedded
+	credentials credentials
+	wrapDial    func(DialFunc) DialFunc // may be nil
+	memory      *memory
+	now         func() time.Time
+	durability  config.Durability
+	barriers    chan struct{} // has one for each barrier that is under way
+	batch       batcher
+	close       sync.Once
 
 	mu          sync.Mutex
 	connections []*connections // one, and in a cluster one for each server
@@ -105,8 +107,9 @@ func (db *DB) dial(o Options) (err error) {
 	if db.target, err = parseURL(o.URL); err != nil {
 		return err
 	}
-	db.durability = o.Durability
-	db.Client = newClient(db.target, o)
+	db.durability, db.wrapDial = o.Durability, o.Dial
+	db.credentials.current.Store(&login{db.target.user, db.target.password})
+	db.Client = newClient(db.target, o, &db.credentials)
 	if o.Hook != nil {
 		db.Client.AddHook(o.Hook)
 	}
@@ -177,10 +180,14 @@ func (db *DB) CloseConnections() {
 
 // EachPrimary calls f for every server that takes writes, all at once, and returns one of the errors.
 func (db *DB) EachPrimary(ctx context.Context, f func(context.Context, *redis.Client) error) error {
-	if nodes, ok := db.Client.(*redis.ClusterClient); ok {
+	return eachPrimary(ctx, db.Client, f)
+}
+
+func eachPrimary(ctx context.Context, c redis.UniversalClient, f func(context.Context, *redis.Client) error) error {
+	if nodes, ok := c.(*redis.ClusterClient); ok {
 		return nodes.ForEachMaster(ctx, f)
 	}
-	return f(ctx, db.Client.(*redis.Client)) // Open makes no other kind
+	return f(ctx, c.(*redis.Client)) // newClient makes no other kind
 }
 
 // PoolStats is the state of the connections to Redis. Total and Idle are of this moment; the others count since the

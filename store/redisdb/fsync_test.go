@@ -133,7 +133,7 @@ var always = strings.ReplaceAll(everysec, "$8\r\neverysec", "$6\r\nalways")
 
 // deleteOne applies one deletion.
 func deleteOne(t *testing.T, db *redisdb.DB) error {
-	ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	return db.Apply(ctx, "delete", []*redis.IntCmd{redis.NewIntCmd(ctx, "del", "x")})
 }

@@ -22,8 +22,9 @@ type Backend struct {
 	// Server is the process behind it; nil for the embedded store.
 	Server *Server
 
-	t       testing.TB
-	through *LateProxy // nil: straight to the server
+	t         testing.TB
+	through   *LateProxy // nil: straight to the server
+	impatient bool
 
 	mu  sync.Mutex
 	mem *store.Store  // the embedded store, of which there is one
@@ -84,6 +85,24 @@ func (s *shared) backend(t *testing.T) *Backend {
 	return (&Server{t, s.p}).Backend(t)
 }
 
+// Impatient has each Store that is opened from now on give up on Redis as soon as a real server does. It is for tests
+// in which Redis does not answer. Other stores wait for as long as their context lets them: on a busy machine a Redis
+// may take long though nothing is wrong with it.
+func (b *Backend) Impatient() *Backend {
+	b.impatient = true
+	return b
+}
+
+// wait makes the timeouts of a client, which was not used yet, those of a test.
+func wait(rdb redis.UniversalClient) {
+	switch c := rdb.(type) {
+	case *redis.Client:
+		c.Options().ReadTimeout, c.Options().WriteTimeout = patience, patience
+	case *redis.ClusterClient:
+		c.Options().ReadTimeout, c.Options().WriteTimeout = patience, patience
+	}
+}
+
 // URL is what MINTKEEP_REDIS_URL would be: empty for the embedded store.
 func (b *Backend) URL() string {
 	if b.Server == nil {
@@ -124,6 +143,9 @@ func (b *Backend) options(t testing.TB, change []func(*store.Options)) store.Opt
 	instrument := o.Instrument
 	o.Instrument = func(rdb redis.UniversalClient) {
 		rdb.AddHook(slotWatch{t})
+		if !b.impatient {
+			wait(rdb)
+		}
 		if instrument != nil {
 			instrument(rdb)
 		}

@@ -41,7 +41,7 @@ const (
 )
 
 // patience is how long a test waits for a server to come or go.
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 // newProcess starts a server on free ports.
 func newProcess(k kind, args ...string) (*process, error) {
@@ -83,7 +83,7 @@ func rawOptions(addr string) *redis.Options {
 	return &redis.Options{
 		Addr: addr, Protocol: 2, DisableIdentity: true, ContextTimeoutEnabled: true,
 		MaxRetries: -1, DialerRetries: 1, PipelinePoolSize: -1,
-		DialTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second,
+		DialTimeout: 20 * time.Second, ReadTimeout: 20 * time.Second, WriteTimeout: 20 * time.Second,
 	}
 }
 

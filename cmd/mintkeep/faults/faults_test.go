@@ -43,6 +43,15 @@ func (f *form) stretch() int {
 	return 1
 }
 
+// limits are within which every call has to be answered, and calls have to succeed again after a fault. With all other
+// tests the machine has much else to do, and the bench is about answers that are wrong.
+func (f *form) limits() (answer, recovery time.Duration) {
+	if *f == quick {
+		return callTimeout, time.Minute
+	}
+	return 2500 * time.Millisecond, 5 * time.Second
+}
+
 // calm is how long the load runs before the fault.
 func (f *form) calm() time.Duration {
 	return []time.Duration{300 * time.Millisecond, 500 * time.Millisecond, 2 * time.Second}[*f]

@@ -11,11 +11,8 @@ import (
 	"github.com/mintkeep/mintkeep/cmd/mintkeep/processtest"
 )
 
-const (
-	answerLimit   = 2500 * time.Millisecond // within which every call has to be answered
-	recoveryLimit = 5 * time.Second         // after a fault was lifted
-	callTimeout   = 10 * time.Second        // after which a call counts as lost
-)
+// callTimeout is after which a call counts as lost.
+const callTimeout = 10 * time.Second
 
 // ledger counts calls and keeps the answers that must not be.
 type ledger struct {
@@ -50,7 +47,7 @@ func (l *ledger) note(what string, a processtest.Answer, expected ...int) {
 	case !slices.Contains(expected, a.Status):
 		l.complain("%s: %d %s", what, a.Status, a.Body)
 	}
-	if a.Took > answerLimit {
+	if limit, _ := chosen.limits(); a.Took > limit {
 		l.complain("%s: answered after %v", what, a.Took.Round(time.Millisecond))
 	}
 }

@@ -34,8 +34,9 @@ func OnRedis(url string) []string {
 	}
 }
 
-// patience is how long a server may take to come, to become ready and to go.
-const patience = 30 * time.Second
+// Patience is how long a server may take to come, to become ready or to notice something, on a machine that is busy with
+// much else.
+const Patience = time.Minute
 
 // Server is a running mintkeep.
 type Server struct {
@@ -102,7 +103,7 @@ var (
 // AwaitListening waits until it does, and notes where.
 func (s *Server) AwaitListening(tb testing.TB) {
 	tb.Helper()
-	Eventually(tb, patience, func() bool {
+	Eventually(tb, Patience, func() bool {
 		if s.Gone() {
 			tb.Fatalf("the server has ended: %v\n%s", s.err, s.Log)
 		}
@@ -121,7 +122,7 @@ func (s *Server) AwaitListening(tb testing.TB) {
 // AwaitReady waits until /readyz says so.
 func (s *Server) AwaitReady(tb testing.TB) {
 	tb.Helper()
-	Eventually(tb, patience, s.Ready, s.Log.String)
+	Eventually(tb, Patience, s.Ready, s.Log.String)
 }
 
 // Kill kills it: kill -9. It returns when the process has exited.
