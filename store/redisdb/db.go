@@ -56,7 +56,8 @@ type DB struct {
 	memory      *memory
 	now         func() time.Time
 	durability  config.Durability
-	barriers    chan struct{} // has one for each barrier that is under way
+	barriers    chan struct{} // has one for each transaction with a barrier that is under way
+	groups      groups
 	connections connections   // none of a cluster, which has an address for each server
 	batch       batcher
 	close       sync.Once
