@@ -75,6 +75,13 @@ func WellFormed(s string) bool {
 	return string(appendChecksum(nil, []byte(body))) == s[len(body):]
 }
 
+// TokenLike is whether s has the form of an access token, and not of an API key of the brand: a JWT, or an opaque token.
+// It goes by the form alone, so that the answer tells nothing of what exists.
+func TokenLike(s, brand string) bool {
+	prefix, _, found := strings.Cut(s, "_")
+	return strings.Contains(s, ".") || found && prefix != brand && strings.HasSuffix(prefix, "t") && WellFormed(s)
+}
+
 // Mask is how a credential that Mintkeep created may be shown: its prefix, and the first and the last four
 // characters of the rest. More than 190 bits of it stay unknown.
 func Mask(s string) string {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/mintkeep/mintkeep/server/audit"
+	"github.com/mintkeep/mintkeep/server/credential"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -77,22 +78,29 @@ func (s *Server) ownKey(r *http.Request) (string, error) {
 	return bearer, nil
 }
 
-// revokeKey revokes the key. One that is unknown here is revoked already.
+// revokeKey revokes the key. One that is unknown here is revoked already, and the caller has guessed: that is counted, and
+// only then confirmed. An access token has a client, which must authenticate (RFC 7009 §2.1): the answer is the same
+// whether it is active or not.
 func (s *Server) revokeKey(r *http.Request, key string) error {
+	tokenLike := credential.TokenLike(key, s.config.KeyPrefix)
 	t, plausible := s.verifier.Parse(key)
-	if !plausible {
+	if !plausible && !tokenLike {
 		return nil
 	}
 	record, err := s.store.Credential(r.Context(), t.Digest)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return s.store.ConfirmRevoked(r.Context(), t.Digest)
-	case err != nil:
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
-	case record.Key == nil: // an access token has a client, which must authenticate
+	}
+	if record != nil && record.Key != nil {
+		web.Note(r.Context(), "key", record.Key.ID)
+		own := &store.APIKey{ID: record.Key.ID, UserID: record.Key.UserID, Digest: t.Digest}
+		return s.keys.Revoke(r.Context(), own, "revoked by itself", audit.Key(r.Context(), own.UserID, record.Key, record.Key.Scope))
+	}
+	if over, retryAfter := s.store.CountFailure(r.Context(), "", web.Address(r)); over {
+		return web.TooManyRequests(retryAfter)
+	}
+	if tokenLike || record != nil { // the latter is a token of an earlier brand
 		return errInvalidClient
 	}
-	web.Note(r.Context(), "key", record.Key.ID)
-	own := &store.APIKey{ID: record.Key.ID, UserID: record.Key.UserID, Digest: t.Digest}
-	return s.keys.Revoke(r.Context(), own, "revoked by itself", audit.Key(r.Context(), own.UserID, record.Key, record.Key.Scope))
+	return s.store.ConfirmUnknown(r.Context(), t.Digest)
 }

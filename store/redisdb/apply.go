@@ -23,13 +23,13 @@ func (db *DB) Apply(ctx context.Context, op string, writes []*redis.IntCmd, behi
 	if Failed(err) || len(behind) == 0 {
 		return err
 	}
-	return MostSevere(err, behindError(op, db.apply(ctx, op, behind, nil)))
+	return MostSevere(err, db.ApplyBehind(ctx, op, behind...))
 }
 
-// ApplyBehind sends commands behind a transaction that was applied, in a cluster, where they may lie on other servers. The
-// caller has acquired the barrier. Their answers are in themselves.
+// ApplyBehind sends commands behind a transaction that was applied, in a cluster, where they may lie on other servers.
+// Their answers are in themselves.
 func (db *DB) ApplyBehind(ctx context.Context, op string, behind ...redis.Cmder) error {
-	return behindError(op, db.applyHeld(ctx, op, behind, nil))
+	return behindError(op, db.apply(ctx, op, behind, nil))
 }
 
 // behindError is what an error of the commands behind the writes says of these, which were applied.
@@ -44,16 +44,6 @@ func behindError(op string, err error) error {
 }
 
 func (db *DB) apply(ctx context.Context, op string, cmds, behind []redis.Cmder) error {
-	release, err := db.AcquireBarrier(ctx, op)
-	if err != nil {
-		return err
-	}
-	defer release()
-	return db.applyHeld(ctx, op, cmds, behind)
-}
-
-// applyHeld is apply for a caller that has acquired the barrier.
-func (db *DB) applyHeld(ctx context.Context, op string, cmds, behind []redis.Cmder) error {
 	if !db.NeedsBarrier(ctx) {
 		err := send(ctx, db.Client, append(cmds[:len(cmds):len(cmds)], behind...)...)
 		if len(behind) > 0 {
@@ -108,8 +98,7 @@ func (db *DB) applyPipelines(ctx context.Context, op string, pipelines []nodePip
 
 // applyPipeline sends one server its pipeline. A redirection is left in its command.
 func (db *DB) applyPipeline(ctx context.Context, op string, np nodePipeline, behind []redis.Cmder) error {
-	b := db.newBarrier(ctx)
-	sent := send(ctx, np.node, append(append(np.commands(ctx), behind...), b.cmd)...)
+	b, sent := db.groupOf(ctx, np.node).confirm(ctx, np.node, append(np.commands(ctx), behind...)...)
 	if ErrorPrefix(sent) != "" {
 		sent = nil // each command has its own
 	}

@@ -20,9 +20,9 @@ const (
 	replicasTimeout = 400 * time.Millisecond
 	// answerTime is what is left of a deadline for the answer to arrive.
 	answerTime = 100 * time.Millisecond
-	// maxBarriers is how many barriers are under way at once. Each holds a connection while it waits: replicas that
-	// do not answer must not leave introspection without one.
-	maxBarriers = 16
+	// maxBarriers is how many transactions with a barrier are under way at once. Each holds a connection while it waits:
+	// replicas that do not answer must not leave introspection without one. The rounds of a [group] come beside them.
+	maxBarriers = 10
 )
 
 // barrier is a command whose answer tells whether what was sent before it, on its connection, lasts as
@@ -115,7 +115,8 @@ func WithoutBarrier(ctx context.Context) context.Context {
 // IsWithoutBarrier is whether ctx comes from WithoutBarrier.
 func IsWithoutBarrier(ctx context.Context) bool { return ctx.Value(noBarrierKey{}) != nil }
 
-// AcquireBarrier waits until one more barrier may be under way, if ctx needs one. The caller calls release.
+// AcquireBarrier waits until one more transaction with a barrier may be under way, if ctx needs one. The caller calls
+// release.
 func (db *DB) AcquireBarrier(ctx context.Context, op string) (release func(), err error) {
 	if !db.NeedsBarrier(ctx) {
 		return func() {}, nil
@@ -151,17 +152,11 @@ func (db *DB) Barrier(ctx context.Context, op string) error {
 	if !db.NeedsBarrier(ctx) {
 		return nil
 	}
-	release, err := db.AcquireBarrier(ctx, op)
-	if err != nil {
-		return err
-	}
-	defer release()
 	return Unavailable(op, db.EachPrimary(ctx, func(ctx context.Context, node *redis.Client) error {
-		b := db.newBarrier(ctx)
 		// WAIT covers what any client wrote before the previous command of its connection. If there was none, it
 		// covers nothing.
 		before := redis.NewStatusCmd(ctx, "ping")
-		sent := send(ctx, node, before, b.cmd)
+		b, sent := db.groupOf(ctx, node).confirm(ctx, node, before)
 		return db.judge(op, b, cmp.Or(before.Err(), sent))
 	}))
 }

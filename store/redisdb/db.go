@@ -58,7 +58,8 @@ type DB struct {
 	memory      *memory
 	now         func() time.Time
 	durability  config.Durability
-	barriers    chan struct{} // has one for each barrier that is under way
+	barriers    chan struct{} // has one for each transaction with a barrier that is under way
+	groups      groups
 	batch       batcher
 	close       sync.Once
 
