@@ -172,7 +172,7 @@ func invites(t *testing.T, b *storetest.Backend, s, other *servertest.Server) {
 	if err := redeem(late); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("the link is good after 72 hours: %v", err)
 	}
-	if diff := cmp.Diff([]string{"user.created", "user.invited", "user.invited", "user.invited"}, actionsOn(t, s, "user:"+u.ID)); diff != "" {
+	if diff := cmp.Diff([]string{"user.created", "user.invited", "user.invited", "user.password_revoked", "user.invited"}, actionsOn(t, s, "user:"+u.ID)); diff != "" {
 		t.Errorf("audited (-want +got):\n%s", diff)
 	}
 }

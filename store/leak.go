@@ -67,9 +67,10 @@ func (s *Store) sweepSecrets(ctx context.Context) error {
 		records[i] = read.HGetAll(ctx, clientKey(id))
 	}
 	_, _ = read.Exec(ctx) // the commands have their errors; a damaged record has no secrets
+	var once decoded      // what is in use stays in the cache
 	p := s.rdb.Pipeline()
 	for i, id := range ids {
-		for _, secret := range s.decoded.secretsOf(records[i].Val()) {
+		for _, secret := range once.secretsOf(records[i].Val()) {
 			if !secret.created() {
 				p.ZAdd(ctx, importersOf(secret.Digest), redis.Z{Member: secretEntry(id, secret.ID)})
 			}
