@@ -38,8 +38,8 @@ func digestOf(token config.Secret) *tokenDigest {
 	return &digest
 }
 
-// holder is the actor who presented one of the two tokens. It compares digests, in constant time.
-func (a *adminTokens) holder(ctx context.Context, presented string) (by audit.Actor, ok bool) {
+// actorOf is the actor who presented one of the two tokens. It compares digests, in constant time.
+func (a *adminTokens) actorOf(ctx context.Context, presented string) (by audit.Actor, ok bool) {
 	got, configured := sha256.Sum256([]byte(presented)), a.configured.Load()
 	for i, actor := range []func(context.Context) audit.Actor{audit.AdminToken, audit.NextAdminToken} {
 		if want := configured[i]; want != nil && subtle.ConstantTimeCompare(got[:], want[:]) == 1 {

@@ -39,7 +39,7 @@ func (s *Server) authorizeAdmin(r *http.Request) (audit.Actor, error) {
 	if err != nil {
 		return audit.Actor{}, err
 	}
-	if by, ok := s.adminTokens.holder(r.Context(), presented); ok {
+	if by, ok := s.adminTokens.actorOf(r.Context(), presented); ok {
 		return by, nil
 	}
 	who, err := s.adminResource.Admit(r, presented, scope.Admin)

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mintkeep/mintkeep/config"
+	"github.com/mintkeep/mintkeep/server/oauth"
 	"github.com/mintkeep/mintkeep/server/servertest"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
@@ -133,6 +134,7 @@ func TestMetadata(t *testing.T) {
 			t.Errorf("metadata %v, token %v", got, inToken)
 		}
 	})
+	offers := oauth.Offers(oauth.AuthMethods()...)
 	t.Run("the endpoints are absolute URLs", func(t *testing.T) {
 		want := map[string]string{
 			"token_endpoint": "/oauth/token", "introspection_endpoint": "/oauth/introspect",
@@ -148,13 +150,13 @@ func TestMetadata(t *testing.T) {
 		}
 		for _, endpoint := range []string{"token", "introspection", "revocation"} {
 			got := m[endpoint+"_endpoint_auth_methods_supported"]
-			if diff := cmp.Diff([]any{"client_secret_basic", "client_secret_post"}, got); diff != "" {
+			if diff := cmp.Diff(listed(offers.AuthMethods), got); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", endpoint, diff)
 			}
 		}
 	})
 	t.Run("grant types are the ones that work", func(t *testing.T) {
-		if diff := cmp.Diff([]any{"client_credentials"}, m["grant_types_supported"]); diff != "" {
+		if diff := cmp.Diff(listed(offers.GrantTypes), m["grant_types_supported"]); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	})

@@ -65,3 +65,11 @@ func enumerated(s *openapi3.Schema) []string {
 	}
 	return names
 }
+
+// listed are names as an array in JSON has them.
+func listed(names []string) (list []any) {
+	for _, name := range names {
+		list = append(list, name)
+	}
+	return list
+}

@@ -24,6 +24,7 @@ import (
 	"github.com/mintkeep/mintkeep/server/keys"
 	"github.com/mintkeep/mintkeep/server/metrics"
 	"github.com/mintkeep/mintkeep/server/oauth"
+	"github.com/mintkeep/mintkeep/server/password"
 	"github.com/mintkeep/mintkeep/server/signing"
 	"github.com/mintkeep/mintkeep/server/users"
 	"github.com/mintkeep/mintkeep/server/web"
@@ -76,6 +77,9 @@ type Options struct {
 	// StoreBudget is the store time that one request may use in all. Zero: 1.5 s. Tests that are not about it have more,
 	// since a busy machine may need more.
 	StoreBudget time.Duration
+
+	// PasswordCost is that of a new password hash. Zero: the recommended one. Tests have less.
+	PasswordCost password.Cost
 
 	// AuthMethods are the client authentication methods that are offered. nil: [oauth.AuthMethods].
 	AuthMethods []oauth.AuthMethod
@@ -132,6 +136,7 @@ func New(o Options) (*Server, error) {
 	}
 	s.pages, err = dashboard.New(dashboard.Options{
 		Config: o.Config, Store: o.Store, Ring: o.Ring, Vault: vault, Audit: log, Clients: clientRegistry, Users: userRegistry, Keys: keyRegistry, Now: o.Now,
+		PasswordCost: o.PasswordCost,
 	})
 	if err != nil {
 		return nil, err

@@ -12,6 +12,8 @@ type Actor struct {
 	Scope string
 	// Address and RequestID tell where the request came from. Empty outside of a request.
 	Address, RequestID string
+	// ServerRequestID is the server's own id of the request, where RequestID is the caller's.
+	ServerRequestID string
 }
 
 // UserActor is a user who signed in.

@@ -39,6 +39,12 @@ type Client struct {
 	Life       string // tells it from a later client of the same id; empty if an earlier version registered it
 }
 
+// Locked is whether a client is enabled and has no secret by which it could authenticate at that time.
+func (c *Client) Locked(at time.Time) bool {
+	bySecret := c.Metadata.AuthMethod == "" || strings.HasPrefix(c.Metadata.AuthMethod, "client_secret_")
+	return c.Enabled && bySecret && !slices.ContainsFunc(c.Secrets, func(s Secret) bool { return s.ActiveAt(at) })
+}
+
 // ClientMetadata is what an operator registers a client with (RFC 7591 §2).
 type ClientMetadata struct {
 	Name        string        `json:"name,omitempty"`

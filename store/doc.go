@@ -109,8 +109,8 @@
 //	RevokeSession       session                     DEL  mk:s:<digest>; then its entry
 //	RevokeSessions      session                     HDEL mk:p:<id> sess; the next sign-in draws the next generation
 //	CreateSession       session                     as RevokeSession, for the oldest of more than [MaxSessions]
-//	RevokeAllTokens     all                         HDEL mk:c:<id> gen of each client
-//	RevokeAllSessions   all                         HDEL mk:p:<id> sess of each user
+//	RevokeAllTokens     all                         HDEL mk:c:<id> gen of each client, listed or not
+//	RevokeAllSessions   all                         HDEL mk:p:<id> sess of each user, likewise
 //
 // What was revoked stays so: a generation is random and drawn again, never restored, and a missing one matches no record.
 // There is one exception: a disabled user keeps theirs, and the keys are valid again when they are enabled.

@@ -159,7 +159,7 @@ func liveALittle(t *testing.T, b *storetest.Backend, s *store.Store) {
 	must(t, s.Flush(ctx))
 	must(t, s.DeleteUser(ctx, u.ID, ended(b, "")))
 	must(t, s.DeleteClient(ctx, "a", store.Cause{}))
-	for _, c := range s.ScanRecords(ctx, 10, nil) {
+	for _, c := range s.ScanRecords(ctx, 10, nil, nil) {
 		must(t, c.Err)
 	}
 }

@@ -28,6 +28,9 @@ type Options struct {
 	Users   *users.Registry
 	Keys    *keys.Registry
 	Now     func() time.Time
+
+	// PasswordCost is that of a new hash. Zero: the recommended one.
+	PasswordCost password.Cost
 }
 
 // Dashboard has the handlers of the pages as its methods.
@@ -53,7 +56,7 @@ type Dashboard struct {
 func New(o Options) (*Dashboard, error) {
 	d := &Dashboard{
 		config: o.Config, store: o.Store, ring: o.Ring, audit: o.Audit, clients: o.Clients, users: o.Users, keys: o.Keys, now: o.Now,
-		passwords: password.New(password.Options{Vault: o.Vault}),
+		passwords: password.New(password.Options{Vault: o.Vault, From: web.AddressOf, Cost: o.PasswordCost}),
 		forms:     formTokens{o.Vault},
 		origins:   http.NewCrossOriginProtection(),
 		cursors:   web.NewCursors(o.Vault),

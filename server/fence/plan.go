@@ -26,6 +26,7 @@ type Review struct {
 type Plan struct {
 	Steps   []Step
 	Reviews []Review
+	events  []store.Event // of the export, in order
 }
 
 // The revocations, by their action.
@@ -65,15 +66,15 @@ var reviews = map[audit.Action]string{
 	audit.ClientUpdated:         "the registration may be as it was before: see what was changed, and change it again",
 	audit.UserPasswordSet:       "the password before is good again: send an invite",
 	audit.UserPromoted:          "demoted before that: keys with mintkeep:admin, also those made since, have it no more: make them anew",
-	audit.SigningKeyCompromised: "the compromised key may sign again: rotate once more, as compromised",
+	audit.SigningKeyCompromised: "the compromised keys may be published again: rotate once more, as compromised",
 }
 
 const unknown = "not known to this version"
 
 // Make makes a plan of events, in any order. What was undone later is left out.
 func Make(events []store.Event, now time.Time) Plan {
-	var p Plan
-	for _, e := range withoutFailed(inOrder(events)) {
+	p := Plan{events: inOrder(events)}
+	for _, e := range withoutFailed(p.events) {
 		was, ok := p.drop(undone[audit.Action(e.Action)], e.Target)
 		if ok {
 			p.remains(was, e)
@@ -95,7 +96,7 @@ func withoutFailed(events []store.Event) []store.Event {
 			continue
 		}
 		for i, before := range slices.Backward(kept) {
-			if (undone[action] != "" || rotates(action)) && before.Action == string(action) && before.Target == e.Target && before.RequestID == e.RequestID {
+			if (undone[action] != "" || rotates(action)) && before.Action == string(action) && before.Target == e.Target && sameRequest(before, e) {
 				kept = slices.Delete(kept, i, i+1)
 				break
 			}
@@ -105,6 +106,10 @@ func withoutFailed(events []store.Event) []store.Event {
 		}
 	}
 	return kept
+}
+
+func sameRequest(a, b store.Event) bool {
+	return a.RequestID == b.RequestID && a.ServerRequestID == b.ServerRequestID
 }
 
 // remains adds what a revocation takes away although it was undone later: the invite of a user who was disabled, and what

@@ -46,8 +46,8 @@ func (g *Registry) Create(ctx context.Context, owner *store.User, spec NewKey, b
 	if err != nil {
 		return nil, err
 	}
-	what := record(audit.KeyCreated, "", owner.ID)
-	what.Detail["name"], what.Detail["scope"] = granted.Name, granted.Scope
+	what := record(audit.KeyCreated, "", owner.ID).Granted("name", granted.Name).Granted("scope", granted.Scope).
+		Granted("expires_at", audit.Moment(granted.ExpiresAt))
 	return g.create(ctx, owner, granted, what, by)
 }
 
@@ -89,8 +89,7 @@ func (g *Registry) Rename(ctx context.Context, key *store.APIKey, name string, b
 	if name == key.Name {
 		return nil
 	}
-	what := record(audit.KeyRenamed, key.ID, key.UserID)
-	what.Detail["name"] = name
+	what := record(audit.KeyRenamed, key.ID, key.UserID).Changed("name", key.Name, name)
 	return g.Audit.Change(ctx, by, what, func(ctx context.Context) error { return g.Store.RenameKey(ctx, key, name) })
 }
 

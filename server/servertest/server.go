@@ -17,6 +17,7 @@ import (
 	"github.com/mintkeep/mintkeep/config"
 	"github.com/mintkeep/mintkeep/server"
 	"github.com/mintkeep/mintkeep/server/metrics"
+	"github.com/mintkeep/mintkeep/server/password"
 	"github.com/mintkeep/mintkeep/server/signing"
 	"github.com/mintkeep/mintkeep/store"
 	"github.com/mintkeep/mintkeep/store/storetest"
@@ -82,6 +83,7 @@ func New(t testing.TB, b *storetest.Backend, environ ...string) *Server {
 	_ = s.Ring.Load(context.Background()) // a test may begin with a store that is down
 	s.Server, err = server.New(server.Options{
 		Config: cfg, Store: s.Store, Ring: s.Ring, Logger: logger, Metrics: s.Metrics, Now: b.Clock.Now, StoreBudget: storeBudget,
+		PasswordCost: password.Cost{Memory: 64, Passes: 1, Lanes: 1},
 	})
 	if err != nil {
 		t.Fatal(err)

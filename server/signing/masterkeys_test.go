@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mintkeep/mintkeep/server/signing"
 	"github.com/mintkeep/mintkeep/store/storetest"
@@ -33,10 +34,12 @@ func TestReplaceMasterKeys(t *testing.T) {
 		replace(nil, false, "a")
 		replace(signing.ErrMasterKey, false, "b")
 		replace(nil, true, "b", "a")
-		rotate(t, r, true) // the next key is sealed by b, the one that was next by a
+		b.Clock.Advance(time.Hour)
+		rotate(t, r, signing.NoKeys) // the next key is sealed by b, the one that was next by a
 		replace(signing.ErrMasterKey, false, "a")
 		replace(signing.ErrMasterKey, false, "b")
-		rotate(t, r, true)
+		b.Clock.Advance(time.Hour)
+		rotate(t, r, signing.NoKeys)
 		replace(nil, true, "b")
 		if _, err := r.Sign([]byte("{}")); err != nil {
 			t.Error(err)

@@ -110,6 +110,9 @@ func TestRequestID(t *testing.T) {
 		if !strings.Contains(log, `"request_id":"`+id+`"`) {
 			t.Errorf("%q: not in the log: %s", given, log)
 		}
+		if own := strings.Contains(log, `"server_request_id":"`); own != kept {
+			t.Errorf("%q: the server's own id is beside it: %v, want %v: %s", given, own, kept, log)
+		}
 	}
 }
 
@@ -382,9 +385,13 @@ func TestClientAddress(t *testing.T) {
 func TestSampler(t *testing.T) {
 	var s sampler
 	at := time.Unix(1_800_000_000, 0)
-	count := func(status, n int, at time.Time) (written, dropped int) {
+	count := func(x *request, status, n int, at time.Time) (written, dropped int) {
 		for range n {
-			d, ok := s.allow(status, at)
+			kind, sampled := x.sampled(status)
+			d, ok := 0, true
+			if sampled {
+				d, ok = s.allow(kind, at)
+			}
 			if ok {
 				written++
 			}
@@ -392,22 +399,31 @@ func TestSampler(t *testing.T) {
 		}
 		return written, dropped
 	}
+	const most = linesPerSecond
+	probe, page, token := &request{route: "/healthz", sampleSuccess: true}, &request{route: "/docs", sampleSuccess: true}, &request{route: "/oauth/token"}
 	for _, test := range []struct {
+		request          *request
 		status, n        int
 		at               time.Time
 		written, dropped int
 	}{
-		{200, 1000, at, 1000, 0},
-		{500, 1000, at, 1000, 0},
-		{401, 1000, at, noisyPerSecond, 0},
-		{429, 5, at, 5, 0}, // one flood does not hide another
-		{503, 1000, at, noisyPerSecond, 0},
-		{401, 1, at.Add(time.Second), 1, 1000 - noisyPerSecond},
-		{401, 1, at.Add(2 * time.Second), 1, 0},
+		{token, 200, 1000, at, 1000, 0},
+		{token, 500, 1000, at, 1000, 0},
+		{probe, 500, 1000, at, 1000, 0},
+		{token, 401, 1000, at, most, 0},
+		{token, 429, 5, at, 5, 0}, // one flood does not hide another
+		{token, 503, 1000, at, most, 0},
+		{probe, 200, 1000, at, most, 0},
+		{page, 304, 1000, at, most, 0},
+		{page, 200, 1000, at, most, 0},
+		{token, 401, 1, at.Add(time.Second), 1, 1000 - most},
+		{token, 401, 1, at.Add(2 * time.Second), 1, 0},
+		{probe, 200, 1, at.Add(2 * time.Second), 1, 1000 - most},
 	} {
-		written, dropped := count(test.status, test.n, test.at)
+		written, dropped := count(test.request, test.status, test.n, test.at)
 		if written != test.written || dropped != test.dropped {
-			t.Errorf("%d × %d: written %d, told of %d dropped; want %d and %d", test.n, test.status, written, dropped, test.written, test.dropped)
+			t.Errorf("%d × %s %d: written %d, told of %d dropped; want %d and %d",
+				test.n, test.request.route, test.status, written, dropped, test.written, test.dropped)
 		}
 	}
 }
