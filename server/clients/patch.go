@@ -76,12 +76,12 @@ func (g *Registry) enable(ctx context.Context, c *store.Client, by audit.Actor) 
 	return err
 }
 
-// update changes the metadata. If that is as the patch would have it, nothing is written.
+// update changes the metadata. If that is as the patch would have it, it is settled.
 func (g *Registry) update(ctx context.Context, c *store.Client, p *patch, by audit.Actor) (*store.Client, error) {
 	in, after := g.rules(), c.Metadata
 	changed, err := in.patch(&after, p.object)
 	if err != nil || len(changed) == 0 {
-		return c, err
+		return g.settle(ctx, c, p, by, err)
 	}
 	what := record(audit.ClientUpdated, c.ID, map[string]string{"changed": strings.Join(changed, " ")})
 	for _, member := range Members {

@@ -86,12 +86,12 @@ func (g *Registry) restrict(ctx context.Context, id string, u *store.User, p spe
 	return g.Audit.Revoke(ctx, by, what, demote)
 }
 
-// update changes the metadata. If that is as the patch would have it, nothing is written.
+// update changes the metadata. If that is as the patch would have it, it is settled.
 func (g *Registry) update(ctx context.Context, u *store.User, p spec, by audit.Actor) error {
 	after := u.Metadata
 	changed := p.apply(&after)
 	if len(changed) == 0 {
-		return nil
+		return g.settle(ctx, u, p, by)
 	}
 	what := record(audit.UserUpdated, u.ID, map[string]string{"changed": strings.Join(changed, " ")})
 	for _, member := range changed {

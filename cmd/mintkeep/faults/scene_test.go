@@ -24,6 +24,8 @@ type scene struct {
 	nodes   *storetest.Nodes     // a cluster
 	late    *storetest.LateProxy // between the first server and its Redis
 	writes  []*lateWrite
+	// withoutKill is whether the servers may not use CLIENT KILL.
+	withoutKill bool
 
 	url           string // of the Redis
 	environ       []string
