@@ -1,5 +1,5 @@
-# Build with the toolchain of go.mod.
-FROM golang:1.26 AS build
+# Build with the toolchain of go.mod. The digest is that of the index of all platforms.
+FROM golang:1.26.8-bookworm@sha256:dc9ad6c05acc7a88e5b71bde60a5fe3bd4b9f0db209011711b464107438a8107 AS build
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download

@@ -40,3 +40,10 @@ func LocalURL(src Source) (string, error) {
 	}
 	return origin(schemeOf(l.given("tls-cert")), host, port), nil
 }
+
+// LocalIssuer is the issuer that these settings name, or empty if none does: then it is derived.
+func LocalIssuer(src Source) (string, error) {
+	l := newLoader(src)
+	issuer := read(l, "issuer", ParseOrigin)
+	return issuer, l.err("issuer")
+}

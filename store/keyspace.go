@@ -26,7 +26,7 @@ var access = redisdb.Access{
 		"persist mk:doctor", "expire mk:doctor 10", "pexpire mk:doctor 10000", "del mk:doctor",
 		"watch mk:doctor", "unwatch", "multi", "exec",
 	},
-	Optional: []string{"info server", "config|get appendfsync", "time", "wait 0 0", "scan 0 count 1"},
+	Optional: []string{"info server", "config|get appendfsync", "time", "wait 0 0"},
 	Keys: []string{
 		"mk:c:*", "mk:clients:id", "mk:clients:name", "mk:secrets", "mk:secrets:*", "mk:p:*", "mk:e:*", "mk:users:id", "mk:users:name",
 		"mk:t:*", "mk:k:*", "mk:pk:*", "mk:pl:*", "mk:keys:id", "mk:keys:name", "mk:keys:live", "mk:keys:due",

@@ -15,8 +15,7 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// leastRights is what docs/operations.md recommends, for a server that is no cluster.
-const leastRights = "resetkeys ~mk:* resetchannels -@all +@read +@write +@transaction +@connection -@dangerous +info +config|get +time +client|kill"
+var leastRights = storetest.DocumentedRights("mintkeep")
 
 // grant gives the user "mint" these rights alone.
 func grant(t *testing.T, srv *storetest.Server, rules string) {

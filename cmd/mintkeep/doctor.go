@@ -70,15 +70,19 @@ func (c *doctorCommand) Run(ctx context.Context, p process) error {
 
 // server asks the server that these settings run on this machine. It has nothing to say if there is none.
 func (c *doctorCommand) server(ctx context.Context, p process) []doctor.Check {
-	base, err := config.LocalURL(config.Source{Flags: c.flags.Given(), Environ: p.environ})
+	local, err := localServer(config.Source{Flags: c.flags.Given(), Environ: p.environ})
 	if err != nil {
 		return nil // another check reports it
 	}
 	var refusal *apiError
-	check := doctor.Check{Name: "server", State: doctor.OK, Found: base + " is ready"}
-	switch err := askReady(ctx, base); {
+	var other *otherServer
+	check := doctor.Check{Name: "server", State: doctor.OK, Found: local.base + " is ready"}
+	switch err := local.ready(ctx); {
+	case errors.As(err, &other):
+		check.State, check.Found = doctor.Fail, other.Error()
+		check.Fix = "stop the other, or choose another MINTKEEP_ADDR; or run doctor with the settings of that server"
 	case errors.As(err, &refusal):
-		check.State, check.Found = doctor.Fail, base+" is not ready: "+refusal.Description
+		check.State, check.Found = doctor.Fail, local.base+" is not ready: "+refusal.Description
 		check.Fix = "docs/operations.md, \"When it does not work\""
 	case err != nil:
 		return nil

@@ -14,9 +14,7 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// leastRights is the ACL of docs/operations.md.
-const leastRights = "on >hunter2 resetkeys ~mk:* resetchannels -@all +@read +@write +@transaction +@connection +cluster|slots " +
-	"-@dangerous +info +config|get +time +client|kill +cluster|info"
+var leastRights = "on >hunter2 " + storetest.DocumentedRights("mintkeep")
 
 // With the least rights a server serves, and doctor finds nothing wrong with them; on one server, and on a cluster.
 func TestLeastRights(t *testing.T) {

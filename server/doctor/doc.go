@@ -5,7 +5,8 @@
 //	tls           the server's own certificate: its dates, its names, its chain
 //	redis         whether it answers and how fast; without an answer the checks below are skipped
 //	its setup     mode, version, persistence, eviction, memory, replication, cluster, Sentinels, rights, clock, TLS
-//	its content   signing keys, what the master key opens, records that cannot be read
+//	its content   signing keys, what the master key opens, records that cannot be read, clients without an active secret, and
+//	              what the audit log says exists
 //
 // Facts come from [store.Store.Diagnose] and its like. Functions without I/O turn facts into checks, and [Examine] puts the
 // two together. Nothing is changed, no signing key is created, and no check contains a secret.

@@ -3,8 +3,10 @@
 // revocations of what is valid longer, keys, secrets, clients and users, are replayed from the audit log, of which the
 // operator has an export that is newer than the backup.
 //
-//	revoke  every token of every client, every session of every user
+//	revoke  every token of every client, every session of every user, whether or not a list has them
+//	list    clients and users that were missing in the lists
 //	replay  what the log says was revoked and not restored later: [Plan]
+//	look    what is left for the operator: changes to repeat, what is lost, who cannot authenticate
 //	fence   ends the quarantine of the replicas that noticed the rollback: [store.Store.Fence]
 //
 // It may be repeated. What the log does not say, as what a client could do before a scope was taken away, is left for

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/mintkeep/mintkeep/cmd/mintkeep/processtest"
+	"github.com/mintkeep/mintkeep/store/storetest"
+)
+
+// An operator types what docs/operations.md says.
+
+// stepsOf are the blocks of shell commands in a section of docs/operations.md, to the next heading.
+func stepsOf(t *testing.T, heading string) []string {
+	t.Helper()
+	_, section, found := strings.Cut(text(t, "../../docs/operations.md"), "\n"+heading+"\n")
+	if !found {
+		t.Fatalf("docs/operations.md has no section %q", heading)
+	}
+	section, _, _ = strings.Cut(section, "\n#")
+	var steps []string
+	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(section, -1) {
+		steps = append(steps, block[1])
+	}
+	if len(steps) == 0 {
+		t.Fatalf("%q has no commands", heading)
+	}
+	return steps
+}
+
+var untilZero = regexp.MustCompile(`(?m)^(.*?) +# until it is 0$`)
+
+// typed runs commands in a shell that finds mintkeep, and a redis-cli that goes to redis. What is to be repeated until it
+// is 0 is.
+func typed(t *testing.T, redis *storetest.Server, dir, commands string, environ ...string) string {
+	t.Helper()
+	cli, err := exec.LookPath("redis-cli")
+	if err != nil {
+		t.Skip("redis-cli is not installed")
+	}
+	bin := t.TempDir()
+	if err := os.Symlink(processtest.Program(t), filepath.Join(bin, "mintkeep")); err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := strings.Cut(redis.Addr(), ":")
+	if err := os.WriteFile(filepath.Join(bin, "redis-cli"), fmt.Appendf(nil, "#!/bin/sh\nexec %s -e -p %s \"$@\"\n", cli, port), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	commands = untilZero.ReplaceAllString(commands, "until $1 | grep -q :0; do sleep 0.05; done")
+	cmd := exec.CommandContext(t.Context(), "sh", "-e", "-c", commands)
+	cmd.Dir, cmd.Env = dir, append(environ, "PATH="+bin+":"+os.Getenv("PATH"))
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s\n%s", err, commands, out)
+	}
+	return string(out)
+}
+
+// asDocumented gives Redis the users of docs/operations.md, and returns the URL for Mintkeep.
+func asDocumented(t *testing.T, redis *storetest.Server) string {
+	t.Helper()
+	for user, password := range map[string]string{"mintkeep": "a-long-password", "mintkeep-backup": "another-long-password"} {
+		args := []any{"ACL", "SETUSER", user, "on", ">" + password}
+		for rule := range strings.FieldsSeq(storetest.DocumentedRights(user)) {
+			args = append(args, rule)
+		}
+		do(t, redis, args...)
+	}
+	return strings.Replace(redis.URL(), "://", "://mintkeep:a-long-password@", 1)
+}
+
+// "Doing without the admin token".
+func TestDoingWithoutTheAdminToken(t *testing.T) {
+	redis := storetest.Redis(t)
+	r := processtest.StartReady(t, processtest.OnRedis(asDocumented(t, redis))...)
+	for _, commands := range stepsOf(t, "### Doing without the admin token") {
+		commands = strings.ReplaceAll(commands, "https://auth.example.com", processtest.Issuer)
+		out := typed(t, redis, t.TempDir(), commands, "MINTKEEP_URL="+r.URL, "MINTKEEP_ADMIN_TOKEN="+processtest.AdminToken)
+		if !strings.Contains(out, "deployer") || strings.Contains(out, "mks_") {
+			t.Errorf("got %s\nwant the list of clients, and no secret", out)
+		}
+	}
+}
+
+// "Backup": both manners, under the documented ACL, give files that hold the client.
+func TestBackupAsDocumented(t *testing.T) {
+	redis := storetest.Redis(t, "--appendonly", "yes")
+	r := processtest.StartReady(t, processtest.OnRedis(asDocumented(t, redis))...)
+	r.Register(t, `{"client_id":"canary-client","scope":"read"}`)
+	for i, commands := range stepsOf(t, "## Backup") {
+		dir := t.TempDir()
+		typed(t, redis, dir, commands)
+		found := false
+		_ = filepath.WalkDir(filepath.Join(dir, "backup"), func(path string, _ os.DirEntry, _ error) error {
+			content, _ := os.ReadFile(path)
+			found = found || strings.Contains(string(content), "canary-client")
+			return nil
+		})
+		if !found {
+			t.Errorf("backup %d does not have the client", i+1)
+		}
+	}
+}
