@@ -27,6 +27,8 @@ type Config struct {
 	MasterKeys MasterKeys `name:"master-key" secret:"" absent:"random when embedded, required with Redis" example:"$(openssl rand -base64 32)" help:"32 random bytes in base64, which encrypt signing keys and password hashes at rest. A comma list changes it: the first writes, all read."`
 	AdminToken Secret     `name:"admin-token" secret:"" absent:"random and printed when embedded, off with Redis" example:"$(openssl rand -hex 32)" help:"Bearer token for /admin that needs no client: at least 32 printable ASCII characters."`
 
+	AdminTokenNext Secret `name:"admin-token-next" secret:"" absent:"none" example:"$(openssl rand -hex 32)" help:"A second admin token, which is accepted too while the first is changed. It differs from the first."`
+
 	TokenTTL        time.Duration `name:"token-ttl" default:"1h" placeholder:"DURATION" example:"1h" help:"Lifetime of an access token, unless its client is registered with another."`
 	TokenTTLMax     time.Duration `name:"token-ttl-max" default:"24h" placeholder:"DURATION" example:"24h" help:"Longest lifetime that a client may be registered with."`
 	SigningAlg      string        `name:"signing-alg" default:"ES256" placeholder:"ALG" example:"ES256" help:"ES256, EdDSA or RS256: the algorithm of the next signing key that is made."`

@@ -14,6 +14,7 @@ func Load(src Source) (*Config, []string, error) {
 	c.Addr = read(l, "addr", parseAddr)
 	c.MasterKeys = read(l, "master-key", parseMasterKeys)
 	c.AdminToken = read(l, "admin-token", parseAdminToken)
+	c.AdminTokenNext = read(l, "admin-token-next", parseAdminToken)
 	c.TokenTTL = read(l, "token-ttl", parseTTL)
 	c.TokenTTLMax = read(l, "token-ttl-max", parseTTL)
 	c.SigningAlg = read(l, "signing-alg", oneOf("ES256", "EdDSA", "RS256"))
@@ -32,6 +33,7 @@ func Load(src Source) (*Config, []string, error) {
 
 	l.require()
 	l.relate(c)
+	l.relateAdminTokens(c)
 	l.relateDurability(c)
 	l.relateTLS(c)
 	l.warn(c)
@@ -166,5 +168,16 @@ func (l *loader) relate(c *Config) {
 			flag = "token-ttl-max" // the default is not the operator's mistake
 		}
 		l.mistake(flag, errors.New("does not fit: MINTKEEP_TOKEN_TTL must be at most MINTKEEP_TOKEN_TTL_MAX"))
+	}
+}
+
+// relateAdminTokens checks that the second admin token is another than the first, and not alone.
+func (l *loader) relateAdminTokens(c *Config) {
+	switch {
+	case !l.given("admin-token-next"):
+	case !l.given("admin-token"):
+		l.mistake("admin-token-next", errors.New("is set without MINTKEEP_ADMIN_TOKEN: set that one; this one is for the time in which it is changed"))
+	case c.AdminTokenNext == c.AdminToken && c.AdminToken != "":
+		l.mistake("admin-token-next", errors.New("must differ from MINTKEEP_ADMIN_TOKEN: set it to the token that follows, or remove it"))
 	}
 }

@@ -20,6 +20,7 @@ import (
 
 const (
 	adminToken = "5c0b8f2d9e17a64830cb5f9d2e71a648"
+	nextToken  = "e71a6485c0b8f2d9e17a64830cb5f9d2"
 	master     = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 )
 
@@ -100,6 +101,7 @@ func TestEverythingConfigured(t *testing.T) {
 		"MINTKEEP_REDIS_URL=rediss+sentinel://u:p@h1:1,h2:2/primary?db=1",
 		"MINTKEEP_MASTER_KEY=" + master + ", _-7_AgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4",
 		"MINTKEEP_ADMIN_TOKEN=" + adminToken,
+		"MINTKEEP_ADMIN_TOKEN_NEXT=" + nextToken,
 		"MINTKEEP_TOKEN_TTL=5m",
 		"MINTKEEP_TOKEN_TTL_MAX=48h",
 		"MINTKEEP_SIGNING_ALG=EdDSA",
@@ -125,8 +127,8 @@ func TestEverythingConfigured(t *testing.T) {
 		Issuer:     "https://auth.example.com:8443",
 		RedisURL:   "rediss+sentinel://u:p@h1:1,h2:2/primary?db=1",
 		MasterKeys: config.MasterKeys{first, second},
-		AdminToken: adminToken,
-		TokenTTL:   5 * time.Minute, TokenTTLMax: 48 * time.Hour,
+		AdminToken: adminToken, AdminTokenNext: nextToken,
+		TokenTTL: 5 * time.Minute, TokenTTLMax: 48 * time.Hour,
 		SigningAlg: "EdDSA", SigningRotation: 0,
 		Audience: "urn:example:api", KeyScopes: []string{"invoices:read", "payments/write"}, KeyPrefix: "acme",
 		RevokeDurability: config.Durability{Replicas: 2},

@@ -24,7 +24,8 @@ func Table() string {
 func Help() string {
 	var b strings.Builder
 	b.WriteString("Every flag has a variable: --token-ttl is MINTKEEP_TOKEN_TTL. A flag wins over its variable. ")
-	b.WriteString("Secrets come by variable, or in a file that a variable with _FILE at its end names.\n\nSecrets:\n")
+	b.WriteString("Secrets come by variable, or in a file that a variable with _FILE at its end names. ")
+	b.WriteString("SIGHUP reads these files and the certificate again.\n\nSecrets:\n")
 	for _, s := range Settings() {
 		if !s.Secret {
 			continue

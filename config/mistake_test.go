@@ -55,6 +55,8 @@ func TestMistakes(t *testing.T) {
 		{"ADMIN_TOKEN", adminToken + "ä", "must be printable ASCII characters without spaces"},
 		{"ADMIN_TOKEN", strings.Repeat("a", 40), "must be random, and is not"},
 		{"ADMIN_TOKEN", strings.Repeat("canaryxyz", 4), "must be random, and is not"},
+		{"ADMIN_TOKEN_NEXT", adminToken, "is set without MINTKEEP_ADMIN_TOKEN: set that one; this one is for the time in which it is changed"},
+		{"ADMIN_TOKEN_NEXT", "canary", "must have at least 32 characters"},
 		{"TOKEN_TTL", "3600", "is not a duration in h, m and s"},
 		{"TOKEN_TTL", "1d", "is not a duration in h, m and s"},
 		{"TOKEN_TTL", "0", "must be longer than nothing"},
@@ -185,5 +187,14 @@ func TestMessagesRepeatNoValue(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// Two admin tokens that are equal are a change that was not made.
+func TestEqualAdminTokens(t *testing.T) {
+	got := mistakes(t, config.Source{Environ: withRedis("MINTKEEP_ADMIN_TOKEN="+adminToken, "MINTKEEP_ADMIN_TOKEN_NEXT="+adminToken)})
+	want := []string{"MINTKEEP_ADMIN_TOKEN_NEXT must differ from MINTKEEP_ADMIN_TOKEN: set it to the token that follows, or remove it"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("mistakes (-want +got):\n%s", d)
 	}
 }

@@ -12,7 +12,7 @@ func (l *loader) warn(c *Config) {
 	if text := l.values["issuer"].text; c.Issuer != "" && text != c.Issuer {
 		l.warnings = append(l.warnings, "MINTKEEP_ISSUER is used in its canonical form, "+c.Issuer)
 	}
-	if plainOffLoopback(c.Issuer) || c.Issuer == "" && l.embedded && c.TLSCert == "" && derivedOffLoopback(c.Addr) {
+	if PlainOffLoopback(c.Issuer) || c.Issuer == "" && l.embedded && c.TLSCert == "" && derivedOffLoopback(c.Addr) {
 		l.warnings = append(l.warnings, "MINTKEEP_ISSUER is plain http off loopback: secrets and tokens travel unprotected unless a proxy in front speaks TLS, and then the issuer begins with https")
 	}
 	if l.embedded && c.Addr != "" && !c.Loopback() {
@@ -27,14 +27,15 @@ func (l *loader) warn(c *Config) {
 	l.warnings = append(l.warnings, unknown(l.src.Environ)...)
 }
 
-func plainOffLoopback(issuer string) bool {
-	u, err := url.Parse(issuer)
+// PlainOffLoopback is whether what is sent to an origin can be read on its way: plain http to another machine.
+func PlainOffLoopback(origin string) bool {
+	u, err := url.Parse(origin)
 	return err == nil && u.Scheme == "http" && !loopbackHost(u.Hostname())
 }
 
 func derivedOffLoopback(addr string) bool {
 	host, port := splitAddr(addr)
-	return addr != "" && plainOffLoopback(originOf(host, port, false))
+	return addr != "" && PlainOffLoopback(originOf(host, port, false))
 }
 
 // others are the variables of the other commands, and of the tests.

@@ -91,6 +91,23 @@ func TestAdminAccess(t *testing.T) {
 			s.Do(t, http.MethodOptions, clientsPath, http.NoBody, servertest.Header("Origin", "https://evil.example"))
 		})
 	})
+	t.Run("MINTKEEP_ADMIN_TOKEN_NEXT is accepted too, and named", func(t *testing.T) {
+		const next = "another-token-for-admin-0123456789"
+		s := servertest.New(t, storetest.Embedded(t), "MINTKEEP_ADMIN_TOKEN_NEXT="+next)
+		s.Secret(next)
+		for id, token := range map[string]string{"by-first": s.AdminToken, "by-next": next} {
+			body := `{"client_id":"` + id + `","scope":"read"}`
+			s.Do(t, http.MethodPost, clientsPath, strings.NewReader(body), servertest.Bearer(token), servertest.Header("Content-Type", "application/json")).
+				Want(t, http.StatusCreated, "")
+		}
+		s.Get(t, clientsPath, servertest.Bearer(next+"x")).Want(t, http.StatusUnauthorized, "invalid_token")
+		for id, want := range map[string]string{"by-first": "admin-token", "by-next": "admin-token-next"} {
+			items := s.Get(t, "/admin/audit?target=client:"+id, servertest.Bearer(next)).JSON(t)["items"].([]any)
+			if got := items[0].(servertest.M)["actor"]; got != want {
+				t.Errorf("%s: actor %v, want %s", id, got, want)
+			}
+		}
+	})
 	t.Run("without MINTKEEP_ADMIN_TOKEN no token is accepted", func(t *testing.T) {
 		b := storetest.Redis(t).Backend(t)
 		s := servertest.New(t, b, "MINTKEEP_ADMIN_TOKEN=")

@@ -26,7 +26,11 @@ func TestReportedCredentialsAreRevoked(t *testing.T) {
 		revoked := s.Key(t, u, nil)
 		s.Admin(t, http.MethodDelete, keysPath+"/"+revoked.ID, nil).Want(t, http.StatusNoContent, "")
 		client := s.Register(t, servertest.M{"client_id": "leaky", "scope": "read"})
-		imported := s.Register(t, servertest.M{"client_secret": strings.Repeat("imported ", 5), "scope": "read"})
+		imported := s.Register(t, servertest.M{"client_id": "importer", "client_secret": strings.Repeat("imported ", 5), "scope": "read"})
+		foreign := credential.NewSecret("mk") // created by another installation, and imported by two clients
+		importers := []servertest.Client{
+			s.Register(t, servertest.M{"client_id": "one", "client_secret": foreign}), s.Register(t, servertest.M{"client_id": "two", "client_secret": foreign}),
+		}
 		opaque := s.Register(t, servertest.M{"client_id": "opaque", "scope": "read", "access_token_format": "opaque"})
 		jwt, token, alive := s.Token(t, client), s.Token(t, opaque), s.Token(t, opaque)
 		report := func(t *testing.T, found ...string) servertest.M {
@@ -38,11 +42,11 @@ func TestReportedCredentialsAreRevoked(t *testing.T) {
 			return answer
 		}
 		found := []string{
-			leaked.Plain, leaked.Plain, revoked.Plain, client.Secret, jwt, token, jwt + "x", imported.Secret, s.AdminToken, credential.NewKey("mk"),
+			leaked.Plain, leaked.Plain, revoked.Plain, client.Secret, jwt, token, jwt + "x", imported.Secret, foreign, s.AdminToken, credential.NewKey("mk"),
 			leaked.Plain[:len(leaked.Plain)-1] + "!", "", "\x00", "é", "*", "mk_", strings.Repeat("a", 9000), leaked.ID, kept.ID, u.ID, ".", "..", "e30.e30.",
 		}
-		if got := report(t, found...); got["live"] != 4.0 {
-			t.Errorf("got %v, want the key, the secret, the JWT and the opaque token", got)
+		if got := report(t, found...); got["live"] != 6.0 {
+			t.Errorf("got %v, want the key, the three secrets, the JWT and the opaque token", got)
 		}
 		accepted(t, "reported as leaked", both, rs, leaked, false)
 		accepted(t, "not leaked", both, rs, kept, true)
@@ -53,7 +57,9 @@ func TestReportedCredentialsAreRevoked(t *testing.T) {
 			t.Error("a token that did not leak is inactive")
 		}
 		other.Post(t, "/oauth/token", grantCC, client.Basic()).Want(t, http.StatusUnauthorized, "invalid_client")
-		other.Token(t, imported)
+		for _, c := range append(importers, imported) {
+			other.Post(t, "/oauth/token", grantCC, c.Basic()).Want(t, http.StatusUnauthorized, "invalid_client")
+		}
 		if end, _ := other.Admin(t, http.MethodGet, keysPath+"/"+leaked.ID, nil).JSON(t)["ended"].(servertest.M); end["reason"] != "reported as leaked" || end["by"] != "admin-token" {
 			t.Errorf("the key ended so: %v", end)
 		}
@@ -64,7 +70,8 @@ func TestReportedCredentialsAreRevoked(t *testing.T) {
 		}
 		for target, want := range map[string][]string{
 			"key:" + leaked.ID: {"key.created", "key.leaked"}, "key:" + revoked.ID: {"key.created", "key.revoked"}, "key:" + kept.ID: {"key.created"},
-			"client:opaque": {"client.created", "token.leaked"},
+			"client:opaque": {"client.created", "token.leaked"}, "client:importer": {"client.created", "secret.leaked"},
+			"client:one": {"client.created", "secret.leaked"}, "client:two": {"client.created", "secret.leaked"},
 		} {
 			if diff := cmp.Diff(want, actionsOn(t, s, target)); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", target, diff)

@@ -172,6 +172,15 @@ func TestAuditLog(t *testing.T) {
 			if !slices.Equal(refusals, []string{"client.refused", "admin.refused"}) || events[1]["request_id"] != "refused-1" {
 				t.Errorf("got %v", events)
 			}
+			s.Get(t, clientsPath, servertest.Bearer("wrong"), servertest.Header("X-Request-Id", "refused-1"))
+			_, events, _ = read(t, "refusals=true")
+			if a, b := events[0], events[2]; a["request_id"] != "refused-1" || b["request_id"] != "refused-1" ||
+				a["server_request_id"] == nil || b["server_request_id"] == nil || a["server_request_id"] == b["server_request_id"] {
+				t.Errorf("two callers with one X-Request-Id cannot be told apart: %v, %v", a, b)
+			}
+			if e := events[1]; e["request_id"] == "" || e["server_request_id"] != nil {
+				t.Errorf("without X-Request-Id there is one id: %v", e)
+			}
 			if all, _, _ := read(t, ""); slices.Contains(all, "admin.refused") {
 				t.Errorf("changes: %q", all)
 			}

@@ -1,8 +1,6 @@
 package server
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"net/http"
 
 	"github.com/mintkeep/mintkeep/server/admin"
@@ -34,29 +32,19 @@ func (s *Server) adminOnly(h admin.Handler) web.Handler {
 	}
 }
 
-// authorizeAdmin says who asks at /admin: the admin token, or the principal of an access token or an API key with the
+// authorizeAdmin says who asks at /admin: an admin token, or the principal of an access token or an API key with the
 // scope mintkeep:admin (RFC 6750 §3).
 func (s *Server) authorizeAdmin(r *http.Request) (audit.Actor, error) {
 	presented, err := s.adminResource.Credential(r)
 	if err != nil {
 		return audit.Actor{}, err
 	}
-	if s.isAdminToken(presented) {
-		return audit.AdminToken(r.Context()), nil
+	if by, ok := s.adminTokens.actorOf(r.Context(), presented); ok {
+		return by, nil
 	}
 	who, err := s.adminResource.Admit(r, presented, scope.Admin)
 	if err != nil {
 		return audit.Actor{}, err
 	}
 	return who.Actor(r.Context()), nil
-}
-
-// isAdminToken compares digests, in constant time. Without a configured token there is none to match.
-func (s *Server) isAdminToken(token string) bool {
-	want := s.options.Config.AdminToken.Reveal()
-	if want == "" {
-		return false
-	}
-	got, wanted := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(want))
-	return subtle.ConstantTimeCompare(got[:], wanted[:]) == 1
 }

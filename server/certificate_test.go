@@ -11,8 +11,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/mintkeep/mintkeep/server"
 	"github.com/mintkeep/mintkeep/server/servertest"
@@ -85,5 +88,33 @@ func TestCertificateReload(t *testing.T) {
 	if c, err := tls.Dial("tcp", s.addr, old); err == nil {
 		_ = c.Close()
 		t.Error("TLS 1.1 is taken")
+	}
+}
+
+// Of TLS 1.2 the suites with authenticated encryption are accepted, and no other that Go can offer.
+func TestCipherSuites(t *testing.T) {
+	dir := t.TempDir()
+	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	writeCertificate(t, certFile, keyFile, 1)
+	s := serve(t, servertest.New(t, storetest.Embedded(t), "MINTKEEP_TLS_CERT="+certFile, "MINTKEEP_TLS_KEY="+keyFile))
+	accepted := map[string]bool{}
+	for _, suite := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
+		if slices.Contains(suite.SupportedVersions, tls.VersionTLS13) {
+			continue // TLS 1.3 negotiates its own
+		}
+		offer := &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{suite.ID}}
+		c, err := tls.Dial("tcp", s.addr, offer)
+		if err != nil {
+			continue
+		}
+		accepted[tls.CipherSuiteName(c.ConnectionState().CipherSuite)] = true
+		_ = c.Close()
+	}
+	want := map[string]bool{ // the certificate is of ECDSA
+		"TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256": true, "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384": true,
+		"TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256": true,
+	}
+	if diff := cmp.Diff(want, accepted); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
 	}
 }

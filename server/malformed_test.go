@@ -140,6 +140,17 @@ func TestMalformedParameters(t *testing.T) {
 		}
 		wantRefusal(t, post(t, "/oauth/token", b.String()), 400)
 	})
+	t.Run("another charset than UTF-8", func(t *testing.T) {
+		for _, charset := range []string{"iso-8859-1", "UTF-16", "us-ascii", `"windows-1252"`, "utf-7", `""`, "utf-8-sig"} {
+			for _, path := range []string{"/oauth/token", "/oauth/introspect", "/oauth/revoke"} {
+				r := post(t, path, grant, servertest.Header("Content-Type", formType+"; charset="+charset))
+				wantRefusal(t, r.Want(t, 415, "invalid_request"), 415)
+			}
+		}
+		for _, parameters := range []string{"; charset=utf-8", ";charset=UTF-8", `; charset="utf-8"`, `; charset="Utf-8"`, "; CHARSET=UTF-8", ";", "; x=y"} {
+			post(t, "/oauth/token", grant, servertest.Header("Content-Type", formType+parameters)).Want(t, 200, "")
+		}
+	})
 	t.Run("malformed Content-Type", func(t *testing.T) {
 		for _, contentType := range []string{
 			"", "/", "application", "application/", "/x-www-form-urlencoded", "application/x-www-form-urlencoded/x", "a b", "*/*", "application/*",

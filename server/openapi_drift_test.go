@@ -74,7 +74,9 @@ func TestOpenAPIAnswers(t *testing.T) {
 		{"forbidden character", "POST /oauth/token", 400, `{"error":"invalid_scope","error_description":"no \"x\""}`, "error_description"},
 		{"500 as 503", "POST /oauth/token", 503, `{"error":"server_error","error_description":"No"}`, "error"},
 		{"500", "POST /oauth/token", 500, `{"error":"server_error","error_description":"Request r failed"}`, ""},
-		{"403", "POST /oauth/token", 403, `{"error":"access_denied","error_description":"No"}`, "status is not documented"},
+		{"403", "POST /oauth/token", 403, `{"error":"access_denied","error_description":"No"}`, ""},
+		{"403 of another code", "POST /oauth/token", 403, `{"error":"insufficient_scope","error_description":"No"}`, "error"},
+		{"409", "POST /oauth/token", 409, `{"error":"conflict","error_description":"No"}`, "status is not documented"},
 		{"active", "POST /oauth/introspect", 200, active, ""},
 		{"active, one audience", "POST /oauth/introspect", 200, strings.Replace(active, `["https://x","https://y"]`, `"https://x"`, 1), ""},
 		{"active without jti", "POST /oauth/introspect", 200, strings.Replace(active, `,"jti":"j"`, "", 1), "oneOf"},
@@ -211,6 +213,7 @@ func TestOpenAPIRequests(t *testing.T) {
 		{"patch as plain JSON", "PATCH /admin/clients/a", object, `{"scope":null,"audience":null}`, canned{200, `{` + client + `}`}, ""},
 		{"rotation without a body", "POST /admin/signing-keys/rotate", "", "", keys, ""},
 		{"rotation", "POST /admin/signing-keys/rotate", object, `{"compromised":true,"unknown":1}`, keys, ""},
+		{"rotation of all", "POST /admin/signing-keys/rotate", object, `{"compromised":"all"}`, keys, ""},
 		{"rotation of a wrong type", "POST /admin/signing-keys/rotate", object, `{"compromised":"true"}`, keys, "compromised"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/mintkeep/mintkeep/server/fdreserve"
 	"github.com/mintkeep/mintkeep/server/web"
 )
 
@@ -13,14 +14,14 @@ import (
 // connection, as a rule, or one retransmission later, and other callers wait for the descriptor.
 const rejectionTimeout = 300 * time.Millisecond
 
-// rejecter answers the callers for whom there is no descriptor: probes as usual, all others with 503. It speaks no HTTP/2,
+// rejecter answers the callers for whom there is no descriptor, or whose address has its share of them: probes as usual, all others with 503. It speaks no HTTP/2,
 // by which a caller may keep a connection without a request.
 func (s *Server) rejecter() *http.Server {
 	hs := s.httpServer()
 	hs.Protocols = new(http.Protocols)
 	hs.Protocols.SetHTTP1(true)
 	hs.ReadHeaderTimeout, hs.ReadTimeout = rejectionTimeout, 2*rejectionTimeout
-	hs.BaseContext = func(net.Listener) context.Context { return web.WithoutFiles(context.Background()) }
+	hs.ConnContext = func(ctx context.Context, c net.Conn) context.Context { return web.Rejecting(ctx, fdreserve.Cause(c)) }
 	hs.SetKeepAlivesEnabled(false)
 	return hs
 }

@@ -17,6 +17,7 @@ func (s *Server) routes() *gin.Engine {
 	r := gin.New()
 	r.RedirectTrailingSlash = false // a redirected POST would send its credentials again
 	r.HandleMethodNotAllowed = true
+	r.UseEscapedPath = true // a route's own segments are matched as they were sent; a parameter is decoded, once
 
 	both := func(path string, h gin.HandlerFunc) {
 		r.GET(path, h)
@@ -29,9 +30,9 @@ func (s *Server) routes() *gin.Engine {
 	}
 
 	// These authenticate the client themselves (RFC 6749 §2.3).
-	on("POST", oauth.TokenPath, web.FormBody, s.oauth.Token)
-	on("POST", oauth.IntrospectPath, web.FormBody, s.oauth.Introspect)
-	on("POST", oauth.RevokePath, web.FormBody, s.oauth.Revoke)
+	on("POST", oauth.TokenPath, web.FormBody, oauth.NotCrossSite(s.oauth.Token))
+	on("POST", oauth.IntrospectPath, web.FormBody, oauth.NotCrossSite(s.oauth.Introspect))
+	on("POST", oauth.RevokePath, web.FormBody, oauth.NotCrossSite(s.oauth.Revoke))
 	always(oauth.MetadataPath, s.oauth.Metadata)
 	always(oauth.JWKSPath, s.oauth.JWKS)
 
@@ -60,7 +61,7 @@ func (s *Server) routes() *gin.Engine {
 	get("/admin/users/:id", admin(s.admin.ShowUser))
 	on("PATCH", "/admin/users/:id", web.MergePatch, admin(s.admin.PatchUser))
 	on("DELETE", "/admin/users/:id", web.NoBody, admin(s.admin.DeleteUser))
-	on("POST", "/admin/users/:id/invite", web.NoBody, admin(s.admin.InviteUser))
+	on("POST", "/admin/users/:id/invite", web.MaybeJSON, admin(s.admin.InviteUser))
 	on("POST", "/admin/users/:id/keys", web.JSONBody, admin(s.admin.CreateKey))
 	get("/admin/keys", admin(s.admin.ListKeys))
 	get("/admin/keys/:id", admin(s.admin.ShowKey))

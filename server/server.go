@@ -88,6 +88,8 @@ type Options struct {
 // Server is a running Mintkeep. It is an http.Handler.
 type Server struct {
 	options       Options
+	adminTokens   adminTokens
+	certificate   *keyPair // nil without TLS
 	adapter       *web.Adapter
 	engine        *gin.Engine
 	oauth         *oauth.Server
@@ -113,6 +115,8 @@ func New(o Options) (*Server, error) {
 		o.Descriptors = fdreserve.New()
 	}
 	s := &Server{options: o, timeouts: patience, sleep: time.Sleep}
+	s.adminTokens.replace(o.Config)
+	vault := o.Ring.Vault()
 	log := &audit.Log{Store: o.Store, Now: o.Now}
 	verifier := &bearer.Verifier{Store: o.Store, Issuer: o.Config.Issuer, Now: o.Now}
 	clientRegistry := &clients.Registry{Store: o.Store, Config: o.Config, Audit: log, Now: o.Now, Offers: oauth.Offers(o.AuthMethods...)}
@@ -126,12 +130,12 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.api, err = api.New(api.Options{Config: o.Config, Verifier: verifier, Audit: log, Keys: keyRegistry, Now: o.Now})
+	s.api, err = api.New(api.Options{Config: o.Config, Vault: vault, Verifier: verifier, Audit: log, Keys: keyRegistry, Now: o.Now})
 	if err != nil {
 		return nil, err
 	}
 	s.pages, err = dashboard.New(dashboard.Options{
-		Config: o.Config, Store: o.Store, Ring: o.Ring, Audit: log, Clients: clientRegistry, Users: userRegistry, Keys: keyRegistry, Now: o.Now,
+		Config: o.Config, Store: o.Store, Ring: o.Ring, Vault: vault, Audit: log, Clients: clientRegistry, Users: userRegistry, Keys: keyRegistry, Now: o.Now,
 		PasswordCost: o.PasswordCost,
 	})
 	if err != nil {
@@ -139,7 +143,7 @@ func New(o Options) (*Server, error) {
 	}
 	s.adminResource = adminResource(verifier, log)
 	s.admin = admin.New(admin.Options{
-		Config: o.Config, Store: o.Store, Ring: o.Ring, Verifier: verifier, Audit: log,
+		Config: o.Config, Store: o.Store, Ring: o.Ring, Vault: vault, Verifier: verifier, Audit: log,
 		Clients: clientRegistry, Users: userRegistry, Keys: keyRegistry, Now: o.Now,
 	})
 	s.adapter = &web.Adapter{
@@ -150,7 +154,10 @@ func New(o Options) (*Server, error) {
 		HSTS:           strings.HasPrefix(o.Config.Issuer, "https://"),
 	}
 	s.engine = s.routes()
-	return s, nil
+	if o.Config.TLS() {
+		s.certificate, err = loadKeyPair(o.Config.TLSCert, o.Config.TLSKey, o.Logger)
+	}
+	return s, err
 }
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.ServeHTTP(w, r) }
@@ -192,18 +199,15 @@ func (s *Server) httpServer() *http.Server {
 	}
 }
 
-// listen serves the connections of listener, and rejects those for which there is no file descriptor.
+// listen serves the connections of listener, and rejects those for which there is no room.
 func (s *Server) listen(hs *http.Server, listener net.Listener) error {
 	rejecter, serve := s.rejecter(), (*http.Server).Serve
-	if s.options.Config.TLS() {
-		pair, err := loadKeyPair(s.options.Config.TLSCert, s.options.Config.TLSKey, s.timeouts.Certificate, s.options.Logger)
-		if err != nil {
-			return err
-		}
-		hs.TLSConfig, rejecter.TLSConfig = pair.config(), pair.config()
+	if s.certificate != nil {
+		hs.TLSConfig, rejecter.TLSConfig = s.certificate.config(s.timeouts.Certificate), s.certificate.config(s.timeouts.Certificate)
 		serve = func(hs *http.Server, l net.Listener) error { return hs.ServeTLS(l, "", "") }
 	}
-	admitted, rejected := s.options.Descriptors.Split(listener)
+	admitted, rejected := s.options.Descriptors.Split(listener, s.adapter.Trusted)
+	hs.ConnState = admitted.ConnState
 	go func() { _ = serve(rejecter, rejected) }()
 	defer func() { _ = rejecter.Close() }()
 	return serve(hs, admitted)

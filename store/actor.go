@@ -4,7 +4,7 @@ import "time"
 
 // Actor is who did something, as a revocation and the audit log name them.
 type Actor struct {
-	// Name is "user:<id>", "client:<id>", "admin-token", or the command of an operator.
+	// Name is "user:<id>", "client:<id>", "admin-token", "admin-token-next", or the command of an operator.
 	Name string
 	// Key is the API key through which the actor acts. Nil: a user who signed in, a client, or the admin token.
 	Key *KeyRecord
@@ -12,6 +12,8 @@ type Actor struct {
 	Scope string
 	// Address and RequestID tell where the request came from. Empty outside of a request.
 	Address, RequestID string
+	// ServerRequestID is the server's own id of the request, where RequestID is the caller's.
+	ServerRequestID string
 }
 
 // UserActor is a user who signed in.

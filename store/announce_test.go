@@ -91,7 +91,8 @@ func (l *loss) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return ne
 func (l *loss) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		err := next(ctx, cmds)
-		if !l.armed.Load() || cmds[0].Name() != l.begins {
+		marks := len(cmds) > 1 && cmds[1].Name() == "hsetnx" // a record that is about to be changed
+		if !l.armed.Load() || cmds[0].Name() != l.begins || marks {
 			return err
 		}
 		if l.after--; l.after >= 0 {

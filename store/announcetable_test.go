@@ -179,6 +179,9 @@ var rows = map[string]row{
 	"InviteUser": onUser("multi", 0, true, func(ctx context.Context, sc *scene, u *store.User, _ *store.Session) error {
 		return sc.s.InviteUser(ctx, u.ID, store.Invite{Digest: store.DigestOf("again"), ExpiresAt: sc.b.Clock.Now().Add(time.Hour)}, store.Cause{})
 	}),
+	"RevokePassword": onUser("hdel", 0, true, func(ctx context.Context, sc *scene, u *store.User, _ *store.Session) error {
+		return sc.s.RevokePassword(ctx, u.ID, store.Cause{})
+	}),
 	"RevokeInvite": onUser("hdel", 0, true, func(ctx context.Context, sc *scene, u *store.User, _ *store.Session) error {
 		return sc.s.RevokeInvite(ctx, u.ID, store.Cause{})
 	}),

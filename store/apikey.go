@@ -85,9 +85,9 @@ func (c Cause) keyRevocation(id, userID string, d Digest) Revocation {
 	return r
 }
 
-// CreateKey makes a key valid for its owner, as the owner was read. ErrNotFound if the owner is deleted at this moment:
-// the key is revoked then. ErrTooManyKeys if they have too many. After ErrUnavailable there may be a key that no caller
-// knows. The key carries the owner's generations, that of their role as well.
+// CreateKey makes a key valid for its owner, as the owner was read. ErrNotFound if the owner is deleted at this moment, and
+// ErrConflict if the key is revoked, which is listed before it is valid: it is not valid then. ErrTooManyKeys if they have
+// too many. After ErrUnavailable there may be a key that no caller knows. The key carries the owner's generations, that of their role as well.
 func (s *Store) CreateKey(ctx context.Context, k *APIKey, owner *User) error {
 	// The description comes before the entries that lead to it, and stays once they are there.
 	if err := writeDescription(ctx, s.rdb, k, unfinished); err != nil {
@@ -113,15 +113,34 @@ func (s *Store) CreateKey(ctx context.Context, k *APIKey, owner *User) error {
 	if err := s.rdb.Process(ctx, s.credentials.put(ctx, k.Digest, encodeKeyRecord(owner.Generation, record), k.ExpiresAt)); err != nil {
 		return unavailable("create key", err)
 	}
-	switch there, err := s.rdb.HExists(ctx, userKey(owner.ID), metaField).Result(); {
-	case err != nil:
-		return unavailable("create key", err)
-	case !there: // deleted meanwhile, by a request that has looked for their keys before this one was there
-		_, err := s.RevokeKey(ctx, k.ID, Cause{At: s.now().UTC(), Reason: "the person was deleted"})
-		return cmp.Or(err, ErrNotFound)
+	if err := s.lookAgain(ctx, k); err != nil {
+		return err
 	}
 	k.Active = true
 	return nil
+}
+
+// lookAgain reads, once the record of a new key is there, whether its owner was deleted or the key was revoked meanwhile,
+// by a request that did not find the record yet. That request deletes the record after it has written the tombstone, so
+// that one of the two sees the other.
+func (s *Store) lookAgain(ctx context.Context, k *APIKey) error {
+	const op = "create key"
+	owner := redis.NewBoolCmd(ctx, "hexists", userKey(k.UserID), metaField)
+	description := redis.NewStringCmd(ctx, "get", apiKeyKey(k.ID))
+	if err := s.db.Do(ctx, op, owner, description); err != nil {
+		return err
+	}
+	if !owner.Val() {
+		_, err := s.RevokeKey(ctx, k.ID, Cause{At: s.now().UTC(), Reason: "the person was deleted"})
+		return cmp.Or(err, ErrNotFound)
+	}
+	now, err := decodeKey(k.ID, description.Val())
+	if err == nil && now.Tombstone == nil {
+		return nil
+	}
+	revoked := s.keyStep(Cause{At: s.now().UTC(), Reason: "revoked while it was created"}, k)
+	_, err = s.revoke(ctx, op, revoked)
+	return cmp.Or(err, fmt.Errorf("%w: the key was revoked while it was created", ErrConflict))
 }
 
 // Key reads one key, active or not. ErrNotFound if there is none.
@@ -138,8 +157,8 @@ func (s *Store) Key(ctx context.Context, id string) (*APIKey, error) {
 	return keys[0], nil
 }
 
-// changeKey changes the record of an active key, and writes it with the expiry that it then has. ErrNotFound if the key
-// is not active.
+// changeKey changes the record of an active key, and writes it with the expiry that it then has. One that has expired by
+// that is deleted. ErrNotFound if the key is not active.
 func (s *Store) changeKey(ctx context.Context, op string, d Digest, change func(*KeyRecord) (steps []step, err error)) error {
 	return s.transact(ctx, op, s.credentials.watchedKey(d), func(tx *redis.Tx) (t transaction, err error) {
 		cmd := s.credentials.get(ctx, d)
@@ -155,6 +174,10 @@ func (s *Store) changeKey(ctx context.Context, op string, d Digest, change func(
 			return t, err
 		}
 		t.write = func(p redis.Pipeliner) {
+			if expires := c.Key.expires(); !expires.IsZero() && !expires.After(s.now()) {
+				_ = p.Process(ctx, s.credentials.deletion(d).Command(ctx))
+				return
+			}
 			_ = p.Process(ctx, s.credentials.put(ctx, d, encodeKeyRecord(c.Generation, c.Key), c.Key.expires()))
 		}
 		return t, nil
@@ -169,10 +192,11 @@ func (k *KeyRecord) expires() time.Time {
 	return time.UnixMilli(k.ExpiresAt).UTC()
 }
 
-// ExpireKey brings the expiry of an active key forward to at, because next replaces it. ErrNotFound if it is
-// not active any more, ErrConflict if another key replaced it already.
+// ExpireKey brings the expiry of an active key forward to at, because next replaces it. A key whose expiry is not in the
+// future is revoked by that. ErrNotFound if it is not active any more, ErrConflict if another key replaced it already.
 func (s *Store) ExpireKey(ctx context.Context, k *APIKey, at time.Time, next string, cause Cause) error {
-	if err := s.changeKey(ctx, "expire key", k.Digest, func(record *KeyRecord) ([]step, error) {
+	revoked := false
+	err := s.changeKey(ctx, "expire key", k.Digest, func(record *KeyRecord) ([]step, error) {
 		if record.RotatedTo != k.RotatedTo { // since k was read
 			return nil, ErrConflict
 		}
@@ -183,11 +207,17 @@ func (s *Store) ExpireKey(ctx context.Context, k *APIKey, at time.Time, next str
 		k.ExpiresAt = record.expires()
 		replaced := step{Revocation: cause.keyRevocation(k.ID, k.UserID, k.Digest)}
 		replaced.Expires = k.ExpiresAt
-		if !k.ExpiresAt.After(s.now()) {
+		if revoked = !k.ExpiresAt.After(s.now()); revoked {
 			replaced.deletions = []rollback.Deletion{s.credentials.deletion(k.Digest)}
 		}
 		return []step{replaced}, nil
-	}); err != nil {
+	})
+	switch {
+	case revoked && !redisdb.Failed(err):
+		k.RotatedTo = next
+		s.writeTombstones(ctx, []*APIKey{k}, cause)
+		return err
+	case err != nil:
 		return err
 	}
 	described, err := s.redescribeKey(ctx, k.ID, func(d *APIKey) {

@@ -39,7 +39,10 @@ func (s *Store) RevokeKey(ctx context.Context, id string, cause Cause) (wasActiv
 		s.log.WarnContext(ctx, "writing a key's tombstone failed: its description cannot be read", "key", id, "error", unreadable)
 		return wasActive, err
 	}
-	s.writeTombstones(ctx, []*APIKey{k}, cause)
+	unfinished := !wasActive && k.Tombstone == nil
+	if e := s.writeTombstones(ctx, []*APIKey{k}, cause); e != nil && unfinished {
+		err = unavailable(op, e) // it may be valid only now: see lookAgain
+	}
 	return wasActive, err
 }
 
@@ -71,13 +74,14 @@ func (s *Store) revokeKeys(ctx context.Context, keys []*APIKey, steps []step, ca
 			were = append(were, k)
 		}
 	}
-	s.writeTombstones(ctx, were, cause)
+	_ = s.writeTombstones(ctx, were, cause)
 	return were, err
 }
 
-// writeTombstones writes when, by whom and why keys were revoked, which holds already: it tidies up and cannot fail. A
-// key stays among the active ones until its tombstone is written, so that Run finds it there if that failed.
-func (s *Store) writeTombstones(ctx context.Context, keys []*APIKey, cause Cause) {
+// writeTombstones writes when, by whom and why keys were revoked, which holds already: an error is logged. A key stays
+// among the active ones until its tombstone is written, so that Run finds it there if that failed. The record of a key
+// that was being created is deleted once more behind the tombstone.
+func (s *Store) writeTombstones(ctx context.Context, keys []*APIKey, cause Cause) (failed error) {
 	const batch = 200
 	for batch := range slices.Chunk(keys, batch) {
 		_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
@@ -89,15 +93,18 @@ func (s *Store) writeTombstones(ctx context.Context, keys []*APIKey, cause Cause
 		if err == nil {
 			_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 				for _, k := range batch {
+					_ = p.Process(ctx, s.credentials.deletion(k.Digest).Command(ctx))
 					s.retireKey(ctx, p, k)
 				}
 				return nil
 			})
 		}
 		if err != nil {
+			failed = err
 			s.log.WarnContext(ctx, "writing the tombstones of keys failed; Run writes them later", "keys", len(batch), "error", err)
 		}
 	}
+	return failed
 }
 
 func (s *Store) writeTombstone(ctx context.Context, p redis.Pipeliner, k *APIKey, cause Cause) {
@@ -136,7 +143,7 @@ func (s *Store) sweepKeys(ctx context.Context) error {
 			revoked = append(revoked, k)
 		}
 	}
-	s.writeTombstones(ctx, revoked, Cause{At: s.now().UTC(), Reason: "not recorded"})
+	_ = s.writeTombstones(ctx, revoked, Cause{At: s.now().UTC(), Reason: "not recorded"})
 	return nil
 }
 

@@ -12,15 +12,19 @@ import (
 
 // Event is one event of the audit log: who did what to what, when, from where.
 type Event struct {
-	ID        string            `json:"-"` // its place in the log
-	At        time.Time         `json:"at"`
-	Actor     string            `json:"actor"`
-	Via       string            `json:"via,omitempty"` // the API key through which the actor acted
-	Action    string            `json:"action"`
-	Target    string            `json:"target,omitempty"`
-	Address   string            `json:"address,omitempty"`
-	RequestID string            `json:"request_id,omitempty"`
-	Detail    map[string]string `json:"detail,omitempty"`
+	ID        string    `json:"-"` // its place in the log
+	At        time.Time `json:"at"`
+	Actor     string    `json:"actor"`
+	Via       string    `json:"via,omitempty"` // the API key through which the actor acted
+	Action    string    `json:"action"`
+	Target    string    `json:"target,omitempty"`
+	Address   string    `json:"address,omitempty"`
+	RequestID string    `json:"request_id,omitempty"`
+
+	// ServerRequestID is the server's own id of the request, where RequestID is the caller's choice.
+	ServerRequestID string `json:"server_request_id,omitempty"`
+
+	Detail map[string]string `json:"detail,omitempty"`
 }
 
 // Changes and rejections have a stream each, so that a caller who is rejected a thousand times does not
@@ -48,7 +52,6 @@ func (s *Store) AuditAll(ctx context.Context, events []Event) error {
 }
 
 func (s *Store) record(ctx context.Context, key string, kept int64, events ...Event) error {
-	// A transaction, because go-redis repeats a plain XADD whose answer was lost.
 	_, err := s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
 		for _, e := range events {
 			if e.At.IsZero() {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -27,6 +28,7 @@ import (
 //	            earlier version registered it
 //	s:<id>      a secret, versioned JSON
 //	former      the FormerSecrets
+//	w           a random value, there while the record may be changed; each revocation deletes it: see changeField
 type Client struct {
 	ID         string
 	Metadata   ClientMetadata
@@ -34,6 +36,13 @@ type Client struct {
 	Generation Generation // none after a revocation that could not draw the next one; see [Store.StartGeneration]
 	Secrets    []Secret   // oldest first; one may have expired
 	Former     FormerSecrets
+	Life       string // tells it from a later client of the same id; empty if an earlier version registered it
+}
+
+// Locked is whether a client is enabled and has no secret by which it could authenticate at that time.
+func (c *Client) Locked(at time.Time) bool {
+	bySecret := c.Metadata.AuthMethod == "" || strings.HasPrefix(c.Metadata.AuthMethod, "client_secret_")
+	return c.Enabled && bySecret && !slices.ContainsFunc(c.Secrets, func(s Secret) bool { return s.ActiveAt(at) })
 }
 
 // ClientMetadata is what an operator registers a client with (RFC 7591 §2).
@@ -73,12 +82,15 @@ func (c Cause) clientRevocation(id string) Revocation {
 	return r
 }
 
-// CreateClient registers c, enabled, under a generation of its own, which it sets. ErrExists if the
+// CreateClient registers c, enabled, under a generation and a life of its own, which it sets. ErrExists if the
 // id is taken. After ErrUnavailable it may or may not have happened; repeating it then says
 // ErrExists if it has.
 func (s *Store) CreateClient(ctx context.Context, c *Client) error {
-	c.Generation, c.Enabled = NewGeneration(), true
-	fields := []any{metaField, encodeRecord(c.Metadata), onField, randomValue(), genField, c.Generation[:], lifeField, randomValue()}
+	c.Generation, c.Enabled, c.Life = NewGeneration(), true, randomValue()
+	fields := []any{
+		metaField, encodeRecord(c.Metadata), onField, randomValue(), genField, c.Generation[:], lifeField, c.Life,
+		changeField, randomValue(),
+	}
 	for _, secret := range c.Secrets {
 		fields = append(fields, secretField+secret.ID, encodeSecret(secret))
 	}
@@ -90,11 +102,8 @@ func (s *Store) CreateClient(ctx context.Context, c *Client) error {
 		return err
 	}
 	cause := Cause{At: c.Metadata.CreatedAt, Reason: "registered"}
-	err := s.transact(redisdb.WithoutBarrier(ctx), "create client", clientKey(c.ID), func(tx *redis.Tx) (transaction, error) {
-		switch there, err := tx.HExists(ctx, clientKey(c.ID), metaField).Result(); {
-		case err != nil:
-			return transaction{}, err
-		case there:
+	err := s.change(redisdb.WithoutBarrier(ctx), "create client", clientKey(c.ID), func(found map[string]string) (transaction, error) {
+		if _, there := found[metaField]; there {
 			return transaction{}, ErrExists
 		}
 		return transaction{
@@ -109,7 +118,7 @@ func (s *Store) CreateClient(ctx context.Context, c *Client) error {
 	case err == nil:
 		s.reindexClient(ctx, c.ID)
 	case errors.Is(err, ErrExists):
-		s.unindexSecrets(ctx, c.Secrets...)
+		s.unindexSecrets(ctx, c.ID, c.Secrets...)
 		s.strikeNames(ctx, clients, c.ID, c.Metadata.Name)
 		s.reindexClient(ctx, c.ID) // it may be the other's name too
 	}
@@ -130,11 +139,7 @@ func (s *Store) Client(ctx context.Context, id string) (*Client, error) {
 func (s *Store) UpdateClient(ctx context.Context, id string, cause Cause, change func(*ClientMetadata) (revokeTokens bool, err error)) (*Client, error) {
 	var c *Client
 	var oldName string
-	err := s.transact(ctx, "update client", clientKey(id), func(tx *redis.Tx) (t transaction, err error) {
-		fields, err := tx.HGetAll(ctx, clientKey(id)).Result()
-		if err != nil {
-			return t, err
-		}
+	err := s.change(ctx, "update client", clientKey(id), func(fields map[string]string) (t transaction, err error) {
 		if c, err = s.decoded.client(id, fields); err != nil {
 			return t, err
 		}
@@ -172,8 +177,8 @@ func (s *Store) UpdateClient(ctx context.Context, id string, cause Cause, change
 // so, even if a disabling of unknown outcome is applied later.
 func (s *Store) EnableClient(ctx context.Context, id string, cause Cause) error {
 	on := randomValue()
-	return s.transact(ctx, "enable client", clientKey(id), func(tx *redis.Tx) (transaction, error) {
-		c, err := s.readClient(ctx, tx, id)
+	return s.change(ctx, "enable client", clientKey(id), func(fields map[string]string) (transaction, error) {
+		c, err := s.decoded.client(id, fields)
 		if err != nil {
 			return transaction{}, err
 		}
@@ -204,30 +209,44 @@ func (s *Store) RevokeClientTokens(ctx context.Context, id string, cause Cause) 
 	}
 	// The revocation holds from here. If the next generation cannot be drawn now, because Redis takes no
 	// writes, the next token draws it.
-	if _, err := s.StartGeneration(redisdb.WithoutBarrier(ctx), id); err != nil && !errors.Is(err, ErrNotFound) {
+	c, err := s.Client(ctx, id)
+	if err == nil {
+		_, err = s.StartGeneration(redisdb.WithoutBarrier(ctx), c)
+	}
+	if err != nil && !errors.Is(err, ErrNotFound) {
 		s.log.WarnContext(ctx, "drawing a client's next generation failed; its next token draws it", "client_id", id, "error", err)
 	}
 	return revoked
 }
 
-// StartGeneration gives an enabled client without a generation one, and returns the one that it then
-// has. ErrNotFound if there is no such client, or it is disabled.
-func (s *Store) StartGeneration(ctx context.Context, id string) (g Generation, err error) {
-	err = s.transact(ctx, "start generation", clientKey(id), func(tx *redis.Tx) (transaction, error) {
-		c, err := s.readClient(ctx, tx, id)
+// StartGeneration gives an enabled client without a generation one, and returns the one that it then has. ErrNotFound if
+// there is no such client, or it is disabled. ErrUnavailable if the client has changed since read was read: a token that
+// was granted to read must not be valid for its successor, or for less.
+func (s *Store) StartGeneration(ctx context.Context, read *Client) (g Generation, err error) {
+	const op = "start generation"
+	err = s.change(ctx, op, clientKey(read.ID), func(fields map[string]string) (transaction, error) {
+		c, err := s.decoded.client(read.ID, fields)
 		switch {
 		case err != nil:
 			return transaction{}, err
 		case !c.Enabled:
 			return transaction{}, ErrNotFound
+		case !c.isAsRead(read):
+			return transaction{}, unavailable(op, errors.New("the client has changed since it was read"))
 		}
 		if g = c.Generation; g != (Generation{}) {
-			return write(func(redis.Pipeliner) {})
+			return transaction{}, nil
 		}
 		g = NewGeneration()
-		return write(func(p redis.Pipeliner) { p.HSet(ctx, clientKey(id), genField, g[:]) })
+		return write(func(p redis.Pipeliner) { p.HSet(ctx, clientKey(read.ID), genField, g[:]) })
 	})
 	return g, err
+}
+
+// isAsRead is whether c is still the client that was read: the same registration, with the same metadata and secrets.
+func (c *Client) isAsRead(read *Client) bool {
+	return c.Life == read.Life && c.Enabled == read.Enabled &&
+		reflect.DeepEqual(c.Metadata, read.Metadata) && reflect.DeepEqual(c.Secrets, read.Secrets)
 }
 
 // DeleteClient removes the client, and revokes its secrets and its tokens. The id may be registered again;
@@ -239,7 +258,7 @@ func (s *Store) DeleteClient(ctx context.Context, id string, cause Cause) error 
 		c, err = s.decoded.client(id, fields)
 	}
 	if errors.Is(err, ErrNotFound) {
-		return cmp.Or(s.confirmGone(ctx, "delete client", "hexists", clientKey(id), metaField), err)
+		return cmp.Or(s.confirmGone(ctx, "delete client", clientKey(id), metaField), err)
 	}
 	// An unreadable record can be deleted too.
 	condition := lifeField
@@ -255,19 +274,11 @@ func (s *Store) DeleteClient(ctx context.Context, id string, cause Cause) error 
 	if c != nil {
 		name = c.Metadata.Name
 	}
-	s.unindexSecrets(ctx, s.decoded.secretsOf(fields)...)
+	s.unindexSecrets(ctx, id, s.decoded.secretsOf(fields)...)
 	s.strike(ctx, clients, id, name)
 	s.reindexClient(ctx, id)
 	s.forgetUses(ctx, id)
 	return err
-}
-
-func (s *Store) readClient(ctx context.Context, tx *redis.Tx, id string) (*Client, error) {
-	fields, err := tx.HGetAll(ctx, clientKey(id)).Result()
-	if err != nil {
-		return nil, err
-	}
-	return s.decoded.client(id, fields)
 }
 
 func (d *decoded) client(id string, fields map[string]string) (*Client, error) {
@@ -279,7 +290,7 @@ func (d *decoded) client(id string, fields map[string]string) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("client %s: %w", id, err)
 	}
-	c := &Client{ID: id, Metadata: metadata}
+	c := &Client{ID: id, Metadata: metadata, Life: fields[lifeField]}
 	_, c.Enabled = fields[onField]
 	c.Generation, c.Former = generationOf(fields[genField]), decodeFormer(fields[formerField])
 	for field, value := range fields {

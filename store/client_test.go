@@ -223,7 +223,7 @@ func TestDisableAndEnableClient(t *testing.T) {
 				t.Errorf("disabled: got %+v", got)
 			}
 		}
-		_, err := s.StartGeneration(ctx, "a")
+		_, err := startGeneration(ctx, s, "a")
 		wantErr(t, "a generation for a disabled client", err, store.ErrNotFound)
 		got, err := s.UpdateClient(ctx, "a", store.Cause{}, func(*store.ClientMetadata) (bool, error) { return true, nil })
 		if err != nil || got.Enabled || got.Generation != (store.Generation{}) {

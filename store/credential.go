@@ -189,7 +189,7 @@ func encodeKeyRecord(g Generation, k *KeyRecord) []byte {
 	return append(value, body...)
 }
 
-// SaveToken makes an access token valid until expires. It may be repeated.
+// SaveToken makes an access token valid until expires.
 func (s *Store) SaveToken(ctx context.Context, d Digest, c Credential, expires time.Time) error {
 	if !expires.After(s.now()) {
 		return nil // expired before it was written

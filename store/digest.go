@@ -15,3 +15,14 @@ func DigestOf(credential string) Digest { return sha256.Sum256([]byte(credential
 
 // Equal compares in constant time, so that the time taken says nothing of where two digests part.
 func (d Digest) Equal(other Digest) bool { return subtle.ConstantTimeCompare(d[:], other[:]) == 1 }
+
+// digestsOf are the entries of an index as digests. A damaged one, which has another length, is left out.
+func digestsOf(members []string) []Digest {
+	digests := make([]Digest, 0, len(members))
+	for _, member := range members {
+		if len(member) == len(Digest{}) {
+			digests = append(digests, Digest([]byte(member)))
+		}
+	}
+	return digests
+}

@@ -62,6 +62,10 @@ type listing[T any] struct {
 // and goes on with the next.
 const entriesScanned = 5_000
 
+// longStep is how many entries at least are read at a time once a page was not full after the first step: then most are
+// not listed, and each step costs two round trips or three.
+const longStep = 200
+
 // page lists at most limit things: first those found by id, then those found by name alone, each in the
 // order of the directory. after is where the last page ended, and next where this one did; both are empty at
 // the ends, and must not be shown to a caller.
@@ -70,6 +74,9 @@ func (l listing[T]) page(ctx context.Context, s *Store, after string, limit int)
 	walk.start(after)
 	for scanned := 0; ; {
 		count := limit - len(page) + 1 // one more tells whether there is a next page
+		if scanned > 0 {
+			count = max(count, longStep)
+		}
 		entries, err := walk.entries(ctx, s.rdb, count)
 		if err != nil {
 			return nil, "", err

@@ -9,6 +9,7 @@
 //	mk:clients:id                zset    client ids, all of score 0                     until deleted       CreateClient, DeleteClient
 //	mk:clients:name              zset    "lower-cased name NUL client id"               until deleted       CreateClient, UpdateClient, DeleteClient
 //	mk:secrets                   hash    digest → "client id NUL secret id"             as the secret       CreateClient, AddSecret, DeleteClient, RevokeSecret, RevokeLeaked
+//	mk:secrets:<digest>          zset    "client id NUL secret id" of each importer     as the secret       CreateClient, AddSecret, DeleteClient, RevokeSecret, RevokeLeaked, Run
 //	mk:p:<user id>               hash    a user; the fields are at [User]               until deleted       CreateUser, UpdateUser, EnableUser, PromoteUser, InviteUser, RedeemInvite, and the revocations
 //	mk:e:<16 bytes of digest>    string  the id of the one user with the email          until deleted       CreateUser, UpdateUser, DeleteUser
 //	mk:users:id                  zset    user ids, all of score 0                       until deleted       CreateUser, DeleteUser
@@ -54,7 +55,8 @@
 // the order of the writes makes a crash between two of them harmless.
 //
 //   - A client with its state, its generation and its secrets is one hash. It is changed under WATCH, in one
-//     MULTI: of two that do so at once, the second sees the first. One HGETALL reads it, whole.
+//     MULTI: of two that do so at once, the second sees the first. One HGETALL reads it, whole. The field w makes a
+//     revocation visible to a change that is on its way, even if it has nothing else to delete: see change.
 //   - The indexes are written before the client and cleared after it. A listing skips an entry too many; a request that
 //     wrote or cleared an entry reads it again afterwards, so that none goes missing in a race.
 //   - A token is one record, which expires by itself. It is valid while it is there and has the generation that
@@ -70,14 +72,14 @@
 //   - The number of a user's active keys is the size of one zset, to which a new key is added under WATCH. What a
 //     crash left in it is looked for only when it seems to be full.
 //   - The keyring is one string, replaced whole, by compare and set.
-//   - An event is one XADD, in a MULTI so that it is not sent twice.
+//   - An event is one XADD. Like every write it is sent once: see package redisdb.
 //
 // # Revocations
 //
 // A revocation deletes something, with a command that Redis applies even when it is out of memory. When it has returned
 // nil, no replica accepts what was revoked; tidying up comes after and cannot fail it. Other methods change what a
 // credential is worth, or give it back, in a transaction. Each makes a [Revocation] of these kinds, and goes through
-// revoke or transact:
+// revoke or transact. Each HDEL below deletes the field w as well:
 //
 //	method              kinds                       by
 //	CreateClient        client                      a transaction: an earlier client may have had the id
@@ -91,8 +93,8 @@
 //	RevokeToken         token                       DEL  mk:t:<digest>; embedded: HDEL
 //	RevokeKey           key                         likewise; then the tombstone, and the entries move
 //	RevokeKeys          key                         likewise
-//	ExpireKey           key                         a transaction; a rotation brings the expiry forward
-//	RevokeLeaked        key, secret, token          DEL  mk:t:<digest>, and RevokeSecret for each secret that mk:secrets knows
+//	ExpireKey           key                         a transaction; a rotation brings the expiry forward, to now without an overlap
+//	RevokeLeaked        key, secret, token          DEL  mk:t:<digest>, and RevokeSecret for each secret that mk:secrets or mk:secrets:<digest> names
 //	DisableUser         user                        HDEL mk:p:<id> on sess invite; no key is valid until EnableUser
 //	EnableUser          user                        a transaction
 //	PromoteUser         user                        a transaction
@@ -100,14 +102,15 @@
 //	DeleteUser          user                        DEL  mk:p:<id>; then the email, the index entries, and each key as by RevokeKeys
 //	UpdateUser          invite                      a transaction, if the email changes
 //	InviteUser          invite                      a transaction; the invite before is replaced
+//	RevokePassword      password                    HDEL mk:p:<id> pwlife pw sess invite
 //	RevokeInvite        invite                      HDEL mk:p:<id> invite
 //	RedeemInvite        invite, password, session   a transaction
 //	SetPassword         invite, password, session   a transaction
 //	RevokeSession       session                     DEL  mk:s:<digest>; then its entry
 //	RevokeSessions      session                     HDEL mk:p:<id> sess; the next sign-in draws the next generation
 //	CreateSession       session                     as RevokeSession, for the oldest of more than [MaxSessions]
-//	RevokeAllTokens     all                         HDEL mk:c:<id> gen of each client
-//	RevokeAllSessions   all                         HDEL mk:p:<id> sess of each user
+//	RevokeAllTokens     all                         HDEL mk:c:<id> gen of each client, listed or not
+//	RevokeAllSessions   all                         HDEL mk:p:<id> sess of each user, likewise
 //
 // What was revoked stays so: a generation is random and drawn again, never restored, and a missing one matches no record.
 // There is one exception: a disabled user keeps theirs, and the keys are valid again when they are enabled.

@@ -2,10 +2,12 @@ package store
 
 import "context"
 
-// PurgeKeys and SweepKeys do what Run does once a minute.
+// PurgeKeys, SweepKeys and SweepSecrets do what Run does once a minute.
 func PurgeKeys(ctx context.Context, s *Store) error { return s.purgeKeys(ctx) }
 
 func SweepKeys(ctx context.Context, s *Store) error { return s.sweepKeys(ctx) }
+
+func SweepSecrets(ctx context.Context, s *Store) error { return s.sweepSecrets(ctx) }
 
 // Heartbeat does what Run does once a second, and at once after a revocation.
 func (s *Store) Heartbeat(ctx context.Context) { s.monitor.Heartbeat(ctx) }

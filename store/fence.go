@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	"github.com/redis/go-redis/v9"
@@ -25,43 +26,36 @@ func (s *Store) Fence(ctx context.Context) (fence int64, err error) {
 	return fence, err
 }
 
-// RevokeAllTokens revokes every token of every client, whether or not its record can be read, and tells how many clients
-// there were. Enabled clients fetch new ones at once. progress, which may be nil, is called after each page. It is for a
-// process that does not Run: its deletions have no condition, and must not be replayed.
+// RevokeAllTokens revokes every token of every client, whether or not its record can be read and a list has it, and tells
+// how many clients there were. Enabled clients fetch new ones at once. progress, which may be nil, is called after each page.
+// It is for a process that does not Run: its deletions have no condition, and must not be replayed.
 func (s *Store) RevokeAllTokens(ctx context.Context, cause Cause, progress func(done int)) (int, error) {
-	return s.revokeOfAll(ctx, "revoke all tokens", cause, clients, clientKey, genField, progress)
+	return s.revokeOfAll(ctx, "revoke all tokens", cause, clientRecords, genField, progress)
 }
 
 // RevokeAllSessions signs every user out, and tells how many users there were. progress is as in RevokeAllTokens.
 func (s *Store) RevokeAllSessions(ctx context.Context, cause Cause, progress func(done int)) (int, error) {
-	return s.revokeOfAll(ctx, "revoke all sessions", cause, users, userKey, sessionField, progress)
+	return s.revokeOfAll(ctx, "revoke all sessions", cause, userRecords, sessionField, progress)
 }
 
-// revokeOfAll deletes a field of every object in a directory.
-func (s *Store) revokeOfAll(ctx context.Context, op string, cause Cause, d directory, key func(id string) string, field string, progress func(int)) (done int, err error) {
-	const page = 500
-	walk := &directoryWalk{directory: d}
-	for {
-		ids, err := walk.entries(ctx, s.rdb, page)
-		if err != nil {
+// revokeOfAll deletes a field of every record of a kind.
+func (s *Store) revokeOfAll(ctx context.Context, op string, cause Cause, kind recordKind, field string, progress func(int)) (done int, err error) {
+	ids, err := s.everyID(ctx, kind)
+	if err != nil {
+		return 0, err
+	}
+	for page := range slices.Chunk(ids, everyPage) {
+		all := step{Revocation: cause.revocation(AllRevoked)}
+		for _, id := range page {
+			all.deletions = append(all.deletions, rollback.OfFields(kind.prefix+id, field, changeField))
+		}
+		if _, err := s.revoke(ctx, op, all); err != nil {
 			return done, err
 		}
-		all := step{Revocation: cause.revocation(AllRevoked)}
-		for _, id := range ids {
-			all.deletions = append(all.deletions, rollback.OfFields(key(id), field))
-		}
-		if len(ids) > 0 {
-			if _, err := s.revoke(ctx, op, all); err != nil {
-				return done, err
-			}
-		}
-		done += len(ids)
+		done += len(page)
 		if progress != nil {
 			progress(done)
 		}
-		if len(ids) < page {
-			return done, nil
-		}
-		walk.last = ids[len(ids)-1]
 	}
+	return done, nil
 }

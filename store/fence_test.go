@@ -109,3 +109,40 @@ func TestOldBackupDuringAHeartbeat(t *testing.T) {
 	s.Heartbeat(ctx)
 	wantOpen(t, "fenced", s)
 }
+
+// A client whose entry in the list was lost is fenced like all others, and listed again.
+func TestFenceFindsWhatIsNotListed(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s, ctx := b.Open(t), t.Context()
+		ghost, other := create(t, s, "ghost"), create(t, s, "other")
+		u := add(t, s, "u@example.com")
+		b.Do("ZREM", "mk:clients:id", "ghost")
+		b.Do("ZREM", "mk:clients:name", "\x00ghost")
+		b.Do("ZREM", "mk:users:id", u.ID)
+		if n, err := s.RevokeAllTokens(ctx, store.Cause{}, nil); err != nil || n != 2 {
+			t.Errorf("got %d, %v; want 2 clients", n, err)
+		}
+		if n, err := s.RevokeAllSessions(ctx, store.Cause{}, nil); err != nil || n != 1 {
+			t.Errorf("got %d, %v; want 1 user", n, err)
+		}
+		for _, before := range []*store.Client{ghost, other} {
+			after, err := s.Client(ctx, before.ID)
+			if err != nil || before.Generation.Matches(after.Generation) {
+				t.Errorf("%s: its tokens of before are active, %v", before.ID, err)
+			}
+		}
+		if n, err := s.ListAll(ctx); err != nil || n != 2 {
+			t.Errorf("got %d, %v; want 2 that were missing", n, err)
+		}
+		page, _, err := s.Clients(ctx, "", "", 10)
+		if err != nil || len(page) != 2 {
+			t.Errorf("listed %d, %v; want both clients", len(page), err)
+		}
+		if users, _, err := s.Users(ctx, "u@ex", "", 10); err != nil || len(users) != 1 {
+			t.Errorf("listed %d, %v; want the user", len(users), err)
+		}
+		if n, err := s.ListAll(ctx); err != nil || n != 0 {
+			t.Errorf("again: got %d, %v; want none", n, err)
+		}
+	})
+}

@@ -20,8 +20,8 @@ type Invite struct {
 
 // InviteUser gives a user a new invite, and revokes the one before. ErrNotFound if there is no such user.
 func (s *Store) InviteUser(ctx context.Context, id string, invite Invite, cause Cause) error {
-	return s.transact(ctx, "invite user", userKey(id), func(tx *redis.Tx) (t transaction, err error) {
-		u, err := s.readUser(ctx, tx, id)
+	return s.change(ctx, "invite user", userKey(id), func(fields map[string]string) (t transaction, err error) {
+		u, err := s.decoded.user(id, fields)
 		if err != nil {
 			return t, err
 		}
@@ -35,11 +35,7 @@ func (s *Store) InviteUser(ctx context.Context, id string, invite Invite, cause 
 // ErrNotFound, and so does every request with an invite that is not this one, has expired or is a disabled user's. Sessions
 // that began with the old password are revoked.
 func (s *Store) RedeemInvite(ctx context.Context, id string, code Digest, sealedPassword []byte) error {
-	return s.transact(ctx, "redeem invite", userKey(id), func(tx *redis.Tx) (t transaction, err error) {
-		fields, err := tx.HGetAll(ctx, userKey(id)).Result()
-		if err != nil {
-			return t, err
-		}
+	return s.change(ctx, "redeem invite", userKey(id), func(fields map[string]string) (t transaction, err error) {
 		u, err := s.decoded.user(id, fields)
 		if err != nil {
 			return t, err
@@ -54,6 +50,25 @@ func (s *Store) RedeemInvite(ctx context.Context, id string, code Digest, sealed
 		}
 		return t, nil
 	})
+}
+
+// RevokePassword revokes a user's password, their sessions and their invite: what an intruder may have. The user sets
+// another password by an invite that is given afterwards. It is no error if there is none. ErrNotFound if there is no such
+// user.
+func (s *Store) RevokePassword(ctx context.Context, id string, cause Cause) error {
+	const op = "revoke password"
+	fields := []string{passwordLifeField, passwordField, sessionField, inviteField}
+	switch there, err := s.rdb.HExists(ctx, userKey(id), passwordLifeField).Result(); {
+	case err != nil:
+		return unavailable(op, err)
+	case !there: // it was set by a version that drew none
+		fields = []string{passwordField, sessionField, inviteField}
+	}
+	err := s.revokeFields(ctx, op, userKey(id), cause.userRevocation(PasswordReset, id), fields...)
+	if !redisdb.Failed(err) {
+		s.forgetSessions(ctx, id)
+	}
+	return err
 }
 
 // RevokeInvite revokes the link by which a user could set a password; it is no error if there is none. ErrNotFound if

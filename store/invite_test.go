@@ -58,6 +58,35 @@ func TestInvite(t *testing.T) {
 	})
 }
 
+// A password that is revoked is gone with the sessions and the invite, also if a version set it that drew no life for it.
+func TestRevokePassword(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s, other, ctx := b.Open(t), b.Open(t), t.Context()
+		for _, version := range []string{"this", "earlier"} {
+			u := add(t, s, version+"@example.com")
+			if version == "earlier" {
+				b.Do("HDEL", "mk:p:"+u.ID, "pwlife")
+			}
+			code, d := invite(t, b, s, u.ID, "code"), enter(t, s, u.ID, version)
+			old := read(t, s, u.ID)
+			must(t, s.RevokePassword(ctx, u.ID, ended(b, "reset")))
+			got := read(t, other, u.ID)
+			if len(got.Password) > 0 || got.Invite != nil || !got.Enabled || got.Generation != old.Generation {
+				t.Errorf("%s version: got %+v", version, got)
+			}
+			if in(t, other, d) {
+				t.Errorf("%s version: the session is valid", version)
+			}
+			wantErr(t, "the link of before", s.RedeemInvite(ctx, u.ID, code, []byte("stolen")), store.ErrNotFound)
+			wantErr(t, "sign in", s.CreateSession(ctx, &store.Session{Digest: d, UserID: u.ID}, old.Password), store.ErrNotFound)
+			wantErr(t, "change", s.SetPassword(ctx, &store.Session{UserID: u.ID, Generation: old.Sessions}, old.Password, []byte("stolen")), store.ErrNotFound)
+			must(t, s.RevokePassword(ctx, u.ID, ended(b, "reset"))) // again
+			must(t, s.RedeemInvite(ctx, u.ID, invite(t, b, s, u.ID, "next"), []byte("mine")))
+		}
+		wantErr(t, "no user", s.RevokePassword(ctx, "usr_x", store.Cause{}), store.ErrNotFound)
+	})
+}
+
 // One link sets one password, however many click at once.
 func TestInviteRace(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {

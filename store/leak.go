@@ -15,30 +15,68 @@ import (
 // nothing.
 const secretIndex = "mk:secrets"
 
+// importersOf are the clients that have imported a secret, likewise: many may have the same.
+func importersOf(d Digest) string { return secretIndex + ":" + string(d[:]) }
+
+func secretEntry(clientID, secretID string) string { return clientID + "\x00" + secretID }
+
+// created is whether Mintkeep created the secret. Of an imported one no character is kept.
+func (s Secret) created() bool { return s.LastFour != "" }
+
 func (s *Store) indexSecrets(ctx context.Context, clientID string, secrets ...Secret) error {
-	var fields []any
+	p := s.rdb.Pipeline()
 	for _, secret := range secrets {
-		if secret.LastFour != "" {
-			fields = append(fields, secret.Digest[:], clientID+"\x00"+secret.ID)
+		if entry := secretEntry(clientID, secret.ID); secret.created() {
+			p.HSet(ctx, secretIndex, secret.Digest[:], entry)
+		} else {
+			p.ZAdd(ctx, importersOf(secret.Digest), redis.Z{Member: entry})
 		}
 	}
-	if len(fields) == 0 {
-		return nil
-	}
-	return unavailable("index secret", s.rdb.HSet(ctx, secretIndex, fields...).Err())
+	_, err := p.Exec(ctx)
+	return unavailable("index secret", err)
 }
 
-func (s *Store) unindexSecrets(ctx context.Context, secrets ...Secret) {
-	var fields []string
+// unindexSecrets clears the entries of a client's secrets. That of a created secret stays if another client imported it.
+func (s *Store) unindexSecrets(ctx context.Context, clientID string, secrets ...Secret) {
+	p := s.rdb.Pipeline()
 	for _, secret := range secrets {
-		fields = append(fields, string(secret.Digest[:]))
+		if secret.created() {
+			p.HDel(ctx, secretIndex, string(secret.Digest[:]))
+		} else {
+			p.ZRem(ctx, importersOf(secret.Digest), secretEntry(clientID, secret.ID))
+		}
 	}
-	if len(fields) == 0 {
-		return
-	}
-	if err := s.rdb.HDel(ctx, secretIndex, fields...).Err(); err != nil {
+	if _, err := p.Exec(ctx); err != nil {
 		s.log.WarnContext(ctx, "clearing index entries of secrets failed", "error", err)
 	}
+}
+
+// sweepSecrets enters the imported secrets of some clients each time. Earlier versions did not enter them.
+func (s *Store) sweepSecrets(ctx context.Context) error {
+	const some = 500
+	walk := directoryWalk{directory: clients, last: s.sweptClient}
+	ids, err := walk.entries(ctx, s.rdb, some)
+	if err != nil {
+		return err
+	}
+	if s.sweptClient = ""; len(ids) == some {
+		s.sweptClient = ids[some-1]
+	}
+	records, read := make([]*redis.MapStringStringCmd, len(ids)), s.rdb.Pipeline()
+	for i, id := range ids {
+		records[i] = read.HGetAll(ctx, clientKey(id))
+	}
+	_, _ = read.Exec(ctx) // the commands have their errors; a damaged record has no secrets
+	p := s.rdb.Pipeline()
+	for i, id := range ids {
+		for _, secret := range s.decoded.secretsOf(records[i].Val()) {
+			if !secret.created() {
+				p.ZAdd(ctx, importersOf(secret.Digest), redis.Z{Member: secretEntry(id, secret.ID)})
+			}
+		}
+	}
+	_, err = p.Exec(ctx)
+	return unavailable("index secrets", err)
 }
 
 // secretsOf finds the digests in a client's record, which may be unreadable otherwise.
@@ -68,22 +106,23 @@ const (
 	TokenLeak  = "access_token"
 )
 
-// RevokeLeaked revokes every credential that has one of the digests, and tells which there were: keys and access
-// tokens by their records, and secrets that Mintkeep created. It may be repeated. With an error it tells of those
-// that were revoked before it.
+// RevokeLeaked revokes every credential that has one of the digests, and tells which there were: keys and access tokens by
+// their records, and the secret of each client that has it. It may be repeated. With an error it tells of those that were
+// revoked before it.
 func (s *Store) RevokeLeaked(ctx context.Context, digests []Digest, cause Cause) (leaks []Leak, err error) {
 	if len(digests) == 0 {
 		return nil, nil
 	}
 	records := make([]*redis.StringCmd, len(digests))
-	fields := make([]string, len(digests))
-	var secrets *redis.SliceCmd
+	fields, importers := make([]string, len(digests)), make([]*redis.StringSliceCmd, len(digests))
+	var created *redis.SliceCmd
 	if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, d := range digests {
 			records[i], fields[i] = s.credentials.get(ctx, d), string(d[:])
 			_ = p.Process(ctx, records[i])
+			importers[i] = p.ZRange(ctx, importersOf(d), 0, -1)
 		}
-		secrets = p.HMGet(ctx, secretIndex, fields...)
+		created = p.HMGet(ctx, secretIndex, fields...)
 		return nil
 	}); err != nil && !errors.Is(err, redis.Nil) {
 		return nil, unavailable("find leaked credentials", err)
@@ -92,26 +131,41 @@ func (s *Store) RevokeLeaked(ctx context.Context, digests []Digest, cause Cause)
 	if err != nil {
 		return leaks, err
 	}
-	if err := secrets.Err(); err != nil {
+	if err := created.Err(); err != nil {
 		return leaks, unavailable("find leaked secrets", err)
 	}
-	for i, owner := range secrets.Val() {
+	for i, owner := range created.Val() {
 		owner, _ := owner.(string)
-		clientID, secretID, ok := strings.Cut(owner, "\x00")
-		if !ok {
-			continue
+		if err := importers[i].Err(); err != nil {
+			return leaks, unavailable("find leaked secrets", err)
 		}
-		leak := Leak{Digest: digests[i], Kind: SecretLeak, ClientID: clientID, SecretID: secretID}
-		switch err := s.RevokeSecret(ctx, clientID, secretID, cause); {
-		case err == nil:
-			leaks = append(leaks, leak)
-		case errors.Is(err, ErrUnconfirmed):
-			return append(leaks, leak), err
-		case !errors.Is(err, ErrNotFound):
-			return leaks, err
+		for _, entry := range append(importers[i].Val(), owner) {
+			leak, err := s.revokeLeakedSecret(ctx, digests[i], entry, cause)
+			if leak != nil {
+				leaks = append(leaks, *leak)
+			}
+			if err != nil {
+				return leaks, err
+			}
 		}
 	}
 	return leaks, nil
+}
+
+// revokeLeakedSecret revokes the secret that an entry of the index names; nil if it is not there, or the entry is empty.
+func (s *Store) revokeLeakedSecret(ctx context.Context, d Digest, entry string, cause Cause) (*Leak, error) {
+	clientID, secretID, ok := strings.Cut(entry, "\x00")
+	if !ok {
+		return nil, nil
+	}
+	err := s.RevokeSecret(ctx, clientID, secretID, cause)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil, nil
+	case redisdb.Failed(err):
+		return nil, err
+	}
+	return &Leak{Digest: d, Kind: SecretLeak, ClientID: clientID, SecretID: secretID}, err
 }
 
 // revokeLeakedRecords revokes first, and finds the owners then: what cannot be read is revoked too.
@@ -145,6 +199,6 @@ func (s *Store) revokeLeakedRecords(ctx context.Context, digests []Digest, recor
 		s.log.WarnContext(ctx, "reading the descriptions of leaked keys failed; Run writes their tombstones", "keys", len(ids), "error", err)
 		return leaks, unconfirmed
 	}
-	s.writeTombstones(ctx, present(keys), cause)
+	_ = s.writeTombstones(ctx, present(keys), cause)
 	return leaks, unconfirmed
 }

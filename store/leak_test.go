@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -96,12 +97,6 @@ func TestSecretIndex(t *testing.T) {
 		size := func() int { return len(b.Dump(t)["mk:secrets"]) / 2 }
 		create(t, s, "a")
 		wantErr(t, "taken", s.CreateClient(ctx, client("a")), store.ErrExists)
-		imported := client("b")
-		imported.Secrets[0].LastFour = "" // it cannot be told whether it is a secret elsewhere too
-		must(t, s.CreateClient(ctx, imported))
-		if got := leaked(t, b, s, store.DigestOf("secret of b")); got != nil {
-			t.Errorf("an imported one: %+v", got)
-		}
 		for i := range 4 {
 			next := secret(b, store.NewSecretID())
 			_, err := s.AddSecret(ctx, "a", next, time.Time{}, store.Cause{})
@@ -113,6 +108,88 @@ func TestSecretIndex(t *testing.T) {
 		must(t, s.DeleteClient(ctx, "a", store.Cause{}))
 		if size() != 0 {
 			t.Errorf("the index has %d in the end", size())
+		}
+	})
+}
+
+// importing is a client with a secret that its operator brought, which other clients may have too.
+func importing(id, secretID, plain string) *store.Client {
+	c := client(id)
+	c.Secrets[0].ID, c.Secrets[0].Digest, c.Secrets[0].LastFour = secretID, store.DigestOf(plain), ""
+	return c
+}
+
+// A secret that leaked is revoked in every client that has it, imported or created here.
+func TestRevokeLeakedImported(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s, other, ctx := b.Open(t), b.Open(t), t.Context()
+		for _, c := range []*store.Client{client("a"), importing("b", "sec_b", "secret of a"), importing("c", "sec_c", "shared"), importing("d", "sec_d", "shared"), importing("e", "sec_e", "kept")} {
+			must(t, s.CreateClient(ctx, c))
+		}
+		rotated := secret(b, "sec_r")
+		rotated.Digest, rotated.LastFour = store.DigestOf("shared"), ""
+		_, err := s.AddSecret(ctx, "e", rotated, b.Clock.Now().Add(time.Hour), store.Cause{})
+		must(t, err)
+		// Of two clients with one secret, the revocation of one leaves the entry of the other.
+		must(t, s.RevokeSecret(ctx, "c", "sec_c", store.Cause{}))
+		want := []store.Leak{
+			{Digest: store.DigestOf("secret of a"), Kind: store.SecretLeak, ClientID: "a", SecretID: "sec_1"},
+			{Digest: store.DigestOf("secret of a"), Kind: store.SecretLeak, ClientID: "b", SecretID: "sec_b"},
+			{Digest: store.DigestOf("shared"), Kind: store.SecretLeak, ClientID: "d", SecretID: "sec_d"},
+			{Digest: store.DigestOf("shared"), Kind: store.SecretLeak, ClientID: "e", SecretID: "sec_r"},
+		}
+		if diff := gocmp.Diff(want, leaked(t, b, other, store.DigestOf("secret of a"), store.DigestOf("shared"))); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+		for id, want := range map[string]int{"a": 0, "b": 0, "c": 0, "d": 0, "e": 1} {
+			if c, err := other.Client(ctx, id); err != nil || len(c.Secrets) != want {
+				t.Errorf("client %s has the secrets %+v, %v; want %d", id, c.Secrets, err, want)
+			}
+		}
+		if keys := b.Dump(t).Find("mk:secrets:"); len(keys) != 1 {
+			t.Errorf("the index has %q, want the secret that is kept", keys)
+		}
+		must(t, s.DeleteClient(ctx, "e", store.Cause{}))
+		if keys := b.Dump(t).Find("mk:secrets"); len(keys) != 0 {
+			t.Errorf("the index has %q in the end", keys)
+		}
+	})
+}
+
+// The entry of a secret that is imported, and was revoked, leaves that of the client that Mintkeep created it for.
+func TestImportedSecretKeepsTheEntryOfTheCreated(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s, ctx := b.Open(t), t.Context()
+		create(t, s, "a")
+		must(t, s.CreateClient(ctx, importing("b", "sec_b", "secret of a")))
+		must(t, s.DeleteClient(ctx, "b", store.Cause{}))
+		if got := leaked(t, b, s, store.DigestOf("secret of a")); len(got) != 1 || got[0].ClientID != "a" {
+			t.Errorf("got %+v, want the secret of a", got)
+		}
+	})
+}
+
+// Run enters what an earlier version has imported without an entry.
+func TestImportedByAnEarlierVersion(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s, ctx := b.Open(t), t.Context()
+		for i := range 501 { // more than are looked at each time
+			must(t, s.CreateClient(ctx, importing(fmt.Sprintf("c%03d", i), "sec_1", fmt.Sprint("imported ", i))))
+		}
+		for _, key := range b.Dump(t).Find("mk:secrets:") {
+			b.Do("DEL", key)
+		}
+		first, last := store.DigestOf("imported 0"), store.DigestOf("imported 500")
+		if got := leaked(t, b, s, first, last); got != nil {
+			t.Fatalf("before: %+v", got)
+		}
+		must(t, store.SweepSecrets(ctx, s))
+		if got := leaked(t, b, s, first, last); len(got) != 1 || got[0].ClientID != "c000" {
+			t.Errorf("after some: %+v", got)
+		}
+		must(t, store.SweepSecrets(ctx, s))
+		if got := leaked(t, b, s, first, last); len(got) != 1 || got[0].ClientID != "c500" {
+			t.Errorf("after all: %+v", got)
 		}
 	})
 }

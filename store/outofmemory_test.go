@@ -22,7 +22,7 @@ func TestRevocationOutOfMemory(t *testing.T) {
 			tokens[id] = issue(t, b, s, id, id)
 		}
 		people, keys := map[string]*store.User{}, map[string]*store.APIKey{}
-		for _, id := range []string{"disabled", "demoted", "deleted", "ended", "several", "leaked"} {
+		for _, id := range []string{"disabled", "demoted", "deleted", "ended", "several", "leaked", "reset"} {
 			people[id] = add(t, s, id+"@example.com")
 			keys[id] = makeKey(t, b, s, people[id], id, 0)
 		}
@@ -42,6 +42,7 @@ func TestRevocationOutOfMemory(t *testing.T) {
 			"disable a person": s.DisableUser(ctx, people["disabled"].ID, store.Cause{}),
 			"demote a person":  s.DemoteUser(ctx, people["demoted"].ID, store.Cause{}),
 			"delete a person":  s.DeleteUser(ctx, people["deleted"].ID, ended(b, "")),
+			"reset a password": s.RevokePassword(ctx, people["reset"].ID, store.Cause{}),
 			"end a key":        endKey(s.RevokeKey(ctx, keys["ended"].ID, ended(b, ""))),
 			"end keys":         endKeys(s.RevokeKeys(ctx, []*store.APIKey{keys["several"]}, ended(b, ""))),
 			"end what leaked":  endLeaked(s.RevokeLeaked(ctx, []store.Digest{keys["leaked"].Digest, leakedSecret.Digest}, ended(b, ""))),
@@ -63,6 +64,9 @@ func TestRevocationOutOfMemory(t *testing.T) {
 				t.Errorf("key of %q: live %v, want %v", id, got, want)
 			}
 		}
+		if got := read(t, s, people["reset"].ID); len(got.Password) > 0 || got.Invite != nil {
+			t.Error("the password or the invite is there after a reset")
+		}
 		if got := read(t, s, people["demoted"].ID).Role(); got != store.Developer {
 			t.Errorf("the demoted is %s", got)
 		}
@@ -79,7 +83,7 @@ func TestRevocationOutOfMemory(t *testing.T) {
 		_, move := s.UpdateUser(ctx, u.ID, store.Cause{}, readdress("new@example.com"))
 		_, update := s.UpdateClient(ctx, "ended", store.Cause{}, func(m *store.ClientMetadata) (bool, error) { m.Scope = ""; return true, nil })
 		_, add := s.AddSecret(ctx, "ended", secret(b, "sec_2"), time.Time{}, store.Cause{})
-		_, start := s.StartGeneration(ctx, "ended")
+		_, start := startGeneration(ctx, s, "ended")
 		for what, err := range map[string]error{
 			"create": s.CreateClient(ctx, client("new")), "update": update, "add a secret": add, "start a generation": start,
 			"enable": s.EnableClient(ctx, "disabled", store.Cause{}), "audit": s.Audit(ctx, store.Event{}),
@@ -94,7 +98,7 @@ func TestRevocationOutOfMemory(t *testing.T) {
 		}
 
 		b.Server.Config("maxmemory", "0")
-		g, err := s.StartGeneration(ctx, "ended")
+		g, err := startGeneration(ctx, s, "ended")
 		if err != nil || g == (store.Generation{}) {
 			t.Errorf("memory is back: got %x, %v", g, err)
 		}

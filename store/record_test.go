@@ -30,7 +30,7 @@ func TestRecordsFailClosed(t *testing.T) {
 				return err
 			},
 			"EnableClient":    func() error { return s.EnableClient(ctx, "a", store.Cause{}) },
-			"StartGeneration": func() error { _, err := s.StartGeneration(ctx, "a"); return err },
+			"StartGeneration": func() error { _, err := startGeneration(ctx, s, "a"); return err },
 			"AddSecret": func() error {
 				_, err := s.AddSecret(ctx, "a", secret(b, "new"), time.Time{}, store.Cause{})
 				return err

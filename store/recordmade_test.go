@@ -86,7 +86,7 @@ func makeSigningKeys(t *testing.T, masterKey []byte) (keys []store.SigningKey, j
 	must(t, err)
 	must(t, r.Load(t.Context()))
 	b.Clock.Advance(time.Hour)
-	must(t, r.Rotate(t.Context(), false))
+	must(t, r.Rotate(t.Context(), signing.NoKeys))
 	ring, err := b.Open(t).Keyring(t.Context())
 	must(t, err)
 	jwt, err = r.Sign(fmt.Appendf(nil,

@@ -140,6 +140,9 @@ var ends = []endCase{
 	{"invite", func(l *lossy, e endCase) error {
 		return l.s.InviteUser(l.t.Context(), l.person(e), store.Invite{Digest: store.DigestOf("another"), ExpiresAt: l.b.Clock.Now().Add(time.Hour)}, store.Cause{})
 	}, (*lossy).firstInvite},
+	{"reset", func(l *lossy, e endCase) error { return l.s.RevokePassword(l.t.Context(), l.person(e), store.Cause{}) }, func(l *lossy, e endCase) bool {
+		return len(l.now(e).Password) > 0 || l.session(e) || l.firstInvite(e)
+	}},
 	{"no-invite", func(l *lossy, e endCase) error { return l.s.RevokeInvite(l.t.Context(), l.person(e), store.Cause{}) }, (*lossy).firstInvite},
 	{"move", func(l *lossy, e endCase) error {
 		_, err := l.s.UpdateUser(l.t.Context(), l.person(e), store.Cause{}, readdress("elsewhere@example.com"))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -26,7 +27,7 @@ const (
 	AllRevoked     Kind = "all"      // all tokens, or all sessions, of all
 	SessionRevoked Kind = "session"  // a session of the dashboard, Digest, or all of a user, UserID
 	InviteRevoked  Kind = "invite"   // the link by which a user sets a password: UserID
-	PasswordReset  Kind = "password" // a password that was replaced: UserID
+	PasswordReset  Kind = "password" // a password that was replaced or revoked: UserID
 )
 
 // Revocation is one change by which a credential is no longer valid, or no longer valid for what it was. Each method
@@ -196,7 +197,8 @@ func (s *Store) fieldDeletions(ctx context.Context, key string, fields ...string
 		return nil, false, err
 	}
 	value, _ := values[1].(string)
-	deletions = append(deletions, rollback.OfFields(key, fields...).While(fields[0], value))
+	all := slices.Concat(fields, []string{changeField})
+	deletions = append(deletions, rollback.OfFields(key, all...).While(fields[0], value))
 	for i, field := range fields[1:] {
 		if value, ok := values[i+2].(string); ok {
 			deletions = append(deletions, rollback.OfFields(key, field).While(field, value).Implied())
@@ -213,7 +215,7 @@ func (s *Store) revokeFields(ctx context.Context, op, key string, r Revocation, 
 	case err != nil:
 		return unavailable(op, err)
 	case !there:
-		return cmp.Or(s.confirmGone(ctx, op, "hexists", key, metaField), ErrNotFound)
+		return cmp.Or(s.confirmGone(ctx, op, key, metaField), ErrNotFound)
 	}
 	_, err = s.revoke(ctx, op, step{Revocation: r, deletions: deletions})
 	return err
@@ -248,19 +250,24 @@ func (s *Store) resolve(ctx context.Context, op string) error {
 	return nil
 }
 
-// confirmGone is for a revocation that finds nothing to delete. An earlier attempt may have been applied and not
-// confirmed, and "it is gone" says that it stays so. gone is a command that answers 0 if it is, EXISTS or HEXISTS, sent
-// on the connection of the barrier, to the server that answers that. Where Redis's own answer is enough, nothing is sent.
-func (s *Store) confirmGone(ctx context.Context, op string, gone ...any) error {
-	if err := s.known(ctx, op); err != nil || !s.db.NeedsBarrier(ctx) {
+// confirmGone is for a revocation that finds nothing to delete in a client's or a user's record: the field is not there.
+// "It is gone" says that it stays so. A change that is on its way must fail, so that changeField is deleted all the same.
+// And an earlier attempt may have been applied and not confirmed: the barrier is on the same connection.
+func (s *Store) confirmGone(ctx context.Context, op, key, field string) error {
+	mark, gone := redis.NewIntCmd(ctx, "hdel", key, changeField), redis.NewIntCmd(ctx, "hexists", key, field)
+	return s.confirm(ctx, op, gone, mark, gone)
+}
+
+// confirm sends commands, and the barrier behind them. gone is one of them: its answer is 0 if what was revoked is gone.
+func (s *Store) confirm(ctx context.Context, op string, gone *redis.IntCmd, cmds ...*redis.IntCmd) error {
+	if err := s.known(ctx, op); err != nil {
 		return err
 	}
-	cmd := redis.NewIntCmd(ctx, gone...)
-	err := s.db.Apply(ctx, op, []*redis.IntCmd{cmd})
+	err := s.db.Apply(ctx, op, cmds)
 	switch {
 	case errors.Is(err, ErrUnconfirmed): // nothing was applied
 		return unavailable(op, errors.New(err.Error()))
-	case err == nil && cmd.Val() != 0:
+	case err == nil && gone.Val() != 0:
 		return unavailable(op, errors.New("what was gone is there again"))
 	}
 	return err
@@ -269,7 +276,12 @@ func (s *Store) confirmGone(ctx context.Context, op string, gone ...any) error {
 // ConfirmRevoked is nil if a credential which was not found stays so: an earlier revocation may have been applied and not
 // confirmed. ErrUnavailable if that is not known, or the credential is there.
 func (s *Store) ConfirmRevoked(ctx context.Context, d Digest) error {
-	return s.confirmGone(ctx, "confirm a revocation", "exists", credentialKey(d))
+	const op = "confirm a revocation"
+	if !s.db.NeedsBarrier(ctx) { // Redis's own answer is enough
+		return s.known(ctx, op)
+	}
+	gone := redis.NewIntCmd(ctx, "exists", credentialKey(d))
+	return s.confirm(ctx, op, gone, gone)
 }
 
 // Confirm says that everything which Redis has applied until now lasts as [Options.Durability] asks: for a caller that

@@ -16,7 +16,7 @@ import (
 )
 
 // leastRights is what docs/operations.md recommends, for a server that is no cluster.
-const leastRights = "resetkeys ~mk:* resetchannels -@all +@read +@write +@transaction +@connection -@dangerous +info +config|get +time"
+const leastRights = "resetkeys ~mk:* resetchannels -@all +@read +@write +@transaction +@connection -@dangerous +info +config|get +time +client|kill"
 
 // grant gives the user "mint" these rights alone.
 func grant(t *testing.T, srv *storetest.Server, rules string) {
@@ -66,7 +66,7 @@ func TestDeniedRights(t *testing.T) {
 		"~mk:[^ct]* ~mk:clients:*": {"~mk:c:*", "~mk:t:*"},
 		"~mk:c*":                   {"~mk:*"},
 		"~other:*":                 {"~mk:*"},
-		"~mk:[^s]* ~mk:s:* ~mk:secrets ~mk:signing-keys": {"~mk:signing-keys:claim:*"},
+		"~mk:[^s]* ~mk:s:* ~mk:secrets ~mk:secrets:* ~mk:signing-keys": {"~mk:signing-keys:claim:*"},
 	} {
 		grant(t, srv, strings.Replace(leastRights, "~mk:*", keys, 1))
 		if diff := cmp.Diff(want, missing()); diff != "" {
@@ -113,7 +113,7 @@ func TestLeastRights(t *testing.T) {
 		if match[2] != "0" {
 			t.Errorf("%s was refused", command)
 		}
-		connecting := slices.Contains([]string{"hello", "auth", "client|setname", "select"}, command)
+		connecting := slices.Contains([]string{"hello", "auth", "client|setname", "client|info", "select"}, command)
 		ours := slices.Contains([]string{"acl|setuser", "ping", "info", "scan"}, command)
 		if !tried[command] && !connecting && !ours {
 			t.Errorf("the store sends %s, which rights.go does not try", command)
@@ -155,10 +155,11 @@ func liveALittle(t *testing.T, b *storetest.Backend, s *store.Store) {
 	fail(t, 1, "192.0.2.1", func(int) (*store.Store, string) { return s, "a" })
 	must(t, store.PurgeKeys(ctx, s))
 	must(t, store.SweepKeys(ctx, s))
+	must(t, store.SweepSecrets(ctx, s))
 	must(t, s.Flush(ctx))
 	must(t, s.DeleteUser(ctx, u.ID, ended(b, "")))
 	must(t, s.DeleteClient(ctx, "a", store.Cause{}))
-	for _, c := range s.ScanRecords(ctx, 10, nil) {
+	for _, c := range s.ScanRecords(ctx, 10, nil, nil) {
 		must(t, c.Err)
 	}
 }

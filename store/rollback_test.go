@@ -104,7 +104,7 @@ func TestOldBackup(t *testing.T) {
 	if live(t, s, "a", d) {
 		t.Error("after the fence a token that was ended is live")
 	}
-	g, err := s.StartGeneration(ctx, "a")
+	g, err := startGeneration(ctx, s, "a")
 	if err != nil || g == (store.Generation{}) || !live(t, s, "a", issue(t, b, s, "a", "new")) {
 		t.Errorf("after the fence the client gets no token: %v", err)
 	}

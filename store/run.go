@@ -15,8 +15,8 @@ const (
 )
 
 // Run does what no request waits for, until ctx is done: it flushes the last uses and the statistics, the last of them at
-// the very end, purges keys that were revoked or expired long ago, and writes tombstones that could not be written. From
-// its start on it notices a rollback of Redis; see package rollback.
+// the very end, purges keys that were revoked or expired long ago, writes tombstones that could not be written, and
+// enters imported secrets in the index. From its start on it notices a rollback of Redis; see package rollback.
 func (s *Store) Run(ctx context.Context) {
 	stopped := make(chan struct{})
 	go func() {
@@ -36,6 +36,7 @@ func (s *Store) Run(ctx context.Context) {
 		case <-purge.C:
 			s.inBackground(ctx, "purging expired API keys failed", s.purgeKeys)
 			s.inBackground(ctx, "writing tombstones of API keys failed", s.sweepKeys)
+			s.inBackground(ctx, "entering imported client secrets in the index failed", s.sweepSecrets)
 			if s.monitor != nil {
 				s.inBackground(ctx, "removing the watermarks of stopped replicas failed", s.monitor.Sweep)
 			}
@@ -48,7 +49,11 @@ func (s *Store) Run(ctx context.Context) {
 
 // Flush writes the last uses and the statistics of this process. What could not be written is lost.
 func (s *Store) Flush(ctx context.Context) error {
-	if err := s.uses.flush(ctx, s.rdb); err != nil {
+	used := s.uses.take()
+	if err := writeUses(ctx, s.rdb, used); err != nil {
+		return err
+	}
+	if err := s.enterUsed(ctx, used); err != nil {
 		return err
 	}
 	return s.statistics.flush(ctx, s.rdb, s.now())

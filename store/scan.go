@@ -34,12 +34,15 @@ const (
 )
 
 // ScanRecords reads clients, users and the descriptions of API keys, at most that many of each and until ctx is done, and
-// counts what it cannot read. user is called for each user who can be read; it may be nil.
-func (s *Store) ScanRecords(ctx context.Context, most int, user func(*User)) []RecordScan {
+// counts what it cannot read. client and user are called for each one that can be read; they may be nil.
+func (s *Store) ScanRecords(ctx context.Context, most int, client func(*Client), user func(*User)) []RecordScan {
 	return []RecordScan{
 		s.scanKind(ctx, clientsKind, clients.ids, most, func(ids []string) ([]error, error) {
 			return s.tryHashes(ctx, ids, clientKey, func(id string, fields map[string]string) error {
-				_, err := s.decoded.client(id, fields)
+				c, err := s.decoded.client(id, fields)
+				if err == nil && client != nil {
+					client(c)
+				}
 				return err
 			})
 		}),

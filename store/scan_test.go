@@ -31,7 +31,7 @@ func TestIntegrityScan(t *testing.T) {
 		b.Do("SET", "mk:k:"+key.ID, "too short")
 
 		var seen []string
-		got := s.ScanRecords(t.Context(), 100, func(u *store.User) { seen = append(seen, u.ID) })
+		got := s.ScanRecords(t.Context(), 100, nil, func(u *store.User) { seen = append(seen, u.ID) })
 		want := []store.RecordScan{
 			{
 				Kind: "clients", Read: 7,
@@ -58,7 +58,7 @@ func TestIntegrityScanIsBounded(t *testing.T) {
 		create(t, s, fmt.Sprintf("c%04d", i))
 	}
 	for most, partial := range map[int]bool{n + 1: false, n: false, n - 1: true, 500: true, 1: true} {
-		c := s.ScanRecords(t.Context(), most, nil)[0]
+		c := s.ScanRecords(t.Context(), most, nil, nil)[0]
 		if c.Read != min(most, n) || c.Partial != partial || c.Err != nil {
 			t.Errorf("of %d, at most %d: read %d, partial %v, %v", n, most, c.Read, c.Partial, c.Err)
 		}
@@ -69,7 +69,7 @@ func TestIntegrityScanWithoutRedis(t *testing.T) {
 	srv := storetest.Redis(t)
 	s := srv.Backend(t).Open(t)
 	srv.Kill()
-	for _, c := range s.ScanRecords(t.Context(), 10, nil) {
+	for _, c := range s.ScanRecords(t.Context(), 10, nil, nil) {
 		if !c.Partial {
 			t.Errorf("%s: all were read", c.Kind)
 		}

@@ -42,8 +42,8 @@ func (s *Store) AddSecret(ctx context.Context, id string, next Secret, oldExpire
 	if oldExpires.After(s.now()) { // nothing is revoked now, and an answer that is not a success would lose the new secret
 		lasting = redisdb.WithoutBarrier(ctx)
 	}
-	err = s.transact(lasting, "add secret", clientKey(id), func(tx *redis.Tx) (t transaction, err error) {
-		c, err := s.readClient(ctx, tx, id)
+	err = s.change(lasting, "add secret", clientKey(id), func(fields map[string]string) (t transaction, err error) {
+		c, err := s.decoded.client(id, fields)
 		if err != nil {
 			return t, err
 		}
@@ -68,11 +68,11 @@ func (s *Store) AddSecret(ctx context.Context, id string, next Secret, oldExpire
 	})
 	if err != nil {
 		if there, e := s.rdb.HExists(ctx, clientKey(id), secretField+next.ID).Result(); e == nil && !there {
-			s.unindexSecrets(ctx, next)
+			s.unindexSecrets(ctx, id, next)
 		}
 		return nil, err
 	}
-	s.unindexSecrets(ctx, r.revoked...)
+	s.unindexSecrets(ctx, id, r.revoked...)
 	for _, secret := range r.revoked {
 		s.forgetUse(ctx, id, secret.ID)
 	}
@@ -137,18 +137,18 @@ func (s *Store) RevokeSecret(ctx context.Context, id, secretID string, cause Cau
 	record, err := s.rdb.HGet(ctx, clientKey(id), secretField+secretID).Result()
 	switch {
 	case errors.Is(err, redis.Nil):
-		return cmp.Or(s.confirmGone(ctx, op, "hexists", clientKey(id), secretField+secretID), ErrNotFound)
+		return cmp.Or(s.confirmGone(ctx, op, clientKey(id), secretField+secretID), ErrNotFound)
 	case err != nil:
 		return unavailable(op, err)
 	}
-	field := rollback.OfFields(clientKey(id), secretField+secretID)
+	field := rollback.OfFields(clientKey(id), secretField+secretID, changeField)
 	_, err = s.revoke(ctx, op, step{Revocation: cause.secretRevocation(id, secretID), deletions: []rollback.Deletion{field}})
 	if redisdb.Failed(err) {
 		return err
 	}
 	secret, _ := s.decoded.secret(secretID, record) // the digest is there even if the rest cannot be read
 	if err == nil {
-		s.unindexSecrets(ctx, secret)
+		s.unindexSecrets(ctx, id, secret)
 	} // else a report that is repeated must find it again
 	s.rememberSecret(ctx, id, secret)
 	s.forgetUse(ctx, id, secretID)
@@ -160,8 +160,8 @@ func (s *Store) rememberSecret(ctx context.Context, clientID string, secret Secr
 	if secret.LastFour == "" {
 		return
 	}
-	err := s.transact(redisdb.WithoutBarrier(ctx), "remember secret", clientKey(clientID), func(tx *redis.Tx) (t transaction, err error) {
-		c, err := s.readClient(ctx, tx, clientID)
+	err := s.change(redisdb.WithoutBarrier(ctx), "remember secret", clientKey(clientID), func(fields map[string]string) (t transaction, err error) {
+		c, err := s.decoded.client(clientID, fields)
 		if err != nil {
 			return t, err
 		}

@@ -48,8 +48,8 @@ const sessionField = "sess"
 // CreateSession signs a user in. verified is the sealed hash that the presented password matched. ErrNotFound if the
 // user is deleted, or disabled, or has another password by now.
 func (s *Store) CreateSession(ctx context.Context, sess *Session, verified []byte) error {
-	err := s.transact(redisdb.WithoutBarrier(ctx), "create session", userKey(sess.UserID), func(tx *redis.Tx) (t transaction, err error) {
-		u, err := s.readUser(ctx, tx, sess.UserID)
+	err := s.change(redisdb.WithoutBarrier(ctx), "create session", userKey(sess.UserID), func(fields map[string]string) (t transaction, err error) {
+		u, err := s.decoded.user(sess.UserID, fields)
 		switch {
 		case err != nil:
 			return t, err
@@ -57,7 +57,7 @@ func (s *Store) CreateSession(ctx context.Context, sess *Session, verified []byt
 			return t, ErrNotFound
 		}
 		if sess.Generation = u.Sessions; sess.Generation != (Generation{}) {
-			return write(func(redis.Pipeliner) {})
+			return t, nil
 		}
 		sess.Generation = NewGeneration()
 		return write(func(p redis.Pipeliner) { p.HSet(ctx, userKey(u.ID), sessionField, sess.Generation[:]) })
@@ -81,8 +81,8 @@ func (s *Store) CreateSession(ctx context.Context, sess *Session, verified []byt
 		return unavailable("create session", err)
 	}
 	cause := Cause{At: now, Actor: UserActor(sess.UserID), Reason: "too many sessions"}
-	for _, digest := range oldest.Val() {
-		if err := s.RevokeSession(ctx, sess.UserID, Digest([]byte(digest)), cause); err != nil {
+	for _, d := range digestsOf(oldest.Val()) {
+		if err := s.RevokeSession(ctx, sess.UserID, d, cause); err != nil {
 			return err
 		}
 	}
@@ -161,11 +161,11 @@ func (s *Store) RevokeSessions(ctx context.Context, userID string, cause Cause) 
 
 // forgetSessions tidies up after sessions that were revoked; what stays behind expires.
 func (s *Store) forgetSessions(ctx context.Context, userID string) {
-	digests, err := s.rdb.ZRange(ctx, sessionsOf(userID), 0, -1).Result()
+	members, err := s.rdb.ZRange(ctx, sessionsOf(userID), 0, -1).Result()
 	if err == nil {
 		_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-			for _, d := range digests {
-				p.Del(ctx, sessionKey(Digest([]byte(d))))
+			for _, d := range digestsOf(members) {
+				p.Del(ctx, sessionKey(d))
 			}
 			p.Del(ctx, sessionsOf(userID))
 			return nil
@@ -178,17 +178,18 @@ func (s *Store) forgetSessions(ctx context.Context, userID string) {
 
 // Sessions lists the valid sessions of a user, as read; the last used first.
 func (s *Store) Sessions(ctx context.Context, u *User) ([]*Session, error) {
-	digests, err := s.rdb.ZRange(ctx, sessionsOf(u.ID), 0, -1).Result()
+	members, err := s.rdb.ZRange(ctx, sessionsOf(u.ID), 0, -1).Result()
 	if err != nil {
 		return nil, unavailable("list sessions", err)
 	}
+	digests := digestsOf(members)
 	if len(digests) == 0 {
 		return nil, nil
 	}
 	records := make([]*redis.StringCmd, len(digests))
 	if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, digest := range digests {
-			records[i] = p.Get(ctx, sessionKey(Digest([]byte(digest))))
+		for i, d := range digests {
+			records[i] = p.Get(ctx, sessionKey(d))
 		}
 		return nil
 	}); err != nil && !errors.Is(err, redis.Nil) {
@@ -196,7 +197,7 @@ func (s *Store) Sessions(ctx context.Context, u *User) ([]*Session, error) {
 	}
 	var sessions []*Session
 	for i, record := range records {
-		sess := &Session{Digest: Digest([]byte(digests[i]))}
+		sess := &Session{Digest: digests[i]}
 		switch err := record.Err(); {
 		case errors.Is(err, redis.Nil):
 			continue // it was not used for too long
@@ -219,11 +220,7 @@ func (s *Store) Sessions(ctx context.Context, u *User) ([]*Session, error) {
 // more: another request came first, and must not be undone.
 func (s *Store) SetPassword(ctx context.Context, sess *Session, before, sealed []byte) error {
 	userID := sess.UserID
-	err := s.transact(ctx, "set password", userKey(userID), func(tx *redis.Tx) (t transaction, err error) {
-		fields, err := tx.HGetAll(ctx, userKey(userID)).Result()
-		if err != nil {
-			return t, err
-		}
+	err := s.change(ctx, "set password", userKey(userID), func(fields map[string]string) (t transaction, err error) {
 		u, err := s.decoded.user(userID, fields)
 		if err != nil {
 			return t, err
@@ -247,15 +244,11 @@ func (s *Store) SetPassword(ctx context.Context, sess *Session, before, sealed [
 // RehashPassword replaces what is stored of a user's password, if it is still the one that was stored before. The
 // password itself stays.
 func (s *Store) RehashPassword(ctx context.Context, userID string, before, sealed []byte) error {
-	return s.transact(redisdb.WithoutBarrier(ctx), "rehash password", userKey(userID), func(tx *redis.Tx) (t transaction, err error) {
-		u, err := s.readUser(ctx, tx, userID)
-		if err != nil {
+	return s.change(redisdb.WithoutBarrier(ctx), "rehash password", userKey(userID), func(fields map[string]string) (t transaction, err error) {
+		u, err := s.decoded.user(userID, fields)
+		if err != nil || !bytes.Equal(u.Password, before) {
 			return t, err
 		}
-		return write(func(p redis.Pipeliner) {
-			if bytes.Equal(u.Password, before) {
-				p.HSet(ctx, userKey(userID), passwordField, sealed)
-			}
-		})
+		return write(func(p redis.Pipeliner) { p.HSet(ctx, userKey(userID), passwordField, sealed) })
 	})
 }

@@ -354,3 +354,39 @@ func TestWhatRevokesAnInvite(t *testing.T) {
 		must(t, s.RedeemInvite(ctx, u.ID, code, []byte("x")))
 	})
 }
+
+// An entry of a user's list that is no digest is skipped: it keeps neither the page nor a revocation from the others.
+func TestDamagedSessionEntry(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s, ctx := b.Open(t), t.Context()
+		u := add(t, s, "a@example.com")
+		one := enter(t, s, u.ID, "one")
+		damage := func() {
+			for _, member := range []string{"", "short", strings.Repeat("x", 33)} {
+				b.Do("ZADD", "mk:ps:"+u.ID, 0, member)
+			}
+		}
+		damage()
+		if diff := cmp.Diff([]string{"one"}, agents(t, s, u.ID)); diff != "" {
+			t.Errorf("sessions (-want +got)\n%s", diff)
+		}
+		must(t, s.DisableUser(ctx, u.ID, ended(b, "")))
+		if in(t, s, one) {
+			t.Error("the session of a disabled user is valid")
+		}
+		if n := b.Do("EXISTS", "mk:ps:"+u.ID); n != int64(0) {
+			t.Error("the list of sessions stays")
+		}
+		must(t, s.EnableUser(ctx, u.ID, ended(b, "")))
+		damage()
+		must(t, s.RevokeSessions(ctx, u.ID, ended(b, "")))
+		for i := range store.MaxSessions + 2 { // more than a user may have: the oldest are revoked
+			if i == 0 || i == store.MaxSessions {
+				for _, member := range []string{"", "short", strings.Repeat("x", 33)} {
+					b.Do("ZADD", "mk:ps:"+u.ID, b.Clock.Now().Add(time.Hour).UnixMilli(), member)
+				}
+			}
+			enter(t, s, u.ID, fmt.Sprint(i))
+		}
+	})
+}

@@ -54,6 +54,7 @@ type Store struct {
 	uses        uses
 	statistics  statistics
 	swept       int64          // how far sweepKeys has come; only Run's
+	sweptClient string         // how far sweepSecrets has come; likewise
 	creating    [32]sync.Mutex // by the last character of the id of the user whose key is created
 	failures    counters       // of authentications, and
 	calls       counters       // of clients with a rate, where Redis does not count them
@@ -115,12 +116,22 @@ func (s *Store) Embedded() bool { return s.db.IsEmbedded() }
 // Quarantined is whether every call fails with ErrQuarantined.
 func (s *Store) Quarantined() bool { return s.monitor != nil && s.monitor.IsQuarantined() }
 
+// ReplaceCredentials has new connections to Redis authenticate by the user and the password of url, and tells whether they
+// are others. The error says why not: url leads to another Redis, or Redis rejects them.
+func (s *Store) ReplaceCredentials(ctx context.Context, url string) (changed bool, err error) {
+	return s.db.ReplaceCredentials(ctx, url)
+}
+
 // CheckDurability says beforehand whether Redis can give what [Options.Durability] asks for: nil, ErrUnavailable if it
 // could not be asked, or ErrDurability.
 func (s *Store) CheckDurability(ctx context.Context) error { return s.db.CheckDurability(ctx) }
 
 // KeepsLog says whether Redis keeps an append-only file. ErrUnavailable if it may not be asked.
 func (s *Store) KeepsLog(ctx context.Context) (bool, error) { return s.db.KeepsLog(ctx) }
+
+// CheckKill says whether a command of this store whose answer it has given up can be stopped: nil, or an error that matches
+// [redisdb.ErrKill] or [ErrUnavailable]. See [redisdb.DB.CheckKill].
+func (s *Store) CheckKill(ctx context.Context) error { return s.db.CheckKill(ctx) }
 
 // PoolStats tells the state of the connections to Redis.
 func (s *Store) PoolStats() redisdb.PoolStats { return s.db.PoolStats() }

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -181,9 +182,9 @@ func TestAbsentGeneration(t *testing.T) {
 			if live(t, s, "a", d) {
 				t.Error("live without a generation")
 			}
-			g, err := s.StartGeneration(ctx, "a")
+			g, err := startGeneration(ctx, s, "a")
 			must(t, err)
-			if again, err := s.StartGeneration(ctx, "a"); again != g || err != nil || g == (store.Generation{}) {
+			if again, err := startGeneration(ctx, s, "a"); again != g || err != nil || g == (store.Generation{}) {
 				t.Errorf("started %x, then %x, %v", g, again, err)
 			}
 			if live(t, s, "a", d) {
@@ -239,4 +240,13 @@ func TestTokenRoundTrips(t *testing.T) {
 			}
 		}
 	})
+}
+
+// startGeneration starts a generation of the client as it is now.
+func startGeneration(ctx context.Context, s *store.Store, id string) (store.Generation, error) {
+	c, err := s.Client(ctx, id)
+	if err != nil {
+		return store.Generation{}, err
+	}
+	return s.StartGeneration(ctx, c)
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +13,7 @@ import (
 
 // transaction is what a plan wants to be written in one MULTI.
 type transaction struct {
-	// write queues the commands.
+	// write queues the commands. Nil: there is nothing to write.
 	write func(redis.Pipeliner)
 	// steps are what the transaction revokes. Their deletions are part of write, or follow from it; a replay after a
 	// rollback sends them alone.
@@ -20,6 +21,37 @@ type transaction struct {
 	// enabled is the field of the key that the transaction sets to a new value, so that an earlier disabling is no
 	// longer replayed. Empty: none.
 	enabled, value string
+}
+
+// changeField is a field of a client's and of a user's record: a random value, there while the record may be changed. A
+// change goes on only if it has read the field under WATCH. A revocation deletes the field, even if it finds nothing else
+// to delete. So a revocation always touches the record, and a transaction that began before it fails, however late it
+// arrives, and whichever replica sent it.
+const changeField = "w"
+
+// errUnmarked: the record has no changeField.
+var errUnmarked = errors.New("the record has no field " + changeField)
+
+// change is transact on the record of a client or a user. plan is given the fields of the record; none: it is not there.
+func (s *Store) change(ctx context.Context, op, key string, plan func(fields map[string]string) (transaction, error)) error {
+	return s.transact(ctx, op, key, func(tx *redis.Tx) (transaction, error) {
+		fields, err := tx.HGetAll(ctx, key).Result()
+		if err != nil {
+			return transaction{}, err
+		}
+		t, err := plan(fields)
+		if err != nil || t.write == nil || fields[changeField] != "" {
+			return t, err
+		}
+		_, err = tx.TxPipelined(ctx, func(p redis.Pipeliner) error {
+			p.HSetNX(ctx, key, changeField, randomValue())
+			if len(fields) == 0 { // a creation, which makes the record stay
+				p.PExpire(ctx, key, unfinished)
+			}
+			return nil
+		})
+		return transaction{}, cmp.Or(err, errUnmarked)
+	})
 }
 
 // maxTries is how often a transaction is tried when another one came before.
@@ -42,7 +74,9 @@ func (s *Store) transact(ctx context.Context, op, key string, plan func(*redis.T
 			if err != nil {
 				return err
 			}
-			t = planned
+			if t = planned; t.write == nil {
+				return nil
+			}
 			written, err := tx.TxPipelined(ctx, func(p redis.Pipeliner) error { t.write(p); return nil })
 			if err != nil {
 				return err
@@ -55,7 +89,7 @@ func (s *Store) transact(ctx context.Context, op, key string, plan func(*redis.T
 		}, key)
 		var verdict *planError
 		switch {
-		case errors.Is(err, redis.TxFailedErr):
+		case errors.Is(err, redis.TxFailedErr), errors.Is(err, errUnmarked):
 			continue
 		case errors.As(err, &verdict):
 			return verdict.error

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
 const (
@@ -146,14 +148,17 @@ func parseUse(value string) (Use, bool) {
 	return Use{time.Unix(seconds, 0).UTC(), from}, true
 }
 
-// flush writes the last uses that were recorded. Those that could not be written are lost: the next use brings the next
-// one.
-func (u *uses) flush(ctx context.Context, rdb redis.UniversalClient) error {
+// take is what was recorded since it was last called.
+func (u *uses) take() map[use]recorded {
 	u.mu.Lock()
+	defer u.mu.Unlock()
 	pending := u.last
 	u.last = nil
-	u.mu.Unlock()
+	return pending
+}
 
+// writeUses writes last uses. Those that could not be written are lost: the next use brings the next one.
+func writeUses(ctx context.Context, rdb redis.UniversalClient, pending map[use]recorded) error {
 	const batch = 200 // commands in one pipeline
 	p := rdb.Pipeline()
 	for at, u := range pending {
@@ -173,6 +178,30 @@ func (u *uses) flush(ctx context.Context, rdb redis.UniversalClient) error {
 	}
 	_, err := p.Exec(ctx)
 	return unavailable("write last uses", err)
+}
+
+// enterUsed enters the clients that were used in the directory, if they are not there. A removal of an entry that arrives
+// late takes away that of the next client of the id.
+func (s *Store) enterUsed(ctx context.Context, used map[use]recorded) error {
+	entries := map[string]*redis.FloatCmd{}
+	p := s.rdb.Pipeline()
+	for at := range used {
+		if id, ok := strings.CutPrefix(at.key, usesKey("")); ok && entries[id] == nil {
+			entries[id] = p.ZScore(ctx, clients.ids, id)
+		}
+	}
+	if p.Len() == 0 {
+		return nil
+	}
+	if _, err := p.Exec(ctx); redisdb.Failure(err) != nil {
+		return unavailable("look for entries in a directory", err)
+	}
+	for id, entry := range entries {
+		if errors.Is(entry.Err(), redis.Nil) {
+			s.reindexClient(ctx, id)
+		}
+	}
+	return nil
 }
 
 // forgetUse tidies up after a secret that was revoked: a client whose secrets change every day would

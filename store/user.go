@@ -28,6 +28,7 @@ import (
 //	pwlife      drawn with each password, which may be hashed again; absent if an earlier version set it
 //	sess        the generation of the sessions
 //	invite      the digest of the one link that sets a password, and its expiry
+//	w           a random value, there while the record may be changed; each revocation deletes it: see changeField
 type User struct {
 	ID         string
 	Metadata   UserMetadata
@@ -96,7 +97,7 @@ func (c Cause) userRevocation(kind Kind, id string) Revocation {
 // was finished: repeating it then says ErrExists.
 func (s *Store) CreateUser(ctx context.Context, u *User) error {
 	u.Generation, u.Enabled = NewGeneration(), true
-	fields := []any{metaField, encodeRecord(u.Metadata), onField, randomValue(), genField, u.Generation[:]}
+	fields := []any{metaField, encodeRecord(u.Metadata), onField, randomValue(), genField, u.Generation[:], changeField, randomValue()}
 	if u.Operator != (Generation{}) {
 		fields = append(fields, operatorField, u.Operator[:])
 	}
@@ -167,8 +168,8 @@ func (s *Store) DisableUser(ctx context.Context, id string, cause Cause) error {
 // disabling of unknown outcome is applied later.
 func (s *Store) EnableUser(ctx context.Context, id string, cause Cause) error {
 	on := randomValue()
-	return s.transact(ctx, "enable user", userKey(id), func(tx *redis.Tx) (transaction, error) {
-		if _, err := s.readUser(ctx, tx, id); err != nil {
+	return s.change(ctx, "enable user", userKey(id), func(fields map[string]string) (transaction, error) {
+		if _, err := s.decoded.user(id, fields); err != nil {
 			return transaction{}, err
 		}
 		return transaction{
@@ -181,13 +182,10 @@ func (s *Store) EnableUser(ctx context.Context, id string, cause Cause) error {
 
 // PromoteUser makes an operator of a user. It changes nothing of one who is an operator.
 func (s *Store) PromoteUser(ctx context.Context, id string, cause Cause) error {
-	return s.transact(ctx, "promote user", userKey(id), func(tx *redis.Tx) (t transaction, err error) {
-		u, err := s.readUser(ctx, tx, id)
-		if err != nil {
+	return s.change(ctx, "promote user", userKey(id), func(fields map[string]string) (t transaction, err error) {
+		u, err := s.decoded.user(id, fields)
+		if err != nil || u.Role() == Operator {
 			return t, err
-		}
-		if u.Role() == Operator {
-			return write(func(redis.Pipeliner) {})
 		}
 		g := NewGeneration()
 		t.write = func(p redis.Pipeliner) { p.HSet(ctx, userKey(id), operatorField, g[:]) }
@@ -207,7 +205,7 @@ func (s *Store) DemoteUser(ctx context.Context, id string, cause Cause) error {
 func (s *Store) DeleteUser(ctx context.Context, id string, cause Cause) error {
 	u, err := s.User(ctx, id)
 	if errors.Is(err, ErrNotFound) {
-		return cmp.Or(s.confirmGone(ctx, "delete user", "hexists", userKey(id), metaField), err)
+		return cmp.Or(s.confirmGone(ctx, "delete user", userKey(id), metaField), err)
 	}
 	// An unreadable record can be deleted too. No key is valid from here on: its owner is not there.
 	record := rollback.OfKey(userKey(id))
@@ -224,14 +222,6 @@ func (s *Store) DeleteUser(ctx context.Context, id string, cause Cause) error {
 	s.revokeKeysOf(ctx, id, cause)
 	s.forgetSessions(ctx, id)
 	return err
-}
-
-func (s *Store) readUser(ctx context.Context, tx *redis.Tx, id string) (*User, error) {
-	fields, err := tx.HGetAll(ctx, userKey(id)).Result()
-	if err != nil {
-		return nil, err
-	}
-	return s.decoded.user(id, fields)
 }
 
 func (d *decoded) user(id string, fields map[string]string) (*User, error) {

@@ -56,8 +56,8 @@ func (s *Store) updateUser(ctx context.Context, id string, cause Cause, change f
 // replaceUserMetadata writes next. ErrConflict if another request has changed the metadata since before. A user who moved to another address has
 // no invite any more, for the link went to the old one.
 func (s *Store) replaceUserMetadata(ctx context.Context, id string, cause Cause, before, next UserMetadata, moved bool) (u *User, err error) {
-	err = s.transact(ctx, "update user", userKey(id), func(tx *redis.Tx) (t transaction, err error) {
-		if u, err = s.readUser(ctx, tx, id); err != nil {
+	err = s.change(ctx, "update user", userKey(id), func(fields map[string]string) (t transaction, err error) {
+		if u, err = s.decoded.user(id, fields); err != nil {
 			return t, err
 		}
 		if encodeRecord(u.Metadata) != encodeRecord(before) {

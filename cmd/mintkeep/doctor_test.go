@@ -16,7 +16,7 @@ import (
 
 // leastRights is the ACL of docs/operations.md.
 const leastRights = "on >hunter2 resetkeys ~mk:* resetchannels -@all +@read +@write +@transaction +@connection +cluster|slots " +
-	"-@dangerous +info +config|get +time +cluster|info"
+	"-@dangerous +info +config|get +time +client|kill +cluster|info"
 
 // With the least rights a server serves, and doctor finds nothing wrong with them; on one server, and on a cluster.
 func TestLeastRights(t *testing.T) {

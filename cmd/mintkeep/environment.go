@@ -24,7 +24,7 @@ func (e *environment) mistake(name, problem, example string) {
 	e.mistakes = append(e.mistakes, config.Mistake{Setting: name, Problem: problem, Example: name + "=" + example})
 }
 
-// url is where the server is.
+// url is where the server is. Each command that asks for it sends a credential there.
 func (e *environment) url() string {
 	text := e.src.Get("MINTKEEP_URL")
 	if text == "" {
@@ -33,6 +33,9 @@ func (e *environment) url() string {
 	origin, err := config.ParseOrigin(text)
 	if err != nil {
 		e.mistake("MINTKEEP_URL", err.Error(), defaultURL)
+	}
+	if config.PlainOffLoopback(origin) {
+		warn(e.p, []string{"MINTKEEP_URL is plain http off loopback: the credential and the answer travel unprotected; use https"})
 	}
 	return origin
 }

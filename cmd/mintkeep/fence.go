@@ -66,7 +66,7 @@ func (c *fenceCommand) Run(ctx context.Context, p process) error {
 	if err != nil {
 		return fmt.Errorf("%w; there is no fence: run it again when Redis answers, what has ended stays so", err)
 	}
-	report := fenceReport{Result: result, at: s.Address(), reviews: plan.Reviews, replayed: len(c.Audit) > 0, dry: c.DryRun}
+	report := fenceReport{Result: result, at: s.Address(), replayed: len(c.Audit) > 0, dry: c.DryRun}
 	if c.JSON {
 		err = report.json(p)
 	} else {
@@ -106,18 +106,18 @@ func (c *fenceCommand) read(p process, name string) ([]store.Event, error) {
 
 // confirm shows what will be done, and asks a person who sits there.
 func (c *fenceCommand) confirm(ctx context.Context, p process, s *store.Store, plan fence.Plan) error {
-	totals, err := s.Totals(ctx)
+	clients, users, err := s.CountRecords(ctx)
 	if err != nil {
 		return fmt.Errorf("the Redis at %s: %w", s.Address(), err)
 	}
-	if totals == (store.Totals{}) && !c.Empty {
+	if clients+users == 0 && !c.Empty {
 		return fmt.Errorf("the Redis at %s is empty: put the backup back first. If there is none, --empty begins anew, without the clients, people and keys that there were", s.Address())
 	}
 	if c.Yes || c.DryRun {
 		return nil
 	}
 	return confirm(ctx, p, fmt.Sprintf("This ends every token of %s and every session of %s in the Redis at %s, and replays %s from the audit trail.",
-		counted(totals.Clients, "client"), headcount(totals.Users), printable(s.Address()), counted(int64(len(plan.Steps)), "end")))
+		counted(int64(clients), "client"), headcount(int64(users)), printable(s.Address()), counted(int64(len(plan.Steps)), "end")))
 }
 
 // moment is a time on the command line.

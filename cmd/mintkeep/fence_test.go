@@ -219,3 +219,31 @@ func TestFenceMistakes(t *testing.T) {
 		}
 	}
 }
+
+// The fence finds a client that no list has: its tokens are revoked at every replica, and it is listed again.
+func TestFenceOfAnUnlistedClient(t *testing.T) {
+	redis := storetest.Redis(t)
+	environ := processtest.OnRedis(redis.URL())
+	a, b := processtest.StartReady(t, environ...), processtest.StartReady(t, environ...)
+	client := a.Register(t, `{"client_id":"ghost","client_name":"Ghost","scope":"read"}`)
+	token := a.Token(t, client)
+	do(t, redis, "ZREM", "mk:clients:id", "ghost")
+	do(t, redis, "ZREM", "mk:clients:name", "ghost\x00ghost")
+	if got := a.Admin(http.MethodGet, "/admin/clients", ""); strings.Contains(got.Body, "ghost") {
+		t.Fatalf("it is listed: %s", got)
+	}
+	got := mintkeep(t, environ, "", "fence", "--yes")
+	if got.code != exitOK || !strings.Contains(got.stdout, "the tokens of 1 client ") || !strings.Contains(got.stdout, "1 of them was missing in the lists") {
+		t.Errorf("fence: %+v", got)
+	}
+	for name, replica := range map[string]*processtest.Server{"a": a, "b": b} {
+		if got := replica.Introspect(client, token); !got.Inactive() {
+			t.Errorf("replica %s: %s, want inactive", name, got)
+		}
+		for _, query := range []string{"", "?q=gho"} {
+			if got := replica.Admin(http.MethodGet, "/admin/clients"+query, ""); !strings.Contains(got.Body, `"client_id":"ghost"`) {
+				t.Errorf("replica %s lists %s", name, got)
+			}
+		}
+	}
+}

@@ -3,8 +3,10 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/fence"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -13,7 +15,6 @@ import (
 type fenceReport struct {
 	fence.Result
 	at       string
-	reviews  []fence.Review
 	replayed bool // there was an export
 	dry      bool
 }
@@ -26,6 +27,10 @@ func (r fenceReport) print(p process) error {
 	}
 	fmt.Fprintf(p.stdout, "Redis at %s: the tokens of %s and the sessions of %s %s.\n",
 		printable(r.at), counted(int64(r.Clients), "client"), headcount(int64(r.Users)), revoked)
+	if r.Listed > 0 {
+		were := map[bool]string{true: "was", false: "were"}[r.Listed == 1]
+		fmt.Fprintf(p.stdout, "%d of them %s missing in the lists, and can be found there again.\n", r.Listed, were)
+	}
 	if len(r.Steps) > 0 {
 		rows := [][]string{{"REPLAYED", "OF", "OUTCOME", "WHEN", "BY"}}
 		for _, s := range r.Steps {
@@ -36,9 +41,9 @@ func (r fenceReport) print(p process) error {
 			return err
 		}
 	}
-	if len(r.reviews) > 0 {
+	if len(r.Reviews) > 0 {
 		rows := [][]string{{"LOOK AT", "OF", "WHAT", "WHEN", "BY"}}
-		for _, l := range r.reviews {
+		for _, l := range r.Reviews {
 			rows = append(rows, []string{l.Event.Action, of(l.Event), l.Why, l.Event.At.Format(time.RFC3339), l.Event.Actor})
 		}
 		fmt.Fprintln(p.stdout)
@@ -46,12 +51,52 @@ func (r fenceReport) print(p process) error {
 			return err
 		}
 	}
+	if err := r.printLost(p, out); err != nil {
+		return err
+	}
 	if !r.replayed {
 		out.note("There was no --audit: keys, secrets, clients and people that were ended after the backup are live again. End them by hand.")
 	}
 	fmt.Fprintln(p.stdout)
 	_, err := fmt.Fprintln(p.stdout, fenced)
 	return err
+}
+
+// printLost prints what the export says exists and the store has not, and which clients cannot authenticate.
+func (r fenceReport) printLost(p process, out printer) error {
+	if len(r.Lost) > 0 {
+		rows := [][]string{{"LOST", "WHAT TO DO", "CREATED", "BY"}}
+		for _, l := range r.Lost {
+			rows = append(rows, []string{strings.TrimSpace(l.Target + " " + l.Secret), restoreOf(l), l.Event.At.Format(time.RFC3339), l.Event.Actor})
+		}
+		fmt.Fprintln(p.stdout)
+		if err := out.columns(rows); err != nil {
+			return err
+		}
+	}
+	if len(r.Locked) > 0 {
+		rows := [][]string{{"NO ACTIVE SECRET", "WHAT TO DO"}}
+		for _, id := range r.Locked {
+			rows = append(rows, []string{audit.ClientTarget(id), "mintkeep client rotate " + id})
+		}
+		fmt.Fprintln(p.stdout)
+		return out.columns(rows)
+	}
+	return nil
+}
+
+// restoreOf is how an operator makes up for what is lost.
+func restoreOf(l audit.Lost) string {
+	kind, id, _ := strings.Cut(l.Target, ":")
+	switch {
+	case l.Secret != "":
+		return "mintkeep client rotate " + id
+	case kind == "client":
+		return "register it again"
+	case kind == "user":
+		return "create the user again"
+	}
+	return "its owner creates another"
 }
 
 // of is what an event is about, to the secret.
@@ -96,14 +141,20 @@ func (r fenceReport) json(p process) error {
 		Why     string    `json:"why,omitempty"`
 	}
 	report := struct {
-		Redis   string `json:"redis"`
-		DryRun  bool   `json:"dry_run"`
-		Clients int    `json:"clients"`
-		People  int    `json:"people"`
-		Steps   []line `json:"replayed"`
-		Looks   []line `json:"look_at"`
-		Fence   int64  `json:"fence,omitempty"`
-	}{Redis: r.at, DryRun: r.dry, Clients: r.Clients, People: r.Users, Steps: []line{}, Looks: []line{}, Fence: r.Fence}
+		Redis   string   `json:"redis"`
+		DryRun  bool     `json:"dry_run"`
+		Clients int      `json:"clients"`
+		People  int      `json:"people"`
+		Steps   []line   `json:"replayed"`
+		Looks   []line   `json:"look_at"`
+		Lost    []line   `json:"lost"`
+		Locked  []string `json:"no_active_secret"`
+		Listed  int      `json:"listed_again"`
+		Fence   int64    `json:"fence,omitempty"`
+	}{
+		Redis: r.at, DryRun: r.dry, Clients: r.Clients, People: r.Users, Steps: []line{}, Looks: []line{}, Lost: []line{},
+		Locked: append([]string{}, r.Locked...), Listed: r.Listed, Fence: r.Fence,
+	}
 	lineOf := func(e store.Event) line {
 		return line{Action: e.Action, Target: e.Target, Secret: e.Detail["secret"], At: e.At, Actor: e.Actor}
 	}
@@ -112,10 +163,15 @@ func (r fenceReport) json(p process) error {
 		l.Do, l.Outcome = s.Do, outcome(s)
 		report.Steps = append(report.Steps, l)
 	}
-	for _, review := range r.reviews {
+	for _, review := range r.Reviews {
 		l := lineOf(review.Event)
 		l.Why = review.Why
 		report.Looks = append(report.Looks, l)
+	}
+	for _, lost := range r.Lost {
+		l := lineOf(lost.Event)
+		l.Target, l.Secret, l.Why = lost.Target, lost.Secret, restoreOf(lost)
+		report.Lost = append(report.Lost, l)
 	}
 	body, err := json.MarshalIndent(report, "", "  ")
 	if err != nil {

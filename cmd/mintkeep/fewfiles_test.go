@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -80,7 +81,7 @@ func TestFewFilesRedisRestarts(t *testing.T) {
 				url = storetest.Sentinel(t, redis).URL()
 			}
 			r := startWithFewFiles(t, processtest.OnRedis(url)...)
-			stays := newcomer(t, r)
+			stays := stay(t, r, false)
 			processtest.Eventually(t, processtest.Patience, func() bool { return stays.Get("/admin/clients").Is(http.StatusUnauthorized) }, r.Log.String)
 			fill(t, r)
 			redis.Kill()
@@ -102,34 +103,94 @@ func TestFewFilesRedisRestarts(t *testing.T) {
 	}
 }
 
-// An idle HTTP/2 connection keeps no descriptor that is needed to reject others.
-func TestFewFilesIdleHTTP2(t *testing.T) {
+// Connections that are idle, of HTTP/2 too, keep nobody out: they are closed for those that have a request.
+func TestFewFilesIdle(t *testing.T) {
+	for _, scheme := range []string{"http", "h2"} {
+		t.Run(scheme, func(t *testing.T) {
+			environ := append(processtest.OnRedis(storetest.Redis(t).URL()), "MINTKEEP_METRICS_ADDR=")
+			if scheme == "h2" {
+				environ = append(environ, secure(t)...)
+			}
+			r := startWithFewFiles(t, environ...)
+			for range 400 {
+				idle := stay(t, r, scheme == "h2")
+				if got := idle.Get("/healthz"); !got.Is(http.StatusOK) {
+					t.Fatalf("/healthz answers %s", got)
+				}
+			}
+			for range 50 {
+				if got := r.Get("/admin/clients"); !got.Is(http.StatusUnauthorized) {
+					t.Fatalf("beside 400 idle connections, a caller is answered with %s", got)
+				}
+			}
+		})
+	}
+}
+
+// Two thousand connections of one trusted proxy are served; while half of the descriptors are in use, an address that is
+// not one has its oldest idle ones closed.
+func TestFewFilesTrustedProxy(t *testing.T) {
+	const n = 2000
+	for _, trusted := range []bool{true, false} {
+		t.Run(fmt.Sprint(trusted), func(t *testing.T) {
+			environ := append(processtest.OnRedis(storetest.Redis(t).URL()), "MINTKEEP_METRICS_ADDR=")
+			if trusted {
+				environ = append(environ, "MINTKEEP_TRUSTED_PROXIES=127.0.0.0/8")
+			}
+			r := startWithFiles(t, n+300, environ...)
+			conns := make([]net.Conn, n)
+			for i := range conns {
+				c, err := net.Dial("tcp", address(r))
+				if err != nil {
+					t.Fatalf("connection %d: %v; this test needs %d file descriptors of its own", i, err, n)
+				}
+				t.Cleanup(func() { _ = c.Close() })
+				conns[i] = c
+				if got := statusOn(c); got != http.StatusOK {
+					t.Fatalf("connection %d is answered with %d", i, got)
+				}
+			}
+			open := 0
+			for _, c := range conns {
+				if statusOn(c) == http.StatusOK {
+					open++
+				}
+			}
+			if trusted && open != n || !trusted && open > n*3/4 {
+				t.Errorf("of %d connections, %d are open", n, open)
+			}
+		})
+	}
+}
+
+// statusOn sends a request that needs no store on a connection, and returns the status of the answer; 0: none came.
+func statusOn(c net.Conn) int {
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	fmt.Fprint(c, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+	answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		return 0
+	}
+	_, _ = io.Copy(io.Discard, answer.Body)
+	_ = answer.Body.Close()
+	return answer.StatusCode
+}
+
+// Who speaks HTTP/2 and HTTP/1.1 is rejected by HTTP/1.1: an HTTP/2 connection would keep its descriptor.
+func TestFewFilesRejectHTTP2(t *testing.T) {
 	r := startWithFewFiles(t, append(processtest.OnRedis(storetest.Redis(t).URL()), secure(t)...)...)
-	idle := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}
-	for range 100 {
-		c, err := tls.DialWithDialer(&net.Dialer{Timeout: answerLimit}, "tcp", address(r), idle)
-		if err != nil {
-			break
-		}
-		defer c.Close()
-		fmt.Fprint(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
-	}
-	for range 4 {
-		if got := answered(t, r, "/healthz"); !got.Is(http.StatusOK) {
-			t.Errorf("after %v, /healthz answers %s", got.Took, got)
-		}
-	}
-	r.HTTP.Transport = &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
-	if got := answered(t, r, "/admin/clients"); !got.Is(http.StatusServiceUnavailable) {
-		t.Errorf("who speaks HTTP/2 and HTTP/1.1 is answered with %s, want 503", got)
-	}
+	caller := stay(t, r, true)
+	processtest.Eventually(t, processtest.Patience, func() bool {
+		crowd(t, address(r), 100)
+		return caller.Get("/admin/clients").Is(http.StatusServiceUnavailable)
+	}, r.Log.String)
 }
 
 // A slow caller, and one whose request was sent twice on the way, get the whole rejection too.
 func TestFewFilesSlowCaller(t *testing.T) {
 	r := startWithFewFiles(t, processtest.OnRedis(storetest.Redis(t).URL())...)
-	fill(t, r)
 	processtest.Eventually(t, processtest.Patience, func() bool { // the machine may be late as well
+		crowd(t, address(r), 60)
 		c, err := net.Dial("tcp", address(r))
 		if err != nil {
 			t.Fatal(err)
@@ -146,6 +207,11 @@ func TestFewFilesSlowCaller(t *testing.T) {
 // startWithFewFiles starts a server that may open 64 files once it is ready.
 func startWithFewFiles(t *testing.T, environ ...string) *processtest.Server {
 	t.Helper()
+	return startWithFiles(t, 64, environ...)
+}
+
+func startWithFiles(t *testing.T, files int, environ ...string) *processtest.Server {
+	t.Helper()
 	prlimit, err := exec.LookPath("prlimit")
 	if err != nil {
 		t.Skip("prlimit is not installed")
@@ -158,7 +224,7 @@ func startWithFewFiles(t *testing.T, environ ...string) *processtest.Server {
 		DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
 	}}
 	r.AwaitReady(t)
-	if out, err := exec.Command(prlimit, "--pid", strconv.Itoa(r.PID()), "--nofile=64:").CombinedOutput(); err != nil {
+	if out, err := exec.Command(prlimit, "--pid", strconv.Itoa(r.PID()), fmt.Sprintf("--nofile=%d:", files)).CombinedOutput(); err != nil {
 		t.Fatalf("prlimit: %v: %s", err, out)
 	}
 	return r
@@ -168,6 +234,18 @@ func startWithFewFiles(t *testing.T, environ ...string) *processtest.Server {
 func address(r *processtest.Server) string {
 	_, hostPort, _ := strings.Cut(r.URL, "://")
 	return hostPort
+}
+
+// fill connects more callers than there are descriptors for, which send a request and stay, and returns the first.
+func fill(t *testing.T, r *processtest.Server) (first processtest.Caller) {
+	t.Helper()
+	first = stay(t, r, false)
+	first.Get("/admin/clients")
+	for range 40 {
+		caller := stay(t, r, false)
+		caller.Get("/admin/clients")
+	}
+	return first
 }
 
 // answered is the answer to a caller. One for whom there is no descriptor has 0.3 s to send its request, and when it is
@@ -183,22 +261,12 @@ func answered(t *testing.T, r *processtest.Server, path string) (got processtest
 	return got
 }
 
-// newcomer is a caller with a connection of its own, which it keeps.
-func newcomer(t *testing.T, r *processtest.Server) processtest.Caller {
-	transport := &http.Transport{}
+// stay is a caller with a connection of its own, which it keeps.
+func stay(t *testing.T, r *processtest.Server, http2 bool) processtest.Caller {
+	t.Helper()
+	transport := &http.Transport{ForceAttemptHTTP2: http2, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 	t.Cleanup(transport.CloseIdleConnections)
 	return processtest.Caller{URL: r.URL, HTTP: &http.Client{Timeout: answerLimit, Transport: transport}}
-}
-
-// fill connects callers that send a request and stay, until one is rejected.
-func fill(t *testing.T, r *processtest.Server) {
-	t.Helper()
-	for range 100 {
-		if !newcomer(t, r).Get("/admin/clients").Is(http.StatusUnauthorized) {
-			return
-		}
-	}
-	t.Fatal("100 callers are served")
 }
 
 // crowd connects n callers that send nothing, until leave is called.

@@ -38,7 +38,7 @@ var (
 		"server/scope":      {},
 		"server/seal":       {},
 		"server/overload":   {},
-		"server/web":        slices.Concat(below, []string{"server/overload"}),
+		"server/web":        slices.Concat(below, []string{"server/overload", "server/seal"}),
 		"server/adminapi":   {},
 		"server/audit":      slices.Concat(below, lowerKit),
 		"server/bearer":     slices.Concat(below, lowerKit, []string{"server/audit"}),
@@ -52,10 +52,10 @@ var (
 		"server/dashboard":  slices.Concat(below, kit, useCases),
 		"server/api":        slices.Concat(below, kit, useCases),
 		"server/oauth":      slices.Concat(below, kit, useCases),
-		"server/doctor":     slices.Concat(below, []string{"server/password", "server/seal", "server/signing"}),
+		"server/doctor":     slices.Concat(below, []string{"server/audit", "server/password", "server/seal", "server/signing"}),
 		"server":            slices.Concat(below, kit, useCases, features),
 		"server/fence":      slices.Concat(below, lowerKit, []string{"server/audit", "server/invite"}),
-		"server/rekey":      slices.Concat(below, lowerKit, []string{"server/password", "server/signing"}),
+		"server/rekey":      slices.Concat(below, lowerKit, []string{"server/audit", "server/password", "server/signing"}),
 		"server/servertest": slices.Concat(below, kit, useCases, features, []string{"server", "store/storetest"}),
 		"cmd/mintkeep":      slices.Concat(below, kit, useCases, features, []string{"server", "server/doctor", "server/fence", "server/rekey"}),
 
@@ -125,6 +125,22 @@ func TestUseCasesKnowNoHTTP(t *testing.T) {
 				t.Errorf("%s imports %s, which is for the features", f.name, imported)
 			}
 		}
+	}
+}
+
+// What walks all keys of Redis is for operators' tools: no route may lead there.
+func TestWalksAreForTools(t *testing.T) {
+	walks := []string{"RevokeAllTokens", "RevokeAllSessions", "ListAll", "EachClient", "CountRecords"}
+	for _, f := range sourceFiles(t) {
+		if f.test() || f.livesIn([]string{"store", "server/fence"}) || f.name == "cmd/mintkeep/fence.go" {
+			continue
+		}
+		ast.Inspect(f.syntax, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok && slices.Contains(walks, s.Sel.Name) {
+				t.Errorf("%s uses %s, which walks all keys", f.name, s.Sel.Name)
+			}
+			return true
+		})
 	}
 }
 

@@ -37,8 +37,8 @@ func TestRollingUpgrade(t *testing.T) {
 	}
 }
 
-// "Changing the master key": old, then old and new, then new and old, rekey, then new; no request fails, and the old
-// key opens nothing any more.
+// "Changing the master key": old, then old and new, then new and old, rekey, rekey as after a leak, then new; no request
+// fails, the old key opens nothing any more, and no key that it sealed signs.
 func TestMasterKeyChange(t *testing.T) {
 	p, fresh := thePast(t), processtest.MasterKey
 	f := newFleet(t, p.on(p.MasterKey))
@@ -48,10 +48,19 @@ func TestMasterKeyChange(t *testing.T) {
 	if got := mintkeep(t, p.on(fresh+","+p.MasterKey), "", "rekey", "--yes"); got.code != exitOK || !strings.HasPrefix(got.stdout, "2 signing keys and 1 password sealed anew") {
 		t.Errorf("rekey: %+v", got)
 	}
+	leaked := f.replicas[0].Get("/.well-known/jwks.json").Body
+	if got := mintkeep(t, p.on(fresh+","+p.MasterKey), "", "rekey", "--yes", "--compromised"); got.code != exitOK || !strings.Contains(got.stdout, "signing keys replaced.") {
+		t.Errorf("rekey --compromised: %+v", got)
+	}
 	f.signIn("Ada@example.com", p.Password)
 	f.roll(p.on(fresh))
 	f.signIn("Ada@example.com", p.Password)
 	stop()
+	for _, r := range f.replicas {
+		if kid := kidOf(t, r.Token(t, p.billing())); strings.Contains(leaked, kid) {
+			t.Errorf("%s signs, which the old master key sealed", kid)
+		}
+	}
 	if got := mintkeep(t, p.on(p.MasterKey), "", "rekey", "--dry-run"); got.code != exitFailed || !strings.Contains(got.stderr, "3 records") {
 		t.Errorf("rekey under the old key: %+v", got)
 	}

@@ -14,9 +14,10 @@ import (
 
 // rekeyCommand seals everything in Redis again, under the first master key.
 type rekeyCommand struct {
-	DryRun bool `help:"Count what would be sealed anew, and change nothing."`
-	JSON   bool `name:"json" help:"Print the result as JSON, for scripts."`
-	Yes    bool `help:"Do not ask whether every replica has the new key."`
+	Compromised bool `help:"An old master key has leaked: replace every signing key as well."`
+	DryRun      bool `help:"Count what would be sealed anew, and change nothing."`
+	JSON        bool `name:"json" help:"Print the result as JSON, for scripts."`
+	Yes         bool `help:"Do not ask whether every replica has the new key."`
 }
 
 // Help says when to run it.
@@ -24,6 +25,11 @@ func (*rekeyCommand) Help() string {
 	return `It works on Redis itself, with the MINTKEEP_REDIS_URL, the MINTKEEP_MASTER_KEY and the MINTKEEP_REVOKE_DURABILITY of the
 server, and may be run while replicas serve, and again. Run it when every replica has the new master key in front and the
 old ones behind it: MINTKEEP_MASTER_KEY=new,old. With one key alone it looks whether everything opens under that one.
+
+With --compromised it also replaces the signing keys, active, next and retired, as {"compromised":"all"} does at
+POST /admin/signing-keys/rotate: an attacker who has an old master key and a copy of Redis has them. Every replica publishes
+the new keys within 30 seconds. Services that verify offline then reject every JWT that was issued before; introspection
+still calls those that were issued active.
 
 Exits 1 if something does not open or cannot be read; the rest is sealed anew all the same.`
 }
@@ -47,7 +53,9 @@ func (c *rekeyCommand) Run(ctx context.Context, p process) error {
 	}
 
 	progress := progress{out: p.stderr, on: isTerminal(p.stderr)}
-	result, err := rekey.Run(ctx, rekey.Options{Store: s, MasterKeys: cfg.MasterKeys, DryRun: c.DryRun, Progress: progress.people})
+	result, err := rekey.Run(ctx, rekey.Options{
+		Store: s, MasterKeys: cfg.MasterKeys, Compromised: c.Compromised, DryRun: c.DryRun, Progress: progress.people,
+	})
 	progress.clear()
 	if err != nil {
 		return fmt.Errorf("%w; run it again when Redis answers: what is sealed anew stays so", err)
@@ -66,11 +74,15 @@ func (c *rekeyCommand) Run(ctx context.Context, p process) error {
 
 // confirm asks what cannot be checked from here: a replica that does not have the new key stops signing.
 func (c *rekeyCommand) confirm(ctx context.Context, p process, keys int) error {
-	if c.Yes || c.DryRun || keys == 1 {
+	if c.Yes || c.DryRun || keys == 1 && !c.Compromised {
 		return nil
 	}
-	return confirm(ctx, p, "This seals the signing keys and passwords under the first key of MINTKEEP_MASTER_KEY. "+
-		"A replica that does not have that key in its own list will stop issuing tokens within seconds.")
+	what := "This seals the signing keys and passwords under the first key of MINTKEEP_MASTER_KEY. " +
+		"A replica that does not have that key in its own list will stop issuing tokens within seconds."
+	if c.Compromised {
+		what += " It replaces every signing key: services that verify offline then reject every JWT that was issued before."
+	}
+	return confirm(ctx, p, what)
 }
 
 // rekeyReport is what the user sees of it.
@@ -104,6 +116,19 @@ func (r rekeyReport) print(p process) {
 	default:
 		fmt.Fprintf(p.stdout, "%s sealed anew; %d were so already.%s\n", resealed, r.already(), may)
 	}
+	r.printDropped(p)
+}
+
+// printDropped says what became of the signing keys, or how to replace them.
+func (r rekeyReport) printDropped(p process) {
+	switch dropped := counted(r.Dropped, "signing key"); {
+	case r.Dropped > 0 && r.dry:
+		fmt.Fprintf(p.stdout, "%s would be replaced. Nothing was changed.\n", dropped)
+	case r.Dropped > 0:
+		fmt.Fprintf(p.stdout, "%s replaced. Within 30 seconds every replica publishes the new ones alone.\n", dropped)
+	case r.resealed() > 0 && !r.dry && len(r.Problems) == 0:
+		fmt.Fprintln(p.stdout, "If an old key has leaked, repeat this with --compromised, which replaces the signing keys too.")
+	}
 }
 
 // err is why the old keys must not be removed.
@@ -135,8 +160,9 @@ func (r rekeyReport) json(p process) error {
 		DryRun      bool      `json:"dry_run"`
 		SigningKeys count     `json:"signing_keys"`
 		Passwords   count     `json:"passwords"`
+		Replaced    int64     `json:"signing_keys_replaced,omitempty"`
 		Problems    []problem `json:"problems"`
-	}{r.dry, count(r.SigningKeys), count(r.Passwords), problems}, "", "  ")
+	}{r.dry, count(r.SigningKeys), count(r.Passwords), r.Dropped, problems}, "", "  ")
 	if err != nil {
 		return err
 	}

@@ -60,7 +60,9 @@ func TestRekey(t *testing.T) {
 	if err := json.Unmarshal([]byte(ring.(string)), &retired); err != nil {
 		t.Fatal(err)
 	}
-	anew := "2 signing keys and 1 password sealed anew; 0 were so already. MINTKEEP_MASTER_KEY may now be the first key alone.\n"
+	anew := "2 signing keys and 1 password sealed anew; 0 were so already. MINTKEEP_MASTER_KEY may now be the first key alone.\n" +
+		"If an old key has leaked, repeat this with --compromised, which replaces the signing keys too.\n"
+	already := "Nothing had to be sealed anew: 2 signing keys and 1 password were so already. MINTKEEP_MASTER_KEY may now be the first key alone.\n"
 	closed := "mintkeep: signing key " + retired.Keys[0].ID + ": no master key opens it\n" +
 		"mintkeep: signing key " + retired.Keys[1].ID + ": no master key opens it\n" +
 		"mintkeep: password of usr_ada: no master key opens it\n" +
@@ -87,9 +89,26 @@ func TestRekey(t *testing.T) {
 }
 `, ""}},
 		{fresh + "," + p.MasterKey, nil, result{exitOK, anew, ""}},
-		{fresh + "," + p.MasterKey, nil, result{exitOK, "Nothing had to be sealed anew: 2 signing keys and 1 password were so already. MINTKEEP_MASTER_KEY may now be the first key alone.\n", ""}},
+		{fresh + "," + p.MasterKey, nil, result{exitOK, already, ""}},
 		{fresh, nil, result{exitOK, "2 signing keys and 1 password open under the one master key.\n", ""}},
 		{p.MasterKey, nil, result{exitFailed, "", closed}},
+		{p.MasterKey, []string{"--compromised"}, result{exitFailed, "", closed}},
+		{fresh + "," + p.MasterKey, []string{"--compromised", "--dry-run"}, result{exitOK, already + "3 signing keys would be replaced. Nothing was changed.\n", ""}},
+		{fresh + "," + p.MasterKey, []string{"--compromised"}, result{exitOK, already + "3 signing keys replaced. Within 30 seconds every replica publishes the new ones alone.\n", ""}},
+		{fresh, []string{"--compromised", "--json"}, result{exitOK, `{
+  "dry_run": false,
+  "signing_keys": {
+    "anew": 0,
+    "already": 2
+  },
+  "passwords": {
+    "anew": 0,
+    "already": 1
+  },
+  "signing_keys_replaced": 2,
+  "problems": []
+}
+`, ""}},
 	} {
 		environ := []string{"MINTKEEP_REDIS_URL=" + p.redis.URL(), "MINTKEEP_MASTER_KEY=" + step.keys}
 		got := mintkeep(t, environ, "", append([]string{"rekey", "--yes"}, step.args...)...)

@@ -28,11 +28,8 @@ func (c *serveCommand) Help() string { return config.Help() }
 
 // Run loads the configuration and serves.
 func (c *serveCommand) Run(ctx context.Context, p process) error {
-	cfg, warnings, err := config.Load(config.Source{
-		Flags:    c.flags.Given(),
-		Environ:  p.environ,
-		Terminal: isTerminal(p.stderr),
-	})
+	src := config.Source{Flags: c.flags.Given(), Environ: p.environ, Terminal: isTerminal(p.stderr)}
+	cfg, warnings, err := config.Load(src)
 	if err != nil {
 		warn(p, warnings)
 		return usageError{err}
@@ -41,7 +38,7 @@ func (c *serveCommand) Run(ctx context.Context, p process) error {
 	for _, warning := range warnings {
 		logger.Warn(warning)
 	}
-	return serve(ctx, cfg, p)
+	return serve(ctx, src, cfg, p)
 }
 
 // newLogger logs as the configuration says.

@@ -7,9 +7,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"os/signal"
 	"runtime/debug"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/mintkeep/mintkeep/config"
@@ -29,8 +32,14 @@ const drainDelay = 4 * time.Second
 // tokens are in Redis and not here, and collecting costs half as much as with Go's default of 100.
 const gcPercent = 300
 
-// serve runs the server as configured until ctx is done.
-func serve(ctx context.Context, cfg *config.Config, p process) error {
+// serve runs the server as configured until ctx is done. At SIGHUP it reads again what src has in files.
+func serve(ctx context.Context, src config.Source, cfg *config.Config, p process) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	terminal := isTerminal(p.stdin)
 	if !slices.ContainsFunc(p.environ, func(s string) bool { return strings.HasPrefix(s, "GOGC=") }) {
 		debug.SetGCPercent(gcPercent)
 	}
@@ -62,6 +71,10 @@ func serve(ctx context.Context, cfg *config.Config, p process) error {
 	}
 	stopMetrics := serveMetrics(cfg, parts.metrics, logger)
 	defer stopMetrics()
+	go func() {
+		reloads(ctx, hangups, func() bool { return terminal && !isTerminal(p.stdin) }, reloader{src, cfg, parts.server, logger})
+		stop()
+	}()
 	logger.Info("listening", "address", listener.Addr().String(), "issuer", cfg.Issuer, "version", buildVersion())
 	return parts.server.Serve(ctx, listener)
 }
@@ -128,6 +141,7 @@ func (a *parts) load(ctx context.Context, logger *slog.Logger) error {
 		return nil
 	}
 	a.warnOfLoss(ctx, logger)
+	a.warnOfLateWrites(ctx, logger)
 	return nil
 }
 
@@ -142,6 +156,14 @@ func (a *parts) warnOfLoss(ctx context.Context, logger *slog.Logger) {
 	case !kept:
 		logger.Warn("Redis keeps no append-only file: a crash of it undoes what happened since the last snapshot, " +
 			"and revocations too; CONFIG SET appendonly yes, and write it to redis.conf")
+	}
+}
+
+// warnOfLateWrites warns if a write that was given up cannot be stopped, so that it may be carried out later.
+func (a *parts) warnOfLateWrites(ctx context.Context, logger *slog.Logger) {
+	if err := a.store.CheckKill(ctx); errors.Is(err, redisdb.ErrKill) {
+		logger.Warn("a write to Redis that is answered too late cannot be stopped; revocations hold, but a change that was "+
+			"answered 503 may be made later, and a heartbeat that arrives late may stop this replica", "error", err)
 	}
 }
 

@@ -17,7 +17,7 @@ type userCommand struct {
 	Disable userDisable `cmd:"" help:"Stop a person: no sign-in, and the API keys are suspended."`
 	Enable  userEnable  `cmd:"" help:"Let a disabled person in again. The API keys work again."`
 	Delete  userDelete  `cmd:"" help:"Delete a person, which ends the API keys at once and for good."`
-	Invite  userInvite  `cmd:"" help:"Make a new link to set a password. It ends the old link, and is the reset."`
+	Invite  userInvite  `cmd:"" help:"Make a new link to set a password. It revokes the old link, the password and the sessions."`
 
 	output
 }
@@ -191,7 +191,10 @@ func (c *userDelete) Run(ctx context.Context, admin *api, out printer) error {
 	return out.done("%s is deleted, and the API keys have ended", c.User)
 }
 
-type userInvite struct{ person }
+type userInvite struct {
+	person
+	KeepPassword bool `help:"Leave the password and the sessions valid until the link is used."`
+}
 
 // Run makes a new link.
 func (c *userInvite) Run(ctx context.Context, admin *api, out printer) error {
@@ -199,7 +202,11 @@ func (c *userInvite) Run(ctx context.Context, admin *api, out printer) error {
 	if err != nil {
 		return err
 	}
-	invited, err := admin.post(ctx, path, nil)
+	var body map[string]any // none: a server of the version before takes no body
+	if c.KeepPassword {
+		body = map[string]any{"keep_password": true}
+	}
+	invited, err := admin.post(ctx, path, body)
 	if err != nil {
 		return err
 	}

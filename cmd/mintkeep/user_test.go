@@ -55,6 +55,7 @@ func TestUserRequests(t *testing.T) {
 		{"delete usr_1", []string{`DELETE /admin/users/usr_1`}},
 		{"delete Ann@Example.com", []string{first, second, `DELETE /admin/users/usr_1`}},
 		{"invite usr_1", []string{`POST /admin/users/usr_1/invite`}},
+		{"invite usr_1 --keep-password", []string{`POST /admin/users/usr_1/invite application/json {"keep_password":true}`}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.args, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"github.com/mintkeep/mintkeep/server/bearer"
 	"github.com/mintkeep/mintkeep/server/clients"
 	"github.com/mintkeep/mintkeep/server/keys"
+	"github.com/mintkeep/mintkeep/server/seal"
 	"github.com/mintkeep/mintkeep/server/signing"
 	"github.com/mintkeep/mintkeep/server/users"
 	"github.com/mintkeep/mintkeep/server/web"
@@ -20,6 +21,7 @@ type Options struct {
 	Config   *config.Config
 	Store    *store.Store
 	Ring     *signing.Ring
+	Vault    *seal.Vault
 	Verifier *bearer.Verifier // of leaked credentials
 	Audit    *audit.Log
 	Clients  *clients.Registry
@@ -38,4 +40,4 @@ type Admin struct {
 }
 
 // New is ready when it returns.
-func New(o Options) *Admin { return &Admin{o, web.NewCursors(o.Config.MasterKeys)} }
+func New(o Options) *Admin { return &Admin{o, web.NewCursors(o.Vault)} }

@@ -6,6 +6,7 @@ import (
 	"github.com/mintkeep/mintkeep/server/adminapi"
 	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/bearer"
+	"github.com/mintkeep/mintkeep/server/clients"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -27,14 +28,15 @@ func (a *Admin) ReportLeaks(w http.ResponseWriter, r *http.Request, by audit.Act
 	}
 	leaks, err := a.Store.RevokeLeaked(r.Context(), digests, a.Audit.Cause(by, "reported as leaked"))
 	records := make([]audit.Record, len(leaks))
+	active := map[store.Digest]bool{}
 	for i, leak := range leaks {
-		records[i] = a.leaked(leak, presented[leak.Digest])
+		records[i], active[leak.Digest] = a.leaked(leak, presented[leak.Digest]), true
 	}
 	a.Audit.Revoked(r.Context(), by, records...)
 	if err != nil {
 		return err
 	}
-	return web.JSON(w, http.StatusOK, adminapi.LeakReport{Received: len(found), Active: len(leaks)})
+	return web.JSON(w, http.StatusOK, adminapi.LeakReport{Received: len(found), Active: len(active)})
 }
 
 func readReport(r *http.Request) ([]string, error) {
@@ -55,11 +57,16 @@ func readReport(r *http.Request) ([]string, error) {
 	return found, nil
 }
 
-// plausible are those that may be credentials of ours, each once. The store need not be asked about the rest.
+// plausible are those that may be credentials of ours, or secrets that were imported, each once. The store need not be
+// asked about the rest.
 func (a *Admin) plausible(found []string) map[store.Digest]bearer.Presented {
 	all := map[store.Digest]bearer.Presented{}
 	for _, text := range found {
-		if p, plausible := a.Verifier.Parse(text); plausible {
+		switch p, plausible := a.Verifier.Parse(text); {
+		case plausible:
+			all[p.Digest] = p
+		case clients.MayBeImported(text):
+			p.Digest = store.DigestOf(text)
 			all[p.Digest] = p
 		}
 	}

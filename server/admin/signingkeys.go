@@ -30,8 +30,8 @@ func (a *Admin) showSigningKeys(w http.ResponseWriter, status int) error {
 	return web.JSON(w, status, adminapi.Page[adminapi.SigningKey]{Items: items})
 }
 
-// RotateSigningKey answers POST /admin/signing-keys/rotate. The audit log treats a compromised key as a change, not as a
-// revocation: while the store takes no writes, the key cannot be replaced either.
+// RotateSigningKey answers POST /admin/signing-keys/rotate. The audit log treats compromised keys as a change, not as a
+// revocation: while the store takes no writes, they cannot be replaced either.
 func (a *Admin) RotateSigningKey(w http.ResponseWriter, r *http.Request, by audit.Actor) error {
 	compromised, err := readCompromised(r)
 	if err != nil {
@@ -40,11 +40,11 @@ func (a *Admin) RotateSigningKey(w http.ResponseWriter, r *http.Request, by audi
 	if err := a.Ring.Ready(); err != nil {
 		return err
 	}
-	if err := a.published(); err != nil && !compromised {
+	if err := a.published(); err != nil && compromised == signing.NoKeys {
 		return a.notRotated(err)
 	}
-	what := audit.Record{Action: audit.SigningKeyRotated, Target: audit.SigningKeysTarget, Detail: a.keysBefore()}
-	if compromised {
+	what := audit.Record{Action: audit.SigningKeyRotated, Target: audit.SigningKeysTarget, Detail: a.Ring.Affected(compromised)}
+	if compromised != signing.NoKeys {
 		what.Action = audit.SigningKeyCompromised
 	}
 	if err := a.Audit.Change(r.Context(), by, what, func(ctx context.Context) error {
@@ -55,16 +55,24 @@ func (a *Admin) RotateSigningKey(w http.ResponseWriter, r *http.Request, by audi
 	return a.showSigningKeys(w, http.StatusCreated)
 }
 
-func readCompromised(r *http.Request) (bool, error) {
+// readCompromised reads true, false or "all".
+func readCompromised(r *http.Request) (signing.Compromised, error) {
 	o, err := web.ReadObject(r)
 	if err != nil || !o.Has("compromised") {
-		return false, err
+		return signing.NoKeys, err
 	}
-	compromised, err := web.Decode[bool](o["compromised"], "true or false")
-	if err != nil {
-		return false, web.InvalidRequest("compromised: %v", err)
+	raw := o["compromised"]
+	if text, err := web.Decode[string](raw, ""); err == nil && text == "all" {
+		return signing.AllKeys, nil
 	}
-	return compromised, nil
+	current, err := web.Decode[bool](raw, "true, false or the string all")
+	switch {
+	case err != nil:
+		return signing.NoKeys, web.InvalidRequest("compromised: %v", err)
+	case current:
+		return signing.CurrentKeys, nil
+	}
+	return signing.NoKeys, nil
 }
 
 // published asks beforehand what the ring will decide, so that the audit log has no rotation that was rejected.
@@ -77,20 +85,6 @@ func (a *Admin) published() error {
 	return nil
 }
 
-// keysBefore tells the audit log which key was replaced by which.
-func (a *Admin) keysBefore() map[string]string {
-	detail := map[string]string{}
-	for _, k := range a.Ring.Keys() {
-		switch k.State {
-		case store.KeyActive:
-			detail["replaced"] = k.ID
-		case store.KeyNext:
-			detail["promoted"] = k.ID
-		}
-	}
-	return detail
-}
-
 func (a *Admin) notRotated(err error) error {
 	var notPublished *signing.NotPublishedError
 	switch {
@@ -100,7 +94,7 @@ func (a *Admin) notRotated(err error) error {
 		early.RetryAfter = max(until.Sub(a.Now()), time.Second)
 		return early
 	case errors.Is(err, store.ErrConflict):
-		return web.Conflict("The signing keys were rotated by somebody else at the same moment; look at them before repeating")
+		return web.Conflict("Another rotation of the signing keys was first; look at them before repeating")
 	}
 	return err
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/mintkeep/mintkeep/server/adminapi"
 	"github.com/mintkeep/mintkeep/server/audit"
+	"github.com/mintkeep/mintkeep/server/users"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -77,7 +78,15 @@ func (a *Admin) DeleteUser(w http.ResponseWriter, r *http.Request, by audit.Acto
 
 // InviteUser answers POST /admin/users/{id}/invite.
 func (a *Admin) InviteUser(w http.ResponseWriter, r *http.Request, by audit.Actor) error {
-	link, err := a.Users.Invite(r.Context(), web.Path(r, "id"), by)
+	o, err := web.ReadObject(r)
+	if err != nil {
+		return err
+	}
+	keepPassword, err := users.ReadInvite(o)
+	if err != nil {
+		return err
+	}
+	link, err := a.Users.Invite(r.Context(), web.Path(r, "id"), keepPassword, by)
 	if err != nil {
 		return err
 	}

@@ -14,15 +14,18 @@ type Page[T any] struct {
 
 // Event is an entry of the audit log.
 type Event struct {
-	ID        string            `json:"id"`
-	At        time.Time         `json:"at"`
-	Actor     string            `json:"actor"`
-	Via       string            `json:"via,omitempty"` // the API key through which the actor acted
-	Action    string            `json:"action"`
-	Target    string            `json:"target"`
-	Address   string            `json:"address"`
-	RequestID string            `json:"request_id"`
-	Detail    map[string]string `json:"detail"`
+	ID        string    `json:"id"`
+	At        time.Time `json:"at"`
+	Actor     string    `json:"actor"`
+	Via       string    `json:"via,omitempty"` // the API key through which the actor acted
+	Action    string    `json:"action"`
+	Target    string    `json:"target"`
+	Address   string    `json:"address"`
+	RequestID string    `json:"request_id"`
+
+	ServerRequestID string `json:"server_request_id,omitempty"` // the server's own, where request_id is the caller's
+
+	Detail map[string]string `json:"detail"`
 }
 
 // SigningKey is a key of the ring, without the key itself.

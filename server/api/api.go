@@ -10,6 +10,7 @@ import (
 	"github.com/mintkeep/mintkeep/server/bearer"
 	"github.com/mintkeep/mintkeep/server/keys"
 	"github.com/mintkeep/mintkeep/server/scope"
+	"github.com/mintkeep/mintkeep/server/seal"
 	"github.com/mintkeep/mintkeep/server/web"
 )
 
@@ -23,6 +24,7 @@ const (
 // Options for New. All are required.
 type Options struct {
 	Config   *config.Config
+	Vault    *seal.Vault
 	Verifier *bearer.Verifier
 	Audit    *audit.Log
 	Keys     *keys.Registry
@@ -54,7 +56,7 @@ func New(o Options) (*API, error) {
 			Needed:    "Authorization: Bearer with an API key or an access token is needed",
 			Rejection: audit.APIRejected,
 		},
-		cursors: web.NewCursors(o.Config.MasterKeys),
+		cursors: web.NewCursors(o.Vault),
 	}
 	var err error
 	a.metadata, err = metadata(o.Config.Issuer)

@@ -26,7 +26,8 @@ const (
 	UserDeleted           Action = "user.deleted"
 	UserInvited           Action = "user.invited"
 	UserPasswordSet       Action = "user.password_set"
-	UserSignedOut         Action = "user.signed_out" // everywhere
+	UserPasswordRevoked   Action = "user.password_revoked" // with the sessions and the invite
+	UserSignedOut         Action = "user.signed_out"       // everywhere
 	SessionCreated        Action = "session.created"
 	SessionRevoked        Action = "session.ended"
 	KeyCreated            Action = "key.created"
@@ -54,7 +55,7 @@ func Actions() []Action {
 		ClientCreated, ClientUpdated, ClientEnabled, ClientDisabled, ClientDeleted, ClientTokensRevoked,
 		SecretRotated, SecretRevoked, SecretLeaked, TokenLeaked,
 		UserCreated, UserUpdated, UserEnabled, UserDisabled, UserPromoted, UserDemoted, UserDeleted, UserInvited,
-		UserPasswordSet, UserSignedOut, SessionCreated, SessionRevoked,
+		UserPasswordSet, UserPasswordRevoked, UserSignedOut, SessionCreated, SessionRevoked,
 		KeyCreated, KeyRotated, KeyRenamed, KeyRevoked, KeyLeaked,
 		SigningKeyRotated, SigningKeyCompromised, Fenced,
 		ClientRejected, AdminRejected, APIRejected, SessionRejected, DashboardRejected,

@@ -13,8 +13,14 @@ type Actor = store.Actor
 // AdminTokenName is the actor's name for the admin token.
 const AdminTokenName = "admin-token"
 
+// NextAdminTokenName is the actor's name for the one that is accepted too, while the admin token is changed.
+const NextAdminTokenName = "admin-token-next"
+
 // AdminToken is a caller who presented the admin token.
 func AdminToken(ctx context.Context) Actor { return located(ctx, Actor{Name: AdminTokenName}) }
+
+// NextAdminToken is a caller who presented the next admin token.
+func NextAdminToken(ctx context.Context) Actor { return located(ctx, Actor{Name: NextAdminTokenName}) }
 
 // User is a user who signed in.
 func User(ctx context.Context, id string) Actor { return located(ctx, store.UserActor(id)) }
@@ -38,6 +44,6 @@ func Unauthenticated(ctx context.Context, claimed string) Actor {
 func Tool(command string) Actor { return Actor{Name: "operator (" + command + ")"} }
 
 func located(ctx context.Context, a Actor) Actor {
-	a.Address, a.RequestID = web.Origin(ctx)
+	a.Address, a.RequestID, a.ServerRequestID = web.Origin(ctx)
 	return a
 }

@@ -34,18 +34,24 @@ func (l *Log) Change(ctx context.Context, by Actor, what Record, change func(con
 }
 
 // Revoke makes a revocation. It holds once revoke has returned without an error, whether or not it can be recorded. One
-// that was applied and not confirmed is recorded, and is an error all the same. So is one whose outcome is unknown: a
-// caller who repeats it may be told that there is nothing to revoke, which records nothing.
+// that was applied and not confirmed is recorded, and is an error all the same. So is one whose outcome is unknown, a
+// panic included: a caller who repeats it may be told that there is nothing to revoke, which records nothing.
 func (l *Log) Revoke(ctx context.Context, by Actor, what Record, revoke func(context.Context) error) error {
-	err := revoke(ctx)
-	switch {
-	case err == nil || errors.Is(err, store.ErrUnconfirmed):
-		l.Revoked(ctx, by, what)
-	case errors.Is(err, store.ErrUnavailable):
-		l.Attempted(ctx, by, what)
-	}
+	err := errPanic
+	defer func() {
+		switch {
+		case err == nil || errors.Is(err, store.ErrUnconfirmed):
+			l.Revoked(ctx, by, what)
+		case errors.Is(err, store.ErrUnavailable), errors.Is(err, errPanic):
+			l.Attempted(ctx, by, what)
+		}
+	}()
+	err = revoke(ctx)
 	return err
 }
+
+// errPanic stands for the error of a revocation that has returned none.
+var errPanic = errors.New("the revocation panicked")
 
 // Failed records that a change was not made after its record, or perhaps not.
 func (l *Log) Failed(ctx context.Context, by Actor, what Record) {

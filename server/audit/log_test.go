@@ -125,6 +125,24 @@ func TestRecordFails(t *testing.T) {
 	})
 }
 
+// A revocation that panics half-way may have been applied: the record says that its outcome is unknown.
+func TestRevocationThatPanicsIsRecorded(t *testing.T) {
+	log, s := newLog(t)
+	inRequest(t, func(ctx context.Context) {
+		defer func() {
+			if recover() == nil {
+				t.Error("the panic is lost")
+			}
+		}()
+		what := audit.Record{Action: audit.UserDisabled, Target: audit.UserTarget("u")}
+		_ = log.Revoke(ctx, audit.AdminToken(ctx), what, func(context.Context) error { panic("a damaged record") })
+	})
+	got := events(t, s, store.EventFilter{})
+	if len(got) != 1 || got[0].Action != "user.disabled" || got[0].Detail["outcome"] != "unknown" {
+		t.Errorf("got %+v, want one event of unknown outcome", got)
+	}
+}
+
 // A path holds what the caller likes, a secret in the wrong place for one. The route is kept instead.
 func TestRejectKeepsNoPath(t *testing.T) {
 	log, s := newLog(t)
@@ -137,7 +155,7 @@ func TestRejectKeepsNoPath(t *testing.T) {
 		Detail: map[string]string{"reason": "expired"},
 	}}
 	got := events(t, s, store.EventFilter{Refusals: true})
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(store.Event{}, "ID", "At")); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(store.Event{}, "ID", "At", "ServerRequestID")); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
@@ -145,7 +163,7 @@ func TestRejectKeepsNoPath(t *testing.T) {
 func TestActors(t *testing.T) {
 	inRequest(t, func(ctx context.Context) {
 		for want, by := range map[string]audit.Actor{
-			"admin-token": audit.AdminToken(ctx), "user:u": audit.User(ctx, "u"), "client:c": audit.Client(ctx, "c"), "": audit.Unauthenticated(ctx, ""),
+			"admin-token": audit.AdminToken(ctx), "admin-token-next": audit.NextAdminToken(ctx), "user:u": audit.User(ctx, "u"), "client:c": audit.Client(ctx, "c"), "": audit.Unauthenticated(ctx, ""),
 		} {
 			if by.Name != want || by.Address != "192.0.2.1" || by.RequestID != "r-1" || by.Via() != "" {
 				t.Errorf("got %+v, want %q from 192.0.2.1", by, want)

@@ -34,7 +34,7 @@ func KeyTarget(id string) string { return "key:" + id }
 func (what Record) Event(at time.Time, by Actor) store.Event {
 	return store.Event{
 		At: web.Time(at), Actor: by.Name, Via: by.Via(), Action: string(what.Action), Target: what.Target,
-		Address: by.Address, RequestID: by.RequestID, Detail: what.Detail,
+		Address: by.Address, RequestID: by.RequestID, ServerRequestID: by.ServerRequestID, Detail: bounded(what.Detail),
 	}
 }
 
@@ -47,7 +47,3 @@ func (what Record) with(name, value string) Record {
 	what.Detail[name] = value
 	return what
 }
-
-// Again is the detail of a revocation that is recorded although it held before: an earlier attempt may have left no
-// record.
-func Again() map[string]string { return map[string]string{"outcome": "was so already"} }

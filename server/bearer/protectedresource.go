@@ -61,21 +61,24 @@ func fromHeader(r *http.Request) (string, *web.Error) {
 func (p *ProtectedResource) Admit(r *http.Request, presented, needed string) (*Principal, error) {
 	parsed, plausible := p.Verifier.Parse(presented)
 	if !plausible {
-		return nil, p.reject(r, p.FailureBucket != "")
+		return nil, p.reject(r, p.FailureBucket != "", "malformed")
 	}
 	who, err := p.Verifier.Resolve(r.Context(), parsed)
 	if err != nil {
 		return nil, err
 	}
-	if who == nil || who.Claims != nil && !slices.Contains(who.Claims.Audience, p.Verifier.Issuer) {
-		return nil, p.reject(r, true)
+	switch {
+	case who == nil:
+		return nil, p.reject(r, true, "not active")
+	case who.Claims != nil && !slices.Contains(who.Claims.Audience, p.Verifier.Issuer):
+		return nil, p.reject(r, true, "wrong audience")
 	}
 	p.note(r, who)
 	if needed != "" && !who.may(needed) {
 		by := who.Actor(r.Context())
 		// A flood of them pushes no other caller's rejections out of the log.
 		if over, _ := p.Verifier.Store.CountFailure(r.Context(), "scope of "+by.Name, web.Address(r)); !over {
-			p.Audit.Reject(r.Context(), by, p.Rejection, nil)
+			p.Audit.Reject(r.Context(), by, p.Rejection, map[string]string{"reason": "insufficient scope", "needed": needed})
 		}
 		return nil, p.Forbidden(needed, "The credential lacks the scope "+needed)
 	}
@@ -101,14 +104,15 @@ func (p *ProtectedResource) Forbidden(needed, description string) *web.Error {
 	}
 }
 
-// reject answers what is not valid here, the same whatever the reason. It may be one failure too many.
-func (p *ProtectedResource) reject(r *http.Request, counts bool) error {
+// reject answers what is not valid here, the same whatever the reason, which the audit log has. It may be one failure too
+// many.
+func (p *ProtectedResource) reject(r *http.Request, counts bool, reason string) error {
 	if counts {
 		over, retryAfter := p.Verifier.Store.CountFailure(r.Context(), p.FailureBucket, web.Address(r))
 		if over {
 			return web.TooManyRequests(retryAfter)
 		}
-		p.Audit.Reject(r.Context(), audit.Unauthenticated(r.Context(), ""), p.Rejection, nil)
+		p.Audit.Reject(r.Context(), audit.Unauthenticated(r.Context(), ""), p.Rejection, audit.Reason(reason))
 	}
 	return &web.Error{
 		Status: http.StatusUnauthorized, Code: "invalid_token", Challenge: p.Challenge + `, error="invalid_token"`,

@@ -17,8 +17,8 @@ type Verifier struct {
 	Now    func() time.Time
 }
 
-// maxToken is the longest token that is parsed, in bytes; what is issued is far shorter.
-const maxToken = 8 << 10
+// MaxToken is the longest token, in bytes, that is parsed. So none that is longer is issued.
+const MaxToken = 8 << 10
 
 // Presented is a credential as a caller presents it, before the store was asked. Only a record under its digest makes
 // it ours, and then every byte of it is as it was issued. That is why no signature is checked here.
@@ -30,7 +30,7 @@ type Presented struct {
 // Parse tells apart, without the store, what cannot be an active credential of this server.
 func (v *Verifier) Parse(text string) (p Presented, plausible bool) {
 	switch {
-	case len(text) > maxToken:
+	case len(text) > MaxToken:
 		return p, false
 	case credential.WellFormed(text):
 	default:

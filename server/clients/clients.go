@@ -23,16 +23,23 @@ func (g *Registry) Register(ctx context.Context, o web.Object, by audit.Actor) (
 	} else if !errors.Is(err, store.ErrNotFound) {
 		return nil, "", err
 	}
-	var detail map[string]string
-	for _, secret := range c.Secrets { // one, or none
-		detail = map[string]string{"secret": secret.ID}
-	}
-	what := record(audit.ClientCreated, c.ID, detail)
+	what := granted(record(audit.ClientCreated, c.ID, nil), c)
 	err = g.Audit.Change(ctx, by, what, func(ctx context.Context) error { return g.Store.CreateClient(ctx, c) })
 	if errors.Is(err, store.ErrExists) {
 		return nil, "", taken()
 	}
 	return c, plain, err
+}
+
+// granted is the record with what a new client is given.
+func granted(what audit.Record, c *store.Client) audit.Record {
+	for _, secret := range c.Secrets { // one, or none
+		what = what.Granted("secret", secret.ID)
+	}
+	for _, member := range Members {
+		what = what.Granted(member.Name, member.text(&c.Metadata))
+	}
+	return what
 }
 
 func taken() error { return web.Conflict("client_id: is taken") }

@@ -61,11 +61,16 @@ func (g *Registry) newSecret(o web.Object) (s store.Secret, plain string, err er
 	if err != nil {
 		return s, "", err
 	}
-	if len(imported) < minImported || len(imported) > maxImported || strings.ContainsFunc(imported, notPrintableASCII) {
+	if !MayBeImported(imported) {
 		return s, "", errors.New("must be 32 to 256 printable ASCII characters")
 	}
 	s.Digest = store.DigestOf(imported)
 	return s, "", nil
+}
+
+// MayBeImported is whether a text may be the secret of a client that an operator brought.
+func MayBeImported(text string) bool {
+	return len(text) >= minImported && len(text) <= maxImported && !strings.ContainsFunc(text, notPrintableASCII)
 }
 
 func notPrintableASCII(r rune) bool { return r < ' ' || r > '~' }

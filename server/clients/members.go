@@ -1,12 +1,14 @@
 package clients
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -37,20 +39,22 @@ type Member struct {
 
 	// set parses a value into m, or says what is wrong with it. null, or none, is the default.
 	set func(m *store.ClientMetadata, raw json.RawMessage, in rules) error
+	// text is the value as the audit log has it. Empty: the default.
+	text func(m *store.ClientMetadata) string
 }
 
 // Members are what a client's metadata may have, in the order of error messages. A new one is an entry here with its set
 // function, and a field of store.ClientMetadata; the test of this table in cmd/mintkeep names each place that lacks it.
 var Members = []Member{
-	{Name: "client_name", Field: "client_name", Changes: true, set: setName},
-	{Name: "scope", Field: "scope", Changes: true, set: setScope},
-	{Name: "grant_types", Field: "grant", set: setGrantTypes},
-	{Name: "token_endpoint_auth_method", set: setAuthMethod},
-	{Name: "access_token_ttl", Field: "access_token_ttl", set: setTokenTTL},
-	{Name: "access_token_format", Field: "access_token_format", set: setTokenFormat},
-	{Name: "audience", Field: "audience", set: setAudience},
-	{Name: "jwks", Unsupported: true, set: unsupported},
-	{Name: "rate_limit", Field: "rate_limit", Changes: true, set: setRateLimit},
+	{Name: "client_name", Field: "client_name", Changes: true, set: setName, text: func(m *store.ClientMetadata) string { return m.Name }},
+	{Name: "scope", Field: "scope", Changes: true, set: setScope, text: func(m *store.ClientMetadata) string { return m.Scope }},
+	{Name: "grant_types", Field: "grant", set: setGrantTypes, text: func(m *store.ClientMetadata) string { return cmp.Or(strings.Join(m.GrantTypes, " "), "none") }},
+	{Name: "token_endpoint_auth_method", set: setAuthMethod, text: func(m *store.ClientMetadata) string { return m.AuthMethod }},
+	{Name: "access_token_ttl", Field: "access_token_ttl", set: setTokenTTL, text: tokenTTL},
+	{Name: "access_token_format", Field: "access_token_format", set: setTokenFormat, text: func(m *store.ClientMetadata) string { return m.TokenFormat }},
+	{Name: "audience", Field: "audience", set: setAudience, text: func(m *store.ClientMetadata) string { return strings.Join(m.Audience, " ") }},
+	{Name: "jwks", Unsupported: true, set: unsupported, text: func(*store.ClientMetadata) string { return "" }},
+	{Name: "rate_limit", Field: "rate_limit", Changes: true, set: setRateLimit, text: func(m *store.ClientMetadata) string { return m.RateLimit.String() }},
 }
 
 func setName(m *store.ClientMetadata, raw json.RawMessage, _ rules) error {
@@ -163,6 +167,14 @@ func setTokenTTL(m *store.ClientMetadata, raw json.RawMessage, in rules) error {
 	}
 	m.TokenTTL = time.Duration(seconds) * time.Second
 	return nil
+}
+
+// tokenTTL is the lifetime in seconds, as the API has it.
+func tokenTTL(m *store.ClientMetadata) string {
+	if m.TokenTTL == 0 {
+		return ""
+	}
+	return strconv.FormatInt(int64(m.TokenTTL/time.Second), 10)
 }
 
 func setTokenFormat(m *store.ClientMetadata, raw json.RawMessage, _ rules) error {

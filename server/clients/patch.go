@@ -3,6 +3,7 @@ package clients
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/mintkeep/mintkeep/server/audit"
@@ -51,9 +52,12 @@ func mayExist(err error) bool {
 // disable disables a client; c is nil if it cannot be read. One that is disabled already is disabled and recorded again:
 // an attempt whose answer was lost may have left no record.
 func (g *Registry) disable(ctx context.Context, id string, c *store.Client, by audit.Actor) error {
-	what := record(audit.ClientDisabled, id, nil)
-	if c != nil && !c.Enabled {
-		what.Detail = audit.Again()
+	what := record(audit.ClientDisabled, id, nil).Granted("disabled", "true")
+	switch {
+	case c != nil && c.Enabled:
+		what = what.Changed("disabled", "false", "true")
+	case c != nil:
+		what = what.Again()
 	}
 	return g.Audit.Revoke(ctx, by, what, func(ctx context.Context) error {
 		return g.Store.DisableClient(ctx, id, g.Audit.Cause(by, ""))
@@ -67,7 +71,7 @@ func (g *Registry) enable(ctx context.Context, c *store.Client, by audit.Actor) 
 	if c.Enabled {
 		return enable(ctx)
 	}
-	err := g.Audit.Change(ctx, by, record(audit.ClientEnabled, c.ID, nil), enable)
+	err := g.Audit.Change(ctx, by, record(audit.ClientEnabled, c.ID, nil).Changed("disabled", "true", "false"), enable)
 	c.Enabled = err == nil
 	return err
 }
@@ -79,12 +83,17 @@ func (g *Registry) update(ctx context.Context, c *store.Client, p *patch, by aud
 	if err != nil || len(changed) == 0 {
 		return c, err
 	}
-	detail := map[string]string{"changed": strings.Join(changed, " ")}
+	what := record(audit.ClientUpdated, c.ID, map[string]string{"changed": strings.Join(changed, " ")})
+	for _, member := range Members {
+		if slices.Contains(changed, member.Name) {
+			what = what.Changed(member.Name, member.text(&c.Metadata), member.text(&after))
+		}
+	}
 	if in.narrower(c.Metadata, after) {
-		detail["tokens"] = "ended"
+		what = what.Granted("tokens", "ended")
 	}
 	var updated *store.Client
-	err = g.Audit.Change(ctx, by, record(audit.ClientUpdated, c.ID, detail), func(ctx context.Context) (err error) {
+	err = g.Audit.Change(ctx, by, what, func(ctx context.Context) (err error) {
 		updated, err = g.Store.UpdateClient(ctx, c.ID, g.Audit.Cause(by, ""), func(m *store.ClientMetadata) (newGeneration bool, err error) {
 			before := *m // which may be newer than what was read above
 			_, err = in.patch(m, p.object)

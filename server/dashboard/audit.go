@@ -1,11 +1,15 @@
 package dashboard
 
 import (
+	"cmp"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
+	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -14,10 +18,35 @@ import (
 type auditPage struct {
 	operatorPage
 	auditFilter
-	Events   []store.Event
+	Events   []auditEvent
 	Next     string // URL
 	Download string // URL
 	First    bool
+}
+
+// auditEvent is an event, and its detail as the page shows it.
+type auditEvent struct {
+	store.Event
+	Facts []auditFact
+}
+
+type auditFact struct{ Name, Value string }
+
+// factsOf are the members of a detail by name, a change as one: "read → read write".
+func factsOf(detail map[string]string) (facts []auditFact) {
+	for _, name := range slices.Sorted(maps.Keys(detail)) {
+		value := detail[name]
+		if member, ok := strings.CutSuffix(name, audit.Before); ok {
+			if _, there := detail[member]; there {
+				continue
+			}
+		}
+		if from, changed := detail[name+audit.Before]; changed {
+			value = cmp.Or(from, "none") + " → " + cmp.Or(value, "none")
+		}
+		facts = append(facts, auditFact{name, value})
+	}
+	return facts
 }
 
 // auditFilter is what the form above the list asks for.
@@ -89,7 +118,11 @@ func (d *Dashboard) Audit(w http.ResponseWriter, r *http.Request, in *session) e
 	if err != nil {
 		return err
 	}
-	p := auditPage{operatorPage{"audit"}, f, events, "", "/operator/audit.jsonl?" + f.query(""), f.after == ""}
+	shown := make([]auditEvent, len(events))
+	for i, e := range events {
+		shown[i] = auditEvent{e, factsOf(e.Detail)}
+	}
+	p := auditPage{operatorPage{"audit"}, f, shown, "", "/operator/audit.jsonl?" + f.query(""), f.after == ""}
 	if next != "" {
 		p.Next = "/operator/audit?" + f.query(d.cursors.Seal(next, f.listing()...))
 	}

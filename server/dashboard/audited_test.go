@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/mintkeep/mintkeep/server/servertest"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
@@ -29,6 +31,54 @@ func TestSessionsAreAudited(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The audit log says what users change, from what, and why a sign-in or a page was rejected.
+func TestPagesAreAudited(t *testing.T) {
+	s := servertest.New(t, storetest.Embedded(t))
+	v, u := newcomer(t, s, "ada@example.com")
+	invited := s.User(t, servertest.M{"email": "new@example.com"})
+	v.submit(v.get("/settings/keys/new"), "/settings/keys", "name", "first").want(http.StatusOK)
+	keys := s.Admin(t, http.MethodGet, "/admin/keys?user="+u.ID, nil).JSON(t)["items"].([]any)
+	key := "/settings/keys/" + keys[0].(servertest.M)["id"].(string)
+	last := func(query, action string, want servertest.M) {
+		t.Helper()
+		e := s.Admin(t, http.MethodGet, "/admin/audit?limit=1"+query, nil).JSON(t)["items"].([]any)[0].(servertest.M)
+		detail := e["detail"].(servertest.M)
+		delete(detail, "user")
+		if diff := cmp.Diff(want, detail); e["action"] != action || diff != "" {
+			t.Errorf("%v, want %s (-want +got)\n%s", e["action"], action, diff)
+		}
+	}
+	v.submit(v.get("/settings/profile"), "/settings/profile", "name", "Ada").want(http.StatusSeeOther)
+	last("", "user.updated", servertest.M{"changed": "name", "name": "Ada", "name_before": ""})
+	v.submit(v.get(key), key+"/rename", "name", "second").want(http.StatusSeeOther)
+	last("", "key.renamed", servertest.M{"name": "second", "name_before": "first"})
+
+	v.get("/operator/clients").want(http.StatusNotFound)
+	last("&refusals=true", "dashboard.refused", servertest.M{"reason": "not an operator"})
+	for email, reason := range map[string]string{"nobody@example.com": "unknown", invited.Email: "no password", u.Email: "wrong password"} {
+		visit(t, s).signIn(email, "not the password").want(http.StatusUnauthorized)
+		last("&refusals=true", "session.refused", servertest.M{"reason": reason})
+	}
+	s.Admin(t, http.MethodPatch, "/admin/users/"+u.ID, servertest.M{"disabled": true}).Want(t, http.StatusOK, "")
+	visit(t, s).signIn(u.Email, secret).want(http.StatusUnauthorized)
+	last("&refusals=true", "session.refused", servertest.M{"reason": "disabled"})
+}
+
+// The operator's page shows a change as one line, from what to what.
+func TestAuditPageShowsChanges(t *testing.T) {
+	s := servertest.New(t, storetest.Embedded(t))
+	boss, _ := chief(t, s)
+	s.Register(t, servertest.M{"client_id": "a", "client_name": "Billing", "scope": "read"})
+	s.Admin(t, http.MethodPatch, "/admin/clients/a", servertest.M{"scope": "read write", "client_name": nil}).Want(t, http.StatusOK, "")
+	page := boss.get("/operator/audit?target=client:a").want(http.StatusOK)
+	for _, want := range []string{"scope read → read write", "client_name Billing → none", "scope read"} {
+		page.says(want)
+	}
+	if strings.Contains(page.visible(), "_before") {
+		t.Errorf("the page has the name of the member of before: %s", page.visible())
+	}
 }
 
 // sessionOf is the handle of the one session on the page that is not the reader's own.

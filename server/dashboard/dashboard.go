@@ -22,6 +22,7 @@ type Options struct {
 	Config  *config.Config
 	Store   *store.Store
 	Ring    *signing.Ring
+	Vault   *seal.Vault
 	Audit   *audit.Log
 	Clients *clients.Registry
 	Users   *users.Registry
@@ -53,22 +54,19 @@ type Dashboard struct {
 
 // New reads the templates; it is ready when it returns.
 func New(o Options) (*Dashboard, error) {
-	vault, err := seal.New(o.Config.MasterKeys)
-	if err != nil {
-		return nil, err
-	}
 	d := &Dashboard{
 		config: o.Config, store: o.Store, ring: o.Ring, audit: o.Audit, clients: o.Clients, users: o.Users, keys: o.Keys, now: o.Now,
-		passwords: password.New(password.Options{Vault: vault, Cost: o.PasswordCost}),
-		forms:     newFormTokens(o.Config.MasterKeys),
+		passwords: password.New(password.Options{Vault: o.Vault, From: web.AddressOf, Cost: o.PasswordCost}),
+		forms:     formTokens{o.Vault},
 		origins:   http.NewCrossOriginProtection(),
-		cursors:   web.NewCursors(o.Config.MasterKeys),
+		cursors:   web.NewCursors(o.Vault),
 		secure:    strings.HasPrefix(o.Config.Issuer, "https://"),
 	}
 	// A proxy may give the request another Host than the browser saw.
 	if err := d.origins.AddTrustedOrigin(o.Config.Issuer); err != nil {
 		return nil, err
 	}
+	var err error
 	if d.static, err = newStatic(); err != nil {
 		return nil, err
 	}

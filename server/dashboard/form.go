@@ -9,14 +9,15 @@ import (
 	"net/url"
 	"slices"
 
+	"github.com/mintkeep/mintkeep/server/seal"
 	"github.com/mintkeep/mintkeep/server/web"
 )
 
 // formTokens make and check the token of a form: a MAC of the cookie of the browser that was given the form, so that no
 // other site can have made it. The first key makes, all check.
-type formTokens [][]byte
+type formTokens struct{ vault *seal.Vault }
 
-func newFormTokens(masterKeys [][]byte) formTokens { return web.Derive(masterKeys, "mintkeep form 1") }
+func (f formTokens) keys() [][]byte { return f.vault.Derive("mintkeep form 1") }
 
 func mac(key []byte, cookie string) string {
 	m := hmac.New(sha256.New, key)
@@ -24,10 +25,10 @@ func mac(key []byte, cookie string) string {
 	return base64.RawURLEncoding.EncodeToString(m.Sum(nil))
 }
 
-func (f formTokens) of(cookie string) string { return mac(f[0], cookie) }
+func (f formTokens) of(cookie string) string { return mac(f.keys()[0], cookie) }
 
 func (f formTokens) fits(token, cookie string) bool {
-	return cookie != "" && slices.ContainsFunc(f, func(key []byte) bool { return hmac.Equal([]byte(token), []byte(mac(key, cookie))) })
+	return cookie != "" && slices.ContainsFunc(f.keys(), func(key []byte) bool { return hmac.Equal([]byte(token), []byte(mac(key, cookie))) })
 }
 
 const formField = "form_token"

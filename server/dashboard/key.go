@@ -91,7 +91,7 @@ func history(key *store.APIKey, view adminapi.Key, user *store.User) (h []event)
 		switch actor {
 		case store.UserActor(user.ID).Name:
 			return "you"
-		case audit.AdminTokenName:
+		case audit.AdminTokenName, audit.NextAdminTokenName:
 			return "an operator"
 		}
 		return actor

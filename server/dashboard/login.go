@@ -24,6 +24,7 @@ func (*Dashboard) Root(w http.ResponseWriter, _ *http.Request, _ *session) error
 
 // LoginPage answers GET /login.
 func (d *Dashboard) LoginPage(w http.ResponseWriter, r *http.Request) error {
+	web.SampleSuccess(r.Context())
 	query, err := web.ReadQuery(r)
 	if err != nil {
 		return err
@@ -97,13 +98,26 @@ func (d *Dashboard) recognise(r *http.Request, email, plain string) (*store.User
 		if user != nil {
 			by = audit.User(ctx, user.ID)
 		}
-		d.audit.Reject(ctx, by, audit.SessionRejected, nil)
+		d.audit.Reject(ctx, by, audit.SessionRejected, audit.Reason(rejection(user, ok)))
 		return nil, nil
 	}
 	if rehash {
 		d.rehash(r, user, plain)
 	}
 	return user, nil
+}
+
+// rejection is why a sign-in was rejected. The audit log has it, and the caller does not learn it.
+func rejection(user *store.User, rightPassword bool) string {
+	switch {
+	case user == nil:
+		return "unknown"
+	case rightPassword:
+		return "disabled"
+	case len(user.Password) == 0:
+		return "no password"
+	}
+	return "wrong password"
 }
 
 // rehash stores the password as passwords are stored today. The next sign-in does it if this one cannot.

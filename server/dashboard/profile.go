@@ -60,7 +60,7 @@ func (d *Dashboard) SaveName(w http.ResponseWriter, r *http.Request, in *session
 	if utf8.RuneCountInString(name) > 100 || !web.Printable(name) {
 		return d.showProfile(w, r, in, http.StatusBadRequest, profile{Name: name, NameProblem: "The name must be printable text of at most 100 characters."})
 	}
-	what := in.about(audit.UserUpdated, map[string]string{"changed": "name"})
+	what := in.about(audit.UserUpdated, map[string]string{"changed": "name"}).Changed("name", in.User.Metadata.Name, name)
 	if err := d.audit.Change(r.Context(), in.Actor, what, func(ctx context.Context) error {
 		cause := d.audit.Cause(in.Actor, "changed by the user")
 		_, err := d.store.UpdateUser(ctx, in.UserID, cause, func(m *store.UserMetadata) error { m.Name = name; return nil })

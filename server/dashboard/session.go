@@ -49,7 +49,7 @@ func (d *Dashboard) SignedIn(h Handler) web.Handler {
 func (d *Dashboard) OperatorOnly(h Handler) web.Handler {
 	return d.SignedIn(func(w http.ResponseWriter, r *http.Request, in *session) error {
 		if in.User.Role() != store.Operator {
-			d.audit.Reject(r.Context(), in.Actor, audit.DashboardRejected, nil)
+			d.audit.Reject(r.Context(), in.Actor, audit.DashboardRejected, audit.Reason("not an operator"))
 			return web.NotFound("Page")
 		}
 		return h(w, r, in)
@@ -57,6 +57,7 @@ func (d *Dashboard) OperatorOnly(h Handler) web.Handler {
 }
 
 func (d *Dashboard) toLogin(w http.ResponseWriter, r *http.Request) error {
+	web.SampleSuccess(r.Context())
 	location := "/login"
 	if r.Method == http.MethodGet && r.URL.Path != "/" {
 		location += "?next=" + url.QueryEscape(r.URL.RequestURI())

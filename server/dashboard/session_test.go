@@ -162,7 +162,7 @@ func TestInvite(t *testing.T) {
 		s.Admin(t, http.MethodPatch, "/admin/users/"+u.ID, servertest.M{"disabled": false}).Want(t, http.StatusOK, "")
 		b.Clock.Advance(72 * time.Hour)
 		gone(v, third)
-		for _, odd := range []string{"/invite/x", "/invite/" + strings.Repeat("a", 52), "/invite/" + strings.Repeat("x", 5000), "/invite/%00"} {
+		for _, odd := range []string{"/invite/x", "/invite/" + strings.Repeat("a", 52), "/invite/" + strings.Repeat("x", 5000)} {
 			gone(v, odd)
 		}
 	})

@@ -152,7 +152,8 @@ func (d *Dashboard) patchUser(w http.ResponseWriter, r *http.Request, in *sessio
 	return seeOther(w, userURL(u.ID), done)
 }
 
-// InviteUser answers POST /operator/users/{id}/invite, with the page that shows the link.
+// InviteUser answers POST /operator/users/{id}/invite, with the page that shows the link. The box "reset" is ticked to
+// revoke the password.
 func (d *Dashboard) InviteUser(w http.ResponseWriter, r *http.Request, in *session) error {
 	u, err := d.user(r)
 	if err != nil {
@@ -163,7 +164,7 @@ func (d *Dashboard) InviteUser(w http.ResponseWriter, r *http.Request, in *sessi
 		return err
 	}
 	return d.once(w, r, in, form, func() (string, error) {
-		link, err := d.users.Invite(r.Context(), u.ID, in.Actor)
+		link, err := d.users.Invite(r.Context(), u.ID, form.Get("reset") == "", in.Actor)
 		if err != nil {
 			return "", err
 		}

@@ -37,9 +37,14 @@ func data(ctx context.Context, o Options) []Check {
 	}
 
 	hashes := map[string][]byte{}
+	var locked []string
 	ctx, cancel := context.WithTimeout(ctx, recordsTime)
 	defer cancel()
-	scans := o.Store.ScanRecords(ctx, recordsRead, func(u *store.User) {
+	scans := o.Store.ScanRecords(ctx, recordsRead, func(c *store.Client) {
+		if c.Locked(o.Now()) {
+			locked = append(locked, c.ID)
+		}
+	}, func(u *store.User) {
 		if len(u.Password) > 0 && len(hashes) < passwordsTried {
 			hashes[u.ID] = u.Password
 		}
@@ -48,7 +53,8 @@ func data(ctx context.Context, o Options) []Check {
 	for _, c := range scans {
 		checks = append(checks, records(c))
 	}
-	return checks
+	checks = append(checks, secrets(locked)...)
+	return append(checks, lost(ctx, o.Store))
 }
 
 // signingKeys checks the age of the active key. err is that of Keyring.

@@ -32,6 +32,11 @@ func TestData(t *testing.T) {
 	}{
 		{[]any{"HSET", "mk:c:billing", "meta", "2{}"}, []string{"fail clients"}},
 		{[]any{"DEL", "mk:c:billing"}, nil},
+		{[]any{"XADD", "mk:audit", "1-1", "e", `1{"at":"2026-01-01T00:00:00Z","actor":"a","action":"client.created","target":"client:billing"}`}, []string{"warn audit log"}},
+		{[]any{"HSET", "mk:c:billing", "meta", "1{}", "on", "1"}, []string{"warn secrets"}},
+		{[]any{"XADD", "mk:audit", "1-2", "e", `1{"at":"2026-01-01T00:00:00Z","actor":"a","action":"client.deleted","target":"client:billing"}`}, []string{"warn secrets"}},
+		{[]any{"HDEL", "mk:c:billing", "on"}, nil},
+		{[]any{"DEL", "mk:c:billing"}, nil},
 		{[]any{"SET", "mk:signing-keys", `{"v":2}`}, []string{"fail signing keys"}},
 		{[]any{"SET", "mk:signing-keys", "{"}, []string{"fail signing keys"}},
 		{[]any{"DEL", "mk:signing-keys"}, nil},
@@ -70,7 +75,8 @@ func sealed(t *testing.T, srv *storetest.Server, masterKey string) {
 	if err := o.Store.CreateUser(t.Context(), &store.User{ID: id, Metadata: store.UserMetadata{Email: "ann@example.com"}, Password: hash}); err != nil {
 		t.Fatal(err)
 	}
-	if err := o.Store.CreateClient(t.Context(), &store.Client{ID: "billing"}); err != nil {
+	secret := store.Secret{ID: "sec_1", Digest: store.DigestOf("secret"), CreatedAt: time.Now()}
+	if err := o.Store.CreateClient(t.Context(), &store.Client{ID: "billing", Secrets: []store.Secret{secret}}); err != nil {
 		t.Fatal(err)
 	}
 }

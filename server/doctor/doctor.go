@@ -65,6 +65,7 @@ func Examine(ctx context.Context, o Options) []Check {
 	}
 	checks = append(checks, setUp(d)...)
 	checks = append(checks, revocations(o.Config.RevokeDurability, durable(ctx, o.Store))...)
+	checks = append(checks, lateWrites(ctx, o.Store, d.User))
 	return append(checks, data(ctx, o)...)
 }
 

@@ -24,6 +24,9 @@ func settings(cfg *config.Config, warnings []string) []Check {
 	if cfg.AdminToken != "" {
 		token.Found = "set: whoever has it may do everything; it is meant for the beginning"
 	}
+	if cfg.AdminTokenNext != "" {
+		token.Found += "; MINTKEEP_ADMIN_TOKEN_NEXT is accepted too"
+	}
 	return append(checks, token)
 }
 

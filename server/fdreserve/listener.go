@@ -2,7 +2,11 @@ package fdreserve
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"net"
+	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -12,48 +16,82 @@ const rejectionLimit = time.Second
 
 // Split divides the connections of l. Those of admitted may be served. Those of rejected use a descriptor of the reserve:
 // they are to be answered and closed, and are closed anyway after a second. rejected delivers while admitted is served;
-// the caller closes both.
-func (r *Reserve) Split(l net.Listener) (admitted, rejected net.Listener) {
+// the caller closes both. The addresses that exempt names may have any number of connections.
+func (r *Reserve) Split(l net.Listener, exempt func(netip.Addr) bool) (admitted *Listener, rejected net.Listener) {
 	h := &handover{addr: l.Addr(), conns: make(chan net.Conn)}
 	h.done, h.stop = context.WithCancel(context.Background())
-	return &listener{l, r, h}, h
+	conns := &connections{
+		limit: descriptorLimit, exempt: exempt, open: map[net.Conn]*connection{}, from: map[netip.Prefix]*caller{},
+	}
+	return &Listener{l, r, conns, h}, h
 }
 
-// listener accepts connections even if the process has no descriptor for them, with those of the reserve, and passes
-// these connections on to rejected.
-type listener struct {
+// Listener accepts connections even if the process has no descriptor for them: it closes idle connections for them, or,
+// if none is idle, accepts them with a descriptor of the reserve and passes them on to rejected.
+type Listener struct {
 	net.Listener
 	reserve  *Reserve
+	conns    *connections
 	rejected *handover
 }
 
+// ConnState is for the http.Server that serves the listener, which tells by it what connections are idle.
+func (l *Listener) ConnState(c net.Conn, to http.ConnState) { l.conns.changed(c, to) }
+
 // Accept returns the next connection for which there is a descriptor outside the reserve.
-func (l *listener) Accept() (net.Conn, error) {
+func (l *Listener) Accept() (net.Conn, error) {
 	for {
 		c, err := l.Listener.Accept()
 		switch {
 		case Exhausted(err):
-			l.reserve.release()
+			if !l.conns.closeIdle() {
+				l.reserve.release()
+			}
 		case err != nil:
 			return nil, err
-		case l.reserve.admit():
+		case l.admit(c):
 			return c, nil
-		default:
-			l.rejected.give(newRejectedConn(c, l.reserve))
 		}
 	}
 }
 
+// admit is whether c may be served; otherwise it is rejected.
+func (l *Listener) admit(c net.Conn) bool {
+	if err := l.conns.add(c); err != nil {
+		if l.reserve.lend() {
+			l.rejected.give(newRejectedConn(c, l.reserve, err))
+		} else {
+			_ = c.Close() // its address keeps all that reject others busy
+		}
+		return false
+	}
+	for !l.reserve.complete() {
+		if !l.conns.closeIdle() {
+			break
+		}
+	}
+	if l.reserve.admit() {
+		return true
+	}
+	l.conns.changed(c, http.StateClosed)
+	l.rejected.give(newRejectedConn(c, l.reserve, errExhausted))
+	return false
+}
+
+var errExhausted = errors.New("out of file descriptors: there are more connections than the process may have files open; " +
+	"raise the limit (ulimit -n, LimitNOFILE), or add replicas")
+
 // rejectedConn gives its descriptor back to the reserve.
 type rejectedConn struct {
 	net.Conn
+	cause error
 	close func() error
 }
 
-func newRejectedConn(c net.Conn, reserve *Reserve) *rejectedConn {
+func newRejectedConn(c net.Conn, reserve *Reserve, cause error) *rejectedConn {
 	takeBack := sync.OnceValue(func() error { return reserve.takeBack(c) })
 	limit := time.AfterFunc(rejectionLimit, func() { _ = takeBack() })
-	return &rejectedConn{c, func() error {
+	return &rejectedConn{c, cause, func() error {
 		limit.Stop()
 		return takeBack()
 	}}
@@ -61,6 +99,14 @@ func newRejectedConn(c net.Conn, reserve *Reserve) *rejectedConn {
 
 // Close closes the connection.
 func (c *rejectedConn) Close() error { return c.close() }
+
+// Cause is why a connection of rejected is rejected, for the log; c may be a TLS connection over it.
+func Cause(c net.Conn) error {
+	if over, ok := c.(*tls.Conn); ok {
+		c = over.NetConn()
+	}
+	return c.(*rejectedConn).cause
+}
 
 // handover is a listener for the connections that it is given.
 type handover struct {

@@ -13,7 +13,7 @@ func TestRejectionLimit(t *testing.T) {
 	defer r.Close()
 	ours, theirs := net.Pipe()
 	defer theirs.Close()
-	rejected := newRejectedConn(ours, r)
+	rejected := newRejectedConn(ours, r, errExhausted)
 	_ = theirs.SetDeadline(time.Now().Add(rejectionLimit + 5*time.Second))
 	if _, err := theirs.Read(make([]byte, 1)); err != io.EOF {
 		t.Errorf("got %v, want the end of the connection", err)

@@ -82,6 +82,25 @@ func (r *Reserve) admit() bool {
 	return false
 }
 
+// complete is whether no descriptor is missing, after it has opened what it can.
+func (r *Reserve) complete() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.open()
+}
+
+// lend counts a connection as rejected that needs no descriptor of the reserve. It is false while as many are being
+// rejected as may be at once.
+func (r *Reserve) lend() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.lent >= forCallers {
+		return false
+	}
+	r.lent++
+	return true
+}
+
 // takeBack closes a rejected connection and opens a descriptor in its place, unless another user is quicker. Both happen
 // under the lock: in between, the next connection would seem to have room.
 func (r *Reserve) takeBack(conn io.Closer) error {

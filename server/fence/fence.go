@@ -30,8 +30,14 @@ type Options struct {
 type Result struct {
 	Clients int // whose tokens were revoked
 	Users   int // whose sessions were
+	Listed  int // of both, that were missing in the lists
 	Steps   []Done
 	Fence   int64 // 0: none was made
+
+	// What the operator has to look at, as the store is after it.
+	Reviews []Review     // of the plan, without what the restored data has already
+	Lost    []audit.Lost // what the export says exists
+	Locked  []string     // clients that are enabled and have no active secret
 }
 
 // Done is a step and what came of it.
@@ -69,6 +75,9 @@ func Run(ctx context.Context, o Options) (Result, error) {
 		err = r.replay()
 	}
 	if err == nil {
+		err = r.look()
+	}
+	if err == nil {
 		err = r.fence()
 	}
 	return r.result, err
@@ -82,19 +91,24 @@ type run struct {
 }
 
 func (r *run) preview() (Result, error) {
-	totals, err := r.Store.Totals(r.ctx)
-	r.result.Clients, r.result.Users = int(totals.Clients), int(totals.Users)
+	var err error
+	if r.result.Clients, r.result.Users, err = r.Store.CountRecords(r.ctx); err != nil {
+		return r.result, err
+	}
 	for _, step := range r.Plan.Steps {
 		r.result.Steps = append(r.result.Steps, Done{Step: step, Outcome: Planned})
 	}
-	return r.result, err
+	return r.result, r.look()
 }
 
 func (r *run) revokeAll() (err error) {
 	if r.result.Clients, err = r.Store.RevokeAllTokens(r.ctx, r.cause(), func(n int) { r.Progress(n, "clients") }); err != nil {
 		return err
 	}
-	r.result.Users, err = r.Store.RevokeAllSessions(r.ctx, r.cause(), func(n int) { r.Progress(n, "people") })
+	if r.result.Users, err = r.Store.RevokeAllSessions(r.ctx, r.cause(), func(n int) { r.Progress(n, "people") }); err != nil {
+		return err
+	}
+	r.result.Listed, err = r.Store.ListAll(r.ctx)
 	return err
 }
 
@@ -215,6 +229,22 @@ func (r *run) renewOperator(e store.Event) error {
 	return r.Store.PromoteUser(r.ctx, idOf(e), causeOf(e, e.Action))
 }
 
+// revokePassword revokes the password and the link that a user had before the event. Once there is a newer link the backup
+// is younger than the event, and has no password.
+func (r *run) revokePassword(e store.Event) error {
+	u, err := r.Store.User(r.ctx, idOf(e))
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return err
+	case err == nil && u.Invite != nil && !invitedAt(u).Before(e.At):
+		return errNewer
+	}
+	return r.Store.RevokePassword(r.ctx, idOf(e), causeOf(e, e.Action))
+}
+
+// invitedAt is when a user's link was made.
+func invitedAt(u *store.User) time.Time { return u.Invite.ExpiresAt.Add(-invite.Lifetime) }
+
 // revokeInvite revokes the link that a user had before the event: the next one has replaced it, or it was used.
 func (r *run) revokeInvite(e store.Event) error {
 	u, err := r.Store.User(r.ctx, idOf(e))
@@ -223,7 +253,7 @@ func (r *run) revokeInvite(e store.Event) error {
 		return err
 	case err == nil && u.Invite == nil:
 		return nil
-	case err == nil && !u.Invite.ExpiresAt.Add(-invite.Lifetime).Before(e.At):
+	case err == nil && !invitedAt(u).Before(e.At):
 		return errNewer
 	}
 	return r.Store.RevokeInvite(r.ctx, idOf(e), causeOf(e, e.Action))

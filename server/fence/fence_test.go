@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/mintkeep/mintkeep/server/fence"
+	"github.com/mintkeep/mintkeep/server/invite"
 	"github.com/mintkeep/mintkeep/store"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
@@ -45,5 +46,38 @@ func TestBegunAgain(t *testing.T) {
 	}
 	if !after.Enabled || after.Invite != nil {
 		t.Errorf("enabled %v, invite %v; want enabled and none", after.Enabled, after.Invite)
+	}
+}
+
+// The password and the invite of before a reset are revoked again. Where there is a newer invite, the backup is younger.
+func TestResetIsReplayed(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		invited time.Duration // after the reset
+		want    string
+	}{{"an invite of before", -time.Hour, fence.Revoked}, {"a newer invite", time.Hour, fence.Newer}} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := storetest.Embedded(t)
+			s, ctx, reset := b.Open(t), t.Context(), b.Clock.Now().Add(time.Hour)
+			u := &store.User{
+				ID: "usr_ada", Metadata: store.UserMetadata{Email: "ada@example.com", CreatedAt: b.Clock.Now()}, Password: []byte("old"),
+				Invite: &store.Invite{Digest: store.DigestOf("link"), ExpiresAt: reset.Add(tt.invited + invite.Lifetime)},
+			}
+			if err := s.CreateUser(ctx, u); err != nil {
+				t.Fatal(err)
+			}
+			plan := fence.Make([]store.Event{{Action: "user.password_revoked", Target: "user:" + u.ID, At: reset}}, reset)
+			got, err := fence.Run(ctx, fence.Options{Store: s, Plan: plan, Now: b.Clock.Now})
+			if err != nil || len(got.Steps) != 1 || got.Steps[0].Outcome != tt.want {
+				t.Fatalf("got %+v, %v, want %s", got.Steps, err, tt.want)
+			}
+			after, err := s.User(ctx, u.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if kept := len(after.Password) > 0 && after.Invite != nil; kept != (tt.want == fence.Newer) {
+				t.Errorf("password %q, invite %v", after.Password, after.Invite)
+			}
+		})
 	}
 }

@@ -26,6 +26,7 @@ type Review struct {
 type Plan struct {
 	Steps   []Step
 	Reviews []Review
+	events  []store.Event // of the export, in order
 }
 
 // The revocations, by their action.
@@ -40,6 +41,8 @@ var replays = map[audit.Action]Step{
 	audit.UserDisabled:   {Do: "disable person", replay: (*run).disableUser},
 	audit.UserDemoted:    {Do: "demote person", replay: (*run).demoteUser},
 	audit.UserInvited:    {Do: "end invite", replay: (*run).revokeInvite},
+
+	audit.UserPasswordRevoked: {Do: "revoke password", replay: (*run).revokePassword},
 }
 
 // What is revoked with all tokens and sessions, or gives something, or was rejected: there is nothing to do.
@@ -53,7 +56,8 @@ var settled = []audit.Action{
 // undone are the actions that undo a step, and which.
 var undone = map[audit.Action]string{
 	audit.ClientEnabled: "disable client", audit.ClientCreated: "disable client",
-	audit.UserEnabled: "disable person", audit.UserPromoted: "demote person", audit.UserDemoted: renewOperator,
+	audit.UserPasswordSet: "revoke password",
+	audit.UserEnabled:     "disable person", audit.UserPromoted: "demote person", audit.UserDemoted: renewOperator,
 }
 
 const renewOperator = "demote person and promote again"
@@ -62,15 +66,15 @@ var reviews = map[audit.Action]string{
 	audit.ClientUpdated:         "the registration may be as it was before: see what was changed, and change it again",
 	audit.UserPasswordSet:       "the password before is good again: send an invite",
 	audit.UserPromoted:          "demoted before that: keys with mintkeep:admin, also those made since, have it no more: make them anew",
-	audit.SigningKeyCompromised: "the compromised key may sign again: rotate once more, as compromised",
+	audit.SigningKeyCompromised: "the compromised keys may be published again: rotate once more, as compromised",
 }
 
 const unknown = "not known to this version"
 
 // Make makes a plan of events, in any order. What was undone later is left out.
 func Make(events []store.Event, now time.Time) Plan {
-	var p Plan
-	for _, e := range withoutFailed(inOrder(events)) {
+	p := Plan{events: inOrder(events)}
+	for _, e := range withoutFailed(p.events) {
 		was, ok := p.drop(undone[audit.Action(e.Action)], e.Target)
 		if ok {
 			p.remains(was, e)
@@ -81,7 +85,8 @@ func Make(events []store.Event, now time.Time) Plan {
 }
 
 // withoutFailed leaves out what undoes a step and failed, or may have: it undoes nothing. So are rotations: replayed, they
-// would revoke what has no successor. Any other change that failed may have been made, and stays.
+// would revoke what has no successor. Any other change that failed may have been made, and stays. So does a password that
+// may have been set, as failed.
 func withoutFailed(events []store.Event) []store.Event {
 	var kept []store.Event
 	for _, e := range events {
@@ -91,13 +96,20 @@ func withoutFailed(events []store.Event) []store.Event {
 			continue
 		}
 		for i, before := range slices.Backward(kept) {
-			if (undone[action] != "" || rotates(action)) && before.Action == string(action) && before.Target == e.Target && before.RequestID == e.RequestID {
+			if (undone[action] != "" || rotates(action)) && before.Action == string(action) && before.Target == e.Target && sameRequest(before, e) {
 				kept = slices.Delete(kept, i, i+1)
 				break
 			}
 		}
+		if action == audit.UserPasswordSet {
+			kept = append(kept, e)
+		}
 	}
 	return kept
+}
+
+func sameRequest(a, b store.Event) bool {
+	return a.RequestID == b.RequestID && a.ServerRequestID == b.ServerRequestID
 }
 
 // remains adds what a revocation takes away although it was undone later: the invite of a user who was disabled, and what
@@ -113,7 +125,7 @@ func (p *Plan) remains(was, e store.Event) {
 }
 
 func (p *Plan) add(e store.Event, now time.Time) {
-	action := audit.Action(e.Action)
+	action, _ := audit.Action(e.Action).CutFailed()
 	step, revokes := replays[action]
 	switch {
 	case revokes:

@@ -46,8 +46,8 @@ func (g *Registry) Create(ctx context.Context, owner *store.User, spec NewKey, b
 	if err != nil {
 		return nil, err
 	}
-	what := record(audit.KeyCreated, "", owner.ID)
-	what.Detail["name"], what.Detail["scope"] = granted.Name, granted.Scope
+	what := record(audit.KeyCreated, "", owner.ID).Granted("name", granted.Name).Granted("scope", granted.Scope).
+		Granted("expires_at", audit.Moment(granted.ExpiresAt))
 	return g.create(ctx, owner, granted, what, by)
 }
 
@@ -89,8 +89,7 @@ func (g *Registry) Rename(ctx context.Context, key *store.APIKey, name string, b
 	if name == key.Name {
 		return nil
 	}
-	what := record(audit.KeyRenamed, key.ID, key.UserID)
-	what.Detail["name"] = name
+	what := record(audit.KeyRenamed, key.ID, key.UserID).Changed("name", key.Name, name)
 	return g.Audit.Change(ctx, by, what, func(ctx context.Context) error { return g.Store.RenameKey(ctx, key, name) })
 }
 
@@ -98,18 +97,25 @@ func (g *Registry) Rename(ctx context.Context, key *store.APIKey, name string, b
 // is recorded.
 func (g *Registry) Revoke(ctx context.Context, key *store.APIKey, reason string, by audit.Actor) error {
 	cause := g.Audit.Cause(by, reason)
-	wasActive, err := g.Store.RevokeKey(ctx, key.ID, cause)
-	if errors.Is(err, store.ErrNotFound) && key.Digest != (store.Digest{}) {
-		// Its description was lost; the record alone makes it active.
-		wasActive, err = true, g.Store.RevokeToken(ctx, key.Digest, cause)
-	}
 	what := record(audit.KeyRevoked, key.ID, key.UserID)
 	what.Detail["reason"] = reason
-	switch unconfirmed := errors.Is(err, store.ErrUnconfirmed); {
-	case wasActive && (err == nil || unconfirmed):
-		g.Audit.Revoked(ctx, by, what)
-	case errors.Is(err, store.ErrUnavailable) && !unconfirmed:
-		g.Audit.Attempted(ctx, by, what)
+	var before error // whether a key that was revoked before is confirmed to be
+	err := g.Audit.Revoke(ctx, by, what, func(ctx context.Context) error {
+		wasActive, err := g.Store.RevokeKey(ctx, key.ID, cause)
+		if errors.Is(err, store.ErrNotFound) && key.Digest != (store.Digest{}) {
+			// Its description was lost; the record alone makes it active.
+			wasActive, err = true, g.Store.RevokeToken(ctx, key.Digest, cause)
+		}
+		if !wasActive && (err == nil || errors.Is(err, store.ErrUnconfirmed)) {
+			before = err
+			return errRevokedBefore
+		}
+		return err
+	})
+	if errors.Is(err, errRevokedBefore) {
+		return before
 	}
 	return err
 }
+
+var errRevokedBefore = errors.New("the key was revoked before")

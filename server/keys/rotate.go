@@ -22,13 +22,13 @@ func (g *Registry) Rotate(ctx context.Context, owner *store.User, old *store.API
 	if err != nil {
 		return nil, err
 	}
-	what := record(audit.KeyRotated, old.ID, owner.ID)
-	what.Detail["overlap"] = overlap.String()
+	at := g.Audit.Cause(by, "").At.Add(overlap)
+	what := rotation(old, granted, current, at).Granted("overlap", overlap.String())
 	created, err := g.create(ctx, owner, granted, what, by)
 	if err != nil {
 		return nil, err
 	}
-	if err := g.replace(ctx, old, created.ID, overlap, by); err != nil {
+	if err := g.replace(ctx, old, created.ID, at, by); err != nil {
 		// The successor was shown to no caller, and never will be.
 		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
@@ -75,19 +75,24 @@ func (g *Registry) takeBack(ctx context.Context, old *store.APIKey) error {
 	return nil
 }
 
-// replace brings the expiry of the old key forward, to now if there is no overlap.
-func (g *Registry) replace(ctx context.Context, old *store.APIKey, successor string, overlap time.Duration, by audit.Actor) error {
+// rotation is the record of a rotation: what the successor is granted, and when the old key expires now.
+func rotation(old, granted *store.APIKey, current *store.KeyRecord, at time.Time) audit.Record {
+	what := record(audit.KeyRotated, old.ID, old.UserID).Granted("scope", granted.Scope).
+		Granted("successor_expires_at", audit.Moment(granted.ExpiresAt))
+	if granted.Scope != old.Scope {
+		what = what.Changed("scope", old.Scope, granted.Scope)
+	}
+	if expires := expiry(current); expires.IsZero() || at.Before(expires) {
+		what = what.Changed("expires_at", audit.Moment(expires), audit.Moment(at))
+	}
+	return what
+}
+
+// replace brings the expiry of the old key forward to at, which is now if there is no overlap.
+func (g *Registry) replace(ctx context.Context, old *store.APIKey, successor string, at time.Time, by audit.Actor) error {
 	cause := g.Audit.Cause(by, "rotated")
 	old.RotatedAt, old.RotatedBy = cause.At, by.Name
-	if overlap > 0 {
-		return g.Store.ExpireKey(ctx, old, cause.At.Add(overlap), successor, cause)
-	}
-	old.RotatedTo, old.ExpiresAt = successor, cause.At
-	revoked, err := g.Store.RevokeKeys(ctx, []*store.APIKey{old}, cause)
-	if err == nil && len(revoked) == 0 {
-		err = store.ErrNotFound
-	}
-	return err
+	return g.Store.ExpireKey(ctx, old, at, successor, cause)
 }
 
 // succeed is what the successor of a key may have: the same, but what no key may give to another.
@@ -103,7 +108,7 @@ func succeed(owner *store.User, old *store.APIKey, current *store.KeyRecord, by 
 	if len(scope.Beyond(granted.Scope, by.Scope)) > 0 {
 		return nil, &BeyondError{granted.Scope}
 	}
-	if latest := expiry(by); !latest.IsZero() && (granted.ExpiresAt.IsZero() || latest.Before(granted.ExpiresAt)) {
+	if latest := expiry(by.Key); !latest.IsZero() && (granted.ExpiresAt.IsZero() || latest.Before(granted.ExpiresAt)) {
 		granted.ExpiresAt = latest
 	}
 	return granted, nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-oauth2/oauth2/v4"
 
+	"github.com/mintkeep/mintkeep/server/bearer"
 	"github.com/mintkeep/mintkeep/server/credential"
 	"github.com/mintkeep/mintkeep/server/signing"
 	"github.com/mintkeep/mintkeep/store"
@@ -55,7 +56,7 @@ func (authenticated) IsPublic() bool             { return false }
 func (authenticated) GetUserID() string          { return "" }
 func (authenticated) VerifyPassword(string) bool { return true }
 
-// generator creates the access token of a grant: signed, or opaque.
+// generator creates the access token of a grant: signed, or opaque. An opaque one has the same length whatever it says.
 type generator struct {
 	ring  *signing.Ring
 	brand string
@@ -77,6 +78,9 @@ func (n generator) Token(ctx context.Context, _ *oauth2.GenerateBasic, _ bool) (
 		return credential.NewToken(n.brand), "", nil
 	}
 	access, err = n.ring.Sign(body)
+	if len(access) > bearer.MaxToken {
+		return "", "", errTokenTooLong
+	}
 	return access, "", err
 }
 

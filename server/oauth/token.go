@@ -92,7 +92,7 @@ func (s *Server) generation(ctx context.Context, client *store.Client) error {
 		return nil
 	}
 	var err error
-	client.Generation, err = s.store.StartGeneration(ctx, client.ID)
+	client.Generation, err = s.store.StartGeneration(ctx, client)
 	return err
 }
 

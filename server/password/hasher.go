@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"fmt"
+	"net/netip"
 	"runtime"
 
 	"golang.org/x/crypto/argon2"
@@ -38,13 +39,16 @@ type Options struct {
 	// Parallel is how many hashes are computed at once. Zero: half as many as there are processors, and at least
 	// one, so that the rest of the server has the others.
 	Parallel int
+	// From is the address of the caller whom ctx belongs to: networks that wait take turns. Nil: all are one network.
+	From func(ctx context.Context) netip.Addr
 }
 
 // Hasher hashes passwords and compares them with hashes. It is safe for concurrent use.
 type Hasher struct {
 	vault *seal.Vault
 	cost  Cost
-	slots chan struct{} // has an element for each hash that is being computed
+	from  func(ctx context.Context) netip.Addr
+	queue queue
 	sum   func(password string, r record) []byte
 }
 
@@ -56,11 +60,17 @@ func New(o Options) *Hasher {
 	if o.Parallel == 0 {
 		o.Parallel = max(1, runtime.GOMAXPROCS(0)/2)
 	}
-	return &Hasher{vault: o.Vault, cost: o.Cost, slots: make(chan struct{}, o.Parallel), sum: sum}
+	if o.From == nil {
+		o.From = func(context.Context) netip.Addr { return netip.Addr{} }
+	}
+	return &Hasher{
+		vault: o.Vault, cost: o.Cost, from: o.From, sum: sum,
+		queue: queue{free: o.Parallel, waiting: map[netip.Prefix][]chan struct{}{}},
+	}
 }
 
 // Hash computes what is stored of a user's password, which [Check] has accepted. If ctx is done before there is room
-// to compute it, the error matches store.ErrUnavailable.
+// to compute it, or too many wait, the error matches store.ErrUnavailable.
 func (h *Hasher) Hash(ctx context.Context, userID, password string) (sealed []byte, err error) {
 	r := record{cost: h.cost, salt: make([]byte, saltBytes), sum: make([]byte, sumBytes)}
 	_, _ = rand.Read(r.salt) // never fails: crypto/rand ends the process instead
@@ -112,22 +122,13 @@ func (h *Hasher) open(userID string, sealed []byte) (record, error) {
 // sealedFor is the context of a user's hash; signing keys have another.
 func sealedFor(userID string) []byte { return []byte("password of " + userID) }
 
-// take waits for a slot and computes the sum of the password, with the cost and the salt of r.
+// take waits for a turn and computes the sum of the password, with the cost and the salt of r.
 func (h *Hasher) take(ctx context.Context, password string, r record) ([]byte, error) {
-	select {
-	case <-ctx.Done():
-		return nil, noSlot(ctx)
-	case h.slots <- struct{}{}:
+	if err := h.queue.enter(ctx, h.from(ctx)); err != nil {
+		return nil, fmt.Errorf("wait for a turn to hash a password: %w: %w", store.ErrUnavailable, err)
 	}
-	defer func() { <-h.slots }()
-	if ctx.Err() != nil { // at the same moment
-		return nil, noSlot(ctx)
-	}
+	defer h.queue.leave()
 	return h.sum(password, r), nil
-}
-
-func noSlot(ctx context.Context) error {
-	return fmt.Errorf("wait for a turn to hash a password: %w: %w", store.ErrUnavailable, ctx.Err())
 }
 
 func sum(password string, r record) []byte {

@@ -218,8 +218,8 @@ func TestWaitingStopsWithTheContext(t *testing.T) {
 	if _, err := h.Hash(ctx, ada, secret); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("got %v, want %v", err, store.ErrUnavailable)
 	}
-	if got := len(h.slots); got != 0 {
-		t.Errorf("%d slots were not given back", got)
+	if h.queue.free != 1 || len(h.queue.waiting) != 0 || len(h.queue.turns) != 0 {
+		t.Errorf("%d turns are free, want 1; %d networks wait", h.queue.free, len(h.queue.turns))
 	}
 }
 

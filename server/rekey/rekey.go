@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
+	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/password"
 	"github.com/mintkeep/mintkeep/server/seal"
 	"github.com/mintkeep/mintkeep/server/signing"
@@ -17,8 +19,13 @@ type Options struct {
 	// MasterKeys are 32 bytes each: the first seals, all open. With a single one, Run checks that everything opens
 	// under it.
 	MasterKeys [][]byte
-	// DryRun counts what would be resealed and writes nothing.
+	// Compromised is whether an old master key has leaked: then all signing keys are replaced, and dropped from the JWKS.
+	// They stay as they are while there are Problems.
+	Compromised bool
+	// DryRun counts what would be resealed or dropped and writes nothing.
 	DryRun bool
+	// Now defaults to time.Now.
+	Now func() time.Time
 	// Progress is told how many users are done, of how many, as far as is known. May be nil.
 	Progress func(done, all int64)
 }
@@ -26,6 +33,7 @@ type Options struct {
 // Result is what Run found.
 type Result struct {
 	SigningKeys, Passwords Count
+	Dropped                int64 // signing keys; in a dry run: to be dropped
 	// Problems are what could not be opened or read. While there are any, no master key may be removed.
 	Problems []Problem
 }
@@ -53,9 +61,17 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	if o.Progress == nil {
 		o.Progress = func(int64, int64) {}
 	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	w := &walk{Options: o, vault: vault}
 	if err := w.signingKeys(ctx); err != nil {
 		return w.result, err
+	}
+	if o.Compromised && len(w.result.Problems) == 0 {
+		if err := w.dropSigningKeys(ctx); err != nil {
+			return w.result, err
+		}
 	}
 	if err := w.users(ctx); err != nil {
 		return w.result, err
@@ -121,6 +137,43 @@ func (w *walk) resealed(ring *store.Keyring) (next store.Keyring, n Count, probl
 		next.Keys = append(next.Keys, key)
 	}
 	return next, n, problems
+}
+
+// actor is who drops the signing keys.
+var actor = audit.Tool("mintkeep rekey")
+
+// dropSigningKeys replaces each signing key, as a server does that is told that all are compromised. If another such
+// rotation was first, it has dropped them.
+func (w *walk) dropSigningKeys(ctx context.Context) error {
+	stored, err := w.Store.Keyring(ctx)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	ring, err := signing.New(signing.Options{
+		Store: w.Store, MasterKeys: w.MasterKeys, Algorithm: stored.Next().Algorithm, Now: w.Now,
+	})
+	if err != nil {
+		return err
+	}
+	if err := ring.Load(ctx); err != nil {
+		return err
+	}
+	w.result.Dropped = int64(len(ring.Keys()))
+	if w.DryRun {
+		return nil
+	}
+	log := audit.Log{Store: w.Store, Now: w.Now}
+	what := audit.Record{
+		Action: audit.SigningKeyCompromised, Target: audit.SigningKeysTarget, Detail: ring.Affected(signing.AllKeys),
+	}
+	err = log.Change(ctx, actor, what, func(ctx context.Context) error { return ring.Rotate(ctx, signing.AllKeys) })
+	if errors.Is(err, store.ErrConflict) {
+		return nil
+	}
+	return err
 }
 
 // pageSize is how many users are read at once.

@@ -94,7 +94,7 @@ func TestRun(t *testing.T) {
 		s := b.Open(t)
 		r := ring(t, b, oldKey, newKey)
 		b.Clock.Advance(time.Hour)
-		must(t, r.Rotate(t.Context(), false)) // there is a retired key too, which has no private part
+		must(t, r.Rotate(t.Context(), signing.NoKeys)) // there is a retired key too, which has no private part
 		person(t, s, "usr_ada", "ada's password", oldKey)
 		person(t, s, "usr_bob", "bob's password", newKey)
 		person(t, s, "usr_invited", "", nil)
@@ -288,7 +288,7 @@ func TestRotatedMeanwhile(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, after := interrupted(t, b)
 		r := ring(t, b, oldKey)
-		after(1, "get", func() { must(t, r.Rotate(t.Context(), true)) }) // sealed by a replica that has the old key in front
+		after(1, "get", func() { must(t, r.Rotate(t.Context(), signing.CurrentKeys)) }) // sealed by a replica that has the old key in front
 		got := run(t, s, newKey, oldKey)
 		wantResult(t, "rotated meanwhile", got, rekey.Result{SigningKeys: rekey.Count{Resealed: 2}})
 		if diff := cmp.Diff(r.Keys(), ring(t, b, newKey).Keys()); diff != "" {
@@ -331,5 +331,78 @@ func TestUnavailable(t *testing.T) {
 	got, err := rekey.Run(t.Context(), rekey.Options{Store: s, MasterKeys: [][]byte{newKey, oldKey}})
 	if !errors.Is(err, store.ErrUnavailable) || !strings.Contains(fmt.Sprint(err), "stopped after 0 of 1 people") || len(got.Problems) > 0 {
 		t.Errorf("got %v, problems %v", err, got.Problems)
+	}
+}
+
+// After a leak of the master key no signing key that it sealed, now or in an earlier copy of Redis, is published any more.
+func TestRunCompromised(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s := b.Open(t)
+		r := ring(t, b, newKey, oldKey)
+		b.Clock.Advance(time.Hour)
+		must(t, r.Rotate(t.Context(), signing.NoKeys))
+		person(t, s, "usr_ada", "ada's password", oldKey)
+		leaked := map[string]bool{}
+		for _, k := range r.Keys() {
+			leaked[k.ID] = true
+		}
+
+		before := b.Dump(t)
+		o := rekey.Options{Store: s, MasterKeys: [][]byte{newKey, oldKey}, Compromised: true, DryRun: true, Now: b.Clock.Now}
+		want := rekey.Result{SigningKeys: rekey.Count{Current: 2}, Passwords: rekey.Count{Resealed: 1}, Dropped: 3}
+		would, err := rekey.Run(t.Context(), o)
+		must(t, err)
+		wantResult(t, "dry run", would, want)
+		if diff := cmp.Diff(before, b.Dump(t)); diff != "" {
+			t.Errorf("a dry run changed something:\n%s", diff)
+		}
+
+		o.DryRun = false
+		got, err := rekey.Run(t.Context(), o)
+		must(t, err)
+		wantResult(t, "compromised", got, want)
+		must(t, r.Tick(t.Context())) // a replica reads the keys again
+		keys := r.Keys()
+		if len(keys) != 2 {
+			t.Errorf("%d keys are published, want a new active and a new next one", len(keys))
+		}
+		for _, k := range keys {
+			if leaked[k.ID] {
+				t.Errorf("%s is still published, as %s", k.ID, k.State)
+			}
+		}
+		ring(t, b, newKey) // opens all with the new master key alone
+		events, _, err := s.Events(t.Context(), store.EventFilter{Limit: 1})
+		must(t, err)
+		if len(events) != 1 || events[0].Action != "signing_key.compromised" || events[0].Actor != "operator (mintkeep rekey)" {
+			t.Errorf("the audit log has %+v", events)
+		}
+	})
+}
+
+// A key that no master key opens is a mistake in the list: then nothing is dropped.
+func TestRunCompromisedWithTheWrongKey(t *testing.T) {
+	b := storetest.Embedded(t)
+	r := ring(t, b, oldKey)
+	before := r.Keys()
+	got, err := rekey.Run(t.Context(), rekey.Options{Store: b.Open(t), MasterKeys: [][]byte{newKey}, Compromised: true, Now: b.Clock.Now})
+	must(t, err)
+	if len(got.Problems) != 2 || got.Dropped != 0 {
+		t.Errorf("got %+v", got)
+	}
+	must(t, r.Tick(t.Context()))
+	if diff := cmp.Diff(before, r.Keys()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Where no server was started yet there is nothing to drop, and no key is created.
+func TestRunCompromisedNothing(t *testing.T) {
+	b := storetest.Embedded(t)
+	got, err := rekey.Run(t.Context(), rekey.Options{Store: b.Open(t), MasterKeys: [][]byte{newKey}, Compromised: true, Now: b.Clock.Now})
+	must(t, err)
+	wantResult(t, "nothing", got, rekey.Result{})
+	if _, err := b.Open(t).Keyring(t.Context()); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("got %v, want %v", err, store.ErrNotFound)
 	}
 }

@@ -6,5 +6,5 @@
 //
 // There is a list of master keys. The first seals and all open. So a new one comes in without an outage: first
 // behind the old one on every replica, and then in front. [Vault.Stale] says what the old one still seals, and
-// [Vault.Reseal] moves it.
+// [Vault.Reseal] moves it. A running server takes another list by [Vault.Replace].
 package seal

@@ -45,6 +45,7 @@ func randomKey() string {
 type Server struct {
 	URL        string
 	AdminToken string
+	Config     *config.Config
 	Store      *store.Store
 	Ring       *signing.Ring
 	Metrics    *metrics.Metrics
@@ -65,6 +66,7 @@ func New(t testing.TB, b *storetest.Backend, environ ...string) *Server {
 	s := &Server{AdminToken: rand.Text() + rand.Text(), Clock: b.Clock, Log: &Log{}, backend: b}
 	logger := slog.New(slog.NewJSONHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	cfg := s.configure(t, environ)
+	s.Config = cfg
 
 	s.Metrics = metrics.New(metrics.Sources{Now: b.Clock.Now})
 	s.Store = b.Open(t, func(o *store.Options) {

@@ -6,11 +6,12 @@
 // token that they signed has expired:
 //
 //	created ──▶ next ── rotation ──▶ active ── rotation ──▶ retired ── TokenTTLMax + 5 min ──▶ removed
-//	                                    └───── compromised ─────▶ removed at once
+//	           └──── compromised ───────┴───── compromised ─────▶ removed at once
 //
 // A resource server may hold a JWKS for its max-age, so a key is published well before it signs: every
 // replica has read a new key 30 s after it was created, and it can be promoted 10 minutes after that. Only
-// a compromised key does not wait.
+// the rotation of compromised keys does not wait: it creates the key that signs from then on, because an attacker who has
+// the active key has the next one too.
 //
 // No replica leads. Each reads the ring every 10 s and changes it by compare and set, so that of
 // two that rotate at once one wins: the other accepts what it finds, or, if an operator asked for

@@ -86,6 +86,9 @@ func New(o Options) (*Ring, error) {
 	return r, nil
 }
 
+// Vault seals under the master keys. What shares it follows [Ring.ReplaceMasterKeys].
+func (r *Ring) Vault() *seal.Vault { return r.vault }
+
 // Ready is nil while Sign works; otherwise it matches ErrNotReady and says why.
 func (r *Ring) Ready() error { return r.view.Load().err }
 

@@ -77,7 +77,7 @@ func tick(t *testing.T, rings ...*signing.Ring) {
 	}
 }
 
-func rotate(t *testing.T, r *signing.Ring, compromised bool) {
+func rotate(t *testing.T, r *signing.Ring, compromised signing.Compromised) {
 	t.Helper()
 	if err := r.Rotate(t.Context(), compromised); err != nil {
 		t.Fatal(err)
@@ -232,7 +232,7 @@ func TestBeforeLoad(t *testing.T) {
 	if token, err := r.Sign([]byte(claims)); token != "" || !errors.Is(err, signing.ErrNotReady) {
 		t.Errorf("Sign = %q, %v", token, err)
 	}
-	if err := r.Rotate(t.Context(), true); !errors.Is(err, signing.ErrNotReady) {
+	if err := r.Rotate(t.Context(), signing.CurrentKeys); !errors.Is(err, signing.ErrNotReady) {
 		t.Errorf("Rotate = %v", err)
 	}
 	if body, etag := r.JWKS(); body != nil || etag != "" {

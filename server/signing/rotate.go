@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/mintkeep/mintkeep/store"
@@ -22,7 +24,7 @@ var (
 	// ErrNotPublished: the next key is too new to sign; errors.As a *NotPublishedError tells until when.
 	ErrNotPublished = errors.New("the next signing key has not been published for 10 minutes yet")
 	// ErrConflict: another rotation was first; it matches store.ErrConflict. Keys shows its result.
-	ErrConflict = fmt.Errorf("the signing keys were rotated by somebody else at the same time: %w", store.ErrConflict)
+	ErrConflict = fmt.Errorf("another rotation of the signing keys was first: %w", store.ErrConflict)
 )
 
 // NotPublishedError is ErrNotPublished with the time from which a rotation works.
@@ -34,14 +36,26 @@ func (e *NotPublishedError) Error() string {
 
 func (e *NotPublishedError) Unwrap() error { return ErrNotPublished }
 
-// Rotate promotes the next key and creates a new one, for an operator. A *NotPublishedError: it is too
-// early, unless the active key is compromised; that one is dropped from the JWKS at once. ErrConflict:
-// the keys were rotated since this replica last read them, and a second rotation is not what was asked
+// Compromised says which keys an attacker may have, as an operator tells a rotation.
+type Compromised int
+
+const (
+	// NoKeys: the rotation promotes the next key and retires the active one.
+	NoKeys Compromised = iota
+	// CurrentKeys: the active and the next key are replaced and dropped from the JWKS. They are sealed in one record
+	// under one master key: an attacker who has one has the other.
+	CurrentKeys
+	// AllKeys: the retired keys are dropped as well. Their private halves are in earlier copies of the record.
+	AllKeys
+)
+
+// Rotate replaces the active key, for an operator. A *NotPublishedError: it is too early, unless keys are compromised.
+// ErrConflict: the keys were rotated since this replica last read them, and a second rotation is not what was asked
 // for. ErrMasterKey: this replica could not sign with the next key.
-func (r *Ring) Rotate(ctx context.Context, compromised bool) error {
+func (r *Ring) Rotate(ctx context.Context, compromised Compromised) error {
 	// Before the wait for the other changes: of two that are asked for at once, the second must notice
 	// the first.
-	replaced := r.view.Load().ring.Active().ID
+	seen := r.view.Load().ring
 	return r.exclusive(ctx, func() error {
 		if err := r.Ready(); err != nil {
 			return err
@@ -50,14 +64,61 @@ func (r *Ring) Rotate(ctx context.Context, compromised bool) error {
 		if err != nil {
 			return err
 		}
-		if ring.Active().ID != replaced {
-			return r.lost(ctx, ring, compromised)
+		how := newRotation(&seen, compromised)
+		if how.done(ring) {
+			return r.lost(ctx, ring, how)
 		}
 		if err := r.promotable(ring, compromised); err != nil {
 			return err
 		}
-		return r.rotate(ctx, ring, compromised)
+		return r.rotate(ctx, ring, how)
 	})
+}
+
+// Affected is what a rotation replaces, by the keys that this replica knows: for the audit log.
+func (r *Ring) Affected(compromised Compromised) map[string]string {
+	ring := r.view.Load().ring
+	active, next := ring.Active().ID, ring.Next().ID
+	switch compromised {
+	case CurrentKeys:
+		return map[string]string{"dropped": active + " " + next}
+	case AllKeys:
+		retired := len(ring.Keys) - 2
+		return map[string]string{"dropped": active + " " + next, "retired_dropped": strconv.Itoa(retired)}
+	}
+	return map[string]string{"replaced": active, "promoted": next}
+}
+
+// rotation is one rotation that was asked for.
+type rotation struct {
+	compromised Compromised
+	// named are the keys that it is to replace, by the ring that was known when it was asked for. So another rotation
+	// that comes between neither hides a compromised key among the retired nor makes this one a second one.
+	named map[string]bool
+}
+
+func newRotation(seen *store.Keyring, compromised Compromised) rotation {
+	o := rotation{compromised, map[string]bool{}}
+	for _, k := range seen.Keys {
+		switch state := k.State(); {
+		case compromised == AllKeys, state == store.KeyActive, compromised == CurrentKeys && state == store.KeyNext:
+			o.named[k.ID] = true
+		}
+	}
+	return o
+}
+
+// done is whether another rotation was first.
+func (o rotation) done(ring *store.Keyring) bool {
+	if o.compromised == NoKeys {
+		return !o.named[ring.Active().ID]
+	}
+	return !slices.ContainsFunc(ring.Keys, func(k store.SigningKey) bool { return o.named[k.ID] })
+}
+
+// keeps is whether a retired key stays published.
+func (o rotation) keeps(k store.SigningKey) bool {
+	return o.compromised == NoKeys || o.compromised == CurrentKeys && !o.named[k.ID]
 }
 
 // stored is the ring to be rotated. If it is gone, the next Tick creates another.
@@ -72,9 +133,10 @@ func (r *Ring) stored(ctx context.Context) (*store.Keyring, error) {
 	return ring, nil
 }
 
-// promotable is why the next key cannot sign yet; nil: it can.
-func (r *Ring) promotable(ring *store.Keyring, compromised bool) error {
-	if until := promotableFrom(ring); !compromised && r.now().Before(until) {
+// promotable is why the next key cannot sign yet; nil: it can. A replica that cannot open it lacks a master key that
+// another one has, so it rotates no compromised key either: the others may be unable to open what it seals.
+func (r *Ring) promotable(ring *store.Keyring, compromised Compromised) error {
+	if until := promotableFrom(ring); compromised == NoKeys && r.now().Before(until) {
 		return &NotPublishedError{Until: until}
 	}
 	return r.openable(ring.Next())
@@ -84,19 +146,18 @@ func promotableFrom(ring *store.Keyring) time.Time {
 	return ring.Next().PublishedAt.Add(PromotableAfter)
 }
 
-// rotate replaces ring by the one after it. It gives up if the active key has been replaced meanwhile,
-// and tries again after any other change.
-func (r *Ring) rotate(ctx context.Context, ring *store.Keyring, compromised bool) error {
-	replaced := ring.Active().ID
+// rotate replaces ring by the one after it. It gives up if another rotation was first, and tries again after any other
+// change.
+func (r *Ring) rotate(ctx context.Context, ring *store.Keyring, how rotation) error {
 	began := time.Now()
-	fresh, err := r.newKey()
+	fresh, err := r.newKeys(how.compromised)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := extend(ctx, time.Since(began))
 	defer cancel()
 	for {
-		next := r.promoted(ring, fresh, compromised)
+		next := r.successor(ring, fresh, how)
 		err := r.replace(ctx, ring, &next)
 		if err == nil {
 			return nil
@@ -107,10 +168,24 @@ func (r *Ring) rotate(ctx context.Context, ring *store.Keyring, compromised bool
 		if ring, err = r.stored(ctx); err != nil {
 			return err
 		}
-		if ring.Active().ID != replaced {
-			return r.lost(ctx, ring, compromised)
+		if how.done(ring) {
+			return r.lost(ctx, ring, how)
 		}
 	}
+}
+
+// newKeys are the keys that a rotation adds: a next one, and an active one if the next key cannot be promoted.
+func (r *Ring) newKeys(compromised Compromised) (fresh []store.SigningKey, err error) {
+	fresh = make([]store.SigningKey, 1, 2)
+	if compromised != NoKeys {
+		fresh = fresh[:2]
+	}
+	for i := range fresh {
+		if fresh[i], err = r.newKey(); err != nil {
+			return nil, err
+		}
+	}
+	return fresh, nil
 }
 
 // replace writes a ring and takes it over, also if the write is not confirmed: the other replicas read it too.
@@ -124,10 +199,10 @@ func (r *Ring) replace(ctx context.Context, ring, next *store.Keyring) error {
 
 // lost takes over the ring of the rotation that won. If a key of it does not open, the next Tick reports
 // that: here the error is the lost race. The winner may be an earlier try to drop the same compromised
-// key, whose answer was lost: so the write is confirmed before the caller learns that the key is gone.
-func (r *Ring) lost(ctx context.Context, ring *store.Keyring, compromised bool) error {
+// keys, whose answer was lost: so the write is confirmed before the caller learns that they are gone.
+func (r *Ring) lost(ctx context.Context, ring *store.Keyring, how rotation) error {
 	_ = r.apply(ring)
-	if compromised {
+	if how.compromised != NoKeys {
 		if err := r.store.Confirm(ctx); err != nil {
 			return fmt.Errorf("rotate the signing keys: %w", err)
 		}
@@ -135,20 +210,24 @@ func (r *Ring) lost(ctx context.Context, ring *store.Keyring, compromised bool) 
 	return ErrConflict
 }
 
-// promoted is the ring after a rotation.
-func (r *Ring) promoted(ring *store.Keyring, fresh store.SigningKey, compromised bool) store.Keyring {
+// successor is the ring after a rotation.
+func (r *Ring) successor(ring *store.Keyring, fresh []store.SigningKey, how rotation) store.Keyring {
 	now := r.now()
-	active, old := ring.Next(), ring.Active()
+	active := ring.Next()
+	if how.compromised != NoKeys {
+		active = fresh[1]
+	}
 	active.ActivatedAt = now
-	keys := []store.SigningKey{active, fresh}
-	if !compromised {
+	keys := []store.SigningKey{active, fresh[0]}
+	if how.compromised == NoKeys {
 		// It never signs again, so its private part is not needed.
+		old := ring.Active()
 		old.Sealed = nil
 		old.RetiredAt, old.RemoveAt = now, now.Add(r.options.TokenTTLMax+retiredFor)
 		keys = append(keys, old)
 	}
 	for _, k := range ring.Keys {
-		if k.State() == store.KeyRetired && k.RemoveAt.After(now) {
+		if k.State() == store.KeyRetired && k.RemoveAt.After(now) && how.keeps(k) {
 			keys = append(keys, k)
 		}
 	}
@@ -163,7 +242,7 @@ func (r *Ring) maintain(ctx context.Context, ring *store.Keyring) error {
 		if err != nil || !mine {
 			return err
 		}
-		return settled(r.rotate(ctx, ring, false))
+		return settled(r.rotate(ctx, ring, newRotation(ring, NoKeys)))
 	}
 	kept := r.unexpired(ring)
 	if len(kept.Keys) == len(ring.Keys) {

@@ -2,6 +2,7 @@ package signing_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -29,14 +30,14 @@ func TestRotate(t *testing.T) {
 		old := sign(t, r)
 
 		b.Clock.Advance(published - time.Second)
-		err := r.Rotate(t.Context(), false)
+		err := r.Rotate(t.Context(), signing.NoKeys)
 		var early *signing.NotPublishedError
 		if !errors.Is(err, signing.ErrNotPublished) || !errors.As(err, &early) || !early.Until.Equal(second.CreatedAt.Add(published)) {
 			t.Fatalf("got %v, want %v until %s", err, signing.ErrNotPublished, second.CreatedAt.Add(published))
 		}
 
 		b.Clock.Advance(time.Second)
-		rotate(t, r, false)
+		rotate(t, r, signing.NoKeys)
 		third := only(t, r, store.KeyNext)
 		want := map[string][]string{"active": {second.ID}, "next": {third.ID}, "retired": {first.ID}}
 		if diff := cmp.Diff(want, states(r)); diff != "" {
@@ -84,13 +85,13 @@ func TestRotateKeepsTheRetired(t *testing.T) {
 	for range 3 {
 		active = append([]string{only(t, r, store.KeyActive).ID}, active...)
 		b.Clock.Advance(time.Hour)
-		rotate(t, r, false)
+		rotate(t, r, signing.NoKeys)
 	}
 	if diff := cmp.Diff(active, states(r)["retired"]); diff != "" {
 		t.Error(diff)
 	}
 	b.Clock.Advance(ttlMax - time.Hour + 5*time.Minute) // the oldest two have served
-	rotate(t, r, true)
+	rotate(t, r, signing.CurrentKeys)
 	if diff := cmp.Diff(active[:1], states(r)["retired"]); diff != "" {
 		t.Error(diff)
 	}
@@ -98,14 +99,16 @@ func TestRotateKeepsTheRetired(t *testing.T) {
 
 // Of two operators who rotate at once, one succeeds, and the other gets a conflict.
 func TestRotateByHandTogether(t *testing.T) {
-	for name, compromised := range map[string]bool{"in good order": false, "compromised": true} {
+	for name, compromised := range map[string]signing.Compromised{
+		"in good order": signing.NoKeys, "compromised": signing.CurrentKeys, "all compromised": signing.AllKeys,
+	} {
 		t.Run(name, func(t *testing.T) {
 			storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 				rings := make([]*signing.Ring, 4)
 				for i := range rings {
 					rings[i] = loaded(t, b)
 				}
-				second := only(t, rings[0], store.KeyNext)
+				first, second := only(t, rings[0], store.KeyActive), only(t, rings[0], store.KeyNext)
 				b.Clock.Advance(published)
 				errs := make([]error, len(rings))
 				atOnce(len(rings), func(i int) { errs[i] = rings[i].Rotate(t.Context(), compromised) })
@@ -124,8 +127,9 @@ func TestRotateByHandTogether(t *testing.T) {
 				}
 				for _, r := range rings {
 					// All replicas see it without a reload: the winner, and those that got a conflict.
-					if got := only(t, r, store.KeyActive); got.ID != second.ID {
-						t.Errorf("active is %s, want %s", got.ID, second.ID)
+					got := only(t, r, store.KeyActive).ID
+					if promoted := got == second.ID; promoted != (compromised == signing.NoKeys) || got == first.ID {
+						t.Errorf("active is %s, and was %s; next was %s", got, first.ID, second.ID)
 					}
 					if diff := cmp.Diff(rings[0].Keys(), r.Keys()); diff != "" {
 						t.Error(diff)
@@ -140,14 +144,14 @@ func TestRotateByHandTogether(t *testing.T) {
 func TestRotateAfterAnother(t *testing.T) {
 	b := storetest.Embedded(t)
 	one, two := loaded(t, b), loaded(t, b)
-	rotate(t, one, true)
-	if err := two.Rotate(t.Context(), true); !errors.Is(err, signing.ErrConflict) {
+	rotate(t, one, signing.CurrentKeys)
+	if err := two.Rotate(t.Context(), signing.CurrentKeys); !errors.Is(err, signing.ErrConflict) {
 		t.Fatalf("got %v, want %v", err, signing.ErrConflict)
 	}
 	if diff := cmp.Diff(one.Keys(), two.Keys()); diff != "" {
 		t.Error("the loser does not see what the winner did:", diff)
 	}
-	rotate(t, two, true) // now it knows what it replaces
+	rotate(t, two, signing.CurrentKeys) // now it knows what it replaces
 }
 
 // Whatever else changed the ring in between, the rotation that was asked for is done.
@@ -155,36 +159,100 @@ func TestRotateOverAnotherChange(t *testing.T) {
 	b := storetest.Embedded(t)
 	one := loaded(t, b)
 	b.Clock.Advance(published)
-	rotate(t, one, false)
+	rotate(t, one, signing.NoKeys)
 	two := loaded(t, b)
 	b.Clock.Advance(ttlMax + time.Hour)
 	tick(t, one) // removes the retired key; two has not seen that
-	rotate(t, two, false)
+	rotate(t, two, signing.NoKeys)
 }
 
+// An attacker who has the active key has the next one too: neither is ever published or used again.
 func TestCompromised(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
-		r, other := loaded(t, b), loaded(t, b)
-		next := only(t, r, store.KeyNext)
-		forged := sign(t, r)
-		_, before := r.JWKS()
+	for name, compromised := range map[string]signing.Compromised{"the current keys": signing.CurrentKeys, "all keys": signing.AllKeys} {
+		t.Run(name, func(t *testing.T) {
+			storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+				r, other := loaded(t, b), loaded(t, b)
+				b.Clock.Advance(published)
+				old := sign(t, r)
+				rotate(t, r, signing.NoKeys)
+				before := states(r)
+				forged := sign(t, r)
+				_, etag := r.JWKS()
 
-		rotate(t, r, true)
-		tick(t, other)
-		for _, r := range []*signing.Ring{r, other} {
-			want := map[string][]string{"active": {next.ID}, "next": {only(t, r, store.KeyNext).ID}}
-			if diff := cmp.Diff(want, states(r)); diff != "" {
-				t.Error(diff)
-			}
-			if err := verify(r, forged); err == nil {
-				t.Error("the compromised key is still published")
-			}
-			if _, etag := r.JWKS(); etag == before {
-				t.Error("the ETag is that of the set with the compromised key")
-			}
-			mustVerify(t, other, sign(t, r))
-		}
-	})
+				rotate(t, r, compromised)
+				tick(t, other)
+				retired := before["retired"]
+				if compromised == signing.AllKeys {
+					retired = nil
+				}
+				for _, r := range []*signing.Ring{r, other} {
+					after := states(r)
+					if diff := cmp.Diff(retired, after["retired"]); diff != "" {
+						t.Errorf("retired: (-want +got)\n%s", diff)
+					}
+					for _, id := range []string{after["active"][0], after["next"][0]} {
+						if id == before["active"][0] || id == before["next"][0] || id == before["retired"][0] {
+							t.Errorf("%s is in use again", id)
+						}
+					}
+					if err := verify(r, forged); err == nil {
+						t.Error("the compromised key is still published")
+					}
+					if got, want := verify(r, old) == nil, compromised == signing.CurrentKeys; got != want {
+						t.Errorf("a token of the retired key verifies: %v, want %v", got, want)
+					}
+					if _, got := r.JWKS(); got == etag {
+						t.Error("the ETag is that of the set with the compromised key")
+					}
+					mustVerify(t, other, sign(t, r))
+				}
+				// The next rotation is as any other: the fresh next key is published for 10 minutes first.
+				if err := r.Rotate(t.Context(), signing.NoKeys); !errors.Is(err, signing.ErrNotPublished) {
+					t.Errorf("got %v, want %v", err, signing.ErrNotPublished)
+				}
+			})
+		})
+	}
+}
+
+// A rotation in good order that comes between, such as the automatic one, hides no compromised key among the retired:
+// the operator meant the keys that were active and next then.
+func TestCompromisedAfterAnother(t *testing.T) {
+	for name, compromised := range map[string]signing.Compromised{"the current keys": signing.CurrentKeys, "all keys": signing.AllKeys} {
+		t.Run(name, func(t *testing.T) {
+			storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+				one, two := loaded(t, b), loaded(t, b)
+				leaked := []string{only(t, two, store.KeyActive).ID, only(t, two, store.KeyNext).ID}
+				b.Clock.Advance(published)
+				rotate(t, one, signing.NoKeys)
+				rotate(t, two, compromised) // which has not seen that
+				tick(t, one)
+				for _, k := range one.Keys() {
+					if slices.Contains(leaked, k.ID) {
+						t.Errorf("%s is still published, as %s", k.ID, k.State)
+					}
+				}
+			})
+		})
+	}
+}
+
+// Of two operators of whom one wants the current keys dropped and one all of them, either is told a conflict, or has what
+// was asked for.
+func TestCompromisedMoreThanTheOther(t *testing.T) {
+	b := storetest.Embedded(t)
+	one := loaded(t, b)
+	b.Clock.Advance(published)
+	rotate(t, one, signing.NoKeys)
+	two := loaded(t, b)
+	rotate(t, one, signing.CurrentKeys) // keeps the retired key
+	rotate(t, two, signing.AllKeys)
+	if got := states(two)["retired"]; got != nil {
+		t.Errorf("still retired: %v", got)
+	}
+	if err := one.Rotate(t.Context(), signing.CurrentKeys); !errors.Is(err, signing.ErrConflict) {
+		t.Errorf("got %v, want %v", err, signing.ErrConflict)
+	}
 }
 
 func TestRotateAutomatically(t *testing.T) {
@@ -241,7 +309,7 @@ func TestRotationZeroIsByHandOnly(t *testing.T) {
 	if diff := cmp.Diff(before, r.Keys()); diff != "" {
 		t.Error(diff)
 	}
-	rotate(t, r, false)
+	rotate(t, r, signing.NoKeys)
 }
 
 // MINTKEEP_SIGNING_ALG decides the next key that is created, and no other.
@@ -256,6 +324,6 @@ func TestAlgorithmOfTheNextKey(t *testing.T) {
 		}
 		mustVerify(t, r, sign(t, r))
 		b.Clock.Advance(published)
-		rotate(t, r, false)
+		rotate(t, r, signing.NoKeys)
 	}
 }

@@ -46,7 +46,7 @@ func TestNoPrivateKeyInRedis(t *testing.T) {
 			for range 2 { // next, active and retired, one after the other
 				assertAbsent(t, b.Dump(t), secrets)
 				b.Clock.Advance(time.Hour)
-				if err := r.Rotate(t.Context(), false); err != nil {
+				if err := r.Rotate(t.Context(), NoKeys); err != nil {
 					t.Fatal(err)
 				}
 			}

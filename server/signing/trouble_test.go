@@ -24,7 +24,7 @@ func TestMasterKeyIsChanged(t *testing.T) {
 	r := loaded(t, b, masterKeys("b", "a"))
 	for range 2 {
 		b.Clock.Advance(published)
-		rotate(t, r, false)
+		rotate(t, r, signing.NoKeys)
 	}
 	mustVerify(t, r, sign(t, r))
 	loaded(t, b, masterKeys("b")) // "a" is not needed any more
@@ -54,7 +54,7 @@ func TestMasterKeyIsWrong(t *testing.T) {
 	mustVerify(t, wrong, sign(t, right))
 
 	// Nothing that it does may cost the others their keys.
-	if err := wrong.Rotate(t.Context(), true); err == nil {
+	if err := wrong.Rotate(t.Context(), signing.CurrentKeys); err == nil {
 		t.Error("rotated")
 	}
 	if err := wrong.Tick(t.Context()); !errors.Is(err, signing.ErrMasterKey) {
@@ -75,7 +75,7 @@ func TestMasterKeyOfTheNextKeyIsMissing(t *testing.T) {
 	late := loaded(t, b, masterKeys("a"), logTo(&log))
 	ahead := loaded(t, b, masterKeys("b", "a"))
 	b.Clock.Advance(published)
-	rotate(t, ahead, false)
+	rotate(t, ahead, signing.NoKeys)
 	if err := late.Tick(t.Context()); !errors.Is(err, signing.ErrMasterKey) {
 		t.Fatalf("Tick = %v, want %v", err, signing.ErrMasterKey)
 	}
@@ -90,14 +90,14 @@ func TestMasterKeyOfTheNextKeyIsMissing(t *testing.T) {
 		t.Errorf("%d lines in the log, want %d:\n%s", got, want, &log)
 	}
 	b.Clock.Advance(rotation)
-	if err := late.Rotate(t.Context(), false); !errors.Is(err, signing.ErrMasterKey) {
+	if err := late.Rotate(t.Context(), signing.NoKeys); !errors.Is(err, signing.ErrMasterKey) {
 		t.Errorf("Rotate = %v, want %v", err, signing.ErrMasterKey)
 	}
 	if err := late.Tick(t.Context()); !errors.Is(err, signing.ErrMasterKey) {
 		t.Errorf("Tick = %v, want %v", err, signing.ErrMasterKey)
 	}
 
-	rotate(t, ahead, false)
+	rotate(t, ahead, signing.NoKeys)
 	_ = late.Tick(t.Context())
 	if err := late.Ready(); !errors.Is(err, signing.ErrMasterKey) {
 		t.Errorf("Ready = %v, want %v", err, signing.ErrMasterKey)
@@ -185,7 +185,7 @@ func TestSigningWithoutRedis(t *testing.T) {
 		t.Error(err)
 	}
 	mustVerify(t, r, sign(t, r))
-	if err := r.Rotate(t.Context(), true); !errors.Is(err, store.ErrUnavailable) {
+	if err := r.Rotate(t.Context(), signing.CurrentKeys); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("Rotate = %v, want %v", err, store.ErrUnavailable)
 	}
 	if got := strings.Count(log.String(), "\n"); got != 1 {
@@ -204,7 +204,7 @@ func TestKeyringIsLost(t *testing.T) {
 	r := loaded(t, b)
 	old := only(t, r, store.KeyActive)
 	b.Do("DEL", record)
-	if err := r.Rotate(t.Context(), true); !errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrNotFound) {
+	if err := r.Rotate(t.Context(), signing.CurrentKeys); !errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrNotFound) {
 		t.Errorf("Rotate = %v, want %v", err, store.ErrUnavailable)
 	}
 	b.Clock.Advance(time.Hour)

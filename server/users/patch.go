@@ -61,9 +61,12 @@ func readPatch(id string, o web.Object) (p spec, err error) {
 // well have what is taken away.
 func (g *Registry) restrict(ctx context.Context, id string, u *store.User, p spec, by audit.Actor) error {
 	if p.disables() {
-		what := record(audit.UserDisabled, id, nil)
-		if u != nil && !u.Enabled {
-			what.Detail = audit.Again()
+		what := record(audit.UserDisabled, id, nil).Granted("disabled", "true")
+		switch {
+		case u != nil && u.Enabled:
+			what = what.Changed("disabled", "false", "true")
+		case u != nil:
+			what = what.Again()
 		}
 		if err := g.Audit.Revoke(ctx, by, what, func(ctx context.Context) error { return g.Store.DisableUser(ctx, id, g.Audit.Cause(by, "")) }); err != nil {
 			return err
@@ -76,7 +79,11 @@ func (g *Registry) restrict(ctx context.Context, id string, u *store.User, p spe
 	case u != nil && u.Role() != store.Operator: // most users: nothing to record, but an earlier attempt may not be confirmed
 		return demote(ctx)
 	}
-	return g.Audit.Revoke(ctx, by, record(audit.UserDemoted, id, nil), demote)
+	what := record(audit.UserDemoted, id, nil).Granted("role", store.Developer)
+	if u != nil {
+		what = what.Changed("role", store.Operator, store.Developer)
+	}
+	return g.Audit.Revoke(ctx, by, what, demote)
 }
 
 // update changes the metadata. If that is as the patch would have it, nothing is written.
@@ -87,6 +94,13 @@ func (g *Registry) update(ctx context.Context, u *store.User, p spec, by audit.A
 		return nil
 	}
 	what := record(audit.UserUpdated, u.ID, map[string]string{"changed": strings.Join(changed, " ")})
+	for _, member := range changed {
+		if member == "email" {
+			what = what.Changed(member, u.Metadata.Email, after.Email)
+		} else {
+			what = what.Changed(member, u.Metadata.Name, after.Name)
+		}
+	}
 	return g.Audit.Change(ctx, by, what, func(ctx context.Context) error {
 		_, err := g.Store.UpdateUser(ctx, u.ID, g.Audit.Cause(by, ""), func(m *store.UserMetadata) error {
 			p.apply(m)
@@ -99,7 +113,7 @@ func (g *Registry) update(ctx context.Context, u *store.User, p spec, by audit.A
 // admit promotes and enables.
 func (g *Registry) admit(ctx context.Context, u *store.User, p spec, by audit.Actor) error {
 	if p.promotes() && u.Role() != store.Operator {
-		if err := g.Audit.Change(ctx, by, record(audit.UserPromoted, u.ID, nil), func(ctx context.Context) error {
+		if err := g.Audit.Change(ctx, by, record(audit.UserPromoted, u.ID, nil).Changed("role", store.Developer, store.Operator), func(ctx context.Context) error {
 			return g.Store.PromoteUser(ctx, u.ID, g.Audit.Cause(by, ""))
 		}); err != nil {
 			return err
@@ -112,5 +126,5 @@ func (g *Registry) admit(ctx context.Context, u *store.User, p spec, by audit.Ac
 	case u.Enabled: // nothing to record, but a disabling of unknown outcome is settled by it
 		return enable(ctx)
 	}
-	return g.Audit.Change(ctx, by, record(audit.UserEnabled, u.ID, nil), enable)
+	return g.Audit.Change(ctx, by, record(audit.UserEnabled, u.ID, nil).Changed("disabled", "true", "false"), enable)
 }

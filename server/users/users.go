@@ -30,7 +30,7 @@ func (g *Registry) Create(ctx context.Context, o web.Object, by audit.Actor) (*s
 	}
 	var link Link
 	u.Invite, link = g.newInvite(u.ID)
-	what := record(audit.UserCreated, u.ID, map[string]string{"email": u.Metadata.Email, "role": u.Role()})
+	what := record(audit.UserCreated, u.ID, nil).Granted("email", u.Metadata.Email).Granted("name", u.Metadata.Name).Granted("role", u.Role())
 	err = g.Audit.Change(ctx, by, what, func(ctx context.Context) error { return g.Store.CreateUser(ctx, u) })
 	return u, link, emailTaken(err)
 }
@@ -109,16 +109,43 @@ func (g *Registry) Delete(ctx context.Context, id string, by audit.Actor) error 
 	}))
 }
 
-// Invite makes a new link, which revokes the one before. It is the reset of a password as well: the old one is valid
-// until the link is used.
-func (g *Registry) Invite(ctx context.Context, id string, by audit.Actor) (Link, error) {
+// Invite makes a new link, which revokes the one before. For a user who has a password it is a reset: the password and the
+// sessions are revoked first, so that an intruder who has them cannot use them until the link is used, nor set a password
+// that revokes the link. keepPassword leaves them valid until then.
+func (g *Registry) Invite(ctx context.Context, id string, keepPassword bool, by audit.Actor) (Link, error) {
 	u, err := g.User(ctx, id)
 	if err != nil {
 		return Link{}, err
+	}
+	if !keepPassword {
+		if err := g.reset(ctx, u, by); err != nil {
+			return Link{}, noUser(err)
+		}
 	}
 	next, link := g.newInvite(u.ID)
 	err = g.Audit.Change(ctx, by, record(audit.UserInvited, u.ID, nil), func(ctx context.Context) error {
 		return g.Store.InviteUser(ctx, u.ID, *next, g.Audit.Cause(by, ""))
 	})
 	return link, noUser(err)
+}
+
+// reset revokes the password of a user. Of one who has none there is nothing to record, but an earlier attempt may not be
+// confirmed.
+func (g *Registry) reset(ctx context.Context, u *store.User, by audit.Actor) error {
+	revoke := func(ctx context.Context) error { return g.Store.RevokePassword(ctx, u.ID, g.Audit.Cause(by, "reset")) }
+	if len(u.Password) == 0 {
+		return revoke(ctx)
+	}
+	return g.Audit.Revoke(ctx, by, record(audit.UserPasswordRevoked, u.ID, nil), revoke)
+}
+
+// ReadInvite reads keep_password; absent, or null, it is false.
+func ReadInvite(o web.Object) (keepPassword bool, err error) {
+	if !o.Has("keep_password") {
+		return false, nil
+	}
+	if keepPassword, err = web.Decode[bool](o["keep_password"], "true or false"); err != nil {
+		return false, wrongMember("keep_password", err)
+	}
+	return keepPassword, nil
 }

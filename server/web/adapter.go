@@ -60,8 +60,8 @@ func (a *Adapter) Page(body Body, h Handler, fail Fail) gin.HandlerFunc {
 	return a.handle(route{body: body, handler: h, fail: fail})
 }
 
-// Always is Handle without admission control, for what takes no body: probes, which must be answered in overload too,
-// and documents, which cost no more than a rejection.
+// Always is Handle without admission control, for what takes no body and anyone gets: probes, which must be answered in
+// overload too, and documents, which cost no more than a rejection. The log lines of its successes are sampled.
 func (a *Adapter) Always(h Handler) gin.HandlerFunc {
 	return a.handle(route{handler: h, fail: inJSON, always: true})
 }
@@ -86,7 +86,8 @@ type route struct {
 
 func (a *Adapter) handle(to route) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		x := &request{Context: c.Request.Context(), id: requestID(c.Request), route: c.FullPath(), params: c.Params, start: time.Now()}
+		x := &request{Context: c.Request.Context(), route: c.FullPath(), params: c.Params, sampleSuccess: to.always, start: time.Now()}
+		x.id, x.serverID = requestIDs(c.Request)
 		x.address = clientAddress(c.Request, a.TrustedProxies)
 		a.headers(c.Writer.Header(), x.id)
 		if len(c.Request.TransferEncoding) > 0 {
@@ -105,7 +106,7 @@ func (a *Adapter) handle(to route) gin.HandlerFunc {
 	}
 }
 
-// run reads the body, waits for admission, starts the budget and calls the handler. A panic becomes an error.
+// run checks the path, reads the body, waits for admission, starts the budget and calls the handler. A panic becomes an error.
 func (a *Adapter) run(c *gin.Context, x *request, to route) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -115,8 +116,12 @@ func (a *Adapter) run(c *gin.Context, x *request, to route) (err error) {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	if !to.always && x.Value(withoutFiles{}) != nil {
-		return outOfFiles() // before the body is read, for which other callers would wait too
+	if !wellFormed(c.Request.URL) {
+		c.Writer.Header().Del("Allow") // which the router sets for a path that it knows by another method
+		return NotFound("Page")
+	}
+	if cause, ok := x.Value(rejected{}).(error); ok && !to.always {
+		return noRoom(cause) // before the body is read, for which other callers would wait too
 	}
 	if x.body, err = to.body.read(c.Writer, c.Request); err != nil {
 		return err
@@ -175,9 +180,11 @@ func (a *Adapter) record(c *gin.Context, x *request, err error) {
 	if !a.Logger.Enabled(c, level) {
 		return
 	}
-	dropped, ok := a.noise.allow(status, x.start)
-	if !ok {
-		return
+	dropped := 0
+	if kind, ok := x.sampled(status); ok {
+		if dropped, ok = a.noise.allow(kind, x.start); !ok {
+			return
+		}
 	}
 	attrs := []slog.Attr{
 		slog.String("method", c.Request.Method),
@@ -186,6 +193,9 @@ func (a *Adapter) record(c *gin.Context, x *request, err error) {
 		slog.Float64("took_ms", float64(took.Microseconds())/1000),
 		slog.String("address", x.address.String()),
 		slog.String("request_id", x.id),
+	}
+	if x.serverID != "" {
+		attrs = append(attrs, slog.String("server_request_id", x.serverID))
 	}
 	attrs = append(attrs, x.notes...)
 	if err != nil {

@@ -14,7 +14,9 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"os"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -66,7 +68,7 @@ func TestHandleErrors(t *testing.T) {
 		{errors.New("secret cause"), 500, "server_error", ""},
 	} {
 		w, log := serve(&Adapter{}, NoBody, func(http.ResponseWriter, *http.Request) error { return test.err },
-			httptest.NewRequest(http.MethodGet, "/r/", http.NoBody))
+			httptest.NewRequest(http.MethodGet, "/r/x", http.NoBody))
 		got := []any{w.Code, errorCode(w), w.Header().Get("Retry-After")}
 		if diff := cmp.Diff([]any{test.status, test.code, test.retryAfter}, got); diff != "" {
 			t.Errorf("%v: %s", test.err, diff)
@@ -82,7 +84,7 @@ func TestHandleErrors(t *testing.T) {
 
 // A panic is a 500 that names the request, and its stack is in the log.
 func TestHandlePanic(t *testing.T) {
-	r := httptest.NewRequest(http.MethodGet, "/r/", http.NoBody)
+	r := httptest.NewRequest(http.MethodGet, "/r/x", http.NoBody)
 	r.Header.Set("X-Request-Id", "req-1")
 	w, log := serve(&Adapter{}, NoBody, func(http.ResponseWriter, *http.Request) error { panic("boom") }, r)
 	if w.Code != 500 || !strings.Contains(w.Body.String(), "req-1") || strings.Contains(w.Body.String(), "boom") {
@@ -98,7 +100,7 @@ func TestRequestID(t *testing.T) {
 		"a": true, "A-b_c.9": true, strings.Repeat("x", 64): true,
 		"": false, strings.Repeat("x", 65): false, "a b": false, "ä": false, "a\"b": false, "<x>": false, "\x1b[31m": false,
 	} {
-		r := httptest.NewRequest(http.MethodGet, "/r/", http.NoBody)
+		r := httptest.NewRequest(http.MethodGet, "/r/x", http.NoBody)
 		r.Header.Set("X-Request-Id", given)
 		w, log := serve(&Adapter{}, NoBody, ok, r)
 		id := w.Header().Get("X-Request-Id")
@@ -107,6 +109,9 @@ func TestRequestID(t *testing.T) {
 		}
 		if !strings.Contains(log, `"request_id":"`+id+`"`) {
 			t.Errorf("%q: not in the log: %s", given, log)
+		}
+		if own := strings.Contains(log, `"server_request_id":"`); own != kept {
+			t.Errorf("%q: the server's own id is beside it: %v, want %v: %s", given, own, kept, log)
 		}
 	}
 }
@@ -128,7 +133,7 @@ func TestLogHasNoPath(t *testing.T) {
 func TestDrainClosesConnections(t *testing.T) {
 	a := &Adapter{}
 	for _, want := range []string{"", "close"} {
-		w, _ := serve(a, NoBody, ok, httptest.NewRequest(http.MethodGet, "/r/", http.NoBody))
+		w, _ := serve(a, NoBody, ok, httptest.NewRequest(http.MethodGet, "/r/x", http.NoBody))
 		if got := w.Header().Get("Connection"); got != want {
 			t.Errorf("Connection: got %q, want %q", got, want)
 		}
@@ -137,14 +142,14 @@ func TestDrainClosesConnections(t *testing.T) {
 }
 
 // Who is refused because there is no file descriptor is refused before the body comes, also if it never does.
-func TestWithoutFiles(t *testing.T) {
+func TestRejecting(t *testing.T) {
 	gin.SetMode(gin.ReleaseMode)
 	for _, expect := range []string{"", "Expect: 100-continue\r\n"} {
 		a := &Adapter{Logger: slog.New(slog.DiscardHandler)}
 		engine := gin.New()
 		engine.POST("/r", a.Handle(FormBody, ok))
 		server := httptest.NewUnstartedServer(engine)
-		server.Config.BaseContext = func(net.Listener) context.Context { return WithoutFiles(context.Background()) }
+		server.Config.BaseContext = func(net.Listener) context.Context { return Rejecting(context.Background(), errors.New("canary")) }
 		server.Config.SetKeepAlivesEnabled(false)
 		server.Start()
 		defer server.Close()
@@ -198,7 +203,7 @@ func TestBodyKinds(t *testing.T) {
 			if chunked && test.kind == MaybeJSON && test.sent == "" {
 				continue // a chunked body is a body, be it an empty one
 			}
-			r := httptest.NewRequest(http.MethodPost, "/r/", strings.NewReader(test.sent))
+			r := httptest.NewRequest(http.MethodPost, "/r/x", strings.NewReader(test.sent))
 			if chunked {
 				r.ContentLength, r.TransferEncoding = -1, []string{"chunked"}
 			}
@@ -227,7 +232,7 @@ func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
 func TestBodyBreaksOff(t *testing.T) {
 	for err, want := range map[error]int{os.ErrDeadlineExceeded: 408, io.ErrUnexpectedEOF: 400, io.EOF: 400} {
-		r := httptest.NewRequest(http.MethodPost, "/r/", failing{err})
+		r := httptest.NewRequest(http.MethodPost, "/r/x", failing{err})
 		r.ContentLength = 10
 		r.Header.Set("Content-Type", "application/json")
 		w, _ := serve(&Adapter{}, JSONBody, ok, r)
@@ -235,6 +240,50 @@ func TestBodyBreaksOff(t *testing.T) {
 			t.Errorf("%v: got %d %q %s", err, w.Code, w.Header().Get("Connection"), w.Body)
 		}
 	}
+}
+
+// A body takes memory as it arrives, not as it was announced.
+func TestBodyMemory(t *testing.T) {
+	const callers = 200
+	arrived := make(chan struct{}, callers)
+	var held [callers]*http.Request
+	pipes := make([]*io.PipeWriter, callers)
+	var done sync.WaitGroup
+	before := heap()
+	for i := range held {
+		body, w := io.Pipe()
+		held[i] = httptest.NewRequest(http.MethodPost, "/r/x", body)
+		held[i].Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		held[i].ContentLength = BodyLimit
+		pipes[i] = w
+		done.Go(func() {
+			if _, err := FormBody.read(httptest.NewRecorder(), held[i]); err == nil {
+				t.Error("a body that was cut off is read")
+			}
+		})
+		go func() {
+			_, _ = w.Write([]byte("grant_type="))
+			arrived <- struct{}{}
+		}()
+	}
+	for range callers {
+		<-arrived
+	}
+	if each := (heap() - before) / callers; each > BodyLimit/4 {
+		t.Errorf("a caller who has sent 11 bytes takes %d", each)
+	}
+	for _, w := range pipes {
+		_ = w.CloseWithError(io.ErrUnexpectedEOF)
+	}
+	done.Wait()
+}
+
+// heap is the memory in use, in bytes.
+func heap() int64 {
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc)
 }
 
 func TestContentEncoding(t *testing.T) {
@@ -249,7 +298,7 @@ func TestContentEncoding(t *testing.T) {
 		{[]string{"identity, gzip"}, 415},
 		{[]string{"identity", "gzip"}, 415},
 	} {
-		r := httptest.NewRequest(http.MethodPost, "/r/", strings.NewReader("{}"))
+		r := httptest.NewRequest(http.MethodPost, "/r/x", strings.NewReader("{}"))
 		r.Header["Content-Encoding"] = test.lines
 		r.Header.Set("Content-Type", "application/json")
 		if w, _ := serve(&Adapter{}, JSONBody, ok, r); w.Code != test.want {
@@ -272,7 +321,7 @@ func TestDecodeJSON(t *testing.T) {
 		strings.Repeat("[", 20_000): "not the JSON object",
 		`{"n":` + strings.Repeat(`{"n":`, 12_000) + `1`: "not the JSON object",
 	} {
-		r := httptest.NewRequest(http.MethodPost, "/r/", strings.NewReader(body))
+		r := httptest.NewRequest(http.MethodPost, "/r/x", strings.NewReader(body))
 		r.ContentLength, r.TransferEncoding = -1, []string{"chunked"}
 		r.Header.Set("Content-Type", "application/json")
 		w, _ := serve(&Adapter{}, JSONBody, func(w http.ResponseWriter, r *http.Request) error {
@@ -336,9 +385,13 @@ func TestClientAddress(t *testing.T) {
 func TestSampler(t *testing.T) {
 	var s sampler
 	at := time.Unix(1_800_000_000, 0)
-	count := func(status, n int, at time.Time) (written, dropped int) {
+	count := func(x *request, status, n int, at time.Time) (written, dropped int) {
 		for range n {
-			d, ok := s.allow(status, at)
+			kind, sampled := x.sampled(status)
+			d, ok := 0, true
+			if sampled {
+				d, ok = s.allow(kind, at)
+			}
 			if ok {
 				written++
 			}
@@ -346,22 +399,31 @@ func TestSampler(t *testing.T) {
 		}
 		return written, dropped
 	}
+	const most = linesPerSecond
+	probe, page, token := &request{route: "/healthz", sampleSuccess: true}, &request{route: "/docs", sampleSuccess: true}, &request{route: "/oauth/token"}
 	for _, test := range []struct {
+		request          *request
 		status, n        int
 		at               time.Time
 		written, dropped int
 	}{
-		{200, 1000, at, 1000, 0},
-		{500, 1000, at, 1000, 0},
-		{401, 1000, at, noisyPerSecond, 0},
-		{429, 5, at, 5, 0}, // one flood does not hide another
-		{503, 1000, at, noisyPerSecond, 0},
-		{401, 1, at.Add(time.Second), 1, 1000 - noisyPerSecond},
-		{401, 1, at.Add(2 * time.Second), 1, 0},
+		{token, 200, 1000, at, 1000, 0},
+		{token, 500, 1000, at, 1000, 0},
+		{probe, 500, 1000, at, 1000, 0},
+		{token, 401, 1000, at, most, 0},
+		{token, 429, 5, at, 5, 0}, // one flood does not hide another
+		{token, 503, 1000, at, most, 0},
+		{probe, 200, 1000, at, most, 0},
+		{page, 304, 1000, at, most, 0},
+		{page, 200, 1000, at, most, 0},
+		{token, 401, 1, at.Add(time.Second), 1, 1000 - most},
+		{token, 401, 1, at.Add(2 * time.Second), 1, 0},
+		{probe, 200, 1, at.Add(2 * time.Second), 1, 1000 - most},
 	} {
-		written, dropped := count(test.status, test.n, test.at)
+		written, dropped := count(test.request, test.status, test.n, test.at)
 		if written != test.written || dropped != test.dropped {
-			t.Errorf("%d × %d: written %d, told of %d dropped; want %d and %d", test.n, test.status, written, dropped, test.written, test.dropped)
+			t.Errorf("%d × %s %d: written %d, told of %d dropped; want %d and %d",
+				test.n, test.request.route, test.status, written, dropped, test.written, test.dropped)
 		}
 	}
 }
@@ -394,7 +456,7 @@ func TestOverloaded(t *testing.T) {
 	w, log := serve(a, NoBody, func(http.ResponseWriter, *http.Request) error {
 		t.Error("the handler was called")
 		return nil
-	}, httptest.NewRequest(http.MethodGet, "/r/", http.NoBody))
+	}, httptest.NewRequest(http.MethodGet, "/r/x", http.NoBody))
 	retry := w.Header().Get("Retry-After")
 	if w.Code != 503 || errorCode(w) != "temporarily_unavailable" || retry != "1" && retry != "2" {
 		t.Errorf("got %d %s, Retry-After %q", w.Code, w.Body, retry)
@@ -423,7 +485,7 @@ func TestRoomGivenBack(t *testing.T) {
 	a := &Adapter{}
 	a.limiter.Limit, a.limiter.MaxWait, a.limiter.Overloaded = 1, time.Millisecond, func() bool { return true }
 	for _, h := range []Handler{ok, func(http.ResponseWriter, *http.Request) error { panic("boom") }} {
-		serve(a, NoBody, h, httptest.NewRequest(http.MethodGet, "/r/", http.NoBody))
+		serve(a, NoBody, h, httptest.NewRequest(http.MethodGet, "/r/x", http.NoBody))
 		if !a.limiter.Acquire(t.Context(), time.Now()) {
 			t.Error("the request keeps its place")
 		}

@@ -75,9 +75,12 @@ func (b Body) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	}
 }
 
-// readAll reads a body of announced length in one piece.
+// ahead is how much memory a body gets before it arrives, at most. Announcing a length costs a caller nothing.
+const ahead = 4 << 10
+
+// readAll reads a body of announced length; a short one in one piece.
 func readAll(r io.Reader, length int64) ([]byte, error) {
-	if length < 0 {
+	if length < 0 || length > ahead {
 		return io.ReadAll(r)
 	}
 	body := make([]byte, length)
@@ -93,16 +96,25 @@ func (b Body) checkType(r *http.Request) error {
 	}
 	given := r.Header.Values("Content-Type")
 	if len(given) == 1 {
-		for _, want := range types[b] {
-			if given[0] == want {
-				return nil
-			}
-			if parsed, _, err := mime.ParseMediaType(given[0]); err == nil && parsed == want {
-				return nil
-			}
+		if slices.Contains(types[b], given[0]) {
+			return nil
+		}
+		parsed, parameters, err := mime.ParseMediaType(given[0])
+		if err == nil && slices.Contains(types[b], parsed) {
+			return b.checkCharset(parameters)
 		}
 	}
 	return unsupported("Content-Type must be " + types[b][0])
+}
+
+// checkCharset rejects a form in another encoding than UTF-8 (RFC 6749 appendix B), which would be read wrong. JSON has
+// no other (RFC 8259 §8.1).
+func (b Body) checkCharset(parameters map[string]string) error {
+	charset, given := parameters["charset"]
+	if b == FormBody && given && !strings.EqualFold(charset, "utf-8") {
+		return unsupported("The charset of Content-Type must be utf-8; send the form in UTF-8")
+	}
+	return nil
 }
 
 func unsupported(description string) *Error {

@@ -3,12 +3,26 @@ package web
 import (
 	"bytes"
 	"testing"
+
+	"github.com/mintkeep/mintkeep/server/seal"
 )
 
-func masterKey(b byte) []byte { return bytes.Repeat([]byte{b}, 32) }
+// cursorsOf are cursors under master keys that consist of these bytes.
+func cursorsOf(tb testing.TB, list ...byte) Cursors {
+	tb.Helper()
+	var keys [][]byte
+	for _, b := range list {
+		keys = append(keys, bytes.Repeat([]byte{b}, seal.KeyBytes))
+	}
+	v, err := seal.New(keys)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return NewCursors(v)
+}
 
 func TestCursor(t *testing.T) {
-	sealing := NewCursors([][]byte{masterKey(1), masterKey(2)})
+	sealing := cursorsOf(t, 1, 2)
 	cursor := sealing.Seal("ibilling", "clients", "bil")
 
 	for _, test := range []struct {
@@ -21,8 +35,8 @@ func TestCursor(t *testing.T) {
 	}{
 		{"none", sealing, "", []string{"clients", "bil"}, "", false},
 		{"its own listing", sealing, cursor, []string{"clients", "bil"}, "ibilling", false},
-		{"master key moved to the back", NewCursors([][]byte{masterKey(3), masterKey(1)}), cursor, []string{"clients", "bil"}, "ibilling", false},
-		{"master key gone", NewCursors([][]byte{masterKey(2)}), cursor, []string{"clients", "bil"}, "", true},
+		{"master key moved to the back", cursorsOf(t, 3, 1), cursor, []string{"clients", "bil"}, "ibilling", false},
+		{"master key gone", cursorsOf(t, 2), cursor, []string{"clients", "bil"}, "", true},
 		{"other filter", sealing, cursor, []string{"clients", "bi"}, "", true},
 		{"other route", sealing, cursor, []string{"audit", "bil"}, "", true},
 		{"parts run together", sealing, cursor, []string{"clientsbil"}, "", true},
@@ -46,7 +60,7 @@ func TestCursor(t *testing.T) {
 
 // FuzzCursor opens what nobody sealed, and reseals what somebody did.
 func FuzzCursor(f *testing.F) {
-	c := NewCursors([][]byte{masterKey(1)})
+	c := cursorsOf(f, 1)
 	f.Add(c.Seal("ibilling", "clients", ""), "position", "filter")
 	f.Add("", "nname\x00id", "")
 	f.Add("AAAAAAAAAAAAAAAAAAAAAAAA", "\xff", "\x00")

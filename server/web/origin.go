@@ -2,13 +2,13 @@ package web
 
 import "context"
 
-// Origin is where the request that ctx belongs to came from, and its id.
-func Origin(ctx context.Context) (address, requestID string) {
+// Origin is where the request that ctx belongs to came from, its id, and the server's own id if that is the caller's.
+func Origin(ctx context.Context) (address, requestID, serverID string) {
 	x := from(ctx)
 	if x.address.IsValid() {
 		address = x.address.String()
 	}
-	return address, x.id
+	return address, x.id, x.serverID
 }
 
 // Route is the pattern of the request's route. A path may hold a secret that the caller put there by mistake.

@@ -18,13 +18,15 @@ import (
 // saves a context value for each of its parts.
 type request struct {
 	context.Context
-	id      string
-	address netip.Addr
-	route   string // its pattern
-	params  gin.Params
-	body    []byte
-	notes   []slog.Attr
-	start   time.Time
+	id            string
+	serverID      string // its own, if id is the caller's; else empty
+	address       netip.Addr
+	route         string // its pattern
+	params        gin.Params
+	body          []byte
+	notes         []slog.Attr
+	sampleSuccess bool // the log may leave it out
+	start         time.Time
 }
 
 type requestKey struct{}
@@ -42,7 +44,10 @@ func from(ctx context.Context) *request { return ctx.Value(requestKey{}).(*reque
 func RequestID(ctx context.Context) string { return from(ctx).id }
 
 // Address is where the request comes from: the peer, or the address that a trusted proxy names.
-func Address(r *http.Request) netip.Addr { return from(r.Context()).address }
+func Address(r *http.Request) netip.Addr { return AddressOf(r.Context()) }
+
+// AddressOf is Address of the request that ctx belongs to.
+func AddressOf(ctx context.Context) netip.Addr { return from(ctx).address }
 
 // Path is the value of a path parameter.
 func Path(r *http.Request, name string) string { return from(r.Context()).params.ByName(name) }
@@ -57,23 +62,28 @@ func Note(ctx context.Context, key, value string) {
 // credentialShape matches keys, secrets and tokens of ours. One that is sent as a request id must not get into the log.
 var credentialShape = regexp.MustCompile(`^[a-z][a-z0-9]{1,8}_[0-9A-Za-z]{46}$`)
 
-// requestID is the caller's X-Request-Id if it is [A-Za-z0-9._-]{1,64}, else a new one.
-func requestID(r *http.Request) string {
-	id := r.Header.Get("X-Request-Id")
+// requestIDs are the caller's X-Request-Id with one of the server's own, by which callers who send the same are told
+// apart; or the server's own alone, if the caller's is not [A-Za-z0-9._-]{1,64}.
+func requestIDs(r *http.Request) (id, serverID string) {
+	own := rand.Text()
+	if given := r.Header.Get("X-Request-Id"); acceptable(given) {
+		return given, own
+	}
+	return own, ""
+}
+
+func acceptable(id string) bool {
 	if len(id) == 0 || len(id) > 64 {
-		return rand.Text()
+		return false
 	}
 	for i := range len(id) {
 		switch c := id[i]; {
 		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '_', c == '-':
 		default:
-			return rand.Text()
+			return false
 		}
 	}
-	if credentialShape.MatchString(id) {
-		return rand.Text()
-	}
-	return id
+	return !credentialShape.MatchString(id)
 }
 
 // clientAddress is the peer's address, or, when the peer is a trusted proxy, the last address in
@@ -112,6 +122,9 @@ func parseHop(s string) (netip.Addr, bool) {
 	}
 	return hop.Unmap().WithZone(""), err == nil
 }
+
+// Trusted is whether the address is that of a trusted proxy.
+func (a *Adapter) Trusted(address netip.Addr) bool { return contains(a.TrustedProxies, address) }
 
 func contains(prefixes []netip.Prefix, a netip.Addr) bool {
 	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(a) })

@@ -1,42 +1,60 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"sync"
 	"time"
 )
 
-// noisyPerSecond is how many lines a second are written of each status other than a success.
-const noisyPerSecond = 20
+// linesPerSecond is how many lines a second are written of each kind that is sampled.
+const linesPerSecond = 20
 
-// sampler keeps a flood of rejected requests from filling the disk. Success is never sampled, nor is a 500.
+// sampler keeps a flood of requests from filling the disk: of rejected ones, and of those that are answered with success
+// whoever sends them. The success of a caller who is known is never sampled, nor is a 500.
 type sampler struct {
 	mu      sync.Mutex
 	second  int64
-	written map[int]int
-	dropped map[int]int
+	written map[line]int
+	dropped map[line]int
 }
 
-// allow is whether a request with this status is logged, and how many like it were not logged before.
-func (s *sampler) allow(status int, at time.Time) (dropped int, ok bool) {
-	switch {
-	case status < http.StatusBadRequest, status == http.StatusInternalServerError:
-		return 0, true
-	}
+// line is a kind of lines. All rejections with one status are of one kind, without a route.
+type line struct {
+	route  string
+	status int
+}
+
+// allow is whether a line of this kind is written, and how many like it were not written before.
+func (s *sampler) allow(kind line, at time.Time) (dropped int, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.dropped == nil {
-		s.dropped = map[int]int{}
+		s.dropped = map[line]int{}
 	}
 	if now := at.Unix(); now != s.second {
-		s.second, s.written = now, map[int]int{}
+		s.second, s.written = now, map[line]int{}
 	}
-	if s.written[status] >= noisyPerSecond {
-		s.dropped[status]++
+	if s.written[kind] >= linesPerSecond {
+		s.dropped[kind]++
 		return 0, false
 	}
-	s.written[status]++
-	dropped = s.dropped[status]
-	s.dropped[status] = 0
+	s.written[kind]++
+	dropped = s.dropped[kind]
+	s.dropped[kind] = 0
 	return dropped, true
 }
+
+// sampled is whether the request's line is of a kind that is sampled.
+func (x *request) sampled(status int) (kind line, ok bool) {
+	switch {
+	case status == http.StatusInternalServerError:
+		return line{}, false
+	case status >= http.StatusBadRequest:
+		return line{status: status}, true
+	}
+	return line{x.route, status}, x.sampleSuccess
+}
+
+// SampleSuccess says that anyone would be answered so: the log may leave the request's line out in a flood.
+func SampleSuccess(ctx context.Context) { from(ctx).sampleSuccess = true }

@@ -8,28 +8,23 @@ import (
 	"time"
 )
 
-type withoutFiles struct{}
+type rejected struct{}
 
-// WithoutFiles marks the requests of a connection that has a descriptor of server/fdreserve. They are rejected, but for
-// probes and documents.
-func WithoutFiles(ctx context.Context) context.Context {
-	return context.WithValue(ctx, withoutFiles{}, true)
+// Rejecting marks the requests of a connection that server/fdreserve rejects. They are answered with 503, but for probes
+// and documents. The log gets the cause.
+func Rejecting(ctx context.Context, cause error) context.Context {
+	return context.WithValue(ctx, rejected{}, cause)
 }
 
-// The causes that the log gets.
-var (
-	errOutOfFiles = errors.New("out of file descriptors: there are more connections than the process may have files open; " +
-		"raise the limit (ulimit -n, LimitNOFILE), or add replicas")
-	errOverloaded = errors.New("overloaded: more requests wait for a processor than can be answered in time; add replicas, or processors")
-)
+var errOverloaded = errors.New("overloaded: more requests wait for a processor than can be answered in time; add replicas, or processors")
 
-// outOfFiles is the answer to a request for whose connection there is no descriptor.
-func outOfFiles() *Error {
+// noRoom is the answer to a request whose connection is rejected.
+func noRoom(cause error) *Error {
 	return &Error{
 		Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable",
 		Description: "The server has more connections than it may have; try again in a moment",
 		RetryAfter:  2 * time.Second,
-		Cause:       errOutOfFiles,
+		Cause:       cause,
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Apply sends writes that may be sent twice, and returns when they hold as [Options.Durability] asks. Unless it
+// Apply sends writes, once, and returns when they hold as [Options.Durability] asks. Unless it
 // [Failed], they have their results.
 //
 // behind are commands that go after the writes: on the same connection and before the barrier, or in a cluster, where

@@ -27,7 +27,7 @@ var errOverloaded = errors.New("too many calls wait for Redis")
 // few batches are under way, and the calls that come meanwhile share the next batch. That saves system calls here and in
 // Redis, which are most of the cost of a command.
 //
-// Only commands that may be repeated go this way: go-redis sends a pipeline again whose answer was lost. Each
+// A batch with a write in it is sent once, and one of reads alone perhaps again, when its answer was lost. Each
 // call keeps its own deadline and its own errors; what they share is the connection.
 //
 // In a cluster every call goes alone: a batch would wait for the slowest of the nodes that it touches, and one node that
@@ -158,7 +158,7 @@ func (b *batcher) together(batch []*call) {
 // batchTime is the deadline of calls that have none of their own.
 const batchTime = 5 * time.Second
 
-// Do sends commands that may be sent twice, in one pipeline with those of concurrent callers. An absent key is an
+// Do sends commands in one pipeline with those of concurrent callers. An absent key is an
 // answer; any other error of a command makes the result [ErrUnavailable].
 func (db *DB) Do(ctx context.Context, op string, cmds ...redis.Cmder) error {
 	if err := db.batch.do(ctx, cmds...); err != nil {

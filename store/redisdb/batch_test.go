@@ -43,7 +43,12 @@ func (c *trips) held() (release func()) {
 func (c *trips) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 func (c *trips) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, cmd redis.Cmder) error { c.count(); return next(ctx, cmd) }
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if cmd.Name() != "client" { // by which a new connection is identified
+			c.count()
+		}
+		return next(ctx, cmd)
+	}
 }
 
 func (c *trips) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {

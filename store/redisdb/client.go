@@ -30,14 +30,19 @@ const slotsEvery = 2 * time.Second
 type DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
 
 // newClient makes the client for a target. It connects to nothing yet.
-func newClient(t target, from Options) redis.UniversalClient {
+func newClient(t target, from Options, by *credentials) redis.UniversalClient {
 	o := clientOptions()
 	o.Addrs = t.addrs
-	o.Username, o.Password = t.user, t.password
+	o.CredentialsProviderContext = by.provide
 	o.SentinelUsername, o.SentinelPassword = t.sentinelUser, t.sentinelPassword
 	o.MasterName = t.master
 	o.DB = t.db
-	o.OnConnect = from.OnConnect
+	o.OnConnect = func(ctx context.Context, conn *redis.Conn) error {
+		if err := identify(ctx, conn); err != nil || from.OnConnect == nil {
+			return err
+		}
+		return from.OnConnect(ctx, conn)
+	}
 
 	// The server name that a certificate is checked against is, unless the URL gives one, the host
 	// of each address that is dialled: the nodes of a cluster may each have their own.
@@ -74,10 +79,8 @@ func clientOptions() *redis.UniversalOptions {
 		PoolTimeout:           poolTimeout,
 
 		// One retry, which is what it takes when Redis was restarted and the pool is full of dead
-		// connections. Beware: go-redis retries whatever it may, after the command was sent and
-		// perhaps carried out. So what must not happen twice (INCR, XADD, SET NX, …) goes through
-		// TxPipelined, which is never sent again, or is written so that a repetition changes
-		// nothing. A cluster's client has its own loop, with MaxRedirects for a limit.
+		// connections. It is for reads: a write is sent once, see the type once. A cluster's client has its own
+		// loop, with MaxRedirects for a limit.
 		MaxRetries:         1,
 		MinRetryBackoff:    5 * time.Millisecond,
 		MaxRetryBackoff:    50 * time.Millisecond,

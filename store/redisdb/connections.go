@@ -1,30 +1,101 @@
 package redisdb
 
 import (
+	"bytes"
 	"context"
 	"net"
+	"regexp"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// connections is the go-redis hook that knows the open connections to one address. Behind the address there may be
-// another Redis than before: a connection that was dialled earlier still leads to the old one.
+// connections is the go-redis hook that knows the connections to one address: those that are open, and those that were
+// closed before everything was answered. Behind the address there may be another Redis than before: a connection that
+// was dialled earlier still leads to the old one.
 type connections struct {
+	client *redis.Client // whose connections they are
+
 	mu   sync.Mutex
 	open map[*connection]struct{}
+	lost []identity
+
+	settling  sync.Mutex    // guards ownClient
+	ownClient *redis.Client // made when it is first needed
+	failedAt  atomic.Int64  // when CLIENT KILL was last not answered, in nanoseconds since 1970
 }
 
+// connection is one connection. Only its user calls Read, Write and Close.
 type connection struct {
 	net.Conn
 	of *connections
+
+	asked  bool   // CLIENT INFO was sent, and its answer is
+	answer []byte // what came since
+	who    identity
+	failed bool // reading or writing has failed: something may be without an answer
+}
+
+// clientInfo is CLIENT INFO as it is sent. Each connection begins with it, see identify.
+var clientInfo = []byte("*2\r\n$6\r\nclient\r\n$4\r\ninfo\r\n")
+
+var identityPattern = regexp.MustCompile(`\bid=(\d+) addr=(\S+) `)
+
+// parseIdentity reads the answer to CLIENT INFO.
+func parseIdentity(info string) (identity, bool) {
+	found := identityPattern.FindStringSubmatch(info)
+	if found == nil {
+		return identity{}, false
+	}
+	return identity{id: found[1], addr: found[2]}, true
+}
+
+// identify asks the server how it knows a connection. The answer passes through [connection.Read], which keeps it: go-redis
+// does not tell which connection a command uses. If Redis rejects the question, the connection stays unknown.
+func identify(ctx context.Context, conn *redis.Conn) error {
+	err := conn.Do(ctx, "client", "info").Err()
+	if ErrorPrefix(err) != "" {
+		return nil
+	}
+	return err
+}
+
+func (c *connection) Write(b []byte) (int, error) {
+	c.asked = c.asked || c.who == (identity{}) && bytes.Equal(b, clientInfo)
+	n, err := c.Conn.Write(b)
+	c.failed = c.failed || err != nil
+	return n, err
+}
+
+func (c *connection) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.failed = c.failed || err != nil
+	if c.asked {
+		c.listen(b[:n])
+	}
+	return n, err
+}
+
+// listen reads the answer to CLIENT INFO, which is one line.
+func (c *connection) listen(b []byte) {
+	c.answer = append(c.answer, b...)
+	if bytes.Count(c.answer, []byte("\r\n")) < 2 && !bytes.HasPrefix(c.answer, []byte("-")) {
+		return
+	}
+	c.who, _ = parseIdentity(string(c.answer))
+	c.asked, c.answer = false, nil
 }
 
 // Close closes the connection. The pool does so with each in the end.
 func (c *connection) Close() error {
 	c.of.mu.Lock()
 	delete(c.of.open, c)
+	if c.failed && c.who != (identity{}) {
+		c.of.addUnfinished(c.who)
+		c.who = identity{}
+	}
 	c.of.mu.Unlock()
 	return c.Conn.Close()
 }
@@ -57,7 +128,7 @@ func (l *connections) DialHook(next redis.DialHook) redis.DialHook {
 		if l.open == nil {
 			l.open = map[*connection]struct{}{}
 		}
-		dialled := &connection{conn, l}
+		dialled := &connection{Conn: conn, of: l}
 		l.open[dialled] = struct{}{}
 		if below, ok := conn.(syscall.Conn); ok {
 			return checkedConnection{dialled, below}, nil

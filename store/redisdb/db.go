@@ -53,13 +53,17 @@ type DB struct {
 	Client redis.UniversalClient
 
 	target      target // where Client leads; empty when embedded
+	credentials credentials
+	wrapDial    func(DialFunc) DialFunc // may be nil
 	memory      *memory
 	now         func() time.Time
 	durability  config.Durability
 	barriers    chan struct{} // has one for each barrier that is under way
-	connections connections   // none of a cluster, which has an address for each server
 	batch       batcher
 	close       sync.Once
+
+	mu          sync.Mutex
+	connections []*connections // one, and in a cluster one for each server
 }
 
 // Open makes a DB from the URL in o:
@@ -94,6 +98,7 @@ func Open(o Options) (*DB, error) {
 	if o.Instrument != nil {
 		o.Instrument(db.Client)
 	}
+	db.Client.AddHook(sendOnce{db}) // the last one: the others see commands as their callers made them
 	return db, nil
 }
 
@@ -102,19 +107,34 @@ func (db *DB) dial(o Options) (err error) {
 	if db.target, err = parseURL(o.URL); err != nil {
 		return err
 	}
-	db.durability = o.Durability
-	db.Client = newClient(db.target, o)
+	db.durability, db.wrapDial = o.Durability, o.Dial
+	db.credentials.current.Store(&login{db.target.user, db.target.password})
+	db.Client = newClient(db.target, o, &db.credentials)
 	if o.Hook != nil {
 		db.Client.AddHook(o.Hook)
 	}
-	if nodes, ok := db.Client.(*redis.ClusterClient); ok {
-		if o.Hook != nil { // a cluster's client does a transaction through the client of one node
-			nodes.OnNewNode(func(node *redis.Client) { node.AddHook(o.Hook) })
-		}
-		return nil
+	switch client := db.Client.(type) {
+	case *redis.Client:
+		db.addConnections(client)
+	case *redis.ClusterClient: // it does a transaction through the client of one node
+		client.OnNewNode(func(node *redis.Client) {
+			if o.Hook != nil {
+				node.AddHook(o.Hook)
+			}
+			node.AddHook(sendOnce{db})
+			db.addConnections(node)
+		})
 	}
-	db.Client.AddHook(&db.connections)
 	return nil
+}
+
+// addConnections watches the connections of the client of one server.
+func (db *DB) addConnections(client *redis.Client) {
+	l := &connections{client: client}
+	db.mu.Lock()
+	db.connections = append(db.connections, l)
+	db.mu.Unlock()
+	client.AddHook(l)
 }
 
 // Close closes every connection, and with the embedded Redis everything that was in it. It may be called again.
@@ -123,6 +143,9 @@ func (db *DB) Close() error {
 	var err error
 	db.close.Do(func() {
 		err = db.Client.Close()
+		for _, l := range db.servers() {
+			l.closeKiller()
+		}
 		if db.memory != nil {
 			db.memory.stop()
 		}
@@ -146,14 +169,25 @@ func (db *DB) Age() {
 
 // CloseConnections closes all connections to a server that is not part of a cluster: behind its address there may be
 // another Redis by now, and only a new connection finds it. A command that is under way fails.
-func (db *DB) CloseConnections() { db.connections.closeAll() }
+func (db *DB) CloseConnections() {
+	if db.IsCluster() {
+		return
+	}
+	for _, l := range db.servers() {
+		l.closeAll()
+	}
+}
 
 // EachPrimary calls f for every server that takes writes, all at once, and returns one of the errors.
 func (db *DB) EachPrimary(ctx context.Context, f func(context.Context, *redis.Client) error) error {
-	if nodes, ok := db.Client.(*redis.ClusterClient); ok {
+	return eachPrimary(ctx, db.Client, f)
+}
+
+func eachPrimary(ctx context.Context, c redis.UniversalClient, f func(context.Context, *redis.Client) error) error {
+	if nodes, ok := c.(*redis.ClusterClient); ok {
 		return nodes.ForEachMaster(ctx, f)
 	}
-	return f(ctx, db.Client.(*redis.Client)) // Open makes no other kind
+	return f(ctx, c.(*redis.Client)) // newClient makes no other kind
 }
 
 // PoolStats is the state of the connections to Redis. Total and Idle are of this moment; the others count since the

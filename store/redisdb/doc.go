@@ -3,9 +3,10 @@
 // nothing of what is stored.
 //
 //	[Open]                 reads the URL and makes the client; whether a server answers is found out later, by Ping
-//	[DB.Do]                commands that may be sent twice; concurrent callers share one pipeline
+//	[DB.Do]                commands; concurrent callers share one pipeline
 //	[DB.Apply]             deletions, with the durability barrier behind them on the same connection
 //	[DB.Barrier]           the barrier alone, for writes that were sent before
+//	[DB.Settle]            stops what was sent on connections that were given up; [DB.CheckKill] tries whether that works
 //	[DB.CheckDurability]   whether this Redis can give what [config.Durability] asks for
 //	[DB.Diagnose]          what an operator wants to know of it
 //
@@ -15,6 +16,11 @@
 // holds. A write that was applied and whose durability is not confirmed is [ErrUnconfirmed], which matches
 // ErrUnavailable too. [Failed] tells them apart, [ErrorPrefix] is what Redis said, and [Unsent] marks a command that
 // never left this process.
+//
+// # Writes are sent once
+//
+// A write whose answer does not come in time is not sent again. Its connection is closed, here and by CLIENT KILL at the
+// server, before the caller gets the error: then it was carried out, or it never will be.
 //
 // # The barrier
 //

@@ -16,6 +16,10 @@ import (
 // up to this much too late.
 const tickEvery = 250 * time.Millisecond
 
+// embeddedTimeout is the time for one answer. Nothing is on its way here that could be lost: an answer is late only if the
+// processor is busy.
+const embeddedTimeout = 5 * time.Second
+
 // memory is the embedded Redis: miniredis, which speaks the protocol of Redis in this process. It has no listener, so
 // that no other process on the machine can read it.
 //
@@ -65,6 +69,7 @@ func (m *memory) client() *redis.Client {
 	o := clientOptions().Simple()
 	o.Addr = "embedded"
 	o.Dialer = m.dial
+	o.ReadTimeout, o.WriteTimeout = embeddedTimeout, embeddedTimeout
 	return redis.NewClient(o)
 }
 

@@ -23,6 +23,7 @@ type Backend struct {
 	Server *Server
 
 	t         testing.TB
+	through   *LateProxy // nil: straight to the server
 	impatient bool
 
 	mu  sync.Mutex
@@ -107,7 +108,15 @@ func (b *Backend) URL() string {
 	if b.Server == nil {
 		return ""
 	}
+	if b.through != nil {
+		return b.through.URL(b.Server.URL())
+	}
 	return b.Server.URL()
+}
+
+// Through is the same backend for a replica behind the proxy.
+func (b *Backend) Through(p *LateProxy) *Backend {
+	return &Backend{Name: b.Name, Clock: b.Clock, Server: b.Server, t: b.t, through: p}
 }
 
 // Open opens a Store here, on the backend's clock, and closes it when t is over. Opening another is as

@@ -133,7 +133,7 @@ func (p *process) commandLine() ([]string, error) {
 		}
 		return append([]string{conf, "--sentinel"}, args...), nil
 	case cluster, node:
-		args = append(args, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(p.bus))
+		args = append(args, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(p.bus), "--cluster-announce-ip", "127.0.0.1")
 	}
 	// A replica gets what there is at once, and not after the 5 s in which others might come.
 	return append(append(args, "--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0"), p.args...), nil

@@ -186,6 +186,9 @@ func (s *scene) report(f fault, v history.Result, more holdings) {
 	if f.control != "" {
 		return
 	}
+	if len(s.writes) > 0 && len(v.Violations) > 0 {
+		s.t.Errorf("violations by the writes that were late:%s", s.blame(v.Violations))
+	}
 	for _, violation := range v.Violations[:min(3, len(v.Violations))] {
 		s.t.Errorf("a violation: %v", violation)
 	}

@@ -101,5 +101,5 @@ func TestDocumented(t *testing.T) {
 }
 
 func allFaults() []fault {
-	return slices.Concat(outages, slowness, rejections, restarts, processes, failovers)
+	return slices.Concat(outages, slowness, rejections, restarts, processes, failovers, late)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"os/exec"
+	"slices"
 	"testing"
 	"time"
 
@@ -17,11 +18,14 @@ type scene struct {
 	*load
 	t *testing.T
 
-	redis   *storetest.Server  // alone, and
-	line    *storetest.Proxy   // the line to it, if the servers use one
-	watched *storetest.Watched // with a replica and Sentinels
-	nodes   *storetest.Nodes   // a cluster
+	redis   *storetest.Server    // alone, and
+	line    *storetest.Proxy     // the line to it, if the servers use one
+	watched *storetest.Watched   // with a replica and Sentinels
+	nodes   *storetest.Nodes     // a cluster
+	late    *storetest.LateProxy // between the first server and its Redis
+	writes  []*lateWrite
 
+	url           string // of the Redis
 	environ       []string
 	servers       [2]*processtest.Server
 	front         *front
@@ -70,12 +74,12 @@ var durable = []string{"--appendonly", "yes", "--appendfsync", "always"}
 func set(t *testing.T, redis stage, environ ...string) *scene {
 	log := history.NewLog()
 	s := &scene{t: t, load: &load{log: log, ledger: &ledger{log: log}, pace: 4 * time.Millisecond}}
-	s.environ = append(processtest.OnRedis(redis(s)), "MINTKEEP_TRUSTED_PROXIES=127.0.0.1/32")
+	s.url = redis(s)
+	s.environ = append(processtest.OnRedis(s.url), "MINTKEEP_TRUSTED_PROXIES=127.0.0.1/32")
 	s.environ = append(s.environ, environ...)
 	s.front = newFront(t)
 	for i := range s.servers {
-		s.servers[i] = processtest.StartReady(t, s.environ...)
-		s.front.lead(i, s.servers[i])
+		s.replace(i)
 	}
 	s.caller = newCaller(s.front.URL)
 	s.registerAuditor()
@@ -117,10 +121,14 @@ func (s *scene) registerAuditor() {
 	}
 }
 
-// replace starts another server in the place of one that has gone.
+// replace starts a server in its place, in which none is, or one that has gone.
 func (s *scene) replace(place int) {
 	s.t.Helper()
-	s.servers[place] = processtest.StartReady(s.t, s.environ...)
+	environ := s.environ
+	if s.late != nil && place == 0 {
+		environ = append(slices.Clone(environ), "MINTKEEP_REDIS_URL="+s.late.URL(s.url)) // of two, the last counts
+	}
+	s.servers[place] = processtest.StartReady(s.t, environ...)
 	s.front.lead(place, s.servers[place])
 }
 

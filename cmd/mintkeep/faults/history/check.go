@@ -169,7 +169,8 @@ func (c *credential) verify(p Promise, r *Result) {
 }
 
 // mustHold is whether the check has to see what e said or did: e was answered before the check began, came after the
-// issue, and nothing may have enabled what it revoked.
+// issue, and nothing may have enabled what it revoked. What was enabled without an answer may take effect at any time, but
+// not after a revocation that began later and was acknowledged.
 func (c *credential) mustHold(e, check Event) bool {
 	known := e.Answer == Done || e.Answer == Inactive
 	if !known || e.End >= check.Start || e.Start < c.issue.End {
@@ -177,7 +178,8 @@ func (c *credential) mustHold(e, check Event) bool {
 	}
 	return !slices.ContainsFunc(c.enablings, func(on Event) bool {
 		concerns := c.issue.Reversible && (on.On == e.On || e.Op == Check)
-		return concerns && on.Start < check.End && (on.Answer != Done || on.End > e.Start)
+		pending := on.End > e.Start || on.Answer != Done && e.Op == Check
+		return concerns && on.Start < check.End && pending
 	})
 }
 

@@ -70,6 +70,8 @@ func TestVerify(t *testing.T) {
 		"and enabled":                          {[]Event{key(0, 1, "g"), group(Revoke, 2, 3, Done), inactive(4, 5), group(Enable, 6, 7, Done), active(8, 9)}, 0, nil},
 		"it must be active then":               {[]Event{key(0, 1, "g"), group(Revoke, 2, 3, Done), group(Enable, 6, 7, Done), inactive(8, 9)}, 0, []Kind{WronglyDenied}},
 		"unless enabling has no answer":        {[]Event{key(0, 1, "g"), group(Revoke, 2, 3, Done), group(Enable, 6, 7, Unknown), inactive(8, 9), active(10, 11)}, 0, nil},
+		"an unanswered enabling, then revoked": {[]Event{key(0, 1, "g"), group(Revoke, 2, 3, Done), group(Enable, 4, 5, Unknown), group(Revoke, 6, 7, Done), active(8, 9)}, 0, []Kind{StillActive}},
+		"an unanswered enabling may be late":   {[]Event{key(0, 1, "g"), group(Revoke, 2, 3, Unknown), group(Enable, 4, 5, Unknown), inactive(6, 7), active(8, 9)}, 0, nil},
 		"disabled again":                       {[]Event{key(0, 1, "g"), group(Revoke, 2, 3, Done), group(Enable, 4, 5, Done), group(Revoke, 6, 7, Done), active(8, 9)}, 0, []Kind{StillActive}},
 		"active before it is enabled":          {[]Event{key(0, 1, "g"), group(Revoke, 2, 3, Done), active(4, 5), group(Enable, 6, 7, Done)}, 0, []Kind{StillActive}},
 		"its own revocation is not reversed":   {[]Event{key(0, 1, "g"), revoked(2, 3, Done), group(Enable, 4, 5, Done), active(6, 7)}, 0, []Kind{StillActive}},

@@ -12,5 +12,6 @@
 //	Twice         what may happen once happened once
 //
 // Two calls that overlap may have happened in either order, and a call without an answer, or with a 503, may have been
-// applied at any time since it began, or never: it allows both answers.
+// applied at any time since it began, or never: it allows both answers. What such a call enabled does not outlive a
+// revocation that began after its 503 and was acknowledged.
 package history

@@ -1,0 +1,76 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/mintkeep/mintkeep/server/audit"
+	"github.com/mintkeep/mintkeep/store"
+)
+
+// named is how many are named one by one.
+const named = 5
+
+// secrets warns of clients that are enabled and have no active secret. Without any there is no check.
+func secrets(locked []string) []Check {
+	if len(locked) == 0 {
+		return nil
+	}
+	return []Check{{
+		Name: "secrets", State: Warn,
+		Found: fmt.Sprintf("%d without an active secret, which cannot authenticate: %s", len(locked), firstOf(locked)),
+		Fix:   "mintkeep client rotate ID makes a new secret; mintkeep client disable ID, if the client is not in use",
+	}}
+}
+
+// lost compares the store with what its audit log says exists.
+func lost(ctx context.Context, s *store.Store) Check {
+	c := Check{Name: "audit log", State: OK}
+	events, err := everyEvent(ctx, s)
+	if err != nil {
+		c.State, c.Found = Unknown, "not read: "+cause(err)
+		return c
+	}
+	found, err := audit.FindLost(ctx, s, events)
+	if err != nil {
+		c.State, c.Found = Unknown, "not compared with the records: "+cause(err)
+		return c
+	}
+	var names []string
+	for _, l := range found {
+		if !strings.HasPrefix(l.Target, audit.KeyTarget("")) { // what became of a key may have been purged
+			names = append(names, strings.TrimSpace(l.Target+" "+l.Secret))
+		}
+	}
+	c.Found = fmt.Sprintf("%d events; the clients, users and secrets that it knows are there", len(events))
+	if len(names) > 0 {
+		c.State = Warn
+		c.Found = fmt.Sprintf("says that these exist, and Redis has lost them: %s", firstOf(names))
+		c.Fix = "restore a backup (docs/operations.md, Restore); or create them again, and rotate clients whose secret is lost"
+	}
+	return c
+}
+
+// everyEvent reads the log, the earliest event first.
+func everyEvent(ctx context.Context, s *store.Store) (events []store.Event, err error) {
+	for after := ""; ; {
+		page, next, err := s.Events(ctx, store.EventFilter{After: after, Limit: 1000})
+		if err != nil {
+			return nil, err
+		}
+		events = append(events, page...)
+		if after = next; after == "" {
+			slices.Reverse(events)
+			return events, nil
+		}
+	}
+}
+
+func firstOf(names []string) string {
+	if len(names) > named {
+		return strings.Join(names[:named], ", ") + ", …"
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,139 @@
+package fdreserve
+
+import (
+	"container/list"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+)
+
+// While at least half of the file descriptors are connections, one address may have an eighth of all, and 64 in any case.
+const (
+	shareOfAddress = 8
+	leastShare     = 64
+)
+
+// connections are those that the server serves: how many each address has, and which of them have no request.
+type connections struct {
+	limit  func() int            // how many descriptors the process may have open
+	exempt func(netip.Addr) bool // whether this address has no share, but as many as there are
+
+	mu   sync.Mutex
+	open map[net.Conn]*connection
+	from map[netip.Prefix]*caller
+	idle list.List // of *connection: those without a request, the one without for the longest time first
+}
+
+// caller is an address, or a /64 of IPv6, with its connections.
+type caller struct {
+	address netip.Prefix
+	open    int
+	idle    list.List // of *connection, in the order of connections.idle
+}
+
+type connection struct {
+	conn   net.Conn
+	caller *caller
+
+	// The places in the two lists; nil while there is a request.
+	place, placeOfCaller *list.Element
+}
+
+// add takes c in, after it has closed an idle connection of the same address if that has its share. It is false when the
+// share is used up by connections that are not idle.
+func (s *connections) add(c net.Conn) error {
+	address := addressOf(c)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	from := s.caller(address)
+	if limit := s.limit(); 2*len(s.open) >= limit && from.open >= max(limit/shareOfAddress, leastShare) && !s.exempt(address) {
+		if from.idle.Len() == 0 {
+			return fmt.Errorf("%v has %d connections, its share while half of the file descriptors are in use: if it is a proxy, "+
+				"name it in MINTKEEP_TRUSTED_PROXIES", from.address, from.open)
+		}
+		s.closeFirst(&from.idle)
+		from = s.caller(address)
+	}
+	from.open++
+	s.from[from.address] = from
+	s.open[c] = &connection{conn: c, caller: from}
+	return nil
+}
+
+// caller is the one with this address; one that has no connection is new.
+func (s *connections) caller(address netip.Addr) *caller {
+	bits := address.BitLen()
+	if address.Is6() { // a subscriber has a whole /64
+		bits = 64
+	}
+	prefix, _ := address.Prefix(bits) // the zero address, of what is no TCP connection, has the zero prefix
+	if known := s.from[prefix]; known != nil {
+		return known
+	}
+	return &caller{address: prefix}
+}
+
+// changed is told the state of a connection, or of the TLS connection over it.
+func (s *connections) changed(c net.Conn, to http.ConnState) {
+	if over, ok := c.(*tls.Conn); ok {
+		c = over.NetConn()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	it := s.open[c]
+	if it == nil {
+		return // closed by closeFirst
+	}
+	s.busy(it)
+	switch to {
+	case http.StateIdle:
+		it.place, it.placeOfCaller = s.idle.PushBack(it), it.caller.idle.PushBack(it)
+	case http.StateClosed, http.StateHijacked:
+		s.remove(it)
+	}
+}
+
+// busy takes a connection out of the lists.
+func (s *connections) busy(it *connection) {
+	if it.place != nil {
+		s.idle.Remove(it.place)
+		it.caller.idle.Remove(it.placeOfCaller)
+		it.place, it.placeOfCaller = nil, nil
+	}
+}
+
+func (s *connections) remove(it *connection) {
+	s.busy(it)
+	delete(s.open, it.conn)
+	if it.caller.open--; it.caller.open == 0 {
+		delete(s.from, it.caller.address)
+	}
+}
+
+// closeIdle closes the connection that has been idle for the longest time, which frees its descriptor. It is false when
+// none is idle.
+func (s *connections) closeIdle() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closeFirst(&s.idle)
+}
+
+func (s *connections) closeFirst(idle *list.List) bool {
+	first := idle.Front()
+	if first == nil {
+		return false
+	}
+	it := first.Value.(*connection)
+	s.remove(it)
+	_ = it.conn.Close()
+	return true
+}
+
+// addressOf is the peer's, and the zero address for what is no TCP connection.
+func addressOf(c net.Conn) netip.Addr {
+	peer, _ := netip.ParseAddrPort(c.RemoteAddr().String())
+	return peer.Addr().Unmap().WithZone("")
+}

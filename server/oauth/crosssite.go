@@ -1,0 +1,27 @@
+package oauth
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/mintkeep/mintkeep/server/web"
+)
+
+// errCrossSite rejects what a page of another site has a browser send (Fetch Metadata, W3C). Its failures would count for
+// the address of the browser's user. No client library sends the header.
+var errCrossSite = &web.Error{
+	Status: http.StatusForbidden, Code: "access_denied",
+	Description: "A page of another site cannot use this route (Sec-Fetch-Site)",
+}
+
+// NotCrossSite is h, but for requests that a page of another site has a browser send.
+func NotCrossSite(h web.Handler) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		for _, site := range []string{"cross-site", "same-site"} {
+			if slices.Contains(r.Header.Values("Sec-Fetch-Site"), site) {
+				return errCrossSite
+			}
+		}
+		return h(w, r)
+	}
+}

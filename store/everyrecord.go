@@ -1,0 +1,227 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/mintkeep/mintkeep/store/redisdb"
+)
+
+// recordKind is the records of one kind: their keys, and the directory that should list them.
+type recordKind struct {
+	directory
+	prefix string                              // of a key, before the id
+	names  func(meta string) ([]string, error) // that the directory has for a record
+}
+
+var (
+	clientRecords = recordKind{clients, clientKey(""), func(meta string) ([]string, error) {
+		var m ClientMetadata
+		err := decodeRecord(meta, &m)
+		return []string{m.Name}, err
+	}}
+	userRecords = recordKind{users, userKey(""), func(meta string) ([]string, error) {
+		var m UserMetadata
+		err := decodeRecord(meta, &m)
+		return m.names(), err
+	}}
+)
+
+const everyPage = 500
+
+// everyID is the id of each record of a kind, in order, whether or not the directory lists it. It walks all keys of every
+// primary, and the directory, which has what is being moved between two nodes meanwhile. It is for operators' tools: no
+// request waits for it.
+func (s *Store) everyID(ctx context.Context, kind recordKind) ([]string, error) {
+	var mu sync.Mutex
+	var ids []string
+	err := s.db.EachPrimary(ctx, func(ctx context.Context, node *redis.Client) error {
+		for cursor := uint64(0); ; {
+			keys, next, err := node.Scan(ctx, cursor, kind.prefix+"*", 2*everyPage).Result()
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			for _, key := range keys {
+				ids = append(ids, strings.TrimPrefix(key, kind.prefix))
+			}
+			mu.Unlock()
+			if cursor = next; cursor == 0 {
+				return nil
+			}
+		}
+	})
+	if err != nil {
+		return nil, unavailable("walk all records", err)
+	}
+	walk := &directoryWalk{directory: kind.directory}
+	for {
+		entries, err := walk.entries(ctx, s.rdb, everyPage)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, entries...)
+		if len(entries) < everyPage {
+			slices.Sort(ids)
+			return slices.Compact(ids), nil
+		}
+		walk.last = entries[len(entries)-1]
+	}
+}
+
+// list enters the records of these ids in their directory, and tells how many of them it did not have. Entries that are
+// there stay.
+func (s *Store) list(ctx context.Context, kind recordKind, ids []string) (missing int64, err error) {
+	metas := make([]*redis.StringCmd, len(ids))
+	_, _ = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error { // each command has its own error
+		for i, id := range ids {
+			metas[i] = p.HGet(ctx, kind.prefix+id, metaField)
+		}
+		return nil
+	})
+	var found, names []redis.Z
+	for i, meta := range metas {
+		switch err := meta.Err(); {
+		case redisdb.ErrorPrefix(err) == wrongType, errors.Is(err, redis.Nil):
+			continue
+		case err != nil:
+			return 0, unavailable("list all records", err)
+		}
+		found = append(found, redis.Z{Member: ids[i]})
+		of, err := kind.names(meta.Val())
+		if err != nil { // it cannot be read: its id finds it
+			continue
+		}
+		for _, name := range of {
+			names = append(names, redis.Z{Member: nameEntry(name, ids[i])})
+		}
+	}
+	if len(found) == 0 {
+		return 0, nil
+	}
+	missing, err = s.rdb.ZAdd(ctx, kind.ids, found...).Result()
+	if err == nil && len(names) > 0 {
+		err = s.rdb.ZAdd(ctx, kind.directory.names, names...).Err()
+	}
+	return missing, unavailable("list all records", err)
+}
+
+// ListAll enters every client and every user in their lists, and tells how many were missing there.
+func (s *Store) ListAll(ctx context.Context) (missing int, err error) {
+	for _, kind := range []recordKind{clientRecords, userRecords} {
+		ids, err := s.everyID(ctx, kind)
+		if err != nil {
+			return missing, err
+		}
+		for page := range slices.Chunk(ids, everyPage) {
+			entered, err := s.list(ctx, kind, page)
+			if err != nil {
+				return missing, err
+			}
+			missing += int(entered)
+		}
+	}
+	return missing, nil
+}
+
+// EachClient calls f for every client that can be read, listed or not, in the order of the ids.
+func (s *Store) EachClient(ctx context.Context, f func(*Client)) error {
+	ids, err := s.everyID(ctx, clientRecords)
+	if err != nil {
+		return err
+	}
+	for page := range slices.Chunk(ids, everyPage) {
+		if _, err := s.tryHashes(ctx, page, clientKey, func(id string, fields map[string]string) error {
+			c, err := s.decoded.client(id, fields)
+			if err == nil {
+				f(c)
+			}
+			return err
+		}); err != nil {
+			return unavailable("read all clients", err)
+		}
+	}
+	return nil
+}
+
+// CountRecords is how many records of clients and users there are, listed or not.
+func (s *Store) CountRecords(ctx context.Context) (clients, users int, err error) {
+	c, err := s.everyID(ctx, clientRecords)
+	if err != nil {
+		return 0, 0, err
+	}
+	u, err := s.everyID(ctx, userRecords)
+	return len(c), len(u), err
+}
+
+// AbsentClients are those of the ids that no client has.
+func (s *Store) AbsentClients(ctx context.Context, ids []string) ([]string, error) {
+	return s.absent(ctx, ids, func(id string) []any { return []any{"hexists", clientKey(id), metaField} })
+}
+
+// AbsentUsers are those of the ids that no user has.
+func (s *Store) AbsentUsers(ctx context.Context, ids []string) ([]string, error) {
+	return s.absent(ctx, ids, func(id string) []any { return []any{"hexists", userKey(id), metaField} })
+}
+
+// AbsentKeys are those of the ids that no API key has, active or not.
+func (s *Store) AbsentKeys(ctx context.Context, ids []string) ([]string, error) {
+	return s.absent(ctx, ids, func(id string) []any { return []any{"exists", apiKeyKey(id)} })
+}
+
+// absent asks by a command that answers 0 for what is not there.
+func (s *Store) absent(ctx context.Context, ids []string, ask func(id string) []any) (absent []string, err error) {
+	for page := range slices.Chunk(ids, everyPage) {
+		cmds := make([]*redis.IntCmd, len(page))
+		_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for i, id := range page {
+				cmds[i] = redis.NewIntCmd(ctx, ask(id)...)
+				_ = p.Process(ctx, cmds[i])
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, unavailable("look for records", err)
+		}
+		for i, cmd := range cmds {
+			if cmd.Val() == 0 {
+				absent = append(absent, page[i])
+			}
+		}
+	}
+	return absent, nil
+}
+
+// Recorded says which of the events with these ids are in the audit log, so that what they tell of is in the data as well. In
+// a cluster it is none: the log is on one shard, and another may be older.
+func (s *Store) Recorded(ctx context.Context, ids []string) (map[string]bool, error) {
+	recorded := map[string]bool{}
+	if s.db.IsCluster() {
+		return recorded, nil
+	}
+	for page := range slices.Chunk(ids, everyPage) {
+		var cmds []*redis.XMessageSliceCmd
+		_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for _, id := range page {
+				if isEventID(id) {
+					cmds = append(cmds, p.XRevRange(ctx, changesKey, id, id))
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, unavailable("read audit", err)
+		}
+		for _, cmd := range cmds {
+			for _, entry := range cmd.Val() {
+				recorded[entry.ID] = true
+			}
+		}
+	}
+	return recorded, nil
+}

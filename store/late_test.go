@@ -1,0 +1,315 @@
+package store_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/storetest"
+)
+
+// twoReplicas are two stores on one Redis. What late sends can be held.
+type twoReplicas struct {
+	*storetest.Backend
+	p           *storetest.LateProxy
+	late, other *store.Store
+}
+
+// eachLate runs f on a redis-server and on a cluster, each its own.
+func eachLate(t *testing.T, f func(t *testing.T, r twoReplicas)) {
+	t.Helper()
+	eachLateKilled(t, func(*storetest.Server) {}, f)
+}
+
+// eachLateAlive is eachLate, and once more where the store may not close its connections at the server.
+func eachLateAlive(t *testing.T, f func(t *testing.T, r twoReplicas)) {
+	t.Helper()
+	eachLate(t, f)
+	t.Run("without CLIENT KILL", func(t *testing.T) {
+		eachLateKilled(t, func(s *storetest.Server) { s.Do("ACL", "SETUSER", "default", "-client|kill") }, f)
+	})
+}
+
+func eachLateKilled(t *testing.T, prepare func(*storetest.Server), f func(t *testing.T, r twoReplicas)) {
+	t.Helper()
+	for name, start := range map[string]func(testing.TB, ...string) *storetest.Server{"redis": storetest.Redis, "cluster": storetest.Cluster} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := start(t)
+			prepare(server)
+			b, p := server.Backend(t), storetest.NewLateProxy(t, server)
+			f(t, twoReplicas{b, p, b.Through(p).Open(t), b.Open(t)})
+		})
+	}
+}
+
+// request is a context as the server gives one to a request.
+func request(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), budget)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// transaction matches what is sent from MULTI to EXEC.
+func transaction(piece [][]string) bool { return piece[len(piece)-1][0] == "exec" }
+
+// A credential that was handed out and then revoked stays revoked, though a command that created it arrives afterwards.
+func TestLateDuplicate(t *testing.T) {
+	t.Parallel()
+	type credential struct {
+		key            string // of its record
+		create, revoke func(context.Context) error
+		active         func(*testing.T, *store.Store) bool
+	}
+	for name, of := range map[string]func(*testing.T, twoReplicas) credential{
+		"token": func(t *testing.T, r twoReplicas) credential {
+			c, d := create(t, r.other, "a"), store.DigestOf("token")
+			return credential{
+				key: recordKey(d),
+				create: func(ctx context.Context) error {
+					return r.late.SaveToken(ctx, d, store.Credential{Generation: c.Generation}, r.Clock.Now().Add(time.Hour))
+				},
+				revoke: func(ctx context.Context) error { return r.other.RevokeToken(ctx, d, store.Cause{}) },
+				active: func(t *testing.T, s *store.Store) bool { return live(t, s, "a", d) },
+			}
+		},
+		"key": func(t *testing.T, r twoReplicas) credential {
+			u := add(t, r.other, "a@example.com")
+			k := key(r.Backend, u, "key", 0)
+			return credential{
+				key:    recordKey(k.Digest),
+				create: func(ctx context.Context) error { return r.late.CreateKey(ctx, k, u) },
+				revoke: func(ctx context.Context) error {
+					_, err := r.other.RevokeKey(ctx, k.ID, ended(r.Backend, "revoked"))
+					return err
+				},
+				active: func(t *testing.T, s *store.Store) bool { return opens(t, r.Backend, s, k) },
+			}
+		},
+		"session": func(t *testing.T, r twoReplicas) credential {
+			u, d := add(t, r.other, "a@example.com"), store.DigestOf("cookie")
+			enter(t, r.other, u.ID, "another")
+			return credential{
+				key: "mk:s:" + string(d[:]),
+				create: func(ctx context.Context) error {
+					return r.late.CreateSession(ctx, &store.Session{Digest: d, UserID: u.ID}, u.Password)
+				},
+				revoke: func(ctx context.Context) error { return r.other.RevokeSession(ctx, u.ID, d, store.Cause{}) },
+				active: func(t *testing.T, s *store.Store) bool { return in(t, s, d) },
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			eachLateAlive(t, func(t *testing.T, r twoReplicas) {
+				c := of(t, r)
+				held := r.p.Hold(storetest.Command("set", c.key))
+				created := c.create(request(t))
+				held.Await()
+				if created != nil { // it is nobody's
+					wantErr(t, "created", created, store.ErrUnavailable)
+					return
+				}
+				must(t, c.revoke(t.Context()))
+				if c.active(t, r.late) || c.active(t, r.other) {
+					t.Error("it is active after its revocation")
+				}
+				delivered := held.Release()
+				for which, s := range map[string]*store.Store{"late": r.late, "other": r.other} {
+					if c.active(t, s) {
+						t.Errorf("%s: it is active again, after a command that created it came late (%v)", which, delivered)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A change that got no answer is not applied after a revocation that was acknowledged, though the revocation found
+// nothing to do.
+func TestLateChange(t *testing.T) {
+	t.Parallel()
+	type change struct {
+		change, revoke func(context.Context) error
+		// gone is what revoke answers if there is nothing to revoke.
+		gone error
+		// honoured is whether what was revoked is honoured.
+		honoured func(*testing.T, *store.Store) bool
+	}
+	ofClient := func(f func(t *testing.T, r twoReplicas) change) func(*testing.T, twoReplicas) change {
+		return func(t *testing.T, r twoReplicas) change { create(t, r.other, "a"); return f(t, r) }
+	}
+	for name, of := range map[string]func(*testing.T, twoReplicas) change{
+		"client enabled": ofClient(func(t *testing.T, r twoReplicas) change {
+			must(t, r.other.DisableClient(t.Context(), "a", store.Cause{}))
+			return change{
+				change: func(ctx context.Context) error { return r.late.EnableClient(ctx, "a", store.Cause{}) },
+				revoke: func(ctx context.Context) error { return r.other.DisableClient(ctx, "a", store.Cause{}) },
+				honoured: func(t *testing.T, s *store.Store) bool {
+					c, err := s.Client(t.Context(), "a")
+					must(t, err)
+					return c.Enabled
+				},
+			}
+		}),
+		"secret added": ofClient(func(t *testing.T, r twoReplicas) change {
+			return change{
+				change: func(ctx context.Context) error {
+					_, err := r.late.AddSecret(ctx, "a", secret(r.Backend, "sec_2"), time.Time{}, store.Cause{})
+					return err
+				},
+				revoke: func(ctx context.Context) error { return r.other.RevokeSecret(ctx, "a", "sec_2", store.Cause{}) },
+				gone:   store.ErrNotFound,
+				honoured: func(t *testing.T, s *store.Store) bool {
+					return slices.Contains(secretIDs(t, r.Backend, s), "sec_2")
+				},
+			}
+		}),
+		"client created": func(t *testing.T, r twoReplicas) change {
+			return change{
+				change: func(ctx context.Context) error { return r.late.CreateClient(ctx, client("a")) },
+				revoke: func(ctx context.Context) error { return r.other.DeleteClient(ctx, "a", store.Cause{}) },
+				gone:   store.ErrNotFound,
+				honoured: func(t *testing.T, s *store.Store) bool {
+					_, err := s.Client(t.Context(), "a")
+					if err != nil {
+						wantErr(t, "read", err, store.ErrNotFound)
+					}
+					return err == nil
+				},
+			}
+		},
+		"user enabled": func(t *testing.T, r twoReplicas) change {
+			u := add(t, r.other, "a@example.com")
+			k := makeKey(t, r.Backend, r.other, u, "key", 0)
+			must(t, r.other.DisableUser(t.Context(), u.ID, store.Cause{}))
+			return change{
+				change:   func(ctx context.Context) error { return r.late.EnableUser(ctx, u.ID, store.Cause{}) },
+				revoke:   func(ctx context.Context) error { return r.other.DisableUser(ctx, u.ID, store.Cause{}) },
+				honoured: func(t *testing.T, s *store.Store) bool { return opens(t, r.Backend, s, k) },
+			}
+		},
+		"user promoted": func(t *testing.T, r twoReplicas) change {
+			u := add(t, r.other, "a@example.com")
+			must(t, r.other.DemoteUser(t.Context(), u.ID, store.Cause{}))
+			return change{
+				change:   func(ctx context.Context) error { return r.late.PromoteUser(ctx, u.ID, store.Cause{}) },
+				revoke:   func(ctx context.Context) error { return r.other.DemoteUser(ctx, u.ID, store.Cause{}) },
+				honoured: func(t *testing.T, s *store.Store) bool { return read(t, s, u.ID).Role() == store.Operator },
+			}
+		},
+		"user invited": func(t *testing.T, r twoReplicas) change {
+			u := add(t, r.other, "a@example.com")
+			must(t, r.other.RevokeInvite(t.Context(), u.ID, store.Cause{}))
+			return change{
+				change: func(ctx context.Context) error {
+					invite := store.Invite{Digest: store.DigestOf("code"), ExpiresAt: r.Clock.Now().Add(time.Hour)}
+					return r.late.InviteUser(ctx, u.ID, invite, store.Cause{})
+				},
+				revoke:   func(ctx context.Context) error { return r.other.RevokeInvite(ctx, u.ID, store.Cause{}) },
+				honoured: func(t *testing.T, s *store.Store) bool { return read(t, s, u.ID).Invite != nil },
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			eachLateAlive(t, func(t *testing.T, r twoReplicas) {
+				c := of(t, r)
+				held := r.p.Hold(transaction)
+				wantErr(t, "the change", c.change(request(t)), store.ErrUnavailable)
+				held.Await()
+				wantErr(t, "the revocation", c.revoke(t.Context()), c.gone)
+				delivered := held.Release()
+				for which, s := range map[string]*store.Store{"late": r.late, "other": r.other} {
+					if c.honoured(t, s) {
+						t.Errorf("%s: the change was applied after the revocation (%v)", which, delivered)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A key is not active that was revoked while it was created: its description, by which it is revoked, is there before its
+// record.
+func TestKeyRevokedWhileItIsCreated(t *testing.T) {
+	t.Parallel()
+	for name, hold := range map[string]func(*storetest.LateProxy, storetest.Match) *storetest.Held{
+		"the record is late": (*storetest.LateProxy).Hold,
+		"its answer is late": (*storetest.LateProxy).HoldAnswer,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			eachLateAlive(t, func(t *testing.T, r twoReplicas) {
+				u := add(t, r.other, "a@example.com")
+				k := key(r.Backend, u, "key", 0)
+				held := hold(r.p, storetest.Command("set", recordKey(k.Digest)))
+				created := make(chan error, 1)
+				go func() { created <- r.late.CreateKey(request(t), k, u) }()
+				held.Await()
+				_, err := r.other.RevokeKey(t.Context(), k.ID, ended(r.Backend, "revoked"))
+				must(t, err)
+				if name == "the record is late" {
+					held.Release()
+				}
+				err = <-created
+				if opens(t, r.Backend, r.other, k) {
+					t.Errorf("a key is active that was revoked while it was created; its creation was answered %v", err)
+				}
+			})
+		})
+	}
+}
+
+// A heartbeat that arrives late is no rollback: Redis has lost nothing.
+func TestLateHeartbeat(t *testing.T) {
+	t.Parallel()
+	eachLate(t, func(t *testing.T, r twoReplicas) {
+		ctx := t.Context()
+		for range 3 {
+			r.late.Heartbeat(ctx)
+		}
+		held := r.p.Hold(storetest.Command("hincrby", "mk:epoch"))
+		r.late.Heartbeat(ctx)
+		held.Await()
+		for range 20 { // by when the redo log does not reach back
+			r.Clock.Advance(time.Minute)
+			r.late.Heartbeat(ctx)
+		}
+		delivered := held.Release()
+		r.late.Heartbeat(ctx)
+		if err := r.late.Ping(ctx); err != nil {
+			t.Errorf("after a heartbeat that came late (%v): %v", delivered, err)
+		}
+	})
+}
+
+// A client that is registered again is listed, and fenced, though the removal of its predecessor's entry comes late.
+func TestLateIndexEntry(t *testing.T) {
+	t.Parallel()
+	eachLate(t, func(t *testing.T, r twoReplicas) {
+		ctx := t.Context()
+		create(t, r.other, "ghost")
+		create(t, r.other, "plain")
+		held := r.p.Hold(storetest.Command("zrem", "mk:clients:id"))
+		must(t, r.late.DeleteClient(request(t), "ghost", store.Cause{}))
+		held.Await()
+		create(t, r.other, "ghost")
+		tokens := map[string]store.Digest{}
+		for _, id := range []string{"ghost", "plain"} {
+			tokens[id] = issue(t, r.Backend, r.other, id, "token of "+id)
+		}
+		delivered := held.Release()
+		must2(t)(r.Open(t).RevokeAllTokens(ctx, store.Cause{}, nil))
+		for id, d := range tokens {
+			if live(t, r.other, id, d) {
+				t.Errorf("a token of %s is active after all tokens were revoked (%v)", id, delivered)
+			}
+		}
+		if ids := list(t, r.other, "", 10); !slices.Equal(ids, []string{"ghost", "plain"}) {
+			t.Errorf("listed are %q (%v)", ids, delivered)
+		}
+	})
+}

@@ -1,0 +1,172 @@
+package redisdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// What was sent on a connection may still be carried out after the connection was closed here: a path that loses
+// packets, a proxy, or a server that hangs delivers it later. CLIENT KILL on another connection ends that. When the
+// server has answered it, each command of the killed connection was carried out before, or it never will be.
+
+const (
+	// settleTime bounds CLIENT KILL within a request, whose write was not answered in time.
+	settleTime = 300 * time.Millisecond
+	// settlePause is how long requests do not try it after it failed. The heartbeat tries it in any case.
+	settlePause = time.Second
+	// maxUnfinished is how many connections are remembered of one server. Older ones are dropped.
+	maxUnfinished = 4096
+)
+
+// identity is how a server knows a connection. The address tells it from one of another server with the same number.
+type identity struct{ id, addr string }
+
+// unfinished are the connections to one server that were closed before everything was answered.
+func (l *connections) unfinished() []identity {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lost[:len(l.lost):len(l.lost)]
+}
+
+// addUnfinished remembers a connection, until the server has closed it too. The caller holds the lock.
+func (l *connections) addUnfinished(who identity) {
+	l.lost = append(l.lost, who)
+	l.lost = l.lost[max(0, len(l.lost)-maxUnfinished):]
+}
+
+// settle closes the unfinished connections at the server. When it has returned nil, nothing is carried out any more that
+// was sent on them.
+func (l *connections) settle(ctx context.Context) error {
+	lost := l.unfinished()
+	if len(lost) == 0 {
+		return nil
+	}
+	l.settling.Lock()
+	defer l.settling.Unlock()
+	cmds := make([]redis.Cmder, len(lost))
+	for i, who := range lost {
+		cmds[i] = redis.NewIntCmd(ctx, "client", "kill", "id", who.id, "addr", who.addr)
+	}
+	_ = send(ctx, l.killer(), cmds...)
+	for _, cmd := range cmds {
+		if err := cmd.Err(); err != nil && ErrorPrefix(err) == "" {
+			return fmt.Errorf("close the connections at the server: %w", err)
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(lost) > 0 && len(l.lost) > 0 { // some may have been dropped meanwhile
+		if lost[0] == l.lost[0] {
+			l.lost = l.lost[1:]
+		}
+		lost = lost[1:]
+	}
+	return nil
+}
+
+// killer is a client of its own for CLIENT KILL: the connections of the other may all wait for an answer.
+func (l *connections) killer() *redis.Client {
+	if l.ownClient == nil {
+		l.ownClient = redis.NewClient(sideOptions(l.client))
+	}
+	return l.ownClient
+}
+
+// sideOptions are those of a client beside another, to the same server. It has one connection, and no hooks.
+func sideOptions(of *redis.Client) *redis.Options {
+	o := *of.Options()
+	o.OnConnect = nil
+	o.PoolSize, o.MinIdleConns, o.MaxActiveConns = 1, 0, 0
+	return &o
+}
+
+func (l *connections) closeKiller() {
+	l.settling.Lock()
+	defer l.settling.Unlock()
+	if l.ownClient != nil {
+		_ = l.ownClient.Close()
+	}
+}
+
+// servers are the connections of each server.
+func (db *DB) servers() []*connections {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	return db.connections[:len(db.connections):len(db.connections)]
+}
+
+// Settle makes sure that no command is carried out any more whose answer this DB has given up. An error says that this is
+// not known: the server did not answer. If its ACL forbids CLIENT KILL, nothing can be done, and that is no error: see
+// [DB.CheckKill].
+func (db *DB) Settle(ctx context.Context) error {
+	var errs []error
+	for _, l := range db.servers() {
+		errs = append(errs, l.settle(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// settleAfter is Settle behind a write that ended in err, before it is answered.
+func (db *DB) settleAfter(ctx context.Context, err error) {
+	if err == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+	defer cancel()
+	for _, l := range db.servers() {
+		if len(l.unfinished()) == 0 || time.Since(time.Unix(0, l.failedAt.Load())) < settlePause {
+			continue
+		}
+		if l.settle(ctx) != nil {
+			l.failedAt.Store(time.Now().UnixNano())
+		}
+	}
+}
+
+// ErrKill: CLIENT KILL does not do here what [DB.Settle] needs.
+var ErrKill = errors.New("connections cannot be closed at the server")
+
+// CheckKill tries on two connections of its own whether CLIENT KILL closes one and not the other. ErrKill: it is
+// forbidden, or a proxy shares connections among clients. ErrUnavailable: it could not be tried.
+func (db *DB) CheckKill(ctx context.Context) error {
+	if db.IsEmbedded() {
+		return nil
+	}
+	return db.EachPrimary(ctx, func(ctx context.Context, node *redis.Client) error {
+		victim, killer := redis.NewClient(sideOptions(node)), redis.NewClient(sideOptions(node))
+		defer func() { _ = victim.Close() }()
+		defer func() { _ = killer.Close() }()
+		return tryKill(ctx, victim.Conn(), killer.Conn())
+	})
+}
+
+func tryKill(ctx context.Context, victim, killer *redis.Conn) error {
+	defer func() { _ = victim.Close() }()
+	defer func() { _ = killer.Close() }()
+	const op = "try CLIENT KILL"
+	info, err := victim.Do(ctx, "client", "info").Text()
+	who, ok := parseIdentity(info)
+	switch {
+	case err != nil && ErrorPrefix(err) == "":
+		return Unavailable(op, err)
+	case err != nil || !ok:
+		return fmt.Errorf("%w: CLIENT INFO does not name the connection", ErrKill)
+	}
+	killed, err := killer.Do(ctx, "client", "kill", "id", who.id, "addr", who.addr).Int()
+	switch {
+	case ErrorPrefix(err) == "NOPERM":
+		return fmt.Errorf("%w: the user may not use CLIENT KILL", ErrKill)
+	case ErrorPrefix(err) != "":
+		return fmt.Errorf("%w: CLIENT KILL is rejected: %s", ErrKill, withoutArgs(err.Error()))
+	case err != nil:
+		return Unavailable(op, err)
+	}
+	if killed != 1 || victim.Ping(ctx).Err() == nil || killer.Ping(ctx).Err() != nil {
+		return fmt.Errorf("%w: CLIENT KILL closes another connection, as behind a proxy that shares them", ErrKill)
+	}
+	return nil
+}
