@@ -135,7 +135,11 @@ func (f *fleet) signIn(email, password string) {
 	if token == nil {
 		f.t.Fatalf("there is no form to sign in:\n%s", login)
 	}
-	settings := page(browser.PostForm(f.URL+"/login", url.Values{"form_token": {token[1]}, "email": {email}, "password": {password}}))
+	var settings string
+	processtest.Eventually(f.t, processtest.Patience, func() bool { // a busy machine may not hash the password in time
+		settings = page(browser.PostForm(f.URL+"/login", url.Values{"form_token": {token[1]}, "email": {email}, "password": {password}}))
+		return !strings.HasPrefix(settings, "503")
+	}, func() string { return settings })
 	if !strings.HasPrefix(settings, "200") || !strings.Contains(settings, email) {
 		f.t.Errorf("signing in as %s:\n%s", email, settings)
 	}

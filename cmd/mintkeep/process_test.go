@@ -92,9 +92,13 @@ func signIn(t *testing.T, banner string) {
 	if token == nil {
 		t.Fatalf("the dashboard shows no form to sign in:\n%s", login)
 	}
-	settings := page(browser.PostForm(said("Dashboard")+"/login", url.Values{
-		"form_token": {token[1]}, "email": {said("Sign in with")}, "password": {said("Password")},
-	}))
+	var settings string
+	processtest.Eventually(t, processtest.Patience, func() bool { // a busy machine may not hash the password in time
+		settings = page(browser.PostForm(said("Dashboard")+"/login", url.Values{
+			"form_token": {token[1]}, "email": {said("Sign in with")}, "password": {said("Password")},
+		}))
+		return !strings.Contains(settings, "Status 503")
+	}, func() string { return settings })
 	for _, want := range []string{"Create New API Key", said("Sign in with"), "/operator"} {
 		if !strings.Contains(settings, want) {
 			t.Errorf("after signing in, %q is not on the page:\n%s", want, settings)
