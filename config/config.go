@@ -43,7 +43,8 @@ type Config struct {
 	TLSCert        string         `name:"tls-cert" placeholder:"PATH" absent:"none" example:"/etc/mintkeep/tls.crt" help:"Certificate chain in PEM: serve TLS. Read again when the file changes."`
 	TLSKey         string         `name:"tls-key" placeholder:"PATH" absent:"none" example:"/etc/mintkeep/tls.key" help:"The certificate's private key in PEM."`
 
-	MetricsAddr string     `name:"metrics-addr" default:"127.0.0.1:9464" empty:"off" placeholder:"HOST:PORT" example:"127.0.0.1:9464" help:"Listen address of the Prometheus metrics. Set but empty: off. Profiles are there too while the address is loopback."`
+	MetricsAddr string     `name:"metrics-addr" default:"127.0.0.1:9464" empty:"off" placeholder:"HOST:PORT" example:"127.0.0.1:9464" help:"Listen address of the Prometheus metrics. Set but empty: off. On a loopback address it answers requests for a loopback host alone."`
+	PProf       bool       `name:"pprof" default:"false" placeholder:"BOOL" example:"true" help:"true: profiles (/debug/pprof/) at the metrics address, which must be loopback."`
 	LogLevel    slog.Level `name:"log-level" default:"info" placeholder:"LEVEL" example:"info" help:"debug, info, warn or error."`
 	LogFormat   string     `name:"log-format" placeholder:"FORMAT" absent:"text on a terminal, else json" example:"json" help:"text or json."`
 

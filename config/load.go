@@ -26,6 +26,7 @@ func Load(src Source) (*Config, []string, error) {
 	c.TLSCert = read(l, "tls-cert", asIs)
 	c.TLSKey = read(l, "tls-key", asIs)
 	c.MetricsAddr = read(l, "metrics-addr", parseAddr)
+	c.PProf = read(l, "pprof", parseBool)
 	c.LogLevel = read(l, "log-level", parseLevel)
 	c.LogFormat = read(l, "log-format", oneOf("text", "json"))
 	c.Issuer = read(l, "issuer", ParseOrigin)
@@ -168,6 +169,9 @@ func (l *loader) relate(c *Config) {
 			flag = "token-ttl-max" // the default is not the operator's mistake
 		}
 		l.mistake(flag, errors.New("does not fit: MINTKEEP_TOKEN_TTL must be at most MINTKEEP_TOKEN_TTL_MAX"))
+	}
+	if c.PProf && !Loopback(c.MetricsAddr) {
+		l.mistake("pprof", errors.New("needs a loopback MINTKEEP_METRICS_ADDR, because profiles show memory"))
 	}
 }
 

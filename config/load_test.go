@@ -110,10 +110,11 @@ func TestEverythingConfigured(t *testing.T) {
 		"MINTKEEP_KEY_SCOPES=invoices:read payments/write",
 		"MINTKEEP_KEY_PREFIX=acme",
 		"MINTKEEP_REVOKE_DURABILITY=replicas:2",
-		"MINTKEEP_TRUSTED_PROXIES=10.1.2.3/8, 192.0.2.7,2001:db8::/32",
+		"MINTKEEP_TRUSTED_PROXIES=10.1.2.3/8, 192.0.2.7,2001:db8::/32, ::ffff:127.0.0.0/104,::ffff:192.0.2.8,::ffff:192.0.2.9/128",
 		"MINTKEEP_TLS_CERT=" + cert,
 		"MINTKEEP_TLS_KEY=" + key,
-		"MINTKEEP_METRICS_ADDR=",
+		"MINTKEEP_METRICS_ADDR=[::1]:9465",
+		"MINTKEEP_PPROF=true",
 		"MINTKEEP_LOG_LEVEL=debug",
 		"MINTKEEP_LOG_FORMAT=text",
 	}})
@@ -134,8 +135,9 @@ func TestEverythingConfigured(t *testing.T) {
 		RevokeDurability: config.Durability{Replicas: 2},
 		TrustedProxies: []netip.Prefix{
 			netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::/32"),
+			netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("192.0.2.8/32"), netip.MustParsePrefix("192.0.2.9/32"),
 		},
-		TLSCert: cert, TLSKey: key, MetricsAddr: "",
+		TLSCert: cert, TLSKey: key, MetricsAddr: "[::1]:9465", PProf: true,
 		LogLevel: slog.LevelDebug, LogFormat: "text",
 	}
 	diff(t, got, want)

@@ -86,6 +86,8 @@ func TestMistakes(t *testing.T) {
 		{"TRUSTED_PROXIES", "10.0.0.0/33", "must be a comma list of networks and addresses"},
 		{"TRUSTED_PROXIES", "10.0.0.1,,10.0.0.2", "must be a comma list of networks and addresses"},
 		{"TRUSTED_PROXIES", "proxy.example", "must be a comma list of networks and addresses"},
+		{"TRUSTED_PROXIES", "10.0.0.1,::ffff:127.0.0.0/90", "has an IPv4-mapped network that is larger than ::ffff:0.0.0.0/96: write it as IPv4 or as IPv6"},
+		{"PPROF", "yes", "must be true or false"},
 		{"METRICS_ADDR", "off", "must be host:port or :port"},
 		{"LOG_LEVEL", "verbose", "must be debug, info, warn or error"},
 		{"LOG_FORMAT", "xml", "must be text or json"},
@@ -102,6 +104,15 @@ func TestMistakes(t *testing.T) {
 				t.Errorf("the message repeats the value: %v", err)
 			}
 		})
+	}
+}
+
+func TestProfilesOnLoopbackOnly(t *testing.T) {
+	for addr, want := range map[string]bool{":9464": false, "0.0.0.0:9464": false, "": false, "127.0.0.1:9464": true, "localhost:9464": true} {
+		_, _, err := config.Load(config.Source{Environ: withRedis("MINTKEEP_PPROF=true", "MINTKEEP_METRICS_ADDR="+addr)})
+		if (err == nil) != want || err != nil && !strings.Contains(err.Error(), "MINTKEEP_PPROF needs a loopback MINTKEEP_METRICS_ADDR") {
+			t.Errorf("profiles at %q: %v", addr, err)
+		}
 	}
 }
 

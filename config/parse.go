@@ -166,9 +166,32 @@ func parseProxies(s string) ([]netip.Prefix, error) {
 			addr = addr.Unmap()
 			prefix = netip.PrefixFrom(addr, addr.BitLen())
 		}
+		if prefix, err = unmapped(prefix); err != nil {
+			return nil, err
+		}
 		prefixes = append(prefixes, prefix.Masked())
 	}
 	return prefixes, nil
+}
+
+// unmapped is an IPv4 network that is written as IPv6 (RFC 4291 §2.5.5.2), in IPv4: so callers' addresses are compared.
+func unmapped(prefix netip.Prefix) (netip.Prefix, error) {
+	if !prefix.Addr().Is4In6() {
+		return prefix, nil
+	}
+	bits := prefix.Bits() - 96
+	if bits < 0 {
+		return prefix, errors.New("has an IPv4-mapped network that is larger than ::ffff:0.0.0.0/96: write it as IPv4 or as IPv6")
+	}
+	return netip.PrefixFrom(prefix.Addr().Unmap(), bits), nil
+}
+
+// parseBool accepts true and false.
+func parseBool(s string) (bool, error) {
+	if s != "true" && s != "false" {
+		return false, errors.New("must be true or false")
+	}
+	return s == "true", nil
 }
 
 func parseAddr(s string) (string, error) {

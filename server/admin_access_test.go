@@ -137,7 +137,7 @@ func TestSecretsDoNotLeak(t *testing.T) {
 	s.Get(t, clientsPath, servertest.Bearer(c.Secret)).Want(t, http.StatusUnauthorized, "invalid_token")
 	s.Revoke(t, c, token)
 	w := httptest.NewRecorder()
-	server.MetricsHandler(s.Metrics, true).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
+	server.MetricsHandler(s.Metrics, false, true).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
 	places := map[string]string{
 		"metrics": w.Body.String(), "log": s.Log.String(), "MONITOR": seen(),
 		"audit":    s.Admin(t, http.MethodGet, "/admin/audit", nil).Body,
@@ -159,7 +159,7 @@ func TestSecretsDoNotLeak(t *testing.T) {
 	s.Get(t, "/debug/pprof/").Want(t, http.StatusNotFound, "not_found")
 	s.Get(t, "/metrics").Want(t, http.StatusNotFound, "not_found")
 	w = httptest.NewRecorder()
-	server.MetricsHandler(s.Metrics, false).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/debug/pprof/heap", http.NoBody))
+	server.MetricsHandler(s.Metrics, false, false).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/debug/pprof/heap", http.NoBody))
 	if w.Code != http.StatusNotFound {
 		t.Errorf("profiles off loopback: %d", w.Code)
 	}

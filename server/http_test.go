@@ -161,7 +161,7 @@ func TestMetrics(t *testing.T) {
 	s.Admin(t, "GET", "/admin/clients/canary-id", nil)
 
 	w := httptest.NewRecorder()
-	server.MetricsHandler(s.Metrics, false).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
+	server.MetricsHandler(s.Metrics, false, false).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
 	text, err := io.ReadAll(w.Body)
 	if err != nil || w.Code != 200 {
 		t.Fatal(w.Code, err)
@@ -182,9 +182,40 @@ func TestMetrics(t *testing.T) {
 	}
 	for path, want := range map[string]int{"/debug/pprof/": 404, "/": 404, "/healthz": 404} {
 		w := httptest.NewRecorder()
-		server.MetricsHandler(s.Metrics, false).ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, http.NoBody))
+		server.MetricsHandler(s.Metrics, false, false).ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, http.NoBody))
 		if w.Code != want {
 			t.Errorf("%s: got %d, want %d", path, w.Code, want)
+		}
+	}
+}
+
+// A page in a browser on the same machine cannot read the metrics under a name of its own (DNS rebinding).
+func TestMetricsHost(t *testing.T) {
+	s := servertest.New(t, storetest.Embedded(t))
+	for host, want := range map[string]int{
+		"127.0.0.1:9464": 200, "localhost:9464": 200, "localhost": 200, "[::1]:9464": 200, "[::1]": 200, "127.0.0.1": 200, "LOCALHOST:1": 200,
+		"evil.example:9464": 403, "evil.example": 403, "192.0.2.1:9464": 403, "": 403, "localhost.evil.example": 403, "127.0.0.1.evil.example:9464": 403,
+	} {
+		for _, path := range []string{"/metrics", "/debug/pprof/"} {
+			r := httptest.NewRequest(http.MethodGet, path, http.NoBody)
+			r.Host = host
+			w := httptest.NewRecorder()
+			server.MetricsHandler(s.Metrics, true, true).ServeHTTP(w, r)
+			if w.Code != want {
+				t.Errorf("%s of %q: got %d, want %d", path, host, w.Code, want)
+			}
+			if path == "/debug/pprof/" && want == 200 {
+				w = httptest.NewRecorder()
+				server.MetricsHandler(s.Metrics, true, false).ServeHTTP(w, r)
+				if w.Code != http.StatusNotFound {
+					t.Errorf("profiles that were not switched on: %d", w.Code)
+				}
+			}
+			w = httptest.NewRecorder()
+			server.MetricsHandler(s.Metrics, false, true).ServeHTTP(w, r)
+			if w.Code != http.StatusOK {
+				t.Errorf("%s of %q off loopback: %d", path, host, w.Code)
+			}
 		}
 	}
 }

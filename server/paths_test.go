@@ -73,7 +73,7 @@ func TestPaths(t *testing.T) {
 	})
 	t.Run("neither metrics nor log have what was sent", func(t *testing.T) {
 		w := httptest.NewRecorder()
-		server.MetricsHandler(s.Metrics, false).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
+		server.MetricsHandler(s.Metrics, false, false).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
 		for _, sent := range []string{"%2", "%6", "%7", "..", ";x", "//"} {
 			if strings.Contains(onlyRequests(w.Body.String()), sent) || strings.Contains(s.Log.String(), sent) {
 				t.Errorf("%q is in the metrics or in the log", sent)

@@ -179,7 +179,7 @@ func serveMetrics(cfg *config.Config, m *metrics.Metrics, logger *slog.Logger) (
 	}
 	logger.Info("metrics", "address", listener.Addr().String())
 	hs := &http.Server{
-		Handler:           server.MetricsHandler(m, config.Loopback(cfg.MetricsAddr)),
+		Handler:           server.MetricsHandler(m, config.Loopback(cfg.MetricsAddr), cfg.PProf),
 		ReadHeaderTimeout: 5 * time.Second,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}

@@ -17,7 +17,7 @@ var profiles = flag.String("profiles", "", "the folder for the profiles of -load
 // What the server does while it is under load, for go tool pprof.
 func TestProfile(t *testing.T) {
 	wanted(t, "profile")
-	s := newStand(t, storetest.Redis(t))
+	s := newStand(t, storetest.Redis(t), "MINTKEEP_PPROF=true")
 	dir := *profiles
 	if dir == "" {
 		t.Fatal("-profiles names no folder")
