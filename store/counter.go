@@ -15,32 +15,28 @@ type limit struct {
 	window time.Duration
 }
 
-// countShared counts once under each limit, for all replicas together, in one round trip. It says whether
-// that was one too many, and then for how long.
-func (s *Store) countShared(ctx context.Context, limits []limit) (over bool, retryAfter time.Duration, err error) {
-	counts := make([]*redis.IntCmd, len(limits))
-	left := make([]*redis.DurationCmd, len(limits))
+// countShared counts n under a limit, for all replicas together, in one round trip. It says whether that was one too
+// many, and then for how long.
+func (s *Store) countShared(ctx context.Context, l limit, n int64) (over bool, retryAfter time.Duration, err error) {
+	var count *redis.IntCmd
+	var left *redis.DurationCmd
 	// A retry after a lost answer counts twice, against the caller who is counted.
 	if _, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, l := range limits {
-			p.SetNX(ctx, l.key, 0, l.window)
-			counts[i] = p.Incr(ctx, l.key)
-			left[i] = p.PTTL(ctx, l.key)
-		}
+		p.SetNX(ctx, l.key, 0, l.window)
+		count = p.IncrBy(ctx, l.key, n)
+		left = p.PTTL(ctx, l.key)
 		return nil
 	}); err != nil {
 		return false, 0, unavailable("count", err)
 	}
-	for i, l := range limits {
-		if left[i].Val() < 0 { // expired between SET and INCR, which left a counter without an expiry
-			left[i].SetVal(l.window)
-			_ = s.rdb.PExpire(ctx, l.key, l.window).Err()
-		}
-		if counts[i].Val() > l.most {
-			over, retryAfter = true, max(retryAfter, left[i].Val())
-		}
+	if left.Val() < 0 { // expired between SET and INCRBY, which left a counter without an expiry
+		left.SetVal(l.window)
+		_ = s.rdb.PExpire(ctx, l.key, l.window).Err()
 	}
-	return over, retryAfter, nil
+	if count.Val() > l.most {
+		return true, left.Val(), nil
+	}
+	return false, 0, nil
 }
 
 const (
@@ -63,6 +59,7 @@ type counter struct {
 	expires time.Time
 }
 
+// count counts once under each limit, up to the first that is over.
 func (c *counters) count(now time.Time, limits []limit) (over bool, retryAfter time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -77,10 +74,22 @@ func (c *counters) count(now time.Time, limits []limit) (over bool, retryAfter t
 		at.n++
 		c.all[l.key] = at
 		if at.n > l.most {
-			over, retryAfter = true, max(retryAfter, at.expires.Sub(now))
+			return true, at.expires.Sub(now)
 		}
 	}
-	return over, retryAfter
+	return false, 0
+}
+
+// uncount takes back what was counted under each limit.
+func (c *counters) uncount(now time.Time, limits []limit) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, l := range limits {
+		if at := c.all[l.key]; now.Before(at.expires) {
+			at.n--
+			c.all[l.key] = at
+		}
+	}
 }
 
 // drop forgets the counters whose window is over, and all of them where that would leave too many: a caller who uses

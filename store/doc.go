@@ -33,6 +33,7 @@
 //	mk:r:<unit>:<client id>      string  calls of a client with a rate                  the window          CountCall
 //	mk:f:<16 bytes of digest>    string  failures of a client from an address           1 minute            CountFailure
 //	mk:f:<address or /64>        string  failures from an address                       1 minute            CountFailure
+//	mk:f:<bucket>:<the same>     string  failures of another kind, likewise             1 minute            CountFailure, CountRejection
 //	mk:signing-keys              string  all signing keys, one JSON document            no expiry           ReplaceKeyring
 //	mk:signing-keys:claim:<rev>  string  which replica creates the next keys            as asked            ClaimKeyring
 //	mk:audit                     stream  changes; field e is an [Event]                 last 100,000        Audit

@@ -7,30 +7,76 @@ import (
 )
 
 // The limits on failed authentications, in a window of a minute that the first failure opens. Only
-// failures are counted, so that a correct secret costs nothing here and is always accepted.
+// failures are counted, so that a correct secret costs nothing here and is always accepted. A password, which takes long to
+// verify, is counted before and taken back if it was right.
 const (
 	failureWindow      = time.Minute
 	failuresPerPair    = 10  // of one client from one address
 	failuresPerAddress = 300 // from one address
 )
 
-// CountFailure counts a failed authentication of client from address, and says whether that was one too
-// many, and then for how long. Without a client, as with an unknown bearer credential, it counts for its address alone.
-// All replicas share the counters; while the store does not answer, each replica counts for itself.
-func (s *Store) CountFailure(ctx context.Context, client string, address netip.Addr) (over bool, retryAfter time.Duration) {
-	limits := failureLimits(client, address)
+// FailureBucket is what a failed authentication guessed at. Each bucket has counters of its own, whatever names the
+// callers choose.
+type FailureBucket string
+
+// The failure buckets.
+const (
+	ClientFailures FailureBucket = "client"  // a client's secret
+	BearerFailures FailureBucket = "bearer"  // a bearer credential, or an invite
+	SignInFailures FailureBucket = "sign-in" // a password; counted by address apart from the others as well
+)
+
+// CountFailure counts a failed authentication under a name from address, and says whether that was one too many, and then
+// for how long. Without a name, as with an unknown bearer credential, it counts for its address alone. All replicas share
+// the counters; while the store does not answer, each replica counts for itself.
+//
+// What is over the limit of its address is not counted by name: a caller who changes names fills Redis no further.
+func (s *Store) CountFailure(ctx context.Context, b FailureBucket, name string, address netip.Addr) (over bool, retryAfter time.Duration) {
+	return s.countLimits(ctx, failureLimits(b, name, address))
+}
+
+func (s *Store) countLimits(ctx context.Context, limits []limit) (over bool, retryAfter time.Duration) {
 	if s.Embedded() {
 		return s.failures.count(s.now(), limits)
 	}
-	over, retryAfter, err := s.countShared(ctx, limits)
-	if err != nil {
-		s.log.WarnContext(ctx, "counting a failed authentication in the store failed; this replica counts alone", "error", err)
-		return s.failures.count(s.now(), limits)
+	for _, l := range limits {
+		over, retryAfter, err := s.countShared(ctx, l, 1)
+		if err != nil {
+			s.log.WarnContext(ctx, "counting a failed authentication in the store failed; this replica counts alone", "error", err)
+			return s.failures.count(s.now(), limits)
+		}
+		if over {
+			return true, retryAfter
+		}
 	}
-	return over, retryAfter
+	return false, 0
 }
 
-func failureLimits(client string, address netip.Addr) []limit {
+// UncountFailure takes back what CountFailure has counted beforehand, because the authentication did not fail.
+func (s *Store) UncountFailure(ctx context.Context, b FailureBucket, name string, address netip.Addr) {
+	limits := failureLimits(b, name, address)
+	if s.Embedded() {
+		s.failures.uncount(s.now(), limits)
+		return
+	}
+	for _, l := range limits {
+		if _, _, err := s.countShared(ctx, l, -1); err != nil {
+			s.log.WarnContext(ctx, "an authentication that succeeded stays counted as failed", "error", err)
+			return
+		}
+	}
+}
+
+// CountRejection counts a rejection of a caller who is authenticated, and says whether the audit log has enough of them
+// for the moment. It guesses nothing, and counts for no address.
+func (s *Store) CountRejection(ctx context.Context, principal string) (over bool) {
+	counted := DigestOf(principal)
+	over, _ = s.countLimits(ctx, []limit{{"mk:f:rejected:" + string(counted[:16]), failuresPerPair, failureWindow}})
+	return over
+}
+
+// failureLimits are the limit of the address and, behind it, that of the name.
+func failureLimits(b FailureBucket, name string, address netip.Addr) []limit {
 	address = address.Unmap() // else the whole of IPv4 would be one /64
 	from := address.String()
 	if address.Is6() { // a subscriber has a whole /64
@@ -38,11 +84,19 @@ func failureLimits(client string, address netip.Addr) []limit {
 			from = p.String()
 		}
 	}
-	limits := []limit{{"mk:f:" + from, failuresPerAddress, failureWindow}}
-	if client == "" {
+	prefix := "mk:f:"
+	if b != ClientFailures {
+		prefix += string(b) + ":"
+	}
+	byAddress := "mk:f:" + from
+	if b == SignInFailures {
+		byAddress = prefix + from
+	}
+	limits := []limit{{byAddress, failuresPerAddress, failureWindow}}
+	if name == "" {
 		return limits
 	}
-	// A digest, because the client's name is the caller's choice.
-	pair := DigestOf(client + "\x00" + from)
-	return append(limits, limit{"mk:f:" + string(pair[:16]), failuresPerPair, failureWindow})
+	// A digest, because the name is the caller's choice.
+	pair := DigestOf(name + "\x00" + from)
+	return append(limits, limit{prefix + string(pair[:16]), failuresPerPair, failureWindow})
 }

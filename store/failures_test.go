@@ -18,7 +18,7 @@ func fail(t *testing.T, n int, address string, client func(i int) (*store.Store,
 	t.Helper()
 	for i := 1; i <= n; i++ {
 		s, name := client(i)
-		over, retryAfter := s.CountFailure(t.Context(), name, netip.MustParseAddr(address))
+		over, retryAfter := s.CountFailure(t.Context(), store.ClientFailures, name, netip.MustParseAddr(address))
 		if over && (retryAfter <= 0 || retryAfter > time.Minute) || !over && retryAfter != 0 {
 			t.Errorf("failure %d: over %v, retry after %v", i, over, retryAfter)
 		}
@@ -140,4 +140,83 @@ func TestCountFailureWithoutRedis(t *testing.T) {
 	if got := fail(t, 1, "192.0.2.1", func(int) (*store.Store, string) { return s, "a" }); got != 0 {
 		t.Error("the window does not end")
 	}
+}
+
+// What a caller names at one place is no name at another, and an address that fails at sign-in fails there alone.
+func TestFailureBuckets(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s, from := b.Open(t), netip.MustParseAddr("192.0.2.1")
+		count := func(bucket store.FailureBucket, name string) bool {
+			over, _ := s.CountFailure(t.Context(), bucket, name, from)
+			return over
+		}
+		for i := range 301 {
+			for _, name := range []string{"sign-in ada", "sign-in\x00ada", "sign-in:ada", "ada"} {
+				count(store.ClientFailures, name)
+				count(store.BearerFailures, fmt.Sprint(name, i))
+			}
+		}
+		if !count(store.ClientFailures, "ada") || !count(store.BearerFailures, "") {
+			t.Error("the address is not over its limit")
+		}
+		for range 10 {
+			if count(store.SignInFailures, "ada") {
+				t.Fatal("failures of clients count against a sign-in")
+			}
+		}
+		if !count(store.SignInFailures, "ada") {
+			t.Error("the eleventh failure to sign in is not over the limit")
+		}
+		b.Clock.Advance(time.Minute)
+		for i := range 301 {
+			count(store.SignInFailures, fmt.Sprint(i))
+		}
+		if !count(store.SignInFailures, "ada") || count(store.ClientFailures, "ada") {
+			t.Error("failures to sign in count against clients")
+		}
+	})
+}
+
+// A success takes back what was counted before it.
+func TestUncountFailure(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s, from := b.Open(t), netip.MustParseAddr("192.0.2.1")
+		for i := range 320 {
+			if over, _ := s.CountFailure(t.Context(), store.SignInFailures, "ada", from); over {
+				t.Fatalf("success %d is over the limit", i)
+			}
+			s.UncountFailure(t.Context(), store.SignInFailures, "ada", from)
+		}
+		b.Clock.Advance(time.Minute)
+		s.UncountFailure(t.Context(), store.SignInFailures, "ada", from) // later than its window
+		b.Clock.Advance(time.Minute)
+		if keys := b.Dump(t).Keys(); len(keys) > 0 {
+			t.Errorf("left behind: %v", keys)
+		}
+	})
+}
+
+// An address that is over its limit leaves no counter for each name that it tries.
+func TestCountFailureFillsNothing(t *testing.T) {
+	b := storetest.Redis(t).Backend(t)
+	s := b.Open(t)
+	fail(t, 1_000, "192.0.2.1", func(i int) (*store.Store, string) { return s, fmt.Sprint("client", i) })
+	if n := len(b.Dump(t).Keys()); n != 301 {
+		t.Errorf("there are %d counters, want that of the address and of the first 300 names", n)
+	}
+}
+
+// Rejections of a principal are counted by themselves.
+func TestCountRejection(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		replicas := []*store.Store{b.Open(t), b.Open(t)}
+		for i := range 12 {
+			if over := replicas[i%2].CountRejection(t.Context(), "user:usr_ada"); over != (i >= 10) {
+				t.Errorf("rejection %d: over %v", i+1, over)
+			}
+		}
+		if replicas[0].CountRejection(t.Context(), "user:usr_bob") {
+			t.Error("another's is over")
+		}
+	})
 }

@@ -21,7 +21,7 @@ var access = redisdb.Access{
 		"hget mk:doctor f", "hgetall mk:doctor", "hmget mk:doctor f", "hexists mk:doctor f", "hstrlen mk:doctor f",
 		"zcard mk:doctor", "zscore mk:doctor m", "zcount mk:doctor 0 0", "zrange mk:doctor 0 0", "zrangebyscore mk:doctor 0 0",
 		"xrevrange mk:doctor + - count 1",
-		"hset mk:doctor f v", "hsetnx mk:doctor f v", "hdel mk:doctor f", "hincrby mk:doctor f 1", "incr mk:doctor",
+		"hset mk:doctor f v", "hsetnx mk:doctor f v", "hdel mk:doctor f", "hincrby mk:doctor f 1", "incrby mk:doctor 1",
 		"zadd mk:doctor 0 m", "zrem mk:doctor m", "zremrangebyscore mk:doctor 0 0", "xadd mk:doctor * f v",
 		"persist mk:doctor", "expire mk:doctor 10", "pexpire mk:doctor 10000", "del mk:doctor",
 		"watch mk:doctor", "unwatch", "multi", "exec",

@@ -65,10 +65,10 @@ func (r *Rate) UnmarshalText(text []byte) (err error) {
 // A window of another length is another counter, so that a rate by the second that replaces one by the hour
 // holds at once.
 func (s *Store) CountCall(ctx context.Context, client string, rate Rate) (over bool, retryAfter time.Duration, err error) {
-	limits := []limit{{"mk:r:" + rate.unit() + ":" + client, rate.Count, rate.Window}}
+	l := limit{"mk:r:" + rate.unit() + ":" + client, rate.Count, rate.Window}
 	if s.Embedded() {
-		over, retryAfter = s.calls.count(s.now(), limits)
+		over, retryAfter = s.calls.count(s.now(), []limit{l})
 		return over, retryAfter, nil
 	}
-	return s.countShared(ctx, limits)
+	return s.countShared(ctx, l, 1)
 }

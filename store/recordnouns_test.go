@@ -141,7 +141,7 @@ func (m made) writeCounts(t *testing.T, s *store.Store) {
 	_, _, err := s.CountCall(ctx, "billing", recordRate)
 	must(t, err)
 	for range 10 {
-		s.CountFailure(ctx, "billing", recordFrom)
+		s.CountFailure(ctx, store.ClientFailures, "billing", recordFrom)
 	}
 	_, _, err = s.ClaimIdempotencyKey(ctx, store.DigestOf(sentForm))
 	must(t, err)

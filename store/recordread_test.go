@@ -150,7 +150,7 @@ func (m made) readsRest(t *testing.T, s *store.Store, n *nouns) {
 	}
 	over, _, err := s.CountCall(ctx, "billing", recordRate)
 	same(t, "the second call of one an hour", over, true, err)
-	over, _ = s.CountFailure(ctx, "billing", recordFrom)
+	over, _ = s.CountFailure(ctx, store.ClientFailures, "billing", recordFrom)
 	same(t, "the eleventh failure", over, true, nil)
 }
 

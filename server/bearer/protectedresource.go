@@ -7,6 +7,7 @@ import (
 
 	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/web"
+	"github.com/mintkeep/mintkeep/store"
 )
 
 // ProtectedResource is one of Mintkeep's own APIs, /admin or /api, as RFC 6750 has a protected resource.
@@ -77,7 +78,7 @@ func (p *ProtectedResource) Admit(r *http.Request, presented, needed string) (*P
 	if needed != "" && !who.may(needed) {
 		by := who.Actor(r.Context())
 		// A flood of them pushes no other caller's rejections out of the log.
-		if over, _ := p.Verifier.Store.CountFailure(r.Context(), "scope of "+by.Name, web.Address(r)); !over {
+		if !p.Verifier.Store.CountRejection(r.Context(), by.Name) {
 			p.Audit.Reject(r.Context(), by, p.Rejection, map[string]string{"reason": "insufficient scope", "needed": needed})
 		}
 		return nil, p.Forbidden(needed, "The credential lacks the scope "+needed)
@@ -108,7 +109,7 @@ func (p *ProtectedResource) Forbidden(needed, description string) *web.Error {
 // many.
 func (p *ProtectedResource) reject(r *http.Request, counts bool, reason string) error {
 	if counts {
-		over, retryAfter := p.Verifier.Store.CountFailure(r.Context(), p.FailureBucket, web.Address(r))
+		over, retryAfter := p.Verifier.Store.CountFailure(r.Context(), store.BearerFailures, p.FailureBucket, web.Address(r))
 		if over {
 			return web.TooManyRequests(retryAfter)
 		}

@@ -69,13 +69,24 @@ func (d *Dashboard) wrong(w http.ResponseWriter, r *http.Request, l login) error
 	return d.showLogin(w, r, http.StatusUnauthorized, l)
 }
 
-// recognise finds the user with this email and password. An unknown email, a disabled user, no password set, a wrong one:
-// all take the same work, and the answer is nil. Guesses are counted before they are hashed.
+// recognise finds the user with this email and password, or nil. A guess is counted before it is hashed; what turns out to
+// be none is taken back.
 func (d *Dashboard) recognise(r *http.Request, email, plain string) (*store.User, error) {
-	ctx := r.Context()
-	if over, retryAfter := d.store.CountFailure(ctx, "sign-in "+store.FoldEmail(email), web.Address(r)); over {
+	ctx, name := r.Context(), store.FoldEmail(email)
+	if over, retryAfter := d.store.CountFailure(ctx, store.SignInFailures, name, web.Address(r)); over {
 		return nil, web.TooManyRequests(retryAfter)
 	}
+	user, err := d.verify(r, email, plain)
+	if user != nil || err != nil {
+		d.store.UncountFailure(ctx, store.SignInFailures, name, web.Address(r))
+	}
+	return user, err
+}
+
+// verify compares the password. An unknown email, a disabled user, no password set, a wrong one: all take the same work,
+// and the answer is nil.
+func (d *Dashboard) verify(r *http.Request, email, plain string) (*store.User, error) {
+	ctx := r.Context()
 	user, err := d.store.UserByEmail(ctx, email)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, err
@@ -181,7 +192,7 @@ func (d *Dashboard) invited(r *http.Request) (*store.User, error) {
 		return nil, err
 	}
 	if user == nil || !user.Enabled || user.Invite == nil || !user.Invite.Digest.Equal(code) || !d.now().Before(user.Invite.ExpiresAt) {
-		if over, retryAfter := d.store.CountFailure(r.Context(), "", web.Address(r)); over {
+		if over, retryAfter := d.store.CountFailure(r.Context(), store.BearerFailures, "", web.Address(r)); over {
 			return nil, web.TooManyRequests(retryAfter)
 		}
 		return nil, errInvite

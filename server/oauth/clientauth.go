@@ -172,7 +172,7 @@ func (s *Server) reject(r *http.Request, p Presented, c *store.Client, v Verifie
 	if !errors.Is(err, errInvalidClient) || p.Credential == "" {
 		return err
 	}
-	over, retryAfter := s.store.CountFailure(r.Context(), p.ClientID, web.Address(r))
+	over, retryAfter := s.store.CountFailure(r.Context(), store.ClientFailures, p.ClientID, web.Address(r))
 	if over { // and not recorded: the metrics have the count of a flood
 		return web.TooManyRequests(retryAfter)
 	}

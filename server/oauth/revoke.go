@@ -96,7 +96,7 @@ func (s *Server) revokeKey(r *http.Request, key string) error {
 		own := &store.APIKey{ID: record.Key.ID, UserID: record.Key.UserID, Digest: t.Digest}
 		return s.keys.Revoke(r.Context(), own, "revoked by itself", audit.Key(r.Context(), own.UserID, record.Key, record.Key.Scope))
 	}
-	if over, retryAfter := s.store.CountFailure(r.Context(), "", web.Address(r)); over {
+	if over, retryAfter := s.store.CountFailure(r.Context(), store.BearerFailures, "", web.Address(r)); over {
 		return web.TooManyRequests(retryAfter)
 	}
 	if tokenLike || record != nil { // the latter is a token of an earlier brand

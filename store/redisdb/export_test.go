@@ -20,3 +20,21 @@ const (
 	MaxWaiting  = maxWaiting
 	MaxBatch    = maxBatch
 )
+
+// The bounds of the groups.
+const (
+	MaxRounds                = maxRounds
+	MaxUnauthenticatedRounds = maxUnauthenticatedRounds
+)
+
+// WaitingForRound is how many calls wait for a round, of all groups.
+func (db *DB) WaitingForRound() (n int) {
+	db.groups.mu.Lock()
+	defer db.groups.mu.Unlock()
+	for _, g := range db.groups.all {
+		g.mu.Lock()
+		n += len(g.waiting)
+		g.mu.Unlock()
+	}
+	return n
+}
