@@ -103,7 +103,7 @@ func TestFewFilesRedisRestarts(t *testing.T) {
 	}
 }
 
-// Connections that are idle, of HTTP/2 too, keep nobody out: they are closed for those that have a request.
+// Idle connections, of HTTP/2 too, keep no caller out: they are closed for those that have a request.
 func TestFewFilesIdle(t *testing.T) {
 	for _, scheme := range []string{"http", "h2"} {
 		t.Run(scheme, func(t *testing.T) {

@@ -10,8 +10,8 @@ import (
 // linesPerSecond is how many lines a second are written of each kind that is sampled.
 const linesPerSecond = 20
 
-// sampler keeps a flood of requests from filling the disk: of rejected ones, and of those that are answered with success
-// whoever sends them. The success of a caller who is known is never sampled, nor is a 500.
+// sampler keeps a flood of requests from filling the disk: of rejected ones, and of those that any caller gets answered.
+// The success of a caller who is known is never sampled, nor is a 500.
 type sampler struct {
 	mu      sync.Mutex
 	second  int64
