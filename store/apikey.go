@@ -215,7 +215,7 @@ func (s *Store) ExpireKey(ctx context.Context, k *APIKey, at time.Time, next str
 	switch {
 	case revoked && !redisdb.Failed(err):
 		k.RotatedTo = next
-		s.writeTombstones(ctx, []*APIKey{k}, cause)
+		_ = s.writeTombstones(ctx, []*APIKey{k}, cause)
 		return err
 	case err != nil:
 		return err

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-
-	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
 const (
@@ -193,7 +191,7 @@ func (s *Store) enterUsed(ctx context.Context, used map[use]recorded) error {
 	if p.Len() == 0 {
 		return nil
 	}
-	if _, err := p.Exec(ctx); redisdb.Failure(err) != nil {
+	if _, err := p.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return unavailable("look for entries in a directory", err)
 	}
 	for id, entry := range entries {
