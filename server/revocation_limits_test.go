@@ -94,4 +94,3 @@ func TestSelfRevocationIsNoOracle(t *testing.T) {
 		}
 	})
 }
-

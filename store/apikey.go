@@ -121,6 +121,7 @@ func (s *Store) CreateKey(ctx context.Context, k *APIKey, owner *User) error {
 		return cmp.Or(err, ErrNotFound)
 	}
 	k.Active = true
+	s.purgeOldest(ctx, k.UserID)
 	return nil
 }
 

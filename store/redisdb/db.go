@@ -58,7 +58,7 @@ type DB struct {
 	durability  config.Durability
 	barriers    chan struct{} // has one for each transaction with a barrier that is under way
 	groups      groups
-	connections connections   // none of a cluster, which has an address for each server
+	connections connections // none of a cluster, which has an address for each server
 	batch       batcher
 	close       sync.Once
 }
