@@ -68,16 +68,14 @@ func TestTooManyNewKeys(t *testing.T) {
 	v, _ := newcomer(t, s, "ada@example.com")
 	_, path := v.makeKey("one")
 	form := []string{"name", "two", "scope", "read", "expiry", "90"}
-	for what, p := range map[string]page{
-		"create": v.submit(v.get("/settings/keys/new"), "/settings/keys", form...),
-		"rotate": v.submit(v.get(path), path+"/rotate", "overlap", "1h"),
+	for action, p := range map[string]page{
+		"/settings/keys": v.submit(v.get("/settings/keys/new"), "/settings/keys", form...),
+		path + "/rotate": v.submit(v.get(path), path+"/rotate", "overlap", "1h"),
 	} {
 		if p.want(http.StatusTooManyRequests); p.Header.Get("Retry-After") != "60" {
-			t.Errorf("%s: Retry-After %q, want 60", what, p.Header.Get("Retry-After"))
+			t.Errorf("%s: Retry-After %q, want 60", action, p.Header.Get("Retry-After"))
 		}
 		p.says("Too many requests")
-		if len(p.form(path+"/rotate")) == 0 && what == "rotate" || len(p.form("/settings/keys")) == 0 && what == "create" {
-			t.Errorf("%s: the form is not there", what)
-		}
+		p.form(action) // is there again
 	}
 }
