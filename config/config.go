@@ -36,6 +36,7 @@ type Config struct {
 	Audience        string        `name:"audience" placeholder:"URI" absent:"the issuer" example:"https://api.example.com" help:"The aud of a token when the request names no resource and the client has no audience of its own."`
 	KeyScopes       []string      `name:"key-scopes" default:"read write" placeholder:"SCOPES" example:"read write" help:"Scopes that developers may give to their API keys, separated by spaces. None of Mintkeep's own."`
 	KeyPrefix       string        `name:"key-prefix" default:"mk" placeholder:"PREFIX" example:"mk" help:"Brand of new API keys, secrets and opaque tokens: a lower-case letter, then one to seven letters or digits."`
+	KeyCreateRate   Rate          `name:"key-create-rate" default:"60/m" placeholder:"RATE" example:"60/m" help:"How many API keys one user may create and rotate for themselves: a number and a window of s, m or h, as a client's rate_limit has it. Operators at /admin are not limited."`
 
 	RevokeDurability Durability `name:"revoke-durability" default:"ack" placeholder:"MODE" example:"fsync" help:"What must hold before a revocation is answered with success: ack (Redis has carried it out), fsync (it is on Redis's disk) or replicas:N (N replicas have it, 1 to 9). A start is refused where this Redis cannot give it."`
 

@@ -80,6 +80,7 @@ func TestMistakes(t *testing.T) {
 		{"KEY_SCOPES", "read mintkeep:keys", "must have no scope of Mintkeep's own, such as mintkeep:keys"},
 		{"KEY_SCOPES", "read write read", "must not name a scope twice"},
 		{"KEY_SCOPES", numbered("s", 51), "must have at most 50 scopes"},
+		{"KEY_CREATE_RATE", "60/d", "must be a number from 1 to 1000000 and a window of s, m or h, such as 600/m"},
 		{"KEY_PREFIX", "m", "must be a lower-case letter and one to seven lower-case letters or digits"},
 		{"KEY_PREFIX", "MK", "must be a lower-case letter and one to seven lower-case letters or digits"},
 		{"KEY_PREFIX", "mk_", "must be a lower-case letter and one to seven lower-case letters or digits"},

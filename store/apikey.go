@@ -117,6 +117,7 @@ func (s *Store) CreateKey(ctx context.Context, k *APIKey, owner *User) error {
 		return err
 	}
 	k.Active = true
+	s.purgeOldest(ctx, k.UserID)
 	return nil
 }
 

@@ -174,24 +174,10 @@ func (s *Store) purgeKeys(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, k := range keys {
-			if k != nil && k.Unreadable != nil { // its user and its name are not known
-				p.Del(ctx, keyDaysKey(k.ID))
-				p.Del(ctx, apiKeyKey(k.ID))
-			} else if k != nil {
-				p.ZRem(ctx, keysOfUser(k.UserID), k.ID)
-				p.ZRem(ctx, activeKeysOf(k.UserID), k.ID)
-				p.ZRem(ctx, allKeys.names, nameEntry(k.Name, k.ID))
-				p.HDel(ctx, keyUsesKey(k.UserID), k.ID)
-				p.Del(ctx, keyDaysKey(k.ID))
-				p.Del(ctx, apiKeyKey(k.ID))
-			}
-			p.ZRem(ctx, allKeys.ids, ids[i])
-			p.ZRem(ctx, activeKeys, ids[i])
-			p.ZRem(ctx, dueKeys, ids[i]) // last: should the rest fail, it is found again
+	for i, k := range keys {
+		if k == nil { // its description has expired
+			keys[i] = &APIKey{ID: ids[i]}
 		}
-		return nil
-	})
-	return unavailable("purge keys", err)
+	}
+	return s.dropKeys(ctx, keys)
 }

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -27,37 +26,27 @@ type Event struct {
 	Detail map[string]string `json:"detail,omitempty"`
 }
 
-// Changes and rejections have a stream each, so that a caller who is rejected a thousand times does not
-// push out what was changed.
-const (
-	changesKey     = "mk:audit"
-	changesKept    = 100_000
-	rejectionsKey  = "mk:refusals"
-	rejectionsKept = 10_000
-)
-
 // Audit records a change. It is written at most once; after ErrUnavailable it may have been.
-func (s *Store) Audit(ctx context.Context, e Event) error {
-	return s.record(ctx, changesKey, changesKept, e)
-}
+func (s *Store) Audit(ctx context.Context, e Event) error { return s.AuditAll(ctx, []Event{e}) }
 
 // AuditRefusal records that a request was rejected.
 func (s *Store) AuditRefusal(ctx context.Context, e Event) error {
-	return s.record(ctx, rejectionsKey, rejectionsKept, e)
+	return s.record(ctx, func(Event) stream { return rejections }, e)
 }
 
 // AuditAll records many changes in one round trip.
 func (s *Store) AuditAll(ctx context.Context, events []Event) error {
-	return s.record(ctx, changesKey, changesKept, events...)
+	return s.record(ctx, s.streamOf, events...)
 }
 
-func (s *Store) record(ctx context.Context, key string, kept int64, events ...Event) error {
+func (s *Store) record(ctx context.Context, streamOf func(Event) stream, events ...Event) error {
 	_, err := s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
 		for _, e := range events {
 			if e.At.IsZero() {
 				e.At = s.now().UTC()
 			}
-			p.XAdd(ctx, &redis.XAddArgs{Stream: key, MaxLen: kept, Approx: true, Values: []any{"e", encodeRecord(e)}})
+			to := streamOf(e)
+			p.XAdd(ctx, &redis.XAddArgs{Stream: to.key, MaxLen: to.most, Approx: true, Values: []any{"e", encodeRecord(e)}})
 		}
 		return nil
 	})
@@ -82,60 +71,6 @@ const eventsScanned = 5_000
 // clockSkew is how far the clocks of two replicas may be apart, at most: events are in the order in which
 // they arrived, while each has the time of the replica that sent it.
 const clockSkew = 2 * time.Minute
-
-// isEventID says whether id has the form of an event's ID: two numbers, never 0-0.
-func isEventID(id string) bool {
-	ms, seq, ok := strings.Cut(id, "-")
-	m, err := strconv.ParseUint(ms, 10, 64)
-	n, err2 := strconv.ParseUint(seq, 10, 64)
-	return ok && err == nil && err2 == nil && (m > 0 || n > 0)
-}
-
-// Events lists events, newest first. next is empty behind the last page; a page may be short, even
-// empty, before.
-func (s *Store) Events(ctx context.Context, f EventFilter) (page []Event, next string, err error) {
-	key, limit := changesKey, f.Limit
-	if f.Refusals {
-		key = rejectionsKey
-	}
-	if limit <= 0 {
-		limit = 50
-	}
-	from := "+"
-	if f.After != "" {
-		if !isEventID(f.After) {
-			return nil, "", fmt.Errorf("event %q: %w", f.After, ErrNotFound)
-		}
-		from = "(" + f.After
-	}
-	const chunk = 500
-	for scanned := 0; scanned < eventsScanned; scanned += chunk {
-		entries, err := s.rdb.XRevRangeN(ctx, key, from, "-", chunk).Result()
-		if err != nil {
-			return nil, "", unavailable("read audit", err)
-		}
-		for _, entry := range entries {
-			e, err := decodeEvent(entry)
-			if err != nil {
-				return nil, "", err
-			}
-			if e.At.Before(f.Since.Add(-clockSkew)) {
-				return page, "", nil
-			}
-			from = "(" + entry.ID
-			if f.wants(e) {
-				page = append(page, e)
-			}
-			if len(page) == limit {
-				return page, entry.ID, nil
-			}
-		}
-		if len(entries) < chunk {
-			return page, "", nil
-		}
-	}
-	return page, from[1:], nil
-}
 
 func (f EventFilter) wants(e Event) bool {
 	return !e.At.Before(f.Since) && (f.Actor == "" || f.Actor == e.Actor) && (f.Target == "" || f.Target == e.Target) &&

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -180,15 +181,60 @@ func TestAuditTrims(t *testing.T) {
 	})
 }
 
+// The last 100,000 changes are kept, and younger ones however many there are.
 func TestAuditKeepsTheLast(t *testing.T) {
 	const kept = 100_000
 	b := storetest.Redis(t).Backend(t)
 	s := b.Open(t)
 	fill(t, b, "mk:audit", kept+500)
 	must(t, s.Audit(t.Context(), store.Event{Action: "last"}))
+	must(t, s.TrimAudit(t.Context()))
+	if n := b.Do("XLEN", "mk:audit").(int64); n != kept+501 {
+		t.Errorf("%d changes of today are kept, want all %d", n, kept+501)
+	}
+	b.Clock.Advance(91 * 24 * time.Hour)
+	must(t, s.TrimAudit(t.Context()))
 	if n := b.Do("XLEN", "mk:audit").(int64); n < kept || n > kept+200 {
 		t.Errorf("%d changes are kept, want about %d", n, kept)
 	}
+	size, err := s.AuditSize(t.Context())
+	if must(t, err); size < kept*50 || size > store.AuditBytes {
+		t.Errorf("they take %d bytes", size)
+	}
+}
+
+// What users do with what is their own pushes out nothing that operators did, and is listed with it, newest first.
+func TestAuditOfUsers(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s, ctx := b.Open(t), t.Context()
+		var want []string
+		for i := range 60 {
+			e := store.Event{Action: fmt.Sprint(i), Actor: "admin-token", Target: "client:a"}
+			if user := fmt.Sprint("usr_", i%5); i%2 == 0 {
+				e.Actor, e.Target, e.Detail = "user:"+user, fmt.Sprint("key:", i), map[string]string{"user": user}
+			}
+			must(t, s.Audit(ctx, e))
+			want = append([]string{e.Action}, want...)
+		}
+		for _, limit := range []int{1, 7, 60, 1000} {
+			if diff := cmp.Diff(sorted(want), sorted(events(t, s, store.EventFilter{Limit: limit}))); diff != "" {
+				t.Errorf("by %d: (-want +got)\n%s", limit, diff)
+			}
+		}
+		if n := b.Do("XLEN", "mk:audit").(int64); n != 30 {
+			t.Errorf("%d events are of operators, want 30", n)
+		}
+		if got := events(t, s, store.EventFilter{Actor: "user:usr_2"}); len(got) != 6 {
+			t.Errorf("of one user: %v, want 6", got)
+		}
+	})
+}
+
+// sorted is a copy in order: Redis numbers the events of a millisecond in each stream by itself.
+func sorted(list []string) []string {
+	list = slices.Clone(list)
+	slices.Sort(list)
+	return list
 }
 
 // What could not be recorded must not be done, so the caller gets the error.

@@ -36,7 +36,8 @@
 //	mk:f:<bucket>:<the same>     string  failures of another kind, likewise             1 minute            CountFailure, CountRejection
 //	mk:signing-keys              string  all signing keys, one JSON document            no expiry           ReplaceKeyring
 //	mk:signing-keys:claim:<rev>  string  which replica creates the next keys            as asked            ClaimKeyring
-//	mk:audit                     stream  changes; field e is an [Event]                 last 100,000        Audit
+//	mk:audit                     stream  changes; field e is an [Event]                 100,000 or 90 days  Audit, Run
+//	mk:audit:<0 to 31>           stream  users' changes of what is their own, likewise  last 3,125          Audit
 //	mk:refusals                  stream  rejections, likewise                           last 10,000         AuditRefusal
 //	mk:epoch                     hash    counter and watermarks; see package rollback   no expiry           Run; watermarks are swept
 //	mk:epoch:<n>:<i>             hash    the same, of a sixteenth of a cluster's slots  no expiry           the same

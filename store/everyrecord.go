@@ -197,19 +197,19 @@ func (s *Store) absent(ctx context.Context, ids []string, ask func(id string) []
 	return absent, nil
 }
 
-// Recorded says which of the events with these ids are in the audit log, so that what they tell of is in the data as well. In
-// a cluster it is none: the log is on one shard, and another may be older.
-func (s *Store) Recorded(ctx context.Context, ids []string) (map[string]bool, error) {
-	recorded := map[string]bool{}
+// Recorded says of each event whether it is in the audit log, so that what it tells of is in the data as well. In a cluster
+// none is: the log is on one shard, and another may be older.
+func (s *Store) Recorded(ctx context.Context, events []Event) ([]bool, error) {
+	recorded := make([]bool, len(events))
 	if s.db.IsCluster() {
 		return recorded, nil
 	}
-	for page := range slices.Chunk(ids, everyPage) {
-		var cmds []*redis.XMessageSliceCmd
+	for from := 0; from < len(events); from += everyPage {
+		cmds := map[int]*redis.XMessageSliceCmd{}
 		_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-			for _, id := range page {
-				if isEventID(id) {
-					cmds = append(cmds, p.XRevRange(ctx, changesKey, id, id))
+			for i := from; i < min(from+everyPage, len(events)); i++ {
+				if at, err := parseEventPosition(events[i].ID); err == nil {
+					cmds[i] = p.XRevRange(ctx, s.streamOf(events[i]).key, at.id(), at.id())
 				}
 			}
 			return nil
@@ -217,10 +217,8 @@ func (s *Store) Recorded(ctx context.Context, ids []string) (map[string]bool, er
 		if err != nil {
 			return nil, unavailable("read audit", err)
 		}
-		for _, cmd := range cmds {
-			for _, entry := range cmd.Val() {
-				recorded[entry.ID] = true
-			}
+		for i, cmd := range cmds {
+			recorded[i] = len(cmd.Val()) > 0
 		}
 	}
 	return recorded, nil

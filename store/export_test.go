@@ -33,3 +33,6 @@ func (s *Store) EpochKeys() []string { return s.monitor.Keys() }
 
 // Access is what Diagnose tries.
 var Access = access
+
+// TrimAudit is what Run does with the audit log.
+func (s *Store) TrimAudit(ctx context.Context) error { return s.trimAudit(ctx) }

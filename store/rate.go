@@ -2,70 +2,25 @@ package store
 
 import (
 	"context"
-	"errors"
-	"strconv"
-	"strings"
 	"time"
+
+	"github.com/mintkeep/mintkeep/config"
 )
 
-// Rate is how often something may be done: Count times in a window of Window, which the first opens. The
-// zero value stands for no limit.
-type Rate struct {
-	Count  int64
-	Window time.Duration
-}
+// Rate is how often something may be done; see [config.Rate].
+type Rate = config.Rate
 
-// maxRate is the largest count that a rate may have.
-const maxRate = 1_000_000
+// ParseRate reads a rate as it is written: "20/s", "600/m", "5000/h".
+func ParseRate(text string) (Rate, error) { return config.ParseRate(text) }
 
-var rateWindows = map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour}
-
-// ParseRate reads a rate as it is written: "20/s", "600/m", "5000/h". There is one way to write each.
-func ParseRate(text string) (Rate, error) {
-	count, unit, _ := strings.Cut(text, "/")
-	n, err := strconv.ParseInt(count, 10, 64)
-	r := Rate{n, rateWindows[unit]}
-	if err != nil || n < 1 || n > maxRate || r.Window == 0 || r.String() != text {
-		return Rate{}, errors.New("must be a number from 1 to 1000000 and a window of s, m or h, such as 600/m")
-	}
-	return r, nil
-}
-
-// String writes the rate as ParseRate reads it, and none as nothing.
-func (r Rate) String() string {
-	if r == (Rate{}) {
-		return ""
-	}
-	return strconv.FormatInt(r.Count, 10) + "/" + r.unit()
-}
-
-func (r Rate) unit() string {
-	for unit, window := range rateWindows {
-		if window == r.Window {
-			return unit
-		}
-	}
-	return r.Window.String() // which registration rejects
-}
-
-// MarshalText is how the rate stands in a record.
-func (r Rate) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
-
-// UnmarshalText reads it there. What is no rate makes the record unreadable, and the client is rejected:
-// it had a limit, and it is not known which.
-func (r *Rate) UnmarshalText(text []byte) (err error) {
-	*r, err = ParseRate(string(text))
-	return err
-}
-
-// CountCall counts a call of the client against its rate, in all replicas together, and says whether that
+// CountCall counts a call of the client, or the creation of a key by the user, against the rate, in all replicas together, and says whether that
 // was one too many, and then for how long. ErrUnavailable if it cannot be counted: then the call must not be
 // answered either, for a limit that is off while Redis is slow is off when it is needed.
 //
 // A window of another length is another counter, so that a rate by the second that replaces one by the hour
 // holds at once.
-func (s *Store) CountCall(ctx context.Context, client string, rate Rate) (over bool, retryAfter time.Duration, err error) {
-	l := limit{"mk:r:" + rate.unit() + ":" + client, rate.Count, rate.Window}
+func (s *Store) CountCall(ctx context.Context, id string, rate Rate) (over bool, retryAfter time.Duration, err error) {
+	l := limit{"mk:r:" + rate.Unit() + ":" + id, rate.Count, rate.Window}
 	if s.Embedded() {
 		over, retryAfter = s.calls.count(s.now(), []limit{l})
 		return over, retryAfter, nil

@@ -39,7 +39,7 @@ func (a *API) CreateKey(w http.ResponseWriter, r *http.Request, who *bearer.Prin
 	if err != nil {
 		return err
 	}
-	created, err := a.keys.Create(r.Context(), who.User, spec, who.Actor(r.Context()))
+	created, err := a.keys.CreateOwn(r.Context(), who.User, spec, who.Actor(r.Context()))
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -142,8 +143,9 @@ func (d *Dashboard) RotateKey(w http.ResponseWriter, r *http.Request, in *sessio
 	return d.once(w, r, in, form, func() (string, error) {
 		successor, err := d.keys.Rotate(r.Context(), in.User, key, overlap, in.Actor)
 		var answered *web.Error
-		if errors.As(err, &answered) && answered.Status == http.StatusConflict {
-			return "", d.showKeyPage(w, r, in, key, answered.Status, answered.Description+".")
+		if errors.As(err, &answered) && slices.Contains(shownAgain, answered.Status) {
+			answered.SetHeaders(w)
+			return "", d.showKeyPage(w, r, in, key, answered.Status, sentence(answered.Description))
 		}
 		if err != nil {
 			return "", err

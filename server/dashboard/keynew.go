@@ -75,7 +75,7 @@ func (d *Dashboard) CreateKey(w http.ResponseWriter, r *http.Request, in *sessio
 		return d.again(w, r, in, form, err)
 	}
 	return d.once(w, r, in, form, func() (string, error) {
-		created, err := d.keys.Create(r.Context(), in.User, spec, in.Actor)
+		created, err := d.keys.CreateOwn(r.Context(), in.User, spec, in.Actor)
 		if err != nil {
 			return "", d.again(w, r, in, form, err)
 		}
@@ -83,12 +83,16 @@ func (d *Dashboard) CreateKey(w http.ResponseWriter, r *http.Request, in *sessio
 	})
 }
 
+// shownAgain are the answers that a form is shown with.
+var shownAgain = []int{http.StatusBadRequest, http.StatusConflict, http.StatusTooManyRequests}
+
 // again shows the form as it was sent, and what is wrong with it; other errors go their way.
 func (d *Dashboard) again(w http.ResponseWriter, r *http.Request, in *session, form url.Values, err error) error {
 	var answered *web.Error
-	if !errors.As(err, &answered) || answered.Status != http.StatusBadRequest && answered.Status != http.StatusConflict {
+	if !errors.As(err, &answered) || !slices.Contains(shownAgain, answered.Status) {
 		return err
 	}
+	answered.SetHeaders(w)
 	return d.show(w, answered.Status, "keynew", in.page(r, "Create New API Key", "keys", d.keyForm(in, form, sentence(answered.Description))))
 }
 

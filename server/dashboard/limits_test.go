@@ -60,3 +60,22 @@ func TestRejectedPagesAreBounded(t *testing.T) {
 	// It is no guess: the address is not at its limit for those that are.
 	s.Get(t, "/admin/clients", servertest.Bearer("wrong")).Want(t, http.StatusUnauthorized, "invalid_token")
 }
+
+// A user who creates too many keys sees the form again, with the reason and when to come back.
+func TestTooManyNewKeys(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, storetest.Embedded(t), "MINTKEEP_KEY_CREATE_RATE=1/m")
+	v, _ := newcomer(t, s, "ada@example.com")
+	_, path := v.makeKey("one")
+	form := []string{"name", "two", "scope", "read", "expiry", "90"}
+	for action, p := range map[string]page{
+		"/settings/keys": v.submit(v.get("/settings/keys/new"), "/settings/keys", form...),
+		path + "/rotate": v.submit(v.get(path), path+"/rotate", "overlap", "1h"),
+	} {
+		if p.want(http.StatusTooManyRequests); p.Header.Get("Retry-After") != "60" {
+			t.Errorf("%s: Retry-After %q, want 60", action, p.Header.Get("Retry-After"))
+		}
+		p.says("Too many requests")
+		p.form(action) // is there again
+	}
+}

@@ -31,7 +31,8 @@ func data(ctx context.Context, o Options) []Check {
 		return []Check{{Name: "master key", State: Fail, Found: err.Error(), Fix: "set MINTKEEP_MASTER_KEY: openssl rand -base64 32"}}
 	}
 	ring, err := o.Store.Keyring(ctx)
-	checks := []Check{signingKeys(ring, err, o.Config, o.Now())}
+	size, sizeErr := o.Store.AuditSize(ctx)
+	checks := []Check{auditLog(size, sizeErr), signingKeys(ring, err, o.Config, o.Now())}
 	if err == nil {
 		checks = append(checks, masterKey(vault, ring))
 	}
@@ -55,6 +56,18 @@ func data(ctx context.Context, o Options) []Check {
 	}
 	checks = append(checks, secrets(locked)...)
 	return append(checks, lost(ctx, o.Store))
+}
+
+// auditLog tells how much memory the changes in the audit log take, of what they may.
+func auditLog(size int64, err error) Check {
+	c := Check{Name: "log size", State: OK, Found: bytes(size) + " of changes, of at most " + bytes(store.AuditBytes)}
+	switch {
+	case err != nil:
+		c.State, c.Found = Unknown, "not measured: "+cause(err)
+	case size*100 > store.AuditBytes*memoryGone:
+		c.State, c.Fix = Warn, "export it (mintkeep audit) more often: the oldest changes are dropped, though they are younger than 90 days"
+	}
+	return c
 }
 
 // signingKeys checks the age of the active key. err is that of Keyring.

@@ -37,22 +37,23 @@ func (r *run) look() error {
 
 // settled says of an event whether the restored data has what it tells of: its own log has the event, and later ones.
 func (r *run) settled() (func(store.Event) bool, error) {
-	var ids []string
-	for _, e := range r.Plan.events {
-		ids = append(ids, e.ID)
-	}
-	recorded, err := r.Store.Recorded(r.ctx, ids)
+	known, err := r.Store.Recorded(r.ctx, r.Plan.events)
 	if err != nil {
 		return nil, err
 	}
+	// The log has several streams, so that an id alone does not name an event.
+	type name struct{ id, actor, action, target string }
+	nameOf := func(e store.Event) name { return name{e.ID, e.Actor, e.Action, e.Target} }
+	recorded := map[name]bool{}
 	var last uint64
-	for _, e := range r.Plan.events {
-		if ms, _ := placeOf(e); recorded[e.ID] {
+	for i, e := range r.Plan.events {
+		if ms, _ := placeOf(e); known[i] {
+			recorded[nameOf(e)] = true
 			last = max(last, ms)
 		}
 	}
 	return func(e store.Event) bool {
 		ms, _ := placeOf(e)
-		return recorded[e.ID] && ms+uint64(betweenRecordAndChange.Milliseconds()) < last
+		return recorded[nameOf(e)] && ms+uint64(betweenRecordAndChange.Milliseconds()) < last
 	}, nil
 }

@@ -51,6 +51,23 @@ func (g *Registry) Create(ctx context.Context, owner *store.User, spec NewKey, b
 	return g.create(ctx, owner, granted, what, by)
 }
 
+// CreateOwn is Create for a user who creates the key for themselves, which MINTKEEP_KEY_CREATE_RATE limits.
+func (g *Registry) CreateOwn(ctx context.Context, owner *store.User, spec NewKey, by audit.Actor) (*Created, error) {
+	if err := g.countOwn(ctx, owner); err != nil {
+		return nil, err
+	}
+	return g.Create(ctx, owner, spec, by)
+}
+
+// countOwn counts a creation or a rotation by the owner. One too many is a 429.
+func (g *Registry) countOwn(ctx context.Context, owner *store.User) error {
+	over, retryAfter, err := g.Store.CountCall(ctx, owner.ID, g.Config.KeyCreateRate)
+	if over {
+		return web.TooManyRequests(retryAfter)
+	}
+	return err
+}
+
 // create creates the key that was granted. what has no target, or the key that the new one succeeds.
 func (g *Registry) create(ctx context.Context, owner *store.User, granted *store.APIKey, what audit.Record, by audit.Actor) (*Created, error) {
 	// Checked before the record is written. The store checks again.

@@ -12,7 +12,7 @@ import (
 )
 
 // Rotate creates a successor of an active key, with the same rights. The old one expires after the overlap, or sooner if
-// it would have expired.
+// it would have expired. It counts against MINTKEEP_KEY_CREATE_RATE.
 func (g *Registry) Rotate(ctx context.Context, owner *store.User, old *store.APIKey, overlap time.Duration, by audit.Actor) (*Created, error) {
 	current, err := g.rotatable(ctx, old)
 	if err != nil {
@@ -20,6 +20,9 @@ func (g *Registry) Rotate(ctx context.Context, owner *store.User, old *store.API
 	}
 	granted, err := succeed(owner, old, current, by)
 	if err != nil {
+		return nil, err
+	}
+	if err := g.countOwn(ctx, owner); err != nil {
 		return nil, err
 	}
 	at := g.Audit.Cause(by, "").At.Add(overlap)

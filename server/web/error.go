@@ -94,6 +94,9 @@ func (e *Error) headers(h http.Header) {
 	}
 }
 
+// SetHeaders sets what belongs to e, for a page that is not the one of errors.
+func (e *Error) SetHeaders(w http.ResponseWriter) { e.headers(w.Header()) }
+
 // Words are the description, for the user who must act. requestID is named in the one answer that only the operator
 // can act on.
 func (e *Error) Words(requestID string) string {

@@ -1,0 +1,125 @@
+package store
+
+import (
+	"context"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// eventReader reads a stream backwards, some events at a time.
+type eventReader struct {
+	key     string
+	number  int
+	from    string // where the next part begins
+	entries []redis.XMessage
+	done    bool // nothing is left behind the entries
+}
+
+// eventChunk is how many events are read of a stream at once, after the first ones.
+const eventChunk = 500
+
+// readers begin to read the streams of a filter, behind the last page.
+func (f EventFilter) readers() ([]*eventReader, error) {
+	var all []*eventReader
+	for i, st := range f.streams() {
+		all = append(all, &eventReader{key: st.key, number: i, from: "+"})
+	}
+	if f.After == "" {
+		return all, nil
+	}
+	after, err := parseEventPosition(f.After)
+	if err != nil {
+		return nil, err
+	}
+	for i, r := range all {
+		if r.from = "(" + after.id(); i > after.stream {
+			r.from = after.id() // the page before ended with an event of another stream
+		}
+	}
+	return all, nil
+}
+
+// Events lists events of all streams, newest first. next is empty behind the last page; a page may be short, even
+// empty, before.
+func (s *Store) Events(ctx context.Context, f EventFilter) (page []Event, next string, err error) {
+	if f.Limit <= 0 {
+		f.Limit = 50
+	}
+	readers, err := f.readers()
+	if err != nil {
+		return nil, "", err
+	}
+	chunk := int64(f.Limit) + 1
+	if len(readers) == 1 {
+		chunk = eventChunk
+	}
+	for range eventsScanned {
+		if err := s.fillEvents(ctx, readers, min(chunk, eventChunk)); err != nil {
+			return nil, "", err
+		}
+		chunk = eventChunk
+		r, at, err := newestEvent(readers)
+		if r == nil || err != nil {
+			return page, "", err
+		}
+		e, err := decodeEvent(r.entries[0])
+		if err != nil {
+			return nil, "", err
+		}
+		if e.At.Before(f.Since.Add(-clockSkew)) {
+			r.entries, r.done = nil, true
+			continue
+		}
+		r.entries, r.from, next = r.entries[1:], "("+e.ID, at.String()
+		if f.wants(e) {
+			page = append(page, e)
+		}
+		if len(page) == f.Limit {
+			return page, next, nil
+		}
+	}
+	return page, next, nil
+}
+
+// fillEvents reads more of the streams of which nothing is left to look at, in one round trip.
+func (s *Store) fillEvents(ctx context.Context, readers []*eventReader, chunk int64) error {
+	cmds := map[*eventReader]*redis.XMessageSliceCmd{}
+	for _, r := range readers {
+		if len(r.entries) == 0 && !r.done {
+			cmds[r] = nil
+		}
+	}
+	if len(cmds) == 0 {
+		return nil
+	}
+	if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for r := range cmds {
+			cmds[r] = p.XRevRangeN(ctx, r.key, r.from, "-", chunk)
+		}
+		return nil
+	}); err != nil {
+		return unavailable("read audit", err)
+	}
+	for r, cmd := range cmds {
+		r.entries = cmd.Val()
+		r.done = int64(len(r.entries)) < chunk
+	}
+	return nil
+}
+
+// newestEvent is the reader with the newest event, and where that is; nil if there is none.
+func newestEvent(readers []*eventReader) (newest *eventReader, at eventPosition, err error) {
+	for _, r := range readers {
+		if len(r.entries) == 0 {
+			continue
+		}
+		p, err := parseEventPosition(r.entries[0].ID)
+		if err != nil {
+			return nil, at, unavailable("read audit", err)
+		}
+		if p.stream = r.number; newest == nil || p.newer(at) {
+			newest, at = r, p
+		}
+	}
+	return newest, at, nil
+}
