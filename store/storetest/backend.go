@@ -114,9 +114,9 @@ func (b *Backend) URL() string {
 	return b.Server.URL()
 }
 
-// Through is the same backend for a replica behind the proxy.
+// Through is the same backend for a replica behind the proxy, which is [Backend.Impatient].
 func (b *Backend) Through(p *LateProxy) *Backend {
-	return &Backend{Name: b.Name, Clock: b.Clock, Server: b.Server, t: b.t, through: p}
+	return &Backend{Name: b.Name, Clock: b.Clock, Server: b.Server, t: b.t, through: p, impatient: true}
 }
 
 // Open opens a Store here, on the backend's clock, and closes it when t is over. Opening another is as
