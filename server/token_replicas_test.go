@@ -24,7 +24,7 @@ func TestTokenBudget(t *testing.T) {
 				"introspection of junk":  {1, 2, func() { e.Introspect(t, caller, "junk") }},
 				"revocation":             {1, 3, func() { e.Revoke(t, c, doomed).Want(t, 200, "") }},
 				"a failed authorization": {1, 1, func() { e.send(t, grantCC+"&scope=no", c.Basic()) }},
-				"a failed authentication": {2, 3, func() {
+				"a failed authentication": {2, 4, func() {
 					e.send(t, grantCC, servertest.Client{ID: c.ID, Secret: "wrong"}.Basic())
 				}},
 			} {

@@ -17,7 +17,10 @@ import (
 // answersAnyway are the methods that an open breaker does not reject, and why.
 var answersAnyway = []string{
 	"Close", "Flush", // of nothing that was noted
-	"CheckDurability", "Confirm", "ConfirmRevoked", // ask nothing with the durability ack
+	"CheckDurability", "Confirm", "ConfirmRevoked", "ConfirmUnknown", // ask nothing with the durability ack
+	"CheckKill",          // asks on connections of its own
+	"ReplaceCredentials", // rejects the sample
+	"Recorded",           // asks nothing about no event
 	"ReplaceKeyring",     // rejects the sample
 	"Leave", "Heartbeat", // find out
 }

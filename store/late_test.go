@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,15 +35,28 @@ func eachLateAlive(t *testing.T, f func(t *testing.T, r twoReplicas)) {
 
 func eachLateKilled(t *testing.T, prepare func(*storetest.Server), f func(t *testing.T, r twoReplicas)) {
 	t.Helper()
-	for name, start := range map[string]func(testing.TB, ...string) *storetest.Server{"redis": storetest.Redis, "cluster": storetest.Cluster} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			server := start(t)
-			prepare(server)
-			b, p := server.Backend(t), storetest.NewLateProxy(t, server)
-			f(t, twoReplicas{b, p, b.Through(p).Open(t), b.Open(t)})
-		})
+	servers := map[string]func(testing.TB, ...string) *storetest.Server{"redis": storetest.Redis, "cluster": storetest.Cluster}
+	together(t, servers, func(t *testing.T, _ string, start func(testing.TB, ...string) *storetest.Server) {
+		lateAtOnce <- struct{}{}
+		defer func() { <-lateAtOnce }()
+		server := start(t)
+		prepare(server)
+		b, p := server.Backend(t), storetest.NewLateProxy(t, server)
+		f(t, twoReplicas{b, p, b.Through(p).Open(t), b.Open(t)})
+	})
+}
+
+// lateAtOnce has a place for each Redis that runs at once.
+var lateAtOnce = make(chan struct{}, 8)
+
+// together runs subtests at the same time, whatever -parallel says, because mostly they wait.
+func together[T any](t *testing.T, subtests map[string]T, f func(t *testing.T, name string, sub T)) {
+	t.Helper()
+	var all sync.WaitGroup
+	for name, sub := range subtests {
+		all.Go(func() { t.Run(name, func(t *testing.T) { f(t, name, sub) }) })
 	}
+	all.Wait()
 }
 
 // request is a context as the server gives one to a request.
@@ -63,7 +77,7 @@ func TestLateDuplicate(t *testing.T) {
 		create, revoke func(context.Context) error
 		active         func(*testing.T, *store.Store) bool
 	}
-	for name, of := range map[string]func(*testing.T, twoReplicas) credential{
+	together(t, map[string]func(*testing.T, twoReplicas) credential{
 		"token": func(t *testing.T, r twoReplicas) credential {
 			c, d := create(t, r.other, "a"), store.DigestOf("token")
 			return credential{
@@ -100,31 +114,28 @@ func TestLateDuplicate(t *testing.T) {
 				active: func(t *testing.T, s *store.Store) bool { return in(t, s, d) },
 			}
 		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			eachLateAlive(t, func(t *testing.T, r twoReplicas) {
-				c := of(t, r)
-				held := r.p.Hold(storetest.Command("set", c.key))
-				created := c.create(request(t))
-				held.Await()
-				if created != nil { // it is nobody's
-					wantErr(t, "created", created, store.ErrUnavailable)
-					return
+	}, func(t *testing.T, _ string, of func(*testing.T, twoReplicas) credential) {
+		eachLateAlive(t, func(t *testing.T, r twoReplicas) {
+			c := of(t, r)
+			held := r.p.Hold(storetest.Command("set", c.key))
+			created := c.create(request(t))
+			held.Await()
+			if created != nil { // it is nobody's
+				wantErr(t, "created", created, store.ErrUnavailable)
+				return
+			}
+			must(t, c.revoke(t.Context()))
+			if c.active(t, r.late) || c.active(t, r.other) {
+				t.Error("it is active after its revocation")
+			}
+			delivered := held.Release()
+			for which, s := range map[string]*store.Store{"late": r.late, "other": r.other} {
+				if c.active(t, s) {
+					t.Errorf("%s: it is active again, after a command that created it came late (%v)", which, delivered)
 				}
-				must(t, c.revoke(t.Context()))
-				if c.active(t, r.late) || c.active(t, r.other) {
-					t.Error("it is active after its revocation")
-				}
-				delivered := held.Release()
-				for which, s := range map[string]*store.Store{"late": r.late, "other": r.other} {
-					if c.active(t, s) {
-						t.Errorf("%s: it is active again, after a command that created it came late (%v)", which, delivered)
-					}
-				}
-			})
+			}
 		})
-	}
+	})
 }
 
 // A change that got no answer is not applied after a revocation that was acknowledged, though the revocation found
@@ -141,7 +152,7 @@ func TestLateChange(t *testing.T) {
 	ofClient := func(f func(t *testing.T, r twoReplicas) change) func(*testing.T, twoReplicas) change {
 		return func(t *testing.T, r twoReplicas) change { create(t, r.other, "a"); return f(t, r) }
 	}
-	for name, of := range map[string]func(*testing.T, twoReplicas) change{
+	together(t, map[string]func(*testing.T, twoReplicas) change{
 		"client enabled": ofClient(func(t *testing.T, r twoReplicas) change {
 			must(t, r.other.DisableClient(t.Context(), "a", store.Cause{}))
 			return change{
@@ -212,55 +223,49 @@ func TestLateChange(t *testing.T) {
 				honoured: func(t *testing.T, s *store.Store) bool { return read(t, s, u.ID).Invite != nil },
 			}
 		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			eachLateAlive(t, func(t *testing.T, r twoReplicas) {
-				c := of(t, r)
-				held := r.p.Hold(transaction)
-				wantErr(t, "the change", c.change(request(t)), store.ErrUnavailable)
-				held.Await()
-				wantErr(t, "the revocation", c.revoke(t.Context()), c.gone)
-				delivered := held.Release()
-				for which, s := range map[string]*store.Store{"late": r.late, "other": r.other} {
-					if c.honoured(t, s) {
-						t.Errorf("%s: the change was applied after the revocation (%v)", which, delivered)
-					}
+	}, func(t *testing.T, _ string, of func(*testing.T, twoReplicas) change) {
+		eachLateAlive(t, func(t *testing.T, r twoReplicas) {
+			c := of(t, r)
+			held := r.p.Hold(transaction)
+			wantErr(t, "the change", c.change(request(t)), store.ErrUnavailable)
+			held.Await()
+			wantErr(t, "the revocation", c.revoke(t.Context()), c.gone)
+			delivered := held.Release()
+			for which, s := range map[string]*store.Store{"late": r.late, "other": r.other} {
+				if c.honoured(t, s) {
+					t.Errorf("%s: the change was applied after the revocation (%v)", which, delivered)
 				}
-			})
+			}
 		})
-	}
+	})
 }
 
 // A key is not active that was revoked while it was created: its description, by which it is revoked, is there before its
 // record.
 func TestKeyRevokedWhileItIsCreated(t *testing.T) {
 	t.Parallel()
-	for name, hold := range map[string]func(*storetest.LateProxy, storetest.Match) *storetest.Held{
+	together(t, map[string]func(*storetest.LateProxy, storetest.Match) *storetest.Held{
 		"the record is late": (*storetest.LateProxy).Hold,
 		"its answer is late": (*storetest.LateProxy).HoldAnswer,
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			eachLateAlive(t, func(t *testing.T, r twoReplicas) {
-				u := add(t, r.other, "a@example.com")
-				k := key(r.Backend, u, "key", 0)
-				held := hold(r.p, storetest.Command("set", recordKey(k.Digest)))
-				created := make(chan error, 1)
-				go func() { created <- r.late.CreateKey(request(t), k, u) }()
-				held.Await()
-				_, err := r.other.RevokeKey(t.Context(), k.ID, ended(r.Backend, "revoked"))
-				must(t, err)
-				if name == "the record is late" {
-					held.Release()
-				}
-				err = <-created
-				if opens(t, r.Backend, r.other, k) {
-					t.Errorf("a key is active that was revoked while it was created; its creation was answered %v", err)
-				}
-			})
+	}, func(t *testing.T, name string, hold func(*storetest.LateProxy, storetest.Match) *storetest.Held) {
+		eachLateAlive(t, func(t *testing.T, r twoReplicas) {
+			u := add(t, r.other, "a@example.com")
+			k := key(r.Backend, u, "key", 0)
+			held := hold(r.p, storetest.Command("set", recordKey(k.Digest)))
+			created := make(chan error, 1)
+			go func() { created <- r.late.CreateKey(request(t), k, u) }()
+			held.Await()
+			_, err := r.other.RevokeKey(t.Context(), k.ID, ended(r.Backend, "revoked"))
+			must(t, err)
+			if name == "the record is late" {
+				held.Release()
+			}
+			err = <-created
+			if opens(t, r.Backend, r.other, k) {
+				t.Errorf("a key is active that was revoked while it was created; its creation was answered %v", err)
+			}
 		})
-	}
+	})
 }
 
 // A heartbeat that arrives late is no rollback: Redis has lost nothing.

@@ -114,7 +114,7 @@ func (b *Backend) URL() string {
 	return b.Server.URL()
 }
 
-// Through is the same backend for a replica behind the proxy, impatient: what is held is for it not answered.
+// Through is the same backend for a replica behind the proxy, which is [Backend.Impatient].
 func (b *Backend) Through(p *LateProxy) *Backend {
 	return &Backend{Name: b.Name, Clock: b.Clock, Server: b.Server, t: b.t, through: p, impatient: true}
 }
