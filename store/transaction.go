@@ -87,6 +87,7 @@ func (s *Store) transact(ctx context.Context, op, key string, plan func(*redis.T
 			}
 			return applied(op, s.sendBehind(ctx, op, tx, announcement))
 		}, key)
+		s.db.SettleAfter(ctx, err)
 		var verdict *planError
 		switch {
 		case errors.Is(err, redis.TxFailedErr), errors.Is(err, errUnmarked):

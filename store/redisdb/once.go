@@ -41,7 +41,7 @@ func (h sendOnce) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 			return next(ctx, cmd)
 		}
 		err := next(ctx, once{cmd})
-		h.db.settleAfter(ctx, err)
+		h.db.SettleAfter(ctx, err)
 		return err
 	}
 }
@@ -55,7 +55,7 @@ func (h sendOnce) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 			cmds[i] = once{cmd}
 			err := next(ctx, cmds)
 			cmds[i] = cmd // the caller's slice
-			h.db.settleAfter(ctx, err)
+			h.db.SettleAfter(ctx, err)
 			return err
 		}
 		return next(ctx, cmds)

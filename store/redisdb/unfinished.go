@@ -110,8 +110,9 @@ func (db *DB) Settle(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// settleAfter is Settle behind a write that ended in err, before it is answered.
-func (db *DB) settleAfter(ctx context.Context, err error) {
+// SettleAfter is [DB.Settle] behind a write that ended in err, before its caller is answered: for a short time, and not again
+// at once after it failed. Every write has it but a transaction, whose connection is closed only when Watch has returned.
+func (db *DB) SettleAfter(ctx context.Context, err error) {
 	if err == nil {
 		return
 	}
@@ -165,7 +166,11 @@ func tryKill(ctx context.Context, victim, killer *redis.Conn) error {
 	case err != nil:
 		return Unavailable(op, err)
 	}
-	if killed != 1 || victim.Ping(ctx).Err() == nil || killer.Ping(ctx).Err() != nil {
+	isOpen := func(c *redis.Conn) bool { // Redis answers PING with an error when its disk is full
+		err := c.Ping(ctx).Err()
+		return err == nil || ErrorPrefix(err) != ""
+	}
+	if killed != 1 || isOpen(victim) || !isOpen(killer) {
 		return fmt.Errorf("%w: CLIENT KILL closes another connection, as behind a proxy that shares them", ErrKill)
 	}
 	return nil
