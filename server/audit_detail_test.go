@@ -144,6 +144,7 @@ func TestAuditUserAndKeyDetail(t *testing.T) {
 	want("key created", servertest.M{"action": "key.created", "name": "ci", "scope": "read mintkeep:admin", "expires_at": expires})
 	keeper := s.Key(t, u, servertest.M{"name": "keeper", "scope": "read mintkeep:keys"})
 	want("key without an expiry", servertest.M{"action": "key.created", "name": "keeper", "scope": "read mintkeep:keys"})
+	b.Clock.Advance(time.Millisecond) // events of one millisecond in different streams have no order
 	s.API(t, http.MethodPost, apiKeysPath+"/"+key.ID+"/rotate", keeper.Plain, servertest.M{"overlap": "1h"}).Want(t, http.StatusCreated, "")
 	want("rotated", servertest.M{
 		"action": "key.rotated", "overlap": "1h0m0s", "scope": "read", "scope_before": "read mintkeep:admin",

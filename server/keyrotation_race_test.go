@@ -18,7 +18,8 @@ func TestOneSuccessor(t *testing.T) {
 
 func oneSuccessor(t *testing.T, overlaps ...string) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
-		replicas := []*servertest.Server{servertest.New(t, b), servertest.New(t, b)}
+		const rate = "MINTKEEP_KEY_CREATE_RATE=1000/m"
+		replicas := []*servertest.Server{servertest.New(t, b, rate), servertest.New(t, b, rate)}
 		s := replicas[0]
 		u := s.User(t, servertest.M{"email": "ada@example.com"})
 		keeper := s.Key(t, u, servertest.M{"name": "keeper", "scope": "read mintkeep:keys"})
