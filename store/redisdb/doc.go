@@ -30,6 +30,6 @@
 //	fsync        CONFIG GET shows appendonly yes and appendfsync always: Redis writes to its disk before it answers
 //	replicas:N   WAIT N: so many replicas have everything that this connection sent before
 //
-// The barrier command travels behind the writes in the same pipeline, so that it costs no round trip. If its answer is
-// less than was asked for, or is missing, the write is not confirmed.
+// The barrier command travels behind the writes in the same pipeline, so that it costs no round trip. Concurrent callers
+// share a pipeline and its barrier. If its answer is less than was asked for, or is missing, the write is not confirmed.
 package redisdb
