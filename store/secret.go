@@ -66,6 +66,9 @@ func (s *Store) AddSecret(ctx context.Context, id string, next Secret, oldExpire
 		}
 		return t, nil
 	})
+	if redisdb.IsUncertain(err) { // it may be there: a report of it as leaked must find it, see sweepSecrets
+		return nil, err
+	}
 	if err != nil {
 		if there, e := s.rdb.HExists(ctx, clientKey(id), secretField+next.ID).Result(); e == nil && !there {
 			s.unindexSecrets(ctx, id, next)

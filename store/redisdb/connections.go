@@ -22,9 +22,8 @@ type connections struct {
 	open map[*connection]struct{}
 	lost []identity
 
-	settling  sync.Mutex    // guards ownClient
-	ownClient *redis.Client // made when it is first needed
-	failedAt  atomic.Int64  // when CLIENT KILL was last not answered, in nanoseconds since 1970
+	settling sync.Mutex   // one at a time
+	failedAt atomic.Int64 // when CLIENT KILL was last not answered, in nanoseconds since 1970
 }
 
 // connection is one connection. Only its user calls Read, Write and Close.

@@ -122,6 +122,7 @@ func (db *DB) dial(o Options) (err error) {
 			if o.Hook != nil {
 				node.AddHook(o.Hook)
 			}
+			node.AddHook(unanswered{})
 			node.AddHook(sendOnce{db})
 			db.addConnections(node)
 		})
@@ -144,9 +145,6 @@ func (db *DB) Close() error {
 	var err error
 	db.close.Do(func() {
 		err = db.Client.Close()
-		for _, l := range db.servers() {
-			l.closeKiller()
-		}
 		if db.memory != nil {
 			db.memory.stop()
 		}

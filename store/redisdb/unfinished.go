@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -16,6 +18,8 @@ import (
 const (
 	// settleTime bounds CLIENT KILL within a request, whose write was not answered in time.
 	settleTime = 300 * time.Millisecond
+	// heartbeatSettleTime bounds it within a heartbeat, which has 5 s.
+	heartbeatSettleTime = 2 * time.Second
 	// settlePause is how long requests do not try it after it failed. The heartbeat tries it in any case.
 	settlePause = time.Second
 	// maxUnfinished is how many connections are remembered of one server. Older ones are dropped.
@@ -47,15 +51,15 @@ func (l *connections) settle(ctx context.Context) error {
 	}
 	l.settling.Lock()
 	defer l.settling.Unlock()
-	cmds := make([]redis.Cmder, len(lost))
-	for i, who := range lost {
-		cmds[i] = redis.NewIntCmd(ctx, "client", "kill", "id", who.id, "addr", who.addr)
+	// On a connection of its own: the others may all wait for an answer, or lead to another server by now.
+	own := sideClient(l.client)
+	defer func() { _ = own.Close() }()
+	err := kill(ctx, own, lost)
+	if err != nil { // there may be no place for another connection
+		err = kill(ctx, l.client, lost)
 	}
-	_ = send(ctx, l.killer(), cmds...)
-	for _, cmd := range cmds {
-		if err := cmd.Err(); err != nil && ErrorPrefix(err) == "" {
-			return fmt.Errorf("close the connections at the server: %w", err)
-		}
+	if err != nil {
+		return fmt.Errorf("close connections at the server: %w", err)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -68,28 +72,36 @@ func (l *connections) settle(ctx context.Context) error {
 	return nil
 }
 
-// killer is a client of its own for CLIENT KILL: the connections of the other may all wait for an answer.
-func (l *connections) killer() *redis.Client {
-	if l.ownClient == nil {
-		l.ownClient = redis.NewClient(sideOptions(l.client))
+// kill closes connections at the server. That it has none of them any more is an answer. So is that it does not allow
+// CLIENT KILL, or does not know it: then nothing can be done.
+func kill(ctx context.Context, c *redis.Client, lost []identity) error {
+	cmds := make([]redis.Cmder, len(lost))
+	for i, who := range lost {
+		cmds[i] = redis.NewIntCmd(ctx, "client", "kill", "id", who.id, "addr", who.addr)
 	}
-	return l.ownClient
+	_ = send(ctx, c, cmds...) // each command has its own error
+	for _, cmd := range cmds {
+		if err := cmd.Err(); err != nil && !isDenied(err) {
+			return err
+		}
+	}
+	return nil
 }
 
-// sideOptions are those of a client beside another, to the same server. It has one connection, and no hooks.
-func sideOptions(of *redis.Client) *redis.Options {
+// isDenied is whether Redis rejects CLIENT KILL at all times: it is forbidden, or a server that is no Redis does not know it.
+func isDenied(err error) bool {
+	text := strings.ToLower(err.Error())
+	return redis.IsPermissionError(err) || strings.HasPrefix(text, "err unknown") || strings.HasPrefix(text, "err syntax")
+}
+
+// sideClient is a client beside another, to the same server. It has one connection, and none of the hooks.
+func sideClient(of *redis.Client) *redis.Client {
 	o := *of.Options()
 	o.OnConnect = nil
 	o.PoolSize, o.MinIdleConns, o.MaxActiveConns = 1, 0, 0
-	return &o
-}
-
-func (l *connections) closeKiller() {
-	l.settling.Lock()
-	defer l.settling.Unlock()
-	if l.ownClient != nil {
-		_ = l.ownClient.Close()
-	}
+	c := redis.NewClient(&o)
+	c.AddHook(unanswered{})
+	return c
 }
 
 // servers are the connections of each server.
@@ -100,14 +112,10 @@ func (db *DB) servers() []*connections {
 }
 
 // Settle makes sure that no command is carried out any more whose answer this DB has given up. An error says that this is
-// not known: the server did not answer. If its ACL forbids CLIENT KILL, nothing can be done, and that is no error: see
+// not known: a server did not answer. If its ACL forbids CLIENT KILL, nothing can be done, and that is no error: see
 // [DB.CheckKill].
 func (db *DB) Settle(ctx context.Context) error {
-	var errs []error
-	for _, l := range db.servers() {
-		errs = append(errs, l.settle(ctx))
-	}
-	return errors.Join(errs...)
+	return db.settle(ctx, heartbeatSettleTime, func(*connections) bool { return true })
 }
 
 // SettleAfter is [DB.Settle] behind a write that ended in err, before its caller is answered: for a short time, and not again
@@ -116,16 +124,35 @@ func (db *DB) SettleAfter(ctx context.Context, err error) {
 	if err == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
-	defer cancel()
+	_ = db.settle(context.WithoutCancel(ctx), settleTime, func(l *connections) bool {
+		return time.Since(time.Unix(0, l.failedAt.Load())) >= settlePause
+	})
+}
+
+// settle settles the servers that have unfinished connections and that due accepts, all at once.
+func (db *DB) settle(ctx context.Context, limit time.Duration, due func(*connections) bool) error {
+	var unsettled []*connections
 	for _, l := range db.servers() {
-		if len(l.unfinished()) == 0 || time.Since(time.Unix(0, l.failedAt.Load())) < settlePause {
-			continue
-		}
-		if l.settle(ctx) != nil {
-			l.failedAt.Store(time.Now().UnixNano())
+		if len(l.unfinished()) > 0 && due(l) {
+			unsettled = append(unsettled, l)
 		}
 	}
+	if len(unsettled) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	errs := make([]error, len(unsettled))
+	var wg sync.WaitGroup
+	for i, l := range unsettled {
+		wg.Go(func() {
+			if errs[i] = l.settle(ctx); errs[i] != nil {
+				l.failedAt.Store(time.Now().UnixNano())
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
 }
 
 // ErrKill: CLIENT KILL does not do here what [DB.Settle] needs.
@@ -138,7 +165,7 @@ func (db *DB) CheckKill(ctx context.Context) error {
 		return nil
 	}
 	return db.EachPrimary(ctx, func(ctx context.Context, node *redis.Client) error {
-		victim, killer := redis.NewClient(sideOptions(node)), redis.NewClient(sideOptions(node))
+		victim, killer := sideClient(node), sideClient(node)
 		defer func() { _ = victim.Close() }()
 		defer func() { _ = killer.Close() }()
 		return tryKill(ctx, victim.Conn(), killer.Conn())

@@ -121,5 +121,6 @@ func (m *Monitor) deleteAgain(ctx context.Context, d Deletion) error {
 	if errors.Is(err, redis.TxFailedErr) {
 		return nil
 	}
+	m.db.SettleAfter(ctx, err)
 	return err
 }
