@@ -38,7 +38,7 @@ func (s *Store) AddSecret(ctx context.Context, id string, next Secret, oldExpire
 		return nil, err
 	}
 	var r succession
-	lasting := ctx
+	planned, lasting := false, ctx
 	if oldExpires.After(s.now()) { // nothing is revoked now, and an answer that is not a success would lose the new secret
 		lasting = redisdb.WithoutBarrier(ctx)
 	}
@@ -64,9 +64,10 @@ func (s *Store) AddSecret(ctx context.Context, id string, next Secret, oldExpire
 				p.HSet(ctx, clientKey(id), formerField, c.Former.with(r.revoked...).encode())
 			}
 		}
+		planned = true
 		return t, nil
 	})
-	if redisdb.IsUncertain(err) { // it may be there: a report of it as leaked must find it, see sweepSecrets
+	if planned && redisdb.IsUncertain(err) { // it may be there, or come late: a report of it as leaked must find it
 		return nil, err
 	}
 	if err != nil {
