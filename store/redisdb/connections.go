@@ -26,15 +26,16 @@ type connections struct {
 	failedAt atomic.Int64 // when CLIENT KILL was last not answered, in nanoseconds since 1970
 }
 
-// connection is one connection. Only its user calls Read, Write and Close.
+// connection is one connection. One goroutine at a time calls Read and Write; any may call Close.
 type connection struct {
 	net.Conn
 	of *connections
 
-	asked  bool   // CLIENT INFO was sent, and its answer is
+	asked  bool   // CLIENT INFO was sent, and its answer is awaited
 	answer []byte // what came since
-	who    identity
-	failed bool // reading or writing has failed: something may be without an answer
+
+	who    atomic.Pointer[identity] // nil: not known
+	failed atomic.Bool              // reading or writing has failed: something may be without an answer
 }
 
 // clientInfo is CLIENT INFO as it is sent. Each connection begins with it, see identify.
@@ -62,15 +63,19 @@ func identify(ctx context.Context, conn *redis.Conn) error {
 }
 
 func (c *connection) Write(b []byte) (int, error) {
-	c.asked = c.asked || c.who == (identity{}) && bytes.Equal(b, clientInfo)
+	c.asked = c.asked || bytes.Equal(b, clientInfo)
 	n, err := c.Conn.Write(b)
-	c.failed = c.failed || err != nil
+	if err != nil {
+		c.failed.Store(true)
+	}
 	return n, err
 }
 
 func (c *connection) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	c.failed = c.failed || err != nil
+	if err != nil {
+		c.failed.Store(true)
+	}
 	if c.asked {
 		c.listen(b[:n])
 	}
@@ -83,7 +88,9 @@ func (c *connection) listen(b []byte) {
 	if bytes.Count(c.answer, []byte("\r\n")) < 2 && !bytes.HasPrefix(c.answer, []byte("-")) {
 		return
 	}
-	c.who, _ = parseIdentity(string(c.answer))
+	if who, ok := parseIdentity(string(c.answer)); ok {
+		c.who.Store(&who)
+	}
 	c.asked, c.answer = false, nil
 }
 
@@ -91,9 +98,10 @@ func (c *connection) listen(b []byte) {
 func (c *connection) Close() error {
 	c.of.mu.Lock()
 	delete(c.of.open, c)
-	if c.failed && c.who != (identity{}) {
-		c.of.addUnfinished(c.who)
-		c.who = identity{}
+	if c.failed.Load() {
+		if who := c.who.Swap(nil); who != nil {
+			c.of.addUnfinished(*who)
+		}
 	}
 	c.of.mu.Unlock()
 	return c.Conn.Close()
