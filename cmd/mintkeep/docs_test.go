@@ -41,6 +41,9 @@ func typed(t *testing.T, redis *storetest.Server, dir, commands string, environ 
 	t.Helper()
 	cli, err := exec.LookPath("redis-cli")
 	if err != nil {
+		if strings.Contains(os.Getenv("MINTKEEP_TEST_REQUIRE"), "redis") {
+			t.Fatal("redis-cli is not installed, and MINTKEEP_TEST_REQUIRE asks for Redis")
+		}
 		t.Skip("redis-cli is not installed")
 	}
 	bin := t.TempDir()

@@ -159,7 +159,7 @@ func (a *parts) warnOfLoss(ctx context.Context, logger *slog.Logger) {
 	}
 }
 
-// warnOfLateWrites warns if a write that was given up cannot be stopped, so that it may be carried out later.
+// warnOfLateWrites warns if Redis may still apply a write that the server has given up.
 func (a *parts) warnOfLateWrites(ctx context.Context, logger *slog.Logger) {
 	if err := a.store.CheckKill(ctx); errors.Is(err, redisdb.ErrKill) {
 		logger.Warn("a write to Redis that is answered too late cannot be stopped; revocations hold, but a change that was "+
