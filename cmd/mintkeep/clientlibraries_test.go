@@ -277,7 +277,7 @@ func startIssuer(t *testing.T) *issuer {
 // run runs a program. The error has what it wrote to stderr.
 func (iss *issuer) run(t *testing.T, command []string) (stdout string, err error) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...) //nolint:gosec // our own words
+	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
 	cmd.Env = iss.environ
 	out, err := cmd.Output()
 	return string(out), stderr(err)
