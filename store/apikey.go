@@ -134,7 +134,7 @@ func (s *Store) lookAgain(ctx context.Context, k *APIKey) error {
 		return err
 	}
 	if !owner.Val() {
-		_, err := s.RevokeKey(ctx, k.ID, Cause{At: s.now().UTC(), Reason: "the person was deleted"})
+		_, err := s.RevokeKey(ctx, k.ID, Cause{At: s.now().UTC(), Reason: "the user was deleted"})
 		return cmp.Or(err, ErrNotFound)
 	}
 	now, err := decodeKey(k.ID, description.Val())
