@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/mintkeep/mintkeep/server/adminapi"
@@ -22,7 +21,6 @@ type keyPage struct {
 	Once     string
 	Overlaps []choice
 	Problem  string
-	Confirm  bool // its name must be typed to revoke it: it was used within a day
 	Uses     *chart
 }
 
@@ -65,7 +63,7 @@ func (d *Dashboard) keyPage(r *http.Request, in *session, key *store.APIKey) (*k
 	if err != nil {
 		return nil, err
 	}
-	p := &keyPage{keyRow: rowOf(view, d.now()), History: history(key, view, in.User), Once: rand.Text(), Confirm: d.inUse(view)}
+	p := &keyPage{keyRow: rowOf(view, d.now()), History: history(key, view, in.User), Once: rand.Text()}
 	for _, o := range overlaps {
 		p.Overlaps = append(p.Overlaps, choice{o.value, o.label, "", o.value == "24h"})
 	}
@@ -79,11 +77,6 @@ func (d *Dashboard) keyPage(r *http.Request, in *session, key *store.APIKey) (*k
 
 var overlaps = []struct{ value, label string }{
 	{"0s", "at once"}, {"1h", "in an hour"}, {"24h", "in 24 hours"}, {"168h", "in 7 days"},
-}
-
-// inUse says whether a key was used within a day, so that revoking it is likely to break something.
-func (d *Dashboard) inUse(view adminapi.Key) bool {
-	return view.LastUsed != nil && d.now().Sub(view.LastUsed.At) < 24*time.Hour
 }
 
 // history tells what happened to a key, the latest first.
@@ -154,29 +147,63 @@ func (d *Dashboard) RotateKey(w http.ResponseWriter, r *http.Request, in *sessio
 	})
 }
 
-// RevokeKey answers POST /settings/keys/{id}/revoke.
+// RevokeKey answers GET and POST /settings/keys/{id}/revoke: the question, and the revocation.
 func (d *Dashboard) RevokeKey(w http.ResponseWriter, r *http.Request, in *session) error {
 	key, err := d.ownKey(r, in)
 	if err != nil {
 		return err
 	}
-	form, err := in.form(r)
-	if err != nil {
-		return err
-	}
+	return d.revokeKey(w, r, in, key, revocation{
+		Back: "/settings/keys/" + key.ID, Done: "/settings", Reason: "optional; kept in the key’s history", Otherwise: "revoked by its owner",
+	})
+}
+
+// revocation is how a page revokes a key.
+type revocation struct {
+	Back, Done string // where Cancel leads, and where the revocation does
+	Reason     string // the hint of the field
+	Otherwise  string // what stands for no reason
+	Owner      string // the email of the owner, if it is another user's key
+}
+
+func (d *Dashboard) revokeKey(w http.ResponseWriter, r *http.Request, in *session, key *store.APIKey, how revocation) error {
 	view, err := d.keys.View(r.Context(), key)
 	if err != nil {
 		return err
 	}
-	if d.inUse(view) && strings.TrimSpace(form.Get("confirm")) != key.Name {
-		return d.showKeyPage(w, r, in, key, http.StatusBadRequest, "The key was used within a day. Type its name to revoke it.")
+	c := d.revokeQuestion(view, how)
+	form, err := d.confirmed(w, r, in, c)
+	if form == nil {
+		return err
 	}
-	reason, err := keys.CheckReason(form.Get("reason"), "revoked by its owner")
+	reason, err := keys.CheckReason(form.Get("reason"), how.Otherwise)
 	if err != nil {
-		return d.showKeyPage(w, r, in, key, http.StatusBadRequest, "The reason "+err.Error()+".")
+		return d.confirmAgain(w, r, in, c, form, "reason", "Reason "+err.Error()+".")
 	}
 	if err := d.keys.Revoke(r.Context(), key, reason, in.Actor); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	return seeOther(w, "/settings", "revoked")
+	return seeOther(w, how.Done, "revoked")
+}
+
+// revokeQuestion asks whether to revoke a key. The name must be typed if the key was used within a day, so that revoking it
+// is likely to break something.
+func (d *Dashboard) revokeQuestion(view adminapi.Key, how revocation) confirmation {
+	c := confirmation{
+		Title: "Revoke the API key “" + view.Name + "”?", Button: "Revoke key", Cancel: how.Back, Reason: how.Reason,
+		Effects: []string{"The key stops working at once. A revoked key cannot be activated again."},
+	}
+	if how.Owner != "" {
+		c.Effects = append(c.Effects, "It belongs to "+how.Owner+".")
+	}
+	switch {
+	case view.LastUsed == nil:
+		c.Effects = append(c.Effects, "It was never used.")
+	case d.now().Sub(view.LastUsed.At) < 24*time.Hour:
+		c.Warning = "Used " + ago(d.now(), view.LastUsed.At) + " from " + view.LastUsed.From + ". The programs that use it are rejected from then on."
+		c.Type, c.Kind = view.Name, "name"
+	default:
+		c.Effects = append(c.Effects, "It was last used "+ago(d.now(), view.LastUsed.At)+" from "+view.LastUsed.From+".")
+	}
+	return c
 }

@@ -156,8 +156,10 @@ func (d *Dashboard) once(w http.ResponseWriter, r *http.Request, in *session, fo
 
 // section is the entry of the navigation that a path belongs to.
 func (in *session) section(r *http.Request) string {
-	if strings.HasPrefix(r.URL.Path, "/operator") {
-		return "operator"
+	for prefix, section := range map[string]string{"/operator": "operator", "/settings/profile": "profile", "/settings/sessions": "profile"} {
+		if strings.HasPrefix(r.URL.Path, prefix) {
+			return section
+		}
 	}
 	return "keys"
 }

@@ -160,11 +160,11 @@ func TestRevoke(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, typed := range []string{"", "In Use", "another"} {
-		v.submit(v.get(key), key+"/revoke", "confirm", typed).want(http.StatusBadRequest).says("Type its name to revoke it")
+		v.submit(v.get(key+"/revoke"), key+"/revoke", "confirm", typed).want(http.StatusBadRequest).says("Type the name exactly as it is shown.")
 	}
 	replica.Me(t, plain).Want(t, http.StatusOK, "")
-	v.submit(v.get(key), key+"/revoke", "confirm", "in use", "reason", strings.Repeat("x", 201)).want(http.StatusBadRequest)
-	form := v.get(key).form(key + "/revoke")
+	v.submit(v.get(key+"/revoke"), key+"/revoke", "confirm", "in use", "reason", strings.Repeat("x", 201)).want(http.StatusBadRequest)
+	form := v.get(key + "/revoke").form(key + "/revoke")
 	form.Set("confirm", " in use ")
 	for range 2 { // and once more, which changes nothing
 		v.post(key+"/revoke", form).wantTo("/settings?done=revoked")

@@ -58,7 +58,7 @@ func TestNamesAreText(t *testing.T) {
 		v.get("/operator/keys/" + id).says(payload)
 		v.get("/settings?q=" + url.QueryEscape(payload)).says(payload)
 		v.submit(v.get(key), key+"/rename", "name", payload+" ").want(http.StatusSeeOther)
-		v.submit(v.get(key), key+"/revoke", "reason", payload).wantTo("/settings?done=revoked")
+		v.submit(v.get(key+"/revoke").says(payload), key+"/revoke", "reason", payload).wantTo("/settings?done=revoked")
 		v.get(key).says("Ended: " + payload)
 		v.get("/operator/audit").want(http.StatusOK)
 		v.get("/operator/users").want(http.StatusOK)

@@ -87,11 +87,11 @@ func TestOperator(t *testing.T) {
 		token := v.get("/operator").form("/logout")
 		for _, act := range []string{"disable", "demote", "delete"} {
 			token.Set("confirm", u.Email)
-			v.post(mine+"/"+act, token).want(http.StatusConflict).says("This is you.")
+			v.post(mine+"/"+act, token).want(http.StatusConflict).says("This is your own account.")
 		}
-		v.post(theirs+"/delete", token).want(http.StatusBadRequest).says("Type the person's email")
+		v.post(theirs+"/delete", token).want(http.StatusBadRequest).says("Type the email exactly as it is shown.")
 
-		v.submit(v.get(theirs), theirs+"/disable").wantTo(theirs + "?done=disabled")
+		v.submit(v.get(theirs+"/disable").says("1 active API key is rejected from now on"), theirs+"/disable").wantTo(theirs + "?done=disabled")
 		other.get("/settings").wantTo("/login?next=%2Fsettings")
 		replica.Me(t, plain).Want(t, http.StatusUnauthorized, "invalid_token")
 		v.submit(v.get(theirs), theirs+"/enable").wantTo(theirs + "?done=enabled")
@@ -99,13 +99,13 @@ func TestOperator(t *testing.T) {
 
 		other.signIn(bob.Email, secret).wantTo("/settings")
 		other.get("/operator").want(http.StatusNotFound)
-		v.submit(v.get(theirs), theirs+"/promote").wantTo(theirs + "?done=role-changed")
+		v.submit(v.get(theirs+"/promote"), theirs+"/promote").wantTo(theirs + "?done=role-changed")
 		other.get("/operator").want(http.StatusOK)
-		v.submit(v.get(theirs), theirs+"/demote").wantTo(theirs + "?done=role-changed")
+		v.submit(v.get(theirs+"/demote"), theirs+"/demote").wantTo(theirs + "?done=role-changed")
 		other.get("/operator").want(http.StatusNotFound)
 
 		at := "/operator/keys/" + strings.TrimPrefix(key, "/settings/keys/")
-		v.submit(v.get(at), at+"/revoke", "reason", "seen in public").wantTo(at + "?done=revoked")
+		v.submit(v.get(at+"/revoke"), at+"/revoke", "reason", "seen in public").wantTo(at + "?done=revoked")
 		replica.Me(t, plain).Want(t, http.StatusUnauthorized, "invalid_token")
 		other.get(key).says("seen in public")
 		v.get("/operator/audit?target=user:"+bob.ID).says("user.disabled", "user.enabled")
@@ -123,7 +123,7 @@ func TestOperator(t *testing.T) {
 		}
 		v.get("/operator/clients/none").want(http.StatusNotFound)
 		v.get("/operator/users/none").want(http.StatusNotFound)
-		v.submit(v.get(theirs), theirs+"/delete", "confirm", bob.Email).wantTo("/operator/users?done=person-gone")
+		v.submit(v.get(theirs+"/delete"), theirs+"/delete", "confirm", bob.Email).wantTo("/operator/users?done=user-deleted")
 		other.get("/settings").wantTo("/login?next=%2Fsettings")
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/mintkeep/mintkeep/server/keys"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -50,38 +49,40 @@ func (d *Dashboard) OperatorKey(w http.ResponseWriter, r *http.Request, in *sess
 	if err != nil {
 		return err
 	}
-	return d.showOperatorKey(w, r, in, key, http.StatusOK, "")
-}
-
-func (d *Dashboard) showOperatorKey(w http.ResponseWriter, r *http.Request, in *session, key *store.APIKey, status int, problem string) error {
 	content, err := d.keyPage(r, in, key)
 	if err != nil {
 		return err
 	}
-	content.Problem = problem
-	owner, err := d.store.User(r.Context(), key.UserID)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return err
-	}
-	return d.show(w, status, "operatorkey", in.page(r, key.Name, "operator", operatorKey{operatorPage{"keys"}, content, owner}))
-}
-
-// OperatorRevoke answers POST /operator/keys/{id}/revoke.
-func (d *Dashboard) OperatorRevoke(w http.ResponseWriter, r *http.Request, in *session) error {
-	form, err := in.form(r)
+	owner, err := d.owner(r, key)
 	if err != nil {
 		return err
 	}
+	return d.show(w, http.StatusOK, "operatorkey", in.page(r, key.Name, "operator", operatorKey{operatorPage{"keys"}, content, owner}))
+}
+
+// owner reads whose key it is; nil if the user is deleted.
+func (d *Dashboard) owner(r *http.Request, key *store.APIKey) (*store.User, error) {
+	owner, err := d.store.User(r.Context(), key.UserID)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	return owner, err
+}
+
+// OperatorRevoke answers GET and POST /operator/keys/{id}/revoke: the question, and the revocation.
+func (d *Dashboard) OperatorRevoke(w http.ResponseWriter, r *http.Request, in *session) error {
 	key, err := d.keys.Key(r.Context(), web.Path(r, "id"))
 	if err != nil {
 		return err
 	}
-	reason, err := keys.CheckReason(form.Get("reason"), "revoked by an operator")
+	owner, err := d.owner(r, key)
 	if err != nil {
-		return d.showOperatorKey(w, r, in, key, http.StatusBadRequest, "The reason "+err.Error()+".")
-	}
-	if err := d.keys.Revoke(r.Context(), key, reason, in.Actor); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	return seeOther(w, "/operator/keys/"+url.PathEscape(key.ID), "revoked")
+	page := "/operator/keys/" + url.PathEscape(key.ID)
+	how := revocation{Back: page, Done: page, Reason: "optional; the owner sees it", Otherwise: "revoked by an operator", Owner: "a deleted user"}
+	if owner != nil {
+		how.Owner = owner.Metadata.Email
+	}
+	return d.revokeKey(w, r, in, key, how)
 }

@@ -128,7 +128,7 @@ var notices = map[string]string{
 	"keys-rotated": "The next signing key signs from now on.",
 	"client-saved": "The client is changed.",
 	"client-gone":  "The client is deleted, and its tokens have ended.",
-	"person-gone":  "The person is deleted, and their keys have ended.",
+	"user-deleted": "The user is deleted. Their API keys are revoked.",
 }
 
 func notice(r *http.Request) string {

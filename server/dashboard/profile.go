@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"unicode/utf8"
@@ -109,14 +110,11 @@ func (d *Dashboard) ChangePassword(w http.ResponseWriter, r *http.Request, in *s
 	return seeOther(w, "/settings/profile", "password")
 }
 
-// RevokeSession answers POST /settings/sessions/end: one session of the user's, or all.
+// RevokeSession answers POST /settings/sessions/end: one session of the user's.
 func (d *Dashboard) RevokeSession(w http.ResponseWriter, r *http.Request, in *session) error {
 	form, err := in.form(r)
 	if err != nil {
 		return err
-	}
-	if form.Get("session") == "all" {
-		return d.revokeSessions(w, r, in)
 	}
 	sessions, err := d.store.Sessions(r.Context(), in.User)
 	if err != nil {
@@ -144,8 +142,20 @@ func (d *Dashboard) revokeSession(ctx context.Context, in *session, session stor
 	})
 }
 
-func (d *Dashboard) revokeSessions(w http.ResponseWriter, r *http.Request, in *session) error {
-	err := d.audit.Revoke(r.Context(), in.Actor, in.about(audit.UserSignedOut, nil), func(ctx context.Context) error {
+// RevokeSessions answers GET and POST /settings/sessions/revoke-all: the question, and the revocation of all sessions.
+func (d *Dashboard) RevokeSessions(w http.ResponseWriter, r *http.Request, in *session) error {
+	sessions, err := d.store.Sessions(r.Context(), in.User)
+	if err != nil {
+		return err
+	}
+	form, err := d.confirmed(w, r, in, confirmation{
+		Title: "Sign out everywhere?", Button: "Sign out everywhere", Cancel: "/settings/profile",
+		Effects: []string{signedOut(len(sessions)) + " Your API keys stay active."},
+	})
+	if form == nil {
+		return err
+	}
+	err = d.audit.Revoke(r.Context(), in.Actor, in.about(audit.UserSignedOut, nil), func(ctx context.Context) error {
 		return d.store.RevokeSessions(ctx, in.UserID, d.audit.Cause(in.Actor, "signed out everywhere"))
 	})
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -153,4 +163,12 @@ func (d *Dashboard) revokeSessions(w http.ResponseWriter, r *http.Request, in *s
 	}
 	d.setCookie(w, sessionCookie, "")
 	return seeOther(w, "/login", "everywhere")
+}
+
+// signedOut says how many sessions end, the one that asks included.
+func signedOut(sessions int) string {
+	if sessions == 1 {
+		return "This browser is signed out."
+	}
+	return fmt.Sprintf("%d sessions are signed out, that of this browser included.", sessions)
 }

@@ -27,7 +27,7 @@ func TestSessionRevocation(t *testing.T) {
 			"sign-out everywhere, elsewhere": func(t *testing.T, _ *userAgent) {
 				other := visit(t, replica)
 				other.signIn(u.Email, secret)
-				other.submit(other.get("/settings/profile"), "/settings/sessions/end", "session", "all").wantTo("/login?done=everywhere")
+				other.submit(other.get("/settings/sessions/revoke-all").says("sessions are signed out"), "/settings/sessions/revoke-all").wantTo("/login?done=everywhere")
 			},
 			"the one session, elsewhere": func(t *testing.T, _ *userAgent) {
 				other := visit(t, replica)

@@ -60,6 +60,8 @@ func walk(t *testing.T, s *servertest.Server, l look) {
 
 	b.press("main td a")
 	b.says("Uses a day 1 in all", "It was last used less than a minute ago from 127.0.0.1")
+	b.press("main a.dangerous")
+	b.says("Revoke the API key “deploy script”?", "Used less than a minute ago from 127.0.0.1.")
 	b.fill("#reason", "it was a test")
 	b.fill("#confirm", "deploy script")
 	b.press("button.dangerous")
