@@ -21,8 +21,11 @@ var templateFiles embed.FS
 // templates has one for each page, by the name of its file without .html.
 type templates map[string]*template.Template
 
-func parseTemplates(s static) (templates, error) {
-	functions := template.FuncMap{"static": s.url, "day": day, "moment": moment, "ago": ago, "lasting": lasting, "words": strings.Fields}
+func parseTemplates(s static, now func() time.Time) (templates, error) {
+	functions := template.FuncMap{
+		"static": s.url, "day": day, "moment": moment, "exact": exact, "machine": machine, "lasting": lasting, "words": strings.Fields, "through": through,
+		"since": func(t time.Time) string { return ago(now(), t) },
+	}
 	shared, err := template.New("").Funcs(functions).ParseFS(templateFiles, "templates/shared/*.html")
 	if err != nil {
 		return nil, err
@@ -112,7 +115,7 @@ func seeOther(w http.ResponseWriter, location, done string) error {
 // notices are what a page may be asked to say was done; nothing else can be put there.
 var notices = map[string]string{
 	"revoked":      "The key is revoked. It stopped working at once.",
-	"renamed":      "The key has its new name.",
+	"renamed":      "The key is renamed.",
 	"saved":        "Saved.",
 	"password":     "The password is changed. Every other session has been signed out.",
 	"session":      "The session is signed out.",
