@@ -53,6 +53,9 @@ type Store struct {
 	decoded     decoded
 	uses        uses
 	statistics  statistics
+
+	clientCounts clientCounts
+
 	swept       int64          // how far sweepKeys has come; only Run's
 	sweptClient string         // how far sweepSecrets has come; likewise
 	creating    [32]sync.Mutex // by the last character of the id of the user whose key is created
