@@ -130,7 +130,7 @@ func (d *Dashboard) secretQuestion(c *store.Client, active []secretRow, id strin
 		return confirmation{}, web.NotFound("Secret")
 	}
 	q := confirmation{
-		Title:  "Revoke the secret" + ending(this.Secret) + " of the client “" + nameOf(c) + "”?",
+		Title:  "Revoke the secret" + tail(this.Secret) + " of the client “" + nameOf(c) + "”?",
 		Button: "Revoke secret", Cancel: clientURL(c.ID),
 	}
 	var warnings []string
@@ -144,9 +144,9 @@ func (d *Dashboard) secretQuestion(c *store.Client, active []secretRow, id strin
 		warnings = append(warnings, "No other secret is active: the client cannot authenticate until it has a new one.")
 		q.Type, q.Kind = c.ID, "client ID"
 	case other.Used.IsZero():
-		warnings = append(warnings, "The other secret"+ending(other.Secret)+" was never used: the client may not have it yet.")
+		warnings = append(warnings, "The other secret"+tail(other.Secret)+" was never used: the client may not have it yet.")
 	default:
-		q.Effects = append(q.Effects, d.lastUse("The other secret"+ending(other.Secret)+" stays active. It", other.Used))
+		q.Effects = append(q.Effects, d.lastUse("The other secret"+tail(other.Secret)+" stays active. It", other.Used))
 	}
 	q.Warning = strings.Join(warnings, " ")
 	q.Effects = append(q.Effects, "Requests with the revoked secret are rejected at once. Tokens that were issued already stay valid until they expire.")
@@ -160,8 +160,8 @@ func (d *Dashboard) lastUse(what string, at time.Time) string {
 	return what + " was last used " + ago(d.now(), at) + "."
 }
 
-// ending tells secrets apart by their last characters.
-func ending(s store.Secret) string {
+// tail tells secrets apart by their last characters.
+func tail(s store.Secret) string {
 	if s.LastFour == "" {
 		return " that was imported"
 	}
