@@ -26,13 +26,12 @@ type per struct {
 	Unit, Short string
 	Format      string // of the time of an interval
 	Length      time.Duration
-	Marked      int // every so many intervals, the x axis has a time
 }
 
 var (
-	perMinute  = per{"minute", "min", clockFormat, time.Minute, 15}
-	perQuarter = per{"15 minutes", "15 min", clockFormat, 15 * time.Minute, 24}
-	perDay     = per{"day", "day", "2 Jan", 24 * time.Hour, 10}
+	perMinute  = per{"minute", "min", clockFormat, time.Minute}
+	perQuarter = per{"15 minutes", "15 min", clockFormat, 15 * time.Minute}
+	perDay     = per{"day", "day", "2 Jan", 24 * time.Hour}
 )
 
 const clockFormat = "15:04 UTC"
@@ -75,6 +74,7 @@ const (
 	barWidth    = 10
 	chartHeight = 100
 	leastHeight = 2 // of a value that is not 0, so that it is seen
+	timesShown  = 4
 )
 
 // draw places the bars.
@@ -101,9 +101,9 @@ func (c *chart) draw() *chart {
 			fmt.Fprintf(&paths[j], "M%d %sh8v-%sh-8z", b.X+1, short(bottom), short(height))
 			bottom -= height
 		}
-		if (len(c.Bars)-1-i)%c.Per.Marked == 0 {
-			c.Times = append(c.Times, b.At)
-		}
+	}
+	for i := range timesShown { // at equal distances, the first bar and the last included
+		c.Times = append(c.Times, c.Bars[(i*(len(c.Bars)-1)+(timesShown-1)/2)/(timesShown-1)].At)
 	}
 	for i := range c.Series {
 		c.Series[i].Path = paths[i].String()

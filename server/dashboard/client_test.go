@@ -225,10 +225,10 @@ func TestClientActivity(t *testing.T) {
 		v.get("/operator/clients").says("5 s ago")
 		page := v.get("/operator").says("invalid_client wrong secret 4 s ago", "rejected: total 3 · peak 3/min")
 		rows := page.rowsWith("Billing")
-		if len(rows) != 2 || rows[0] != "Billing2invalid_client wrong secret 4 s ago" || rows[1] != "Billing62" {
+		if len(rows) != 2 || rows[0] != "Billing2 rejectedinvalid_client wrong secret 4 s ago" || rows[1] != "Billing6 token requests2 rejected" {
 			t.Errorf("the lists say %q of Billing", rows)
 		}
-		if rows := page.rowsWith("quiet"); len(rows) != 1 || rows[0] != "quiet10" {
+		if rows := page.rowsWith("quiet"); len(rows) != 1 || rows[0] != "quiet1 token requests0 rejected" {
 			t.Errorf("the lists say %q of the other client", rows)
 		}
 		if strings.Contains(page.visible(), "nobody") {

@@ -44,7 +44,7 @@ func stored(t testing.TB, b *storetest.Backend) string {
 	})
 	var all strings.Builder
 	for _, key := range slices.Sorted(maps.Keys(dump)) {
-		if values := dump[key]; strings.HasPrefix(key, "mk:p:") { // a hash, in any order
+		if values := dump[key]; strings.HasPrefix(key, "mk:p:") || strings.HasPrefix(key, "mk:c:") { // a hash, in any order
 			slices.Sort(values)
 		}
 		fmt.Fprintf(&all, "%q: %q\n", key, dump[key])

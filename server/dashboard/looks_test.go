@@ -131,6 +131,7 @@ func (g *gallery) inside() {
 	g.inspect("settings")
 	g.look("settings-none", "/settings?q=nothing")
 	g.look("key-used", "/settings/keys/"+g.used.ID)
+	g.look("key-revoke", "/settings/keys/"+g.used.ID+"/revoke")
 	g.look("key-new", "/settings/keys/new")
 	g.fill("#name", strings.Repeat(" ", 5))
 	g.press("main button[type=submit]")
@@ -144,7 +145,7 @@ func (g *gallery) inside() {
 	g.s.Secret(g.value("#secret"))
 	g.inspect("key-rotated-made")
 	g.look("key-rotated", "/settings/keys/"+g.fresh.ID)
-	g.look("settings-ended", "/settings?state=ended")
+	g.look("settings-ended", "/settings?state=inactive")
 	g.press("main td a")
 	g.inspect("key-ended")
 	g.look("profile", "/settings/profile")
@@ -170,6 +171,12 @@ func (g *gallery) operator() {
 	g.look("operator-keys", "/operator/keys?state=all")
 	g.look("operator-key", "/operator/keys/"+g.used.ID)
 	g.look("audit", "/operator/audit")
+	g.look("audit-rejections", "/operator/audit?which=refusals")
+	g.look("user-disable", "/operator/users/"+g.bob.ID+"/disable")
+	g.look("user-delete", "/operator/users/"+g.bob.ID+"/delete")
+	g.fill("#confirm", "another")
+	g.press("button.dangerous")
+	g.inspect("user-delete-rejected")
 }
 
 func (g *gallery) signIn() {

@@ -20,8 +20,8 @@ type overview struct {
 	Totals     store.Totals
 	Charts     []*chart
 	Rejections []figure // by error code
-	Busiest    []clientActivity
-	Failing    []clientActivity
+	Busiest    []store.ClientActivity
+	Failing    []store.ClientActivity
 	Redis      health
 	Keys       signingKeys
 }
@@ -63,12 +63,6 @@ func (s Span) per() per {
 type figure struct {
 	Name  string
 	Value int64
-}
-
-// clientActivity is a line of a list of clients by what they did in the last hour.
-type clientActivity struct {
-	store.ClientActivity
-	Last string // how long ago the last rejection was
 }
 
 // health is how Redis does, as this replica sees it.
@@ -114,20 +108,11 @@ func (d *Dashboard) overview(r *http.Request) (*overview, error) {
 		countsChart("uses", "API key uses", counted, span.per(), func(n store.Counts) int64 { return n.KeyUsed }),
 	}
 	o.Rejections = byCode(counted)
-	busiest, failing, err := d.store.TopClients(r.Context(), topClients)
-	if err != nil {
+	if o.Busiest, o.Failing, err = d.store.TopClients(r.Context(), topClients); err != nil {
 		return nil, err
 	}
-	o.Busiest, o.Failing = d.activity(busiest), d.activity(failing)
 	o.Redis = d.health(r.Context())
 	return o, nil
-}
-
-func (d *Dashboard) activity(clients []store.ClientActivity) (list []clientActivity) {
-	for _, c := range clients {
-		list = append(list, clientActivity{c, ago(d.now(), c.Rejection.At)})
-	}
-	return list
 }
 
 // byCode sums the rejections by their error codes, the most frequent first.
@@ -165,12 +150,12 @@ type signingKeys struct {
 // signingKey is a key, and what happens to it next.
 type signingKey struct {
 	signing.KeyState
-	Age, Next string
+	Next string
 }
 
 func (d *Dashboard) signingKeys() (keys signingKeys) {
 	for _, k := range d.ring.Keys() {
-		s := signingKey{KeyState: k, Age: ago(d.now(), k.CreatedAt)}
+		s := signingKey{KeyState: k}
 		switch k.State {
 		case store.KeyNext:
 			s.Next = "will sign after the next rotation"

@@ -23,8 +23,9 @@ type templates map[string]*template.Template
 
 func parseTemplates(s static, now func() time.Time) (templates, error) {
 	functions := template.FuncMap{
-		"static": s.url, "day": day, "moment": moment, "exact": exact, "machine": machine, "lasting": lasting, "words": strings.Fields, "number": number,
-		"since": func(t time.Time) string { return ago(now(), t) },
+		"static": s.url, "day": day, "moment": moment, "exact": exact, "machine": machine, "lasting": lasting, "words": strings.Fields, "through": through,
+		"number": number,
+		"since":  func(t time.Time) string { return ago(now(), t) },
 	}
 	shared, err := template.New("").Funcs(functions).ParseFS(templateFiles, "templates/shared/*.html")
 	if err != nil {
@@ -115,7 +116,7 @@ func seeOther(w http.ResponseWriter, location, done string) error {
 // notices are what a page may be asked to say was done; nothing else can be put there.
 var notices = map[string]string{
 	"revoked":      "The key is revoked. It stopped working at once.",
-	"renamed":      "The key has its new name.",
+	"renamed":      "The key is renamed.",
 	"saved":        "Saved.",
 	"password":     "The password is changed. Every other session has been signed out.",
 	"session":      "The session is signed out.",

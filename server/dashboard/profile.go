@@ -17,18 +17,16 @@ import (
 
 // profile is the page of the user's own account.
 type profile struct {
-	Name            string
-	NameProblem     string
-	PasswordProblem string
-	Least           int
-	Sessions        []sessionRow
+	Name     string
+	Problems problems
+	Least    int
+	Sessions []sessionRow
 }
 
 type sessionRow struct {
 	*store.Session
 	Handle string
 	Here   bool // the one that asks
-	Seen   string
 }
 
 // Profile answers GET /settings/profile.
@@ -43,7 +41,7 @@ func (d *Dashboard) showProfile(w http.ResponseWriter, r *http.Request, in *sess
 		return err
 	}
 	for _, s := range sessions {
-		p.Sessions = append(p.Sessions, sessionRow{s, handle(s), s.Digest == in.Digest, ago(d.now(), s.SeenAt)})
+		p.Sessions = append(p.Sessions, sessionRow{s, handle(s), s.Digest == in.Digest})
 	}
 	return d.show(w, status, "profile", in.page(r, "Profile", "profile", p))
 }
@@ -59,7 +57,7 @@ func (d *Dashboard) SaveName(w http.ResponseWriter, r *http.Request, in *session
 	}
 	name := strings.TrimSpace(form.Get("name"))
 	if utf8.RuneCountInString(name) > 100 || !web.Printable(name) {
-		return d.showProfile(w, r, in, http.StatusBadRequest, profile{Name: name, NameProblem: "The name must be printable text of at most 100 characters."})
+		return d.showProfile(w, r, in, http.StatusBadRequest, profile{Name: name, Problems: problems{"name": "Name must be printable text of at most 100 characters."}})
 	}
 	what := in.about(audit.UserUpdated, map[string]string{"changed": "name"}).Changed("name", in.User.Metadata.Name, name)
 	if err := d.audit.Change(r.Context(), in.Actor, what, func(ctx context.Context) error {
@@ -82,12 +80,12 @@ func (d *Dashboard) ChangePassword(w http.ResponseWriter, r *http.Request, in *s
 	if err != nil {
 		return err
 	}
-	problem := "The present password is wrong."
+	wrong := problems{"present": "The current password is wrong."}
 	if known != nil {
-		problem = checkPassword(form.Get("password"), form.Get("again"), in.User)
+		wrong = checkPassword("New password", form.Get("password"), form.Get("again"), in.User)
 	}
-	if problem != "" {
-		return d.showProfile(w, r, in, http.StatusBadRequest, profile{Name: in.User.Metadata.Name, PasswordProblem: problem})
+	if wrong != nil {
+		return d.showProfile(w, r, in, http.StatusBadRequest, profile{Name: in.User.Metadata.Name, Problems: wrong})
 	}
 	sealed, err := d.passwords.Hash(r.Context(), in.UserID, form.Get("password"))
 	if err != nil {

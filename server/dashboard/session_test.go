@@ -90,7 +90,7 @@ func TestSessionRevocation(t *testing.T) {
 			}
 		})
 		t.Run("an invite is redeemed once", func(t *testing.T) {
-			visit(t, replica).get(path).want(http.StatusNotFound).says("This link has been used")
+			visit(t, replica).get(path).want(http.StatusNotFound).says("This link was used")
 		})
 		t.Run("deleted", func(t *testing.T) {
 			v := visit(t, s)
@@ -118,7 +118,7 @@ func TestInvite(t *testing.T) {
 		}
 		gone := func(v *userAgent, path string) {
 			t.Helper()
-			v.get(path).want(http.StatusNotFound).says("This link has been used, has expired, or was replaced by a newer one.")
+			v.get(path).want(http.StatusNotFound).says("This link was used, has expired or was replaced by a newer link.")
 		}
 		first, second := invite(), invite()
 		v := visit(t, s)

@@ -31,7 +31,7 @@ func (d *Dashboard) userUse(r *http.Request, u *store.User) (use userUse, err er
 	for i, last := range uses {
 		if last.At.After(latest) {
 			latest = last.At
-			use.Recent = fmt.Sprintf("The API key “%s” was used %s from %s.", found[i].Name, ago(d.now(), last.At), last.From)
+			use.Recent = fmt.Sprintf("The API key “%s” was used %s %s.", found[i].Name, ago(d.now(), last.At), through(last.From))
 		}
 	}
 	return use, nil

@@ -13,22 +13,22 @@ import (
 // userList is a page of users, and the form that invites one more.
 type userList struct {
 	operatorPage
-	Users   []*store.User
-	Query   string
-	Next    string // URL
-	First   bool
-	Sent    url.Values
-	Problem string
-	Once    string
+	Users    []*store.User
+	Query    string
+	Next     string // URL
+	First    bool
+	Sent     url.Values
+	Problems problems
+	Once     string
 }
 
 // Users answers GET /operator/users.
 func (d *Dashboard) Users(w http.ResponseWriter, r *http.Request, in *session) error {
-	return d.showUsers(w, r, in, http.StatusOK, nil, "")
+	return d.showUsers(w, r, in, http.StatusOK, nil, nil)
 }
 
-func (d *Dashboard) showUsers(w http.ResponseWriter, r *http.Request, in *session, status int, sent url.Values, problem string) error {
-	query, after, err := d.search(r, "pages people")
+func (d *Dashboard) showUsers(w http.ResponseWriter, r *http.Request, in *session, status int, sent url.Values, wrong problems) error {
+	query, after, err := d.search(r, "pages users")
 	if err != nil {
 		return err
 	}
@@ -38,10 +38,10 @@ func (d *Dashboard) showUsers(w http.ResponseWriter, r *http.Request, in *sessio
 	}
 	p := userList{
 		operatorPage{"users"},
-		found, query, d.nextPage("/operator/users", "pages people", query, next), after == "",
-		sent, problem, rand.Text(),
+		found, query, d.nextPage("/operator/users", "pages users", query, next), after == "",
+		sent, wrong, rand.Text(),
 	}
-	return d.show(w, status, "users", in.page(r, "People", "operator", p))
+	return d.show(w, status, "users", in.page(r, "Users", "operator", p))
 }
 
 // CreateUser answers POST /operator/users, with the page that shows the link.
@@ -54,7 +54,7 @@ func (d *Dashboard) CreateUser(w http.ResponseWriter, r *http.Request, in *sessi
 		o := web.ObjectOf(map[string]any{"email": form.Get("email"), "name": form.Get("name"), "role": form.Get("role")})
 		user, link, err := d.users.Create(r.Context(), o, in.Actor)
 		if answered, ok := fixable(err); ok {
-			return "", d.showUsers(w, r, in, answered.Status, form, sentence(answered.Description))
+			return "", d.showUsers(w, r, in, answered.Status, form, userLabels.problems(answered.Description))
 		}
 		if err != nil {
 			return "", err
@@ -63,11 +63,14 @@ func (d *Dashboard) CreateUser(w http.ResponseWriter, r *http.Request, in *sessi
 	})
 }
 
+// userLabels are the fields of the form by the members of a user.
+var userLabels = labels{"email": {"email", "Email"}, "name": {"name", "Name"}, "role": {"role", "Role"}}
+
 func userURL(id string) string { return "/operator/users/" + id }
 
 func (d *Dashboard) showLink(w http.ResponseWriter, r *http.Request, in *session, user *store.User, link users.Link) error {
 	p := newSecret{
-		operatorPage: operatorPage{"users"}, Title: "A link for " + user.Metadata.Email, Label: "Link", Secret: link.URL,
+		operatorPage: operatorPage{"users"}, Title: "Password link for " + user.Metadata.Email, Label: "Link", Secret: link.URL,
 		User: user, Expires: link.ExpiresAt, Back: userURL(user.ID),
 	}
 	return d.show(w, http.StatusOK, "secretmade", in.page(r, p.Title, "operator", p))

@@ -45,12 +45,12 @@ func walk(t *testing.T, s *servertest.Server, l look) {
 	}
 	b.fill("#name", "deploy script")
 	b.press("main button[type=submit]")
-	b.says("Store it now", "curl", "Treat your API key like a password.")
+	b.says("Save it now", "curl", "Treat your API key like a password.")
 	plain := b.value("#secret")
 	s.Secret(plain)
 
-	b.press("main .actions a.button") // "I have stored it"
-	b.says("deploy script", "never", "live")
+	b.press("main .actions a.button") // "Done, I saved it"
+	b.says("deploy script", "never", "Active")
 	s.Me(t, plain).Want(t, http.StatusOK, "")
 	if err := s.Store.Flush(t.Context()); err != nil {
 		t.Fatal(err)
@@ -59,7 +59,7 @@ func walk(t *testing.T, s *servertest.Server, l look) {
 	b.says("just now", "from 127.0.0.1")
 
 	b.press("main td a")
-	b.says("Uses per day Total 1 · peak 1/day", "It was last used just now from 127.0.0.1")
+	b.says("Uses per day Total 1 · peak 1/day", "Last used: just now from 127.0.0.1")
 	b.press("main a.dangerous")
 	b.says("Revoke the API key “deploy script”?", "Used just now from 127.0.0.1.")
 	b.fill("#reason", "it was a test")
@@ -70,7 +70,7 @@ func walk(t *testing.T, s *servertest.Server, l look) {
 
 	b.press("main .empty a")
 	b.press("main td a")
-	b.says("it was a test by you", "ended")
+	b.says("it was a test by you", "Revoked")
 	b.press(".who button")
 	b.says("You are signed out.")
 	b.open("/settings")
@@ -108,14 +108,14 @@ func operate(t *testing.T, s *servertest.Server, l look) {
 	token := s.Token(t, c)
 
 	b.press("main a.button") // "Done, I saved it"
-	b.says("read", "write", "enabled", "client_credentials · JWT · lifetime 15 minutes")
+	b.says("read", "write", "Active", "client_credentials · JWT · lifetime 15 minutes")
 	b.fill("#client_name", "Billing service")
 	b.press("form[action$=billing] button")
 	b.says("The client is saved.", "Billing service")
 	b.press("main a[href$='/disable']")
 	b.says("Disable the client “Billing service”?")
 	b.press("button.dangerous")
-	b.says("Disabled.", "disabled")
+	b.says("Disabled.", "Enable client")
 	refusal := s.Post(t, "/oauth/token", "grant_type=client_credentials", c.Basic())
 	refusal.Want(t, http.StatusUnauthorized, "invalid_client")
 	b.press("form[action$=enable] button")
@@ -140,5 +140,5 @@ func operate(t *testing.T, s *servertest.Server, l look) {
 	b.press("button.dangerous")
 	b.says("The client is deleted. Its secrets and its tokens are revoked.")
 	b.press("main a[href='/operator/audit']")
-	b.says("client.deleted", "client:billing", "user:"+u.ID)
+	b.says("client.deleted", "client billing deleted", u.Email)
 }
