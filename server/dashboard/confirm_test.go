@@ -67,7 +67,7 @@ func TestConfirmations(t *testing.T) {
 		says   []string
 		typed  string // what must be typed
 	}{
-		"/settings/keys/" + own.ID + "/revoke":   {"/settings/keys/" + own.ID, []string{"Revoke the API key “nightly”?", "from 127.0.0.1", "rejected at once"}, "nightly"},
+		"/settings/keys/" + own.ID + "/revoke":   {"/settings/keys/" + own.ID, []string{"Revoke the API key “nightly”?", "from 127.0.0.1", "Programs that use it stop working."}, "nightly"},
 		"/operator/keys/" + key.ID + "/revoke":   {"/operator/keys/" + key.ID, []string{"Revoke the API key “deploy”?", "from 127.0.0.1", "bob@example.com"}, "deploy"},
 		"/operator/keys/" + fresh.ID + "/revoke": {"/operator/keys/" + fresh.ID, []string{"Revoke the API key “fresh”?", "It was never used."}, ""},
 		theirs + "/disable":                      {theirs, []string{"Disable bob@example.com?", "The API key “deploy” was used", "2 active API keys are rejected"}, ""},

@@ -63,7 +63,7 @@ func (d *Dashboard) revokeQuestion(view adminapi.Key, how revocation) confirmati
 	case view.LastUsed == nil:
 		c.Effects = append(c.Effects, "It was never used.")
 	case d.now().Sub(view.LastUsed.At) < 24*time.Hour:
-		c.Warning = "Used " + ago(d.now(), view.LastUsed.At) + " " + through(view.LastUsed.From) + ". Programs that use it are rejected at once."
+		c.Warning = "Used " + ago(d.now(), view.LastUsed.At) + " " + through(view.LastUsed.From) + ". Programs that use it stop working."
 		c.Type, c.Kind = view.Name, "name"
 	default:
 		c.Effects = append(c.Effects, "It was last used "+ago(d.now(), view.LastUsed.At)+" "+through(view.LastUsed.From)+".")

@@ -23,7 +23,7 @@ type templates map[string]*template.Template
 
 func parseTemplates(s static, now func() time.Time) (templates, error) {
 	functions := template.FuncMap{
-		"static": s.url, "day": day, "moment": moment, "exact": exact, "machine": machine, "lasting": lasting, "words": strings.Fields, "through": through,
+		"static": s.url, "day": day, "moment": moment, "minute": minute, "exact": exact, "machine": machine, "lasting": lasting, "words": strings.Fields, "through": through,
 		"number": number,
 		"since":  func(t time.Time) string { return ago(now(), t) },
 	}
@@ -94,7 +94,7 @@ func (d *Dashboard) Refuse(w http.ResponseWriter, r *http.Request, e *web.Error)
 	id := web.RequestID(r.Context())
 	words := e.Words(id)
 	if e.RetryAfter > 0 {
-		words = fmt.Sprintf("%s, in %d seconds.", words, int(e.RetryAfter.Round(time.Second)/time.Second))
+		words = fmt.Sprintf("%s. Retry in %d seconds.", words, int(e.RetryAfter.Round(time.Second)/time.Second))
 	}
 	p := page{Title: http.StatusText(e.Status), Content: failure{e.Status, words, id}}
 	if err := d.show(w, e.Status, "failure", p); err != nil {

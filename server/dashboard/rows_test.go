@@ -13,10 +13,12 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// rowsOf measures a list: the height of the page, of the tallest row, and the width of the narrowest cell with a name.
+// rowsOf measures a list: the height of the page, of the tallest row, the width of the narrowest cell with a name, and how
+// far the list stands out of the column of the page.
 const rowsOf = `(() => {
 	const all = (selector, measure) => [...document.querySelectorAll(selector)].map(e => e.getBoundingClientRect()[measure])
-	return [document.documentElement.scrollHeight, Math.max(...all(".rows tbody tr", "height")), Math.min(...all(".rows .lead", "width"))]
+	return [document.documentElement.scrollHeight, Math.max(...all(".rows tbody tr", "height")), Math.min(...all(".rows .lead", "width")),
+		all(".rows", "right")[0] - document.querySelector("h1").parentElement.getBoundingClientRect().right]
 })()`
 
 // A long list with the longest names has one line a row on a desk, in which the name has room, and two lines on a phone.
@@ -43,8 +45,8 @@ func TestRows(t *testing.T) {
 		if *screenshots {
 			g.inspect("rows" + strings.ReplaceAll(path, "/", "-"))
 		}
-		if got := asked[[]float64](g.tab, rowsOf); got[0] >= 3000 || got[1] > 44 || got[2] < 320 {
-			t.Errorf("%s on a desk: the page is %v px high, a row %v px, a name %v px wide", path, got[0], got[1], got[2])
+		if got := asked[[]float64](g.tab, rowsOf); got[0] >= 3000 || got[1] > 44 || got[2] < 320 || got[3] > 0 {
+			t.Errorf("%s on a desk: the page is %v px high, a row %v px, a name %v px wide; the list is %v px too wide", path, got[0], got[1], got[2], got[3])
 		}
 		for _, width := range []int64{360, 390, 800} {
 			g.become(look{"narrow", width, 800, false, false})

@@ -11,6 +11,9 @@ func day(t time.Time) string { return t.UTC().Format("2 Jan 2006") }
 // moment is a point in time to the minute.
 func moment(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") }
 
+// minute is the same in a column that says UTC.
+func minute(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04") }
+
 // exact is a point in time to the second, for tooltips.
 func exact(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04:05 UTC") }
 
