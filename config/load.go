@@ -83,10 +83,10 @@ func (l *loader) lookup(s Setting) (value, error) {
 	if text, ok := l.src.Flags[s.Flag]; ok {
 		v := value{text: text, origin: s.Name + " (--" + s.Flag + ")", given: text != "" || s.EmptyCounts}
 		if s.NoFlag {
-			return v, fmt.Errorf("is a secret and never comes by flag: set the variable, or name a file in %s", s.File())
+			return v, fmt.Errorf("is a secret and cannot be a flag: set the variable, or write the path of a file to %s", s.File())
 		}
 		if s.Secret && hasPassword(text) {
-			return v, fmt.Errorf("has a password, which must not be on the command line: set the variable, or name a file in %s", s.File())
+			return v, fmt.Errorf("contains a password, which must not be on the command line: set the variable, or write the path of a file to %s", s.File())
 		}
 		return v, nil
 	}
@@ -169,10 +169,10 @@ func (l *loader) relate(c *Config) {
 		if !l.given(flag) {
 			flag = "token-ttl-max" // the default is not the operator's mistake
 		}
-		l.mistake(flag, errors.New("does not fit: MINTKEEP_TOKEN_TTL must be at most MINTKEEP_TOKEN_TTL_MAX"))
+		l.mistake(flag, errors.New("is out of range: MINTKEEP_TOKEN_TTL must not be longer than MINTKEEP_TOKEN_TTL_MAX"))
 	}
 	if c.PProf && !Loopback(c.MetricsAddr) {
-		l.mistake("pprof", errors.New("needs a loopback MINTKEEP_METRICS_ADDR, because profiles show memory"))
+		l.mistake("pprof", errors.New("needs a loopback address in MINTKEEP_METRICS_ADDR, because profiles contain parts of the memory"))
 	}
 }
 
@@ -181,8 +181,8 @@ func (l *loader) relateAdminTokens(c *Config) {
 	switch {
 	case !l.given("admin-token-next"):
 	case !l.given("admin-token"):
-		l.mistake("admin-token-next", errors.New("is set without MINTKEEP_ADMIN_TOKEN: set that one; this one is for the time in which it is changed"))
+		l.mistake("admin-token-next", errors.New("is set without MINTKEEP_ADMIN_TOKEN: set MINTKEEP_ADMIN_TOKEN; this second token is only for replacing it"))
 	case c.AdminTokenNext == c.AdminToken && c.AdminToken != "":
-		l.mistake("admin-token-next", errors.New("must differ from MINTKEEP_ADMIN_TOKEN: set it to the token that follows, or remove it"))
+		l.mistake("admin-token-next", errors.New("must differ from MINTKEEP_ADMIN_TOKEN: set it to the new token, or remove it"))
 	}
 }

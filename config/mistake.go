@@ -24,10 +24,10 @@ type Error struct{ Mistakes []Mistake }
 
 func (e *Error) Error() string {
 	var b strings.Builder
-	b.WriteString("the configuration has a mistake:")
+	b.WriteString("the configuration has an error:")
 	if n := len(e.Mistakes); n > 1 {
 		b.Reset()
-		fmt.Fprintf(&b, "the configuration has %d mistakes:", n)
+		fmt.Fprintf(&b, "the configuration has %d errors:", n)
 	}
 	for _, m := range e.Mistakes {
 		b.WriteString("\n  " + m.String())

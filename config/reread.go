@@ -11,7 +11,7 @@ func Reread(src Source, c *Config) (*Config, []string, error) {
 	fresh.AdminToken = reread(l, "admin-token", parseAdminToken, c.AdminToken)
 	fresh.AdminTokenNext = reread(l, "admin-token-next", parseAdminToken, c.AdminTokenNext)
 	if fresh.AdminToken == fresh.AdminTokenNext && fresh.AdminToken != "" {
-		l.mistake("admin-token-next", errors.New("must differ from MINTKEEP_ADMIN_TOKEN; both stay as they were"))
+		l.mistake("admin-token-next", errors.New("must differ from MINTKEEP_ADMIN_TOKEN; both keep their previous values"))
 		fresh.AdminToken, fresh.AdminTokenNext = c.AdminToken, c.AdminTokenNext
 	}
 	return &fresh, l.warnings, l.err("redis-url", "master-key", "admin-token", "admin-token-next")

@@ -156,7 +156,7 @@ func wrongMethod(w http.ResponseWriter, r *http.Request) error {
 	}
 	return &web.Error{
 		Status: http.StatusMethodNotAllowed, Code: "method_not_allowed",
-		Description: "This route does not take this method; Allow names those that it takes",
+		Description: "Method not allowed; see the Allow header",
 	}
 }
 

@@ -69,7 +69,7 @@ type Tombstone struct {
 }
 
 // ErrTooManyKeys says that a user has [MaxActiveKeys] already.
-var ErrTooManyKeys = fmt.Errorf("%w: the user has as many active keys as they may", ErrConflict)
+var ErrTooManyKeys = fmt.Errorf("%w: the user has reached the limit of active keys", ErrConflict)
 
 // NewKeyID names a new key. Ids sort by the millisecond of their creation.
 func NewKeyID(at time.Time) string {
@@ -132,7 +132,7 @@ func (s *Store) lookAgain(ctx context.Context, k *APIKey) error {
 		return err
 	}
 	if !owner.Val() {
-		_, err := s.RevokeKey(ctx, k.ID, Cause{At: s.now().UTC(), Reason: "the person was deleted"})
+		_, err := s.RevokeKey(ctx, k.ID, Cause{At: s.now().UTC(), Reason: "the user was deleted"})
 		return cmp.Or(err, ErrNotFound)
 	}
 	now, err := decodeKey(k.ID, description.Val())

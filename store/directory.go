@@ -35,7 +35,7 @@ func (d directory) enter(ctx context.Context, rdb redis.UniversalClient, id stri
 // holds already, so that they do not fail it: an entry that stays behind is skipped.
 func (s *Store) strike(ctx context.Context, d directory, id string, names ...string) {
 	if err := s.rdb.ZRem(ctx, d.ids, id).Err(); err != nil {
-		s.log.WarnContext(ctx, "taking an entry out of a directory failed; listings skip it", "id", id, "error", err)
+		s.log.WarnContext(ctx, "removing an entry from a list failed; the lists skip it", "id", id, "error", err)
 	}
 	s.strikeNames(ctx, d, id, names...)
 }
@@ -43,7 +43,7 @@ func (s *Store) strike(ctx context.Context, d directory, id string, names ...str
 func (s *Store) strikeNames(ctx context.Context, d directory, id string, names ...string) {
 	for _, name := range names {
 		if err := s.rdb.ZRem(ctx, d.names, nameEntry(name, id)).Err(); err != nil {
-			s.log.WarnContext(ctx, "taking an entry out of a directory failed; listings skip it", "id", id, "error", err)
+			s.log.WarnContext(ctx, "removing an entry from a list failed; the lists skip it", "id", id, "error", err)
 		}
 	}
 }

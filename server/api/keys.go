@@ -106,7 +106,7 @@ func (a *API) RotateKey(w http.ResponseWriter, r *http.Request, who *bearer.Prin
 	successor, err := a.keys.Rotate(r.Context(), who.User, key, overlap, who.Actor(r.Context()))
 	var beyond *keys.BeyondError
 	if errors.As(err, &beyond) {
-		return a.resource.Forbidden(beyond.Scope, "The key has scopes that the key which rotates it has not")
+		return a.resource.Forbidden(beyond.Scope, "The calling key lacks scopes of the key to rotate")
 	}
 	if err != nil {
 		return err

@@ -210,7 +210,7 @@ func (r *run) ofClient(e store.Event, revoke func(context.Context, string, store
 }
 
 func (r *run) deleteUser(e store.Event) error {
-	return r.Store.DeleteUser(r.ctx, idOf(e), causeOf(e, "the person was deleted"))
+	return r.Store.DeleteUser(r.ctx, idOf(e), causeOf(e, "the user was deleted"))
 }
 
 func (r *run) disableUser(e store.Event) error {

@@ -32,11 +32,11 @@ func rejectQuery(r *http.Request) error {
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil { // what is left out of it may be a credential
-		return web.InvalidRequest("The query is malformed, and no parameter belongs there")
+		return web.InvalidRequest("The query string is malformed; send parameters in the body")
 	}
 	for _, name := range inBody {
 		if query.Has(name) {
-			return web.InvalidRequest("Parameters belong in the body, not in the query")
+			return web.InvalidRequest("Send parameters in the body, not in the query string")
 		}
 	}
 	return nil
@@ -48,7 +48,7 @@ func (p Presented) check() error {
 	case len(p.ClientID) > maxClientID || len(p.Credential) > maxSecret && (p.method == nil || p.method.BySecret()):
 		return web.InvalidRequest("client_id or client_secret is too long")
 	case !printable(p.ClientID) || !printable(p.Credential):
-		return web.InvalidRequest("client_id or client_secret has a character that none may have")
+		return web.InvalidRequest("client_id or client_secret contains a character that is not allowed")
 	case p.ClientID == "" || p.Credential == "" || p.method == nil:
 		return errInvalidClient
 	}

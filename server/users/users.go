@@ -43,7 +43,7 @@ func (g *Registry) readNew(o web.Object) (*store.User, error) {
 	case p.email == nil:
 		return nil, wrongMember("email", errors.New("is missing"))
 	case p.disables():
-		return nil, wrongMember("disabled", errors.New("a person is added enabled"))
+		return nil, wrongMember("disabled", errors.New("must be false: a new user is enabled"))
 	}
 	u := &store.User{ID: store.NewUserID(), Metadata: store.UserMetadata{CreatedAt: g.instant()}}
 	p.apply(&u.Metadata)
@@ -105,7 +105,7 @@ func (g *Registry) Delete(ctx context.Context, id string, by audit.Actor) error 
 		return errNoUser
 	}
 	return noUser(g.Audit.Revoke(ctx, by, record(audit.UserDeleted, id, nil), func(ctx context.Context) error {
-		return g.Store.DeleteUser(ctx, id, g.Audit.Cause(by, "the person was deleted"))
+		return g.Store.DeleteUser(ctx, id, g.Audit.Cause(by, "the user was deleted"))
 	}))
 }
 

@@ -156,7 +156,7 @@ func (db *DB) settle(ctx context.Context, limit time.Duration, due func(*connect
 }
 
 // ErrKill: CLIENT KILL does not do here what [DB.Settle] needs.
-var ErrKill = errors.New("connections cannot be closed at the server")
+var ErrKill = errors.New("Redis cannot close abandoned connections")
 
 // CheckKill tries on two connections of its own whether CLIENT KILL closes one and not the other. ErrKill: it is
 // forbidden, or a proxy shares connections among clients. ErrUnavailable: it could not be tried.
