@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// Load reads and checks every setting. It returns warnings, and every mistake at
+// Load reads and checks every setting. It returns warnings, and every error at
 // once as an [*Error].
 func Load(src Source) (*Config, []string, error) {
 	l := newLoader(src)
@@ -46,7 +46,7 @@ func Load(src Source) (*Config, []string, error) {
 	return c, l.warnings, nil
 }
 
-// A loader gathers values, mistakes and warnings. Its maps go by flag.
+// A loader gathers values, errors and warnings. Its maps go by flag.
 type loader struct {
 	src      Source
 	settings map[string]Setting
@@ -104,7 +104,7 @@ func (l *loader) lookup(s Setting) (value, error) {
 func (l *loader) given(flag string) bool { return l.values[flag].given }
 
 // mistake reports what is wrong with a setting, the first time only: further
-// mistakes follow from the first.
+// errors follow from the first.
 func (l *loader) mistake(flag string, err error) {
 	if _, reported := l.mistakes[flag]; reported {
 		return
@@ -113,7 +113,7 @@ func (l *loader) mistake(flag string, err error) {
 	l.mistakes[flag] = Mistake{Setting: l.values[flag].origin, Problem: err.Error(), Example: s.Name + "=" + s.Example}
 }
 
-// err returns the mistakes in the order of the manual, of some settings or all.
+// err returns the errors in the order of the manual, of some settings or all.
 func (l *loader) err(flags ...string) error {
 	var mistakes []Mistake
 	for _, s := range Settings() {
@@ -167,7 +167,7 @@ func (l *loader) relate(c *Config) {
 	if c.TokenTTL > c.TokenTTLMax && c.TokenTTLMax > 0 {
 		flag := "token-ttl"
 		if !l.given(flag) {
-			flag = "token-ttl-max" // the default is not the operator's mistake
+			flag = "token-ttl-max" // the operator did not set the default
 		}
 		l.mistake(flag, errors.New("is out of range: MINTKEEP_TOKEN_TTL must not be longer than MINTKEEP_TOKEN_TTL_MAX"))
 	}

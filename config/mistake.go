@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// A Mistake is what is wrong with one setting.
+// A Mistake is the error of one setting.
 type Mistake struct {
 	Setting string // the variable, and where the value came from if elsewhere
 	Problem string
@@ -19,7 +19,7 @@ func (m Mistake) String() string {
 	return fmt.Sprintf("%s %s; example: %s", m.Setting, m.Problem, m.Example)
 }
 
-// An Error is all mistakes of a configuration.
+// An Error is all errors of a configuration.
 type Error struct{ Mistakes []Mistake }
 
 func (e *Error) Error() string {

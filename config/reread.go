@@ -3,7 +3,7 @@ package config
 import "errors"
 
 // Reread is c with what the files of _FILE settings hold now: the master keys, the admin tokens and the URL of Redis, for a
-// server that runs. A setting that cannot be used stays as it is in c, and is a mistake in the error.
+// server that runs. A setting that cannot be used stays as it is in c, and is in the error.
 func Reread(src Source, c *Config) (*Config, []string, error) {
 	l, fresh := newLoader(src), *c
 	fresh.RedisURL = reread(l, "redis-url", redisURL, c.RedisURL)

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// warn collects warnings about what is allowed but likely to be a mistake.
+// warn collects warnings about what is allowed but probably wrong.
 func (l *loader) warn(c *Config) {
 	if text := l.values["issuer"].text; c.Issuer != "" && text != c.Issuer {
 		l.warnings = append(l.warnings, "MINTKEEP_ISSUER is used in its canonical form, "+c.Issuer)

@@ -97,7 +97,7 @@ func (s *Server) pageRoutes(r *gin.Engine) {
 	r.GET("/static/:name", static)
 	r.HEAD("/static/:name", static)
 
-	// Anybody sees these.
+	// Every caller sees these.
 	see("/docs", s.pages.Docs)
 	see("/login", s.pages.LoginPage)
 	page("POST", "/login", web.FormBody, s.pages.Login)
@@ -160,7 +160,7 @@ func wrongMethod(w http.ResponseWriter, r *http.Request) error {
 	}
 }
 
-// OpenAPI is the description of all the routes, written by hand and held to them by the tests.
+// OpenAPI is the description of all the routes, written manually and held to them by the tests.
 //
 //go:embed openapi.yaml
 var OpenAPI []byte

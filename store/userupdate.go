@@ -78,7 +78,7 @@ func (s *Store) replaceUserMetadata(ctx context.Context, id string, cause Cause,
 	return u, err
 }
 
-// lostNames are those of before that have no entry after.
+// lostNames are the previous names that have no entry after the change.
 func lostNames(before, after []string) (lost []string) {
 	kept := map[string]bool{}
 	for _, name := range after {

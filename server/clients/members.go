@@ -93,7 +93,7 @@ func setScope(m *store.ClientMetadata, raw json.RawMessage, _ rules) error {
 	}
 	var scopes []string
 	for s := range strings.SplitSeq(registered, " ") {
-		// Another one with the prefix is a mistake: it looks like a right and gives none.
+		// Another one with the prefix is an error: it looks like a right and gives none.
 		if scope.IsOwn(s) && !slices.Contains(scope.Own, s) {
 			return fmt.Errorf("contains an unknown mintkeep: scope; valid are %s", strings.Join(scope.Own, ", "))
 		}

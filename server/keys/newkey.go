@@ -27,7 +27,7 @@ type NewKey struct {
 	ExpiresAt time.Time // zero: never, or when the key that creates it does
 }
 
-// misnamed are members that callers write by mistake for those that exist. Ignored, as unknown members are, they would
+// misnamed are members that callers confuse with those that exist. Ignored, as unknown members are, they would
 // make a wider key than was meant.
 var misnamed = map[string]string{
 	"scopes":     "scope is a string of space-separated scopes",
@@ -158,7 +158,7 @@ func (g *Registry) grant(owner *store.User, n NewKey, by audit.Actor) (*store.AP
 		}
 	}
 	if beyond := scope.Beyond(granted.Scope, g.Allowed(owner)); len(beyond) > 0 {
-		return nil, wrongScope("may have " + g.Allowed(owner) + ", and nothing else for this person; MINTKEEP_KEY_SCOPES names what developers may give")
+		return nil, wrongScope("contains a scope that this user may not give to a key; allowed are " + g.Allowed(owner) + " (MINTKEEP_KEY_SCOPES)")
 	}
 	return granted, nil
 }

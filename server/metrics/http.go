@@ -12,7 +12,7 @@ import (
 const unmatched = "unmatched"
 
 // Limits far above what the server's own routes need (some 25 routes, a few methods
-// and a dozen statuses each): they bound memory if a caller passes a raw path by mistake.
+// and a dozen statuses each): they bound memory if a caller passes a raw path.
 const (
 	maxRequestSeries = 1000
 	maxRoutes        = 100

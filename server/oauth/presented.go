@@ -64,7 +64,7 @@ func (p Presented) lookupID() string {
 	return p.ClientID
 }
 
-// name is what the log and the audit log may keep of the presented id. A caller that mistakes one for the other puts a
+// name is what the log and the audit log may keep of the presented id. A caller that confuses the id with the secret puts a
 // secret there, and every secret is at least 32 characters: a longer id is kept only if there is such a client.
 func (p Presented) name(registered *store.Client) string {
 	if registered == nil && (len(p.ClientID) >= shortestSecret || !onlyOf(p.ClientID, idCharacters)) {

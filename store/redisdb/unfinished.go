@@ -11,9 +11,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// What was sent on a connection may still be carried out after the connection was closed here: a path that loses
+// What was sent on a connection may still be applied after the connection was closed here: a path that loses
 // packets, a proxy, or a server that hangs delivers it later. CLIENT KILL on another connection ends that. When the
-// server has answered it, each command of the killed connection was carried out before, or it never will be.
+// server has answered it, each command of the killed connection was applied before, or it never will be.
 
 const (
 	// settleTime bounds CLIENT KILL within a request, whose write was not answered in time.
@@ -42,7 +42,7 @@ func (l *connections) addUnfinished(who identity) {
 	l.lost = l.lost[max(0, len(l.lost)-maxUnfinished):]
 }
 
-// settle closes the unfinished connections at the server. When it has returned nil, nothing is carried out any more that
+// settle closes the unfinished connections at the server. When it has returned nil, nothing is applied any more that
 // was sent on them.
 func (l *connections) settle(ctx context.Context) error {
 	lost := l.unfinished()
@@ -111,7 +111,7 @@ func (db *DB) servers() []*connections {
 	return db.connections[:len(db.connections):len(db.connections)]
 }
 
-// Settle makes sure that no command is carried out any more whose answer this DB has given up. An error says that this is
+// Settle makes sure that no command is applied any more whose answer this DB has given up. An error says that this is
 // not known: a server did not answer. If its ACL forbids CLIENT KILL, nothing can be done, and that is no error: see
 // [DB.CheckKill].
 func (db *DB) Settle(ctx context.Context) error {
