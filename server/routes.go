@@ -34,6 +34,7 @@ func (s *Server) routes() *gin.Engine {
 	on("POST", oauth.IntrospectPath, web.FormBody, oauth.NotCrossSite(s.oauth.Introspect))
 	on("POST", oauth.RevokePath, web.FormBody, oauth.NotCrossSite(s.oauth.Revoke))
 	always(oauth.MetadataPath, s.oauth.Metadata)
+	always(oauth.OpenIDMetadataPath, s.oauth.Metadata)
 	always(oauth.JWKSPath, s.oauth.JWKS)
 
 	anyone, owner := s.api.Anyone, s.api.KeyOwner
