@@ -22,32 +22,32 @@ import (
 //	empty        the meaning of set but empty
 type Config struct {
 	Addr       string     `name:"addr" default:":8080" embedded:"127.0.0.1:8080" placeholder:"HOST:PORT" example:"127.0.0.1:8080" help:"Listen address."`
-	Issuer     string     `name:"issuer" placeholder:"ORIGIN" absent:"derived from the address when embedded (http://localhost:8080), required with Redis" example:"https://auth.example.com" help:"Issuer identifier: an origin without a path. Every advertised URL begins with it, whatever the Host header says. Plain http off loopback is warned of."`
-	RedisURL   Secret     `name:"redis-url" secret:"flag" placeholder:"URL" absent:"the embedded store, in memory" example:"redis://localhost:6379/0" help:"Where the data is kept: redis://, rediss:// (TLS), redis+sentinel://h1,h2/master or redis+cluster://h1,h2, the last two with rediss+ as well. The flag takes no password."`
-	MasterKeys MasterKeys `name:"master-key" secret:"" absent:"random when embedded, required with Redis" example:"$(openssl rand -base64 32)" help:"32 random bytes in base64, which encrypt signing keys and password hashes at rest. A comma list changes it: the first writes, all read."`
-	AdminToken Secret     `name:"admin-token" secret:"" absent:"random and printed when embedded, off with Redis" example:"$(openssl rand -hex 32)" help:"Bearer token for /admin that needs no client: at least 32 printable ASCII characters."`
+	Issuer     string     `name:"issuer" placeholder:"ORIGIN" absent:"derived from the address when embedded (http://localhost:8080), required with Redis" example:"https://auth.example.com" help:"Issuer identifier: an origin without a path, as services reach Mintkeep. Every advertised URL begins with it; the Host header has no influence. Warns when http is used on a non-loopback address."`
+	RedisURL   Secret     `name:"redis-url" secret:"flag" placeholder:"URL" absent:"the embedded store, in memory" example:"redis://localhost:6379/0" help:"URL of Redis: redis://, redis+sentinel://h1,h2/master or redis+cluster://h1,h2; for TLS rediss://, rediss+sentinel:// or rediss+cluster://. The flag does not accept a password."`
+	MasterKeys MasterKeys `name:"master-key" secret:"" absent:"random when embedded, required with Redis" example:"$(openssl rand -base64 32)" help:"32 random bytes in base64. It encrypts signing keys and password hashes at rest. To rotate, list keys separated by commas: the first encrypts, all decrypt."`
+	AdminToken Secret     `name:"admin-token" secret:"" absent:"random and printed when embedded, off with Redis" example:"$(openssl rand -hex 32)" help:"Static bearer token for /admin, to set up the first users and clients: at least 32 printable ASCII characters."`
 
-	AdminTokenNext Secret `name:"admin-token-next" secret:"" absent:"none" example:"$(openssl rand -hex 32)" help:"A second admin token, which is accepted too while the first is changed. It differs from the first."`
+	AdminTokenNext Secret `name:"admin-token-next" secret:"" absent:"none" example:"$(openssl rand -hex 32)" help:"A second admin token, accepted in addition while you replace the first. It must differ from the first."`
 
-	TokenTTL        time.Duration `name:"token-ttl" default:"1h" placeholder:"DURATION" example:"1h" help:"Lifetime of an access token, unless its client is registered with another."`
-	TokenTTLMax     time.Duration `name:"token-ttl-max" default:"24h" placeholder:"DURATION" example:"24h" help:"Longest lifetime that a client may be registered with."`
-	SigningAlg      string        `name:"signing-alg" default:"ES256" placeholder:"ALG" example:"ES256" help:"ES256, EdDSA or RS256: the algorithm of the next signing key that is made."`
-	SigningRotation time.Duration `name:"signing-rotation" default:"720h" placeholder:"DURATION" example:"720h" help:"Age at which the signing key is replaced, at least 1h. 0 rotates by hand only."`
-	Audience        string        `name:"audience" placeholder:"URI" absent:"the issuer" example:"https://api.example.com" help:"The aud of a token when the request names no resource and the client has no audience of its own."`
-	KeyScopes       []string      `name:"key-scopes" default:"read write" placeholder:"SCOPES" example:"read write" help:"Scopes that developers may give to their API keys, separated by spaces. None of Mintkeep's own."`
-	KeyPrefix       string        `name:"key-prefix" default:"mk" placeholder:"PREFIX" example:"mk" help:"Brand of new API keys, secrets and opaque tokens: a lower-case letter, then one to seven letters or digits."`
-	KeyCreateRate   Rate          `name:"key-create-rate" default:"60/m" placeholder:"RATE" example:"60/m" help:"How many API keys one user may create and rotate for themselves: a number and a window of s, m or h, as a client's rate_limit has it. Operators at /admin are not limited."`
+	TokenTTL        time.Duration `name:"token-ttl" default:"1h" placeholder:"DURATION" example:"1h" help:"Default lifetime of an access token. A client may be registered with its own."`
+	TokenTTLMax     time.Duration `name:"token-ttl-max" default:"24h" placeholder:"DURATION" example:"24h" help:"Longest token lifetime that a client may be registered with."`
+	SigningAlg      string        `name:"signing-alg" default:"ES256" placeholder:"ALG" example:"ES256" help:"Algorithm of the next signing key that is created: ES256, EdDSA or RS256."`
+	SigningRotation time.Duration `name:"signing-rotation" default:"720h" placeholder:"DURATION" example:"720h" help:"Age at which the signing key is rotated, at least 1h. 0 means manual rotation only."`
+	Audience        string        `name:"audience" placeholder:"URI" absent:"the issuer" example:"https://api.example.com" help:"Default aud of a token: used when the request names no resource and the client has no audience of its own. Also the aud of every API key."`
+	KeyScopes       []string      `name:"key-scopes" default:"read write" placeholder:"SCOPES" example:"read write" help:"Scopes that developers may give to their API keys, separated by spaces. Must not contain a mintkeep: scope."`
+	KeyPrefix       string        `name:"key-prefix" default:"mk" placeholder:"PREFIX" example:"mk" help:"Prefix of new API keys, secrets and opaque tokens: a lower-case letter, then one to seven lower-case letters or digits."`
+	KeyCreateRate   Rate          `name:"key-create-rate" default:"60/m" placeholder:"RATE" example:"60/m" help:"How many API keys one user may create or rotate in a time window of one second, minute or hour, such as 60/m. Operators at /admin are not limited."`
 
-	RevokeDurability Durability `name:"revoke-durability" default:"ack" placeholder:"MODE" example:"fsync" help:"What must hold before a revocation is answered with success: ack (Redis has carried it out), fsync (it is on Redis's disk) or replicas:N (N replicas have it, 1 to 9). A start is refused where this Redis cannot give it."`
+	RevokeDurability Durability `name:"revoke-durability" default:"ack" placeholder:"MODE" example:"fsync" help:"What must hold before a revocation is answered with success: ack (Redis has applied it), fsync (it is on Redis's disk) or replicas:N (N Redis replicas have it, 1 to 9). The server refuses to start if Redis cannot guarantee it."`
 
-	TrustedProxies []netip.Prefix `name:"trusted-proxies" placeholder:"CIDR,..." absent:"none" example:"10.0.0.0/8,192.0.2.7" help:"Addresses and networks whose X-Forwarded-For is believed."`
-	TLSCert        string         `name:"tls-cert" placeholder:"PATH" absent:"none" example:"/etc/mintkeep/tls.crt" help:"Certificate chain in PEM: serve TLS. Read again when the file changes."`
-	TLSKey         string         `name:"tls-key" placeholder:"PATH" absent:"none" example:"/etc/mintkeep/tls.key" help:"The certificate's private key in PEM."`
+	TrustedProxies []netip.Prefix `name:"trusted-proxies" placeholder:"CIDR,..." absent:"none" example:"10.0.0.0/8,192.0.2.7" help:"Addresses and networks of your reverse proxies, separated by commas. X-Forwarded-For is trusted only from these."`
+	TLSCert        string         `name:"tls-cert" placeholder:"PATH" absent:"none" example:"/etc/mintkeep/tls.crt" help:"File with the certificate chain in PEM. If it is set, the server uses TLS. It is reloaded when the file changes."`
+	TLSKey         string         `name:"tls-key" placeholder:"PATH" absent:"none" example:"/etc/mintkeep/tls.key" help:"File with the private key of the certificate in PEM."`
 
-	MetricsAddr string     `name:"metrics-addr" default:"127.0.0.1:9464" empty:"off" placeholder:"HOST:PORT" example:"127.0.0.1:9464" help:"Listen address of the Prometheus metrics. Set but empty: off. On a loopback address it answers requests for a loopback host alone."`
-	PProf       bool       `name:"pprof" default:"false" placeholder:"BOOL" example:"true" help:"true: profiles (/debug/pprof/) at the metrics address, which must be loopback."`
-	LogLevel    slog.Level `name:"log-level" default:"info" placeholder:"LEVEL" example:"info" help:"debug, info, warn or error."`
-	LogFormat   string     `name:"log-format" placeholder:"FORMAT" absent:"text on a terminal, else json" example:"json" help:"text or json."`
+	MetricsAddr string     `name:"metrics-addr" default:"127.0.0.1:9464" empty:"off" placeholder:"HOST:PORT" example:"127.0.0.1:9464" help:"Listen address of the Prometheus metrics. Set to empty to disable. On a loopback address only requests with a loopback Host are answered."`
+	PProf       bool       `name:"pprof" default:"false" placeholder:"BOOL" example:"true" help:"true serves Go profiles (/debug/pprof/) at the metrics address, which must be a loopback address."`
+	LogLevel    slog.Level `name:"log-level" default:"info" placeholder:"LEVEL" example:"info" help:"Lowest level that is logged: debug, info, warn or error."`
+	LogFormat   string     `name:"log-format" placeholder:"FORMAT" absent:"text on a terminal, else json" example:"json" help:"Format of the log: text or json."`
 
 	// Derived values follow the listener's real port (see Listening).
 	issuerDerived, audienceDerived bool

@@ -6,6 +6,6 @@
 //
 // A setting comes from the command line, else from the environment, else from
 // its default. [Load] is given both, touches nothing global, and reports every
-// mistake at once. No message repeats a value: it might be a secret in the wrong
+// error at once. No message repeats a value: it might be a secret in the wrong
 // variable.
 package config

@@ -43,6 +43,6 @@ func parseDurability(s string) (Durability, error) {
 // relateDurability rejects a durability that the embedded store cannot give.
 func (l *loader) relateDurability(c *Config) {
 	if l.embedded && c.RevokeDurability != (Durability{}) {
-		l.mistake("revoke-durability", errors.New("must be ack while no Redis is configured: the embedded store keeps nothing"))
+		l.mistake("revoke-durability", errors.New("must be ack while no Redis is configured: the embedded store keeps its data in memory only"))
 	}
 }

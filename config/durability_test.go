@@ -28,7 +28,7 @@ func TestRevokeDurability(t *testing.T) {
 	}
 	for _, text := range []string{"fsync", "replicas:1"} {
 		got := mistakes(t, config.Source{Environ: []string{"MINTKEEP_REVOKE_DURABILITY=" + text}})
-		want := []string{"MINTKEEP_REVOKE_DURABILITY must be ack while no Redis is configured: the embedded store keeps nothing"}
+		want := []string{"MINTKEEP_REVOKE_DURABILITY must be ack while no Redis is configured: the embedded store keeps its data in memory only"}
 		if !slices.Equal(got, want) {
 			t.Errorf("%q embedded: got %q, want %q", text, got, want)
 		}

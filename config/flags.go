@@ -8,7 +8,7 @@ import (
 )
 
 // Flags are the settings on the command line. The parser fills a struct with one
-// optional string for each. [Load] parses the strings: it reports every mistake,
+// optional string for each. [Load] parses the strings: it reports every error,
 // where a command line parser stops at the first.
 type Flags struct {
 	settings []Setting

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// Load reads and checks every setting. It returns warnings, and every mistake at
+// Load reads and checks every setting. It returns warnings, and every error at
 // once as an [*Error].
 func Load(src Source) (*Config, []string, error) {
 	l := newLoader(src)
@@ -46,7 +46,7 @@ func Load(src Source) (*Config, []string, error) {
 	return c, l.warnings, nil
 }
 
-// A loader gathers values, mistakes and warnings. Its maps go by flag.
+// A loader gathers values, errors and warnings. Its maps go by flag.
 type loader struct {
 	src      Source
 	settings map[string]Setting
@@ -83,10 +83,10 @@ func (l *loader) lookup(s Setting) (value, error) {
 	if text, ok := l.src.Flags[s.Flag]; ok {
 		v := value{text: text, origin: s.Name + " (--" + s.Flag + ")", given: text != "" || s.EmptyCounts}
 		if s.NoFlag {
-			return v, fmt.Errorf("is a secret and never comes by flag: set the variable, or name a file in %s", s.File())
+			return v, fmt.Errorf("is a secret and cannot be a flag: set the variable, or write the path of a file to %s", s.File())
 		}
 		if s.Secret && hasPassword(text) {
-			return v, fmt.Errorf("has a password, which must not be on the command line: set the variable, or name a file in %s", s.File())
+			return v, fmt.Errorf("contains a password, which must not be on the command line: set the variable, or write the path of a file to %s", s.File())
 		}
 		return v, nil
 	}
@@ -104,7 +104,7 @@ func (l *loader) lookup(s Setting) (value, error) {
 func (l *loader) given(flag string) bool { return l.values[flag].given }
 
 // mistake reports what is wrong with a setting, the first time only: further
-// mistakes follow from the first.
+// errors follow from the first.
 func (l *loader) mistake(flag string, err error) {
 	if _, reported := l.mistakes[flag]; reported {
 		return
@@ -113,7 +113,7 @@ func (l *loader) mistake(flag string, err error) {
 	l.mistakes[flag] = Mistake{Setting: l.values[flag].origin, Problem: err.Error(), Example: s.Name + "=" + s.Example}
 }
 
-// err returns the mistakes in the order of the manual, of some settings or all.
+// err returns the errors in the order of the manual, of some settings or all.
 func (l *loader) err(flags ...string) error {
 	var mistakes []Mistake
 	for _, s := range Settings() {
@@ -167,12 +167,12 @@ func (l *loader) relate(c *Config) {
 	if c.TokenTTL > c.TokenTTLMax && c.TokenTTLMax > 0 {
 		flag := "token-ttl"
 		if !l.given(flag) {
-			flag = "token-ttl-max" // the default is not the operator's mistake
+			flag = "token-ttl-max" // the operator did not set the default
 		}
-		l.mistake(flag, errors.New("does not fit: MINTKEEP_TOKEN_TTL must be at most MINTKEEP_TOKEN_TTL_MAX"))
+		l.mistake(flag, errors.New("is out of range: MINTKEEP_TOKEN_TTL must not be longer than MINTKEEP_TOKEN_TTL_MAX"))
 	}
 	if c.PProf && !Loopback(c.MetricsAddr) {
-		l.mistake("pprof", errors.New("needs a loopback MINTKEEP_METRICS_ADDR, because profiles show memory"))
+		l.mistake("pprof", errors.New("needs a loopback address in MINTKEEP_METRICS_ADDR, because profiles contain parts of the memory"))
 	}
 }
 
@@ -181,8 +181,8 @@ func (l *loader) relateAdminTokens(c *Config) {
 	switch {
 	case !l.given("admin-token-next"):
 	case !l.given("admin-token"):
-		l.mistake("admin-token-next", errors.New("is set without MINTKEEP_ADMIN_TOKEN: set that one; this one is for the time in which it is changed"))
+		l.mistake("admin-token-next", errors.New("is set without MINTKEEP_ADMIN_TOKEN: set MINTKEEP_ADMIN_TOKEN; this second token is only for replacing it"))
 	case c.AdminTokenNext == c.AdminToken && c.AdminToken != "":
-		l.mistake("admin-token-next", errors.New("must differ from MINTKEEP_ADMIN_TOKEN: set it to the token that follows, or remove it"))
+		l.mistake("admin-token-next", errors.New("must differ from MINTKEEP_ADMIN_TOKEN: set it to the new token, or remove it"))
 	}
 }

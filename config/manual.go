@@ -23,9 +23,9 @@ func Table() string {
 // serve --help; the flags are listed by the command line parser.
 func Help() string {
 	var b strings.Builder
-	b.WriteString("Every flag has a variable: --token-ttl is MINTKEEP_TOKEN_TTL. A flag wins over its variable. ")
-	b.WriteString("Secrets come by variable, or in a file that a variable with _FILE at its end names. ")
-	b.WriteString("SIGHUP reads these files and the certificate again.\n\nSecrets:\n")
+	b.WriteString("Every flag has an environment variable: --token-ttl is MINTKEEP_TOKEN_TTL. The flag takes precedence. ")
+	b.WriteString("A secret comes from a variable, or from the file whose path is in the variable with _FILE at its end. ")
+	b.WriteString("On SIGHUP the server reads these files and the certificate again.\n\nSecrets:\n")
 	for _, s := range Settings() {
 		if !s.Secret {
 			continue

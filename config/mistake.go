@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// A Mistake is what is wrong with one setting.
+// A Mistake is the error of one setting.
 type Mistake struct {
 	Setting string // the variable, and where the value came from if elsewhere
 	Problem string
@@ -19,15 +19,15 @@ func (m Mistake) String() string {
 	return fmt.Sprintf("%s %s; example: %s", m.Setting, m.Problem, m.Example)
 }
 
-// An Error is all mistakes of a configuration.
+// An Error is all errors of a configuration.
 type Error struct{ Mistakes []Mistake }
 
 func (e *Error) Error() string {
 	var b strings.Builder
-	b.WriteString("the configuration has a mistake:")
+	b.WriteString("the configuration has an error:")
 	if n := len(e.Mistakes); n > 1 {
 		b.Reset()
-		fmt.Fprintf(&b, "the configuration has %d mistakes:", n)
+		fmt.Fprintf(&b, "the configuration has %d errors:", n)
 	}
 	for _, m := range e.Mistakes {
 		b.WriteString("\n  " + m.String())

@@ -11,7 +11,7 @@ import (
 	"github.com/mintkeep/mintkeep/config"
 )
 
-const badScope = "must be scopes as RFC 6749 section 3.3 has them, with one space between two"
+const badScope = "must be space-separated scope tokens (RFC 6749 section 3.3)"
 
 // numbered is n words, a space between two: s1 s2 s3.
 func numbered(word string, n int) string {
@@ -27,7 +27,7 @@ func TestMistakes(t *testing.T) {
 		{"ADDR", "8080", "must be host:port or :port"},
 		{"ADDR", "localhost:http", "must end with a port from 0 to 65535"},
 		{"ADDR", "localhost:65536", "must end with a port from 0 to 65535"},
-		{"ADDR", "a b:80", "must begin with a host name, an address or nothing"},
+		{"ADDR", "a b:80", "must begin with a host name or an address, or with the colon"},
 		{"ISSUER", "auth.example.com", "must be an absolute http or https URL"},
 		{"ISSUER", "ftp://auth.example.com", "must be an absolute http or https URL"},
 		{"ISSUER", "https://", "must be an absolute http or https URL"},
@@ -43,31 +43,31 @@ func TestMistakes(t *testing.T) {
 		{"ISSUER", "https://auth.example.com:99999", "must have a port from 1 to 65535, or none"},
 		{"REDIS_URL", "localhost:6379", "must begin with redis://, rediss://, redis+sentinel://, rediss+sentinel://, redis+cluster://, rediss+cluster://"},
 		{"REDIS_URL", "http://localhost", "must begin with redis://, rediss://, redis+sentinel://, rediss+sentinel://, redis+cluster://, rediss+cluster://"},
-		{"REDIS_URL", "redis://", "must name a host after the password, in which / ? @ are %2F %3F %40"},
-		{"REDIS_URL", "redis://:can/ary@localhost", "must name a host after the password, in which / ? @ are %2F %3F %40"},
-		{"REDIS_URL", "redis+cluster://h1,,h2", "must name a host after the password, in which / ? @ are %2F %3F %40"},
-		{"REDIS_URL", "redis+sentinel://h1,h2", "must name the master behind Sentinel, as in redis+sentinel://h1,h2/master"},
-		{"MASTER_KEY", "canary", "must be 32 bytes in base64, and key 1 of 1 is not"},
-		{"MASTER_KEY", master + ",canary", "must be 32 bytes in base64, and key 2 of 2 is not"},
-		{"MASTER_KEY", strings.Repeat("A", 43) + "=", "must be random, and key 1 of 1 is not"},
+		{"REDIS_URL", "redis://", "must contain a host; in the password, write / as %2F, ? as %3F and @ as %40"},
+		{"REDIS_URL", "redis://:can/ary@localhost", "must contain a host; in the password, write / as %2F, ? as %3F and @ as %40"},
+		{"REDIS_URL", "redis+cluster://h1,,h2", "must contain a host; in the password, write / as %2F, ? as %3F and @ as %40"},
+		{"REDIS_URL", "redis+sentinel://h1,h2", "must end with the name of the master, as in redis+sentinel://h1,h2/master"},
+		{"MASTER_KEY", "canary", "must be 32 bytes in base64, but key 1 of 1 is not"},
+		{"MASTER_KEY", master + ",canary", "must be 32 bytes in base64, but key 2 of 2 is not"},
+		{"MASTER_KEY", strings.Repeat("A", 43) + "=", "must be random, but key 1 of 1 is not"},
 		{"ADMIN_TOKEN", "canary", "must have at least 32 characters"},
 		{"ADMIN_TOKEN", adminToken + " canary", "must be printable ASCII characters without spaces"},
 		{"ADMIN_TOKEN", adminToken + "ä", "must be printable ASCII characters without spaces"},
-		{"ADMIN_TOKEN", strings.Repeat("a", 40), "must be random, and is not"},
-		{"ADMIN_TOKEN", strings.Repeat("canaryxyz", 4), "must be random, and is not"},
-		{"ADMIN_TOKEN_NEXT", adminToken, "is set without MINTKEEP_ADMIN_TOKEN: set that one; this one is for the time in which it is changed"},
+		{"ADMIN_TOKEN", strings.Repeat("a", 40), "must be random, but is not"},
+		{"ADMIN_TOKEN", strings.Repeat("canaryxyz", 4), "must be random, but is not"},
+		{"ADMIN_TOKEN_NEXT", adminToken, "is set without MINTKEEP_ADMIN_TOKEN: set MINTKEEP_ADMIN_TOKEN; this second token is only for replacing it"},
 		{"ADMIN_TOKEN_NEXT", "canary", "must have at least 32 characters"},
-		{"TOKEN_TTL", "3600", "is not a duration in h, m and s"},
-		{"TOKEN_TTL", "1d", "is not a duration in h, m and s"},
-		{"TOKEN_TTL", "0", "must be longer than nothing"},
-		{"TOKEN_TTL", "-1h", "must be longer than nothing"},
-		{"TOKEN_TTL", "1500ms", "must be whole seconds"},
-		{"TOKEN_TTL", "25h", "does not fit: MINTKEEP_TOKEN_TTL must be at most MINTKEEP_TOKEN_TTL_MAX"},
-		{"TOKEN_TTL_MAX", "30m", "does not fit: MINTKEEP_TOKEN_TTL must be at most MINTKEEP_TOKEN_TTL_MAX"},
+		{"TOKEN_TTL", "3600", "is not a duration such as 1h30m or 90s"},
+		{"TOKEN_TTL", "1d", "is not a duration such as 1h30m or 90s"},
+		{"TOKEN_TTL", "0", "must be longer than 0s"},
+		{"TOKEN_TTL", "-1h", "must be longer than 0s"},
+		{"TOKEN_TTL", "1500ms", "must be a whole number of seconds"},
+		{"TOKEN_TTL", "25h", "is out of range: MINTKEEP_TOKEN_TTL must not be longer than MINTKEEP_TOKEN_TTL_MAX"},
+		{"TOKEN_TTL_MAX", "30m", "is out of range: MINTKEEP_TOKEN_TTL must not be longer than MINTKEEP_TOKEN_TTL_MAX"},
 		{"SIGNING_ALG", "HS256", "must be ES256, EdDSA or RS256"},
 		{"SIGNING_ALG", "none", "must be ES256, EdDSA or RS256"},
-		{"SIGNING_ROTATION", "59m", "must be at least 1h, or 0 for never"},
-		{"SIGNING_ROTATION", "-2h", "must be at least 1h, or 0 for never"},
+		{"SIGNING_ROTATION", "59m", "must be at least 1h, or 0 for manual rotation only"},
+		{"SIGNING_ROTATION", "-2h", "must be at least 1h, or 0 for manual rotation only"},
 		{"AUDIENCE", "api", "must be an absolute URI"},
 		{"AUDIENCE", "https://", "must be an absolute URI"},
 		{"AUDIENCE", "https://api.example/a b", "must be an absolute URI"},
@@ -77,16 +77,16 @@ func TestMistakes(t *testing.T) {
 		{"KEY_SCOPES", "read,\twrite", badScope},
 		{"KEY_SCOPES", `read "write"`, badScope},
 		{"KEY_SCOPES", "lesen schreiben lösen", badScope},
-		{"KEY_SCOPES", "read mintkeep:keys", "must have no scope of Mintkeep's own, such as mintkeep:keys"},
-		{"KEY_SCOPES", "read write read", "must not name a scope twice"},
+		{"KEY_SCOPES", "read mintkeep:keys", "must not contain a mintkeep: scope, such as mintkeep:keys"},
+		{"KEY_SCOPES", "read write read", "must not contain a scope twice"},
 		{"KEY_SCOPES", numbered("s", 51), "must have at most 50 scopes"},
 		{"KEY_CREATE_RATE", "60/d", "must be a number from 1 to 1000000 and a window of s, m or h, such as 600/m"},
 		{"KEY_PREFIX", "m", "must be a lower-case letter and one to seven lower-case letters or digits"},
 		{"KEY_PREFIX", "MK", "must be a lower-case letter and one to seven lower-case letters or digits"},
 		{"KEY_PREFIX", "mk_", "must be a lower-case letter and one to seven lower-case letters or digits"},
-		{"TRUSTED_PROXIES", "10.0.0.0/33", "must be a comma list of networks and addresses"},
-		{"TRUSTED_PROXIES", "10.0.0.1,,10.0.0.2", "must be a comma list of networks and addresses"},
-		{"TRUSTED_PROXIES", "proxy.example", "must be a comma list of networks and addresses"},
+		{"TRUSTED_PROXIES", "10.0.0.0/33", "must be networks and addresses, separated by commas"},
+		{"TRUSTED_PROXIES", "10.0.0.1,,10.0.0.2", "must be networks and addresses, separated by commas"},
+		{"TRUSTED_PROXIES", "proxy.example", "must be networks and addresses, separated by commas"},
 		{"TRUSTED_PROXIES", "10.0.0.1,::ffff:127.0.0.0/90", "has an IPv4-mapped network that is larger than ::ffff:0.0.0.0/96: write it as IPv4 or as IPv6"},
 		{"PPROF", "yes", "must be true or false"},
 		{"METRICS_ADDR", "off", "must be host:port or :port"},
@@ -111,7 +111,7 @@ func TestMistakes(t *testing.T) {
 func TestProfilesOnLoopbackOnly(t *testing.T) {
 	for addr, want := range map[string]bool{":9464": false, "0.0.0.0:9464": false, "": false, "127.0.0.1:9464": true, "localhost:9464": true} {
 		_, _, err := config.Load(config.Source{Environ: withRedis("MINTKEEP_PPROF=true", "MINTKEEP_METRICS_ADDR="+addr)})
-		if (err == nil) != want || err != nil && !strings.Contains(err.Error(), "MINTKEEP_PPROF needs a loopback MINTKEEP_METRICS_ADDR") {
+		if (err == nil) != want || err != nil && !strings.Contains(err.Error(), "MINTKEEP_PPROF needs a loopback address in MINTKEEP_METRICS_ADDR") {
 			t.Errorf("profiles at %q: %v", addr, err)
 		}
 	}
@@ -129,7 +129,7 @@ func TestEveryMistakeAtOnce(t *testing.T) {
 		"MINTKEEP_ISSUER is required with Redis",
 		"MINTKEEP_REDIS_URL must begin with redis://, rediss://, redis+sentinel://, rediss+sentinel://, redis+cluster://, rediss+cluster://",
 		"MINTKEEP_MASTER_KEY is required with Redis",
-		"MINTKEEP_TOKEN_TTL is not a duration in h, m and s",
+		"MINTKEEP_TOKEN_TTL is not a duration such as 1h30m or 90s",
 		"MINTKEEP_TLS_KEY is missing: MINTKEEP_TLS_CERT is set",
 		"MINTKEEP_LOG_LEVEL must be debug, info, warn or error",
 	}
@@ -143,9 +143,9 @@ func TestSecretsNeverComeByFlag(t *testing.T) {
 		"admin-token": adminToken, "master-key": master, "redis-url": "redis://:canary@localhost:6379",
 	}})
 	want := []string{
-		"MINTKEEP_REDIS_URL (--redis-url) has a password, which must not be on the command line: set the variable, or name a file in MINTKEEP_REDIS_URL_FILE",
-		"MINTKEEP_MASTER_KEY (--master-key) is a secret and never comes by flag: set the variable, or name a file in MINTKEEP_MASTER_KEY_FILE",
-		"MINTKEEP_ADMIN_TOKEN (--admin-token) is a secret and never comes by flag: set the variable, or name a file in MINTKEEP_ADMIN_TOKEN_FILE",
+		"MINTKEEP_REDIS_URL (--redis-url) contains a password, which must not be on the command line: set the variable, or write the path of a file to MINTKEEP_REDIS_URL_FILE",
+		"MINTKEEP_MASTER_KEY (--master-key) is a secret and cannot be a flag: set the variable, or write the path of a file to MINTKEEP_MASTER_KEY_FILE",
+		"MINTKEEP_ADMIN_TOKEN (--admin-token) is a secret and cannot be a flag: set the variable, or write the path of a file to MINTKEEP_ADMIN_TOKEN_FILE",
 	}
 	want = append([]string{"MINTKEEP_ISSUER is required with Redis"}, want...)
 	if d := cmp.Diff(want, got); d != "" {
@@ -205,7 +205,7 @@ func TestMessagesRepeatNoValue(t *testing.T) {
 // Two admin tokens that are equal are a change that was not made.
 func TestEqualAdminTokens(t *testing.T) {
 	got := mistakes(t, config.Source{Environ: withRedis("MINTKEEP_ADMIN_TOKEN="+adminToken, "MINTKEEP_ADMIN_TOKEN_NEXT="+adminToken)})
-	want := []string{"MINTKEEP_ADMIN_TOKEN_NEXT must differ from MINTKEEP_ADMIN_TOKEN: set it to the token that follows, or remove it"}
+	want := []string{"MINTKEEP_ADMIN_TOKEN_NEXT must differ from MINTKEEP_ADMIN_TOKEN: set it to the new token, or remove it"}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("mistakes (-want +got):\n%s", d)
 	}

@@ -51,7 +51,7 @@ func parseLevel(s string) (slog.Level, error) {
 func parseDuration(s string) (time.Duration, error) {
 	d, err := time.ParseDuration(s)
 	if err != nil {
-		return 0, errors.New("is not a duration in h, m and s")
+		return 0, errors.New("is not a duration such as 1h30m or 90s")
 	}
 	return d, nil
 }
@@ -63,9 +63,9 @@ func parseTTL(s string) (time.Duration, error) {
 	case err != nil:
 		return 0, err
 	case d <= 0:
-		return 0, errors.New("must be longer than nothing")
+		return 0, errors.New("must be longer than 0s")
 	case d%time.Second != 0:
-		return 0, errors.New("must be whole seconds")
+		return 0, errors.New("must be a whole number of seconds")
 	}
 	return d, nil
 }
@@ -73,7 +73,7 @@ func parseTTL(s string) (time.Duration, error) {
 func parseRotation(s string) (time.Duration, error) {
 	d, err := parseDuration(s)
 	if err == nil && d != 0 && d < minRotation {
-		err = errors.New("must be at least 1h, or 0 for never")
+		err = errors.New("must be at least 1h, or 0 for manual rotation only")
 	}
 	return d, err
 }
@@ -94,11 +94,11 @@ func parseKeyScopes(s string) ([]string, error) {
 	for i, scope := range scopes {
 		switch {
 		case scope == "" || strings.ContainsFunc(scope, notInScope):
-			return nil, errors.New("must be scopes as RFC 6749 section 3.3 has them, with one space between two")
+			return nil, errors.New("must be space-separated scope tokens (RFC 6749 section 3.3)")
 		case strings.HasPrefix(scope, "mintkeep:"):
-			return nil, errors.New("must have no scope of Mintkeep's own, such as mintkeep:keys")
+			return nil, errors.New("must not contain a mintkeep: scope, such as mintkeep:keys")
 		case slices.Contains(scopes[:i], scope):
-			return nil, errors.New("must not name a scope twice")
+			return nil, errors.New("must not contain a scope twice")
 		}
 	}
 	if len(scopes) > maxKeyScopes {
@@ -120,10 +120,10 @@ func parseMasterKeys(s string) (MasterKeys, error) {
 		text := strings.TrimRight(toStd.Replace(strings.TrimSpace(part)), "=")
 		key, err := base64.RawStdEncoding.DecodeString(text)
 		if err != nil || len(key) != masterKeySize {
-			return nil, fmt.Errorf("must be %d bytes in base64, and key %d of %d is not", masterKeySize, i+1, len(parts))
+			return nil, fmt.Errorf("must be %d bytes in base64, but key %d of %d is not", masterKeySize, i+1, len(parts))
 		}
 		if repeats(string(key)) {
-			return nil, fmt.Errorf("must be random, and key %d of %d is not", i+1, len(parts))
+			return nil, fmt.Errorf("must be random, but key %d of %d is not", i+1, len(parts))
 		}
 		keys = append(keys, key)
 	}
@@ -138,7 +138,7 @@ func parseAdminToken(s string) (Secret, error) {
 	case len(s) < minAdminToken:
 		return "", fmt.Errorf("must have at least %d characters", minAdminToken)
 	case repeats(s):
-		return "", errors.New("must be random, and is not")
+		return "", errors.New("must be random, but is not")
 	}
 	return Secret(s), nil
 }
@@ -161,7 +161,7 @@ func parseProxies(s string) ([]netip.Prefix, error) {
 		if err != nil {
 			addr, addrErr := netip.ParseAddr(part)
 			if addrErr != nil || addr.Zone() != "" {
-				return nil, errors.New("must be a comma list of networks and addresses")
+				return nil, errors.New("must be networks and addresses, separated by commas")
 			}
 			addr = addr.Unmap()
 			prefix = netip.PrefixFrom(addr, addr.BitLen())
@@ -203,7 +203,7 @@ func parseAddr(s string) (string, error) {
 		return "", errors.New("must end with a port from 0 to 65535")
 	}
 	if _, err := netip.ParseAddr(host); err != nil && host != "" && !hostname.MatchString(strings.ToLower(host)) {
-		return "", errors.New("must begin with a host name, an address or nothing")
+		return "", errors.New("must begin with a host name or an address, or with the colon")
 	}
 	return s, nil
 }

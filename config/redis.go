@@ -84,7 +84,7 @@ func (r *Redis) parse(rest string) (err error) {
 	r.User = u.User.Username()
 	r.Password, _ = u.User.Password()
 	if r.User != "" && r.Password == "" {
-		return errors.New("has a user without a password; a password alone is written :password@")
+		return errors.New("has a user without a password; to give only a password, write :password@")
 	}
 	if err := r.parsePath(strings.TrimPrefix(u.Path, "/")); err != nil {
 		return err
@@ -121,19 +121,19 @@ func (r *Redis) parseHosts(hosts string) ([]string, error) {
 	for h := range strings.SplitSeq(hosts, ",") {
 		u, err := url.Parse("redis://" + strings.TrimSpace(h))
 		if err != nil || u.Hostname() == "" || u.Host != strings.TrimSpace(h) {
-			return nil, errors.New("must name a host after the password, in which / ? @ are %2F %3F %40")
+			return nil, errors.New("must contain a host; in the password, write / as %2F, ? as %3F and @ as %40")
 		}
 		p := u.Port()
 		if p == "" {
 			p = port
 		}
 		if n, err := strconv.ParseUint(p, 10, 16); err != nil || n == 0 {
-			return nil, errors.New("has a port that is not within 1 to 65535")
+			return nil, errors.New("has a port outside 1 to 65535")
 		}
 		addrs = append(addrs, net.JoinHostPort(u.Hostname(), p))
 	}
 	if r.Kind == Standalone && len(addrs) > 1 {
-		return nil, errors.New("names several hosts, which takes redis+cluster:// or redis+sentinel://")
+		return nil, errors.New("has several hosts: use redis+cluster:// or redis+sentinel://")
 	}
 	return addrs, nil
 }
@@ -142,13 +142,13 @@ func (r *Redis) parseHosts(hosts string) ([]string, error) {
 func (r *Redis) parsePath(path string) error {
 	switch {
 	case r.Kind == Sentinel && path == "":
-		return errors.New("must name the master behind Sentinel, as in redis+sentinel://h1,h2/master")
+		return errors.New("must end with the name of the master, as in redis+sentinel://h1,h2/master")
 	case r.Kind == Sentinel && strings.Contains(path, "/"):
-		return errors.New("must end with the master's name as the Sentinels know it, /mymaster")
+		return errors.New("must end with one name, /mymaster: the name of the master at the Sentinels")
 	case r.Kind == Sentinel:
 		r.Master = path
 	case r.Kind == Cluster && path != "" && path != "0": // a cluster has database 0 and no other
-		return errors.New("must not name a database: a cluster has only one")
+		return errors.New("must not contain a database: a cluster has only one")
 	case r.Kind == Standalone && path != "":
 		return r.parseDB(path)
 	}
@@ -184,7 +184,7 @@ func (r *Redis) parseQuery(query url.Values) error {
 		case name == "server_name" && r.TLS != nil:
 			r.TLS.ServerName = v
 		default:
-			err = errors.New("has an option that is unknown, or not for this kind of URL; there are db (not for a cluster), " +
+			err = errors.New("has an unknown option, or one that does not apply to this kind of URL; valid are db (not for a cluster), " +
 				"sentinel_username and sentinel_password (for Sentinels), ca and server_name (with TLS)")
 		}
 		if err != nil {
@@ -197,11 +197,11 @@ func (r *Redis) parseQuery(query url.Values) error {
 func loadCA(path string) (*x509.CertPool, error) {
 	pem, err := os.ReadFile(path)
 	if err != nil {
-		return nil, errors.New("has an option ca that names no readable file")
+		return nil, errors.New("has an option ca whose file cannot be read")
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, errors.New("has an option ca whose file holds no PEM certificate")
+		return nil, errors.New("has an option ca whose file contains no PEM certificate")
 	}
 	return pool, nil
 }

@@ -3,7 +3,7 @@ package config
 import "errors"
 
 // Reread is c with what the files of _FILE settings hold now: the master keys, the admin tokens and the URL of Redis, for a
-// server that runs. A setting that cannot be used stays as it is in c, and is a mistake in the error.
+// server that runs. A setting that cannot be used stays as it is in c, and is in the error.
 func Reread(src Source, c *Config) (*Config, []string, error) {
 	l, fresh := newLoader(src), *c
 	fresh.RedisURL = reread(l, "redis-url", redisURL, c.RedisURL)
@@ -11,7 +11,7 @@ func Reread(src Source, c *Config) (*Config, []string, error) {
 	fresh.AdminToken = reread(l, "admin-token", parseAdminToken, c.AdminToken)
 	fresh.AdminTokenNext = reread(l, "admin-token-next", parseAdminToken, c.AdminTokenNext)
 	if fresh.AdminToken == fresh.AdminTokenNext && fresh.AdminToken != "" {
-		l.mistake("admin-token-next", errors.New("must differ from MINTKEEP_ADMIN_TOKEN; both stay as they were"))
+		l.mistake("admin-token-next", errors.New("must differ from MINTKEEP_ADMIN_TOKEN; both keep their previous values"))
 		fresh.AdminToken, fresh.AdminTokenNext = c.AdminToken, c.AdminTokenNext
 	}
 	return &fresh, l.warnings, l.err("redis-url", "master-key", "admin-token", "admin-token-next")

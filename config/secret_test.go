@@ -80,7 +80,7 @@ func TestSecretFileMistakes(t *testing.T) {
 		{name: "directory", path: dir, want: "cannot be read from the file of MINTKEEP_ADMIN_TOKEN_FILE: " + dir + ": is a directory"},
 		{name: "large", path: large, want: "cannot be read from the file of MINTKEEP_ADMIN_TOKEN_FILE: " + large + ": larger than 1 MiB"},
 		{name: "empty", path: empty, want: "cannot be read from the file of MINTKEEP_ADMIN_TOKEN_FILE: " + empty + ": empty"},
-		{name: "both", path: readable, want: "and MINTKEEP_ADMIN_TOKEN_FILE are both set: keep one", more: []string{"MINTKEEP_ADMIN_TOKEN=" + adminToken}},
+		{name: "both", path: readable, want: "and MINTKEEP_ADMIN_TOKEN_FILE are both set: remove one", more: []string{"MINTKEEP_ADMIN_TOKEN=" + adminToken}},
 		{name: "secret for a path", path: adminToken, want: "cannot be read from the file of MINTKEEP_ADMIN_TOKEN_FILE: no such file (the value is the path of a file, not its content)"},
 	}
 	for _, tt := range tests {
@@ -108,8 +108,8 @@ func TestTLSMistakes(t *testing.T) {
 		{"no certificate", "", key, "MINTKEEP_TLS_CERT is missing: MINTKEEP_TLS_KEY is set"},
 		{"no key", cert, "", "MINTKEEP_TLS_KEY is missing: MINTKEEP_TLS_CERT is set"},
 		{"gone", "/nowhere/tls.crt", key, "MINTKEEP_TLS_CERT cannot be read: /nowhere/tls.crt: no such file"},
-		{"junk", cert, junk, "MINTKEEP_TLS_CERT and MINTKEEP_TLS_KEY do not serve: tls: failed to find any PEM data in key input"},
-		{"mismatch", cert, other, "MINTKEEP_TLS_CERT and MINTKEEP_TLS_KEY do not serve: tls: private key does not match public key"},
+		{"junk", cert, junk, "MINTKEEP_TLS_CERT and MINTKEEP_TLS_KEY cannot be used: tls: failed to find any PEM data in key input"},
+		{"mismatch", cert, other, "MINTKEEP_TLS_CERT and MINTKEEP_TLS_KEY cannot be used: tls: private key does not match public key"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

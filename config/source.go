@@ -39,7 +39,7 @@ func (s Source) Secret(name string) (secret Secret, warning string, err error) {
 	value, path := s.Get(name), s.Get(name+"_FILE")
 	switch {
 	case value != "" && path != "":
-		return "", "", fmt.Errorf("and %s_FILE are both set: keep one", name)
+		return "", "", fmt.Errorf("and %s_FILE are both set: remove one", name)
 	case path == "":
 		return Secret(value), "", nil
 	}
@@ -48,7 +48,7 @@ func (s Source) Secret(name string) (secret Secret, warning string, err error) {
 		return "", "", fmt.Errorf("cannot be read from the file of %s_FILE: %w", name, err)
 	}
 	if open {
-		warning = fmt.Sprintf("%s_FILE: every user of this machine can read %s; chmod 0600 it", name, path)
+		warning = fmt.Sprintf("%s_FILE: every user of this machine can read %s: run chmod 0600 on it", name, path)
 	}
 	return secret, warning, nil
 }

@@ -24,7 +24,7 @@ func Kept(src Source) (*Config, []string, error) {
 
 func (l *loader) kept() *Config {
 	if !l.given("redis-url") {
-		l.mistake("redis-url", errors.New("is required: without it a server keeps its data in its own memory, where no other command finds it"))
+		l.mistake("redis-url", errors.New("is required: without Redis, a server keeps its data in its own memory, which this command cannot reach"))
 	}
 	return &Config{
 		RedisURL:         read(l, "redis-url", redisURL),

@@ -23,9 +23,9 @@ func TestStorage(t *testing.T) {
 		environ []string
 		want    string
 	}{
-		"embedded":      {[]string{key}, "MINTKEEP_REDIS_URL is required: without it a server keeps its data in its own memory, where no other command finds it; example:"},
+		"embedded":      {[]string{key}, "MINTKEEP_REDIS_URL is required: without Redis, a server keeps its data in its own memory, which this command cannot reach; example:"},
 		"no master key": {[]string{url}, "MINTKEEP_MASTER_KEY is required with Redis; example:"},
-		"both wrong":    {[]string{"MINTKEEP_REDIS_URL=http://canary", "MINTKEEP_MASTER_KEY=canary"}, "2 mistakes"},
+		"both wrong":    {[]string{"MINTKEEP_REDIS_URL=http://canary", "MINTKEEP_MASTER_KEY=canary"}, "2 errors"},
 	} {
 		_, _, err := config.Storage(config.Source{Environ: append(test.environ, canary)})
 		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "canary") {

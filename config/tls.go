@@ -31,9 +31,9 @@ func (l *loader) relateTLS(c *Config) {
 		return
 	}
 	if open {
-		l.warnings = append(l.warnings, fmt.Sprintf("MINTKEEP_TLS_KEY: every user of this machine can read %s; chmod 0600 it", c.TLSKey))
+		l.warnings = append(l.warnings, fmt.Sprintf("MINTKEEP_TLS_KEY: every user of this machine can read %s: run chmod 0600 on it", c.TLSKey))
 	}
 	if _, err := tls.X509KeyPair(cert, key); err != nil {
-		l.mistake("tls-cert", fmt.Errorf("and MINTKEEP_TLS_KEY do not serve: %w", err))
+		l.mistake("tls-cert", fmt.Errorf("and MINTKEEP_TLS_KEY cannot be used: %w", err))
 	}
 }

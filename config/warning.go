@@ -7,20 +7,20 @@ import (
 	"strings"
 )
 
-// warn collects warnings about what is allowed but likely to be a mistake.
+// warn collects warnings about what is allowed but probably wrong.
 func (l *loader) warn(c *Config) {
 	if text := l.values["issuer"].text; c.Issuer != "" && text != c.Issuer {
 		l.warnings = append(l.warnings, "MINTKEEP_ISSUER is used in its canonical form, "+c.Issuer)
 	}
 	if PlainOffLoopback(c.Issuer) || c.Issuer == "" && l.embedded && c.TLSCert == "" && derivedOffLoopback(c.Addr) {
-		l.warnings = append(l.warnings, "MINTKEEP_ISSUER is plain http off loopback: secrets and tokens travel unprotected unless a proxy in front speaks TLS, and then the issuer begins with https")
+		l.warnings = append(l.warnings, "MINTKEEP_ISSUER is http on a non-loopback address: secrets and tokens are sent unencrypted; use TLS, here or at a proxy in front, and set an issuer that begins with https")
 	}
 	if l.embedded && c.Addr != "" && !c.Loopback() {
-		l.warnings = append(l.warnings, "MINTKEEP_ADDR is reachable from other machines with the embedded store: the data lives in memory and is gone on exit; set MINTKEEP_REDIS_URL to keep it")
+		l.warnings = append(l.warnings, "MINTKEEP_ADDR is reachable from other machines, and the embedded store keeps its data in memory only: the data is lost on exit; set MINTKEEP_REDIS_URL to keep it")
 	}
 	for _, prefix := range c.TrustedProxies {
 		if prefix.Bits() == 0 {
-			l.warnings = append(l.warnings, "MINTKEEP_TRUSTED_PROXIES trusts every address: callers choose the address that limits and the audit log see")
+			l.warnings = append(l.warnings, "MINTKEEP_TRUSTED_PROXIES trusts every address: any caller can choose the address that the limits and the audit log use")
 			break
 		}
 	}

@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	plainHTTP = "MINTKEEP_ISSUER is plain http off loopback: secrets and tokens travel unprotected unless a proxy in front speaks TLS, and then the issuer begins with https"
-	inMemory  = "MINTKEEP_ADDR is reachable from other machines with the embedded store: the data lives in memory and is gone on exit; set MINTKEEP_REDIS_URL to keep it"
+	plainHTTP = "MINTKEEP_ISSUER is http on a non-loopback address: secrets and tokens are sent unencrypted; use TLS, here or at a proxy in front, and set an issuer that begins with https"
+	inMemory  = "MINTKEEP_ADDR is reachable from other machines, and the embedded store keeps its data in memory only: the data is lost on exit; set MINTKEEP_REDIS_URL to keep it"
 	noEffect  = " is not a setting of this version and has no effect"
 )
 
@@ -30,9 +30,9 @@ func TestWarnings(t *testing.T) {
 		{"embedded on every address", []string{"MINTKEEP_ADDR=:8080"}, []string{inMemory}},
 		{"embedded on one address", []string{"MINTKEEP_ADDR=192.0.2.1:8080"}, []string{plainHTTP, inMemory}},
 		{"with Redis on every address", withRedis("MINTKEEP_ADDR=:8080"), nil},
-		{"trusts everybody", withRedis("MINTKEEP_TRUSTED_PROXIES=::/0,0.0.0.0/0"), []string{"MINTKEEP_TRUSTED_PROXIES trusts every address: callers choose the address that limits and the audit log see"}},
-		{"open secret", []string{"MINTKEEP_ADMIN_TOKEN_FILE=" + open}, []string{"MINTKEEP_ADMIN_TOKEN_FILE: every user of this machine can read " + open + "; chmod 0600 it"}},
-		{"open key", []string{"MINTKEEP_TLS_CERT=" + cert, "MINTKEEP_TLS_KEY=" + key}, []string{"MINTKEEP_TLS_KEY: every user of this machine can read " + key + "; chmod 0600 it"}},
+		{"trusts everybody", withRedis("MINTKEEP_TRUSTED_PROXIES=::/0,0.0.0.0/0"), []string{"MINTKEEP_TRUSTED_PROXIES trusts every address: any caller can choose the address that the limits and the audit log use"}},
+		{"open secret", []string{"MINTKEEP_ADMIN_TOKEN_FILE=" + open}, []string{"MINTKEEP_ADMIN_TOKEN_FILE: every user of this machine can read " + open + ": run chmod 0600 on it"}},
+		{"open key", []string{"MINTKEEP_TLS_CERT=" + cert, "MINTKEEP_TLS_KEY=" + key}, []string{"MINTKEEP_TLS_KEY: every user of this machine can read " + key + ": run chmod 0600 on it"}},
 		{"slip", []string{"MINTKEEP_ISUER=x"}, []string{"MINTKEEP_ISUER" + noEffect + "; did you mean MINTKEEP_ISSUER?"}},
 		{"word too few", []string{"MINTKEEP_REDIS=x", "MINTKEEP_TTL=x"}, []string{"MINTKEEP_REDIS" + noEffect + "; did you mean MINTKEEP_REDIS_URL?", "MINTKEEP_TTL" + noEffect + "; did you mean MINTKEEP_TOKEN_TTL?"}},
 		{"no secret, no file", []string{"MINTKEEP_ISSUER_FILE=x"}, []string{"MINTKEEP_ISSUER_FILE" + noEffect + "; did you mean MINTKEEP_ISSUER?"}},

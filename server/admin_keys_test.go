@@ -236,7 +236,7 @@ func TestAdminKeyLimit(t *testing.T) {
 		full := func() {
 			t.Helper()
 			got := other.Admin(t, http.MethodPost, path, servertest.M{"name": "one more"}).Want(t, http.StatusConflict, "conflict")
-			if !strings.Contains(got.Body, "1,000 live keys") {
+			if !strings.Contains(got.Body, "1,000 active keys") {
 				t.Errorf("the limit is not in words: %s", got.Body)
 			}
 		}

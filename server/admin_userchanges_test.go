@@ -123,7 +123,7 @@ func TestUserChanges(t *testing.T) {
 				accepted(t, "deleted", both, rs, dead, false)
 				view := other.Admin(t, http.MethodGet, "/admin/keys/"+dead.ID, nil).Want(t, http.StatusOK, "").JSON(t)
 				end, _ := view["ended"].(servertest.M)
-				if view["user"] != u.ID || view["state"] != "ended" || end["reason"] != "the person was deleted" || end["by"] != "admin-token" {
+				if view["user"] != u.ID || view["state"] != "ended" || end["reason"] != "the user was deleted" || end["by"] != "admin-token" {
 					t.Errorf("got %v", view)
 				}
 			}

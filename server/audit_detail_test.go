@@ -67,13 +67,13 @@ func TestAuditClientDetail(t *testing.T) {
 		patch servertest.M
 		want  servertest.M
 	}{
-		{servertest.M{"scope": "read"}, servertest.M{"action": "client.updated", "changed": "scope", "scope_before": "read mintkeep:admin", "scope": "read", "tokens": "ended"}},
+		{servertest.M{"scope": "read"}, servertest.M{"action": "client.updated", "changed": "scope", "scope_before": "read mintkeep:admin", "scope": "read", "tokens": "revoked"}},
 		{
 			servertest.M{"client_name": nil, "audience": nil, "access_token_ttl": nil, "rate_limit": "20/m", "scope": "read"},
 			servertest.M{
 				"action": "client.updated", "changed": "client_name access_token_ttl audience rate_limit", "client_name": "", "client_name_before": "Billing",
 				"audience": "", "audience_before": "https://a.example https://b.example", "access_token_ttl": "", "access_token_ttl_before": "60",
-				"rate_limit": "20/m", "rate_limit_before": "10/m", "tokens": "ended",
+				"rate_limit": "20/m", "rate_limit_before": "10/m", "tokens": "revoked",
 			},
 		},
 		{
@@ -81,11 +81,11 @@ func TestAuditClientDetail(t *testing.T) {
 			servertest.M{
 				"action": "client.updated", "changed": "grant_types token_endpoint_auth_method access_token_format",
 				"grant_types": "none", "grant_types_before": "client_credentials", "access_token_format": "jwt", "access_token_format_before": "opaque",
-				"token_endpoint_auth_method": "client_secret_post", "token_endpoint_auth_method_before": "client_secret_basic", "tokens": "ended",
+				"token_endpoint_auth_method": "client_secret_post", "token_endpoint_auth_method_before": "client_secret_basic", "tokens": "revoked",
 			},
 		},
 		{servertest.M{"disabled": true}, servertest.M{"action": "client.disabled", "disabled": "true", "disabled_before": "false"}},
-		{servertest.M{"disabled": true}, servertest.M{"action": "client.disabled", "disabled": "true", "outcome": "was so already"}},
+		{servertest.M{"disabled": true}, servertest.M{"action": "client.disabled", "disabled": "true", "outcome": "already_revoked"}},
 		{servertest.M{"disabled": false}, servertest.M{"action": "client.enabled", "disabled": "false", "disabled_before": "true"}},
 	} {
 		s.Admin(t, http.MethodPatch, path, tt.patch).Want(t, http.StatusOK, "")

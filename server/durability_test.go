@@ -55,7 +55,7 @@ func TestDurability(t *testing.T) {
 		var all sync.WaitGroup
 		for what, end := range ends {
 			all.Go(func() {
-				const carriedOut = "It was carried out, and cannot be confirmed to last; repeat it until it is answered with success"
+				const carriedOut = "Applied, but its durability could not be confirmed; retry until it succeeds"
 				if got := unconfirmed(t, time+": "+what, end).Body; time == "first" && !strings.Contains(got, carriedOut) {
 					t.Errorf("%s: got %s, want %q in it", what, got, carriedOut)
 				}
@@ -64,7 +64,7 @@ func TestDurability(t *testing.T) {
 		all.Wait()
 	}
 	wantInactive(t, s, c, token, "revoked, and not confirmed")
-	if log := s.Log.String(); !strings.Contains(log, "applied, and not confirmed as MINTKEEP_REVOKE_DURABILITY=replicas:1 asks: 0 of 1 replicas have it") {
+	if log := s.Log.String(); !strings.Contains(log, "applied, but not confirmed as MINTKEEP_REVOKE_DURABILITY=replicas:1 asks: 0 of 1 replicas have it") {
 		t.Error("the log does not say why")
 	}
 	trail := s.Get(t, "/admin/audit?limit=200", servertest.Bearer(s.AdminToken)).Body
@@ -115,7 +115,7 @@ func TestDurabilityReady(t *testing.T) {
 	redis := storetest.Redis(t, "--appendonly", "yes", "--appendfsync", "everysec")
 	s := servertest.New(t, redis.Backend(t), "MINTKEEP_REVOKE_DURABILITY=fsync")
 	got := s.Get(t, "/readyz").Want(t, http.StatusServiceUnavailable, "temporarily_unavailable")
-	if want := "cannot yet give what MINTKEEP_REVOKE_DURABILITY asks for"; !strings.Contains(got.Body, want) {
+	if want := "Redis does not meet MINTKEEP_REVOKE_DURABILITY yet"; !strings.Contains(got.Body, want) {
 		t.Errorf("got %s, want %q in it", got.Body, want)
 	}
 	if want := "this Redis has appendfsync everysec"; !strings.Contains(s.Log.String(), want) {

@@ -49,9 +49,9 @@ func TestRepeatedRevocationIsRecorded(t *testing.T) {
 		}
 	}
 	s.Admin(t, http.MethodPatch, clientsPath+"/billing", servertest.M{"disabled": true}).Want(t, http.StatusOK, "")
-	wantLast(t, "the client is disabled already", s, "client.disabled was so already")
+	wantLast(t, "the client is disabled already", s, "client.disabled already_revoked")
 	s.Admin(t, http.MethodPatch, "/admin/users/"+u.ID, servertest.M{"disabled": true}).Want(t, http.StatusOK, "")
-	wantLast(t, "the person is disabled already", s, "user.disabled was so already")
+	wantLast(t, "the person is disabled already", s, "user.disabled already_revoked")
 }
 
 // readOnly lets the server write nothing but its audit log, until the function is called.

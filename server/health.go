@@ -25,7 +25,7 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
 		return notReady(storeFailure(err), err)
 	}
 	if err := s.durability(r.Context()); err != nil {
-		return notReady("The store cannot yet give what MINTKEEP_REVOKE_DURABILITY asks for", err)
+		return notReady("Redis does not meet MINTKEEP_REVOKE_DURABILITY yet", err)
 	}
 	if err := s.options.Ring.Ready(); err != nil {
 		return notReady("The signing keys are not loaded", err)
@@ -35,10 +35,10 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
 
 func storeFailure(err error) string {
 	if errors.Is(err, store.ErrQuarantined) {
-		return "The store is behind what this replica has seen: it was emptied, or an old backup was restored; " +
-			"put the newest backup back, then run mintkeep fence"
+		return "Redis has lost data that this replica has seen: it was emptied, or an old backup was restored; " +
+			"restore the newest backup, then run mintkeep fence"
 	}
-	return "The store does not answer"
+	return "Redis does not answer"
 }
 
 // durability is why revocations cannot be confirmed as configured. After the first success it is not checked again: then

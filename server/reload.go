@@ -15,7 +15,7 @@ func (s *Server) Reload(ctx context.Context, fresh *config.Config) {
 	report := func(setting string, replaced bool, err error) {
 		switch {
 		case err != nil:
-			s.options.Logger.ErrorContext(ctx, setting+" cannot be used; what it was stays", "error", err)
+			s.options.Logger.ErrorContext(ctx, setting+" cannot be used; the previous value stays in use", "error", err)
 		case replaced:
 			changed = append(changed, setting)
 		}
@@ -34,5 +34,5 @@ func (s *Server) Reload(ctx context.Context, fresh *config.Config) {
 	if len(changed) == 0 {
 		changed = []string{"nothing"}
 	}
-	s.options.Logger.InfoContext(ctx, "the certificate and the settings in files were read again", "changed", strings.Join(changed, " "))
+	s.options.Logger.InfoContext(ctx, "reloaded the certificate and the settings in files", "changed", strings.Join(changed, " "))
 }

@@ -104,7 +104,7 @@ func (s *Server) pageRoutes(r *gin.Engine) {
 	r.GET("/static/:name", static)
 	r.HEAD("/static/:name", static)
 
-	// Anybody sees these.
+	// Every caller sees these.
 	see("/docs", s.pages.Docs)
 	see("/login", s.pages.LoginPage)
 	page("POST", "/login", web.FormBody, s.pages.Login)
@@ -165,11 +165,11 @@ func wrongMethod(w http.ResponseWriter, r *http.Request) error {
 	}
 	return &web.Error{
 		Status: http.StatusMethodNotAllowed, Code: "method_not_allowed",
-		Description: "This route does not take this method; Allow names those that it takes",
+		Description: "Method not allowed; see the Allow header",
 	}
 }
 
-// OpenAPI is the description of all the routes, written by hand and held to them by the tests.
+// OpenAPI is the description of all the routes, written manually and held to them by the tests.
 //
 //go:embed openapi.yaml
 var OpenAPI []byte

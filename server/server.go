@@ -226,7 +226,7 @@ func (s *Server) drain(hs *http.Server) error {
 	err := hs.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
 		// A caller that sends slowly can cause this, so it is no failure of the server.
-		s.options.Logger.Warn("requests were still under way, and are cut off", "after", s.timeouts.Shutdown.String())
+		s.options.Logger.Warn("shutdown timed out; the remaining requests were aborted", "after", s.timeouts.Shutdown.String())
 		err = hs.Close()
 	}
 	s.options.Logger.Info("stopped")

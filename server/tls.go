@@ -63,7 +63,7 @@ func (p *keyPair) certificate(throttle time.Duration) *tls.Certificate {
 	if stamp := p.stampOf(); stamp != p.stamp {
 		switch changed, err := p.read(stamp); {
 		case err != nil:
-			p.log.Error("the changed certificate cannot be used; the old one stays", "error", err)
+			p.log.Error("the changed certificate cannot be used; the previous one stays in use", "error", err)
 		case changed:
 			p.log.Info("the certificate was reloaded")
 		}

@@ -68,7 +68,7 @@ type Tombstone struct {
 }
 
 // ErrTooManyKeys says that a user has [MaxActiveKeys] already.
-var ErrTooManyKeys = fmt.Errorf("%w: the user has as many active keys as they may", ErrConflict)
+var ErrTooManyKeys = fmt.Errorf("%w: the user has reached the limit of active keys", ErrConflict)
 
 // NewKeyID names a new key. Ids sort by the millisecond of their creation.
 func NewKeyID(at time.Time) string {

@@ -14,7 +14,7 @@ const MaxInactiveKeys = 2_000
 // there can be more, and cannot fail it.
 func (s *Store) purgeOldest(ctx context.Context, userID string) {
 	if err := s.purgeOldestKeys(ctx, userID); err != nil {
-		s.log.WarnContext(ctx, "dropping the oldest inactive keys of a user failed; the next creation does it", "user", userID, "error", err)
+		s.log.WarnContext(ctx, "purging the oldest inactive keys of a user failed; the next creation of a key retries it", "user", userID, "error", err)
 	}
 }
 

@@ -101,7 +101,7 @@ func (s *Store) writeTombstones(ctx context.Context, keys []*APIKey, cause Cause
 		}
 		if err != nil {
 			failed = err
-			s.log.WarnContext(ctx, "writing the tombstones of keys failed; Run writes them later", "keys", len(batch), "error", err)
+			s.log.WarnContext(ctx, "writing the tombstones of keys failed; they are written later", "keys", len(batch), "error", err)
 		}
 	}
 	return failed
@@ -181,6 +181,6 @@ func (s *Store) revokeKeysOf(ctx context.Context, userID string, cause Cause) {
 		})
 	}
 	if err != nil {
-		s.log.WarnContext(ctx, "tidying up the keys of a deleted user failed; none of them is valid", "user", userID, "error", err)
+		s.log.WarnContext(ctx, "cleaning up the keys of a deleted user failed; none of these keys is active", "user", userID, "error", err)
 	}
 }

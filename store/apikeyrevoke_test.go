@@ -35,7 +35,7 @@ func TestKeyOfADeletedUser(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, ctx := b.Open(t), t.Context()
 		u := add(t, s, "a@example.com")
-		must(t, s.DeleteUser(ctx, u.ID, ended(b, "the person was deleted")))
+		must(t, s.DeleteUser(ctx, u.ID, ended(b, "the user was deleted")))
 		now := b.Clock.Now()
 		k := &store.APIKey{ID: store.NewKeyID(now), Digest: store.DigestOf("late"), UserID: u.ID, Name: "late", CreatedAt: now}
 		wantErr(t, "create", s.CreateKey(ctx, k, u), store.ErrNotFound)

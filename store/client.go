@@ -214,7 +214,7 @@ func (s *Store) RevokeClientTokens(ctx context.Context, id string, cause Cause) 
 		_, err = s.StartGeneration(redisdb.WithoutBarrier(ctx), c)
 	}
 	if err != nil && !errors.Is(err, ErrNotFound) {
-		s.log.WarnContext(ctx, "drawing a client's next generation failed; its next token draws it", "client_id", id, "error", err)
+		s.log.WarnContext(ctx, "creating the next generation of a client failed; its next token request retries it", "client_id", id, "error", err)
 	}
 	return revoked
 }
@@ -232,7 +232,7 @@ func (s *Store) StartGeneration(ctx context.Context, read *Client) (g Generation
 		case !c.Enabled:
 			return transaction{}, ErrNotFound
 		case !c.isAsRead(read):
-			return transaction{}, unavailable(op, errors.New("the client has changed since it was read"))
+			return transaction{}, unavailable(op, errors.New("the client was changed since it was read"))
 		}
 		if g = c.Generation; g != (Generation{}) {
 			return transaction{}, nil
@@ -323,7 +323,7 @@ func (s *Store) reindexClient(ctx context.Context, id string) {
 		err = clients.enter(ctx, s.rdb, id, c.Metadata.Name)
 	}
 	if err != nil && !isNotFound(err) {
-		s.log.WarnContext(ctx, "entering a client in the directory failed", "client_id", id, "error", err)
+		s.log.WarnContext(ctx, "adding a client to the list failed", "client_id", id, "error", err)
 	}
 }
 

@@ -134,7 +134,7 @@ func (s *Store) strikeEntries(ctx context.Context, key, id string, entries []str
 		return
 	}
 	if err := s.rdb.ZRem(ctx, key, anys(entries)...).Err(); err != nil {
-		s.log.WarnContext(ctx, "taking an entry out of a directory failed; listings skip it", "id", id, "error", err)
+		s.log.WarnContext(ctx, "removing an entry from a list failed; the lists skip it", "id", id, "error", err)
 	}
 }
 

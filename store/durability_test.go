@@ -175,7 +175,7 @@ func TestReplicasAreCounted(t *testing.T) {
 	}
 	err = s.CheckDurability(t.Context())
 	wantErr(t, "the check", err, store.ErrDurability)
-	const want = "MINTKEEP_REVOKE_DURABILITY=replicas:2 needs 2 connected replicas, and this Redis has 1: start another (REPLICAOF), or ask for fewer"
+	const want = "MINTKEEP_REVOKE_DURABILITY=replicas:2 needs 2 connected replicas, and this Redis has 1: start another (REPLICAOF), or set a smaller N"
 	if err.Error() != want {
 		t.Errorf("got  %q\nwant %q", err, want)
 	}

@@ -82,6 +82,6 @@ func (s *Store) releaseEmail(ctx context.Context, email, id string) {
 		})
 	})
 	if err != nil {
-		s.log.WarnContext(ctx, "releasing an email failed; it is not free yet", "user", id, "error", err)
+		s.log.WarnContext(ctx, "releasing an email address failed; it cannot be reused yet", "user", id, "error", err)
 	}
 }

@@ -42,7 +42,7 @@ func (s *Store) countLimits(ctx context.Context, limits []limit) (over bool, ret
 	for _, l := range limits {
 		over, retryAfter, err := s.countShared(ctx, l, 1)
 		if err != nil {
-			s.log.WarnContext(ctx, "counting a failed authentication in the store failed; this replica counts alone", "error", err)
+			s.log.WarnContext(ctx, "counting a failed authentication in Redis failed; this replica counts on its own", "error", err)
 			return s.failures.count(s.now(), limits)
 		}
 		if over {
@@ -61,7 +61,7 @@ func (s *Store) UncountFailure(ctx context.Context, b FailureBucket, name string
 	}
 	for _, l := range limits {
 		if _, _, err := s.countShared(ctx, l, -1); err != nil {
-			s.log.WarnContext(ctx, "an authentication that succeeded stays counted as failed", "error", err)
+			s.log.WarnContext(ctx, "a successful authentication is still counted as failed", "error", err)
 			return
 		}
 	}

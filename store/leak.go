@@ -47,7 +47,7 @@ func (s *Store) unindexSecrets(ctx context.Context, clientID string, secrets ...
 		}
 	}
 	if _, err := p.Exec(ctx); err != nil {
-		s.log.WarnContext(ctx, "clearing index entries of secrets failed", "error", err)
+		s.log.WarnContext(ctx, "removing index entries of secrets failed", "error", err)
 	}
 }
 
@@ -197,7 +197,7 @@ func (s *Store) revokeLeakedRecords(ctx context.Context, digests []Digest, recor
 	}
 	keys, err := s.keysOf(ctx, ids)
 	if err != nil {
-		s.log.WarnContext(ctx, "reading the descriptions of leaked keys failed; Run writes their tombstones", "keys", len(ids), "error", err)
+		s.log.WarnContext(ctx, "reading the descriptions of leaked keys failed; their tombstones are written later", "keys", len(ids), "error", err)
 		return leaks, unconfirmed
 	}
 	_ = s.writeTombstones(ctx, present(keys), cause)

@@ -159,7 +159,7 @@ func (s *Store) entriesOf(steps []step) (entries []rollback.Entry) {
 }
 
 // errNoRoom is why a revocation is not confirmed while Redis is out of memory and the redo log is full.
-var errNoRoom = errors.New("the redo log is full: Redis takes no watermark, probably because it is out of memory")
+var errNoRoom = errors.New("the revocation log is full (16,384 entries): Redis accepts no watermark, probably because it is out of memory")
 
 // errNotAnnounced is why a revocation that finds nothing to delete is no success: an earlier attempt may not have been
 // announced yet.
@@ -268,7 +268,7 @@ func (s *Store) confirm(ctx context.Context, op string, gone *redis.IntCmd, cmds
 	case errors.Is(err, ErrUnconfirmed): // nothing was applied
 		return unavailable(op, errors.New(err.Error()))
 	case err == nil && gone.Val() != 0:
-		return unavailable(op, errors.New("what was gone is there again"))
+		return unavailable(op, errors.New("what was revoked is active again"))
 	}
 	return err
 }

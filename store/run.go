@@ -36,8 +36,8 @@ func (s *Store) Run(ctx context.Context) {
 		case <-purge.C:
 			s.inBackground(ctx, "purging expired API keys failed", s.purgeKeys)
 			s.inBackground(ctx, "writing tombstones of API keys failed", s.sweepKeys)
-			s.inBackground(ctx, "entering imported client secrets in the index failed", s.sweepSecrets)
-			s.inBackground(ctx, "entering the words of clients and users in the index failed", s.sweepDirectories)
+			s.inBackground(ctx, "adding imported client secrets to the index failed", s.sweepSecrets)
+			s.inBackground(ctx, "adding the words of clients and users to the index failed", s.sweepDirectories)
 			s.inBackground(ctx, "trimming the audit log failed", s.trimAudit)
 			if s.monitor != nil {
 				s.inBackground(ctx, "removing the watermarks of stopped replicas failed", s.monitor.Sweep)

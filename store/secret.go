@@ -172,7 +172,7 @@ func (s *Store) rememberSecret(ctx context.Context, clientID string, secret Secr
 		return write(func(p redis.Pipeliner) { p.HSet(ctx, clientKey(clientID), formerField, c.Former.with(secret).encode()) })
 	})
 	if err != nil && !isNotFound(err) {
-		s.log.WarnContext(ctx, "remembering a revoked secret failed; the audit log cannot name it", "client_id", clientID, "error", err)
+		s.log.WarnContext(ctx, "remembering a revoked secret failed; the audit log cannot identify it when it is used", "client_id", clientID, "error", err)
 	}
 }
 

@@ -145,7 +145,7 @@ func (s *Store) RevokeSession(ctx context.Context, userID string, d Digest, caus
 		return err
 	}
 	if err := s.rdb.ZRem(ctx, sessionsOf(userID), string(d[:])).Err(); err != nil {
-		s.log.WarnContext(ctx, "taking a session out of the user's list failed", "user", userID, "error", err)
+		s.log.WarnContext(ctx, "removing a session from the user's list failed", "user", userID, "error", err)
 	}
 	return err
 }

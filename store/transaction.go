@@ -144,7 +144,7 @@ func (s *Store) transacted(ctx context.Context, op, key string, t transaction, a
 	err = redisdb.MostSevere(err, unannounced)
 	if err != nil && redisdb.IsWithoutBarrier(ctx) {
 		// Without a barrier it is the announcement that failed. An error would lose what is shown once.
-		s.log.WarnContext(ctx, "announcing a change failed; the next heartbeat repeats it", "error", err)
+		s.log.WarnContext(ctx, "announcing a change failed; the next heartbeat retries", "error", err)
 		err = nil
 	}
 	err = redisdb.MostSevere(err, s.note(op, entries...))

@@ -25,9 +25,9 @@ const (
 // welcome registers the demo client and the demo operator, with new secrets at each start, and prints what a
 // newcomer can paste. Only an embedded store on a loopback address gets them: elsewhere they would be a back door.
 func welcome(ctx context.Context, cfg *config.Config, address net.Addr, s *store.Store, w io.Writer) error {
-	const keep = "The data is in memory and gone on exit. To keep it, set MINTKEEP_REDIS_URL."
+	const keep = "All data is in memory and is lost on exit. To keep it, set MINTKEEP_REDIS_URL."
 	if !cfg.Loopback() {
-		_, err := fmt.Fprintf(w, "Mintkeep at %s\n\nAdmin token   %s\n\n%s\n", cfg.Issuer, cfg.AdminToken.Reveal(), keep)
+		_, err := fmt.Fprintf(w, remoteBanner, cfg.Issuer, cfg.AdminToken.Reveal(), firstOperator, keep)
 		return err
 	}
 	secret := credential.NewSecret(cfg.KeyPrefix)
@@ -49,25 +49,28 @@ func welcome(ctx context.Context, cfg *config.Config, address net.Addr, s *store
 	if err != nil {
 		return fmt.Errorf("create the demo operator: %w", err)
 	}
-	// Not the issuer, which may be configured to be another host.
-	curl, here := "curl -s", "http://"+address.String()
+	curl, here := "curl -s", localURL(cfg, address)
 	if cfg.TLS() {
-		curl, here = "curl -sk", "https://"+address.String() // curl rarely knows a certificate for localhost
+		curl = "curl -sk" // curl rarely knows a certificate for localhost
 	}
 	curl += " -u " + demoClient + ":" + secret
 	fetch := curl + " -d grant_type=client_credentials " + here + "/oauth/token"
-	_, err = fmt.Fprintf(w, banner, cfg.Issuer, fetch, curl, fetch, here, dashboardOf(cfg, here), demoOperator, password, cfg.AdminToken.Reveal(), keep)
+	_, err = fmt.Fprintf(w, banner, here, cfg.Issuer, fetch, curl, fetch, here, here, demoOperator, password, cfg.AdminToken.Reveal(), keep)
 	return err
 }
 
-// dashboardOf is where to sign in: at the issuer, which every link has, unless it is somewhere else. To a browser
-// localhost and 127.0.0.1 are two places.
-func dashboardOf(cfg *config.Config, here string) string {
-	u, err := url.Parse(cfg.Issuer)
-	if _, port, _ := strings.Cut(strings.TrimPrefix(here, "http://"), ":"); err == nil && u.Hostname() == "localhost" && u.Port() == port {
+// localURL is the one name that the banner has for the server: the issuer if that is this server on localhost, else the
+// address. The issuer may be configured to be another host. To a browser localhost and 127.0.0.1 are two places.
+func localURL(cfg *config.Config, address net.Addr) string {
+	here := url.URL{Scheme: "http", Host: address.String()}
+	if cfg.TLS() {
+		here.Scheme = "https"
+	}
+	issuer, err := url.Parse(cfg.Issuer)
+	if err == nil && issuer.Scheme == here.Scheme && issuer.Hostname() == "localhost" && issuer.Port() == here.Port() {
 		return cfg.Issuer
 	}
-	return here
+	return here.String()
 }
 
 // createDemoOperator creates a user who can sign in at the dashboard.
@@ -88,12 +91,13 @@ func createDemoOperator(ctx context.Context, cfg *config.Config, s *store.Store)
 	})
 }
 
-const banner = `Mintkeep at %s
+const banner = `Mintkeep at   %s
+Issuer        %s
 
 Fetch a token:
   %s
 
-Fetch one and ask whether it is active:
+Fetch a token and introspect it:
   %s -d "token=$(%s | cut -d'"' -f4)" %s/oauth/introspect
 
 Dashboard     %s
@@ -101,6 +105,16 @@ Sign in with  %s
 Password      %s
 
 Admin token   %s
+
+%s
+`
+
+const remoteBanner = `Mintkeep at   %s
+
+Admin token   %s
+
+Create the first operator:
+  %s
 
 %s
 `

@@ -54,7 +54,7 @@ func TestHangupOfTerminal(t *testing.T) {
 	if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	logs("were read again") // the terminal is still there
+	logs("reloaded the certificate and the settings") // the terminal is still there
 	outside.Close()
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("ended with %v, want exit code 0\n%s", err, log)

@@ -58,7 +58,7 @@ func (h *hangups) change(setting, content string) (log string) {
 		if h.Gone() {
 			h.t.Fatalf("the server has exited: %v\n%s", h.Wait(), h.Log)
 		}
-		return strings.Count(h.Log.String(), "were read again") == h.sent
+		return strings.Count(h.Log.String(), "reloaded the certificate and the settings") == h.sent
 	}, h.Log.String)
 	return h.Log.String()[before:]
 }

@@ -151,7 +151,7 @@ func TestKeyRulesPrefix(t *testing.T) {
 		{"", "mk'", result{code: exitUsage, stderr: "mintkeep: --prefix " + words + "\n"}},
 		{"MINTKEEP_KEY_PREFIX=A", "", result{
 			code:   exitUsage,
-			stderr: "mintkeep: the configuration has a mistake:\n  MINTKEEP_KEY_PREFIX " + words + "; example: MINTKEEP_KEY_PREFIX=mk\n",
+			stderr: "mintkeep: the configuration has an error:\n  MINTKEEP_KEY_PREFIX " + words + "; example: MINTKEEP_KEY_PREFIX=mk\n",
 		}},
 	} {
 		// Other settings, and their mistakes, are none of this command's business.

@@ -89,7 +89,7 @@ func TestConfigurationMistakes(t *testing.T) {
 	if ctx.Err() != nil || code != exitUsage {
 		t.Errorf("got exit code %d, %v; want %d", code, ctx.Err(), exitUsage)
 	}
-	for _, want := range []string{"4 mistakes", "MINTKEEP_ISSUER ", "MINTKEEP_MASTER_KEY ", "MINTKEEP_ADMIN_TOKEN ", "MINTKEEP_TOKEN_TTL "} {
+	for _, want := range []string{"4 errors", "MINTKEEP_ISSUER ", "MINTKEEP_MASTER_KEY ", "MINTKEEP_ADMIN_TOKEN ", "MINTKEEP_TOKEN_TTL "} {
 		if !strings.Contains(stderr.String(), want) {
 			t.Errorf("no %q in\n%s", want, stderr.String())
 		}

@@ -47,7 +47,7 @@ func (r *reloader) reload(ctx context.Context) {
 	}
 	if mistakes := (&config.Error{}); errors.As(err, &mistakes) {
 		for _, m := range mistakes.Mistakes {
-			r.log.ErrorContext(ctx, m.Setting+" cannot be used; what it was stays", "error", m.Problem)
+			r.log.ErrorContext(ctx, m.Setting+" cannot be used; the previous value stays in use", "error", m.Problem)
 		}
 	}
 	r.cfg = fresh

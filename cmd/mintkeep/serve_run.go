@@ -142,6 +142,7 @@ func (a *parts) load(ctx context.Context, logger *slog.Logger) error {
 	}
 	a.warnOfLoss(ctx, logger)
 	a.warnOfLateWrites(ctx, logger)
+	a.nameFirstOperator(ctx, logger)
 	return nil
 }
 
@@ -152,10 +153,10 @@ func (a *parts) warnOfLoss(ctx context.Context, logger *slog.Logger) {
 	}
 	switch kept, err := a.store.KeepsLog(ctx); {
 	case err != nil:
-		logger.Debug("reading whether Redis keeps an append-only file failed", "error", err)
+		logger.Debug("checking whether Redis keeps an append-only file failed", "error", err)
 	case !kept:
-		logger.Warn("Redis keeps no append-only file: a crash of it undoes what happened since the last snapshot, " +
-			"and revocations too; CONFIG SET appendonly yes, and write it to redis.conf")
+		logger.Warn("Redis keeps no append-only file: a crash of Redis loses every write since the last snapshot, " +
+			"including revocations; run CONFIG SET appendonly yes, and add it to redis.conf")
 	}
 }
 
@@ -163,7 +164,21 @@ func (a *parts) warnOfLoss(ctx context.Context, logger *slog.Logger) {
 func (a *parts) warnOfLateWrites(ctx context.Context, logger *slog.Logger) {
 	if err := a.store.CheckKill(ctx); errors.Is(err, redisdb.ErrKill) {
 		logger.Warn("a write to Redis that is answered too late cannot be stopped; revocations hold, but a change that was "+
-			"answered 503 may be made later, and a heartbeat that arrives late may stop this replica", "error", err)
+			"answered 503 may be applied later, and a heartbeat that arrives late may stop this replica", "error", err)
+	}
+}
+
+// firstOperator is the command that creates the first operator, as README.md has it.
+const firstOperator = "mintkeep user create --email you@example.com --role operator"
+
+// nameFirstOperator logs the command that creates the first operator while there is no user. The embedded store has a
+// banner instead. If Redis does not answer, it is silent.
+func (a *parts) nameFirstOperator(ctx context.Context, logger *slog.Logger) {
+	if a.store.Embedded() {
+		return
+	}
+	if totals, err := a.store.Totals(ctx); err == nil && totals.Users == 0 {
+		logger.Info("there is no user yet: create the first operator (set MINTKEEP_URL and MINTKEEP_ADMIN_TOKEN)", "command", firstOperator)
 	}
 }
 
@@ -174,7 +189,7 @@ func serveMetrics(cfg *config.Config, m *metrics.Metrics, logger *slog.Logger) (
 	}
 	listener, err := net.Listen("tcp", cfg.MetricsAddr)
 	if err != nil {
-		logger.Warn("no metrics: MINTKEEP_METRICS_ADDR cannot be used; set another, or an empty one", "error", err)
+		logger.Warn("metrics are off: MINTKEEP_METRICS_ADDR cannot be used; set another address, or set it to empty", "error", err)
 		return func() {}
 	}
 	logger.Info("metrics", "address", listener.Addr().String())

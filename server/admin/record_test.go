@@ -50,7 +50,7 @@ func TestRecorded(t *testing.T) {
 	s.Admin(t, "DELETE", "/admin/clients/a/secrets/"+old, nil).Want(t, 404, "not_found")
 	s.Admin(t, "POST", "/admin/clients/a/revoke-tokens", nil).Want(t, 204, "")
 	early := s.Admin(t, "POST", "/admin/signing-keys/rotate", nil).Want(t, 409, "conflict")
-	if early.Header.Get("Retry-After") == "" || !strings.Contains(early.Body, "may sign from 2") {
+	if early.Header.Get("Retry-After") == "" || !strings.Contains(early.Body, "retry at 2") {
 		t.Errorf("it is not said when: %v %s", early.Header, early.Body)
 	}
 	s.Admin(t, "POST", "/admin/signing-keys/rotate", m{"compromised": true}).Want(t, 201, "")

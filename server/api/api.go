@@ -53,7 +53,7 @@ func New(o Options) (*API, error) {
 			Verifier:  o.Verifier,
 			Audit:     o.Audit,
 			Challenge: `Bearer realm="mintkeep", resource_metadata="` + o.Config.Issuer + MetadataPath + `"`,
-			Needed:    "Authorization: Bearer with an API key or an access token is needed",
+			Needed:    "Missing credential; send an API key or an access token in the Authorization header (Bearer)",
 			Rejection: audit.APIRejected,
 		},
 		cursors: web.NewCursors(o.Vault),
@@ -88,7 +88,7 @@ func (a *API) Anyone(h Handler) web.Handler { return a.guard("", h) }
 func (a *API) KeyOwner(h Handler) web.Handler {
 	return a.guard(scope.Keys, func(w http.ResponseWriter, r *http.Request, who *bearer.Principal) error {
 		if who.User == nil {
-			return a.resource.Forbidden(scope.Keys, "Keys belong to people: an API key with the scope mintkeep:keys is needed")
+			return a.resource.Forbidden(scope.Keys, "API keys belong to users: use an API key with the scope mintkeep:keys; access tokens of clients are not accepted")
 		}
 		return h(w, r, who)
 	})

@@ -32,7 +32,7 @@ func (what Record) Changed(member, from, to string) Record {
 }
 
 // Again is the record of a revocation that held before: an earlier attempt may have left no record.
-func (what Record) Again() Record { return what.with("outcome", "was so already") }
+func (what Record) Again() Record { return what.with("outcome", "already_revoked") }
 
 // Reason is the detail of a rejection.
 func Reason(reason string) map[string]string { return map[string]string{"reason": reason} }

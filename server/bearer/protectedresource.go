@@ -44,7 +44,7 @@ func (p *ProtectedResource) Credential(r *http.Request) (string, error) {
 func fromHeader(r *http.Request) (string, *web.Error) {
 	headers := r.Header.Values("Authorization")
 	if len(headers) > 1 {
-		return "", web.InvalidRequest("The Authorization header stands more than once")
+		return "", web.InvalidRequest("Duplicate Authorization header")
 	}
 	if len(headers) == 0 {
 		return "", nil
@@ -117,6 +117,6 @@ func (p *ProtectedResource) reject(r *http.Request, counts bool, reason string) 
 	}
 	return &web.Error{
 		Status: http.StatusUnauthorized, Code: "invalid_token", Challenge: p.Challenge + `, error="invalid_token"`,
-		Description: "The credential is unknown, expired, revoked or not valid here",
+		Description: "The credential is unknown, expired or revoked, or it is an access token whose aud does not contain this server's issuer",
 	}
 }

@@ -53,12 +53,12 @@ func (g *Registry) readRegistration(o web.Object) (c *store.Client, plain string
 		return nil, "", err
 	}
 	if disabled, err := readDisabled(o); err != nil || disabled {
-		return nil, "", wrongMember("disabled", errors.New("a client is registered enabled"))
+		return nil, "", wrongMember("disabled", errors.New("must be false: a new client is enabled"))
 	}
 	c.Metadata.CreatedAt = g.Now().UTC().Truncate(time.Second) // client_id_issued_at has no more
 	if !g.Offers.BySecret(c.Metadata.AuthMethod) {
 		if o.Has("client_secret") {
-			return nil, "", wrongMember("client_secret", errors.New("is not used by this token_endpoint_auth_method"))
+			return nil, "", wrongMember("client_secret", errors.New("is not used with this token_endpoint_auth_method"))
 		}
 		return c, "", nil
 	}

@@ -17,13 +17,13 @@ var idGrammar = regexp.MustCompile(`^[A-Za-z0-9._~-]{1,128}$`)
 func checkID(id string) error {
 	switch {
 	case !idGrammar.MatchString(id):
-		return errors.New("must be 1 to 128 characters out of A-Z a-z 0-9 . _ ~ -")
+		return errors.New("must be 1 to 128 of the characters A-Z a-z 0-9 . _ ~ -")
 	case strings.HasPrefix(id, "usr_"), strings.HasPrefix(id, "key_"):
-		return errors.New("must not begin with usr_ or key_, as the ids of people and keys do")
+		return errors.New("must not begin with usr_ or key_: these are ids of users and keys")
 	case credential.WellFormed(id):
-		return errors.New("must not look like a credential of Mintkeep's")
+		return errors.New("must not have the form of a Mintkeep credential")
 	case id == ".", id == "..": // RFC 3986 §5.2.4 takes them out of every path
-		return errors.New("must not be . or .., which no URL path can carry")
+		return errors.New("must not be . or .., which have another meaning in a URL path")
 	}
 	return nil
 }

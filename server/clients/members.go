@@ -79,7 +79,7 @@ func setScope(m *store.ClientMetadata, raw json.RawMessage, _ rules) error {
 	if web.IsNull(raw) {
 		return nil
 	}
-	registered, err := web.Decode[string](raw, "a string, with a space between two scopes")
+	registered, err := web.Decode[string](raw, "a string of space-separated scopes")
 	if err != nil || registered == "" {
 		return err
 	}
@@ -87,13 +87,13 @@ func setScope(m *store.ClientMetadata, raw json.RawMessage, _ rules) error {
 	case len(registered) > maxScope:
 		return fmt.Errorf("must have at most %d bytes", maxScope)
 	case !scope.Valid(registered):
-		return errors.New("must be scopes as RFC 6749 section 3.3 has them, with one space between two")
+		return errors.New("must be space-separated scope tokens (RFC 6749 section 3.3)")
 	}
 	var scopes []string
 	for s := range strings.SplitSeq(registered, " ") {
-		// Another one with the prefix is a mistake: it looks like a right and gives none.
+		// Another one with the prefix is an error: it looks like a right and gives none.
 		if scope.IsOwn(s) && !slices.Contains(scope.Own, s) {
-			return fmt.Errorf("may have of Mintkeep's own scopes only %s", strings.Join(scope.Own, ", "))
+			return fmt.Errorf("contains an unknown mintkeep: scope; valid are %s", strings.Join(scope.Own, ", "))
 		}
 		if !slices.Contains(scopes, s) {
 			scopes = append(scopes, s)
@@ -116,7 +116,7 @@ func setGrantTypes(m *store.ClientMetadata, raw json.RawMessage, in rules) error
 		return err
 	}
 	if lost(grants, in.offers.GrantTypes) {
-		return fmt.Errorf("%s; a client with none, [], may only introspect and revoke", in.offers.grants())
+		return fmt.Errorf("%s; [] registers a client that may only introspect and revoke", in.offers.grants())
 	}
 	m.GrantTypes = nil // for none, as the store has it
 	for _, grant := range grants {
@@ -142,9 +142,9 @@ func setAuthMethod(m *store.ClientMetadata, raw json.RawMessage, in rules) error
 	case method == "private_key_jwt":
 		return errors.New("private_key_jwt is not supported")
 	case method == "none":
-		return errors.New("none is not supported: every client authenticates")
+		return errors.New("none is not supported: every client must authenticate")
 	}
-	return fmt.Errorf("must be %s; omitted, %s are allowed", Either(in.offers.AuthMethods), in.offers.Unpinned())
+	return fmt.Errorf("must be %s; if it is omitted, %s are allowed", Either(in.offers.AuthMethods), in.offers.Unpinned())
 }
 
 func setTokenTTL(m *store.ClientMetadata, raw json.RawMessage, in rules) error {
@@ -158,10 +158,10 @@ func setTokenTTL(m *store.ClientMetadata, raw json.RawMessage, in rules) error {
 		return err
 	}
 	if seconds < 1 || seconds != math.Trunc(seconds) {
-		return errors.New("must be whole seconds, at least 1")
+		return errors.New("must be a whole number of seconds, at least 1")
 	}
 	if seconds > in.maxTTL.Seconds() {
-		return fmt.Errorf("must be at most %d, which is MINTKEEP_TOKEN_TTL_MAX", int64(in.maxTTL/time.Second))
+		return fmt.Errorf("must be at most %d (MINTKEEP_TOKEN_TTL_MAX)", int64(in.maxTTL/time.Second))
 	}
 	m.TokenTTL = time.Duration(seconds) * time.Second
 	return nil
@@ -208,7 +208,7 @@ func setAudience(m *store.ClientMetadata, raw json.RawMessage, _ rules) error {
 			return err
 		}
 		if slices.Contains(audience[:i], uri) {
-			return errors.New("must not name a URI twice")
+			return errors.New("must not contain a URI twice")
 		}
 	}
 	m.Audience = audience

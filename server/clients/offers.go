@@ -26,9 +26,9 @@ func (o Offers) Unpinned() string {
 // grants lists the grants for a text for users.
 func (o Offers) grants() string {
 	if len(o.GrantTypes) == 1 {
-		return o.GrantTypes[0] + " is the only grant"
+		return o.GrantTypes[0] + " is the only supported grant"
 	}
-	return "the grants are " + join(o.GrantTypes, " and ")
+	return "the supported grants are " + join(o.GrantTypes, " and ")
 }
 
 func join(names []string, last string) string {

@@ -90,7 +90,7 @@ func (g *Registry) update(ctx context.Context, c *store.Client, p *patch, by aud
 		}
 	}
 	if in.narrower(c.Metadata, after) {
-		what = what.Granted("tokens", "ended")
+		what = what.Granted("tokens", "revoked")
 	}
 	var updated *store.Client
 	err = g.Audit.Change(ctx, by, what, func(ctx context.Context) (err error) {
@@ -145,7 +145,7 @@ func (p *patch) checkFixed() error {
 	}
 	for _, name := range []string{"client_secret", "secrets"} {
 		if _, there := p.object[name]; there {
-			return wrongMember(name, errors.New("cannot be changed here; secrets are rotated and ended at /secrets"))
+			return wrongMember(name, errors.New("cannot be changed here; rotate or revoke secrets at /admin/clients/{id}/secrets"))
 		}
 	}
 	return nil

@@ -49,7 +49,7 @@ func (g *Registry) RotateSecret(ctx context.Context, id string, o web.Object, by
 		return err
 	})
 	if errors.Is(err, store.ErrConflict) {
-		return nil, web.Conflict("The client has two live secrets, or another change came first; look at its secrets and repeat")
+		return nil, web.Conflict("The client has two active secrets, or another request changed it first; list its secrets before you retry")
 	}
 	return next, noClient(err)
 }
@@ -78,11 +78,11 @@ func (g *Registry) rotatable(ctx context.Context, id string, next store.Secret) 
 		}
 		active++
 		if s.Digest.Equal(next.Digest) { // to revoke one of the two would revoke neither
-			return web.InvalidRequest("client_secret: is a live secret of this client already")
+			return web.InvalidRequest("client_secret: is already an active secret of this client")
 		}
 	}
 	if active >= maxActiveSecrets {
-		return web.Conflict("Two secrets are live already; end one first")
+		return web.Conflict("The client already has two active secrets; revoke one first")
 	}
 	return nil
 }

@@ -133,7 +133,7 @@ func TestFormOnce(t *testing.T) {
 			t.Errorf("there are %d keys, want 3", n)
 		}
 		rotate.Set("once", "another form")
-		v.post(key+"/rotate", rotate).want(http.StatusConflict).says("The key was rotated already")
+		v.post(key+"/rotate", rotate).want(http.StatusConflict).says("The key was already rotated")
 
 		// Another user's form, and a form of another kind, have idempotency keys of their own.
 		other, _ := newcomer(t, replica, "bob@example.com")

@@ -126,10 +126,10 @@ func TestInvite(t *testing.T) {
 		form := v.get(second).want(http.StatusOK).says(u.Email).form(second)
 		for _, wrong := range []struct{ password, again, says string }{ // the password policy
 			{"short", "short", "at least 12 characters"},
-			{strings.Repeat("a", 30), strings.Repeat("a", 30), "one character over and over"},
-			{"password1234", "password1234", "tried first"},
-			{"ada@example.com", "ada@example.com", "must not be the name"},
-			{"ada king noel!", "ada king noel!", "must not be the name"},
+			{strings.Repeat("a", 30), strings.Repeat("a", 30), "repeat a single character"},
+			{"password1234", "password1234", "too common"},
+			{"ada@example.com", "ada@example.com", "must not be your name"},
+			{"ada king noel!", "ada king noel!", "must not be your name"},
 			{secret, secret + "x", "differ"},
 			{secret, "", "differ"},
 			{"", "", "at least 12 characters"},

@@ -78,7 +78,7 @@ func (l *Listener) admit(c net.Conn) bool {
 	return false
 }
 
-var errExhausted = errors.New("out of file descriptors: there are more connections than the process may have files open; " +
+var errExhausted = errors.New("out of file descriptors: more connections than the process may have open files; " +
 	"raise the limit (ulimit -n, LimitNOFILE), or add replicas")
 
 // rejectedConn gives its descriptor back to the reserve.

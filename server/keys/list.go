@@ -131,7 +131,7 @@ func newView(k *store.APIKey, used store.Use) adminapi.Key {
 		v.LastUsed = &adminapi.KeyUse{At: web.Time(used.At), From: used.From}
 	}
 	if k.Unreadable != nil {
-		v.Name = "(cannot be read)"
+		v.Name = "(unreadable)"
 	}
 	if !k.Active {
 		v.State, v.Revocation = string(store.StateInactive), revocationOf(k)

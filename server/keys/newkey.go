@@ -27,32 +27,32 @@ type NewKey struct {
 	ExpiresAt time.Time // zero: never, or when the key that creates it does
 }
 
-// misnamed are members that callers write by mistake for those that exist. Ignored, as unknown members are, they would
+// misnamed are members that callers confuse with those that exist. Ignored, as unknown members are, they would
 // make a wider key than was meant.
 var misnamed = map[string]string{
-	"scopes":     "scope is a string, with a space between two scopes",
-	"expires_in": "expires_at is a time",
-	"expires":    "expires_at is a time",
-	"expiry":     "expires_at is a time",
+	"scopes":     "scope is a string of space-separated scopes",
+	"expires_in": "use expires_at, a time",
+	"expires":    "use expires_at, a time",
+	"expiry":     "use expires_at, a time",
 }
 
 // ReadNewKey reads name, scope and expires_at. What is wrong is a 400 that names the member.
 func ReadNewKey(o web.Object, now time.Time) (n NewKey, err error) {
 	for name, meant := range misnamed {
 		if o.Has(name) {
-			return n, web.InvalidRequest("%s: is not a member of a key; %s", name, meant)
+			return n, web.InvalidRequest("%s: is unknown; %s", name, meant)
 		}
 	}
 	if n.Name, err = readName(o); err != nil {
 		return n, wrong("name", err)
 	}
 	if o.Has("scope") {
-		if n.Scope, err = web.Decode[string](o["scope"], "a string, with a space between two scopes"); err != nil {
+		if n.Scope, err = web.Decode[string](o["scope"], "a string of space-separated scopes"); err != nil {
 			return n, wrong("scope", err)
 		}
 	}
 	if len(n.Scope) > maxScope || n.Scope != "" && !scope.Valid(n.Scope) {
-		return n, wrongScope("must be scopes as RFC 6749 section 3.3 has them, with one space between two")
+		return n, wrongScope("must be space-separated scope tokens (RFC 6749 section 3.3)")
 	}
 	if n.ExpiresAt, err = readExpiry(o, now); err != nil {
 		return n, wrong("expires_at", err)
@@ -89,19 +89,19 @@ func readExpiry(o web.Object, now time.Time) (time.Time, error) {
 	if !o.Has("expires_at") {
 		return time.Time{}, nil
 	}
-	text, err := web.Decode[string](o["expires_at"], "a string such as 2027-01-31T12:00:00Z, or null for never")
+	text, err := web.Decode[string](o["expires_at"], "a string such as 2027-01-31T12:00:00Z, or null for no expiry")
 	if err != nil || text == "" {
 		return time.Time{}, err
 	}
 	at, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return time.Time{}, errors.New("must be a time such as 2027-01-31T12:00:00Z, or null for never")
+		return time.Time{}, errors.New("must be a time such as 2027-01-31T12:00:00Z, or null for no expiry")
 	}
 	switch at = web.Time(at); {
 	case !at.After(now):
 		return time.Time{}, errors.New("must be in the future")
 	case at.After(now.Add(farthest)):
-		return time.Time{}, errors.New("must be within 100 years; null is never")
+		return time.Time{}, errors.New("must be within 100 years, or null for no expiry")
 	}
 	return at, nil
 }
@@ -134,7 +134,7 @@ func (g *Registry) grant(owner *store.User, n NewKey, by audit.Actor) (*store.AP
 	granted := &store.APIKey{Name: n.Name, Scope: dedupe(n.Scope), ExpiresAt: n.ExpiresAt}
 	if latest := by.Key.Expires(); !latest.IsZero() {
 		if granted.ExpiresAt.After(latest) {
-			return nil, wrong("expires_at", errors.New("must not be after the expiry of the key that makes it"))
+			return nil, wrong("expires_at", errors.New("must not be later than the expiry of the calling key"))
 		}
 		if granted.ExpiresAt.IsZero() {
 			granted.ExpiresAt = latest
@@ -150,7 +150,7 @@ func (g *Registry) grant(owner *store.User, n NewKey, by audit.Actor) (*store.AP
 		}
 	}
 	if beyond := scope.Beyond(granted.Scope, g.Allowed(owner)); len(beyond) > 0 {
-		return nil, wrongScope("may have " + g.Allowed(owner) + ", and nothing else for this person; MINTKEEP_KEY_SCOPES names what developers may give")
+		return nil, wrongScope("contains a scope that this user may not give to a key; allowed are " + g.Allowed(owner) + " (MINTKEEP_KEY_SCOPES)")
 	}
 	return granted, nil
 }
@@ -167,10 +167,10 @@ func (g *Registry) Allowed(owner *store.User) string {
 // checkAgainstKey rejects what the key that creates another has not, and Mintkeep's own scopes altogether.
 func checkAgainstKey(wanted string, by audit.Actor) error {
 	if scope.HasOwn(wanted) {
-		return wrongScope("cannot have " + strings.Join(scope.Own, ", ") + " when it is made by a key")
+		return wrongScope("must not contain " + strings.Join(scope.Own, ", ") + ": a key cannot grant these to another key")
 	}
 	if len(scope.Beyond(wanted, by.Scope)) > 0 {
-		return wrongScope("must not go beyond the scope of the key that makes it")
+		return wrongScope("must not contain scopes that the calling key lacks")
 	}
 	return nil
 }

@@ -98,7 +98,7 @@ func (g *Registry) create(ctx context.Context, owner *store.User, granted *store
 
 func tooMany(err error) error {
 	if errors.Is(err, store.ErrTooManyKeys) {
-		return web.Conflict("The person has 1,000 live keys, and may have no more; revoke one first")
+		return web.Conflict("The user has 1,000 active keys, which is the limit; revoke one first")
 	}
 	return err
 }
@@ -106,7 +106,7 @@ func tooMany(err error) error {
 // Rename gives an active key another name, which [CheckName] has checked.
 func (g *Registry) Rename(ctx context.Context, key *store.APIKey, name string, by audit.Actor) error {
 	if !key.Active {
-		return web.Conflict("The key has ended")
+		return web.Conflict("The key is no longer active")
 	}
 	if name == key.Name {
 		return nil

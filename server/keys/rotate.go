@@ -50,7 +50,7 @@ func (g *Registry) rotate(
 		_, _ = g.Store.RevokeKey(within, created.ID, g.Audit.Cause(by, "the rotation failed"))
 		g.Audit.Failed(ctx, by, what)
 		if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrConflict) {
-			return nil, web.Conflict("The key was ended or rotated at the same moment; look at it and repeat")
+			return nil, web.Conflict("The key was revoked or rotated at the same time; read it again before you retry")
 		}
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func (g *Registry) rotate(
 func (g *Registry) rotatable(ctx context.Context, old *store.APIKey) (*store.KeyRecord, error) {
 	found, err := g.Store.Credential(ctx, old.Digest)
 	if !old.Active || errors.Is(err, store.ErrNotFound) || err == nil && found.Key == nil {
-		return nil, web.Conflict("The key has ended; make a new one")
+		return nil, web.Conflict("The key is no longer active; create a new one")
 	}
 	if err != nil {
 		return nil, err
@@ -84,7 +84,7 @@ func (g *Registry) takeBack(ctx context.Context, old *store.APIKey) error {
 	case err != nil:
 		return err
 	case successor.Tombstone == nil || successor.RotatedTo != "":
-		return web.Conflict("The key was rotated already; its successor is %s", old.RotatedTo)
+		return web.Conflict("The key was already rotated; its successor is %s", old.RotatedTo)
 	}
 	old.ExpiresAt = successor.ExpiresAt
 	return nil

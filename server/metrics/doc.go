@@ -9,7 +9,7 @@
 // No label value comes from outside: a route is a pattern of the server's own
 // table, and methods, statuses, formats, reasons and Redis commands outside fixed
 // lists are counted as "other". There is also a limit on the number of series, so
-// that even a mistake in a caller costs accuracy and not memory.
+// that even an error in a caller costs accuracy and not memory.
 //
 // The series:
 //

@@ -12,7 +12,7 @@ import (
 const unmatched = "unmatched"
 
 // Limits far above what the server's own routes need (some 25 routes, a few methods
-// and a dozen statuses each): they bound memory if a caller passes a raw path by mistake.
+// and a dozen statuses each): they bound memory if a caller passes a raw path.
 const (
 	maxRequestSeries = 1000
 	maxRoutes        = 100
@@ -50,7 +50,7 @@ func (m *Metrics) registerHTTP() {
 	}, []string{"route", "method", "status"})
 	durations := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "mintkeep_http_request_duration_seconds",
-		Help:    "Time from reading a request to having written its answer, by registered route pattern.",
+		Help:    "Time from reading a request to writing its response, by registered route pattern.",
 		Buckets: latencyBuckets,
 	}, []string{"route"})
 	m.registry.MustRegister(requests, durations)

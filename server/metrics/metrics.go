@@ -76,7 +76,7 @@ func buildInfo(version string) prometheus.Collector {
 	}
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "mintkeep_build_info",
-		Help:        "Which build this is; always 1.",
+		Help:        "Version of the running binary; the value is always 1.",
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
 	})
 	info.Set(1)

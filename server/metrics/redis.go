@@ -48,7 +48,7 @@ func (m *Metrics) Redis(cmd string, d time.Duration, err error) {
 func (m *Metrics) registerRedis() {
 	durations := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "mintkeep_redis_command_duration_seconds",
-		Help:    "Round trips to Redis, failed ones too, by command.",
+		Help:    "Duration of round trips to Redis, including failed ones, by command.",
 		Buckets: redisBuckets,
 	}, []string{"command"})
 	failures := prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -70,7 +70,7 @@ func (m *Metrics) registerRedis() {
 func newBehind(read func() bool) prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "mintkeep_store_behind",
-		Help: "1 while all requests are refused because Redis holds less than this replica has seen in it: mintkeep fence.",
+		Help: "1 while every request gets 503 because Redis lost data that this replica has seen: restore a backup and run mintkeep fence.",
 	}, func() float64 {
 		if read() {
 			return 1
@@ -94,10 +94,10 @@ func newPool(read func() redisdb.PoolStats) *pool {
 		read:        read,
 		connections: desc("connections", "Open connections to Redis."),
 		idle:        desc("idle_connections", "Open connections to Redis that are idle."),
-		hits:        desc("hits_total", "Times a free connection was found in the pool."),
-		misses:      desc("misses_total", "Times no free connection was found in the pool."),
-		timeouts:    desc("timeouts_total", "Times a connection was waited for in vain."),
-		stale:       desc("stale_total", "Connections dropped from the pool because they were stale."),
+		hits:        desc("hits_total", "Times an idle connection was found in the pool."),
+		misses:      desc("misses_total", "Times no idle connection was found in the pool."),
+		timeouts:    desc("timeouts_total", "Times waiting for a connection of the pool timed out."),
+		stale:       desc("stale_total", "Stale connections that were removed from the pool."),
 	}
 }
 

@@ -40,11 +40,11 @@ func (m *Metrics) registerTokens() {
 	}, []string{"format"})
 	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "mintkeep_tokens_refused_total",
-		Help: "Token requests refused, by OAuth error code.",
+		Help: "Token requests rejected, by OAuth error code.",
 	}, []string{"reason"})
 	introspections := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "mintkeep_introspections_total",
-		Help: "Introspections answered, by what the answer was.",
+		Help: "Introspections answered, by result.",
 	}, []string{"result"})
 	m.registry.MustRegister(issued, refused, introspections)
 

@@ -84,7 +84,7 @@ func (s *Server) present(r *http.Request, form url.Values) (Presented, error) {
 	inForm := formCredentials(form) // a rejected request counts for these, whatever else it presents
 	switch {
 	case len(r.Header["Authorization"]) > 1:
-		return inForm, web.InvalidRequest("The Authorization header stands more than once")
+		return inForm, web.InvalidRequest("Duplicate Authorization header")
 	case form.Has("client_assertion") || form.Has("client_assertion_type"): // no method here reads one
 		return inForm, errInvalidClient
 	}
@@ -95,7 +95,7 @@ func (s *Server) present(r *http.Request, form url.Values) (Presented, error) {
 		case err != nil:
 			return inForm, err
 		case ok && p.method != nil:
-			return p, web.InvalidRequest("The client authenticates in two ways; use one")
+			return p, web.InvalidRequest("Multiple client authentication methods; use one")
 		case ok:
 			p = found
 			p.method = m
@@ -105,7 +105,7 @@ func (s *Server) present(r *http.Request, form url.Values) (Presented, error) {
 	case p.method == nil:
 		p = inForm
 	case inForm.ClientID != "" && inForm.ClientID != p.ClientID:
-		return p, web.InvalidRequest("client_id is not the client of the Authorization header")
+		return p, web.InvalidRequest("client_id differs from the client id in the Authorization header")
 	}
 	return p, p.check()
 }

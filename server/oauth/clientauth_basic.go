@@ -44,7 +44,7 @@ func parseBasic(header string) (Presented, error) {
 		p.Credential, err = formDecode(secret)
 	}
 	if err != nil {
-		return p, web.InvalidRequest("The client id and secret in the Authorization header must each be form-encoded")
+		return p, web.InvalidRequest("The client id and the secret in the Authorization header must be form-encoded (RFC 6749 section 2.3.1)")
 	}
 	return p, nil
 }

@@ -11,7 +11,7 @@ import (
 // the address of the browser's user. No client library sends the header.
 var errCrossSite = &web.Error{
 	Status: http.StatusForbidden, Code: "access_denied",
-	Description: "A page of another site cannot use this route (Sec-Fetch-Site)",
+	Description: "Requests from web pages of other sites are not allowed (Sec-Fetch-Site)",
 }
 
 // NotCrossSite is h, but for requests that a page of another site has a browser send.

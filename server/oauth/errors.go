@@ -22,7 +22,7 @@ var errUnauthorizedClient = &web.Error{
 
 var errInvalidTarget = &web.Error{
 	Status: http.StatusBadRequest, Code: "invalid_target",
-	Description: "The client is not registered for a resource that was asked for",
+	Description: "The client is not registered for a requested resource",
 }
 
 var errDifferentTargets = &web.Error{
@@ -33,7 +33,7 @@ var errDifferentTargets = &web.Error{
 // errTokenTooLong: a client that is registered for many resources asked for all of them at once.
 var errTokenTooLong = &web.Error{
 	Status: http.StatusBadRequest, Code: "invalid_target",
-	Description: fmt.Sprintf("The token would be longer than %d bytes; ask for fewer resources or scopes", bearer.MaxToken),
+	Description: fmt.Sprintf("The token would be longer than %d bytes; request fewer resources or scopes", bearer.MaxToken),
 }
 
 // errForeignToken is RFC 7009 §2.1: the token was not issued to the client that wants to revoke it.

@@ -42,7 +42,7 @@ var errUnsupportedGrant = &web.Error{
 
 func offeredGrants(names []string) string {
 	if len(names) == 1 {
-		return "The only grant_type here is " + names[0]
+		return "The only supported grant_type is " + names[0]
 	}
 	return "grant_type must be " + clients.Either(names)
 }

@@ -32,11 +32,11 @@ func rejectQuery(r *http.Request) error {
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil { // what is left out of it may be a credential
-		return web.InvalidRequest("The query is malformed, and no parameter belongs there")
+		return web.InvalidRequest("The query string is malformed; send parameters in the body")
 	}
 	for _, name := range inBody {
 		if query.Has(name) {
-			return web.InvalidRequest("Parameters belong in the body, not in the query")
+			return web.InvalidRequest("Send parameters in the body, not in the query string")
 		}
 	}
 	return nil
@@ -48,7 +48,7 @@ func (p Presented) check() error {
 	case len(p.ClientID) > maxClientID || len(p.Credential) > maxSecret && (p.method == nil || p.method.BySecret()):
 		return web.InvalidRequest("client_id or client_secret is too long")
 	case !printable(p.ClientID) || !printable(p.Credential):
-		return web.InvalidRequest("client_id or client_secret has a character that none may have")
+		return web.InvalidRequest("client_id or client_secret contains a character that is not allowed")
 	case p.ClientID == "" || p.Credential == "" || p.method == nil:
 		return errInvalidClient
 	}
@@ -64,7 +64,7 @@ func (p Presented) lookupID() string {
 	return p.ClientID
 }
 
-// name is what the log and the audit log may keep of the presented id. A caller that mistakes one for the other puts a
+// name is what the log and the audit log may keep of the presented id. A caller that confuses the id with the secret puts a
 // secret there, and every secret is at least 32 characters: a longer id is kept only if there is such a client.
 func (p Presented) name(registered *store.Client) string {
 	if registered == nil && (len(p.ClientID) >= shortestSecret || !onlyOf(p.ClientID, idCharacters)) {

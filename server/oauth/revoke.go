@@ -69,11 +69,11 @@ func (s *Server) ownKey(r *http.Request) (string, error) {
 	}
 	switch {
 	case form.Has("client_id") || form.Has("client_secret") || form.Has("client_assertion"):
-		return "", web.InvalidRequest("The request authenticates in two ways; use one")
+		return "", web.InvalidRequest("Multiple authentication methods; use one")
 	case !form.Has("token"):
 		return "", web.InvalidRequest("token is missing")
 	case form.Get("token") != bearer:
-		return "", web.InvalidRequest("An API key revokes itself alone: token must be the key of the Authorization header")
+		return "", web.InvalidRequest("An API key can revoke only itself: token must be the key in the Authorization header")
 	}
 	return bearer, nil
 }

@@ -22,7 +22,7 @@ func grantScope(registered, asked string) (string, error) {
 	granted := make([]string, 0, 8)
 	for token := range strings.SplitSeq(asked, " ") {
 		if !scope.Has(registered, token) {
-			return "", invalidScope("The client is not registered for a scope that was asked for")
+			return "", invalidScope("The client is not registered for a requested scope")
 		}
 		if !slices.Contains(granted, token) {
 			granted = append(granted, token)
@@ -46,7 +46,7 @@ func defaultScope(registered string) (string, error) {
 		}
 	}
 	if len(granted) == 0 {
-		return "", invalidScope("The client has no scope that is granted without being asked for; name one in scope")
+		return "", invalidScope("The client has no default scope; request one with the parameter scope")
 	}
 	return strings.Join(granted, " "), nil
 }

@@ -64,7 +64,7 @@ func (s *Server) limit(ctx context.Context, client *store.Client) error {
 	over, retryAfter, err := s.store.CountCall(ctx, client.ID, rate)
 	if over {
 		rejected := web.TooManyRequests(retryAfter)
-		rejected.Description = "The client's rate limit of " + rate.String() + " is used up; try again later"
+		rejected.Description = "The client's rate limit of " + rate.String() + " is exceeded; try again later"
 		return rejected
 	}
 	return err

@@ -109,8 +109,8 @@ func Reseal(v *seal.Vault, userID string, sealed []byte) (fresh []byte, err erro
 func (h *Hasher) open(userID string, sealed []byte) (record, error) {
 	plain, err := h.vault.Open(sealed, sealedFor(userID))
 	if err != nil {
-		return record{}, fmt.Errorf("MINTKEEP_MASTER_KEY does not open the password hash of %s: add the master key that was in use before "+
-			"to the comma-separated list; if it is lost, make the person a new invite: %w: %w", userID, store.ErrUnavailable, err)
+		return record{}, fmt.Errorf("MINTKEEP_MASTER_KEY does not decrypt the password hash of %s: add the previous master key "+
+			"to the comma-separated list; if that key is lost, create a new invite for the user: %w: %w", userID, store.ErrUnavailable, err)
 	}
 	r, err := parse(plain)
 	if err != nil {

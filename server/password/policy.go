@@ -29,23 +29,23 @@ func Check(password string, notThese ...string) error {
 	text := norm.NFC.String(password)
 	switch n := utf8.RuneCountInString(text); {
 	case strings.ContainsFunc(text, unprintable):
-		return errors.New("must have printable characters only")
+		return errors.New("must contain only printable characters")
 	case n < MinLength:
 		return fmt.Errorf("must have at least %d characters", MinLength)
 	case n > MaxLength:
 		return fmt.Errorf("must have at most %d characters", MaxLength)
 	case repeats(text):
-		return errors.New("must not be one character over and over")
+		return errors.New("must not repeat a single character")
 	}
 	bare := bareOf(text)
 	for _, known := range notThese {
 		name, _, _ := strings.Cut(known, "@")
 		if strings.EqualFold(text, norm.NFC.String(known)) || bare != "" && (bare == bareOf(known) || bare == bareOf(name)) {
-			return errors.New("must not be the name or the e-mail address")
+			return errors.New("must not be your name or email address")
 		}
 	}
 	if common[bare] {
-		return errors.New("is one of those that are tried first; choose another")
+		return errors.New("is too common; choose another")
 	}
 	return nil
 }

@@ -13,10 +13,10 @@ import (
 const (
 	tooShort    = "must have at least 12 characters"
 	tooLong     = "must have at most 1000 characters"
-	unprintable = "must have printable characters only"
-	repeated    = "must not be one character over and over"
-	known       = "must not be the name or the e-mail address"
-	triedFirst  = "is one of those that are tried first; choose another"
+	unprintable = "must contain only printable characters"
+	repeated    = "must not repeat a single character"
+	known       = "must not be your name or email address"
+	triedFirst  = "is too common; choose another"
 )
 
 func TestCheck(t *testing.T) {

@@ -15,7 +15,7 @@ const (
 	mostNetworks = 1000
 )
 
-var errQueueFull = errors.New("too many callers wait to have a password hashed")
+var errQueueFull = errors.New("too many sign-ins are waiting for a password hash")
 
 // queue admits callers to the few hashes that are computed at once. The networks of those who wait take turns, so that a
 // flood from one network, which may have many addresses, delays the others by one hash.

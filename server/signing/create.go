@@ -23,15 +23,15 @@ const (
 func (r *Ring) newKey() (store.SigningKey, error) {
 	pair, err := generate(r.options.Algorithm)
 	if err != nil {
-		return store.SigningKey{}, fmt.Errorf("make a signing key: %w", err)
+		return store.SigningKey{}, fmt.Errorf("create a signing key: %w", err)
 	}
 	id, err := thumbprint(pair.Public())
 	if err != nil {
-		return store.SigningKey{}, fmt.Errorf("make a signing key: %w", err)
+		return store.SigningKey{}, fmt.Errorf("create a signing key: %w", err)
 	}
 	public, err := publicJWK(id, pair.Public())
 	if err != nil {
-		return store.SigningKey{}, fmt.Errorf("make a signing key: %w", err)
+		return store.SigningKey{}, fmt.Errorf("create a signing key: %w", err)
 	}
 	sealed, err := r.seal(id, pair)
 	if err != nil {
@@ -59,7 +59,7 @@ func (r *Ring) first(ctx context.Context) (*store.Keyring, error) {
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("wait for the replica that makes the signing keys: %w: %w", store.ErrUnavailable, ctx.Err())
+			return nil, fmt.Errorf("wait for the replica that creates the signing keys: %w: %w", store.ErrUnavailable, ctx.Err())
 		case <-time.After(claimPoll):
 		}
 		ring, err := r.store.Keyring(ctx)

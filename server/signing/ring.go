@@ -31,7 +31,7 @@ type Options struct {
 	MasterKeys [][]byte
 	// Algorithm of the next key that is created; those that exist stay as they are.
 	Algorithm string
-	// Rotation is the age at which an active key is replaced; zero: by hand only.
+	// Rotation is the age at which an active key is replaced; zero: manual rotation only.
 	Rotation time.Duration
 	// TokenTTLMax is the longest lifetime of a token: a retired key stays published at least as long.
 	TokenTTLMax time.Duration

@@ -22,16 +22,16 @@ const (
 
 var (
 	// ErrNotPublished: the next key is too new to sign; errors.As a *NotPublishedError tells until when.
-	ErrNotPublished = errors.New("the next signing key has not been published for 10 minutes yet")
+	ErrNotPublished = errors.New("the next signing key has been published for less than 10 minutes")
 	// ErrConflict: another rotation was first; it matches store.ErrConflict. Keys shows its result.
-	ErrConflict = fmt.Errorf("another rotation of the signing keys was first: %w", store.ErrConflict)
+	ErrConflict = fmt.Errorf("another rotation of the signing keys came first: %w", store.ErrConflict)
 )
 
 // NotPublishedError is ErrNotPublished with the time from which a rotation works.
 type NotPublishedError struct{ Until time.Time }
 
 func (e *NotPublishedError) Error() string {
-	return fmt.Sprintf("%v: wait until %s", ErrNotPublished, e.Until.Format(time.RFC3339))
+	return fmt.Sprintf("%v: retry at %s", ErrNotPublished, e.Until.Format(time.RFC3339))
 }
 
 func (e *NotPublishedError) Unwrap() error { return ErrNotPublished }

@@ -11,9 +11,9 @@ import (
 )
 
 // ErrMasterKey: the stored keys were sealed under a master key that this replica does not have.
-var ErrMasterKey = errors.New("MINTKEEP_MASTER_KEY does not open the signing keys in Redis: see that it is the one that the other replicas have; or, after a change, add the master key that was in use before " +
-	"to the comma-separated list (the first seals, all open); if it is lost, stop every replica and delete the Redis key mk:signing-keys: " +
-	"new signing keys are made at the next start, and no JWT signed before can be verified any more")
+var ErrMasterKey = errors.New("MINTKEEP_MASTER_KEY does not decrypt the signing keys in Redis: set it to the master key of the other replicas; after a change of the master key, add the previous one " +
+	"to the comma-separated list (the first encrypts, all decrypt); if the previous one is lost, stop every replica and delete the Redis key mk:signing-keys: " +
+	"the next start creates new signing keys, and earlier JWTs can no longer be verified offline")
 
 // seal binds the private key to its id, so that records cannot be swapped.
 func (r *Ring) seal(id string, private crypto.Signer) ([]byte, error) {

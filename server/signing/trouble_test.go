@@ -39,7 +39,7 @@ func TestMasterKeyIsWrong(t *testing.T) {
 		t.Fatalf("got %v, want %v", err, signing.ErrMasterKey)
 	}
 	// The operator learns which setting, and what to do.
-	for _, want := range []string{"MINTKEEP_MASTER_KEY", "add the master key that was in use before", record} {
+	for _, want := range []string{"MINTKEEP_MASTER_KEY", "add the previous one", record} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q does not mention %q", err, want)
 		}

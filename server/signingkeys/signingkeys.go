@@ -54,11 +54,11 @@ func (k *Rotator) notRotated(err error) error {
 	switch {
 	case errors.As(err, &notPublished):
 		until := notPublished.Until.UTC().Add(time.Second - 1).Truncate(time.Second) // never a moment too soon
-		early := web.Conflict("The next key has not been published for 10 minutes yet; it may sign from %s", until.Format(time.RFC3339))
+		early := web.Conflict("The next key has been published for less than 10 minutes; retry at %s", until.Format(time.RFC3339))
 		early.RetryAfter = max(until.Sub(k.Now()), time.Second)
 		return early
 	case errors.Is(err, store.ErrConflict):
-		return web.Conflict("Another rotation of the signing keys was first; look at them before repeating")
+		return web.Conflict("Another rotation of the signing keys came first; list the keys before you retry")
 	}
 	return err
 }

@@ -59,7 +59,7 @@ func wrongMember(member string, why error) error { return web.InvalidRequest("%s
 
 func readEmail(p *spec, raw json.RawMessage) error {
 	if web.IsNull(raw) {
-		return errors.New("is missing; everybody has an email address")
+		return errors.New("is missing; every user has an email address")
 	}
 	email, err := web.Decode[string](raw, "a string")
 	if err != nil {
@@ -73,7 +73,7 @@ func readEmail(p *spec, raw json.RawMessage) error {
 	return checkEmail(email)
 }
 
-var errNotAddress = errors.New("must be an address alone, such as ada@example.com: no spaces, commas, angle brackets or invisible characters")
+var errNotAddress = errors.New("must be a plain address such as ada@example.com, without spaces, commas, angle brackets or invisible characters")
 
 // checkEmail wants one address that identifies a user. It does not know whether mail arrives there.
 func checkEmail(email string) error {
@@ -83,7 +83,7 @@ func checkEmail(email string) error {
 	case len(email) < minEmail || len(email) > maxEmail:
 		return errors.New("must have 3 to 254 bytes")
 	case local == "" || domain == "" || strings.Contains(domain, "@") || strings.Count(email, "@") != 1:
-		return errors.New("must be one address with one @, such as ada@example.com")
+		return errors.New("must be one address with exactly one @, such as ada@example.com")
 	case strings.ContainsFunc(email+local+domain, notInEmail):
 		return errNotAddress
 	}
@@ -144,7 +144,7 @@ func readPassword(_ *spec, raw json.RawMessage) error {
 	if web.IsNull(raw) {
 		return nil
 	}
-	return errors.New("is set by the person alone, by the link of the invite")
+	return errors.New("cannot be set here: the user sets it through the invite link")
 }
 
 // apply writes what the body says into m, and returns the members that changed.

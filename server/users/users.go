@@ -43,7 +43,7 @@ func (g *Registry) readNew(o web.Object) (*store.User, error) {
 	case p.email == nil:
 		return nil, wrongMember("email", errors.New("is missing"))
 	case p.disables():
-		return nil, wrongMember("disabled", errors.New("a person is added enabled"))
+		return nil, wrongMember("disabled", errors.New("must be false: a new user is enabled"))
 	}
 	u := &store.User{ID: store.NewUserID(), Metadata: store.UserMetadata{CreatedAt: g.instant()}}
 	p.apply(&u.Metadata)

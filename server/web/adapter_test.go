@@ -312,14 +312,14 @@ func TestDecodeJSON(t *testing.T) {
 		`{"name":"x","other":1}`:    "",
 		`{"name":"x"} `:             "",
 		`{"name":1}`:                "name must not be a JSON number",
-		`{"name":"x"}{}`:            "after its JSON value",
-		`{"name":"x"}]`:             "not the JSON object|after its JSON value",
-		`[]`:                        "not the JSON object",
+		`{"name":"x"}{}`:            "one JSON value and nothing after it",
+		`{"name":"x"}]`:             "must be a JSON object|one JSON value and nothing after it",
+		`[]`:                        "must be a JSON object",
 		``:                          "The body is missing",
-		"\xef\xbb\xbf{}":            "not the JSON object",
-		`{"name":NaN}`:              "not the JSON object",
-		strings.Repeat("[", 20_000): "not the JSON object",
-		`{"n":` + strings.Repeat(`{"n":`, 12_000) + `1`: "not the JSON object",
+		"\xef\xbb\xbf{}":            "must be a JSON object",
+		`{"name":NaN}`:              "must be a JSON object",
+		strings.Repeat("[", 20_000): "must be a JSON object",
+		`{"n":` + strings.Repeat(`{"n":`, 12_000) + `1`: "must be a JSON object",
 	} {
 		r := httptest.NewRequest(http.MethodPost, "/r/x", strings.NewReader(body))
 		r.ContentLength, r.TransferEncoding = -1, []string{"chunked"}

@@ -91,7 +91,7 @@ func readAll(r io.Reader, length int64) ([]byte, error) {
 func (b Body) checkType(r *http.Request) error {
 	for _, encoding := range r.Header.Values("Content-Encoding") {
 		if encoding != "" && !strings.EqualFold(encoding, "identity") {
-			return unsupported("Content-Encoding is not supported; send the body as it is")
+			return unsupported("Content-Encoding is not supported; send the body uncompressed")
 		}
 	}
 	given := r.Header.Values("Content-Type")
@@ -112,7 +112,7 @@ func (b Body) checkType(r *http.Request) error {
 func (b Body) checkCharset(parameters map[string]string) error {
 	charset, given := parameters["charset"]
 	if b == FormBody && given && !strings.EqualFold(charset, "utf-8") {
-		return unsupported("The charset of Content-Type must be utf-8; send the form in UTF-8")
+		return unsupported("The charset of Content-Type must be utf-8")
 	}
 	return nil
 }
@@ -131,19 +131,19 @@ func tooLarge() *Error {
 func Form(r *http.Request, repeatable ...string) (url.Values, error) {
 	form, err := url.ParseQuery(string(from(r.Context()).body))
 	if err != nil {
-		return nil, InvalidRequest("The body is not well-formed application/x-www-form-urlencoded")
+		return nil, InvalidRequest("The body is not valid application/x-www-form-urlencoded")
 	}
 	for name, values := range form {
 		if !utf8.ValidString(name) {
-			return nil, InvalidRequest("A parameter's name is not valid UTF-8")
+			return nil, InvalidRequest("The name of a parameter is not valid UTF-8")
 		}
 		if len(values) > 1 && !slices.Contains(repeatable, name) {
-			return nil, InvalidRequest("A parameter stands more than once")
+			return nil, InvalidRequest("A parameter is repeated")
 		}
 		kept := values[:0]
 		for _, value := range values {
 			if !utf8.ValidString(value) {
-				return nil, InvalidRequest("A parameter is not valid UTF-8")
+				return nil, InvalidRequest("The value of a parameter is not valid UTF-8")
 			}
 			if value != "" {
 				kept = append(kept, value)
@@ -172,13 +172,13 @@ func DecodeJSON(r *http.Request, v any) error {
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
-		return InvalidRequest("The body has something after its JSON value")
+		return InvalidRequest("The body must contain one JSON value and nothing after it")
 	}
 	var wrong *json.UnmarshalTypeError
 	if errors.As(err, &wrong) && wrong.Field != "" {
 		return InvalidRequest("%s must not be a JSON %s", wrong.Field, wrong.Value)
 	}
-	return InvalidRequest("The body is not the JSON object that this route takes")
+	return InvalidRequest("The body must be a JSON object")
 }
 
 // JSON writes v as the body of a success.

@@ -45,7 +45,7 @@ func (c Cursors) Open(cursor string, listing ...string) (position string, err er
 			}
 		}
 	}
-	return "", InvalidRequest("cursor: not one of this listing; begin again without it")
+	return "", InvalidRequest("cursor: is not valid for this list; start again without a cursor")
 }
 
 // tag is over the parts with their lengths in front, so that no two listings look alike.

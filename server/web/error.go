@@ -66,19 +66,19 @@ func answer(err error) *Error {
 	case errors.Is(err, store.ErrUnconfirmed):
 		return &Error{
 			Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable",
-			Description: "It was carried out, and cannot be confirmed to last; repeat it until it is answered with success",
+			Description: "Applied, but its durability could not be confirmed; retry until it succeeds",
 			RetryAfter:  unavailableRetry, Cause: err,
 		}
 	case errors.Is(err, store.ErrUnavailable):
 		return &Error{
 			Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable",
-			Description: "The server cannot answer at the moment; try again later",
+			Description: "Temporarily unavailable; try again later",
 			RetryAfter:  unavailableRetry, Cause: err,
 		}
 	case errors.Is(err, store.ErrNotFound):
 		return NotFound("Resource")
 	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrExists):
-		return Conflict("Somebody else made a change at the same moment; look again and repeat")
+		return Conflict("Another request changed it at the same time; read it again and retry")
 	default:
 		return &Error{Status: http.StatusInternalServerError, Code: "server_error", Cause: err}
 	}
@@ -101,7 +101,7 @@ func (e *Error) SetHeaders(w http.ResponseWriter) { e.headers(w.Header()) }
 // can act on.
 func (e *Error) Words(requestID string) string {
 	if e.Status == http.StatusInternalServerError {
-		return "Internal error; the operator finds it in the log under request " + requestID
+		return "Internal error; the server's log has the details under request " + requestID
 	}
 	return e.Description
 }

@@ -17,7 +17,7 @@ func ReadObject(r *http.Request) (Object, error) {
 		return nil, err
 	}
 	if o == nil { // null
-		return nil, InvalidRequest("The body is not the JSON object that this route takes")
+		return nil, InvalidRequest("The body must be a JSON object")
 	}
 	return o, nil
 }

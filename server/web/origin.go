@@ -11,5 +11,5 @@ func Origin(ctx context.Context) (address, requestID, serverID string) {
 	return address, x.id, x.serverID
 }
 
-// Route is the pattern of the request's route. A path may hold a secret that the caller put there by mistake.
+// Route is the pattern of the request's route. A path may hold a secret that the caller put there.
 func Route(ctx context.Context) string { return from(ctx).route }

@@ -22,7 +22,7 @@ type Query url.Values
 func ReadQuery(r *http.Request) (Query, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return nil, InvalidRequest("The query is not well-formed")
+		return nil, InvalidRequest("The query string is malformed")
 	}
 	return Query(query), nil
 }
@@ -34,9 +34,9 @@ func (p Query) Text(name string) (string, error) {
 	case len(values) == 0:
 		return "", nil
 	case len(values) > 1:
-		return "", InvalidRequest("%s: stands more than once", name)
+		return "", InvalidRequest("%s: is repeated", name)
 	case credentialShape.MatchString(values[0]): // which Redis would get in plaintext
-		return "", InvalidRequest("%s: looks like a credential; search by an id or a name", name)
+		return "", InvalidRequest("%s: looks like a credential; search by id or name instead", name)
 	case !utf8.ValidString(values[0]) || strings.ContainsFunc(values[0], unicode.IsControl):
 		return "", InvalidRequest("%s: must be UTF-8 without control characters", name)
 	}

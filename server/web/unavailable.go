@@ -16,13 +16,13 @@ func Rejecting(ctx context.Context, cause error) context.Context {
 	return context.WithValue(ctx, rejected{}, cause)
 }
 
-var errOverloaded = errors.New("overloaded: more requests wait for a processor than can be answered in time; add replicas, or processors")
+var errOverloaded = errors.New("overloaded: more requests are queued than can be answered in time; add replicas or processors")
 
 // noRoom is the answer to a request whose connection is rejected.
 func noRoom(cause error) *Error {
 	return &Error{
 		Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable",
-		Description: "The server has more connections than it may have; try again in a moment",
+		Description: "Too many connections; try again in a moment",
 		RetryAfter:  2 * time.Second,
 		Cause:       cause,
 	}
@@ -32,7 +32,7 @@ func noRoom(cause error) *Error {
 func overloaded() *Error {
 	return &Error{
 		Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable",
-		Description: "The server has more to do than it can; try again in a moment",
+		Description: "The server is overloaded; try again in a moment",
 		RetryAfter:  time.Duration(1+rand.IntN(2)) * time.Second, //nolint:gosec // no secret
 		Cause:       errOverloaded,
 	}

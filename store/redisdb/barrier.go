@@ -125,7 +125,7 @@ func (db *DB) AcquireBarrier(ctx context.Context, op string) (release func(), er
 	case db.barriers <- struct{}{}:
 		return func() { <-db.barriers }, nil
 	case <-ctx.Done():
-		return nil, Unavailable(op, Unsent(fmt.Errorf("too many wait to be confirmed: %w", ctx.Err())))
+		return nil, Unavailable(op, Unsent(fmt.Errorf("too many revocations are waiting for confirmation: %w", ctx.Err())))
 	}
 }
 

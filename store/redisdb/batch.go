@@ -21,7 +21,7 @@ const (
 )
 
 // errOverloaded: more calls wait for Redis than it can answer in time.
-var errOverloaded = errors.New("too many calls wait for Redis")
+var errOverloaded = errors.New("too many calls are waiting for Redis")
 
 // batcher sends the commands of concurrent requests in one pipeline. No call waits for others: it is sent at once while
 // few batches are under way, and the calls that come meanwhile share the next batch. That saves system calls here and in

@@ -13,7 +13,7 @@ import (
 )
 
 // The time that Redis has for one step. A request has 1.5 s of store time in all, given by its context; these are
-// shorter, so that one dead connection or one lost node does not use it up, and so that work in the background, which
+// shorter, so that one broken connection or one lost node does not use it up, and so that work in the background, which
 // has no deadline of its own, is bounded too. go-redis's own values would let one command on a black-holed Redis take
 // more than a minute: 5 s a dial, 5 dials, 4 tries.
 const (
@@ -78,7 +78,7 @@ func clientOptions() *redis.UniversalOptions {
 		WriteTimeout:          replyTimeout,
 		PoolTimeout:           poolTimeout,
 
-		// One retry, which is what it takes when Redis was restarted and the pool is full of dead
+		// One retry, which is what it takes when Redis was restarted and the pool is full of broken
 		// connections. It is for reads: a write is sent once, see the type once. A cluster's client has its own
 		// loop, with MaxRedirects for a limit.
 		MaxRetries:         1,

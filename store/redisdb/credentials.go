@@ -22,8 +22,8 @@ func (c *credentials) provide(context.Context) (user, password string, err error
 
 // Errors of ReplaceCredentials.
 var (
-	errOtherRedis    = errors.New("names another Redis than at the start: only user and password can change while the server runs; restart it")
-	errOtherSentinel = errors.New("has other credentials for the Sentinels than at the start: they cannot change while the server runs; restart it")
+	errOtherRedis    = errors.New("names another Redis than at start: only user and password can change while the server runs; restart the server")
+	errOtherSentinel = errors.New("has other Sentinel credentials than at start: these cannot change while the server runs; restart the server")
 )
 
 // ReplaceCredentials has new connections authenticate by the user and the password of url, which leads to the same Redis, and

@@ -20,7 +20,7 @@
 // # Writes are sent once
 //
 // A write whose answer does not come in time is not sent again. Its connection is closed, here and by CLIENT KILL at the
-// server, before the caller gets the error: then it was carried out, or it never will be.
+// server, before the caller gets the error: then it was applied, or it never will be.
 //
 // # The barrier
 //

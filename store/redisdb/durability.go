@@ -14,7 +14,7 @@ import (
 
 // ErrDurability: this Redis, as it is set up, cannot give what [Options.Durability] asks for. The message says what is
 // missing and how to fix it.
-var ErrDurability = errors.New("durability cannot be had")
+var ErrDurability = errors.New("Redis cannot guarantee the durability")
 
 // shortfall is ErrDurability in words: what is needed, what a server has, and the fix.
 type shortfall struct{ needs, has, fix string }
@@ -68,7 +68,7 @@ func (db *DB) fsyncShortfall(ctx context.Context, node *redis.Client) (*shortfal
 	case prefix == "NOPERM":
 		return &shortfall{"the right to CONFIG GET", "refuses it", "ACL SETUSER " + cmp.Or(db.target.user, "default") + " +config|get"}, nil
 	case prefix != "":
-		return &shortfall{"to see appendonly and appendfsync", "refuses CONFIG GET", "ask for replicas:N or ack, or for another Redis"}, nil
+		return &shortfall{"to see appendonly and appendfsync", "refuses CONFIG GET", "set it to replicas:N or ack, or use another Redis"}, nil
 	case settings.lacks() != "":
 		return &shortfall{"appendonly yes and appendfsync always", "has " + settings.lacks(), fixOf(settings.lacks())}, nil
 	}
@@ -88,7 +88,7 @@ func fixOf(lacks string) string {
 // replicasShortfall counts the replicas that are connected. Whether they answer is seen at every barrier.
 func (db *DB) replicasShortfall(ctx context.Context, node *redis.Client) (*shortfall, error) {
 	wanted := db.durability.Replicas
-	found := &shortfall{fmt.Sprintf("%d connected replicas", wanted), "", "start another (REPLICAOF), or ask for fewer"}
+	found := &shortfall{fmt.Sprintf("%d connected replicas", wanted), "", "start another (REPLICAOF), or set a smaller N"}
 	if wanted == 1 {
 		found.needs, found.fix = "a connected replica", "start one (REPLICAOF), or set it to ack"
 	}

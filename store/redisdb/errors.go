@@ -21,7 +21,7 @@ var (
 
 type unconfirmedError struct{}
 
-func (unconfirmedError) Error() string { return "applied, and not confirmed" }
+func (unconfirmedError) Error() string { return "applied, but not confirmed" }
 
 func (unconfirmedError) Is(target error) bool { return target == ErrUnavailable }
 

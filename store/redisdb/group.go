@@ -89,7 +89,7 @@ func Unauthenticated(ctx context.Context) context.Context {
 }
 
 // errTooLate: a call waited so long for its round that there is no time left for the barrier.
-var errTooLate = errors.New("too many wait to be confirmed")
+var errTooLate = errors.New("too many revocations are waiting for confirmation")
 
 // confirm sends commands with a barrier behind them, and returns the barrier with its answer. Each command has its own
 // error; err is that no answer came. What Redis has answered to another caller's command is no error here.

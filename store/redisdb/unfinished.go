@@ -11,9 +11,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// What was sent on a connection may still be carried out after the connection was closed here: a path that loses
+// What was sent on a connection may still be applied after the connection was closed here: a path that loses
 // packets, a proxy, or a server that hangs delivers it later. CLIENT KILL on another connection ends that. When the
-// server has answered it, each command of the killed connection was carried out before, or it never will be.
+// server has answered it, each command of the killed connection was applied before, or it never will be.
 
 const (
 	// settleTime bounds CLIENT KILL within a request, whose write was not answered in time.
@@ -42,7 +42,7 @@ func (l *connections) addUnfinished(who identity) {
 	l.lost = l.lost[max(0, len(l.lost)-maxUnfinished):]
 }
 
-// settle closes the unfinished connections at the server. When it has returned nil, nothing is carried out any more that
+// settle closes the unfinished connections at the server. When it has returned nil, nothing is applied any more that
 // was sent on them. One call at a time asks the server; those that wait find nothing left to do, or their time is over.
 func (l *connections) settle(ctx context.Context) error {
 	select {
@@ -132,7 +132,7 @@ func (db *DB) servers() []*connections {
 	return db.connections[:len(db.connections):len(db.connections)]
 }
 
-// Settle makes sure that no command is carried out any more whose answer this DB has given up. An error says that this is
+// Settle makes sure that no command is applied any more whose answer this DB has given up. An error says that this is
 // not known: a server did not answer. In a cluster it does not wait for a server that did not answer the last time, and
 // asks it meanwhile. If its ACL forbids CLIENT KILL, nothing can be done, and that is no error: see [DB.CheckKill].
 func (db *DB) Settle(ctx context.Context) error {
@@ -190,7 +190,7 @@ func (db *DB) settleOne(ctx context.Context, limit time.Duration, l *connections
 }
 
 // ErrKill: CLIENT KILL does not do here what [DB.Settle] needs.
-var ErrKill = errors.New("connections cannot be closed at the server")
+var ErrKill = errors.New("Redis cannot close abandoned connections")
 
 // CheckKill tries on two connections of its own whether CLIENT KILL closes one and not the other. ErrKill: it is
 // forbidden, or a proxy shares connections among clients. ErrUnavailable: it could not be tried.

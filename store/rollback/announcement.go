@@ -49,7 +49,7 @@ func (m *Monitor) announced(ctx context.Context, a announcement) {
 	}
 	if err := m.Announced(a.cmds); err != nil {
 		m.log.announceLater(a.payloads[a.unannounced:]...)
-		m.logger.WarnContext(ctx, "announcing revocations failed; the next heartbeat repeats it", "revocations", len(a.payloads), "error", err)
+		m.logger.WarnContext(ctx, "announcing revocations failed; the next heartbeat retries", "revocations", len(a.payloads), "error", err)
 		return
 	}
 	if m.log.announced(a.unannounced) > 0 { // there were too many for one round

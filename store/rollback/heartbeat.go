@@ -142,7 +142,7 @@ func (m *Monitor) begin(found []observation) {
 // acceptFence makes the next round accept a store that was fenced. The redo log is replayed before the breaker closes: a
 // revocation that is newer than the export of the audit log is known to this replica alone.
 func (m *Monitor) acceptFence(ctx context.Context) {
-	m.logger.InfoContext(ctx, "the store was fenced; it is accepted as it is")
+	m.logger.InfoContext(ctx, "mintkeep fence was run; the data in Redis is accepted")
 	m.setObservations(nil)
 	m.breaker.trip(checking)
 }
@@ -172,7 +172,7 @@ func (m *Monitor) noticeRollback(ctx context.Context, seen, found []observation)
 		return true
 	}
 	m.breaker.trip(replaying)
-	m.logger.WarnContext(ctx, "the store has lost writes; the revocations that this replica remembers are replayed",
+	m.logger.WarnContext(ctx, "Redis has lost writes; replaying the revocations that this replica remembers",
 		"heartbeats", heartbeats, "deletions", m.replayAll())
 	m.setObservations(found)
 	return true

@@ -32,7 +32,7 @@ func (m *Monitor) heartbeatFailed(ctx context.Context, err error) {
 	}
 	if text := err.Error(); text != m.warned && redis.IsPermissionError(err) {
 		m.warned = text
-		m.logger.WarnContext(ctx, "this replica cannot notice a rollback of the store: its ACL denies a command", "error", err)
+		m.logger.WarnContext(ctx, "this replica cannot detect a rollback of Redis: the ACL denies a command", "error", err)
 	}
 }
 

@@ -114,7 +114,7 @@ func (m *Monitor) settle(ctx context.Context, replays []replay, seen []observati
 	case !full:
 		m.log.startSegment(m.now(), counters(seen))
 	}
-	m.breaker.close(func(was error) { m.logger.WarnContext(ctx, "the store is in use again", "after", was.Error()) })
+	m.breaker.close(func(was error) { m.logger.WarnContext(ctx, "Redis is in use again", "after", was.Error()) })
 	return false, err
 }
 

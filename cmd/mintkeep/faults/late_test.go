@@ -202,7 +202,7 @@ func (s *scene) settleWrites() {
 	}
 	for i, server := range s.servers {
 		for _, line := range strings.Split(server.Log.String(), "\n") {
-			if strings.Contains(line, `"msg":"the store has lost writes`) || strings.Contains(line, `"msg":"the store is behind`) {
+			if strings.Contains(line, `"msg":"Redis has lost writes`) || strings.Contains(line, `"msg":"Redis has lost data`) {
 				s.t.Errorf("server %d believes that Redis has lost data: %s", i, line)
 			}
 		}
