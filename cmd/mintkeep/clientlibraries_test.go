@@ -55,7 +55,7 @@ func blocks(text, language string) []string {
 // token, and they reject a JWT that is not an access token for them.
 func TestClientPrograms(t *testing.T) {
 	if testing.Short() {
-		t.Skip("other processes, which the race detector does not see")
+		t.Skip("it starts many programs, and the race detector looks into none of them")
 	}
 	document := text(t, "../../docs/clients.md")
 	want := blocks(document, "text")[0]
