@@ -109,6 +109,17 @@ func TestMetadata(t *testing.T) {
 	answer := s.Get(t, metadataPath, func(r *http.Request) { r.Host = "evil.example" }).Want(t, http.StatusOK, "")
 	m := answer.JSON(t)
 
+	t.Run("OpenID Connect Discovery's address has the same document", func(t *testing.T) {
+		same := s.Get(t, "/.well-known/openid-configuration", func(r *http.Request) { r.Host = "evil.example" }).Want(t, http.StatusOK, "")
+		if diff := cmp.Diff(answer.Body, same.Body); diff != "" {
+			t.Errorf("(-RFC 8414 +OpenID Connect)\n%s", diff)
+		}
+		for _, name := range []string{"Content-Type", "Cache-Control", "Access-Control-Allow-Origin"} {
+			if got, want := same.Header.Get(name), answer.Header.Get(name); got != want {
+				t.Errorf("%s: got %q, want %q", name, got, want)
+			}
+		}
+	})
 	t.Run("the document is JSON", func(t *testing.T) {
 		if got := answer.Header.Get("Content-Type"); got != "application/json" {
 			t.Errorf("Content-Type: got %q", got)
@@ -172,7 +183,7 @@ func TestMetadata(t *testing.T) {
 		}
 	})
 	t.Run("an unknown document is 404", func(t *testing.T) {
-		for _, path := range []string{"/.well-known/openid-configuration", "/.well-known/", metadataPath + "/x", metadataPath + "/", "/.well-known/jwks"} {
+		for _, path := range []string{"/.well-known/openid-configuration/", "/.well-known/", metadataPath + "/x", metadataPath + "/", "/.well-known/jwks"} {
 			if got := s.Get(t, path).Want(t, http.StatusNotFound, "not_found").Header.Get("Content-Type"); got != "application/json" {
 				t.Errorf("%s: Content-Type %q", path, got)
 			}

@@ -19,7 +19,8 @@ import (
 var allRoutes = map[string][]string{
 	"/oauth/token": {"POST"}, "/oauth/introspect": {"POST"}, "/oauth/revoke": {"POST"},
 	"/.well-known/oauth-authorization-server": {"GET", "HEAD"}, "/.well-known/jwks.json": {"GET", "HEAD"},
-	"/admin/clients": {"GET", "HEAD", "POST"}, "/admin/clients/c1": {"DELETE", "GET", "HEAD", "PATCH"},
+	"/.well-known/openid-configuration": {"GET", "HEAD"},
+	"/admin/clients":                    {"GET", "HEAD", "POST"}, "/admin/clients/c1": {"DELETE", "GET", "HEAD", "PATCH"},
 	"/admin/clients/c1/secrets": {"GET", "HEAD", "POST"}, "/admin/clients/c1/secrets/s": {"DELETE", "GET", "HEAD"},
 	"/admin/clients/c1/revoke-tokens": {"POST"},
 	"/admin/signing-keys":             {"GET", "HEAD"}, "/admin/signing-keys/rotate": {"POST"}, "/admin/audit": {"GET", "HEAD"},

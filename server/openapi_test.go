@@ -45,6 +45,7 @@ func TestOpenAPIRoutes(t *testing.T) {
 		"GET /.well-known/jwks.json",
 		"GET /.well-known/oauth-authorization-server",
 		"GET /.well-known/oauth-protected-resource",
+		"GET /.well-known/openid-configuration",
 		"GET /admin/audit",
 		"GET /admin/clients",
 		"GET /admin/clients/{id}",
@@ -68,6 +69,7 @@ func TestOpenAPIRoutes(t *testing.T) {
 		"POST /admin/clients/{id}/revoke-tokens",
 		"POST /admin/clients/{id}/secrets",
 		"POST /admin/keys/report",
+		"POST /admin/keys/{id}/rotate",
 		"POST /admin/signing-keys/rotate",
 		"POST /admin/users",
 		"POST /admin/users/{id}/invite",
@@ -98,7 +100,8 @@ func TestOpenAPIRoutes(t *testing.T) {
 func TestOpenAPIPromises(t *testing.T) {
 	doc := loadOpenAPI(t)
 	cacheable := []string{
-		"/.well-known/oauth-authorization-server", "/.well-known/oauth-protected-resource", "/.well-known/jwks.json", "/openapi.yaml",
+		"/.well-known/oauth-authorization-server", "/.well-known/openid-configuration", "/.well-known/oauth-protected-resource",
+		"/.well-known/jwks.json", "/openapi.yaml",
 	}
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {

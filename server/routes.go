@@ -34,6 +34,7 @@ func (s *Server) routes() *gin.Engine {
 	on("POST", oauth.IntrospectPath, web.FormBody, oauth.NotCrossSite(s.oauth.Introspect))
 	on("POST", oauth.RevokePath, web.FormBody, oauth.NotCrossSite(s.oauth.Revoke))
 	always(oauth.MetadataPath, s.oauth.Metadata)
+	always(oauth.OpenIDMetadataPath, s.oauth.Metadata)
 	always(oauth.JWKSPath, s.oauth.JWKS)
 
 	anyone, owner := s.api.Anyone, s.api.KeyOwner
@@ -66,6 +67,7 @@ func (s *Server) routes() *gin.Engine {
 	get("/admin/keys", admin(s.admin.ListKeys))
 	get("/admin/keys/:id", admin(s.admin.ShowKey))
 	on("DELETE", "/admin/keys/:id", web.NoBody, admin(s.admin.RevokeKey))
+	on("POST", "/admin/keys/:id/rotate", web.MaybeJSON, admin(s.admin.RotateKey))
 	on("POST", "/admin/keys/report", web.JSONBody, admin(s.admin.ReportLeaks))
 	get("/admin/stats", admin(s.admin.Stats))
 	get("/admin/signing-keys", admin(s.admin.ListSigningKeys))

@@ -47,6 +47,7 @@ func TestSampledSuccess(t *testing.T) {
 		{"/readyz", "", 200},
 		{"/.well-known/jwks.json", "", 200},
 		{"/.well-known/oauth-authorization-server", "", 200},
+		{"/.well-known/openid-configuration", "", 200},
 		{"/.well-known/oauth-protected-resource", "", 200},
 		{"/openapi.yaml", "", 200},
 		{style, "/static/:name", 200},

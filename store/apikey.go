@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -73,8 +72,10 @@ var ErrTooManyKeys = fmt.Errorf("%w: the user has as many active keys as they ma
 
 // NewKeyID names a new key. Ids sort by the millisecond of their creation.
 func NewKeyID(at time.Time) string {
-	return fmt.Sprintf("key_%011x%s", at.UnixMilli(), strings.ToLower(rand.Text()[:16]))
+	return fmt.Sprintf("%s%011x%s", keyIDPrefix, at.UnixMilli(), strings.ToLower(rand.Text()[:16]))
 }
+
+const keyIDPrefix = "key_"
 
 func apiKeyKey(id string) string { return "mk:k:" + id }
 
@@ -85,9 +86,10 @@ func (c Cause) keyRevocation(id, userID string, d Digest) Revocation {
 	return r
 }
 
-// CreateKey makes a key valid for its owner, as the owner was read. ErrNotFound if the owner is deleted at this moment, and
-// ErrConflict if the key is revoked, which is listed before it is valid: it is not valid then. ErrTooManyKeys if they have
-// too many. After ErrUnavailable there may be a key that no caller knows. The key carries the owner's generations, that of their role as well.
+// CreateKey makes a key valid for its owner, as the owner was read. The key carries the owner's generations, that of
+// their role as well. It is listed before it is valid: ErrConflict if it is revoked meanwhile, and ErrNotFound if the owner
+// is deleted. It is not valid then. ErrTooManyKeys if the owner has too many. After ErrUnavailable there may be a key that
+// no caller knows.
 func (s *Store) CreateKey(ctx context.Context, k *APIKey, owner *User) error {
 	// The description comes before the entries that lead to it, and stays once they are there.
 	if err := writeDescription(ctx, s.rdb, k, unfinished); err != nil {
@@ -100,8 +102,8 @@ func (s *Store) CreateKey(ctx context.Context, k *APIKey, owner *User) error {
 	if err := s.enterKey(ctx, k); err != nil {
 		return err
 	}
-	if err := s.describeKey(ctx, s.rdb, k); err != nil {
-		return unavailable("describe key", err)
+	if err := s.keepDescription(ctx, k); err != nil {
+		return err
 	}
 	record := &KeyRecord{
 		ID: k.ID, UserID: k.UserID, Name: k.Name, Scope: k.Scope, CreatedAt: k.CreatedAt.UnixMilli(),
@@ -132,7 +134,7 @@ func (s *Store) lookAgain(ctx context.Context, k *APIKey) error {
 		return err
 	}
 	if !owner.Val() {
-		_, err := s.RevokeKey(ctx, k.ID, Cause{At: s.now().UTC(), Reason: "the person was deleted"})
+		_, err := s.RevokeKey(ctx, k.ID, Cause{At: s.now().UTC(), Reason: "the user was deleted"})
 		return cmp.Or(err, ErrNotFound)
 	}
 	now, err := decodeKey(k.ID, description.Val())
@@ -175,19 +177,19 @@ func (s *Store) changeKey(ctx context.Context, op string, d Digest, change func(
 			return t, err
 		}
 		t.write = func(p redis.Pipeliner) {
-			if expires := c.Key.expires(); !expires.IsZero() && !expires.After(s.now()) {
+			if expires := c.Key.Expires(); !expires.IsZero() && !expires.After(s.now()) {
 				_ = p.Process(ctx, s.credentials.deletion(d).Command(ctx))
 				return
 			}
-			_ = p.Process(ctx, s.credentials.put(ctx, d, encodeKeyRecord(c.Generation, c.Key), c.Key.expires()))
+			_ = p.Process(ctx, s.credentials.put(ctx, d, encodeKeyRecord(c.Generation, c.Key), c.Key.Expires()))
 		}
 		return t, nil
 	})
 }
 
-// expires is when the key expires; zero: never.
-func (k *KeyRecord) expires() time.Time {
-	if k.ExpiresAt == 0 {
+// Expires is when the key expires; zero: never, or there is no key.
+func (k *KeyRecord) Expires() time.Time {
+	if k == nil || k.ExpiresAt == 0 {
 		return time.Time{}
 	}
 	return time.UnixMilli(k.ExpiresAt).UTC()
@@ -205,7 +207,7 @@ func (s *Store) ExpireKey(ctx context.Context, k *APIKey, at time.Time, next str
 		if record.ExpiresAt == 0 || at.UnixMilli() < record.ExpiresAt {
 			record.ExpiresAt = at.UnixMilli()
 		}
-		k.ExpiresAt = record.expires()
+		k.ExpiresAt = record.Expires()
 		replaced := step{Revocation: cause.keyRevocation(k.ID, k.UserID, k.Digest)}
 		replaced.Expires = k.ExpiresAt
 		if revoked = !k.ExpiresAt.After(s.now()); revoked {
@@ -240,131 +242,9 @@ func (s *Store) RenameKey(ctx context.Context, k *APIKey, name string) error {
 	if _, err := s.redescribeKey(ctx, k.ID, func(d *APIKey) { d.Name = name }); err != nil {
 		return err
 	}
-	if nameEntry(before, "") != nameEntry(name, "") {
-		s.strikeNames(ctx, allKeys, k.ID, before)
-	}
+	s.strikeNames(ctx, allKeys, k.ID, []string{before}, []string{name})
 	return s.changeKey(ctx, "rename key", k.Digest, func(record *KeyRecord) ([]step, error) {
 		record.Name = name
 		return nil, nil
 	})
-}
-
-// redescribeKey changes the description of a key, unless it was revoked: ErrNotFound then. A tombstone is not changed.
-func (s *Store) redescribeKey(ctx context.Context, id string, change func(*APIKey)) (k *APIKey, err error) {
-	err = s.transact(ctx, "describe key", apiKeyKey(id), func(tx *redis.Tx) (t transaction, err error) {
-		record, err := tx.Get(ctx, apiKeyKey(id)).Result()
-		if errors.Is(err, redis.Nil) {
-			return t, ErrNotFound
-		}
-		if err != nil {
-			return t, err
-		}
-		if k, err = decodeKey(id, record); err != nil {
-			return t, err
-		}
-		if k.Tombstone != nil {
-			return t, ErrNotFound
-		}
-		change(k)
-		return write(func(p redis.Pipeliner) { _ = s.describeKey(ctx, p, k) })
-	})
-	return k, err
-}
-
-func present[T any](things []*T) []*T {
-	var there []*T
-	for _, thing := range things {
-		if thing != nil {
-			there = append(there, thing)
-		}
-	}
-	return there
-}
-
-// inactiveFrom is when the key was revoked, or expires; zero: never.
-func (k *APIKey) inactiveFrom() time.Time {
-	if k.Tombstone != nil {
-		return k.Tombstone.At
-	}
-	return k.ExpiresAt
-}
-
-// describeKey writes a description, which expires a while after the key does. It is the digest, so that even a key
-// whose description cannot be read can be revoked, and the JSON behind that.
-func (s *Store) describeKey(ctx context.Context, c redis.Cmdable, k *APIKey) error {
-	ttl := time.Duration(0)
-	if from := k.inactiveFrom(); !from.IsZero() {
-		ttl = max(from.Add(keyShown+keyGrace).Sub(s.now()), time.Millisecond)
-	}
-	return writeDescription(ctx, c, k, ttl)
-}
-
-func writeDescription(ctx context.Context, c redis.Cmdable, k *APIKey, ttl time.Duration) error {
-	return c.Set(ctx, apiKeyKey(k.ID), string(k.Digest[:])+encodeRecord(k), ttl).Err()
-}
-
-func decodeKey(id, record string) (*APIKey, error) {
-	k := &APIKey{ID: id}
-	if copy(k.Digest[:], record) < len(k.Digest) {
-		return nil, unavailable("read key", redisdb.ErrDamaged)
-	}
-	if err := decodeRecord(record[len(k.Digest):], k); err != nil {
-		return nil, fmt.Errorf("key %s: %w", id, err)
-	}
-	return k, nil
-}
-
-// keysOf reads many keys in two round trips; nil stands for one that is not there.
-func (s *Store) keysOf(ctx context.Context, ids []string) ([]*APIKey, error) {
-	if len(ids) == 0 {
-		return nil, nil
-	}
-	described := make([]*redis.StringCmd, len(ids))
-	if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, id := range ids {
-			described[i] = p.Get(ctx, apiKeyKey(id))
-		}
-		return nil
-	}); err != nil && !errors.Is(err, redis.Nil) {
-		return nil, unavailable("read keys", err)
-	}
-	keys := make([]*APIKey, len(ids))
-	for i, cmd := range described {
-		record, err := cmd.Result()
-		if errors.Is(err, redis.Nil) {
-			continue
-		}
-		if err != nil {
-			return nil, unavailable("read keys", err)
-		}
-		if keys[i], err = decodeKey(ids[i], record); err != nil { // which must not keep the others from being seen
-			keys[i] = &APIKey{ID: ids[i], Unreadable: err}
-			copy(keys[i].Digest[:], record)
-		}
-	}
-	return keys, s.findActive(ctx, keys)
-}
-
-// findActive asks which of the keys are active.
-func (s *Store) findActive(ctx context.Context, keys []*APIKey) error {
-	cmds, now := make([]*redis.IntCmd, len(keys)), s.now()
-	p := s.rdb.Pipeline()
-	for i, k := range keys {
-		if k != nil && k.Tombstone == nil && (k.ExpiresAt.IsZero() || now.Before(k.ExpiresAt)) {
-			cmds[i] = s.credentials.has(ctx, k.Digest)
-			_ = p.Process(ctx, cmds[i])
-		}
-	}
-	if p.Len() == 0 {
-		return nil
-	}
-	if _, err := p.Exec(ctx); err != nil {
-		return unavailable("read keys", err)
-	}
-	for i, cmd := range cmds {
-		if cmd != nil {
-			keys[i].Active = cmd.Val() > 0
-		}
-	}
-	return nil
 }

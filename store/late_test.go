@@ -268,6 +268,33 @@ func TestKeyRevokedWhileItIsCreated(t *testing.T) {
 	})
 }
 
+// A key is not active either that was revoked between its listing and the last write of its description.
+func TestKeyRevokedWhileItIsDescribed(t *testing.T) {
+	t.Parallel()
+	eachLateAlive(t, func(t *testing.T, r twoReplicas) {
+		u := add(t, r.other, "a@example.com")
+		k := key(r.Backend, u, "key", 0)
+		description := storetest.Command("", "mk:k:"+k.ID)
+		first := r.p.Hold(description)
+		created := make(chan error, 1)
+		go func() { created <- r.late.CreateKey(request(t), k, u) }()
+		first.Await()
+		last := r.p.Hold(description)
+		first.Release()
+		last.Await()
+		_, err := r.other.RevokeKey(t.Context(), k.ID, ended(r.Backend, "revoked"))
+		must(t, err)
+		last.Release()
+		err = <-created
+		if opens(t, r.Backend, r.other, k) {
+			t.Errorf("a key is active that was revoked while it was described; its creation was answered %v", err)
+		}
+		if now, err := r.other.Key(t.Context(), k.ID); err != nil || now.Tombstone == nil || now.Tombstone.Reason != "revoked" {
+			t.Errorf("the key is %+v (%v), want the tombstone of its revocation", now, err)
+		}
+	})
+}
+
 // A heartbeat that arrives late is no rollback: Redis has lost nothing.
 func TestLateHeartbeat(t *testing.T) {
 	t.Parallel()

@@ -87,7 +87,6 @@ func (s *Store) transact(ctx context.Context, op, key string, plan func(*redis.T
 			}
 			return applied(op, s.sendBehind(ctx, op, tx, announcement))
 		}, key)
-		s.db.SettleAfter(ctx, err)
 		var verdict *planError
 		switch {
 		case errors.Is(err, redis.TxFailedErr), errors.Is(err, errUnmarked):
@@ -95,7 +94,9 @@ func (s *Store) transact(ctx context.Context, op, key string, plan func(*redis.T
 		case errors.As(err, &verdict):
 			return verdict.error
 		case err != nil:
-			err = unavailable(op, err)
+			if err = unavailable(op, err); errors.Is(err, ErrUnavailable) {
+				s.db.SettleAfter(ctx, err)
+			}
 		}
 		return s.transacted(ctx, op, key, t, announcement, err)
 	}

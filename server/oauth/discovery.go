@@ -17,6 +17,9 @@ const (
 	RevokePath     = "/oauth/revoke"
 	MetadataPath   = "/.well-known/oauth-authorization-server"
 	JWKSPath       = "/.well-known/jwks.json"
+
+	// OpenIDMetadataPath has the same document, for libraries that look here first.
+	OpenIDMetadataPath = "/.well-known/openid-configuration"
 )
 
 // metadata is RFC 8414 §2. Only what works is in it; response_types_supported is empty because there is
@@ -39,7 +42,7 @@ func metadata(issuer string, offers clients.Offers) ([]byte, error) {
 	})
 }
 
-// Metadata answers GET /.well-known/oauth-authorization-server (RFC 8414).
+// Metadata answers GET /.well-known/oauth-authorization-server (RFC 8414) and GET /.well-known/openid-configuration.
 func (s *Server) Metadata(w http.ResponseWriter, _ *http.Request) error {
 	web.Public(w, "application/json")
 	_, _ = w.Write(s.metadata)

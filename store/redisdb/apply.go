@@ -99,9 +99,6 @@ func (db *DB) applyPipelines(ctx context.Context, op string, pipelines []nodePip
 // applyPipeline sends one server its pipeline. A redirection is left in its command.
 func (db *DB) applyPipeline(ctx context.Context, op string, np nodePipeline, behind []redis.Cmder) error {
 	b, sent := db.groupOf(ctx, np.node).confirm(ctx, np.node, append(np.commands(ctx), behind...)...)
-	if ErrorPrefix(sent) != "" {
-		sent = nil // each command has its own
-	}
 	judged := db.judge(op, b, sent)
 	if Failed(judged) {
 		return judged

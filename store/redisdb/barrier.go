@@ -139,11 +139,7 @@ func (db *DB) SendBehind(ctx context.Context, op string, tx *redis.Tx, cmds ...r
 		return nil
 	}
 	b := db.newBarrier(ctx)
-	err := send(ctx, tx, append(cmds[:len(cmds):len(cmds)], b.cmd)...)
-	if ErrorPrefix(err) != "" { // of one of the commands, or of the barrier
-		err = nil
-	}
-	return db.judge(op, b, err)
+	return db.judge(op, b, noAnswer(send(ctx, tx, append(cmds[:len(cmds):len(cmds)], b.cmd)...)))
 }
 
 // Barrier says that everything which Redis has applied until now lasts: for a caller that finds nothing to do, because an

@@ -3,6 +3,7 @@ package redisdb
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net"
 	"regexp"
 	"sync"
@@ -22,8 +23,8 @@ type connections struct {
 	open map[*connection]struct{}
 	lost []identity
 
-	settling sync.Mutex   // one at a time
-	failedAt atomic.Int64 // when CLIENT KILL was last not answered, in nanoseconds since 1970
+	settling chan struct{} // has one while CLIENT KILL is under way
+	failedAt atomic.Int64  // when CLIENT KILL was not answered, in nanoseconds since 1970; 0: the last one was
 }
 
 // connection is one connection. One goroutine at a time calls Read and Write; any may call Close.
@@ -107,6 +108,13 @@ func (c *connection) Close() error {
 	return c.Conn.Close()
 }
 
+// isClosed is whether go-redis has closed the client: the server has left the cluster. It sends nothing.
+func (l *connections) isClosed() bool {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return errors.Is(l.client.Ping(ctx).Err(), redis.ErrClosed)
+}
+
 // checkedConnection lets the pool see the socket below: it does not reuse a connection that was closed.
 type checkedConnection struct {
 	*connection
@@ -120,6 +128,7 @@ func (l *connections) closeAll() {
 	l.open = nil
 	l.mu.Unlock()
 	for c := range open {
+		c.failed.Store(true) // a command may have been written that is not read yet
 		_ = c.Conn.Close()
 	}
 }

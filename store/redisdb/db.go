@@ -130,13 +130,27 @@ func (db *DB) dial(o Options) (err error) {
 	return nil
 }
 
-// addConnections watches the connections of the client of one server.
+// addConnections watches the connections of the client of one server. It forgets servers that have left the cluster.
 func (db *DB) addConnections(client *redis.Client) {
-	l := &connections{client: client}
-	db.mu.Lock()
-	db.connections = append(db.connections, l)
-	db.mu.Unlock()
+	l := &connections{client: client, settling: make(chan struct{}, 1)}
 	client.AddHook(l)
+	db.dropConnections(nil)
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	db.connections = append(db.connections, l)
+}
+
+// dropConnections forgets a server, and those whose client go-redis has closed and that have nothing unfinished.
+func (db *DB) dropConnections(gone *connections) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	kept := make([]*connections, 0, len(db.connections)) // others may read the old one
+	for _, l := range db.connections {
+		if l != gone && (len(l.unfinished()) > 0 || !l.isClosed()) {
+			kept = append(kept, l)
+		}
+	}
+	db.connections = kept
 }
 
 // Close closes every connection, and with the embedded Redis everything that was in it. It may be called again.

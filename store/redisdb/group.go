@@ -92,7 +92,7 @@ func Unauthenticated(ctx context.Context) context.Context {
 var errTooLate = errors.New("too many wait to be confirmed")
 
 // confirm sends commands with a barrier behind them, and returns the barrier with its answer. Each command has its own
-// error; err is that of the pipeline.
+// error; err is that no answer came. What Redis has answered to another caller's command is no error here.
 func (g *group) confirm(ctx context.Context, node *redis.Client, cmds ...redis.Cmder) (b *barrier, err error) {
 	g.mu.Lock()
 	if g.inFlight < g.rounds {
@@ -100,7 +100,7 @@ func (g *group) confirm(ctx context.Context, node *redis.Client, cmds ...redis.C
 		g.mu.Unlock()
 		defer g.next() // a panic, from which the request recovers, must not keep the place
 		b = g.db.newBarrier(ctx)
-		return b, send(ctx, node, append(cmds[:len(cmds):len(cmds)], b.cmd)...)
+		return b, noAnswer(send(ctx, node, append(cmds[:len(cmds):len(cmds)], b.cmd)...))
 	}
 	if len(g.waiting) >= maxWaiting {
 		g.mu.Unlock()
@@ -196,8 +196,16 @@ func (g *group) send(round []*confirmation) {
 	ctx, cancel := context.WithDeadline(context.Background(), earliest)
 	defer cancel()
 	b := g.db.newBarrier(ctx)
-	err := send(ctx, calls[0].node, append(cmds, b.cmd)...)
+	err := noAnswer(send(ctx, calls[0].node, append(cmds, b.cmd)...))
 	for _, c := range calls {
 		c.barrier, c.err = b, err
 	}
+}
+
+// noAnswer is the error of a pipeline, unless Redis has answered so: then a command has it.
+func noAnswer(err error) error {
+	if ErrorPrefix(err) != "" {
+		return nil
+	}
+	return err
 }

@@ -66,7 +66,12 @@ func TestConfirmedTogether(t *testing.T) {
 			t.Errorf("of the wrong type: got %v", err)
 		}
 	})
-	waiting(calls - places + 1)
+	wg.Go(func() {
+		if err := db.Barrier(t.Context(), "confirm"); err != nil {
+			t.Errorf("a barrier beside a rejected command of another caller: got %v", err)
+		}
+	})
+	waiting(calls - places + 2)
 	hurried, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := apply(hurried, "del", "wrong"); !redisdb.IsUnsent(err) || !errors.Is(err, redisdb.ErrUnavailable) {

@@ -55,9 +55,17 @@ func (h sendOnce) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 			cmds[i] = once{cmd}
 			err := next(ctx, cmds)
 			cmds[i] = cmd // the caller's slice
-			h.db.SettleAfter(ctx, err)
+			h.db.SettleAfter(ctx, errorsOf(cmds)...)
 			return err
 		}
 		return next(ctx, cmds)
 	}
+}
+
+func errorsOf(cmds []redis.Cmder) []error {
+	errs := make([]error, len(cmds))
+	for i, cmd := range cmds {
+		errs[i] = cmd.Err()
+	}
+	return errs
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"slices"
 	"sync"
 	"time"
 
@@ -43,14 +43,18 @@ func (l *connections) addUnfinished(who identity) {
 }
 
 // settle closes the unfinished connections at the server. When it has returned nil, nothing is carried out any more that
-// was sent on them.
+// was sent on them. One call at a time asks the server; those that wait find nothing left to do, or their time is over.
 func (l *connections) settle(ctx context.Context) error {
+	select {
+	case l.settling <- struct{}{}:
+		defer func() { <-l.settling }()
+	case <-ctx.Done():
+		return fmt.Errorf("wait to close connections at the server: %w", ctx.Err())
+	}
 	lost := l.unfinished()
 	if len(lost) == 0 {
 		return nil
 	}
-	l.settling.Lock()
-	defer l.settling.Unlock()
 	// On a connection of its own: the others may all wait for an answer, or lead to another server by now.
 	own := sideClient(l.client)
 	defer func() { _ = own.Close() }()
@@ -59,21 +63,34 @@ func (l *connections) settle(ctx context.Context) error {
 		err = kill(ctx, l.client, lost)
 	}
 	if err != nil {
+		l.failedAt.Store(time.Now().UnixNano())
 		return fmt.Errorf("close connections at the server: %w", err)
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for len(lost) > 0 && len(l.lost) > 0 { // some may have been dropped meanwhile
-		if lost[0] == l.lost[0] {
-			l.lost = l.lost[1:]
-		}
-		lost = lost[1:]
-	}
+	l.failedAt.Store(0)
+	l.forget(lost)
 	return nil
 }
 
-// kill closes connections at the server. That it has none of them any more is an answer. So is that it does not allow
-// CLIENT KILL, or does not know it: then nothing can be done.
+// forget drops connections that the server has closed. The oldest may have been dropped meanwhile.
+func (l *connections) forget(closed []identity) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(closed) > 0 && len(l.lost) > 0 {
+		if closed[0] == l.lost[0] {
+			l.lost = l.lost[1:]
+		}
+		closed = closed[1:]
+	}
+}
+
+// failing is whether the last CLIENT KILL was not answered, within the time; 0: whenever that was.
+func (l *connections) failing(within time.Duration) bool {
+	at := l.failedAt.Load()
+	return at != 0 && (within == 0 || time.Since(time.Unix(0, at)) < within)
+}
+
+// kill closes connections at the server. That it has none of them any more is an answer. So is that it rejects CLIENT
+// KILL: then nothing can be done.
 func kill(ctx context.Context, c *redis.Client, lost []identity) error {
 	cmds := make([]redis.Cmder, len(lost))
 	for i, who := range lost {
@@ -81,17 +98,21 @@ func kill(ctx context.Context, c *redis.Client, lost []identity) error {
 	}
 	_ = send(ctx, c, cmds...) // each command has its own error
 	for _, cmd := range cmds {
-		if err := cmd.Err(); err != nil && !isDenied(err) {
+		if err := cmd.Err(); err != nil && !isRejected(err) {
 			return err
 		}
 	}
 	return nil
 }
 
-// isDenied is whether Redis rejects CLIENT KILL at all times: it is forbidden, or a server that is no Redis does not know it.
-func isDenied(err error) bool {
-	text := strings.ToLower(err.Error())
-	return redis.IsPermissionError(err) || strings.HasPrefix(text, "err unknown") || strings.HasPrefix(text, "err syntax")
+// isRejected is whether Redis rejects CLIENT KILL, or a server that is no Redis does not know it, as it will the next
+// time too.
+func isRejected(err error) bool {
+	switch ErrorPrefix(err) {
+	case "", "BUSY", "LOADING", "NOAUTH", "WRONGPASS", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN":
+		return false
+	}
+	return !redis.IsMaxClientsError(err)
 }
 
 // sideClient is a client beside another, to the same server. It has one connection, and none of the hooks.
@@ -112,22 +133,32 @@ func (db *DB) servers() []*connections {
 }
 
 // Settle makes sure that no command is carried out any more whose answer this DB has given up. An error says that this is
-// not known: a server did not answer. If its ACL forbids CLIENT KILL, nothing can be done, and that is no error: see
-// [DB.CheckKill].
+// not known: a server did not answer. In a cluster it does not wait for a server that did not answer the last time, and
+// asks it meanwhile. If its ACL forbids CLIENT KILL, nothing can be done, and that is no error: see [DB.CheckKill].
 func (db *DB) Settle(ctx context.Context) error {
-	return db.settle(ctx, heartbeatSettleTime, func(*connections) bool { return true })
-}
-
-// SettleAfter is [DB.Settle] behind a write that ended in err, before its caller is answered: for a short time, and not again
-// at once after it failed. Every write has it but a transaction, whose connection is closed only when Watch has returned.
-func (db *DB) SettleAfter(ctx context.Context, err error) {
-	if err == nil {
-		return
-	}
-	_ = db.settle(context.WithoutCancel(ctx), settleTime, func(l *connections) bool {
-		return time.Since(time.Unix(0, l.failedAt.Load())) >= settlePause
+	return db.settle(ctx, heartbeatSettleTime, func(l *connections) bool {
+		if !db.IsCluster() || !l.failing(0) {
+			return true
+		}
+		if len(l.settling) == 0 {
+			go db.settleOne(context.WithoutCancel(ctx), heartbeatSettleTime, l)
+		}
+		return false
 	})
 }
+
+// SettleAfter is [DB.Settle] behind commands that ended with these errors, before their caller is answered: for a short
+// time, and not again at once after it failed. Every write has it but a transaction, whose connection is closed only when
+// Watch has returned. It does nothing if Redis has answered them all.
+func (db *DB) SettleAfter(ctx context.Context, errs ...error) {
+	if !slices.ContainsFunc(errs, isUnanswered) {
+		return
+	}
+	_ = db.settle(context.WithoutCancel(ctx), settleTime, func(l *connections) bool { return !l.failing(settlePause) })
+}
+
+// isUnanswered is whether a command that ended so may have no answer.
+func isUnanswered(err error) bool { return Failure(err) != nil && ErrorPrefix(err) == "" }
 
 // settle settles the servers that have unfinished connections and that due accepts, all at once.
 func (db *DB) settle(ctx context.Context, limit time.Duration, due func(*connections) bool) error {
@@ -137,22 +168,25 @@ func (db *DB) settle(ctx context.Context, limit time.Duration, due func(*connect
 			unsettled = append(unsettled, l)
 		}
 	}
-	if len(unsettled) == 0 {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
 	errs := make([]error, len(unsettled))
 	var wg sync.WaitGroup
 	for i, l := range unsettled {
-		wg.Go(func() {
-			if errs[i] = l.settle(ctx); errs[i] != nil {
-				l.failedAt.Store(time.Now().UnixNano())
-			}
-		})
+		wg.Go(func() { errs[i] = db.settleOne(ctx, limit, l) })
 	}
 	wg.Wait()
 	return errors.Join(errs...)
+}
+
+// settleOne settles one server. One of a cluster that does not answer and that go-redis has given up is forgotten: it has
+// left the cluster.
+func (db *DB) settleOne(ctx context.Context, limit time.Duration, l *connections) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	err := l.settle(ctx)
+	if errors.Is(err, redis.ErrClosed) {
+		db.dropConnections(l)
+	}
+	return err
 }
 
 // ErrKill: CLIENT KILL does not do here what [DB.Settle] needs.
@@ -188,7 +222,7 @@ func tryKill(ctx context.Context, victim, killer *redis.Conn) error {
 	switch {
 	case ErrorPrefix(err) == "NOPERM":
 		return fmt.Errorf("%w: the user may not use CLIENT KILL", ErrKill)
-	case ErrorPrefix(err) != "":
+	case err != nil && isRejected(err):
 		return fmt.Errorf("%w: CLIENT KILL is rejected: %s", ErrKill, withoutArgs(err.Error()))
 	case err != nil:
 		return Unavailable(op, err)

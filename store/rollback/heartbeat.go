@@ -61,6 +61,13 @@ func (m *Monitor) Heartbeat(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(bypass(ctx), heartbeatTimeout)
 	defer cancel()
 	m.round = round{}
+	// An earlier watermark that arrives after this one looks like a rollback. In a cluster a shard may be silent and keep
+	// its own connections unsettled; the heartbeat goes on for the others.
+	if err := m.db.Settle(ctx); err != nil && !m.db.IsCluster() {
+		m.tripIfUncovered(ctx, func(int) error { return err })
+		m.heartbeatFailed(ctx, err)
+		return
+	}
 	for again := true; again && ctx.Err() == nil; {
 		var err error
 		if again, err = m.heartbeatRound(ctx); err != nil {
@@ -72,12 +79,6 @@ func (m *Monitor) Heartbeat(ctx context.Context) {
 
 // heartbeatRound is one round of a heartbeat: whether there must be another.
 func (m *Monitor) heartbeatRound(ctx context.Context) (again bool, err error) {
-	// An earlier watermark that arrives after this one looks like a rollback. In a cluster a shard may be silent and keep
-	// its own connections unsettled; the heartbeat goes on for the others.
-	if err := m.db.Settle(ctx); err != nil && !m.db.IsCluster() {
-		m.tripIfUncovered(ctx, func(int) error { return err })
-		return false, err
-	}
 	seen := m.observations()
 	found, fence, errs := m.read(ctx, seen)
 	// Before the first observation, and in quarantine, every epoch key must be readable.

@@ -1,0 +1,154 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/mintkeep/mintkeep/store/redisdb"
+)
+
+// redescribeKey changes the description of a key, unless it was revoked: ErrNotFound then. A tombstone is not changed.
+func (s *Store) redescribeKey(ctx context.Context, id string, change func(*APIKey)) (k *APIKey, err error) {
+	err = s.transact(ctx, "describe key", apiKeyKey(id), func(tx *redis.Tx) (t transaction, err error) {
+		record, err := tx.Get(ctx, apiKeyKey(id)).Result()
+		if errors.Is(err, redis.Nil) {
+			return t, ErrNotFound
+		}
+		if err != nil {
+			return t, err
+		}
+		if k, err = decodeKey(id, record); err != nil {
+			return t, err
+		}
+		if k.Tombstone != nil {
+			return t, ErrNotFound
+		}
+		change(k)
+		return write(func(p redis.Pipeliner) { _ = s.describeKey(ctx, p, k) })
+	})
+	return k, err
+}
+
+// inactiveFrom is when the key was revoked, or expires; zero: never.
+func (k *APIKey) inactiveFrom() time.Time {
+	if k.Tombstone != nil {
+		return k.Tombstone.At
+	}
+	return k.ExpiresAt
+}
+
+// describeKey writes a description, which expires a while after the key does. It is the digest, so that even a key
+// whose description cannot be read can be revoked, and the JSON behind that.
+func (s *Store) describeKey(ctx context.Context, c redis.Cmdable, k *APIKey) error {
+	return writeDescription(ctx, c, k, s.descriptionLifetime(k))
+}
+
+func writeDescription(ctx context.Context, c redis.Cmdable, k *APIKey, ttl time.Duration) error {
+	return c.Set(ctx, apiKeyKey(k.ID), string(k.Digest[:])+encodeRecord(k), ttl).Err()
+}
+
+// keepDescription has a description that expires within a minute stay as long as it should. It does not write it again:
+// a tombstone may be in its place by now.
+func (s *Store) keepDescription(ctx context.Context, k *APIKey) error {
+	const op = "describe key"
+	kept := redis.NewBoolCmd(ctx, "persist", apiKeyKey(k.ID))
+	if ttl := s.descriptionLifetime(k); ttl > 0 {
+		kept = redis.NewBoolCmd(ctx, "pexpire", apiKeyKey(k.ID), ttl.Milliseconds())
+	}
+	switch err := s.rdb.Process(ctx, kept); {
+	case err != nil:
+		return unavailable(op, err)
+	case !kept.Val():
+		return unavailable(op, errors.New("it expired before the key was listed"))
+	}
+	return nil
+}
+
+// descriptionLifetime is how long a description stays from now on: a while longer than the key. 0: until it is deleted.
+func (s *Store) descriptionLifetime(k *APIKey) time.Duration {
+	from := k.inactiveFrom()
+	if from.IsZero() {
+		return 0
+	}
+	return max(from.Add(keyShown+keyGrace).Sub(s.now()), time.Millisecond)
+}
+
+func decodeKey(id, record string) (*APIKey, error) {
+	k := &APIKey{ID: id}
+	if copy(k.Digest[:], record) < len(k.Digest) {
+		return nil, unavailable("read key", redisdb.ErrDamaged)
+	}
+	if err := decodeRecord(record[len(k.Digest):], k); err != nil {
+		return nil, fmt.Errorf("key %s: %w", id, err)
+	}
+	return k, nil
+}
+
+// keysOf reads many keys in two round trips; nil stands for one that is not there.
+func (s *Store) keysOf(ctx context.Context, ids []string) ([]*APIKey, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	described := make([]*redis.StringCmd, len(ids))
+	if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, id := range ids {
+			described[i] = p.Get(ctx, apiKeyKey(id))
+		}
+		return nil
+	}); err != nil && !errors.Is(err, redis.Nil) {
+		return nil, unavailable("read keys", err)
+	}
+	keys := make([]*APIKey, len(ids))
+	for i, cmd := range described {
+		record, err := cmd.Result()
+		if errors.Is(err, redis.Nil) {
+			continue
+		}
+		if err != nil {
+			return nil, unavailable("read keys", err)
+		}
+		if keys[i], err = decodeKey(ids[i], record); err != nil { // which must not keep the others from being seen
+			keys[i] = &APIKey{ID: ids[i], Unreadable: err}
+			copy(keys[i].Digest[:], record)
+		}
+	}
+	return keys, s.findActive(ctx, keys)
+}
+
+// findActive asks which of the keys are active.
+func (s *Store) findActive(ctx context.Context, keys []*APIKey) error {
+	cmds, now := make([]*redis.IntCmd, len(keys)), s.now()
+	p := s.rdb.Pipeline()
+	for i, k := range keys {
+		if k != nil && k.Tombstone == nil && (k.ExpiresAt.IsZero() || now.Before(k.ExpiresAt)) {
+			cmds[i] = s.credentials.has(ctx, k.Digest)
+			_ = p.Process(ctx, cmds[i])
+		}
+	}
+	if p.Len() == 0 {
+		return nil
+	}
+	if _, err := p.Exec(ctx); err != nil {
+		return unavailable("read keys", err)
+	}
+	for i, cmd := range cmds {
+		if cmd != nil {
+			keys[i].Active = cmd.Val() > 0
+		}
+	}
+	return nil
+}
+
+func present[T any](things []*T) []*T {
+	var there []*T
+	for _, thing := range things {
+		if thing != nil {
+			there = append(there, thing)
+		}
+	}
+	return there
+}
