@@ -3,6 +3,7 @@ package dashboard
 import (
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/mintkeep/mintkeep/config"
@@ -53,7 +54,8 @@ type Dashboard struct {
 	cursors   web.Cursors
 	templates templates
 	static    static
-	secure    bool // the browser reaches us by https
+	secure    bool        // the browser reaches us by https
+	hasUsers  atomic.Bool // as the sign-in page has seen
 }
 
 // New reads the templates; it is ready when it returns.

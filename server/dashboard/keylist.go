@@ -31,7 +31,7 @@ type keyRow struct {
 }
 
 func rowOf(view adminapi.Key, now time.Time) keyRow {
-	row := keyRow{Key: view, Status: "Active"}
+	row := keyRow{Key: view, Status: "Active", Owner: ownerOf(view.User, view.UserEmail)}
 	switch {
 	case view.Revocation == nil:
 		row.Near = view.ExpiresAt != nil && view.ExpiresAt.Sub(now) < 7*24*time.Hour

@@ -33,10 +33,19 @@ func (d *Dashboard) LoginPage(w http.ResponseWriter, r *http.Request) error {
 	}
 	next, _ := query.Text("next")
 	l := login{Next: next, Here: d.config.Issuer}
-	if totals, err := d.store.Totals(r.Context()); err == nil { // the page is shown also while Redis does not answer
-		l.NoUser = totals.Users == 0
-	}
+	l.NoUser = d.noUser(r.Context())
 	return d.showLogin(w, r, http.StatusOK, l)
+}
+
+// noUser says whether the installation has no user yet. Once it has one, this is not asked again. While Redis does not
+// answer it is false, and the page is shown all the same.
+func (d *Dashboard) noUser(ctx context.Context) bool {
+	if d.hasUsers.Load() {
+		return false
+	}
+	totals, err := d.store.Totals(ctx)
+	d.hasUsers.Store(err == nil && totals.Users > 0)
+	return err == nil && totals.Users == 0
 }
 
 func (d *Dashboard) showLogin(w http.ResponseWriter, r *http.Request, status int, l login) error {

@@ -1,12 +1,10 @@
 package dashboard
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/url"
 
-	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -39,26 +37,7 @@ func (d *Dashboard) OperatorKeys(w http.ResponseWriter, r *http.Request, in *ses
 	if list.Next != "" && user != "" {
 		list.Next += "&" + url.Values{"user": {user}}.Encode()
 	}
-	if err := d.nameOwners(r.Context(), list.Keys); err != nil {
-		return err
-	}
 	return d.show(w, http.StatusOK, "operatorkeys", in.page(r, "API keys", "operator", allKeys{operatorPage{"keys"}, list, user}))
-}
-
-// nameOwners adds to each key whose it is.
-func (d *Dashboard) nameOwners(ctx context.Context, rows []keyRow) error {
-	subjects := make([]string, len(rows))
-	for i, row := range rows {
-		subjects[i] = audit.UserTarget(row.User)
-	}
-	names, err := d.refs(ctx, subjects...)
-	if err != nil {
-		return err
-	}
-	for i, subject := range subjects {
-		rows[i].Owner = names.of(subject)
-	}
-	return nil
 }
 
 // operatorKey is the page of any user's key.
@@ -82,7 +61,10 @@ func (d *Dashboard) OperatorKey(w http.ResponseWriter, r *http.Request, in *sess
 	if err != nil {
 		return err
 	}
-	content.Owner = ownerOf(key, owner)
+	content.Owner = ownerOf(key.UserID, "")
+	if owner != nil {
+		content.Owner = ownerOf(owner.ID, owner.Metadata.Email)
+	}
 	p := operatorKey{operatorPage{"keys"}, content, owner != nil && !owner.Enabled}
 	return d.show(w, http.StatusOK, "operatorkey", in.page(r, key.Name, "operator", p))
 }
@@ -96,12 +78,12 @@ func (d *Dashboard) owner(r *http.Request, key *store.APIKey) (*store.User, erro
 	return owner, err
 }
 
-// ownerOf names the owner of a key; nil: deleted.
-func ownerOf(key *store.APIKey, owner *store.User) ref {
-	if owner == nil {
-		return ref{Kind: "user", Label: key.UserID, ID: key.UserID, Gone: "deleted"}
+// ownerOf names the owner of a key; without an email, the user is deleted.
+func ownerOf(id, email string) ref {
+	if email == "" {
+		return ref{Kind: "user", Label: id, ID: id, Gone: "deleted"}
 	}
-	return ref{Kind: "user", Label: owner.Metadata.Email, ID: owner.ID, Link: userURL(owner.ID)}
+	return ref{Kind: "user", Label: email, ID: id, Link: userURL(id)}
 }
 
 // OperatorRevoke answers GET and POST /operator/keys/{id}/revoke: the question, and the revocation.
