@@ -67,6 +67,7 @@ func (s *Server) routes() *gin.Engine {
 	get("/admin/keys", admin(s.admin.ListKeys))
 	get("/admin/keys/:id", admin(s.admin.ShowKey))
 	on("DELETE", "/admin/keys/:id", web.NoBody, admin(s.admin.RevokeKey))
+	on("POST", "/admin/keys/:id/rotate", web.MaybeJSON, admin(s.admin.RotateKey))
 	on("POST", "/admin/keys/report", web.JSONBody, admin(s.admin.ReportLeaks))
 	get("/admin/stats", admin(s.admin.Stats))
 	get("/admin/signing-keys", admin(s.admin.ListSigningKeys))

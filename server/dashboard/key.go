@@ -121,7 +121,7 @@ func (d *Dashboard) RotateKey(w http.ResponseWriter, r *http.Request, in *sessio
 		return d.showKeyPage(w, r, in, key, http.StatusBadRequest, nil, problems{"overlap": "Choose when this key expires."})
 	}
 	return d.once(w, r, in, form, func() (string, error) {
-		successor, err := d.keys.Rotate(r.Context(), in.User, key, overlap, in.Actor)
+		successor, err := d.keys.RotateOwn(r.Context(), in.User, key, overlap, in.Actor)
 		var answered *web.Error
 		if errors.As(err, &answered) && slices.Contains(shownAgain, answered.Status) {
 			answered.SetHeaders(w)

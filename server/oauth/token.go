@@ -36,7 +36,7 @@ func (s *Server) Token(w http.ResponseWriter, r *http.Request) error {
 
 // token returns the id of the client, if that was authenticated.
 func (s *Server) token(w http.ResponseWriter, r *http.Request) (clientID string, err error) {
-	form, err := web.Form(r, "resource")
+	form, err := web.Form(r, "resource", "audience")
 	if err != nil {
 		return "", err
 	}

@@ -105,7 +105,7 @@ func (g *Registry) Delete(ctx context.Context, id string, by audit.Actor) error 
 		return errNoUser
 	}
 	return noUser(g.Audit.Revoke(ctx, by, record(audit.UserDeleted, id, nil), func(ctx context.Context) error {
-		return g.Store.DeleteUser(ctx, id, g.Audit.Cause(by, "the person was deleted"))
+		return g.Store.DeleteUser(ctx, id, g.Audit.Cause(by, "the user was deleted"))
 	}))
 }
 
