@@ -253,3 +253,11 @@ func TestCountingAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations for a token that is counted", n)
 	}
 }
+
+func BenchmarkCountIssued(b *testing.B) {
+	s := storetest.Embedded(b).Open(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		s.CountIssued("a")
+	}
+}
