@@ -177,19 +177,19 @@ func (s *Store) changeKey(ctx context.Context, op string, d Digest, change func(
 			return t, err
 		}
 		t.write = func(p redis.Pipeliner) {
-			if expires := c.Key.expires(); !expires.IsZero() && !expires.After(s.now()) {
+			if expires := c.Key.Expires(); !expires.IsZero() && !expires.After(s.now()) {
 				_ = p.Process(ctx, s.credentials.deletion(d).Command(ctx))
 				return
 			}
-			_ = p.Process(ctx, s.credentials.put(ctx, d, encodeKeyRecord(c.Generation, c.Key), c.Key.expires()))
+			_ = p.Process(ctx, s.credentials.put(ctx, d, encodeKeyRecord(c.Generation, c.Key), c.Key.Expires()))
 		}
 		return t, nil
 	})
 }
 
-// expires is when the key expires; zero: never.
-func (k *KeyRecord) expires() time.Time {
-	if k.ExpiresAt == 0 {
+// Expires is when the key expires; zero: never, or there is no key.
+func (k *KeyRecord) Expires() time.Time {
+	if k == nil || k.ExpiresAt == 0 {
 		return time.Time{}
 	}
 	return time.UnixMilli(k.ExpiresAt).UTC()
@@ -207,7 +207,7 @@ func (s *Store) ExpireKey(ctx context.Context, k *APIKey, at time.Time, next str
 		if record.ExpiresAt == 0 || at.UnixMilli() < record.ExpiresAt {
 			record.ExpiresAt = at.UnixMilli()
 		}
-		k.ExpiresAt = record.expires()
+		k.ExpiresAt = record.Expires()
 		replaced := step{Revocation: cause.keyRevocation(k.ID, k.UserID, k.Digest)}
 		replaced.Expires = k.ExpiresAt
 		if revoked = !k.ExpiresAt.After(s.now()); revoked {

@@ -11,18 +11,22 @@ type eventReader struct {
 	key     string
 	number  int
 	from    string // where the next part begins
+	chunk   int64  // how many it has
 	entries []redis.XMessage
 	done    bool // nothing is left behind the entries
 }
 
-// eventChunk is how many events are read of a stream at once, after the first ones.
+// eventChunk is how many events are read of a stream at once, at most. The first part is the stream's share of a page, and
+// each further one is twice as large: most pages need little of most streams.
 const eventChunk = 500
 
 // readers begin to read the streams of a filter, behind the last page.
 func (f EventFilter) readers() ([]*eventReader, error) {
 	var all []*eventReader
-	for i, st := range f.streams() {
-		all = append(all, &eventReader{key: st.key, number: i, from: "+"})
+	streams := f.streams()
+	share := int64(f.Limit/len(streams) + 1)
+	for i, st := range streams {
+		all = append(all, &eventReader{key: st.key, number: i, from: "+", chunk: min(share, eventChunk)})
 	}
 	if f.After == "" {
 		return all, nil
@@ -49,15 +53,10 @@ func (s *Store) Events(ctx context.Context, f EventFilter) (page []Event, next s
 	if err != nil {
 		return nil, "", err
 	}
-	chunk := int64(f.Limit) + 1
-	if len(readers) == 1 {
-		chunk = eventChunk
-	}
 	for range eventsScanned {
-		if err := s.fillEvents(ctx, readers, min(chunk, eventChunk)); err != nil {
+		if err := s.fillEvents(ctx, readers); err != nil {
 			return nil, "", err
 		}
-		chunk = eventChunk
 		r, at, err := newestEvent(readers)
 		if r == nil || err != nil {
 			return page, "", err
@@ -82,7 +81,7 @@ func (s *Store) Events(ctx context.Context, f EventFilter) (page []Event, next s
 }
 
 // fillEvents reads more of the streams of which nothing is left to look at, in one round trip.
-func (s *Store) fillEvents(ctx context.Context, readers []*eventReader, chunk int64) error {
+func (s *Store) fillEvents(ctx context.Context, readers []*eventReader) error {
 	cmds := map[*eventReader]*redis.XMessageSliceCmd{}
 	for _, r := range readers {
 		if len(r.entries) == 0 && !r.done {
@@ -94,7 +93,7 @@ func (s *Store) fillEvents(ctx context.Context, readers []*eventReader, chunk in
 	}
 	if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for r := range cmds {
-			cmds[r] = p.XRevRangeN(ctx, r.key, r.from, "-", chunk)
+			cmds[r] = p.XRevRangeN(ctx, r.key, r.from, "-", r.chunk)
 		}
 		return nil
 	}); err != nil {
@@ -102,7 +101,8 @@ func (s *Store) fillEvents(ctx context.Context, readers []*eventReader, chunk in
 	}
 	for r, cmd := range cmds {
 		r.entries = cmd.Val()
-		r.done = int64(len(r.entries)) < chunk
+		r.done = int64(len(r.entries)) < r.chunk
+		r.chunk = min(2*r.chunk, eventChunk)
 	}
 	return nil
 }

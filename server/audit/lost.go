@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -20,7 +21,7 @@ type Lost struct {
 // since. Of a client's secrets it looks for the newest.
 func FindLost(ctx context.Context, s *store.Store, events []store.Event) ([]Lost, error) {
 	e := existing{clients: map[string]store.Event{}, users: map[string]store.Event{}, keys: map[string]store.Event{}, secrets: map[string]store.Event{}}
-	for _, event := range events {
+	for _, event := range withoutFailed(events) {
 		e.add(event)
 	}
 	var lost []Lost
@@ -44,6 +45,9 @@ func FindLost(ctx context.Context, s *store.Store, events []store.Event) ([]Lost
 	}
 	for _, id := range slices.Sorted(maps.Keys(e.secrets)) {
 		c, err := s.Client(ctx, id)
+		if errors.Is(err, store.ErrUnavailable) {
+			return nil, err
+		}
 		secret := e.secrets[id].Detail["secret"]
 		if err == nil && !slices.ContainsFunc(c.Secrets, func(has store.Secret) bool { return has.ID == secret }) {
 			lost = append(lost, Lost{Target: ClientTarget(id), Secret: secret, Event: e.secrets[id]})
@@ -57,51 +61,61 @@ type existing struct{ clients, users, keys, secrets map[string]store.Event }
 
 func (x *existing) add(e store.Event) {
 	_, id, _ := strings.Cut(e.Target, ":")
-	switch action, failed := Action(e.Action).CutFailed(); {
-	case failed:
-		x.failed(action, id, e)
-	case action == ClientCreated:
+	switch action := Action(e.Action); action {
+	case ClientCreated:
 		x.clients[id] = e
 		if e.Detail["secret"] != "" {
 			x.secrets[id] = e
 		}
-	case action == ClientDeleted:
+	case ClientDeleted:
 		delete(x.clients, id)
 		delete(x.secrets, id)
-	case action == SecretRotated:
+	case SecretRotated:
 		x.secrets[id] = e
-	case action == SecretRevoked || action == SecretLeaked:
+	case SecretRevoked, SecretLeaked:
 		if x.secrets[id].Detail["secret"] == e.Detail["secret"] {
 			delete(x.secrets, id)
 		}
-	case action == UserCreated:
+	case UserCreated:
 		x.users[id] = e
-	case action == UserDeleted:
+	case UserDeleted:
 		delete(x.users, id)
 		maps.DeleteFunc(x.keys, func(_ string, created store.Event) bool { return created.Detail["user"] == id })
-	case action == KeyCreated:
+	case KeyCreated:
 		x.keys[id] = e
-	case action == KeyRotated:
+	case KeyRotated:
 		delete(x.keys, id)
 		if successor := e.Detail["successor"]; successor != "" {
 			x.keys[successor] = e
 		}
-	case action == KeyRevoked || action == KeyLeaked:
+	case KeyRevoked, KeyLeaked:
 		delete(x.keys, id)
 	}
 }
 
-// failed takes back what was recorded, and then not made.
-func (x *existing) failed(action Action, id string, e store.Event) {
-	switch of := map[Action]map[string]store.Event{ClientCreated: x.clients, UserCreated: x.users, KeyCreated: x.keys, SecretRotated: x.secrets}[action]; {
-	case of[id].RequestID != e.RequestID:
-	case action == ClientCreated:
-		delete(x.secrets, id)
-		fallthrough
-	default:
-		delete(of, id)
+// withoutFailed leaves out what was to be created or rotated, and was not, or perhaps not.
+func withoutFailed(events []store.Event) []store.Event {
+	var kept []store.Event
+	for _, e := range events {
+		switch action, failed := Action(e.Action).CutFailed(); {
+		case !failed:
+			kept = append(kept, e)
+		case slices.Contains([]Action{ClientCreated, UserCreated, KeyCreated, SecretRotated, KeyRotated}, action):
+			kept = TakeBack(kept, e)
+		}
 	}
-	if action == KeyRotated {
-		delete(x.keys, e.Detail["successor"])
+	return kept
+}
+
+// TakeBack removes the record of the attempt of which failed says that it failed. The events are in the order of the log,
+// the earliest first.
+func TakeBack(events []store.Event, failed store.Event) []store.Event {
+	action, _ := Action(failed.Action).CutFailed()
+	for i, e := range slices.Backward(events) {
+		if e.Action == string(action) && e.Target == failed.Target &&
+			e.RequestID == failed.RequestID && e.ServerRequestID == failed.ServerRequestID {
+			return slices.Delete(events, i, i+1)
+		}
 	}
+	return events
 }

@@ -45,21 +45,23 @@ func walk(t *testing.T, s *servertest.Server, l look) {
 	}
 	b.fill("#name", "deploy script")
 	b.press("main button[type=submit]")
-	b.says("Store it now", "curl", "Treat your API key like a password.")
+	b.says("Save it now", "curl", "Treat your API key like a password.")
 	plain := b.value("#secret")
 	s.Secret(plain)
 
-	b.press("main .actions a.button") // "I have stored it"
-	b.says("deploy script", "never", "live")
+	b.press("main .actions a.button") // "Done, I saved it"
+	b.says("deploy script", "never", "Active")
 	s.Me(t, plain).Want(t, http.StatusOK, "")
 	if err := s.Store.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	b.open("/settings")
-	b.says("less than a minute ago", "from 127.0.0.1")
+	b.says("just now", "from 127.0.0.1")
 
 	b.press("main td a")
-	b.says("Uses a day 1 in all", "It was last used less than a minute ago from 127.0.0.1")
+	b.says("Uses per day Total 1 · peak 1/day", "Last used: just now from 127.0.0.1")
+	b.press("main a.dangerous")
+	b.says("Revoke the API key “deploy script”?", "Used just now from 127.0.0.1.")
 	b.fill("#reason", "it was a test")
 	b.fill("#confirm", "deploy script")
 	b.press("button.dangerous")
@@ -68,7 +70,7 @@ func walk(t *testing.T, s *servertest.Server, l look) {
 
 	b.press("main .empty a")
 	b.press("main td a")
-	b.says("it was a test by you", "ended")
+	b.says("it was a test by you", "Revoked")
 	b.press(".who button")
 	b.says("You are signed out.")
 	b.open("/settings")
@@ -90,31 +92,53 @@ func operate(t *testing.T, s *servertest.Server, l look) {
 	b.press("main button[type=submit]")
 
 	b.press("header a[href='/operator']")
-	b.says("0 clients", "1 people")
+	b.says("0 clients", "1 users")
 	b.press("main a[href='/operator/clients']")
 	b.press("main a.button")
 	b.fill("#client_id", "billing")
 	b.fill("#scope", "read write")
+	b.fill("#access_token_ttl", "15 minutes")
 	b.press("main button[type=submit]")
-	b.says("The client is registered", "Store it now")
+	b.says("Token lifetime must be a duration")
+	b.fill("#access_token_ttl", "15m")
+	b.press("main button[type=submit]")
+	b.says("The client is registered", "Save it now")
 	c := servertest.Client{ID: "billing", Secret: b.value("#secret")}
 	s.Secret(c.Secret)
 	token := s.Token(t, c)
 
-	b.press("main a.button") // "It is stored"
-	b.says("read", "write", "enabled")
-	b.press("form[action$=disable] button")
-	b.says("Disabled.", "disabled")
+	b.press("main a.button") // "Done, I saved it"
+	b.says("read", "write", "Active", "client_credentials · JWT · lifetime 15 minutes")
+	b.fill("#client_name", "Billing service")
+	b.press("form[action$=billing] button")
+	b.says("The client is saved.", "Billing service")
+	b.press("main a[href$='/disable']")
+	b.says("Disable the client “Billing service”?")
+	b.press("button.dangerous")
+	b.says("Disabled.", "Enable client")
 	refusal := s.Post(t, "/oauth/token", "grant_type=client_credentials", c.Basic())
 	refusal.Want(t, http.StatusUnauthorized, "invalid_client")
 	b.press("form[action$=enable] button")
 	s.Token(t, c)
-	b.press("form[action$=revoke-tokens] button")
-	b.says("Every token that was issued until now has ended.")
+	b.press("main a[href$='/revoke-tokens']")
+	b.press("button.dangerous")
+	b.says("Every token that was issued to the client until now is revoked.")
 	s.Me(t, token).Want(t, http.StatusUnauthorized, "invalid_token")
+	if err := s.Store.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.press("main a[href='/operator/clients/billing?range=day']")
+	b.says("issued: total 2 · peak 2/15 min", "rejected: total 1 · peak 1/15 min", "Last rejection invalid_client (disabled) just now")
+	b.press("main a[href$='/revoke']")
+	b.says("No other secret is active", "To confirm, type the client ID: billing")
+	b.press("main a.button.secondary") // Cancel
+	b.press("header a[href='/operator']")
+	b.says("Billing service 3 1", "invalid_client disabled just now")
+	b.press("main a[href='/operator/clients/billing']")
+	b.press("main a[href$='/delete']")
 	b.fill("#confirm", "billing")
-	b.press("form[action$=delete] button")
-	b.says("The client is deleted, and its tokens have ended.")
+	b.press("button.dangerous")
+	b.says("The client is deleted. Its secrets and its tokens are revoked.")
 	b.press("main a[href='/operator/audit']")
-	b.says("client.deleted", "client:billing", "user:"+u.ID)
+	b.says("client.deleted", "client billing deleted", u.Email)
 }

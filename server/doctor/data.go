@@ -39,9 +39,9 @@ func data(ctx context.Context, o Options) []Check {
 
 	hashes := map[string][]byte{}
 	var locked []string
-	ctx, cancel := context.WithTimeout(ctx, recordsTime)
+	scanning, cancel := context.WithTimeout(ctx, recordsTime)
 	defer cancel()
-	scans := o.Store.ScanRecords(ctx, recordsRead, func(c *store.Client) {
+	scans := o.Store.ScanRecords(scanning, recordsRead, func(c *store.Client) {
 		if c.Locked(o.Now()) {
 			locked = append(locked, c.ID)
 		}

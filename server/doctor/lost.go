@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/store"
@@ -25,9 +26,14 @@ func secrets(locked []string) []Check {
 	}}
 }
 
+// logTime is how long the audit log is read. A full one takes some seconds.
+const logTime = 30 * time.Second
+
 // lost compares the store with what its audit log says exists.
 func lost(ctx context.Context, s *store.Store) Check {
 	c := Check{Name: "audit log", State: OK}
+	ctx, cancel := context.WithTimeout(ctx, logTime)
+	defer cancel()
 	events, err := everyEvent(ctx, s)
 	if err != nil {
 		c.State, c.Found = Unknown, "not read: "+cause(err)

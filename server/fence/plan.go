@@ -95,21 +95,14 @@ func withoutFailed(events []store.Event) []store.Event {
 			kept = append(kept, e)
 			continue
 		}
-		for i, before := range slices.Backward(kept) {
-			if (undone[action] != "" || rotates(action)) && before.Action == string(action) && before.Target == e.Target && sameRequest(before, e) {
-				kept = slices.Delete(kept, i, i+1)
-				break
-			}
+		if undone[action] != "" || rotates(action) {
+			kept = audit.TakeBack(kept, e)
 		}
 		if action == audit.UserPasswordSet {
 			kept = append(kept, e)
 		}
 	}
 	return kept
-}
-
-func sameRequest(a, b store.Event) bool {
-	return a.RequestID == b.RequestID && a.ServerRequestID == b.ServerRequestID
 }
 
 // remains adds what a revocation takes away although it was undone later: the invite of a user who was disabled, and what

@@ -129,18 +129,10 @@ func CheckReason(reason, otherwise string) (string, error) {
 	return reason, nil
 }
 
-// expiry is that of an active key; zero: never, or there is none.
-func expiry(k *store.KeyRecord) time.Time {
-	if k == nil || k.ExpiresAt == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(k.ExpiresAt).UTC()
-}
-
 // grant cuts the request to what the actor may give and the owner have, or says what is too much.
 func (g *Registry) grant(owner *store.User, n NewKey, by audit.Actor) (*store.APIKey, error) {
 	granted := &store.APIKey{Name: n.Name, Scope: dedupe(n.Scope), ExpiresAt: n.ExpiresAt}
-	if latest := expiry(by.Key); !latest.IsZero() {
+	if latest := by.Key.Expires(); !latest.IsZero() {
 		if granted.ExpiresAt.After(latest) {
 			return nil, wrong("expires_at", errors.New("must not be after the expiry of the key that makes it"))
 		}

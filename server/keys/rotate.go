@@ -97,7 +97,7 @@ func rotation(old, granted *store.APIKey, current *store.KeyRecord, at time.Time
 	if granted.Scope != old.Scope {
 		what = what.Changed("scope", old.Scope, granted.Scope)
 	}
-	if expires := expiry(current); expires.IsZero() || at.Before(expires) {
+	if expires := current.Expires(); expires.IsZero() || at.Before(expires) {
 		what = what.Changed("expires_at", audit.Moment(expires), audit.Moment(at))
 	}
 	return what
@@ -123,7 +123,7 @@ func succeed(owner *store.User, old *store.APIKey, current *store.KeyRecord, by 
 	if len(scope.Beyond(granted.Scope, by.Scope)) > 0 {
 		return nil, &BeyondError{granted.Scope}
 	}
-	if latest := expiry(by.Key); !latest.IsZero() && (granted.ExpiresAt.IsZero() || latest.Before(granted.ExpiresAt)) {
+	if latest := by.Key.Expires(); !latest.IsZero() && (granted.ExpiresAt.IsZero() || latest.Before(granted.ExpiresAt)) {
 		granted.ExpiresAt = latest
 	}
 	return granted, nil
