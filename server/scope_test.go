@@ -160,7 +160,7 @@ func TestScopeResource(t *testing.T) {
 		"another audience": aud(api) + resource(files), "one audience of two": aud(api) + resource(api) + resource(files),
 		"one resource of two": aud(api) + aud(files) + resource(api), "an audience that is not registered": aud(api) + resource(servertest.Issuer),
 	} {
-		t.Run("audience and resource differ: "+name, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			r := e.send(t, grantCC+parameters, c.Basic())
 			refused(t, r, 400, "invalid_target")
 			if !strings.Contains(r.Body, "audience and resource") {

@@ -345,3 +345,21 @@ func TestLateIndexEntry(t *testing.T) {
 		}
 	})
 }
+
+// A client that is registered again is found by its words after the next upkeep, though the removal of its predecessor's
+// words comes late.
+func TestLateWords(t *testing.T) {
+	t.Parallel()
+	eachLate(t, func(t *testing.T, r twoReplicas) {
+		create(t, r.other, "ghost-rider")
+		held := r.p.Hold(storetest.Command("zrem", "mk:clients:word"))
+		must(t, r.late.DeleteClient(request(t), "ghost-rider", store.Cause{}))
+		held.Await()
+		create(t, r.other, "ghost-rider")
+		delivered := held.Release()
+		must(t, store.SweepDirectories(t.Context(), r.other))
+		if ids := list(t, r.other, "rider", 10); !slices.Equal(ids, []string{"ghost-rider"}) {
+			t.Errorf("found are %q (%v)", ids, delivered)
+		}
+	})
+}

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -142,32 +141,6 @@ func (s *Store) User(ctx context.Context, id string) (*User, error) {
 		return nil, err
 	}
 	return s.decoded.user(id, cmd.Val())
-}
-
-// UserMetadataOf reads what is known of users, in one round trip. One who is deleted, or cannot be read, is not among them.
-func (s *Store) UserMetadataOf(ctx context.Context, ids []string) (map[string]UserMetadata, error) {
-	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
-	if len(ids) == 0 {
-		return nil, nil
-	}
-	metas, p := make([]*redis.StringCmd, len(ids)), s.rdb.Pipeline()
-	for i, id := range ids {
-		metas[i] = p.HGet(ctx, userKey(id), metaField)
-	}
-	_, _ = p.Exec(ctx) // each command has its own error
-	known := make(map[string]UserMetadata, len(ids))
-	for i, meta := range metas {
-		switch err := meta.Err(); {
-		case redisdb.ErrorPrefix(err) == wrongType, errors.Is(err, redis.Nil):
-			continue
-		case err != nil:
-			return nil, unavailable("read users", err)
-		}
-		if m, err := s.decoded.users.decode(meta.Val()); err == nil {
-			known[ids[i]] = m
-		}
-	}
-	return known, nil
 }
 
 // Users lists at most limit users of whose id, email or name a word begins with query, as [Store.Clients] does.

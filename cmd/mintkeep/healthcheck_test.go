@@ -18,7 +18,7 @@ func TestHealthcheck(t *testing.T) {
 			http.StatusServiceUnavailable, `{"error":"temporarily_unavailable","error_description":"The store is unreachable"}`,
 			result{code: exitFailed, stderr: "mintkeep: not ready: The store is unreachable (503 temporarily_unavailable)\n"},
 		},
-		{http.StatusNotFound, `not ours`, result{code: exitFailed, stderr: "mintkeep: not ready: the server refused (404 Not Found)\n"}},
+		{http.StatusNotFound, `not ours`, result{code: exitFailed, stderr: "mintkeep: not ready: the server rejected the request (404 Not Found)\n"}},
 	}
 	for _, tt := range tests {
 		ready := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -134,8 +134,16 @@ func (a introspected) facts() []fact {
 		expires = "never"
 	}
 	return []fact{
-		{"state", "active"}, {"type", a.TokenType}, {"subject", a.Subject}, {"client id", a.ClientID}, {"scope", a.Scope},
-		{"audience", a.audience()}, {"issuer", a.Issuer}, {"issued", seconds(a.IssuedAt)}, {"expires", expires}, {"token id", a.ID},
+		{"state", "active"},
+		{"type", a.TokenType},
+		{"subject", a.Subject},
+		{"client id", a.ClientID},
+		{"scope", a.Scope},
+		{"audience", a.audience()},
+		{"issuer", a.Issuer},
+		{"issued", seconds(a.IssuedAt)},
+		{"expires", expires},
+		{"token id", a.ID},
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	liveKey = `{"id":"key_1","user":"usr_1","user_email":"ann@example.com","user_name":"Ann","name":"ci","scope":"read write","masked":"mk_Ab3d…9xQz","last_four":"9xQz",` +
+	liveKey = `{"id":"key_1","user":"usr_1","user_email":"ann@example.com","name":"ci","scope":"read write","masked":"mk_Ab3d…9xQz","last_four":"9xQz",` +
 		`"state":"live","created_at":"2026-01-02T03:04:05Z","expires_at":null,"last_used":{"at":"2026-01-03T00:00:00Z","from":"192.0.2.7"},` +
 		`"ended":null,"rotated_to":null}`
 	endedKey = `{"id":"key_2","user":"usr_1","name":"\u001b[2J","scope":"","masked":"mk_0000…zzzz","state":"ended",` +
@@ -93,17 +93,16 @@ created  2026-01-02T03:04:05Z
 expires  2026-04-02T03:04:05Z
 `, stderr: "Store the key now: it is not shown again.\n"}},
 		{args: "create --user=usr_1 --name=ci --json", answer: `{"key":"mk_once"}`, want: result{stdout: "{\n  \"key\": \"mk_once\"\n}\n"}},
-		{args: "show key_1", answer: liveKey, want: result{stdout: `key id      key_1
-key         mk_Ab3d…9xQz
-owner       ann@example.com
-owner name  Ann
-user id     usr_1
-name        ci
-scope       read write
-state       active
-created     2026-01-02T03:04:05Z
-last used   2026-01-03T00:00:00Z from 192.0.2.7
-expires     never
+		{args: "show key_1", answer: liveKey, want: result{stdout: `key id     key_1
+key        mk_Ab3d…9xQz
+owner      ann@example.com
+user id    usr_1
+name       ci
+scope      read write
+state      active
+created    2026-01-02T03:04:05Z
+last used  2026-01-03T00:00:00Z from 192.0.2.7
+expires    never
 `}},
 		{args: "show key_2", answer: endedKey, want: result{stdout: `key id      key_2
 key         mk_0000…zzzz

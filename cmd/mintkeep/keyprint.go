@@ -95,7 +95,6 @@ func (p printer) key(body json.RawMessage) error {
 		fact{"key", k.Plain},
 		fact{"key", k.Masked},
 		fact{"owner", k.UserEmail},
-		fact{"owner name", k.UserName},
 		fact{"user id", k.User},
 		fact{"name", k.Name},
 		fact{"scope", k.Scope},

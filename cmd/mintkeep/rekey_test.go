@@ -61,18 +61,18 @@ func TestRekey(t *testing.T) {
 		t.Fatal(err)
 	}
 	reencrypted := "Re-encrypted 2 signing keys and 1 password hash; 0 were up to date. MINTKEEP_MASTER_KEY may now be the first key alone.\n" +
-		"If an old key has leaked, repeat this with --compromised, which replaces the signing keys too.\n"
+		"If an old key has leaked, run this again with --compromised, which replaces the signing keys too.\n"
 	already := "Nothing to re-encrypt: 2 signing keys and 1 password hash were up to date. MINTKEEP_MASTER_KEY may now be the first key alone.\n"
 	closed := "mintkeep: signing key " + retired.Keys[0].ID + ": no master key opens it\n" +
 		"mintkeep: signing key " + retired.Keys[1].ID + ": no master key opens it\n" +
 		"mintkeep: password of usr_ada: no master key opens it\n" +
-		"mintkeep: 3 records left as they were, see above: keep every master key in the list; who has a password that none opens needs a new invite\n"
+		"mintkeep: 3 records could not be re-encrypted, see above: keep every master key in the list; a user whose password hash no key decrypts needs a new invite\n"
 	for _, step := range []struct {
 		keys string
 		args []string
 		want result
 	}{
-		{p.MasterKey, nil, result{exitOK, "2 signing keys and 1 password open under the one master key.\n", ""}},
+		{p.MasterKey, nil, result{exitOK, "The one master key decrypts 2 signing keys and 1 password hash.\n", ""}},
 		{fresh, nil, result{exitFailed, "", closed}},
 		{fresh + "," + p.MasterKey, []string{"--dry-run"}, result{exitOK, "Would re-encrypt 2 signing keys and 1 password hash; 0 are up to date. Nothing was changed.\n", ""}},
 		{fresh + "," + p.MasterKey, []string{"--dry-run", "--json"}, result{exitOK, `{
@@ -90,11 +90,11 @@ func TestRekey(t *testing.T) {
 `, ""}},
 		{fresh + "," + p.MasterKey, nil, result{exitOK, reencrypted, ""}},
 		{fresh + "," + p.MasterKey, nil, result{exitOK, already, ""}},
-		{fresh, nil, result{exitOK, "2 signing keys and 1 password open under the one master key.\n", ""}},
+		{fresh, nil, result{exitOK, "The one master key decrypts 2 signing keys and 1 password hash.\n", ""}},
 		{p.MasterKey, nil, result{exitFailed, "", closed}},
 		{p.MasterKey, []string{"--compromised"}, result{exitFailed, "", closed}},
-		{fresh + "," + p.MasterKey, []string{"--compromised", "--dry-run"}, result{exitOK, already + "3 signing keys would be replaced. Nothing was changed.\n", ""}},
-		{fresh + "," + p.MasterKey, []string{"--compromised"}, result{exitOK, already + "3 signing keys replaced. Within 30 seconds every replica publishes the new ones alone.\n", ""}},
+		{fresh + "," + p.MasterKey, []string{"--compromised", "--dry-run"}, result{exitOK, already + "Would replace 3 signing keys. Nothing was changed.\n", ""}},
+		{fresh + "," + p.MasterKey, []string{"--compromised"}, result{exitOK, already + "Replaced 3 signing keys. Within 30 seconds every replica publishes the new ones alone.\n", ""}},
 		{fresh, []string{"--compromised", "--json"}, result{exitOK, `{
   "dry_run": false,
   "signing_keys": {
@@ -146,7 +146,7 @@ func TestRekeyConfirms(t *testing.T) {
 func TestRekeyNothing(t *testing.T) {
 	redis := storetest.Redis(t)
 	got := mintkeep(t, []string{"MINTKEEP_REDIS_URL=" + redis.URL() + "/3", "MINTKEEP_MASTER_KEY=" + processtest.MasterKey}, "", "rekey")
-	if got.code != exitFailed || got.stdout != "" || !strings.Contains(got.stderr, "look whether MINTKEEP_REDIS_URL is that of the server") {
+	if got.code != exitFailed || got.stdout != "" || !strings.Contains(got.stderr, "check that MINTKEEP_REDIS_URL is that of the server") {
 		t.Errorf("got %+v", got)
 	}
 }

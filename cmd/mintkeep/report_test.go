@@ -22,7 +22,8 @@ func TestErrorsAsJSON(t *testing.T) {
 		{gateway.environ(), "key list --json", exitFailed, `{"error":"failed","error_description":"Bad Gateway","status":502}`},
 		{server.environ(), "client show --json", exitUsage, `{"error":"usage","error_description":"client show: the client's id is missing"}`},
 		{
-			[]string{"MINTKEEP_URL=http://127.0.0.1:1", "MINTKEEP_ADMIN_TOKEN=" + testToken}, "user list --json", exitFailed,
+			[]string{"MINTKEEP_URL=http://127.0.0.1:1", "MINTKEEP_ADMIN_TOKEN=" + testToken},
+			"user list --json", exitFailed,
 			`{"error":"failed","error_description":"cannot reach http://127.0.0.1:1: dial tcp 127.0.0.1:1: connect: connection refused"}`,
 		},
 	} {

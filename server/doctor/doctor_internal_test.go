@@ -146,10 +146,10 @@ func TestClockAndRights(t *testing.T) {
 		}
 	}
 	for want, n := range map[string]redisdb.Node{
-		"ok: mint may do all": {},
+		"ok: mint has all rights": {},
 		"fail: mint lacks rights that Mintkeep needs: +get ~mk:c:* → ACL SETUSER mint +get ~mk:c:* +info": {Denied: []redisdb.Right{{Rule: "+get"}, {Rule: "~mk:c:*"}, {Rule: "+info", Optional: true}}},
-		"warn: mint may do all that serve does;":                                                          {Denied: []redisdb.Right{{Rule: "+info", Optional: true}}},
-		"unknown: not known: lost":                                                                        {DeniedErr: errors.New("lost")},
+		"warn: mint has all rights that serve needs;":                                                     {Denied: []redisdb.Right{{Rule: "+info", Optional: true}}},
+		"unknown: not known: lost": {DeniedErr: errors.New("lost")},
 	} {
 		if got := rights("mint")(n).line(); !strings.Contains(got, want) {
 			t.Errorf("got %s\nwant %s", got, want)
@@ -232,7 +232,7 @@ func TestSigningKeys(t *testing.T) {
 		{ring(90*time.Second, 10*day), nil, 30 * day, "ok: ES256, 1 minutes old;"},
 		{ring(10*day, 10*day), nil, 0, "ok: ES256, 10 days old; rotated manually only"},
 		{ring(30*day+4*time.Minute, 10*day), nil, 30 * day, "ok: "},
-		{ring(30*day+6*time.Minute, 10*day), nil, 30 * day, "warn: ES256, 30 days old; next rotation 2026-03-31T11:54:00Z, which is overdue → see"},
+		{ring(30*day+6*time.Minute, 10*day), nil, 30 * day, "warn: ES256, 30 days old; next rotation 2026-03-31T11:54:00Z, which is overdue → check that a server runs"},
 		{ring(40*day, time.Minute), nil, 30 * day, "ok: ES256, 40 days old; next rotation 2026-03-31T12:09:00Z"},
 	} {
 		got := signingKeys(tt.ring, tt.err, &config.Config{SigningRotation: tt.rotation}, now).line()
@@ -245,12 +245,12 @@ func TestSigningKeys(t *testing.T) {
 func TestRecords(t *testing.T) {
 	some := store.Unreadable{Count: 7, IDs: []string{"a", "b"}}
 	for want, c := range map[string]store.RecordScan{
-		"ok: 3, all readable":                    {Read: 3},
-		"ok: none":                               {},
-		"ok: the first 3 are readable; there":    {Read: 3, Partial: true},
-		"unknown: not read: lost":                {Partial: true, Err: errors.New("lost")},
-		"fail: of 9, these cannot be read: 7 da": {Read: 9, Damaged: some},
-		"7 newer, a, b, … → a newer version":     {Read: 9, Newer: some},
+		"ok: 3, all readable": {Read: 3},
+		"ok: none":            {},
+		"ok: the first 3 are readable; the others": {Read: 3, Partial: true},
+		"unknown: not read: lost":                  {Partial: true, Err: errors.New("lost")},
+		"fail: of 9, these cannot be read: 7 da":   {Read: 9, Damaged: some},
+		"7 newer, a, b, … → a newer version":       {Read: 9, Newer: some},
 	} {
 		c.Kind = "clients"
 		if got := records(c).line(); !strings.Contains(got, want) {

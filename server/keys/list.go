@@ -101,12 +101,12 @@ func (g *Registry) nameOwners(ctx context.Context, of []*store.APIKey, views []a
 	for i, key := range of {
 		ids[i] = key.UserID
 	}
-	owners, err := g.Store.UserMetadataOf(ctx, ids)
+	names, err := g.Store.Names(ctx, ids, nil, nil)
 	if err != nil {
 		return err
 	}
 	for i, id := range ids {
-		views[i].User, views[i].UserEmail, views[i].UserName = id, owners[id].Email, owners[id].Name
+		views[i].User, views[i].UserEmail = id, names.Users[id]
 	}
 	return nil
 }

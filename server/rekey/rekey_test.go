@@ -329,7 +329,7 @@ func TestUnavailable(t *testing.T) {
 	person(t, s, "usr_ada", "a password", oldKey)
 	after(1, "hgetall", server.Kill)
 	got, err := rekey.Run(t.Context(), rekey.Options{Store: s, MasterKeys: [][]byte{newKey, oldKey}})
-	if !errors.Is(err, store.ErrUnavailable) || !strings.Contains(fmt.Sprint(err), "stopped after 0 of 1 people") || len(got.Problems) > 0 {
+	if !errors.Is(err, store.ErrUnavailable) || !strings.Contains(fmt.Sprint(err), "stopped after 0 of 1 users") || len(got.Problems) > 0 {
 		t.Errorf("got %v, problems %v", err, got.Problems)
 	}
 }
