@@ -46,6 +46,7 @@ func TestAdminKeys(t *testing.T) {
 				t.Fatal(err)
 			}
 			delete(want, "key")
+			want["user_email"] = "owner@example.com"
 			want["user"], want["state"], want["ended"], want["rotated_to"] = u.ID, "live", nil, nil
 			want["masked"], want["last_four"] = credential.Mask(key.Plain), key.Plain[len(key.Plain)-4:]
 			shown := other.Admin(t, http.MethodGet, keysPath+"/"+key.ID, nil).Want(t, http.StatusOK, "").JSON(t)

@@ -69,6 +69,7 @@ func TestOpenAPIRoutes(t *testing.T) {
 		"POST /admin/clients/{id}/revoke-tokens",
 		"POST /admin/clients/{id}/secrets",
 		"POST /admin/keys/report",
+		"POST /admin/keys/{id}/rotate",
 		"POST /admin/signing-keys/rotate",
 		"POST /admin/users",
 		"POST /admin/users/{id}/invite",

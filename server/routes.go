@@ -67,6 +67,7 @@ func (s *Server) routes() *gin.Engine {
 	get("/admin/keys", admin(s.admin.ListKeys))
 	get("/admin/keys/:id", admin(s.admin.ShowKey))
 	on("DELETE", "/admin/keys/:id", web.NoBody, admin(s.admin.RevokeKey))
+	on("POST", "/admin/keys/:id/rotate", web.MaybeJSON, admin(s.admin.RotateKey))
 	on("POST", "/admin/keys/report", web.JSONBody, admin(s.admin.ReportLeaks))
 	get("/admin/stats", admin(s.admin.Stats))
 	get("/admin/signing-keys", admin(s.admin.ListSigningKeys))
@@ -94,6 +95,11 @@ func (s *Server) pageRoutes(r *gin.Engine) {
 		page("GET", path, web.NoBody, h)
 		page("HEAD", path, web.NoBody, h)
 	}
+	// A dangerous change: GET asks, with a form that is a POST to the same path.
+	confirm := func(path string, h web.Handler) {
+		see(path, h)
+		page("POST", path, web.FormBody, h)
+	}
 	static := s.adapter.AlwaysPage(s.pages.Static, s.pages.Refuse)
 	r.GET("/static/:name", static)
 	r.HEAD("/static/:name", static)
@@ -114,11 +120,12 @@ func (s *Server) pageRoutes(r *gin.Engine) {
 	see("/settings/keys/:id", user(s.pages.KeyPage))
 	page("POST", "/settings/keys/:id/rename", web.FormBody, user(s.pages.RenameKey))
 	page("POST", "/settings/keys/:id/rotate", web.FormBody, user(s.pages.RotateKey))
-	page("POST", "/settings/keys/:id/revoke", web.FormBody, user(s.pages.RevokeKey))
+	confirm("/settings/keys/:id/revoke", user(s.pages.RevokeKey))
 	see("/settings/profile", user(s.pages.Profile))
 	page("POST", "/settings/profile", web.FormBody, user(s.pages.SaveName))
 	page("POST", "/settings/password", web.FormBody, user(s.pages.ChangePassword))
 	page("POST", "/settings/sessions/end", web.FormBody, user(s.pages.RevokeSession))
+	confirm("/settings/sessions/revoke-all", user(s.pages.RevokeSessions))
 
 	operator := s.pages.OperatorOnly
 	see("/operator", operator(s.pages.Overview))
@@ -137,14 +144,14 @@ func (s *Server) pageRoutes(r *gin.Engine) {
 	page("POST", "/operator/users", web.FormBody, operator(s.pages.CreateUser))
 	see("/operator/users/:id", operator(s.pages.UserPage))
 	page("POST", "/operator/users/:id/invite", web.FormBody, operator(s.pages.InviteUser))
-	page("POST", "/operator/users/:id/disable", web.FormBody, operator(s.pages.DisableUser))
+	confirm("/operator/users/:id/disable", operator(s.pages.DisableUser))
 	page("POST", "/operator/users/:id/enable", web.FormBody, operator(s.pages.EnableUser))
-	page("POST", "/operator/users/:id/promote", web.FormBody, operator(s.pages.PromoteUser))
-	page("POST", "/operator/users/:id/demote", web.FormBody, operator(s.pages.DemoteUser))
-	page("POST", "/operator/users/:id/delete", web.FormBody, operator(s.pages.DeleteUser))
+	confirm("/operator/users/:id/promote", operator(s.pages.PromoteUser))
+	confirm("/operator/users/:id/demote", operator(s.pages.DemoteUser))
+	confirm("/operator/users/:id/delete", operator(s.pages.DeleteUser))
 	see("/operator/keys", operator(s.pages.OperatorKeys))
 	see("/operator/keys/:id", operator(s.pages.OperatorKey))
-	page("POST", "/operator/keys/:id/revoke", web.FormBody, operator(s.pages.OperatorRevoke))
+	confirm("/operator/keys/:id/revoke", operator(s.pages.OperatorRevoke))
 	see("/operator/audit", operator(s.pages.Audit))
 	see("/operator/audit.jsonl", operator(s.pages.DownloadAudit))
 }

@@ -108,6 +108,7 @@ func TestScopeResource(t *testing.T) {
 		return claims["aud"]
 	}
 	resource := func(uri string) string { return "&resource=" + url.QueryEscape(uri) }
+	aud := func(uri string) string { return "&audience=" + url.QueryEscape(uri) }
 
 	for name, row := range map[string]struct {
 		parameters string
@@ -118,6 +119,9 @@ func TestScopeResource(t *testing.T) {
 		"the same resource twice":             {resource(api) + resource(api), api},
 		"no resource means the first":         {"", api},
 		"an empty resource beside a real one": {"&resource=" + resource(files), files},
+		"an audience is a resource":           {aud(files), files},
+		"an audience and the same resource":   {aud(files) + resource(files), files},
+		"both, in another order":              {aud(files) + aud(api) + resource(api) + resource(files), []any{files, api}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(row.want, audience(t, c, row.parameters)); diff != "" {
@@ -132,6 +136,10 @@ func TestScopeResource(t *testing.T) {
 		if _, claims := jwtParts(t, token); claims["aud"] != api {
 			t.Errorf("aud: got %v, want %s", claims["aud"], api)
 		}
+		token = granted(t, plain.send(t, grantCC+"&audience="+resource(files), c.Basic()))["access_token"].(string)
+		if _, claims := jwtParts(t, token); claims["aud"] != files {
+			t.Errorf("aud: got %v, want %s", claims["aud"], files)
+		}
 	})
 	t.Run("with none registered the issuer is the audience", func(t *testing.T) {
 		if got := audience(t, e.basic(t), ""); got != servertest.Issuer {
@@ -145,8 +153,24 @@ func TestScopeResource(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			refused(t, e.send(t, grantCC+resource(uri), c.Basic()), 400, "invalid_target")
 			refused(t, e.send(t, grantCC+resource(api)+resource(uri), c.Basic()), 400, "invalid_target")
+			refused(t, e.send(t, grantCC+aud(uri), c.Basic()), 400, "invalid_target")
 		})
 	}
+	for name, parameters := range map[string]string{
+		"another audience": aud(api) + resource(files), "one audience of two": aud(api) + resource(api) + resource(files),
+		"one resource of two": aud(api) + aud(files) + resource(api), "an audience that is not registered": aud(api) + resource(servertest.Issuer),
+	} {
+		t.Run("audience and resource differ: "+name, func(t *testing.T) {
+			r := e.send(t, grantCC+parameters, c.Basic())
+			refused(t, r, 400, "invalid_target")
+			if !strings.Contains(r.Body, "audience and resource") {
+				t.Errorf("got %s, want that it says why", r.Body)
+			}
+		})
+	}
+	t.Run("in the query it is rejected", func(t *testing.T) {
+		refused(t, e.Post(t, "/oauth/token?audience="+api, grantCC, c.Basic()), 400, "invalid_request")
+	})
 }
 
 func TestScopeDefaultAudience(t *testing.T) {

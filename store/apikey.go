@@ -72,8 +72,10 @@ var ErrTooManyKeys = fmt.Errorf("%w: the user has reached the limit of active ke
 
 // NewKeyID names a new key. Ids sort by the millisecond of their creation.
 func NewKeyID(at time.Time) string {
-	return fmt.Sprintf("key_%011x%s", at.UnixMilli(), strings.ToLower(rand.Text()[:16]))
+	return fmt.Sprintf("%s%011x%s", keyIDPrefix, at.UnixMilli(), strings.ToLower(rand.Text()[:16]))
 }
+
+const keyIDPrefix = "key_"
 
 func apiKeyKey(id string) string { return "mk:k:" + id }
 
@@ -240,9 +242,7 @@ func (s *Store) RenameKey(ctx context.Context, k *APIKey, name string) error {
 	if _, err := s.redescribeKey(ctx, k.ID, func(d *APIKey) { d.Name = name }); err != nil {
 		return err
 	}
-	if nameEntry(before, "") != nameEntry(name, "") {
-		s.strikeNames(ctx, allKeys, k.ID, before)
-	}
+	s.strikeNames(ctx, allKeys, k.ID, []string{before}, []string{name})
 	return s.changeKey(ctx, "rename key", k.Digest, func(record *KeyRecord) ([]step, error) {
 		record.Name = name
 		return nil, nil

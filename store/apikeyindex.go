@@ -5,7 +5,6 @@ import (
 	"errors"
 	"math"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -19,7 +18,7 @@ const (
 	dueKeys    = "mk:keys:due"  // id, by the millisecond from which nothing of it is kept
 )
 
-var allKeys = directory{ids: "mk:keys:id", names: "mk:keys:name", latestFirst: true}
+var allKeys = directory{ids: "mk:keys:id", names: "mk:keys:name", words: "mk:keys:word", idPrefix: keyIDPrefix, latestFirst: true}
 
 func keysOfUser(userID string) string { return "mk:pk:" + userID }
 
@@ -29,7 +28,7 @@ func activeKeysOf(userID string) string { return "mk:pl:" + userID }
 // KeyFilter says which keys are wanted. The zero value wants all.
 type KeyFilter struct {
 	UserID string // of this user alone
-	Query  string // whose id, or lower-cased name, begins so
+	Query  string // of whose id or name a word begins so, whatever their case
 	State  KeyState
 }
 
@@ -43,8 +42,7 @@ const (
 	StateInactive KeyState = "ended" // revoked or expired
 )
 
-// Keys lists at most limit keys, the newest first; with a query, those that are found by name alone come
-// last. A page may be short, even empty, before the last. after and next are as in [Store.Clients].
+// Keys lists at most limit keys, the newest first; with a query, those that are found by name come last. A page may be short, even empty, before the last. after and next are as in [Store.Clients].
 func (s *Store) Keys(ctx context.Context, f KeyFilter, after string, limit int) (page []*APIKey, next string, err error) {
 	l := listing[APIKey]{
 		directory: allKeys,
@@ -61,7 +59,7 @@ func (s *Store) Keys(ctx context.Context, f KeyFilter, after string, limit int) 
 }
 
 func (f KeyFilter) wants(k *APIKey) bool {
-	named := strings.HasPrefix(k.ID, f.Query) || strings.HasPrefix(strings.ToLower(k.Name), strings.ToLower(f.Query))
+	named := allKeys.finds(f.Query, k.ID, []string{k.Name})
 	mine := f.UserID == "" || f.UserID == k.UserID || k.Unreadable != nil // which stands in the user's own directory
 	return named && mine && (f.State == AnyState || (f.State == StateActive) == k.Active)
 }
@@ -71,7 +69,7 @@ func (s *Store) enterKey(ctx context.Context, k *APIKey) error {
 	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.ZAdd(ctx, keysOfUser(k.UserID), redis.Z{Member: k.ID})
 		p.ZAdd(ctx, allKeys.ids, redis.Z{Member: k.ID})
-		p.ZAdd(ctx, allKeys.names, redis.Z{Member: nameEntry(k.Name, k.ID)})
+		allKeys.enterNames(ctx, p, k.ID, k.Name)
 		p.ZAdd(ctx, activeKeys, redis.Z{Member: k.ID, Score: scoreOf(k.ExpiresAt)})
 		p.ZAdd(ctx, activeKeysOf(k.UserID), redis.Z{Member: k.ID, Score: scoreOf(k.ExpiresAt)})
 		if !k.ExpiresAt.IsZero() {

@@ -64,6 +64,9 @@ func (s *Store) dropKeys(ctx context.Context, keys []*APIKey) error {
 				p.ZRem(ctx, keysOfUser(k.UserID), k.ID)
 				p.ZRem(ctx, activeKeysOf(k.UserID), k.ID)
 				p.ZRem(ctx, allKeys.names, nameEntry(k.Name, k.ID))
+				if entries := allKeys.wordEntries(k.ID, []string{k.Name}); len(entries) > 0 {
+					p.ZRem(ctx, allKeys.words, anys(entries)...)
+				}
 				p.HDel(ctx, keyUsesKey(k.UserID), k.ID)
 			}
 			p.Del(ctx, keyDaysKey(k.ID))

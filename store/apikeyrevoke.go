@@ -119,7 +119,8 @@ func (s *Store) writeTombstone(ctx context.Context, p redis.Pipeliner, k *APIKey
 }
 
 // sweepKeys writes the tombstones that could not be written: of keys that stand among the active ones, have no record,
-// and are not being created at this moment. It looks at some of them each time.
+// and are not being created at this moment. It looks at some of them each time, and enters the words of the active ones:
+// version 0.1.0 entered none.
 func (s *Store) sweepKeys(ctx context.Context) error {
 	const some = 500
 	ids, err := s.rdb.ZRange(ctx, activeKeys, s.swept, s.swept+some-1).Result()
@@ -144,7 +145,15 @@ func (s *Store) sweepKeys(ctx context.Context) error {
 		}
 	}
 	_ = s.writeTombstones(ctx, revoked, Cause{At: s.now().UTC(), Reason: "not recorded"})
-	return nil
+	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, k := range keys {
+			if k != nil && k.Active {
+				allKeys.enterNames(ctx, p, k.ID, k.Name)
+			}
+		}
+		return nil
+	})
+	return unavailable("enter words", err)
 }
 
 // revokeKeysOf revokes all keys of a user who is deleted, and writes their tombstones. What was announced is the user: no

@@ -119,7 +119,7 @@ func (s *Store) CreateClient(ctx context.Context, c *Client) error {
 		s.reindexClient(ctx, c.ID)
 	case errors.Is(err, ErrExists):
 		s.unindexSecrets(ctx, c.ID, c.Secrets...)
-		s.strikeNames(ctx, clients, c.ID, c.Metadata.Name)
+		s.strikeNames(ctx, clients, c.ID, []string{c.Metadata.Name}, nil)
 		s.reindexClient(ctx, c.ID) // it may be the other's name too
 	}
 	return err
@@ -167,7 +167,7 @@ func (s *Store) UpdateClient(ctx context.Context, id string, cause Cause, change
 		return nil, err
 	}
 	if c.Metadata.Name != oldName {
-		s.strikeNames(ctx, clients, id, oldName)
+		s.strikeNames(ctx, clients, id, []string{oldName}, []string{c.Metadata.Name})
 		s.reindexClient(ctx, id)
 	}
 	return c, nil
@@ -312,7 +312,7 @@ func (d *decoded) client(id string, fields map[string]string) (*Client, error) {
 	return c, nil
 }
 
-var clients = directory{ids: "mk:clients:id", names: "mk:clients:name"}
+var clients = directory{ids: "mk:clients:id", names: "mk:clients:name", words: "mk:clients:word"}
 
 // reindexClient puts the entries of a client back, should they have been taken away: tidying up after a deleted client
 // may come late, when the next one of the id is registered. Both the request that wrote the client and the one that took
@@ -327,8 +327,8 @@ func (s *Store) reindexClient(ctx context.Context, id string) {
 	}
 }
 
-// Clients lists at most limit clients whose id, or lower-cased name, begins with query: first those
-// found by id, then those found by name alone, each in the order of bytes. after is where the last page
+// Clients lists at most limit clients of whose id or name a word begins with query, whatever their case: first those whose
+// id does, as it is written, then those whose name does, then the others, each in the order of bytes. after is where the last page
 // ended, and next where this one did; both are empty at the ends, and must not be shown to a caller.
 func (s *Store) Clients(ctx context.Context, query, after string, limit int) (page []*Client, next string, err error) {
 	return listing[Client]{

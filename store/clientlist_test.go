@@ -59,10 +59,12 @@ func TestClientsPages(t *testing.T) {
 			if diff := cmp.Diff(want, list(t, s, "id-", limit)); diff != "" {
 				t.Errorf("by id and name, by %d: %s", limit, diff)
 			}
-			got := list(t, s, "ID-", limit) // ids are compared as bytes, so by name alone
-			slices.Sort(got)
-			if diff := cmp.Diff(odd, got); diff != "" {
+			got := list(t, s, "ID-", limit) // first by name, then by id in another case
+			if diff := cmp.Diff(odd, slices.Sorted(slices.Values(got[:len(odd)]))); diff != "" {
 				t.Errorf("by name, by %d: %s", limit, diff)
+			}
+			if diff := cmp.Diff(want, slices.Sorted(slices.Values(got))); diff != "" {
+				t.Errorf("in another case, by %d: %s", limit, diff)
 			}
 			if diff := cmp.Diff(want[100:110], list(t, s, "id-10", limit)); diff != "" {
 				t.Errorf("by prefix, by %d: %s", limit, diff)
@@ -90,9 +92,10 @@ func TestClientsQuery(t *testing.T) {
 			"ΕΛΛΆΔΑ":        {"zeta"},
 			"支払":            {"日"},
 			"日":             {"日"},
-			"Billing":       {"Billing", "shop"},
-			"billing":       {"billing", "shop"},
-			"bILLING":       {"shop"},
+			"Billing":       {"Billing", "shop", "billing"},
+			"billing":       {"billing", "shop", "Billing"}, // by id, by name, by a word of an id in another case
+			"bILLING":       {"shop", "Billing", "billing"},
+			"front":         {"shop"},
 			"\U0010FFFF":    {"~"},
 			"nobody":        nil,
 			"\xff":          nil,

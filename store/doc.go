@@ -7,13 +7,15 @@
 //	key                          type    value                                          lifetime            written by
 //	mk:c:<client id>             hash    a client; the fields are at [Client]           until deleted       CreateClient, UpdateClient, EnableClient, StartGeneration, AddSecret, and the revocations
 //	mk:clients:id                zset    client ids, all of score 0                     until deleted       CreateClient, DeleteClient, ListAll
-//	mk:clients:name              zset    "lower-cased name NUL client id"               until deleted       CreateClient, UpdateClient, DeleteClient, ListAll
+//	mk:clients:name              zset    "lower-cased name NUL client id"               until deleted       CreateClient, UpdateClient, DeleteClient, ListAll, Run
+//	mk:clients:word              zset    likewise: the words of names and ids           until deleted       CreateClient, UpdateClient, DeleteClient, ListAll, Run
 //	mk:secrets                   hash    digest → "client id NUL secret id"             as the secret       CreateClient, AddSecret, DeleteClient, RevokeSecret, RevokeLeaked
 //	mk:secrets:<digest>          zset    "client id NUL secret id" of each importer     as the secret       CreateClient, AddSecret, DeleteClient, RevokeSecret, RevokeLeaked, Run
 //	mk:p:<user id>               hash    a user; the fields are at [User]               until deleted       CreateUser, UpdateUser, EnableUser, PromoteUser, InviteUser, RedeemInvite, and the revocations
 //	mk:e:<16 bytes of digest>    string  the id of the one user with the email          until deleted       CreateUser, UpdateUser, DeleteUser
 //	mk:users:id                  zset    user ids, all of score 0                       until deleted       CreateUser, DeleteUser, ListAll
-//	mk:users:name                zset    "lower-cased email, or name, NUL user id"      until deleted       CreateUser, UpdateUser, DeleteUser, ListAll
+//	mk:users:name                zset    "lower-cased email, or name, NUL user id"      until deleted       CreateUser, UpdateUser, DeleteUser, ListAll, Run
+//	mk:users:word                zset    likewise: the words of emails and names        until deleted       CreateUser, UpdateUser, DeleteUser, ListAll, Run
 //	mk:t:<32 bytes of digest>    string  a valid token or key: see [Credential]         as that             SaveToken, RevokeToken, CreateKey, ExpireKey, RevokeKey, RevokeKeys, RevokeLeaked
 //	mk:t:<2 hex digits>          hash    digest → the same; the embedded store's form   each field so       the same
 //	mk:k:<key id>                string  digest, and the description: an [APIKey]       430 days, inactive  CreateKey, ExpireKey, RevokeKey, RevokeKeys, RevokeLeaked, DeleteUser, Run
@@ -21,6 +23,7 @@
 //	mk:pl:<user id>              zset    a user's active key ids, by their expiry       while active        CreateKey, ExpireKey, the revocations, DeleteUser, Run
 //	mk:keys:id                   zset    key ids, active and inactive, all of score 0   400 days, inactive  CreateKey, Run
 //	mk:keys:name                 zset    "lower-cased name NUL key id"                  400 days, inactive  CreateKey, Run
+//	mk:keys:word                 zset    likewise: the words of names                   400 days, inactive  CreateKey, Run
 //	mk:keys:live                 zset    active key ids, by the millisecond of expiry   while active        CreateKey, ExpireKey, the revocations, Run
 //	mk:keys:due                  zset    key ids, by when they are purged               400 days, inactive  CreateKey, ExpireKey, the revocations, Run
 //	mk:u:<client id>             hash    secret id → seconds of its last use            400 days            Flush, DeleteClient, RevokeSecret, AddSecret

@@ -77,6 +77,19 @@ func (s *Store) everyID(ctx context.Context, kind recordKind) ([]string, error) 
 // list enters the records of these ids in their directory, and tells how many of them it did not have. Entries that are
 // there stay.
 func (s *Store) list(ctx context.Context, kind recordKind, ids []string) (missing int64, err error) {
+	found, entries, err := s.directoryEntries(ctx, kind, ids)
+	if err != nil || len(found) == 0 {
+		return 0, err
+	}
+	missing, err = s.rdb.ZAdd(ctx, kind.ids, members(found)...).Result()
+	if err == nil {
+		_, err = entries.Exec(ctx)
+	}
+	return missing, unavailable("list all records", err)
+}
+
+// directoryEntries reads records, and says which there are. The pipeline, when it is executed, enters their names and words.
+func (s *Store) directoryEntries(ctx context.Context, kind recordKind, ids []string) (found []string, entries redis.Pipeliner, err error) {
 	metas := make([]*redis.StringCmd, len(ids))
 	_, _ = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error { // each command has its own error
 		for i, id := range ids {
@@ -84,31 +97,42 @@ func (s *Store) list(ctx context.Context, kind recordKind, ids []string) (missin
 		}
 		return nil
 	})
-	var found, names []redis.Z
+	entries = s.rdb.Pipeline()
 	for i, meta := range metas {
 		switch err := meta.Err(); {
 		case redisdb.ErrorPrefix(err) == wrongType, errors.Is(err, redis.Nil):
 			continue
 		case err != nil:
-			return 0, unavailable("list all records", err)
+			return nil, nil, unavailable("list all records", err)
 		}
-		found = append(found, redis.Z{Member: ids[i]})
-		of, err := kind.names(meta.Val())
-		if err != nil { // it cannot be read: its id finds it
-			continue
-		}
-		for _, name := range of {
-			names = append(names, redis.Z{Member: nameEntry(name, ids[i])})
+		found = append(found, ids[i])
+		if names, err := kind.names(meta.Val()); err == nil { // else it cannot be read: its id finds it
+			kind.enterNames(ctx, entries, ids[i], names...)
 		}
 	}
-	if len(found) == 0 {
-		return 0, nil
+	return found, entries, nil
+}
+
+// sweepDirectories sweeps the words of clients and users.
+func (s *Store) sweepDirectories(ctx context.Context) error {
+	return errors.Join(s.sweepWords(ctx, clientRecords, &s.sweptWords[0]), s.sweepWords(ctx, userRecords, &s.sweptWords[1]))
+}
+
+// sweepWords enters the names and words of some records of a kind each time, behind those of the last time. Version 0.1.0
+// entered no words.
+func (s *Store) sweepWords(ctx context.Context, kind recordKind, last *string) error {
+	ids, err := (&directoryWalk{directory: kind.directory, last: *last}).entries(ctx, s.rdb, everyPage)
+	if err != nil {
+		return err
 	}
-	missing, err = s.rdb.ZAdd(ctx, kind.ids, found...).Result()
-	if err == nil && len(names) > 0 {
-		err = s.rdb.ZAdd(ctx, kind.directory.names, names...).Err()
+	if *last = ""; len(ids) == everyPage {
+		*last = ids[everyPage-1]
 	}
-	return missing, unavailable("list all records", err)
+	_, entries, err := s.directoryEntries(ctx, kind, ids)
+	if err == nil {
+		_, err = entries.Exec(ctx)
+	}
+	return unavailable("enter words", err)
 }
 
 // ListAll enters every client and every user in their lists, and tells how many were missing there.

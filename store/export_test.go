@@ -2,12 +2,14 @@ package store
 
 import "context"
 
-// PurgeKeys, SweepKeys and SweepSecrets do what Run does once a minute.
+// PurgeKeys, SweepKeys, SweepSecrets and SweepDirectories do what Run does once a minute.
 func PurgeKeys(ctx context.Context, s *Store) error { return s.purgeKeys(ctx) }
 
 func SweepKeys(ctx context.Context, s *Store) error { return s.sweepKeys(ctx) }
 
 func SweepSecrets(ctx context.Context, s *Store) error { return s.sweepSecrets(ctx) }
+
+func SweepDirectories(ctx context.Context, s *Store) error { return s.sweepDirectories(ctx) }
 
 // Heartbeat does what Run does once a second, and at once after a revocation.
 func (s *Store) Heartbeat(ctx context.Context) { s.monitor.Heartbeat(ctx) }

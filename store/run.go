@@ -15,8 +15,8 @@ const (
 )
 
 // Run does what no request waits for, until ctx is done: it flushes the last uses and the statistics, the last of them at
-// the very end, purges keys that were revoked or expired long ago, writes tombstones that could not be written, and
-// enters imported secrets in the index. From its start on it notices a rollback of Redis; see package rollback.
+// the very end, purges keys that were revoked or expired long ago, writes tombstones that could not be written, and enters
+// imported secrets, and the words by which records are found, in the indexes. From its start on it notices a rollback of Redis; see package rollback.
 func (s *Store) Run(ctx context.Context) {
 	stopped := make(chan struct{})
 	go func() {
@@ -37,6 +37,7 @@ func (s *Store) Run(ctx context.Context) {
 			s.inBackground(ctx, "purging expired API keys failed", s.purgeKeys)
 			s.inBackground(ctx, "writing tombstones of API keys failed", s.sweepKeys)
 			s.inBackground(ctx, "adding imported client secrets to the index failed", s.sweepSecrets)
+			s.inBackground(ctx, "adding the words of clients and users to the index failed", s.sweepDirectories)
 			s.inBackground(ctx, "trimming the audit log failed", s.trimAudit)
 			if s.monitor != nil {
 				s.inBackground(ctx, "removing the watermarks of stopped replicas failed", s.monitor.Sweep)

@@ -11,7 +11,7 @@ import (
 
 // RecordScan is the integrity scan of the records of one kind.
 type RecordScan struct {
-	Kind    string // "clients", "people" or "API keys", as mintkeep doctor prints it
+	Kind    string // "clients", "users" or "API keys", as mintkeep doctor prints it
 	Read    int
 	Partial bool  // there are more, which were not read
 	Err     error // why not, if it was not for their number
@@ -28,7 +28,7 @@ type Unreadable struct {
 const (
 	scanPage    = 500
 	namedByID   = 5
-	usersKind   = "people"
+	usersKind   = "users"
 	clientsKind = "clients"
 	keysKind    = "API keys"
 )

@@ -38,7 +38,7 @@ func TestIntegrityScan(t *testing.T) {
 				Damaged: store.Unreadable{Count: 5, IDs: []string{"c2", "c3", "c4", "c5", "c6"}},
 				Newer:   store.Unreadable{Count: 1, IDs: []string{"c1"}},
 			},
-			{Kind: "people", Read: 2, Damaged: store.Unreadable{Count: 1, IDs: []string{bob.ID}}},
+			{Kind: "users", Read: 2, Damaged: store.Unreadable{Count: 1, IDs: []string{bob.ID}}},
 			{Kind: "API keys", Read: 2, Damaged: store.Unreadable{Count: 1, IDs: []string{key.ID}}},
 		}
 		if diff := cmp.Diff(want, got); diff != "" {

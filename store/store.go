@@ -55,6 +55,7 @@ type Store struct {
 	statistics  statistics
 	swept       int64          // how far sweepKeys has come; only Run's
 	sweptClient string         // how far sweepSecrets has come; likewise
+	sweptWords  [2]string      // how far sweepDirectories has come with clients and with users; likewise
 	creating    [32]sync.Mutex // by the last character of the id of the user whose key is created
 	failures    counters       // of authentications, and
 	calls       counters       // of clients with a rate, where Redis does not count them

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,7 +63,9 @@ func (u *User) Role() string {
 }
 
 // NewUserID names a new user.
-func NewUserID() string { return "usr_" + strings.ToLower(rand.Text()) }
+func NewUserID() string { return userIDPrefix + strings.ToLower(rand.Text()) }
+
+const userIDPrefix = "usr_"
 
 func userKey(id string) string { return "mk:p:" + id }
 
@@ -73,7 +76,7 @@ const (
 	inviteField       = "invite"
 )
 
-var users = directory{ids: "mk:users:id", names: "mk:users:name"}
+var users = directory{ids: "mk:users:id", names: "mk:users:name", words: "mk:users:word", idPrefix: userIDPrefix}
 
 func (m UserMetadata) names() []string {
 	if m.Name == "" {
@@ -141,7 +144,33 @@ func (s *Store) User(ctx context.Context, id string) (*User, error) {
 	return s.decoded.user(id, cmd.Val())
 }
 
-// Users lists at most limit users whose id, email or name begins with query, as [Store.Clients] does.
+// UserMetadataOf reads what is known of users, in one round trip. One who is deleted, or cannot be read, is not among them.
+func (s *Store) UserMetadataOf(ctx context.Context, ids []string) (map[string]UserMetadata, error) {
+	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	metas, p := make([]*redis.StringCmd, len(ids)), s.rdb.Pipeline()
+	for i, id := range ids {
+		metas[i] = p.HGet(ctx, userKey(id), metaField)
+	}
+	_, _ = p.Exec(ctx) // each command has its own error
+	known := make(map[string]UserMetadata, len(ids))
+	for i, meta := range metas {
+		switch err := meta.Err(); {
+		case redisdb.ErrorPrefix(err) == wrongType, errors.Is(err, redis.Nil):
+			continue
+		case err != nil:
+			return nil, unavailable("read users", err)
+		}
+		if m, err := s.decoded.users.decode(meta.Val()); err == nil {
+			known[ids[i]] = m
+		}
+	}
+	return known, nil
+}
+
+// Users lists at most limit users of whose id, email or name a word begins with query, as [Store.Clients] does.
 func (s *Store) Users(ctx context.Context, query, after string, limit int) (page []*User, next string, err error) {
 	return listing[User]{
 		directory: users,

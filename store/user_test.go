@@ -197,7 +197,7 @@ func TestUsers(t *testing.T) {
 			}
 		}
 		for query, want := range map[string][]string{
-			"c@": {"c@example.com"}, "NAME Z": {"a@example.com"}, "C@EX": {"c@example.com"}, "x": nil, first.ID: {"a@example.com"},
+			"c@": {"c@example.com"}, "NAME Z": {"a@example.com"}, "C@EX": {"c@example.com"}, "x": {"c@example.com"}, "xa": nil, first.ID: {"a@example.com"},
 			"name": {"g@example.com", "f@example.com", "e@example.com", "d@example.com", "c@example.com", "b@example.com", "a@example.com"},
 		} {
 			for _, limit := range []int{1, 3, 100} {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -49,7 +48,7 @@ func (s *Store) updateUser(ctx context.Context, id string, cause Cause, change f
 			return nil, err
 		}
 	}
-	s.strikeNames(ctx, users, id, lostNames(before.names(), next.names())...)
+	s.strikeNames(ctx, users, id, before.names(), next.names())
 	return u, nil
 }
 
@@ -76,20 +75,6 @@ func (s *Store) replaceUserMetadata(ctx context.Context, id string, cause Cause,
 		return t, nil
 	})
 	return u, err
-}
-
-// lostNames are the previous names that have no entry after the change.
-func lostNames(before, after []string) (lost []string) {
-	kept := map[string]bool{}
-	for _, name := range after {
-		kept[strings.ToLower(name)] = true
-	}
-	for _, name := range before {
-		if !kept[strings.ToLower(name)] {
-			lost = append(lost, name)
-		}
-	}
-	return lost
 }
 
 // UserRecord is a user as a walk over all users meets them: an unreadable record must not stop the walk.

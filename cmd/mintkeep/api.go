@@ -18,37 +18,31 @@ import (
 type api struct {
 	base  string
 	token config.Secret
+	http  *http.Client
 }
 
 // newAPI finds server and token in the environment.
 func newAPI(p process) (*api, error) {
 	e := newEnvironment(p)
-	a := &api{base: e.url(), token: e.secret("MINTKEEP_ADMIN_TOKEN", `"$(cat admin-token)"`)}
+	a := &api{
+		base: e.url(), token: e.secret("MINTKEEP_ADMIN_TOKEN", `"$(cat admin-token)"`), http: e.httpClient(apiTimeout),
+	}
 	return a, e.err()
 }
 
 // adminHelp describes the environment of the commands that call the admin API.
 const adminHelp = `Environment:
 
-    MINTKEEP_URL          the server; default ` + defaultURL + `
-    MINTKEEP_ADMIN_TOKEN  its admin token, or an operator's API key or an access
-                          token with the scope mintkeep:admin;
-                          MINTKEEP_ADMIN_TOKEN_FILE names a file with it`
+    MINTKEEP_URL            the server; default ` + defaultURL + `
+    MINTKEEP_ADMIN_TOKEN    its admin token, or an operator's API key or an access
+                            token with the scope mintkeep:admin;
+                            MINTKEEP_ADMIN_TOKEN_FILE names a file with it` + caHelp
 
 const (
 	apiTimeout  = 30 * time.Second
 	maxResponse = 16 << 20
 	mergePatch  = "application/merge-patch+json" // RFC 7396
 )
-
-// httpClient follows no redirect: none is expected, and it would carry the token
-// elsewhere.
-func httpClient(timeout time.Duration) *http.Client {
-	return &http.Client{
-		Timeout:       timeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-}
 
 // resource is the path of an object, with its name escaped.
 func resource(collection string, segments ...string) string {
@@ -107,14 +101,19 @@ func (a *api) call(ctx context.Context, method, path, contentType string, body m
 	if contentType != "" {
 		request.Header.Set("Content-Type", contentType)
 	}
-	response, err := httpClient(apiTimeout).Do(request)
+	return send(a.http, a.base, request)
+}
+
+// send sends a request and returns the body of a successful answer.
+func send(client *http.Client, base string, request *http.Request) (json.RawMessage, error) {
+	response, err := client.Do(request)
 	if err != nil {
-		return nil, unreachable(a.base, err)
+		return nil, unreachable(base, err)
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxResponse))
 	if err != nil {
-		return nil, unreachable(a.base, err)
+		return nil, unreachable(base, err)
 	}
 	return answer(response.StatusCode, text)
 }
@@ -122,9 +121,9 @@ func (a *api) call(ctx context.Context, method, path, contentType string, body m
 // answer separates the errors from the successful answers.
 func answer(status int, text []byte) (json.RawMessage, error) {
 	if status < 200 || status > 299 {
-		refusal := &apiError{Status: status}
-		_ = json.Unmarshal(text, refusal) // what is not JSON is not ours, and the status must do
-		return nil, refusal
+		rejected := &apiError{Status: status}
+		_ = json.Unmarshal(text, rejected) // what is not JSON is not ours, and the status must do
+		return nil, rejected
 	}
 	if status != http.StatusNoContent && !json.Valid(text) {
 		return nil, errors.New("the answer is not JSON: is MINTKEEP_URL the address of Mintkeep?")
@@ -151,7 +150,7 @@ type apiError struct {
 func (e *apiError) Error() string {
 	description := e.Description
 	if description == "" {
-		description = "the server refused"
+		description = "the server rejected the request"
 	}
 	if e.Code == "" {
 		return fmt.Sprintf("%s (%d %s)", printable(description), e.Status, http.StatusText(e.Status))

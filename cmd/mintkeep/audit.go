@@ -7,27 +7,27 @@ import (
 	"fmt"
 )
 
-// auditCommand exports the audit trail.
+// auditCommand exports the audit log.
 type auditCommand struct {
-	Since    string `placeholder:"TIME" help:"None before: a time such as 2027-01-31T18:00:00Z, or a duration such as 24h before now."`
-	Actor    string `placeholder:"ACTOR" help:"Only what this actor did."`
-	Target   string `placeholder:"TARGET" help:"Only what was done to this: client:billing, key:key_…"`
-	Refusals bool   `help:"Who was refused, instead of what was changed."`
+	Since    string `placeholder:"TIME" help:"Only events since this time or duration: 2027-01-31T18:00:00Z, or 24h."`
+	Actor    string `placeholder:"ACTOR" help:"Only events of this actor: client:billing, or a user by email address, ada@example.com."`
+	Target   string `placeholder:"TARGET" help:"Only events about this target: client:billing, key:key_…, or a user by email address."`
+	Refusals bool   `help:"Rejected requests instead of changes."`
 }
 
 // Help tells what it is good for.
 func (*auditCommand) Help() string {
 	return `Prints every event, newest first, one JSON object a line: for jq, for a log store, and for mintkeep fence --audit after a
-backup was restored. Export it regularly, to a place other than Redis:
+backup was restored. Export it regularly, to another place than Redis:
 
     mintkeep audit --since 25h >> mintkeep-audit.jsonl
 
-What is in it twice does no harm there.
+An event that is exported twice does no harm there.
 
 ` + adminHelp
 }
 
-// Run follows the trail to its end.
+// Run exports all pages.
 func (c *auditCommand) Run(ctx context.Context, p process, admin *api) error {
 	filter := filters(map[string]string{"since": c.Since, "actor": c.Actor, "target": c.Target, "limit": "200"})
 	if c.Refusals {
@@ -45,7 +45,7 @@ func (c *auditCommand) Run(ctx context.Context, p process, admin *api) error {
 			lines.WriteByte('\n')
 		}
 		if _, err := p.stdout.Write(lines.Bytes()); err != nil {
-			return fmt.Errorf("the export is not whole: %w", err)
+			return fmt.Errorf("the export is incomplete: %w", err)
 		}
 	}
 	return nil

@@ -16,14 +16,16 @@ type clientCommand struct {
 	Create       clientCreate       `cmd:"" help:"Register a client. Its secret is shown once."`
 	List         clientList         `cmd:"" help:"List clients."`
 	Show         clientShow         `cmd:"" help:"Show one client."`
-	Update       clientUpdate       `cmd:"" help:"Change what is given, and nothing else."`
-	Rotate       clientRotate       `cmd:"" help:"Make a second secret. The old one lives on for a while."`
-	Secrets      clientSecrets      `cmd:"" help:"List a client's secrets: when made, last used, expiring."`
-	RevokeSecret clientEndSecret    `cmd:"" name:"end-secret" help:"End one secret at once."`
-	RevokeTokens clientRevokeTokens `cmd:"" help:"End every token issued to a client until now."`
-	Disable      clientDisable      `cmd:"" help:"Stop a client: its tokens end, its secrets stay."`
-	Enable       clientEnable       `cmd:"" help:"Let a disabled client fetch tokens again. Old tokens stay dead."`
-	Delete       clientDelete       `cmd:"" help:"Delete a client, which ends its tokens at once."`
+	Update       clientUpdate       `cmd:"" help:"Update only the given fields."`
+	Rotate       clientRotate       `cmd:"" help:"Create a second secret. The current one expires after the overlap."`
+	Secrets      clientSecrets      `cmd:"" help:"List a client's secrets, and when each was created, was last used and expires."`
+	RevokeSecret clientRevokeSecret `cmd:"" help:"Revoke one secret at once."`
+	RevokeTokens clientRevokeTokens `cmd:"" help:"Revoke every token issued to a client until now."`
+	Disable      clientDisable      `cmd:"" help:"Disable a client: revokes its tokens, keeps its secrets."`
+	Enable       clientEnable       `cmd:"" help:"Enable a disabled client. Previously issued tokens stay revoked."`
+	Delete       clientDelete       `cmd:"" help:"Delete a client, which revokes its tokens at once."`
+
+	EndSecret clientRevokeSecret `cmd:"" hidden:"" help:"The name of revoke-secret in version 0.1.0."`
 
 	output
 }
@@ -32,7 +34,7 @@ type clientCommand struct {
 func (*clientCommand) Help() string { return adminHelp }
 
 type clientList struct {
-	Query string `short:"q" name:"query" placeholder:"PREFIX" help:"Only clients whose id or name begins so."`
+	Query string `short:"q" name:"query" placeholder:"WORD" help:"Filter by the beginning of a word of the id or the name."`
 	paging
 }
 
@@ -61,8 +63,8 @@ func (t target) path(more ...string) string {
 }
 
 type clientCreate struct {
-	ID         string `name:"id" placeholder:"ID" help:"An id of your choice. Default: a random one."`
-	SecretFile string `placeholder:"PATH" help:"Import the secret in this file; - is the standard input. Default: a new one is made."`
+	ID         string `name:"id" placeholder:"ID" help:"Client id of your choice. Default: a random one."`
+	SecretFile string `placeholder:"PATH" help:"Import the secret in this file; - is the standard input. Default: the server creates one."`
 	metadata
 }
 
@@ -114,7 +116,7 @@ func (c *clientShow) Run(ctx context.Context, admin *api, out printer) error {
 type clientUpdate struct {
 	target
 	metadata
-	Clear []string `placeholder:"FLAG" help:"Take a value back to its default, by the name of its flag: --clear=token-ttl,audience."`
+	Clear []string `placeholder:"FLAG" help:"Reset a value to its default, by the name of its flag: --clear=token-ttl,audience."`
 }
 
 // Validate checks what is to be cleared.
@@ -171,15 +173,15 @@ func (c *clientDelete) Run(ctx context.Context, admin *api, out printer) error {
 	if err := admin.delete(ctx, c.path(), nil); err != nil {
 		return err
 	}
-	return out.done("client %s is deleted, and its tokens have ended", c.ID)
+	return out.done("Deleted client %s and revoked its tokens", c.ID)
 }
 
 type clientRevokeTokens struct{ target }
 
-// Run ends the client's tokens.
+// Run revokes the client's tokens.
 func (c *clientRevokeTokens) Run(ctx context.Context, admin *api, out printer) error {
 	if _, err := admin.post(ctx, c.path("revoke-tokens"), nil); err != nil {
 		return err
 	}
-	return out.done("every token issued to client %s until now has ended", c.ID)
+	return out.done("Revoked every token issued to client %s until now", c.ID)
 }

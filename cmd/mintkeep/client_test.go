@@ -90,7 +90,8 @@ func TestClientRequests(t *testing.T) {
 		{args: "rotate billing", want: `POST /admin/clients/billing/secrets application/json {}`},
 		{args: "rotate billing --overlap=0s", want: `POST /admin/clients/billing/secrets application/json {"overlap":"0s"}`},
 		{args: "secrets billing", want: `GET /admin/clients/billing/secrets`},
-		{args: "end-secret billing s1", want: `DELETE /admin/clients/billing/secrets/s1`},
+		{args: "revoke-secret billing s1", want: `DELETE /admin/clients/billing/secrets/s1`},
+		{args: "end-secret billing s1", want: `DELETE /admin/clients/billing/secrets/s1`}, // its name in version 0.1.0
 		{args: "revoke-tokens billing", want: `POST /admin/clients/billing/revoke-tokens`},
 		{args: "delete billing", want: `DELETE /admin/clients/billing`},
 		{args: "list", want: `GET /admin/clients`},
@@ -141,18 +142,18 @@ audience      https://api.example.com
 created       2026-01-02T03:04:05Z
 state         enabled
 
-SECRET ID  ENDS WITH  CREATED               LAST USED  EXPIRES
-s1         x9Zq       2026-01-02T03:04:05Z  -          -
+SECRET ID  LAST 4  CREATED               LAST USED  EXPIRES
+s1         x9Zq    2026-01-02T03:04:05Z  -          -
 `}},
 		{args: "list", answer: list, want: result{
 			stdout: `CLIENT ID  NAME     SCOPE       STATE     CREATED
 billing    Billing  read write  enabled   2026-01-02T03:04:05Z
 e          \x1b[2J  -           disabled  -
 `,
-			stderr: "There are more: --all, or --cursor=c2\n",
+			stderr: "There are more: use --all, or --cursor=c2\n",
 		}},
 		{args: "secrets billing", answer: `{"items":[{"id":"s2","expires_at":"2026-02-01T00:00:00Z"}]}`, want: result{
-			stdout: "SECRET ID  ENDS WITH  CREATED  LAST USED  EXPIRES\ns2         -          -        -          2026-02-01T00:00:00Z\n",
+			stdout: "SECRET ID  LAST 4  CREATED  LAST USED  EXPIRES\ns2         -       -        -          2026-02-01T00:00:00Z\n",
 		}},
 		{args: "show billing", answer: "<html>", want: result{
 			code: exitFailed, stderr: "mintkeep: the answer is not JSON: is MINTKEEP_URL the address of Mintkeep?\n",
@@ -172,7 +173,7 @@ e          \x1b[2J  -           disabled  -
 func TestClientDelete(t *testing.T) {
 	server := newAdmin(t, says(http.StatusNoContent, ""))
 	got := mintkeep(t, server.environ(), "", "client", "delete", "billing")
-	want := result{stdout: "client billing is deleted, and its tokens have ended\n"}
+	want := result{stdout: "Deleted client billing and revoked its tokens\n"}
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
@@ -188,9 +189,9 @@ func TestClientErrors(t *testing.T) {
 		want   string
 	}{
 		{404, `{"error":"not_found","error_description":"No such client"}`, "No such client (404 not_found)"},
-		{409, `{"error":"conflict"}`, "the server refused (409 conflict)"},
-		{502, `<h1>Bad gateway</h1>`, "the server refused (502 Bad Gateway)"},
-		{302, ``, "the server refused (302 Found)"},
+		{409, `{"error":"conflict"}`, "the server rejected the request (409 conflict)"},
+		{502, `<h1>Bad gateway</h1>`, "the server rejected the request (502 Bad Gateway)"},
+		{302, ``, "the server rejected the request (302 Found)"},
 		{400, `{"error":"bad","error_description":"\u001b]0;x"}`, `\x1b]0;x (400 bad)`},
 	}
 	for _, tt := range tests {

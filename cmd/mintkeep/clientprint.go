@@ -22,7 +22,7 @@ func enabled(disabled bool) string {
 
 var secretTable = tableOf(func(s adminapi.Secret) []string {
 	return []string{s.ID, orEmpty(s.LastFour), stamp(&s.CreatedAt), stamp(s.LastUsedAt), stamp(s.ExpiresAt)}
-}, "SECRET ID", "ENDS WITH", "CREATED", "LAST USED", "EXPIRES")
+}, "SECRET ID", "LAST 4", "CREATED", "LAST USED", "EXPIRES")
 
 // clientAnswer is any answer about one client: registered, shown, changed, or with a second secret and little else.
 type clientAnswer struct {

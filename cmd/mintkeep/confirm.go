@@ -13,9 +13,9 @@ import (
 func confirm(ctx context.Context, p process, what string) error {
 	fmt.Fprintln(p.stderr, what)
 	if !isTerminal(p.stdin) {
-		return usagef("--yes is required where nobody can be asked")
+		return usagef("--yes is required where no terminal can ask")
 	}
-	fmt.Fprint(p.stderr, "Type yes to go on: ")
+	fmt.Fprint(p.stderr, "Type yes to continue: ")
 	answer, err := bufio.NewReader(interruptible{ctx, p.stdin}).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err

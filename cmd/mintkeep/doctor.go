@@ -19,7 +19,7 @@ import (
 
 // doctorCommand checks the configuration that serve would run with.
 type doctorCommand struct {
-	JSON     bool         `name:"json" help:"Print one JSON object, for scripts."`
+	JSON     bool         `name:"json" help:"Print JSON, for scripts."`
 	Settings kong.Plugins `embed:""`
 	flags    *config.Flags
 }
@@ -31,7 +31,7 @@ func (c *doctorCommand) init() {
 
 // Help says what the outcomes mean.
 func (c *doctorCommand) Help() string {
-	return "Takes the settings that serve would run with, and changes nothing. Exit code 0 if nothing failed, with warnings or without; 1 if a check failed."
+	return "Reads the same settings as serve, and changes nothing. Exits 0 if no check failed, with or without warnings, and 1 if a check failed."
 }
 
 // doctorTime is for all checks together.
@@ -80,7 +80,7 @@ func (c *doctorCommand) server(ctx context.Context, p process) []doctor.Check {
 	switch err := local.ready(ctx); {
 	case errors.As(err, &other):
 		check.State, check.Found = doctor.Fail, other.Error()
-		check.Fix = "stop the other, or choose another MINTKEEP_ADDR; or run doctor with the settings of that server"
+		check.Fix = "stop the other server, or choose another MINTKEEP_ADDR; or run doctor with the settings of that server"
 	case errors.As(err, &refusal):
 		check.State, check.Found = doctor.Fail, local.base+" is not ready: "+refusal.Description
 		check.Fix = "docs/operations.md, \"When it does not work\""

@@ -37,7 +37,7 @@ func TestLeastRights(t *testing.T) {
 				t.Errorf("a right was missing: %v, %v", stats, err)
 			}
 			got := mintkeep(t, environ, "", "doctor")
-			if got.code != exitOK || !strings.Contains(got.stdout, "mint may do all that Mintkeep does") {
+			if got.code != exitOK || !strings.Contains(got.stdout, "mint has all rights that Mintkeep needs") {
 				t.Errorf("exit code %d:\n%s%s", got.code, got.stdout, got.stderr)
 			}
 			if stats, err := srv.Do("INFO", "errorstats"); err != nil || strings.Contains(stats.(string), "NOPERM") {

@@ -1,7 +1,12 @@
 package main
 
 import (
-	"fmt"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net/http"
+	"os"
+	"time"
 
 	"github.com/mintkeep/mintkeep/config"
 )
@@ -9,7 +14,7 @@ import (
 const defaultURL = "http://localhost:8080"
 
 // environment reads the variables of the commands that call a server, and collects
-// every mistake to report them at once.
+// every error to report them at once.
 type environment struct {
 	p        process
 	src      config.Source
@@ -51,17 +56,63 @@ func (e *environment) text(name, example string) string {
 
 // secret is the same for one that may be in a file.
 func (e *environment) secret(name, example string) config.Secret {
+	known := len(e.mistakes)
+	secret := e.optionalSecret(name, example)
+	if secret == "" && len(e.mistakes) == known {
+		e.mistake(name, "is required, or "+name+"_FILE", example)
+	}
+	return secret
+}
+
+// optionalSecret is a secret that need not be set.
+func (e *environment) optionalSecret(name, example string) config.Secret {
 	secret, warning, err := e.src.Secret(name)
 	if warning != "" {
 		warn(e.p, []string{warning})
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		e.mistake(name, err.Error(), example)
-	case secret == "":
-		e.mistake(name, "is required, or "+name+"_FILE", example)
 	}
 	return secret
+}
+
+// caFile is the setting that names a file of certificates.
+const caFile = "MINTKEEP_CA_FILE"
+
+// caHelp describes it.
+const caHelp = `
+    MINTKEEP_CA_FILE        a file of PEM certificates of certificate authorities
+                            that are trusted besides those of the system`
+
+// httpClient calls the server. It trusts the authorities of MINTKEEP_CA_FILE besides those of the system. It follows no
+// redirect: none is expected, and it would carry the credential elsewhere.
+func (e *environment) httpClient(timeout time.Duration) *http.Client {
+	c := &http.Client{
+		Timeout:       timeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	path := e.src.Get(caFile)
+	if path == "" {
+		return c
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool() // a system without certificates
+	}
+	text, err := os.ReadFile(path)
+	var inPath *os.PathError
+	switch {
+	case errors.As(err, &inPath):
+		e.mistake(caFile, "names a file that cannot be read: "+path+": "+inPath.Err.Error(), "/etc/ssl/company-ca.pem")
+	case err != nil:
+		e.mistake(caFile, "names a file that cannot be read: "+err.Error(), "/etc/ssl/company-ca.pem")
+	case !roots.AppendCertsFromPEM(text):
+		e.mistake(caFile, "names a file without a PEM certificate: "+path, "/etc/ssl/company-ca.pem")
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = &tls.Config{RootCAs: roots}
+	c.Transport = transport
+	return c
 }
 
 func (e *environment) err() error {
@@ -69,10 +120,4 @@ func (e *environment) err() error {
 		return nil
 	}
 	return usageError{&config.Error{Mistakes: e.mistakes}}
-}
-
-func warn(p process, warnings []string) {
-	for _, warning := range warnings {
-		fmt.Fprintf(p.stderr, "mintkeep: warning: %s\n", warning)
-	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -32,6 +33,10 @@ func TestPlainHTTP(t *testing.T) {
 		}
 		want := loopback
 		want.stderr = plainHTTP + want.stderr
+		if slices.Contains(test.args, "--json") {
+			text := strings.TrimPrefix(strings.TrimSpace(plainHTTP), "mintkeep: warning: ")
+			want.stderr = `{"warning":"` + text + "\"}\n" + loopback.stderr
+		}
 		environ := append([]string{elsewhere(test.environ[0])}, test.environ[1:]...)
 		if got := mintkeep(t, environ, "", test.args...); got != want {
 			t.Errorf("%q: got %+v, want %+v", test.args, got, want)

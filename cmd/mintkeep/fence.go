@@ -16,27 +16,27 @@ import (
 
 // fenceCommand makes a restored Redis safe to serve from.
 type fenceCommand struct {
-	Audit  []string `placeholder:"FILE" sep:"none" help:"An export of the audit trail, newer than the backup; - is the standard input. May be given more than once."`
-	Since  moment   `placeholder:"TIME" help:"Leave out the events before: a date, or a time in RFC 3339."`
+	Audit  []string `placeholder:"FILE" sep:"none" help:"An export of the audit log, newer than the backup; - is the standard input. May be given more than once."`
+	Since  moment   `placeholder:"TIME" help:"Only events since this date or time (RFC 3339)."`
 	DryRun bool     `help:"Show what would be done, and change nothing."`
 	JSON   bool     `name:"json" help:"Print the result as JSON, for scripts."`
-	Empty  bool     `help:"Begin anew with a Redis that has no client and no person."`
-	Yes    bool     `help:"Do not ask."`
+	Empty  bool     `help:"Accept an empty Redis and start over."`
+	Yes    bool     `help:"Do not ask for confirmation."`
 }
 
 // Help tells when to run it.
 func (*fenceCommand) Help() string {
-	return `For a Redis that was restored from a backup, or that came back empty. A running replica that has seen more than there is
-now is not ready, and answers 503, until this was run. It works on Redis itself, with the MINTKEEP_REDIS_URL and the
-MINTKEEP_REVOKE_DURABILITY of the server, and may be run again.
+	return `For a Redis that was restored from a backup, or that came back empty. A replica that ran before the restore notices that
+data is missing: it is not ready, and answers 503, until this was run. The command connects to Redis, with the
+MINTKEEP_REDIS_URL and the MINTKEEP_REVOKE_DURABILITY of the server, and may be run more than once.
 
-It ends every token of every client, which then fetch new ones, and every session of the dashboard. From the audit trail it
-replays which keys, secrets, clients and people have ended since the backup:
+It revokes every token of every client, and clients then fetch new ones, and every session of the dashboard. From the audit
+log it replays which keys, secrets, clients and users were revoked, deleted or disabled since the backup:
 
     mintkeep fence --audit mintkeep-audit.jsonl
 
 An export is what mintkeep audit writes, what the dashboard's audit page downloads, or pages of GET /admin/audit. Without
-one, what was ended after the backup is live again: end it by hand.`
+one, what was revoked after the backup is active again: revoke it manually.`
 }
 
 // Run fences.
@@ -64,7 +64,7 @@ func (c *fenceCommand) Run(ctx context.Context, p process) error {
 	result, err := fence.Run(ctx, fence.Options{Store: s, Plan: plan, DryRun: c.DryRun, Progress: progress.count})
 	progress.clear()
 	if err != nil {
-		return fmt.Errorf("%w; there is no fence: run it again when Redis answers, what has ended stays so", err)
+		return fmt.Errorf("%w; the fence was not written: run it again when Redis answers; what is revoked already stays so", err)
 	}
 	report := fenceReport{Result: result, at: s.Address(), replayed: len(c.Audit) > 0, dry: c.DryRun}
 	if c.JSON {
@@ -104,20 +104,20 @@ func (c *fenceCommand) read(p process, name string) ([]store.Event, error) {
 	return fence.Read(bufio.NewReader(f), c.Since.Time)
 }
 
-// confirm shows what will be done, and asks a person who sits there.
+// confirm shows what will be done, and asks the user.
 func (c *fenceCommand) confirm(ctx context.Context, p process, s *store.Store, plan fence.Plan) error {
 	clients, users, err := s.CountRecords(ctx)
 	if err != nil {
 		return fmt.Errorf("the Redis at %s: %w", s.Address(), err)
 	}
 	if clients+users == 0 && !c.Empty {
-		return fmt.Errorf("the Redis at %s is empty: put the backup back first. If there is none, --empty begins anew, without the clients, people and keys that there were", s.Address())
+		return fmt.Errorf("the Redis at %s is empty: restore the backup first. If there is none, --empty accepts it and starts over, without the earlier clients, users and keys", s.Address())
 	}
 	if c.Yes || c.DryRun {
 		return nil
 	}
-	return confirm(ctx, p, fmt.Sprintf("This ends every token of %s and every session of %s in the Redis at %s, and replays %s from the audit trail.",
-		counted(int64(clients), "client"), headcount(int64(users)), printable(s.Address()), counted(int64(len(plan.Steps)), "end")))
+	return confirm(ctx, p, fmt.Sprintf("This revokes every token of %s and every session of %s in the Redis at %s, and replays %s from the audit log.",
+		counted(int64(clients), "client"), counted(int64(users), "user"), printable(s.Address()), counted(int64(len(plan.Steps)), "revocation")))
 }
 
 // moment is a time on the command line.

@@ -21,18 +21,18 @@ type fenceReport struct {
 
 func (r fenceReport) print(p process) error {
 	out := printer{out: p.stdout, notes: p.stderr}
-	revoked, fenced := "ended", "Fenced: replicas are ready again within a second or two."
+	revoked, fenced := "were revoked", "Fenced: replicas are ready again within a second or two."
 	if r.dry {
-		revoked, fenced = "would end", "Nothing was changed."
+		revoked, fenced = "would be revoked", "Nothing was changed."
 	}
 	fmt.Fprintf(p.stdout, "Redis at %s: the tokens of %s and the sessions of %s %s.\n",
-		printable(r.at), counted(int64(r.Clients), "client"), headcount(int64(r.Users)), revoked)
+		printable(r.at), counted(int64(r.Clients), "client"), counted(int64(r.Users), "user"), revoked)
 	if r.Listed > 0 {
 		were := map[bool]string{true: "was", false: "were"}[r.Listed == 1]
-		fmt.Fprintf(p.stdout, "%d of them %s missing in the lists, and can be found there again.\n", r.Listed, were)
+		fmt.Fprintf(p.stdout, "%d of them %s missing in the lists, and are listed again.\n", r.Listed, were)
 	}
 	if len(r.Steps) > 0 {
-		rows := [][]string{{"REPLAYED", "OF", "OUTCOME", "WHEN", "BY"}}
+		rows := [][]string{{"REPLAYED", "TARGET", "OUTCOME", "TIME", "ACTOR"}}
 		for _, s := range r.Steps {
 			rows = append(rows, []string{s.Do, of(s.Event), outcome(s), s.Event.At.Format(time.RFC3339), s.Event.Actor})
 		}
@@ -42,7 +42,7 @@ func (r fenceReport) print(p process) error {
 		}
 	}
 	if len(r.Reviews) > 0 {
-		rows := [][]string{{"LOOK AT", "OF", "WHAT", "WHEN", "BY"}}
+		rows := [][]string{{"CHECK", "TARGET", "WHY", "TIME", "ACTOR"}}
 		for _, l := range r.Reviews {
 			rows = append(rows, []string{l.Event.Action, of(l.Event), l.Why, l.Event.At.Format(time.RFC3339), l.Event.Actor})
 		}
@@ -55,7 +55,7 @@ func (r fenceReport) print(p process) error {
 		return err
 	}
 	if !r.replayed {
-		out.note("There was no --audit: keys, secrets, clients and people that were ended after the backup are live again. End them by hand.")
+		out.note("There was no --audit: keys, secrets, clients and users that were revoked, deleted or disabled after the backup are active again. Revoke them manually.")
 	}
 	fmt.Fprintln(p.stdout)
 	_, err := fmt.Fprintln(p.stdout, fenced)
@@ -65,7 +65,7 @@ func (r fenceReport) print(p process) error {
 // printLost prints what the export says exists and the store has not, and which clients cannot authenticate.
 func (r fenceReport) printLost(p process, out printer) error {
 	if len(r.Lost) > 0 {
-		rows := [][]string{{"LOST", "WHAT TO DO", "CREATED", "BY"}}
+		rows := [][]string{{"LOST", "FIX", "CREATED", "ACTOR"}}
 		for _, l := range r.Lost {
 			rows = append(rows, []string{strings.TrimSpace(l.Target + " " + l.Secret), restoreOf(l), l.Event.At.Format(time.RFC3339), l.Event.Actor})
 		}
@@ -75,7 +75,7 @@ func (r fenceReport) printLost(p process, out printer) error {
 		}
 	}
 	if len(r.Locked) > 0 {
-		rows := [][]string{{"NO ACTIVE SECRET", "WHAT TO DO"}}
+		rows := [][]string{{"NO ACTIVE SECRET", "FIX"}}
 		for _, id := range r.Locked {
 			rows = append(rows, []string{audit.ClientTarget(id), "mintkeep client rotate " + id})
 		}
@@ -96,7 +96,7 @@ func restoreOf(l audit.Lost) string {
 	case kind == "user":
 		return "create the user again"
 	}
-	return "its owner creates another"
+	return "its owner creates a new one"
 }
 
 // of is what an event is about, to the secret.
@@ -123,7 +123,7 @@ func (r fenceReport) err() error {
 		}
 	}
 	if failed > 0 {
-		return fmt.Errorf("%s could not be replayed, see above: end them by hand", counted(int64(failed), "end"))
+		return fmt.Errorf("%s could not be replayed, see above: revoke them manually", counted(int64(failed), "revocation"))
 	}
 	return nil
 }

@@ -8,13 +8,14 @@ import (
 	"github.com/mintkeep/mintkeep/server/credential"
 )
 
-// keyCommand is the operator's work with everybody's API keys.
+// keyCommand is the operator's work with the API keys of all users.
 type keyCommand struct {
-	Create keyCreate `cmd:"" help:"Make an API key for a person. It is shown once."`
+	Create keyCreate `cmd:"" help:"Create an API key for a user. It is shown once."`
 	List   keyList   `cmd:"" help:"List API keys, newest first."`
-	Show   keyShow   `cmd:"" help:"Show what is known of one API key."`
-	Revoke keyRevoke `cmd:"" help:"End one API key at once and for good."`
-	Report keyReport `cmd:"" help:"End the credentials in a leaked text, read from the standard input."`
+	Show   keyShow   `cmd:"" help:"Show one API key."`
+	Rotate keyRotate `cmd:"" help:"Create a successor of an API key. The current key expires after the overlap."`
+	Revoke keyRevoke `cmd:"" help:"Revoke one API key at once and permanently."`
+	Report keyReport `cmd:"" help:"Revoke the credentials in a leaked text, read from the standard input."`
 	Rules  keyRules  `cmd:"" help:"Print rules by which scanners find credentials."`
 
 	output
@@ -35,7 +36,7 @@ func (t keyTarget) Validate() error {
 	case t.ID == "":
 		return errors.New("the key's id is missing")
 	case credential.WellFormed(t.ID):
-		return errors.New("this is a key and not its id: key list has the ids, and key report ends what has leaked")
+		return errors.New("this is a key and not its id: key list shows the ids, and key report revokes what has leaked")
 	}
 	return nil
 }
@@ -43,53 +44,52 @@ func (t keyTarget) Validate() error {
 func (t keyTarget) path() string { return resource("/admin/keys", t.ID) }
 
 type keyCreate struct {
-	User    string  `required:"" placeholder:"USER" help:"Whose key it is: the person's id or email address."`
-	Name    string  `required:"" placeholder:"NAME" help:"What it is for, for people."`
-	Scope   *string `placeholder:"SCOPES" help:"What it may do, separated by spaces. Default: all that developers may give."`
-	Expires expiry  `default:"90d" placeholder:"WHEN" help:"90d, 720h, a date (from 00:00 UTC), a time (RFC 3339), or never. Default: 90d."`
+	User    string `required:"" placeholder:"USER" help:"The owner: a user's id or email address."`
+	Name    string `required:"" placeholder:"NAME" help:"What the key is for."`
+	Scope   string `default:"read" placeholder:"SCOPES" help:"What the key may do, separated by spaces. Default: read. Empty: all that MINTKEEP_KEY_SCOPES of the server allows."`
+	Expires expiry `default:"90d" placeholder:"WHEN" help:"90d, 720h, a date (from 00:00 UTC), a time (RFC 3339), or never. Default: 90d."`
 }
 
-// Run makes the key.
+// Run creates the key.
 func (c *keyCreate) Run(ctx context.Context, admin *api, out printer) error {
-	path, err := person{User: c.User}.path(ctx, admin, "keys")
+	path, err := userTarget{User: c.User}.path(ctx, admin, "keys")
 	if err != nil {
 		return err
 	}
-	members := map[string]any{"name": c.Name, "expires_at": c.Expires.from(time.Now())}
-	if c.Scope != nil {
-		members["scope"] = *c.Scope
-	}
-	made, err := admin.post(ctx, path, members)
+	created, err := admin.post(ctx, path, map[string]any{
+		"name": c.Name, "scope": c.Scope, "expires_at": c.Expires.from(time.Now()),
+	})
 	if err != nil {
 		return err
 	}
-	return out.key(made)
+	return out.key(created)
 }
 
 // Validate keeps an unset variable in a script from becoming the path of all
-// people.
+// users.
 func (c *keyCreate) Validate() error {
 	if c.User == "" {
-		return errors.New("--user must be a person's id or email address")
+		return errors.New("--user must be a user's id or email address")
 	}
 	return nil
 }
 
 type keyList struct {
-	User  string `placeholder:"USER" help:"Only the keys of this person: an id or email address."`
-	Query string `short:"q" name:"query" placeholder:"PREFIX" help:"Only keys whose id or name begins so."`
-	State string `placeholder:"STATE" help:"live or ended. Default: both."`
+	User  string `placeholder:"USER" help:"Only the keys of this user: an id or email address."`
+	Query string `short:"q" name:"query" placeholder:"WORD" help:"Filter by the beginning of a word of the id or the name."`
+	State string `placeholder:"STATE" help:"active or inactive. Default: both."`
+	wide
 	paging
 }
 
 // Run lists keys.
 func (c *keyList) Run(ctx context.Context, admin *api, out printer) error {
-	user, err := person{User: c.User}.id(ctx, admin)
-	if err != nil {
-		return err
+	state := c.State
+	if onWire, ok := map[string]string{"active": "live", "inactive": "ended"}[state]; ok {
+		state = onWire
 	}
-	query := filters(map[string]string{"user": user, "q": c.Query, "state": c.State})
-	return c.list(ctx, admin, out, "/admin/keys", query, keyTable)
+	query := filters(map[string]string{"user": c.User, "q": c.Query, "state": state})
+	return c.list(ctx, admin, out, "/admin/keys", query, keyTable(c.Wide))
 }
 
 type keyShow struct{ keyTarget }
@@ -103,15 +103,33 @@ func (c *keyShow) Run(ctx context.Context, admin *api, out printer) error {
 	return out.key(key)
 }
 
-type keyRevoke struct {
+type keyRotate struct {
 	keyTarget
-	Reason string `placeholder:"TEXT" help:"Why, for the owner and the audit trail."`
+	Overlap *time.Duration `placeholder:"DURATION" help:"How long the current key stays valid; 0s revokes it now. Default: 24h."`
 }
 
-// Run ends the key.
+// Run creates the successor.
+func (c *keyRotate) Run(ctx context.Context, admin *api, out printer) error {
+	body := map[string]any{}
+	if c.Overlap != nil {
+		body["overlap"] = c.Overlap.String()
+	}
+	rotated, err := admin.post(ctx, resource("/admin/keys", c.ID, "rotate"), body)
+	if err != nil {
+		return err
+	}
+	return out.key(rotated)
+}
+
+type keyRevoke struct {
+	keyTarget
+	Reason string `placeholder:"TEXT" help:"Why, for the owner and the audit log."`
+}
+
+// Run revokes the key.
 func (c *keyRevoke) Run(ctx context.Context, admin *api, out printer) error {
 	if err := admin.delete(ctx, c.path(), filters(map[string]string{"reason": c.Reason})); err != nil {
 		return err
 	}
-	return out.done("key %s has ended", c.ID)
+	return out.done("Revoked key %s", c.ID)
 }

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	liveKey = `{"id":"key_1","user":"usr_1","name":"ci","scope":"read write","masked":"mk_Ab3d…9xQz","last_four":"9xQz",` +
+	liveKey = `{"id":"key_1","user":"usr_1","user_email":"ann@example.com","user_name":"Ann","name":"ci","scope":"read write","masked":"mk_Ab3d…9xQz","last_four":"9xQz",` +
 		`"state":"live","created_at":"2026-01-02T03:04:05Z","expires_at":null,"last_used":{"at":"2026-01-03T00:00:00Z","from":"192.0.2.7"},` +
 		`"ended":null,"rotated_to":null}`
 	endedKey = `{"id":"key_2","user":"usr_1","name":"\u001b[2J","scope":"","masked":"mk_0000…zzzz","state":"ended",` +
@@ -31,7 +31,7 @@ func TestKeyRequests(t *testing.T) {
 	}{
 		{
 			"create --user=usr_1 --name=ci --expires=never",
-			[]string{`POST /admin/users/usr_1/keys application/json {"expires_at":null,"name":"ci"}`},
+			[]string{`POST /admin/users/usr_1/keys application/json {"expires_at":null,"name":"ci","scope":"read"}`},
 		},
 		{
 			"create --user=ann@example.com --name=ci --scope=read --expires=2027-01-31",
@@ -46,13 +46,17 @@ func TestKeyRequests(t *testing.T) {
 		},
 		{"list", []string{`GET /admin/keys`}},
 		{
-			"list --user=usr_1 -q key_ --state=live --limit=5 --cursor=c1",
+			"list --user=usr_1 -q key_ --state=active --limit=5 --cursor=c1",
 			[]string{`GET /admin/keys?cursor=c1&limit=5&q=key_&state=live&user=usr_1`},
 		},
 		{
 			"list --user=ann@example.com",
-			[]string{`GET /admin/users?q=ann%40example.com`, `GET /admin/users?cursor=c1&q=ann%40example.com`, `GET /admin/keys?user=usr_1`},
+			[]string{`GET /admin/keys?user=ann%40example.com`},
 		},
+		{"list --state=inactive", []string{`GET /admin/keys?state=ended`}},
+		{"list --state=live --wide", []string{`GET /admin/keys?state=live`}},
+		{"rotate key_1", []string{`POST /admin/keys/key_1/rotate application/json {}`}},
+		{"rotate key_1 --overlap=1h", []string{`POST /admin/keys/key_1/rotate application/json {"overlap":"1h0m0s"}`}},
 		{"show key_1", []string{`GET /admin/keys/key_1`}},
 		{"show a/b?c", []string{`GET /admin/keys/a%2Fb%3Fc`}},
 		{"revoke key_1", []string{`DELETE /admin/keys/key_1`}},
@@ -74,6 +78,8 @@ func TestKeyRequests(t *testing.T) {
 
 func TestKeyOutput(t *testing.T) {
 	made := `{"id":"key_1","key":"mk_once","name":"ci","scope":"read","created_at":"2026-01-02T03:04:05Z","expires_at":"2026-04-02T03:04:05Z"}`
+	rotated := `{"id":"key_2","key":"mk_once","name":"ci","scope":"read","created_at":"2026-01-02T03:04:05Z","expires_at":null,` +
+		`"previous":{"id":"key_1","expires_at":"2026-01-03T03:04:05Z"}}`
 	tests := []struct {
 		args   string
 		answer string
@@ -87,34 +93,49 @@ created  2026-01-02T03:04:05Z
 expires  2026-04-02T03:04:05Z
 `, stderr: "Store the key now: it is not shown again.\n"}},
 		{args: "create --user=usr_1 --name=ci --json", answer: `{"key":"mk_once"}`, want: result{stdout: "{\n  \"key\": \"mk_once\"\n}\n"}},
-		{args: "show key_1", answer: liveKey, want: result{stdout: `key id     key_1
-key        mk_Ab3d…9xQz
-user       usr_1
-name       ci
-scope      read write
-state      live
-created    2026-01-02T03:04:05Z
-last used  2026-01-03T00:00:00Z from 192.0.2.7
-expires    never
+		{args: "show key_1", answer: liveKey, want: result{stdout: `key id      key_1
+key         mk_Ab3d…9xQz
+owner       ann@example.com
+owner name  Ann
+user id     usr_1
+name        ci
+scope       read write
+state       active
+created     2026-01-02T03:04:05Z
+last used   2026-01-03T00:00:00Z from 192.0.2.7
+expires     never
 `}},
 		{args: "show key_2", answer: endedKey, want: result{stdout: `key id      key_2
 key         mk_0000…zzzz
-user        usr_1
+user id     usr_1
 name        \x1b[2J
-state       ended
+state       revoked
 created     2026-01-01T00:00:00Z
 expires     2026-04-01T00:00:00Z
-ended       2026-01-02T00:00:00Z by usr_1: lost
+revoked     2026-01-02T00:00:00Z by usr_1: lost
 rotated to  key_1
 `}},
 		{args: "list", answer: `{"items":[` + liveKey + `,` + endedKey + `],"next_cursor":"c2"}`, want: result{
-			stdout: `KEY ID  USER   NAME     KEY           SCOPE       STATE  LAST USED             EXPIRES
-key_1   usr_1  ci       mk_Ab3d…9xQz  read write  live   2026-01-03T00:00:00Z  never
-key_2   usr_1  \x1b[2J  mk_0000…zzzz  -           ended  -                     2026-04-01T00:00:00Z
+			stdout: `KEY ID  OWNER            NAME     KEY           SCOPE       STATE    LAST USED             EXPIRES
+key_1   ann@example.com  ci       mk_Ab3d…9xQz  read write  active   2026-01-03T00:00:00Z  never
+key_2   usr_1            \x1b[2J  mk_0000…zzzz  -           revoked  -                     2026-04-01T00:00:00Z
 `,
-			stderr: "There are more: --all, or --cursor=c2\n",
+			stderr: "There are more: use --all, or --cursor=c2\n",
 		}},
-		{args: "revoke key_1", want: result{stdout: "key key_1 has ended\n"}},
+		{args: "list --wide", answer: `{"items":[` + liveKey + `]}`, want: result{
+			stdout: `KEY ID  USER ID  OWNER            NAME  KEY           SCOPE       STATE   LAST USED             EXPIRES
+key_1   usr_1    ann@example.com  ci    mk_Ab3d…9xQz  read write  active  2026-01-03T00:00:00Z  never
+`,
+		}},
+		{args: "rotate key_1", answer: rotated, want: result{stdout: `key id        key_2
+key           mk_once
+name          ci
+scope         read
+created       2026-01-02T03:04:05Z
+expires       never
+previous key  key_1, expires 2026-01-03T03:04:05Z
+`, stderr: "Store the key now: it is not shown again.\n"}},
+		{args: "revoke key_1", want: result{stdout: "Revoked key key_1\n"}},
 		{args: "revoke key_1 --json"},
 	}
 	for _, tt := range tests {
@@ -130,6 +151,20 @@ key_2   usr_1  \x1b[2J  mk_0000…zzzz  -           ended  -                    
 				t.Errorf("result (-want +got):\n%s", d)
 			}
 		})
+	}
+}
+
+// What the API calls ended has expired or was revoked.
+func TestKeyState(t *testing.T) {
+	for want, k := range map[string]adminapi.Key{
+		"active":  {State: "live"},
+		"revoked": {State: "ended", Revocation: &adminapi.KeyRevocation{By: "admin-token", Reason: "expired"}},
+		"expired": {State: "ended", Revocation: &adminapi.KeyRevocation{Reason: "expired"}},
+		"paused":  {State: "paused"}, // of a later server
+	} {
+		if got := keyState(k); got != want {
+			t.Errorf("%+v: got %q, want %q", k, got, want)
+		}
 	}
 }
 
@@ -198,12 +233,12 @@ func TestExpiry(t *testing.T) {
 // A wrong command line is reported in two lines, before any server is asked. A key
 // in the place of an id is reported, and not repeated.
 func TestKeyUsage(t *testing.T) {
-	const itself = "this is a key and not its id: key list has the ids, and key report ends what has leaked"
+	const itself = "this is a key and not its id: key list shows the ids, and key report revokes what has leaked"
 	key := credential.NewKey("mk")
 	tests := []struct{ args, want, help string }{
-		{"create --name=ci", "key create: --user must be a person's id or email address", "key create"},
+		{"create --name=ci", "key create: --user must be a user's id or email address", "key create"},
 		{"create --user=usr_1", "missing flags: --name=NAME", "key create"},
-		{"create --user= --name=ci", "key create: --user must be a person's id or email address", "key create"},
+		{"create --user= --name=ci", "key create: --user must be a user's id or email address", "key create"},
 		{"create --user=usr_1 --name=ci --expires=-1d", "--expires: must be in the future", "key create"},
 		{"create --user=usr_1 --name=ci --expires=1w", "--expires: must be like 90d, 720h, 2027-01-31, 2027-01-31T18:00:00Z or never", "key create"},
 		{"show", "key show: the key's id is missing", "key show"},

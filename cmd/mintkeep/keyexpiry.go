@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// expiry is when a key is to end: at a time, after a while, or, as the zero value
+// expiry is when a key is to expire: at a time, after a while, or, as the zero value
 // says, never.
 type expiry struct {
 	at    time.Time
 	after time.Duration
 }
 
-// day has 24 hours: keys end by the clock of UTC.
+// day has 24 hours: keys expire by the clock of UTC.
 const day = 24 * time.Hour
 
 // maxDays is more than the server accepts, so that it says so, and less than what

@@ -1,25 +1,46 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"strings"
 
 	"github.com/mintkeep/mintkeep/server/adminapi"
 )
 
-// keyAnswer is any answer about one API key: created, with the key itself, or shown.
+// keyAnswer is any answer about one API key: created or rotated, with the key itself, or shown.
 type keyAnswer struct {
 	adminapi.Key
-	Plain string `json:"key"`
+	Plain    string             `json:"key"`
+	Previous *adminapi.Previous `json:"previous"`
 }
 
-var keyTable = tableOf(func(k adminapi.Key) []string {
-	lastUsed := ""
-	if k.LastUsed != nil {
-		lastUsed = stamp(&k.LastUsed.At)
+// keyTable shows the ids of the keys, which commands take, and those of their owners only if it is wide.
+func keyTable(wide bool) table {
+	return tableOf(func(k adminapi.Key) []string {
+		lastUsed := ""
+		if k.LastUsed != nil {
+			lastUsed = stamp(&k.LastUsed.At)
+		}
+		return append([]string{k.ID}, inFront(wide, k.User, owner(k), k.Name, k.Masked, k.Scope, keyState(k), lastUsed, keyExpiry(k))...)
+	}, append([]string{"KEY ID"}, inFront(wide, "USER ID", "OWNER", "NAME", "KEY", "SCOPE", "STATE", "LAST USED", "EXPIRES")...)...)
+}
+
+// owner is the email of a key's owner. One who is deleted has an id alone.
+func owner(k adminapi.Key) string { return cmp.Or(k.UserEmail, k.User) }
+
+// keyState is the state of a key in words: the API knows live and ended.
+func keyState(k adminapi.Key) string {
+	switch {
+	case k.State == "live":
+		return "active"
+	case k.State != "ended":
+		return k.State
+	case k.Revocation != nil && k.Revocation.By == "" && (k.Revocation.Reason == "expired" || k.Revocation.Reason == "rotated"):
+		return "expired"
 	}
-	return []string{k.ID, k.User, k.Name, k.Masked, k.Scope, k.State, lastUsed, keyExpiry(k)}
-}, "KEY ID", "USER", "NAME", "KEY", "SCOPE", "STATE", "LAST USED", "EXPIRES")
+	return "revoked"
+}
 
 func keyExpiry(k adminapi.Key) string {
 	if k.ExpiresAt == nil {
@@ -52,6 +73,14 @@ func keyRevocation(r *adminapi.KeyRevocation) string {
 	return strings.TrimPrefix(text+": "+r.Reason, ": ")
 }
 
+// previous is the key that a rotation replaced.
+func (k keyAnswer) previous() string {
+	if k.Previous == nil {
+		return ""
+	}
+	return k.Previous.ID + ", expires " + stamp(&k.Previous.ExpiresAt)
+}
+
 // key shows one key, with the key itself if the answer has it.
 func (p printer) key(body json.RawMessage) error {
 	if p.json {
@@ -65,15 +94,18 @@ func (p printer) key(body json.RawMessage) error {
 		fact{"key id", k.ID},
 		fact{"key", k.Plain},
 		fact{"key", k.Masked},
-		fact{"user", k.User},
+		fact{"owner", k.UserEmail},
+		fact{"owner name", k.UserName},
+		fact{"user id", k.User},
 		fact{"name", k.Name},
 		fact{"scope", k.Scope},
-		fact{"state", k.State},
+		fact{"state", keyState(k.Key)},
 		fact{"created", stamp(&k.CreatedAt)},
 		fact{"last used", keyUse(k.LastUsed)},
 		fact{"expires", keyExpiry(k.Key)},
-		fact{"ended", keyRevocation(k.Revocation)},
+		fact{keyState(k.Key), keyRevocation(k.Revocation)},
 		fact{"rotated to", orEmpty(k.RotatedTo)},
+		fact{"previous key", k.previous()},
 	)
 	if err != nil || k.Plain == "" {
 		return err

@@ -12,21 +12,21 @@ import (
 	"github.com/mintkeep/mintkeep/server/credential"
 )
 
-// keyReport ends what has leaked.
+// keyReport revokes what has leaked.
 type keyReport struct{}
 
 // Help tells what is looked for, and of the exit code.
 func (*keyReport) Help() string {
-	return `Reads any text, of any size: a file that was pushed by mistake, a log, a paste. Every
-API key, client secret and opaque access token in it, of this brand or an earlier
-one, is reported to the server, which ends those that are live. Prints how many were
-found and how many were live, and never a credential. What is compressed or encoded
-is not looked into, and JWTs are not reported: client revoke-tokens ends those.
+	return `Reads any text, of any size: a file that was pushed accidentally, a log, a paste. Every
+API key, client secret and opaque access token in it, of this prefix or an earlier
+one, is reported to the server, which revokes those that are active. Prints how many
+were found and how many were active, and never a credential. Compressed or encoded text
+is not searched, and JWTs are not reported: client revoke-tokens revokes those.
 
     mintkeep key report <leak.txt
 
-Exits 1 if nothing was found: whoever reports a leak expects that something ends, and
-the text may be the wrong one. With --json, {"found":0,"live":0} is printed then.
+Exits 1 if nothing was found: the text may be the wrong one. With --json,
+{"found":0,"live":0} is printed then.
 
 ` + adminHelp
 }
@@ -34,7 +34,7 @@ the text may be the wrong one. With --json, {"found":0,"live":0} is printed then
 // Run reports what is found.
 func (c *keyReport) Run(ctx context.Context, p process, admin *api, out printer) error {
 	if isTerminal(p.stdin) {
-		out.note("Paste the text, and end it with Ctrl-D.")
+		out.note("Paste the text, then press Ctrl-D.")
 	}
 	leak := report{admin: admin, seen: map[digest]bool{}}
 	if err := leak.read(ctx, p.stdin); err != nil {
@@ -47,7 +47,7 @@ const (
 	// maxReport is how many credentials the server takes at a time.
 	maxReport = 1000
 	// maxSeen bounds what is kept to tell repetitions. A text with more credentials
-	// may have some reported and counted twice, which ends them no less.
+	// may have some reported and counted twice, which revokes them no less.
 	maxSeen = 1 << 20
 )
 
@@ -64,7 +64,7 @@ type report struct {
 
 // read reports what is in the text as it comes.
 func (r *report) read(ctx context.Context, text io.Reader) error {
-	own := "" // the credential of the caller goes last: when it ends, so does the access
+	own := "" // the credential of the caller goes last: once it is revoked, so is the access
 	for found, err := range credential.Scan(interruptible{ctx, text}) {
 		switch {
 		case err != nil:
@@ -126,9 +126,9 @@ func (r *report) send(ctx context.Context) error {
 // unfinished tells what was done before the error.
 func (r *report) unfinished(err error) error {
 	if r.found == 0 {
-		return fmt.Errorf("%w; nothing is known to have ended: report the text again", err)
+		return fmt.Errorf("%w; nothing is known to be revoked: report the text again", err)
 	}
-	return fmt.Errorf("%w; before that %s: report the text again", err, r)
+	return fmt.Errorf("%w; before that: %s. Report the text again", err, r)
 }
 
 func (r *report) print(out printer) error {
@@ -142,24 +142,14 @@ func (r *report) print(out printer) error {
 		}
 	}
 	if r.found == 0 {
-		return errors.New("no credential was found, and nothing was reported")
+		return errors.New("found no credential; nothing was reported")
 	}
 	return out.done("%s", r)
 }
 
 // String tells of the numbers.
 func (r *report) String() string {
-	credentials := fmt.Sprintf("%d credentials were found", r.found)
-	if r.found == 1 {
-		credentials = "1 credential was found"
-	}
-	switch r.live {
-	case 0:
-		return credentials + ", none of them live"
-	case 1:
-		return credentials + ", and 1 that was live has ended"
-	}
-	return fmt.Sprintf("%s, and %d that were live have ended", credentials, r.live)
+	return fmt.Sprintf("Found %s; revoked %d", counted(int64(r.found), "credential"), r.live)
 }
 
 // interruptible is a reader that the end of a context ends. A read from a terminal

@@ -48,10 +48,10 @@ func TestKeyReport(t *testing.T) {
 		live int
 		want string
 	}{
-		{leak, 0, "3 credentials were found, none of them live\n"},
-		{leak, 1, "3 credentials were found, and 1 that was live has ended\n"},
-		{leak, 3, "3 credentials were found, and 3 that were live have ended\n"},
-		{secret, 1, "1 credential was found, and 1 that was live has ended\n"},
+		{leak, 0, "Found 3 credentials; revoked 0\n"},
+		{leak, 1, "Found 3 credentials; revoked 1\n"},
+		{leak, 3, "Found 3 credentials; revoked 3\n"},
+		{secret, 1, "Found 1 credential; revoked 1\n"},
 	} {
 		server := reports(t, tt.live)
 		got := mintkeep(t, server.environ(), tt.text, "key", "report")
@@ -74,7 +74,8 @@ func TestKeyReport(t *testing.T) {
 }
 
 func TestKeyReportOfNothing(t *testing.T) {
-	const stderr = "mintkeep: no credential was found, and nothing was reported\n"
+	const stderr = "mintkeep: found no credential; nothing was reported\n"
+	const inJSON = `{"error":"failed","error_description":"found no credential; nothing was reported"}` + "\n"
 	secret := credential.NewSecret("mk")
 	for _, text := range []string{"", "mks_", secret[1 : len(secret)-1], strings.ToLower(secret)} {
 		server := reports(t, 0)
@@ -83,7 +84,7 @@ func TestKeyReportOfNothing(t *testing.T) {
 			t.Errorf("%q: got %+v after %q, want %+v and no call", text, got, server.asked, want)
 		}
 		got = mintkeep(t, server.environ(), text, "key", "report", "--json")
-		if want := (result{code: exitFailed, stdout: "{\n  \"found\": 0,\n  \"live\": 0\n}\n", stderr: stderr}); got != want {
+		if want := (result{code: exitFailed, stdout: "{\n  \"found\": 0,\n  \"live\": 0\n}\n", stderr: inJSON}); got != want {
 			t.Errorf("%q with --json: got %+v, want %+v", text, got, want)
 		}
 	}
@@ -109,7 +110,7 @@ func TestKeyReportInBatches(t *testing.T) {
 	environ := []string{"MINTKEEP_URL=" + server.URL, "MINTKEEP_ADMIN_TOKEN=" + own}
 	got := mintkeep(t, environ, own+strings.Join(want, "\n")+own, "key", "report")
 	batches := reported(t, server)
-	if want := (result{stdout: fmt.Sprintf("2501 credentials were found, and %d that were live have ended\n", 10*len(batches))}); got != want {
+	if want := (result{stdout: fmt.Sprintf("Found 2501 credentials; revoked %d\n", 10*len(batches))}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	for _, batch := range batches {
@@ -136,8 +137,8 @@ func TestKeyReportFails(t *testing.T) {
 		_, _ = io.WriteString(w, `{"live":7}`)
 	})
 	for n, want := range []string{
-		"mintkeep: the server refused (503 Service Unavailable); nothing is known to have ended: report the text again\n",
-		"mintkeep: the server refused (503 Service Unavailable); before that 999 credentials were found, and 7 that were live have ended: report the text again\n",
+		"mintkeep: the server rejected the request (503 Service Unavailable); nothing is known to be revoked: report the text again\n",
+		"mintkeep: the server rejected the request (503 Service Unavailable); before that: Found 999 credentials; revoked 7. Report the text again\n",
 	} {
 		calls, failing = 0, n+1
 		got := mintkeep(t, server.environ(), leak.String(), "key", "report")
@@ -156,7 +157,7 @@ func TestKeyReportOfBrokenInput(t *testing.T) {
 		var stdout, stderr strings.Builder
 		code := run(t.Context(), process{args: []string{"key", "report"}, environ: server.environ(), stdin: text, stdout: &stdout, stderr: &stderr})
 		got := result{code, stdout.String(), stderr.String()}
-		want := result{code: exitFailed, stderr: "mintkeep: reading the standard input: broken pipe; nothing is known to have ended: report the text again\n"}
+		want := result{code: exitFailed, stderr: "mintkeep: reading the standard input: broken pipe; nothing is known to be revoked: report the text again\n"}
 		if got != want {
 			t.Errorf("got %+v, want %+v", got, want)
 		}

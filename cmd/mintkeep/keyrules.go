@@ -11,7 +11,7 @@ import (
 // keyRules prints what scanners need to know.
 type keyRules struct {
 	Format string `enum:"regex,gitleaks,trufflehog" default:"regex" placeholder:"FORMAT" help:"regex (RE2), gitleaks (a configuration in TOML) or trufflehog (one in YAML). Default: regex."`
-	Prefix string `placeholder:"PREFIX" help:"Brand of the credentials. Default: MINTKEEP_KEY_PREFIX, else mk."`
+	Prefix string `placeholder:"PREFIX" help:"Prefix of the credentials. Default: MINTKEEP_KEY_PREFIX, else mk."`
 }
 
 // Help tells of the use of each format, and of the environment.
@@ -24,7 +24,7 @@ func (*keyRules) Help() string {
 
 Environment:
 
-    MINTKEEP_KEY_PREFIX  the brand, as the server has it`
+    MINTKEEP_KEY_PREFIX  the prefix, as the server has it`
 }
 
 const gitleaksRules = `# Finds Mintkeep's API keys, client secrets and opaque access tokens.

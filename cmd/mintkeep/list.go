@@ -14,9 +14,9 @@ import (
 
 // paging is what the flags of a list say of its pages.
 type paging struct {
-	Limit  int    `placeholder:"N" help:"At most so many at a time. Default: the server's page."`
-	Cursor string `placeholder:"CURSOR" help:"Go on where an earlier list ended."`
-	All    bool   `help:"Follow the list to its end."`
+	Limit  int    `placeholder:"N" help:"Page size. Default: 50."`
+	Cursor string `placeholder:"CURSOR" help:"Continue from the cursor of an earlier page."`
+	All    bool   `help:"List all pages."`
 }
 
 // Validate checks the limit.
@@ -93,7 +93,7 @@ func (a *api) page(ctx context.Context, path string, query url.Values) (page, er
 		return page{}, err
 	}
 	if p.NextCursor != "" && p.NextCursor == query.Get("cursor") {
-		return page{}, errors.New("the list goes in circles: the server sent the same cursor twice")
+		return page{}, errors.New("the server sent the same cursor twice; the list was stopped")
 	}
 	p.body = body
 	return p, nil

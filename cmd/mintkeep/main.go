@@ -39,26 +39,34 @@ const (
 	exitOK     = 0
 	exitFailed = 1 // the operation failed
 	exitUsage  = 2 // the command line or the configuration is wrong
+
+	exitInactive = 3 // introspect: the credential is not active
 )
 
 // commandLine is the grammar.
 type commandLine struct {
 	Serve       serveCommand       `cmd:"" default:"withargs" help:"Run the server. This is what mintkeep does without a command."`
-	Client      clientCommand      `cmd:"" help:"Register and manage clients, over the admin route of a running server."`
-	User        userCommand        `cmd:"" help:"Invite and manage people, over the admin route of a running server."`
-	Key         keyCommand         `cmd:"" help:"Make, list and end API keys, and report what has leaked."`
-	Audit       auditCommand       `cmd:"" help:"Export the audit trail, over the admin route of a running server."`
-	Rekey       rekeyCommand       `cmd:"" help:"Seal everything in Redis anew, after the master key was changed."`
-	Fence       fenceCommand       `cmd:"" help:"Make a restored Redis safe: end every token, and replay what the audit trail says has ended."`
-	Token       tokenCommand       `cmd:"" help:"Fetch an access token as a client would, and print it."`
-	Doctor      doctorCommand      `cmd:"" help:"Check the configuration and its Redis, one line a check, with the mend."`
+	Client      clientCommand      `cmd:"" help:"Register and manage clients, over the admin API of a running server."`
+	User        userCommand        `cmd:"" help:"Invite and manage users, over the admin API of a running server."`
+	Key         keyCommand         `cmd:"" help:"Create, list, rotate and revoke API keys, and report leaked credentials."`
+	SigningKey  signingKeyCommand  `cmd:"" name:"signing-key" help:"List and rotate the keys that sign JWTs."`
+	Audit       auditCommand       `cmd:"" help:"Export the audit log, over the admin API of a running server."`
+	Token       tokenCommand       `cmd:"" help:"Fetch an access token as a client, and print it."`
+	Introspect  introspectCommand  `cmd:"" help:"Ask whether an access token or an API key is active."`
+	Doctor      doctorCommand      `cmd:"" help:"Check the configuration and Redis, and suggest fixes."`
+	Fence       fenceCommand       `cmd:"" help:"Make a restored Redis safe: revoke every token, and replay revocations from the audit log."`
+	Rekey       rekeyCommand       `cmd:"" help:"Re-encrypt stored keys and password hashes with the new master key."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Exit 0 if the local server is ready."`
+	Completion  completionCommand  `cmd:"" help:"Print a script that completes commands and flags in a shell."`
 	Version     versionCommand     `cmd:"" help:"Print version, commit and Go version."`
 }
 
 const description = `OAuth 2.0 authorization server for machines.
 
-Exit codes: 0 done; 1 the operation failed; 2 the command line or the configuration is wrong.`
+Exit codes: 0 done; 1 the operation failed; 2 the command line or the configuration is wrong; 3 introspect:
+the credential is not active.
+
+With --json, an error is one JSON object on the standard error: {"error":"…","error_description":"…"}.`
 
 // run does what the arguments say and returns the exit code.
 func run(ctx context.Context, p process) int {
@@ -70,7 +78,10 @@ func run(ctx context.Context, p process) int {
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintf(p.stderr, "mintkeep: %v\n", err)
+	if errors.Is(err, errInactive) {
+		return exitInactive // the answer is printed
+	}
+	p.report(err)
 	if usage := (usageError{}); errors.As(err, &usage) {
 		return exitUsage
 	}
@@ -101,7 +112,10 @@ func parse(ctx context.Context, p process) (*kong.Context, int) {
 	case helped:
 		return nil, exitOK
 	case err != nil:
-		fmt.Fprintf(p.stderr, "mintkeep: %v\nRun \"%s --help\" for usage.\n", err, blamed(err, p.args))
+		p.report(usageError{err})
+		if !p.wantsJSON() {
+			fmt.Fprintf(p.stderr, "Run \"%s --help\" for usage.\n", blamed(err, p.args))
+		}
 		return nil, exitUsage
 	}
 	return command, exitOK

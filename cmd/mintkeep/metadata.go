@@ -15,7 +15,7 @@ import (
 // metadata is what create and update say of a client. The member tag is the name
 // on the wire (RFC 7591 §2 and its neighbours).
 type metadata struct {
-	Name        *string        `name:"name" member:"client_name" placeholder:"NAME" help:"Name for people."`
+	Name        *string        `name:"name" member:"client_name" placeholder:"NAME" help:"Display name."`
 	Scope       *string        `name:"scope" member:"scope" placeholder:"SCOPES" help:"Scopes that it may ask for, separated by spaces."`
 	GrantTypes  []string       `name:"grant-types" member:"grant_types" placeholder:"GRANT" help:"Grants that it may use: ${grant_types}, or none for a client that only introspects."`
 	AuthMethod  *string        `name:"auth-method" member:"token_endpoint_auth_method" placeholder:"METHOD" help:"${auth_methods}. Default: ${unpinned_auth_methods}."`

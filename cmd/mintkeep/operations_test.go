@@ -45,11 +45,11 @@ func TestMasterKeyChange(t *testing.T) {
 	stop := f.trickle(p)
 	f.roll(p.on(p.MasterKey + "," + fresh))
 	f.roll(p.on(fresh + "," + p.MasterKey))
-	if got := mintkeep(t, p.on(fresh+","+p.MasterKey), "", "rekey", "--yes"); got.code != exitOK || !strings.HasPrefix(got.stdout, "2 signing keys and 1 password sealed anew") {
+	if got := mintkeep(t, p.on(fresh+","+p.MasterKey), "", "rekey", "--yes"); got.code != exitOK || !strings.HasPrefix(got.stdout, "Re-encrypted 2 signing keys and 1 password hash; ") {
 		t.Errorf("rekey: %+v", got)
 	}
 	leaked := f.replicas[0].Get("/.well-known/jwks.json").Body
-	if got := mintkeep(t, p.on(fresh+","+p.MasterKey), "", "rekey", "--yes", "--compromised"); got.code != exitOK || !strings.Contains(got.stdout, "signing keys replaced.") {
+	if got := mintkeep(t, p.on(fresh+","+p.MasterKey), "", "rekey", "--yes", "--compromised"); got.code != exitOK || !strings.Contains(got.stdout, "Replaced 2 signing keys.") {
 		t.Errorf("rekey --compromised: %+v", got)
 	}
 	f.signIn("Ada@example.com", p.Password)

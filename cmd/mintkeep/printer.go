@@ -14,7 +14,7 @@ import (
 
 // output is the flag that the commands over the admin API have in common.
 type output struct {
-	JSON bool `name:"json" help:"Print the server's JSON, for scripts."`
+	JSON bool `name:"json" help:"Print JSON, for scripts: the server's answer, and errors."`
 }
 
 // ProvidePrinter makes the printer that kong gives to the commands below.
@@ -42,6 +42,19 @@ func parsed[T any](body json.RawMessage) (T, error) {
 type table struct {
 	heads []string
 	row   func(item json.RawMessage) ([]string, error)
+}
+
+// wide is the flag of the lists that leave ids out.
+type wide struct {
+	Wide bool `help:"Show the ids of users as well."`
+}
+
+// inFront is a row with the first cell, or without it.
+func inFront(wide bool, first string, cells ...string) []string {
+	if wide {
+		return append([]string{first}, cells...)
+	}
+	return cells
 }
 
 // tableOf makes a table of items of one kind, with a dash for an empty cell.
@@ -90,7 +103,7 @@ func (p printer) page(list page, t table) error {
 		return err
 	}
 	if list.NextCursor != "" {
-		p.note("There are more: --all, or --cursor=" + list.NextCursor)
+		p.note("There are more: use --all, or --cursor=" + list.NextCursor)
 	}
 	return nil
 }

@@ -13,9 +13,9 @@ type progress struct {
 
 const clearLine = "\r\x1b[K"
 
-func (p progress) people(done, all int64) {
+func (p progress) users(done, all int64) {
 	if p.on {
-		fmt.Fprintf(p.out, "%s%d of %s", clearLine, done, headcount(all))
+		fmt.Fprintf(p.out, "%s%d of %s", clearLine, done, counted(all, "user"))
 	}
 }
 
@@ -30,11 +30,4 @@ func (p progress) clear() {
 	if p.on {
 		fmt.Fprint(p.out, clearLine)
 	}
-}
-
-func headcount(n int64) string {
-	if n == 1 {
-		return "1 person"
-	}
-	return fmt.Sprintf("%d people", n)
 }

@@ -12,29 +12,29 @@ import (
 	"github.com/mintkeep/mintkeep/store"
 )
 
-// rekeyCommand seals everything in Redis again, under the first master key.
+// rekeyCommand re-encrypts everything in Redis with the first master key.
 type rekeyCommand struct {
 	Compromised bool `help:"An old master key has leaked: replace every signing key as well."`
-	DryRun      bool `help:"Count what would be sealed anew, and change nothing."`
+	DryRun      bool `help:"Count what would be re-encrypted, and change nothing."`
 	JSON        bool `name:"json" help:"Print the result as JSON, for scripts."`
-	Yes         bool `help:"Do not ask whether every replica has the new key."`
+	Yes         bool `help:"Do not ask for confirmation that every replica has the new key."`
 }
 
 // Help says when to run it.
 func (*rekeyCommand) Help() string {
-	return `It works on Redis itself, with the MINTKEEP_REDIS_URL, the MINTKEEP_MASTER_KEY and the MINTKEEP_REVOKE_DURABILITY of the
-server, and may be run while replicas serve, and again. Run it when every replica has the new master key in front and the
-old ones behind it: MINTKEEP_MASTER_KEY=new,old. With one key alone it looks whether everything opens under that one.
+	return `It connects to Redis, with the MINTKEEP_REDIS_URL, the MINTKEEP_MASTER_KEY and the MINTKEEP_REVOKE_DURABILITY of the
+server. It may be run while replicas serve, and more than once. Run it when every replica has the new master key first and
+the old ones behind it: MINTKEEP_MASTER_KEY=new,old. With one key alone it checks that this key decrypts everything.
 
 With --compromised it also replaces the signing keys, active, next and retired, as {"compromised":"all"} does at
-POST /admin/signing-keys/rotate: an attacker who has an old master key and a copy of Redis has them. Every replica publishes
-the new keys within 30 seconds. Services that verify offline then reject every JWT that was issued before; introspection
-still calls those that were issued active.
+POST /admin/signing-keys/rotate: an attacker who has an old master key and a copy of Redis has these keys. Every replica publishes
+the new keys within 30 seconds. Services that verify offline then reject every JWT that was issued until now;
+introspection still calls these tokens active.
 
-Exits 1 if something does not open or cannot be read; the rest is sealed anew all the same.`
+Exits 1 if something cannot be decrypted or read; the rest is re-encrypted nevertheless.`
 }
 
-// Run walks through everything that is sealed.
+// Run goes through everything that is encrypted.
 func (c *rekeyCommand) Run(ctx context.Context, p process) error {
 	cfg, warnings, err := config.Storage(config.Source{Environ: p.environ})
 	warn(p, warnings)
@@ -54,11 +54,11 @@ func (c *rekeyCommand) Run(ctx context.Context, p process) error {
 
 	progress := progress{out: p.stderr, on: isTerminal(p.stderr)}
 	result, err := rekey.Run(ctx, rekey.Options{
-		Store: s, MasterKeys: cfg.MasterKeys, Compromised: c.Compromised, DryRun: c.DryRun, Progress: progress.people,
+		Store: s, MasterKeys: cfg.MasterKeys, Compromised: c.Compromised, DryRun: c.DryRun, Progress: progress.users,
 	})
 	progress.clear()
 	if err != nil {
-		return fmt.Errorf("%w; run it again when Redis answers: what is sealed anew stays so", err)
+		return fmt.Errorf("%w; run it again when Redis answers: what is re-encrypted already stays so", err)
 	}
 	report := rekeyReport{Result: result, keys: len(cfg.MasterKeys), dry: c.DryRun}
 	if c.JSON {
@@ -77,10 +77,10 @@ func (c *rekeyCommand) confirm(ctx context.Context, p process, keys int) error {
 	if c.Yes || c.DryRun || keys == 1 && !c.Compromised {
 		return nil
 	}
-	what := "This seals the signing keys and passwords under the first key of MINTKEEP_MASTER_KEY. " +
-		"A replica that does not have that key in its own list will stop issuing tokens within seconds."
+	what := "This re-encrypts the signing keys and password hashes with the first key of MINTKEEP_MASTER_KEY. " +
+		"A replica that does not have that key in its own list stops issuing tokens within seconds."
 	if c.Compromised {
-		what += " It replaces every signing key: services that verify offline then reject every JWT that was issued before."
+		what += " It replaces every signing key: services that verify offline then reject every JWT that was issued until now."
 	}
 	return confirm(ctx, p, what)
 }
@@ -99,8 +99,8 @@ func (r rekeyReport) print(p process) {
 	for _, problem := range r.Problems {
 		fmt.Fprintf(p.stderr, "mintkeep: %s: %v\n", printable(problem.Of), problem.Err)
 	}
-	resealed := counted(r.SigningKeys.Resealed, "signing key") + " and " + counted(r.Passwords.Resealed, "password")
-	already := counted(r.SigningKeys.Current, "signing key") + " and " + counted(r.Passwords.Current, "password")
+	resealed := counted(r.SigningKeys.Resealed, "signing key") + " and " + hashes(r.Passwords.Resealed)
+	already := counted(r.SigningKeys.Current, "signing key") + " and " + hashes(r.Passwords.Current)
 	may := ""
 	if len(r.Problems) == 0 {
 		may = " MINTKEEP_MASTER_KEY may now be the first key alone."
@@ -108,13 +108,13 @@ func (r rekeyReport) print(p process) {
 	switch {
 	case r.resealed()+r.already() == 0:
 	case r.keys == 1:
-		fmt.Fprintf(p.stdout, "%s open under the one master key.\n", already)
+		fmt.Fprintf(p.stdout, "The one master key decrypts %s.\n", already)
 	case r.resealed() == 0:
-		fmt.Fprintf(p.stdout, "Nothing had to be sealed anew: %s were so already.%s\n", already, may)
+		fmt.Fprintf(p.stdout, "Nothing to re-encrypt: %s were up to date.%s\n", already, may)
 	case r.dry:
-		fmt.Fprintf(p.stdout, "%s would be sealed anew; %d are so already. Nothing was changed.\n", resealed, r.already())
+		fmt.Fprintf(p.stdout, "Would re-encrypt %s; %d are up to date. Nothing was changed.\n", resealed, r.already())
 	default:
-		fmt.Fprintf(p.stdout, "%s sealed anew; %d were so already.%s\n", resealed, r.already(), may)
+		fmt.Fprintf(p.stdout, "Re-encrypted %s; %d were up to date.%s\n", resealed, r.already(), may)
 	}
 	r.printDropped(p)
 }
@@ -123,11 +123,11 @@ func (r rekeyReport) print(p process) {
 func (r rekeyReport) printDropped(p process) {
 	switch dropped := counted(r.Dropped, "signing key"); {
 	case r.Dropped > 0 && r.dry:
-		fmt.Fprintf(p.stdout, "%s would be replaced. Nothing was changed.\n", dropped)
+		fmt.Fprintf(p.stdout, "Would replace %s. Nothing was changed.\n", dropped)
 	case r.Dropped > 0:
-		fmt.Fprintf(p.stdout, "%s replaced. Within 30 seconds every replica publishes the new ones alone.\n", dropped)
+		fmt.Fprintf(p.stdout, "Replaced %s. Within 30 seconds every replica publishes the new ones alone.\n", dropped)
 	case r.resealed() > 0 && !r.dry && len(r.Problems) == 0:
-		fmt.Fprintln(p.stdout, "If an old key has leaked, repeat this with --compromised, which replaces the signing keys too.")
+		fmt.Fprintln(p.stdout, "If an old key has leaked, run this again with --compromised, which replaces the signing keys too.")
 	}
 }
 
@@ -135,9 +135,9 @@ func (r rekeyReport) printDropped(p process) {
 func (r rekeyReport) err() error {
 	switch n := int64(len(r.Problems)); {
 	case n > 0:
-		return fmt.Errorf("%s left as they were, see above: keep every master key in the list; who has a password that none opens needs a new invite", counted(n, "record"))
+		return fmt.Errorf("%s could not be re-encrypted, see above: keep every master key in the list; a user whose password hash no key decrypts needs a new invite", counted(n, "record"))
 	case r.resealed()+r.already() == 0:
-		return errors.New("nothing is sealed in this Redis: look whether MINTKEEP_REDIS_URL is that of the server, its database included")
+		return errors.New("this Redis has nothing that is encrypted: check that MINTKEEP_REDIS_URL is that of the server, its database included")
 	}
 	return nil
 }
@@ -145,8 +145,8 @@ func (r rekeyReport) err() error {
 // json prints the result for a script.
 func (r rekeyReport) json(p process) error {
 	type count struct {
-		Resealed int64 `json:"anew"`
-		Current  int64 `json:"already"`
+		Resealed int64 `json:"re_encrypted"`
+		Current  int64 `json:"up_to_date"`
 	}
 	type problem struct {
 		Of  string `json:"of"`
@@ -168,6 +168,13 @@ func (r rekeyReport) json(p process) error {
 	}
 	_, err = fmt.Fprintln(p.stdout, string(body))
 	return err
+}
+
+func hashes(n int64) string {
+	if n == 1 {
+		return "1 password hash"
+	}
+	return fmt.Sprintf("%d password hashes", n)
 }
 
 func counted(n int64, noun string) string {

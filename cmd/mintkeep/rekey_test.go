@@ -60,9 +60,9 @@ func TestRekey(t *testing.T) {
 	if err := json.Unmarshal([]byte(ring.(string)), &retired); err != nil {
 		t.Fatal(err)
 	}
-	anew := "2 signing keys and 1 password sealed anew; 0 were so already. MINTKEEP_MASTER_KEY may now be the first key alone.\n" +
+	reencrypted := "Re-encrypted 2 signing keys and 1 password hash; 0 were up to date. MINTKEEP_MASTER_KEY may now be the first key alone.\n" +
 		"If an old key has leaked, repeat this with --compromised, which replaces the signing keys too.\n"
-	already := "Nothing had to be sealed anew: 2 signing keys and 1 password were so already. MINTKEEP_MASTER_KEY may now be the first key alone.\n"
+	already := "Nothing to re-encrypt: 2 signing keys and 1 password hash were up to date. MINTKEEP_MASTER_KEY may now be the first key alone.\n"
 	closed := "mintkeep: signing key " + retired.Keys[0].ID + ": no master key opens it\n" +
 		"mintkeep: signing key " + retired.Keys[1].ID + ": no master key opens it\n" +
 		"mintkeep: password of usr_ada: no master key opens it\n" +
@@ -74,21 +74,21 @@ func TestRekey(t *testing.T) {
 	}{
 		{p.MasterKey, nil, result{exitOK, "2 signing keys and 1 password open under the one master key.\n", ""}},
 		{fresh, nil, result{exitFailed, "", closed}},
-		{fresh + "," + p.MasterKey, []string{"--dry-run"}, result{exitOK, "2 signing keys and 1 password would be sealed anew; 0 are so already. Nothing was changed.\n", ""}},
+		{fresh + "," + p.MasterKey, []string{"--dry-run"}, result{exitOK, "Would re-encrypt 2 signing keys and 1 password hash; 0 are up to date. Nothing was changed.\n", ""}},
 		{fresh + "," + p.MasterKey, []string{"--dry-run", "--json"}, result{exitOK, `{
   "dry_run": true,
   "signing_keys": {
-    "anew": 2,
-    "already": 0
+    "re_encrypted": 2,
+    "up_to_date": 0
   },
   "passwords": {
-    "anew": 1,
-    "already": 0
+    "re_encrypted": 1,
+    "up_to_date": 0
   },
   "problems": []
 }
 `, ""}},
-		{fresh + "," + p.MasterKey, nil, result{exitOK, anew, ""}},
+		{fresh + "," + p.MasterKey, nil, result{exitOK, reencrypted, ""}},
 		{fresh + "," + p.MasterKey, nil, result{exitOK, already, ""}},
 		{fresh, nil, result{exitOK, "2 signing keys and 1 password open under the one master key.\n", ""}},
 		{p.MasterKey, nil, result{exitFailed, "", closed}},
@@ -98,12 +98,12 @@ func TestRekey(t *testing.T) {
 		{fresh, []string{"--compromised", "--json"}, result{exitOK, `{
   "dry_run": false,
   "signing_keys": {
-    "anew": 0,
-    "already": 2
+    "re_encrypted": 0,
+    "up_to_date": 2
   },
   "passwords": {
-    "anew": 0,
-    "already": 1
+    "re_encrypted": 0,
+    "up_to_date": 1
   },
   "signing_keys_replaced": 2,
   "problems": []
@@ -155,11 +155,11 @@ func TestProgress(t *testing.T) {
 	var b bytes.Buffer
 	for _, on := range []bool{false, true} {
 		p := progress{out: &b, on: on}
-		p.people(200, 412)
-		p.people(1, 1)
+		p.users(200, 412)
+		p.users(1, 1)
 		p.clear()
 	}
-	if got, want := b.String(), "\r\x1b[K200 of 412 people\r\x1b[K1 of 1 person\r\x1b[K"; got != want {
+	if got, want := b.String(), "\r\x1b[K200 of 412 users\r\x1b[K1 of 1 user\r\x1b[K"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

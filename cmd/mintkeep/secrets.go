@@ -8,7 +8,7 @@ import (
 
 type clientRotate struct {
 	target
-	Overlap *time.Duration `placeholder:"DURATION" help:"How long the old secret lives on; 0s ends it now. Default: the server's, 24h."`
+	Overlap *time.Duration `placeholder:"DURATION" help:"How long the current secret stays valid; 0s revokes it now. Default: 24h."`
 }
 
 // Run creates a second secret.
@@ -42,13 +42,13 @@ func (c *clientSecrets) Run(ctx context.Context, admin *api, out printer) error 
 	return out.items(list.Items, secretTable)
 }
 
-type clientEndSecret struct {
+type clientRevokeSecret struct {
 	target
 	Secret string `arg:"" name:"secret-id" help:"The secret's id, as client secrets lists it; not the secret itself."`
 }
 
 // Validate keeps an empty id from becoming the path of all secrets.
-func (c *clientEndSecret) Validate() error {
+func (c *clientRevokeSecret) Validate() error {
 	if c.Secret == "" {
 		return errors.New("the secret's id is missing")
 	}
@@ -56,9 +56,9 @@ func (c *clientEndSecret) Validate() error {
 }
 
 // Run revokes one secret.
-func (c *clientEndSecret) Run(ctx context.Context, admin *api, out printer) error {
+func (c *clientRevokeSecret) Run(ctx context.Context, admin *api, out printer) error {
 	if err := admin.delete(ctx, c.path("secrets", c.Secret), nil); err != nil {
 		return err
 	}
-	return out.done("secret %s of client %s has ended", c.Secret, c.ID)
+	return out.done("Revoked secret %s of client %s", c.Secret, c.ID)
 }

@@ -17,7 +17,7 @@ import (
 
 // tokenCommand fetches a token with the library that most Go clients use.
 type tokenCommand struct {
-	Scope    string   `placeholder:"SCOPES" help:"Scopes to ask for, separated by spaces. Default: those registered."`
+	Scope    string   `placeholder:"SCOPES" help:"Scopes to request, separated by spaces. Default: the registered ones."`
 	Resource []string `sep:"none" placeholder:"URI" help:"Resource that the token is for; repeat for more."`
 	Post     bool     `help:"Send the secret in the form (client_secret_post), not in the header."`
 	Decode   bool     `help:"Print the token's header and claims instead of the token."`
@@ -29,11 +29,14 @@ const tokenTimeout = 30 * time.Second
 func (*tokenCommand) Help() string {
 	return `Environment:
 
-    MINTKEEP_URL            the server; default ` + defaultURL + `
-    MINTKEEP_CLIENT_ID      who asks
-    MINTKEEP_CLIENT_SECRET  the client's secret; MINTKEEP_CLIENT_SECRET_FILE
-                            names a file with it`
+` + clientHelp
 }
+
+// clientHelp describes the environment of the commands that authenticate as a client.
+const clientHelp = `    MINTKEEP_URL            the server; default ` + defaultURL + `
+    MINTKEEP_CLIENT_ID      the id of the client
+    MINTKEEP_CLIENT_SECRET  its secret; MINTKEEP_CLIENT_SECRET_FILE names a file
+                            with it` + caHelp
 
 // Run prints a token.
 func (c *tokenCommand) Run(ctx context.Context, p process) error {
@@ -45,6 +48,7 @@ func (c *tokenCommand) Run(ctx context.Context, p process) error {
 		Scopes:       strings.Fields(c.Scope),
 		AuthStyle:    oauth2.AuthStyleInHeader,
 	}
+	ctx = context.WithValue(ctx, oauth2.HTTPClient, e.httpClient(tokenTimeout))
 	if err := e.err(); err != nil {
 		return err
 	}
@@ -54,7 +58,6 @@ func (c *tokenCommand) Run(ctx context.Context, p process) error {
 	if len(c.Resource) > 0 {
 		request.EndpointParams = url.Values{"resource": c.Resource} // RFC 8707 §2
 	}
-	ctx = context.WithValue(ctx, oauth2.HTTPClient, httpClient(tokenTimeout))
 	token, err := request.Token(ctx)
 	if err != nil {
 		return tokenError(strings.TrimSuffix(request.TokenURL, "/oauth/token"), err)
@@ -84,7 +87,7 @@ func tokenError(base string, err error) error {
 func decode(p process, token string) error {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
-		return errors.New("the token is opaque: only the server can say what it means, at /oauth/introspect")
+		return errors.New("the token is opaque: ask the server about it, with mintkeep introspect")
 	}
 	var out bytes.Buffer
 	for _, part := range parts[:2] {

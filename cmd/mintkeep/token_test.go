@@ -62,7 +62,7 @@ func TestTokenDecode(t *testing.T) {
 		want  result
 	}{
 		{jwt, result{stdout: "{\n  \"alg\": \"ES256\"\n}\n{\n  \"sub\": \"a\"\n}\n", stderr: "The signature was not checked.\n"}},
-		{"mkt_abc", result{code: exitFailed, stderr: "mintkeep: the token is opaque: only the server can say what it means, at /oauth/introspect\n"}},
+		{"mkt_abc", result{code: exitFailed, stderr: "mintkeep: the token is opaque: ask the server about it, with mintkeep introspect\n"}},
 		{"YQ.YQ.c", result{code: exitFailed, stderr: "mintkeep: the token is no JWT: it is not JSON between its dots\n"}},
 		{"!.b.c", result{code: exitFailed, stderr: "mintkeep: the token is no JWT: it is not base64url between its dots\n"}},
 	}
@@ -80,7 +80,7 @@ func TestTokenFailures(t *testing.T) {
 		answer, want string
 	}{
 		{401, `{"error":"invalid_client","error_description":"Client authentication failed"}`, "Client authentication failed (401 invalid_client)"},
-		{502, `canary`, "the server refused (502 Bad Gateway)"},
+		{502, `canary`, "the server rejected the request (502 Bad Gateway)"},
 		{200, `canary`, "the answer is not a token: is MINTKEEP_URL the address of Mintkeep?"},
 		{200, `{"access_token":""}`, "the answer is not a token: is MINTKEEP_URL the address of Mintkeep?"},
 	}

@@ -8,16 +8,16 @@ import (
 	"strings"
 )
 
-// userCommand is the operator's work with people.
+// userCommand is the operator's work with users.
 type userCommand struct {
-	Create  userCreate  `cmd:"" help:"Add a person. The link to set a password is shown once."`
-	List    userList    `cmd:"" help:"List people."`
-	Show    userShow    `cmd:"" help:"Show one person."`
-	Update  userUpdate  `cmd:"" help:"Change what is given, and nothing else."`
-	Disable userDisable `cmd:"" help:"Stop a person: no sign-in, and the API keys are suspended."`
-	Enable  userEnable  `cmd:"" help:"Let a disabled person in again. The API keys work again."`
-	Delete  userDelete  `cmd:"" help:"Delete a person, which ends the API keys at once and for good."`
-	Invite  userInvite  `cmd:"" help:"Make a new link to set a password. It revokes the old link, the password and the sessions."`
+	Create  userCreate  `cmd:"" help:"Create a user. The link to set a password is shown once."`
+	List    userList    `cmd:"" help:"List users."`
+	Show    userShow    `cmd:"" help:"Show one user."`
+	Update  userUpdate  `cmd:"" help:"Update only the given fields."`
+	Disable userDisable `cmd:"" help:"Disable a user: no sign-in, and their API keys are rejected."`
+	Enable  userEnable  `cmd:"" help:"Enable a disabled user. Their API keys work again."`
+	Delete  userDelete  `cmd:"" help:"Delete a user, which revokes their API keys at once and permanently."`
+	Invite  userInvite  `cmd:"" help:"Create a password-reset link; the previous link, the password and the sessions are revoked."`
 
 	output
 }
@@ -25,22 +25,22 @@ type userCommand struct {
 // Help tells of the environment.
 func (*userCommand) Help() string { return adminHelp }
 
-// person is whom a command is about.
-type person struct {
-	User string `arg:"" help:"The person's id or email address."`
+// userTarget is the user that a command is about.
+type userTarget struct {
+	User string `arg:"" help:"The user's id or email address."`
 }
 
 // Validate keeps an empty id from becoming the path of the whole list.
-func (w person) Validate() error {
-	if w.User == "" {
-		return errors.New("the person's id or email address is missing")
+func (t userTarget) Validate() error {
+	if t.User == "" {
+		return errors.New("the user's id or email address is missing")
 	}
 	return nil
 }
 
-// path is the person's, or that of a thing of the person's.
-func (w person) path(ctx context.Context, admin *api, more ...string) (string, error) {
-	id, err := w.id(ctx, admin)
+// path is the user's, or that of a thing of the user's.
+func (t userTarget) path(ctx context.Context, admin *api, more ...string) (string, error) {
+	id, err := t.id(ctx, admin)
 	if err != nil {
 		return "", err
 	}
@@ -48,11 +48,11 @@ func (w person) path(ctx context.Context, admin *api, more ...string) (string, e
 }
 
 // id asks the server for the id behind an email address.
-func (w person) id(ctx context.Context, admin *api) (string, error) {
-	if !strings.Contains(w.User, "@") {
-		return w.User, nil
+func (t userTarget) id(ctx context.Context, admin *api) (string, error) {
+	if !strings.Contains(t.User, "@") {
+		return t.User, nil
 	}
-	return admin.userByEmail(ctx, w.User)
+	return admin.userByEmail(ctx, t.User)
 }
 
 // userByEmail looks for the very address: the server's search matches beginnings,
@@ -72,16 +72,16 @@ func (a *api) userByEmail(ctx context.Context, email string) (id string, err err
 			}
 		}
 	}
-	return "", fmt.Errorf("nobody has the email address %s", printable(email))
+	return "", fmt.Errorf("no user has the email address %s", printable(email))
 }
 
 type userCreate struct {
-	Email string `required:"" placeholder:"EMAIL" help:"Email address, which is the name to sign in with."`
-	Name  string `placeholder:"NAME" help:"Name for people."`
+	Email string `required:"" placeholder:"EMAIL" help:"Email address, by which the user signs in."`
+	Name  string `placeholder:"NAME" help:"Display name."`
 	Role  string `placeholder:"ROLE" help:"developer or operator. Default: developer."`
 }
 
-// Run adds the person.
+// Run creates the user.
 func (c *userCreate) Run(ctx context.Context, admin *api, out printer) error {
 	members := map[string]any{}
 	for name, value := range map[string]string{"email": c.Email, "name": c.Name, "role": c.Role} {
@@ -97,18 +97,19 @@ func (c *userCreate) Run(ctx context.Context, admin *api, out printer) error {
 }
 
 type userList struct {
-	Query string `short:"q" name:"query" placeholder:"PREFIX" help:"Only people whose id, email address or name begins so."`
+	Query string `short:"q" name:"query" placeholder:"WORD" help:"Filter by the beginning of a word of the id, the email address or the name."`
+	wide
 	paging
 }
 
-// Run lists people.
+// Run lists users.
 func (c *userList) Run(ctx context.Context, admin *api, out printer) error {
-	return c.list(ctx, admin, out, "/admin/users", filters(map[string]string{"q": c.Query}), userTable)
+	return c.list(ctx, admin, out, "/admin/users", filters(map[string]string{"q": c.Query}), userTable(c.Wide))
 }
 
-type userShow struct{ person }
+type userShow struct{ userTarget }
 
-// Run shows the person.
+// Run shows the user.
 func (c *userShow) Run(ctx context.Context, admin *api, out printer) error {
 	path, err := c.path(ctx, admin)
 	if err != nil {
@@ -122,9 +123,9 @@ func (c *userShow) Run(ctx context.Context, admin *api, out printer) error {
 }
 
 type userUpdate struct {
-	person
-	Email *string `placeholder:"EMAIL" help:"Email address, which is the name to sign in with."`
-	Name  *string `placeholder:"NAME" help:"Name for people."`
+	userTarget
+	Email *string `placeholder:"EMAIL" help:"Email address, by which the user signs in."`
+	Name  *string `placeholder:"NAME" help:"Display name."`
 	Role  *string `placeholder:"ROLE" help:"developer or operator."`
 }
 
@@ -133,7 +134,7 @@ func (c *userUpdate) Validate() error {
 	if len(c.members()) == 0 {
 		return errors.New("nothing to change: give --email, --name or --role")
 	}
-	return c.person.Validate()
+	return c.userTarget.Validate()
 }
 
 func (c *userUpdate) members() map[string]any {
@@ -151,22 +152,22 @@ func (c *userUpdate) Run(ctx context.Context, admin *api, out printer) error {
 	return c.change(ctx, admin, out, c.members())
 }
 
-type userDisable struct{ person }
+type userDisable struct{ userTarget }
 
-// Run disables the person.
+// Run disables the user.
 func (c *userDisable) Run(ctx context.Context, admin *api, out printer) error {
 	return c.change(ctx, admin, out, map[string]any{"disabled": true})
 }
 
-type userEnable struct{ person }
+type userEnable struct{ userTarget }
 
-// Run enables the person.
+// Run enables the user.
 func (c *userEnable) Run(ctx context.Context, admin *api, out printer) error {
 	return c.change(ctx, admin, out, map[string]any{"disabled": false})
 }
 
-func (w person) change(ctx context.Context, admin *api, out printer, members map[string]any) error {
-	path, err := w.path(ctx, admin)
+func (t userTarget) change(ctx context.Context, admin *api, out printer, members map[string]any) error {
+	path, err := t.path(ctx, admin)
 	if err != nil {
 		return err
 	}
@@ -177,9 +178,9 @@ func (w person) change(ctx context.Context, admin *api, out printer, members map
 	return out.user(user)
 }
 
-type userDelete struct{ person }
+type userDelete struct{ userTarget }
 
-// Run deletes the person.
+// Run deletes the user.
 func (c *userDelete) Run(ctx context.Context, admin *api, out printer) error {
 	path, err := c.path(ctx, admin)
 	if err != nil {
@@ -188,21 +189,21 @@ func (c *userDelete) Run(ctx context.Context, admin *api, out printer) error {
 	if err := admin.delete(ctx, path, nil); err != nil {
 		return err
 	}
-	return out.done("%s is deleted, and the API keys have ended", c.User)
+	return out.done("Deleted user %s and revoked their API keys", c.User)
 }
 
 type userInvite struct {
-	person
-	KeepPassword bool `help:"Leave the password and the sessions valid until the link is used."`
+	userTarget
+	KeepPassword bool `help:"Keep the password and the sessions valid until the link is used."`
 }
 
-// Run makes a new link.
+// Run creates a new link.
 func (c *userInvite) Run(ctx context.Context, admin *api, out printer) error {
 	path, err := c.path(ctx, admin, "invite")
 	if err != nil {
 		return err
 	}
-	var body map[string]any // none: a server of the version before takes no body
+	var body map[string]any // none: a server of version 0.1.0 takes no body
 	if c.KeepPassword {
 		body = map[string]any{"keep_password": true}
 	}

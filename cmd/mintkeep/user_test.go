@@ -72,7 +72,7 @@ func TestUserRequests(t *testing.T) {
 }
 
 func TestUserOutput(t *testing.T) {
-	const note = "Send the link to the person: it sets the password, is valid for 72 h, and is not shown again.\n"
+	const note = "Send the link to the user: it sets the password, is valid for 72 h, and is not shown again.\n"
 	invited := `{"invite_url":"https://auth.example.com/invite/c0de","invite_expires_at":"2026-01-05T03:04:05Z"}`
 	created := strings.TrimSuffix(ann, "}") + "," + strings.TrimPrefix(invited, "{")
 	tests := []struct {
@@ -100,11 +100,16 @@ link expires  2026-01-05T03:04:05Z
 			stdout: "user id   usr_1\nstate     disabled\npassword  set\n",
 		}},
 		{args: "list", answer: `{"items":[` + ann + `,{"id":"usr_2","name":"\u001b[2J","disabled":true,"password_set":true}],"next_cursor":"c2"}`, want: result{
-			stdout: `USER ID  EMAIL            NAME     ROLE       STATE     PASSWORD  CREATED
-usr_1    ann@example.com  Ann      developer  enabled   not set   2026-01-02T03:04:05Z
-usr_2    -                \x1b[2J  -          disabled  set       -
+			stdout: `EMAIL            NAME     ROLE       STATE     PASSWORD  CREATED
+ann@example.com  Ann      developer  enabled   not set   2026-01-02T03:04:05Z
+-                \x1b[2J  -          disabled  set       -
 `,
-			stderr: "There are more: --all, or --cursor=c2\n",
+			stderr: "There are more: use --all, or --cursor=c2\n",
+		}},
+		{args: "list --wide", answer: `{"items":[` + ann + `]}`, want: result{
+			stdout: `USER ID  EMAIL            NAME  ROLE       STATE    PASSWORD  CREATED
+usr_1    ann@example.com  Ann   developer  enabled  not set   2026-01-02T03:04:05Z
+`,
 		}},
 		{args: "list", answer: `{"items":[1]}`, want: result{
 			code:   exitFailed,
@@ -125,7 +130,7 @@ usr_2    -                \x1b[2J  -          disabled  set       -
 func TestUserDelete(t *testing.T) {
 	server := newAdmin(t, people)
 	got := mintkeep(t, server.environ(), "", "user", "delete", "ann@example.com")
-	want := result{stdout: "ann@example.com is deleted, and the API keys have ended\n"}
+	want := result{stdout: "Deleted user ann@example.com and revoked their API keys\n"}
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
@@ -138,7 +143,7 @@ func TestUserDelete(t *testing.T) {
 func TestUserByEmailIsExact(t *testing.T) {
 	server := newAdmin(t, people)
 	got := mintkeep(t, server.environ(), "", "user", "delete", "ann@example.co")
-	want := result{code: exitFailed, stderr: "mintkeep: nobody has the email address ann@example.co\n"}
+	want := result{code: exitFailed, stderr: "mintkeep: no user has the email address ann@example.co\n"}
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
@@ -152,9 +157,9 @@ func TestUserByEmailIsExact(t *testing.T) {
 func TestUserListFollowsCursors(t *testing.T) {
 	server := newAdmin(t, people)
 	got := mintkeep(t, server.environ(), "", "user", "list", "--all")
-	want := result{stdout: `USER ID  EMAIL               NAME  ROLE       STATE    PASSWORD  CREATED
-usr_2    ann@example.com.au  -     -          enabled  -         -
-usr_1    ann@example.com     Ann   developer  enabled  not set   2026-01-02T03:04:05Z
+	want := result{stdout: `EMAIL               NAME  ROLE       STATE    PASSWORD  CREATED
+ann@example.com.au  -     -          enabled  -         -
+ann@example.com     Ann   developer  enabled  not set   2026-01-02T03:04:05Z
 `}
 	if d := cmp.Diff(want, got, cmp.AllowUnexported(result{})); d != "" {
 		t.Errorf("result (-want +got):\n%s", d)
@@ -165,7 +170,7 @@ usr_1    ann@example.com     Ann   developer  enabled  not set   2026-01-02T03:0
 func TestUserUsage(t *testing.T) {
 	tests := []struct{ args, want, help string }{
 		{"create", "missing flags: --email=EMAIL", "user create"},
-		{"show", "user show: the person's id or email address is missing", "user show"},
+		{"show", "user show: the user's id or email address is missing", "user show"},
 		{"update usr_1", "user update: nothing to change: give --email, --name or --role", "user update"},
 		{"list --limit=-1", "user list: --limit must be at least 1", "user list"},
 	}

@@ -12,9 +12,12 @@ type userView struct {
 	PasswordSet *bool `json:"password_set"` // nil: the answer does not say
 }
 
-var userTable = tableOf(func(u userView) []string {
-	return []string{u.ID, u.Email, u.Name, u.Role, enabled(u.Disabled), u.password(), stamp(&u.CreatedAt)}
-}, "USER ID", "EMAIL", "NAME", "ROLE", "STATE", "PASSWORD", "CREATED")
+// userTable shows the ids only if it is wide: commands take the email as well.
+func userTable(wide bool) table {
+	return tableOf(func(u userView) []string {
+		return inFront(wide, u.ID, u.Email, u.Name, u.Role, enabled(u.Disabled), u.password(), stamp(&u.CreatedAt))
+	}, inFront(wide, "USER ID", "EMAIL", "NAME", "ROLE", "STATE", "PASSWORD", "CREATED")...)
+}
 
 func (u userView) password() string {
 	switch {
@@ -56,6 +59,6 @@ func (p printer) user(body json.RawMessage) error {
 	if err != nil || u.URL == "" {
 		return err
 	}
-	p.note("Send the link to the person: it sets the password, is valid for 72 h, and is not shown again.")
+	p.note("Send the link to the user: it sets the password, is valid for 72 h, and is not shown again.")
 	return nil
 }

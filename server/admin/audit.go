@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 
@@ -40,10 +41,10 @@ func (a *Admin) eventFilter(r *http.Request) (f store.EventFilter, listing []str
 	if f.Since, err = query.Moment("since", a.Now()); err != nil {
 		return f, nil, err
 	}
-	if f.Actor, err = query.Text("actor"); err != nil {
+	if f.Actor, err = a.auditName(r.Context(), query, "actor"); err != nil {
 		return f, nil, err
 	}
-	if f.Target, err = query.Text("target"); err != nil {
+	if f.Target, err = a.auditName(r.Context(), query, "target"); err != nil {
 		return f, nil, err
 	}
 	if f.Refusals, err = query.Flag("refusals"); err != nil {
@@ -60,4 +61,13 @@ func (a *Admin) eventFilter(r *http.Request) (f store.EventFilter, listing []str
 	listing = []string{"audit", since, f.Actor, f.Target, strconv.FormatBool(f.Refusals)}
 	f.After, err = a.cursors.Open(cursor, listing...)
 	return f, listing, err
+}
+
+// auditName reads a parameter that names an actor or a target; a user may be named by email.
+func (a *Admin) auditName(ctx context.Context, query web.Query, parameter string) (string, error) {
+	text, err := query.Text(parameter)
+	if err != nil {
+		return "", err
+	}
+	return a.Users.AuditName(ctx, text)
 }

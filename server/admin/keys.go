@@ -3,7 +3,6 @@ package admin
 import (
 	"errors"
 	"net/http"
-	"strings"
 
 	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/keys"
@@ -44,7 +43,11 @@ func (a *Admin) ListKeys(w http.ResponseWriter, r *http.Request, _ audit.Actor) 
 	if err != nil {
 		return err
 	}
-	if filter.UserID, err = a.keyOwner(r, query); err != nil {
+	user, err := query.Text("user")
+	if err != nil {
+		return err
+	}
+	if filter.UserID, err = a.Users.IDOf(r.Context(), user); err != nil {
 		return err
 	}
 	filter.ForOperator = true
@@ -55,33 +58,16 @@ func (a *Admin) ListKeys(w http.ResponseWriter, r *http.Request, _ audit.Actor) 
 	return web.JSON(w, http.StatusOK, page)
 }
 
-// keyOwner is the id of the user whose keys are wanted. The query has the id, or the email of a user; an unknown email
-// has no keys, as an unknown id.
-func (a *Admin) keyOwner(r *http.Request, query web.Query) (string, error) {
-	user, err := query.Text("user")
-	if err != nil || !strings.Contains(user, "@") {
-		return user, err
-	}
-	switch u, err := a.Store.UserByEmail(r.Context(), user); {
-	case err == nil:
-		return u.ID, nil
-	case !errors.Is(err, store.ErrNotFound):
-		return "", err
-	}
-	return user, nil
-}
-
 // ShowKey answers GET /admin/keys/{id}.
 func (a *Admin) ShowKey(w http.ResponseWriter, r *http.Request, _ audit.Actor) error {
 	key, err := a.Keys.Key(r.Context(), web.Path(r, "id"))
 	if err != nil {
 		return err
 	}
-	view, err := a.Keys.View(r.Context(), key)
+	view, err := a.Keys.ViewForOperator(r.Context(), key)
 	if err != nil {
 		return err
 	}
-	view.User = key.UserID
 	return web.JSON(w, http.StatusOK, view)
 }
 
@@ -108,4 +94,35 @@ func (a *Admin) RevokeKey(w http.ResponseWriter, r *http.Request, by audit.Actor
 		return err
 	}
 	return web.NoContent(w)
+}
+
+// RotateKey answers POST /admin/keys/{id}/rotate, by the one answer that has the successor in it. An operator who acts
+// through a key gives no more than that key has.
+func (a *Admin) RotateKey(w http.ResponseWriter, r *http.Request, by audit.Actor) error {
+	o, err := web.ReadObject(r)
+	if err != nil {
+		return err
+	}
+	overlap, err := web.ReadOverlap(o)
+	if err != nil {
+		return err
+	}
+	key, err := a.Keys.Key(r.Context(), web.Path(r, "id"))
+	if err != nil {
+		return err
+	}
+	owner, err := a.Users.User(r.Context(), key.UserID)
+	if err != nil {
+		return err
+	}
+	successor, err := a.Keys.Rotate(r.Context(), owner, key, overlap, by)
+	var beyond *keys.BeyondError
+	if errors.As(err, &beyond) {
+		return &web.Error{Status: http.StatusBadRequest, Code: "invalid_scope", Description: beyond.Error()}
+	}
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Location", a.Config.Issuer+"/admin/keys/"+successor.ID)
+	return web.JSON(w, http.StatusCreated, successor.ViewRotated(key))
 }

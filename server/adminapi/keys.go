@@ -5,7 +5,9 @@ import "time"
 // Key is what may be known of an API key.
 type Key struct {
 	ID         string         `json:"id"`
-	User       string         `json:"user,omitempty"` // for operators
+	User       string         `json:"user,omitempty"`       // for operators, as the next two
+	UserEmail  string         `json:"user_email,omitempty"` // empty: the user was deleted
+	UserName   string         `json:"user_name,omitempty"`
 	Name       string         `json:"name"`
 	Scope      string         `json:"scope"`
 	Masked     string         `json:"masked"`

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/mintkeep/mintkeep/server/adminapi"
 	"github.com/mintkeep/mintkeep/server/bearer"
 	"github.com/mintkeep/mintkeep/server/keys"
 	"github.com/mintkeep/mintkeep/server/web"
@@ -103,16 +102,14 @@ func (a *API) RotateKey(w http.ResponseWriter, r *http.Request, who *bearer.Prin
 	if err != nil {
 		return err
 	}
-	successor, err := a.keys.Rotate(r.Context(), who.User, key, overlap, who.Actor(r.Context()))
+	successor, err := a.keys.RotateOwn(r.Context(), who.User, key, overlap, who.Actor(r.Context()))
 	var beyond *keys.BeyondError
 	if errors.As(err, &beyond) {
-		return a.resource.Forbidden(beyond.Scope, "The calling key lacks scopes of the key to rotate")
+		return a.resource.Forbidden(beyond.Scope, beyond.Error())
 	}
 	if err != nil {
 		return err
 	}
 	w.Header().Set("Location", a.config.Issuer+KeysPath+"/"+successor.ID)
-	return web.JSON(w, http.StatusCreated, adminapi.RotatedKey{
-		CreatedKey: successor.View(), Previous: adminapi.Previous{ID: key.ID, ExpiresAt: web.Time(key.ExpiresAt)},
-	})
+	return web.JSON(w, http.StatusCreated, successor.ViewRotated(key))
 }

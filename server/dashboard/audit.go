@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -24,13 +25,57 @@ type auditPage struct {
 	First    bool
 }
 
-// auditEvent is an event, and its detail as the page shows it.
+// auditEvent is an event as the page shows it.
 type auditEvent struct {
 	store.Event
-	Facts []auditFact
+	Who, Key, Of ref // the actor, the key through which they acted, and the target
+	Facts        []auditFact
 }
 
-type auditFact struct{ Name, Value string }
+// auditFact is a member of a detail. Ref is set if it is a user or a key.
+type auditFact struct {
+	Name, Value string
+	Ref         ref
+}
+
+// subjectOf is the user or the key that a member of a detail names; empty: none.
+func subjectOf(member, value string) string {
+	switch member {
+	case "user":
+		return audit.UserTarget(value)
+	case "successor":
+		return audit.KeyTarget(value)
+	}
+	return ""
+}
+
+// shownEvents names the users, clients and keys of events.
+func (d *Dashboard) shownEvents(ctx context.Context, events []store.Event) ([]auditEvent, error) {
+	var subjects []string
+	for _, e := range events {
+		subjects = append(subjects, e.Actor, audit.KeyTarget(e.Via), e.Target)
+		for member, value := range e.Detail {
+			subjects = append(subjects, subjectOf(member, value))
+		}
+	}
+	names, err := d.refs(ctx, subjects...)
+	if err != nil {
+		return nil, err
+	}
+	shown := make([]auditEvent, len(events))
+	for i, e := range events {
+		shown[i] = auditEvent{Event: e, Who: names.of(e.Actor), Of: names.of(e.Target), Facts: factsOf(e.Detail)}
+		if e.Via != "" {
+			shown[i].Key = names.of(audit.KeyTarget(e.Via))
+		}
+		for n, fact := range shown[i].Facts {
+			if subject := subjectOf(fact.Name, fact.Value); subject != "" {
+				shown[i].Facts[n].Ref = names.of(subject)
+			}
+		}
+	}
+	return shown, nil
+}
 
 // factsOf are the members of a detail by name, a change as one: "read → read write".
 func factsOf(detail map[string]string) (facts []auditFact) {
@@ -44,7 +89,7 @@ func factsOf(detail map[string]string) (facts []auditFact) {
 		if from, changed := detail[name+audit.Before]; changed {
 			value = cmp.Or(from, "none") + " → " + cmp.Or(value, "none")
 		}
-		facts = append(facts, auditFact{name, value})
+		facts = append(facts, auditFact{Name: name, Value: value})
 	}
 	return facts
 }
@@ -68,9 +113,11 @@ func (d *Dashboard) auditFilter(r *http.Request) (f auditFilter, filter store.Ev
 	for name, to := range map[string]*string{
 		"actor": &f.Actor, "target": &f.Target, "kind": &f.Kind, "since": &f.Since, "cursor": &cursor, "which": &kind,
 	} {
-		if *to, err = query.Text(name); err != nil {
+		text, err := query.Text(name)
+		if err != nil {
 			return f, filter, err
 		}
+		*to = strings.TrimSpace(text)
 	}
 	f.Refusals = kind == "refusals"
 	f.Since = spans[f.Since]
@@ -78,7 +125,13 @@ func (d *Dashboard) auditFilter(r *http.Request) (f auditFilter, filter store.Ev
 	if err != nil {
 		return f, filter, err
 	}
-	filter = store.EventFilter{Refusals: f.Refusals, Actor: f.Actor, Target: f.Target, Action: f.Kind, After: f.after, Limit: 50}
+	filter = store.EventFilter{Refusals: f.Refusals, Action: f.Kind, After: f.after, Limit: 50}
+	if filter.Actor, err = d.users.AuditName(r.Context(), f.Actor); err != nil {
+		return f, filter, err
+	}
+	if filter.Target, err = d.users.AuditName(r.Context(), f.Target); err != nil {
+		return f, filter, err
+	}
 	if f.Since != "" {
 		filter.Since, err = query.Moment("since", d.now())
 	}
@@ -118,15 +171,15 @@ func (d *Dashboard) Audit(w http.ResponseWriter, r *http.Request, in *session) e
 	if err != nil {
 		return err
 	}
-	shown := make([]auditEvent, len(events))
-	for i, e := range events {
-		shown[i] = auditEvent{e, factsOf(e.Detail)}
+	shown, err := d.shownEvents(r.Context(), events)
+	if err != nil {
+		return err
 	}
 	p := auditPage{operatorPage{"audit"}, f, shown, "", "/operator/audit.jsonl?" + f.query(""), f.after == ""}
 	if next != "" {
 		p.Next = "/operator/audit?" + f.query(d.cursors.Seal(next, f.listing()...))
 	}
-	return d.show(w, http.StatusOK, "audit", in.page(r, "Audit", "operator", p))
+	return d.show(w, http.StatusOK, "audit", in.page(r, "Audit log", "operator", p))
 }
 
 // downloaded is an event as the file has it.

@@ -70,6 +70,6 @@ func New(o Options) (*Dashboard, error) {
 	if d.static, err = newStatic(); err != nil {
 		return nil, err
 	}
-	d.templates, err = parseTemplates(d.static)
+	d.templates, err = parseTemplates(d.static, d.now)
 	return d, err
 }

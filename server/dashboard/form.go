@@ -43,13 +43,13 @@ func (d *Dashboard) form(r *http.Request, cookie string, repeatable ...string) (
 	if d.origins.Check(r) != nil || !d.forms.fits(form.Get(formField), cookie) {
 		return nil, &web.Error{
 			Status: http.StatusForbidden, Code: "access_denied",
-			Description: "The form is not one of this session. Go back, load the page again, and repeat.",
+			Description: "The form does not belong to this session. Go back, reload the page and submit the form again",
 		}
 	}
 	return form, nil
 }
 
-// The cookies. Over https the browser itself sees to it that they are ours alone (RFC 6265bis §4.1.3.2).
+// The cookies. Over https the browser itself ensures that they are ours alone (RFC 6265bis §4.1.3.2).
 const (
 	sessionCookie = "mintkeep_session"
 	visitCookie   = "mintkeep_visit" // of a browser in which no user is signed in yet

@@ -16,18 +16,19 @@ import (
 // forms are all that a signed-in user can send: the path, and a form that would change something.
 func forms(key, session string) map[string]url.Values {
 	return map[string]url.Values{
-		"/logout":                     {},
-		"/settings/keys":              {"name": {"sneaked"}, "scope": {"read"}, "expiry": {"30"}, "once": {"1"}},
-		key + "/rename":               {"name": {"renamed"}},
-		key + "/rotate":               {"overlap": {"0s"}, "once": {"2"}},
-		key + "/revoke":               {"reason": {"sneaked"}, "confirm": {"one"}},
-		"/settings/profile":           {"name": {"Mallory"}},
-		"/settings/password":          {"present": {secret}, "password": {secret + "!"}, "again": {secret + "!"}},
-		"/settings/sessions/end":      {"session": {session}},
-		"/operator/clients":           {"client_id": {"sneaked"}, "grant": {"yes"}, "once": {"3"}},
-		"/operator/clients/c":         {"scope": {"read write"}},
-		"/operator/clients/c/secrets": {"overlap": {"24h"}, "once": {"4"}},
-		"/operator/clients/c/disable": {}, "/operator/clients/c/enable": {}, "/operator/clients/c/revoke-tokens": {},
+		"/logout":                       {},
+		"/settings/keys":                {"name": {"sneaked"}, "scope": {"read"}, "expiry": {"30"}, "once": {"1"}},
+		key + "/rename":                 {"name": {"renamed"}},
+		key + "/rotate":                 {"overlap": {"0s"}, "once": {"2"}},
+		key + "/revoke":                 {"reason": {"sneaked"}, "confirm": {"one"}},
+		"/settings/profile":             {"name": {"Mallory"}},
+		"/settings/password":            {"present": {secret}, "password": {secret + "!"}, "again": {secret + "!"}},
+		"/settings/sessions/end":        {"session": {session}},
+		"/settings/sessions/revoke-all": {},
+		"/operator/clients":             {"client_id": {"sneaked"}, "grant": {"yes"}, "once": {"3"}},
+		"/operator/clients/c":           {"scope": {"read write"}},
+		"/operator/clients/c/secrets":   {"overlap": {"24h"}, "once": {"4"}},
+		"/operator/clients/c/disable":   {}, "/operator/clients/c/enable": {}, "/operator/clients/c/revoke-tokens": {},
 		"/operator/clients/c/delete": {"confirm": {"c"}},
 		"/operator/users":            {"email": {"sneaked@example.com"}, "role": {"operator"}, "once": {"5"}},
 	}
@@ -42,7 +43,7 @@ func stored(t testing.TB, b *storetest.Backend) string {
 	})
 	var all strings.Builder
 	for _, key := range slices.Sorted(maps.Keys(dump)) {
-		if values := dump[key]; strings.HasPrefix(key, "mk:p:") { // a hash, in any order
+		if values := dump[key]; strings.HasPrefix(key, "mk:p:") || strings.HasPrefix(key, "mk:c:") { // a hash, in any order
 			slices.Sort(values)
 		}
 		fmt.Fprintf(&all, "%q: %q\n", key, dump[key])

@@ -4,12 +4,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/mintkeep/mintkeep/server/adminapi"
-	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/keys"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
@@ -18,19 +16,20 @@ import (
 // keyPage is the page of one key.
 type keyPage struct {
 	keyRow
-	History  []event
-	Once     string
-	Overlaps []choice
-	Problem  string
-	Confirm  bool // its name must be typed to revoke it: it was used within a day
-	Uses     *chart
+	History   []event
+	Successor ref
+	Once      string
+	Overlaps  []choice
+	Problems  problems
+	Sent      url.Values // the form, if it is shown again
+	Uses      *chart
 }
 
 // event is a line of a key's history.
 type event struct {
 	At   *time.Time
 	What string
-	Who  string
+	Who  ref // empty: it happened by itself
 }
 
 // ownKey reads the key that the path names, if it is the user's. Another user's is not found.
@@ -48,27 +47,33 @@ func (d *Dashboard) KeyPage(w http.ResponseWriter, r *http.Request, in *session)
 	if err != nil {
 		return err
 	}
-	return d.showKeyPage(w, r, in, key, http.StatusOK, "")
+	return d.showKeyPage(w, r, in, key, http.StatusOK, nil, nil)
 }
 
-func (d *Dashboard) showKeyPage(w http.ResponseWriter, r *http.Request, in *session, key *store.APIKey, status int, problem string) error {
-	content, err := d.keyPage(r, in, key)
+func (d *Dashboard) showKeyPage(w http.ResponseWriter, r *http.Request, in *session, key *store.APIKey, status int, sent url.Values, wrong problems) error {
+	content, err := d.keyPage(r, in, key, false)
 	if err != nil {
 		return err
 	}
-	content.Problem = problem
+	content.Sent, content.Problems = sent, wrong
 	return d.show(w, status, "key", in.page(r, key.Name, "keys", content))
 }
 
-func (d *Dashboard) keyPage(r *http.Request, in *session, key *store.APIKey) (*keyPage, error) {
+// keyPage is the page for the owner, or for an operator.
+func (d *Dashboard) keyPage(r *http.Request, in *session, key *store.APIKey, forOperator bool) (*keyPage, error) {
 	view, err := d.keys.View(r.Context(), key)
 	if err != nil {
 		return nil, err
 	}
-	p := &keyPage{keyRow: rowOf(view, d.now()), History: history(key, view, in.User), Once: rand.Text(), Confirm: d.inUse(view)}
+	p := &keyPage{keyRow: rowOf(view, d.now()), Once: rand.Text()}
 	for _, o := range overlaps {
 		p.Overlaps = append(p.Overlaps, choice{o.value, o.label, "", o.value == "24h"})
 	}
+	h := history{key: key, view: view, reader: in.User, forOperator: forOperator}
+	if h.names, err = d.refs(r.Context(), h.subjects()...); err != nil {
+		return nil, err
+	}
+	p.History, p.Successor = h.events(), h.successor()
 	uses, err := d.store.KeyDays(r.Context(), key.ID)
 	if err != nil {
 		return nil, err
@@ -78,32 +83,7 @@ func (d *Dashboard) keyPage(r *http.Request, in *session, key *store.APIKey) (*k
 }
 
 var overlaps = []struct{ value, label string }{
-	{"0s", "at once"}, {"1h", "in an hour"}, {"24h", "in 24 hours"}, {"168h", "in 7 days"},
-}
-
-// inUse says whether a key was used within a day, so that revoking it is likely to break something.
-func (d *Dashboard) inUse(view adminapi.Key) bool {
-	return view.LastUsed != nil && d.now().Sub(view.LastUsed.At) < 24*time.Hour
-}
-
-// history tells what happened to a key, the latest first.
-func history(key *store.APIKey, view adminapi.Key, user *store.User) (h []event) {
-	who := func(actor string) string {
-		switch actor {
-		case store.UserActor(user.ID).Name:
-			return "you"
-		case audit.AdminTokenName, audit.NextAdminTokenName:
-			return "an operator"
-		}
-		return actor
-	}
-	if revoked := view.Revocation; revoked != nil {
-		h = append(h, event{revoked.At, "Ended: " + revoked.Reason, who(revoked.By)})
-	}
-	if key.RotatedTo != "" {
-		h = append(h, event{web.TimeOrNull(key.RotatedAt), "Rotated; the successor is " + key.RotatedTo, who(key.RotatedBy)})
-	}
-	return append(h, event{&view.CreatedAt, "Created", who(key.CreatedBy)})
+	{"0s", "now"}, {"1h", "in 1 hour"}, {"24h", "in 24 hours"}, {"168h", "in 7 days"},
 }
 
 // RenameKey answers POST /settings/keys/{id}/rename.
@@ -118,7 +98,7 @@ func (d *Dashboard) RenameKey(w http.ResponseWriter, r *http.Request, in *sessio
 	}
 	name, err := keys.CheckName(form.Get("name"))
 	if err != nil {
-		return d.showKeyPage(w, r, in, key, http.StatusBadRequest, "The name "+err.Error()+".")
+		return d.showKeyPage(w, r, in, key, http.StatusBadRequest, form, problems{"name": "Name " + err.Error() + "."})
 	}
 	if err := d.keys.Rename(r.Context(), key, name, in.Actor); err != nil {
 		return err
@@ -138,45 +118,18 @@ func (d *Dashboard) RotateKey(w http.ResponseWriter, r *http.Request, in *sessio
 	}
 	overlap, err := time.ParseDuration(form.Get("overlap"))
 	if err != nil || overlap < 0 || overlap > 720*time.Hour {
-		return d.showKeyPage(w, r, in, key, http.StatusBadRequest, "Choose when the old key ends.")
+		return d.showKeyPage(w, r, in, key, http.StatusBadRequest, nil, problems{"overlap": "Choose when this key expires."})
 	}
 	return d.once(w, r, in, form, func() (string, error) {
-		successor, err := d.keys.Rotate(r.Context(), in.User, key, overlap, in.Actor)
+		successor, err := d.keys.RotateOwn(r.Context(), in.User, key, overlap, in.Actor)
 		var answered *web.Error
 		if errors.As(err, &answered) && slices.Contains(shownAgain, answered.Status) {
 			answered.SetHeaders(w)
-			return "", d.showKeyPage(w, r, in, key, answered.Status, sentence(answered.Description))
+			return "", d.showKeyPage(w, r, in, key, answered.Status, nil, problems{"": sentence(answered.Description)})
 		}
 		if err != nil {
 			return "", err
 		}
 		return "/settings/keys/" + successor.ID, d.showKey(w, r, in, successor, key)
 	})
-}
-
-// RevokeKey answers POST /settings/keys/{id}/revoke.
-func (d *Dashboard) RevokeKey(w http.ResponseWriter, r *http.Request, in *session) error {
-	key, err := d.ownKey(r, in)
-	if err != nil {
-		return err
-	}
-	form, err := in.form(r)
-	if err != nil {
-		return err
-	}
-	view, err := d.keys.View(r.Context(), key)
-	if err != nil {
-		return err
-	}
-	if d.inUse(view) && strings.TrimSpace(form.Get("confirm")) != key.Name {
-		return d.showKeyPage(w, r, in, key, http.StatusBadRequest, "The key was used within a day. Type its name to revoke it.")
-	}
-	reason, err := keys.CheckReason(form.Get("reason"), "revoked by its owner")
-	if err != nil {
-		return d.showKeyPage(w, r, in, key, http.StatusBadRequest, "The reason "+err.Error()+".")
-	}
-	if err := d.keys.Revoke(r.Context(), key, reason, in.Actor); err != nil && !errors.Is(err, store.ErrNotFound) {
-		return err
-	}
-	return seeOther(w, "/settings", "revoked")
 }

@@ -3,6 +3,7 @@ package dashboard
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/mintkeep/mintkeep/server/adminapi"
@@ -15,7 +16,7 @@ import (
 type keyList struct {
 	Keys  []keyRow
 	Query string
-	State string // live, ended or all
+	State string // active, inactive or all
 	Next  string // the URL of the next page
 	First bool   // there is no page before
 	None  bool   // the user has no key at all
@@ -24,22 +25,35 @@ type keyList struct {
 // keyRow is a key as the list and its own page show it.
 type keyRow struct {
 	adminapi.Key
-	Used    string // how long ago
-	Expires string // in what time, if it is near
-	Near    bool   // it expires within a week
-	Owner   string // for operators
+	Status string // Active, Expired or Revoked
+	Near   bool   // it expires within a week
+	Owner  ref    // for operators
 }
 
 func rowOf(view adminapi.Key, now time.Time) keyRow {
-	row := keyRow{Key: view}
-	if view.LastUsed != nil {
-		row.Used = ago(now, view.LastUsed.At)
-	}
-	if view.ExpiresAt != nil && view.Revocation == nil {
-		row.Expires = ago(now, *view.ExpiresAt)
-		row.Near = view.ExpiresAt.Sub(now) < 7*24*time.Hour
+	row := keyRow{Key: view, Status: "Active"}
+	switch {
+	case view.Revocation == nil:
+		row.Near = view.ExpiresAt != nil && view.ExpiresAt.Sub(now) < 7*24*time.Hour
+	case expired(view):
+		row.Status = "Expired"
+	default:
+		row.Status = "Revoked"
 	}
 	return row
+}
+
+// expired says whether a key became inactive by its expiry, which no actor caused.
+func expired(view adminapi.Key) bool {
+	return view.Revocation.By == "" && view.ExpiresAt != nil && view.Revocation.At != nil && view.Revocation.At.Equal(*view.ExpiresAt)
+}
+
+// through tells from which address, or through which client, a key was used.
+func through(from string) string {
+	if client, ok := strings.CutPrefix(from, "client:"); ok {
+		return "through the client " + client
+	}
+	return "from " + from
 }
 
 // Settings answers GET /settings.
@@ -48,14 +62,14 @@ func (d *Dashboard) Settings(w http.ResponseWriter, r *http.Request, in *session
 	if err != nil {
 		return err
 	}
-	list.None = len(list.Keys) == 0 && list.Query == "" && list.First && list.State == string(store.StateActive) && !d.hadKeys(r, in)
+	list.None = len(list.Keys) == 0 && list.Query == "" && list.First && list.State == "active" && !d.hadKeys(r, in)
 	return d.show(w, http.StatusOK, "settings", in.page(r, "API keys", "keys", list))
 }
 
 // hadKeys says whether a user without an active key has inactive ones to show.
 func (d *Dashboard) hadKeys(r *http.Request, in *session) bool {
-	ended, _, err := d.store.Keys(r.Context(), store.KeyFilter{UserID: in.UserID}, "", 1)
-	return err != nil || len(ended) > 0
+	inactive, _, err := d.store.Keys(r.Context(), store.KeyFilter{UserID: in.UserID}, "", 1)
+	return err != nil || len(inactive) > 0
 }
 
 // listKeys reads a page of keys as the query asks for it: the active ones, if it does not say.
@@ -64,14 +78,15 @@ func (d *Dashboard) listKeys(r *http.Request, path string, narrowed store.KeyFil
 	if err != nil {
 		return nil, err
 	}
-	state, err := query.Text("state")
+	text, err := query.Text("state")
 	if err != nil {
 		return nil, err
 	}
+	shown, state := stateOf(text)
 	if limit, _ := query.Text("limit"); limit != "" {
-		return nil, web.InvalidRequest("limit: the pages are all of one length")
+		return nil, web.InvalidRequest("limit: all pages have one length")
 	}
-	f, err := keys.ReadFilterAs(query, stateOf(state))
+	f, err := keys.ReadFilterAs(query, state)
 	if err != nil {
 		return nil, err
 	}
@@ -81,10 +96,7 @@ func (d *Dashboard) listKeys(r *http.Request, path string, narrowed store.KeyFil
 		return nil, err
 	}
 	cursor, _ := query.Text("cursor")
-	list := &keyList{Query: f.Query, State: state, First: cursor == ""}
-	if state == "" {
-		list.State = string(store.StateActive)
-	}
+	list := &keyList{Query: f.Query, State: shown, First: cursor == ""}
 	for _, view := range found.Items {
 		list.Keys = append(list.Keys, rowOf(view, d.now()))
 	}
@@ -95,12 +107,12 @@ func (d *Dashboard) listKeys(r *http.Request, path string, narrowed store.KeyFil
 }
 
 // stateOf reads the filter of a page; the default is the active keys.
-func stateOf(text string) store.KeyState {
+func stateOf(text string) (shown string, state store.KeyState) {
 	switch text {
 	case "all":
-		return store.AnyState
-	case string(store.StateInactive):
-		return store.StateInactive
+		return text, store.AnyState
+	case "inactive":
+		return text, store.StateInactive
 	}
-	return store.StateActive
+	return "active", store.StateActive
 }

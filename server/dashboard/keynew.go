@@ -18,10 +18,11 @@ import (
 
 // keyForm is the page on which a key is created.
 type keyForm struct {
-	Name, Problem string
-	Scopes        []choice
-	Expiries      []choice
-	Once          string
+	Name     string
+	Problems problems
+	Scopes   []choice
+	Expiries []choice
+	Once     string
 }
 
 // choice is one of a group of boxes or buttons.
@@ -33,21 +34,29 @@ type choice struct {
 const defaultExpiry = "90"
 
 // keyForm as it was filled in; nil: as it is at first, with the least scope.
-func (d *Dashboard) keyForm(in *session, sent url.Values, problem string) keyForm {
-	f := keyForm{Problem: problem, Once: rand.Text(), Name: sent.Get("name")}
+func (d *Dashboard) keyForm(in *session, sent url.Values, wrong problems) keyForm {
+	f := keyForm{Problems: wrong, Once: rand.Text(), Name: sent.Get("name")}
 	scopes, expiry := sent["scope"], sent.Get("expiry")
 	if sent == nil {
-		scopes, expiry = d.config.KeyScopes[:1], defaultExpiry
+		scopes, expiry = leastScope(d.config.KeyScopes), defaultExpiry
 	}
 	for token := range strings.FieldsSeq(d.keys.Allowed(in.User)) {
 		f.Scopes = append(f.Scopes, choice{token, token, scopeHints[token], slices.Contains(scopes, token)})
 	}
 	now := d.now()
 	for _, days := range []string{"30", defaultExpiry, "365"} {
-		f.Expiries = append(f.Expiries, choice{days, days + " days", "until " + day(now.Add(lifetimes[days])), expiry == days})
+		f.Expiries = append(f.Expiries, choice{days, days + " days", "expires " + day(now.Add(lifetimes[days])), expiry == days})
 	}
-	f.Expiries = append(f.Expiries, choice{"never", "Never", "a key that leaks works until somebody notices", expiry == "never"})
+	f.Expiries = append(f.Expiries, choice{"never", "Never", "not recommended: a leaked key stays valid until it is revoked", expiry == "never"})
 	return f
+}
+
+// leastScope is what a new key may do, unless its user selects more: read, or else the first of the scopes.
+func leastScope(scopes []string) []string {
+	if slices.Contains(scopes, "read") {
+		return []string{"read"}
+	}
+	return scopes[:1]
 }
 
 var lifetimes = map[string]time.Duration{
@@ -55,13 +64,13 @@ var lifetimes = map[string]time.Duration{
 }
 
 var scopeHints = map[string]string{
-	scope.Keys:  "see to your other keys, from a script",
-	scope.Admin: "everything that an operator may do",
+	scope.Keys:  "manage your API keys through the API",
+	scope.Admin: "full access through the API, as an operator has it",
 }
 
 // NewKeyPage answers GET /settings/keys/new.
 func (d *Dashboard) NewKeyPage(w http.ResponseWriter, r *http.Request, in *session) error {
-	return d.show(w, http.StatusOK, "keynew", in.page(r, "Create New API Key", "keys", d.keyForm(in, nil, "")))
+	return d.show(w, http.StatusOK, "keynew", in.page(r, "Create New API Key", "keys", d.keyForm(in, nil, nil)))
 }
 
 // CreateKey answers POST /settings/keys, with the one page that shows the key.
@@ -93,18 +102,21 @@ func (d *Dashboard) again(w http.ResponseWriter, r *http.Request, in *session, f
 		return err
 	}
 	answered.SetHeaders(w)
-	return d.show(w, answered.Status, "keynew", in.page(r, "Create New API Key", "keys", d.keyForm(in, form, sentence(answered.Description))))
+	return d.show(w, answered.Status, "keynew", in.page(r, "Create New API Key", "keys", d.keyForm(in, form, keyLabels.problems(answered.Description))))
 }
 
-// readNewKey reads the form by the rules of the API, in its words.
+// keyLabels are the fields of the form by the members of a new key.
+var keyLabels = labels{"name": {"name", "Name"}, "scope": {"scope", "Scopes"}, "expires_at": {"expiry", "Expiration"}}
+
+// readNewKey reads the form by the rules of the API.
 func (d *Dashboard) readNewKey(form url.Values) (keys.NewKey, error) {
 	members := map[string]any{"name": form.Get("name"), "scope": strings.Join(form["scope"], " ")}
 	lifetime, known := lifetimes[form.Get("expiry")]
 	switch {
 	case !known:
-		return keys.NewKey{}, web.InvalidRequest("Choose when it expires")
+		return keys.NewKey{}, web.InvalidRequest("expires_at: must be selected")
 	case len(form["scope"]) == 0:
-		return keys.NewKey{}, web.InvalidRequest("Choose at least one scope")
+		return keys.NewKey{}, web.InvalidRequest("scope: must not be empty; select at least one")
 	case lifetime > 0:
 		members["expires_at"] = d.now().Add(lifetime).UTC().Format(time.RFC3339)
 	}
@@ -139,7 +151,7 @@ type repeated struct{ Where string }
 // second key. do returns the path of the result; empty if there is none.
 func (d *Dashboard) once(w http.ResponseWriter, r *http.Request, in *session, form url.Values, do func() (where string, err error)) error {
 	if form.Get("once") == "" {
-		return web.InvalidRequest("The form is not complete; load the page again")
+		return web.InvalidRequest("The form is incomplete. Reload the page and try again")
 	}
 	idempotencyKey := store.DigestOf("once " + in.cookie + " " + form.Get("once"))
 	first, where, err := d.store.ClaimIdempotencyKey(r.Context(), idempotencyKey)
@@ -147,7 +159,7 @@ func (d *Dashboard) once(w http.ResponseWriter, r *http.Request, in *session, fo
 		return err
 	}
 	if !first {
-		return d.show(w, http.StatusConflict, "already", in.page(r, "Already made", in.section(r), repeated{where}))
+		return d.show(w, http.StatusConflict, "already", in.page(r, "Already created", in.section(r), repeated{where}))
 	}
 	where, err = do()
 	d.store.CompleteIdempotencyKey(context.WithoutCancel(r.Context()), idempotencyKey, where)
@@ -156,8 +168,10 @@ func (d *Dashboard) once(w http.ResponseWriter, r *http.Request, in *session, fo
 
 // section is the entry of the navigation that a path belongs to.
 func (in *session) section(r *http.Request) string {
-	if strings.HasPrefix(r.URL.Path, "/operator") {
-		return "operator"
+	for prefix, section := range map[string]string{"/operator": "operator", "/settings/profile": "profile", "/settings/sessions": "profile"} {
+		if strings.HasPrefix(r.URL.Path, prefix) {
+			return section
+		}
 	}
 	return "keys"
 }

@@ -101,7 +101,7 @@ func TestFormOnce(t *testing.T) {
 					plain = p.value("secret")
 					s.Secret(plain)
 				case http.StatusConflict:
-					p.says("Already made")
+					p.says("Already created")
 					for _, link := range p.all("a") {
 						if href := attribute(link, "href"); strings.HasPrefix(href, "/settings/keys/") {
 							where = href
@@ -160,17 +160,17 @@ func TestRevoke(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, typed := range []string{"", "In Use", "another"} {
-		v.submit(v.get(key), key+"/revoke", "confirm", typed).want(http.StatusBadRequest).says("Type its name to revoke it")
+		v.submit(v.get(key+"/revoke"), key+"/revoke", "confirm", typed).want(http.StatusBadRequest).says("Type the name exactly as it is shown.")
 	}
 	replica.Me(t, plain).Want(t, http.StatusOK, "")
-	v.submit(v.get(key), key+"/revoke", "confirm", "in use", "reason", strings.Repeat("x", 201)).want(http.StatusBadRequest)
-	form := v.get(key).form(key + "/revoke")
+	v.submit(v.get(key+"/revoke"), key+"/revoke", "confirm", "in use", "reason", strings.Repeat("x", 201)).want(http.StatusBadRequest)
+	form := v.get(key + "/revoke").form(key + "/revoke")
 	form.Set("confirm", " in use ")
 	for range 2 { // and once more, which changes nothing
 		v.post(key+"/revoke", form).wantTo("/settings?done=revoked")
 		replica.Me(t, plain).Want(t, http.StatusUnauthorized, "invalid_token")
 	}
-	v.get(key).says("ended", "revoked by its owner", "by you")
+	v.get(key).says("Revoked: revoked by its owner by you")
 	v.get("/settings?done=revoked").says("The key is revoked.")
 	v.get("/settings?done=%3Cb%3Eno").want(http.StatusOK)
 	for _, act := range []string{"rename", "rotate"} {
@@ -215,9 +215,9 @@ func TestList(t *testing.T) {
 		cursor, _ := url.Parse(next(first))
 		good := cursor.Query().Get("cursor")
 		for what, path := range map[string]string{
-			"changed":      "/settings?state=live&cursor=" + good[:len(good)-1] + "A",
-			"cut":          "/settings?state=live&cursor=" + good[:10],
-			"another list": "/settings?state=ended&cursor=" + good,
+			"changed":      "/settings?state=active&cursor=" + good[:len(good)-1] + "A",
+			"cut":          "/settings?state=active&cursor=" + good[:10],
+			"another list": "/settings?state=inactive&cursor=" + good,
 			"a search":     "/settings?q=x&cursor=" + good,
 			"made up":      "/settings?cursor=key_0",
 			"twice":        "/settings?cursor=" + good + "&cursor=" + good,
@@ -229,7 +229,7 @@ func TestList(t *testing.T) {
 			}
 		}
 		if got := other.get(next(first)); got.Status != http.StatusBadRequest {
-			t.Errorf("another person's cursor: %d", got.Status)
+			t.Errorf("another user's cursor: %d", got.Status)
 		}
 	})
 }

@@ -15,6 +15,8 @@ import (
 // login is the page to sign in at.
 type login struct {
 	Email, Next, Problem string
+	NoUser               bool   // this installation has no user yet
+	Here                 string // its URL
 }
 
 // Root answers GET /.
@@ -30,7 +32,11 @@ func (d *Dashboard) LoginPage(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	next, _ := query.Text("next")
-	return d.showLogin(w, r, http.StatusOK, login{Next: next})
+	l := login{Next: next, Here: d.config.Issuer}
+	if totals, err := d.store.Totals(r.Context()); err == nil { // the page is shown also while Redis does not answer
+		l.NoUser = totals.Users == 0
+	}
+	return d.showLogin(w, r, http.StatusOK, l)
 }
 
 func (d *Dashboard) showLogin(w http.ResponseWriter, r *http.Request, status int, l login) error {
@@ -158,13 +164,14 @@ func (d *Dashboard) Logout(w http.ResponseWriter, r *http.Request, in *session) 
 
 // invitation is the page on which an invited user sets a password.
 type invitation struct {
-	Code, Email, Problem string
-	Least                int
+	Code, Email string
+	Problems    problems
+	Least       int
 }
 
 var errInvite = &web.Error{
 	Status: http.StatusNotFound, Code: "not_found",
-	Description: "This link has been used, has expired, or was replaced by a newer one. Ask an operator for another.",
+	Description: "This link was used, has expired or was replaced by a newer link. Ask an operator for a new link.",
 }
 
 // InvitePage answers GET /invite/{code}.
@@ -211,8 +218,8 @@ func (d *Dashboard) Redeem(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	plain := form.Get("password")
-	if problem := checkPassword(plain, form.Get("again"), user); problem != "" {
-		return d.showInvite(w, r, http.StatusBadRequest, invitation{Email: user.Metadata.Email, Problem: problem})
+	if wrong := checkPassword("Password", plain, form.Get("again"), user); wrong != nil {
+		return d.showInvite(w, r, http.StatusBadRequest, invitation{Email: user.Metadata.Email, Problems: wrong})
 	}
 	sealed, err := d.passwords.Hash(r.Context(), user.ID, plain)
 	if err != nil {
@@ -235,13 +242,13 @@ func (d *Dashboard) Redeem(w http.ResponseWriter, r *http.Request) error {
 	return seeOther(w, "/settings", "")
 }
 
-// checkPassword says what is wrong with a new password, as a sentence.
-func checkPassword(plain, again string, user *store.User) string {
+// checkPassword says what is wrong with a new password, under its label on the page.
+func checkPassword(label, plain, again string, user *store.User) problems {
 	if err := password.Check(plain, user.Metadata.Email, user.Metadata.Name); err != nil {
-		return "The password " + err.Error() + "."
+		return problems{"password": label + " " + err.Error() + "."}
 	}
 	if plain != again {
-		return "The two passwords differ."
+		return problems{"again": "The passwords differ."}
 	}
-	return ""
+	return nil
 }

@@ -38,6 +38,11 @@ func TestLooks(t *testing.T) {
 		t.Parallel()
 		newGallery(t).outside()
 	})
+	t.Run("first", func(t *testing.T) {
+		t.Parallel()
+		g := &gallery{tab: openTab(t, servertest.New(t, storetest.Embedded(t), plainHTTP), desk)}
+		g.look("login-first", "/login")
+	})
 	t.Run("inside", func(t *testing.T) {
 		t.Parallel()
 		newGallery(t).inside()
@@ -127,6 +132,7 @@ func (g *gallery) inside() {
 	g.inspect("settings")
 	g.look("settings-none", "/settings?q=nothing")
 	g.look("key-used", "/settings/keys/"+g.used.ID)
+	g.look("key-revoke", "/settings/keys/"+g.used.ID+"/revoke")
 	g.look("key-new", "/settings/keys/new")
 	g.fill("#name", strings.Repeat(" ", 5))
 	g.press("main button[type=submit]")
@@ -140,7 +146,7 @@ func (g *gallery) inside() {
 	g.s.Secret(g.value("#secret"))
 	g.inspect("key-rotated-made")
 	g.look("key-rotated", "/settings/keys/"+g.fresh.ID)
-	g.look("settings-ended", "/settings?state=ended")
+	g.look("settings-ended", "/settings?state=inactive")
 	g.press("main td a")
 	g.inspect("key-ended")
 	g.look("profile", "/settings/profile")
@@ -182,6 +188,12 @@ func (g *gallery) operator() {
 	g.look("operator-keys", "/operator/keys?state=all")
 	g.look("operator-key", "/operator/keys/"+g.used.ID)
 	g.look("audit", "/operator/audit")
+	g.look("audit-rejections", "/operator/audit?which=refusals")
+	g.look("user-disable", "/operator/users/"+g.bob.ID+"/disable")
+	g.look("user-delete", "/operator/users/"+g.bob.ID+"/delete")
+	g.fill("#confirm", "another")
+	g.press("button.dangerous")
+	g.inspect("user-delete-rejected")
 }
 
 func (g *gallery) signIn() {
@@ -209,9 +221,9 @@ const (
 	roomRules = `["target-size", "scrollable-region-focusable"]`
 )
 
-// sideways are the elements that stand out of the window.
-const sideways = `document.documentElement.scrollWidth <= innerWidth ? [] : [...document.querySelectorAll("body *")]
-	.filter(e => e.getBoundingClientRect().right > innerWidth).map(e => e.outerHTML.slice(0, 120))`
+// sideways are the elements that stand out of the window. A phone's innerWidth grows with what stands out of it.
+const sideways = `(width => document.documentElement.scrollWidth <= width ? [] : [...document.querySelectorAll("body *")]
+	.filter(e => e.getBoundingClientRect().right > width).map(e => e.outerHTML.slice(0, 120)))(document.documentElement.clientWidth)`
 
 func (g *gallery) inspect(name string) {
 	g.t.Helper()

@@ -42,7 +42,7 @@ func TestNamesAreText(t *testing.T) {
 		}
 		made := v.submit(v.get("/settings/keys/new"), "/settings/keys", "name", payload)
 		if made.Status == http.StatusBadRequest { // it is no name, then
-			made.says("Name must")
+			made.wrongAt("name", "Name must be printable text in UTF-8.")
 			continue
 		}
 		s.Secret(made.want(http.StatusOK).says(payload).value("secret"))
@@ -58,8 +58,8 @@ func TestNamesAreText(t *testing.T) {
 		v.get("/operator/keys/" + id).says(payload)
 		v.get("/settings?q=" + url.QueryEscape(payload)).says(payload)
 		v.submit(v.get(key), key+"/rename", "name", payload+" ").want(http.StatusSeeOther)
-		v.submit(v.get(key), key+"/revoke", "reason", payload).wantTo("/settings?done=revoked")
-		v.get(key).says("Ended: " + payload)
+		v.submit(v.get(key+"/revoke").says(payload), key+"/revoke", "reason", payload).wantTo("/settings?done=revoked")
+		v.get(key).says("Revoked: " + payload)
 		v.get("/operator/audit").want(http.StatusOK)
 		v.get("/operator/users").want(http.StatusOK)
 		v.get("/operator/users/" + u.ID).want(http.StatusOK)
@@ -107,7 +107,7 @@ func TestNames(t *testing.T) {
 		if again := p.form("/settings/keys"); again.Get("expiry") != "365" || len(again["scope"]) != 2 {
 			t.Errorf("%s: what was chosen is lost: %v", what, again)
 		}
-		v.submit(v.get(key), key+"/rename", "name", name).want(http.StatusBadRequest).says("The name")
+		v.submit(v.get(key), key+"/rename", "name", name).want(http.StatusBadRequest).says("Name ")
 		if what != "empty" && what != "spaces" {
 			v.submit(v.get("/settings/profile"), "/settings/profile", "name", name).want(http.StatusBadRequest)
 		}

@@ -1,11 +1,12 @@
 package dashboard
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
 
-	"github.com/mintkeep/mintkeep/server/keys"
+	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -14,7 +15,7 @@ import (
 type allKeys struct {
 	operatorPage
 	*keyList
-	User string // of whom, if it is of one
+	User string // of whom, by email or id, if it is of one
 }
 
 // OperatorKeys answers GET /operator/keys.
@@ -27,21 +28,44 @@ func (d *Dashboard) OperatorKeys(w http.ResponseWriter, r *http.Request, in *ses
 	if err != nil {
 		return err
 	}
-	list, err := d.listKeys(r, "/operator/keys", store.KeyFilter{UserID: user})
+	id, err := d.users.IDOf(r.Context(), user)
+	if err != nil {
+		return err
+	}
+	list, err := d.listKeys(r, "/operator/keys", store.KeyFilter{UserID: id})
 	if err != nil {
 		return err
 	}
 	if list.Next != "" && user != "" {
 		list.Next += "&" + url.Values{"user": {user}}.Encode()
 	}
+	if err := d.nameOwners(r.Context(), list.Keys); err != nil {
+		return err
+	}
 	return d.show(w, http.StatusOK, "operatorkeys", in.page(r, "API keys", "operator", allKeys{operatorPage{"keys"}, list, user}))
+}
+
+// nameOwners adds to each key whose it is.
+func (d *Dashboard) nameOwners(ctx context.Context, rows []keyRow) error {
+	subjects := make([]string, len(rows))
+	for i, row := range rows {
+		subjects[i] = audit.UserTarget(row.User)
+	}
+	names, err := d.refs(ctx, subjects...)
+	if err != nil {
+		return err
+	}
+	for i, subject := range subjects {
+		rows[i].Owner = names.of(subject)
+	}
+	return nil
 }
 
 // operatorKey is the page of any user's key.
 type operatorKey struct {
 	operatorPage
 	*keyPage
-	Owner *store.User // nil: deleted
+	Suspended bool // the owner is disabled
 }
 
 // OperatorKey answers GET /operator/keys/{id}.
@@ -50,38 +74,50 @@ func (d *Dashboard) OperatorKey(w http.ResponseWriter, r *http.Request, in *sess
 	if err != nil {
 		return err
 	}
-	return d.showOperatorKey(w, r, in, key, http.StatusOK, "")
-}
-
-func (d *Dashboard) showOperatorKey(w http.ResponseWriter, r *http.Request, in *session, key *store.APIKey, status int, problem string) error {
-	content, err := d.keyPage(r, in, key)
+	content, err := d.keyPage(r, in, key, true)
 	if err != nil {
 		return err
 	}
-	content.Problem = problem
+	owner, err := d.owner(r, key)
+	if err != nil {
+		return err
+	}
+	content.Owner = ownerOf(key, owner)
+	p := operatorKey{operatorPage{"keys"}, content, owner != nil && !owner.Enabled}
+	return d.show(w, http.StatusOK, "operatorkey", in.page(r, key.Name, "operator", p))
+}
+
+// owner reads whose key it is; nil if the user is deleted.
+func (d *Dashboard) owner(r *http.Request, key *store.APIKey) (*store.User, error) {
 	owner, err := d.store.User(r.Context(), key.UserID)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return err
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
 	}
-	return d.show(w, status, "operatorkey", in.page(r, key.Name, "operator", operatorKey{operatorPage{"keys"}, content, owner}))
+	return owner, err
 }
 
-// OperatorRevoke answers POST /operator/keys/{id}/revoke.
-func (d *Dashboard) OperatorRevoke(w http.ResponseWriter, r *http.Request, in *session) error {
-	form, err := in.form(r)
-	if err != nil {
-		return err
+// ownerOf names the owner of a key; nil: deleted.
+func ownerOf(key *store.APIKey, owner *store.User) ref {
+	if owner == nil {
+		return ref{Kind: "user", Label: key.UserID, ID: key.UserID, Gone: "deleted"}
 	}
+	return ref{Kind: "user", Label: owner.Metadata.Email, ID: owner.ID, Link: userURL(owner.ID)}
+}
+
+// OperatorRevoke answers GET and POST /operator/keys/{id}/revoke: the question, and the revocation.
+func (d *Dashboard) OperatorRevoke(w http.ResponseWriter, r *http.Request, in *session) error {
 	key, err := d.keys.Key(r.Context(), web.Path(r, "id"))
 	if err != nil {
 		return err
 	}
-	reason, err := keys.CheckReason(form.Get("reason"), "revoked by an operator")
+	owner, err := d.owner(r, key)
 	if err != nil {
-		return d.showOperatorKey(w, r, in, key, http.StatusBadRequest, "The reason "+err.Error()+".")
-	}
-	if err := d.keys.Revoke(r.Context(), key, reason, in.Actor); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	return seeOther(w, "/operator/keys/"+url.PathEscape(key.ID), "revoked")
+	page := "/operator/keys/" + url.PathEscape(key.ID)
+	how := revocation{Back: page, Done: page, Reason: "optional; the owner sees it", Otherwise: "revoked by an operator", Owner: "a deleted user"}
+	if owner != nil {
+		how.Owner = owner.Metadata.Email
+	}
+	return d.revokeKey(w, r, in, key, how)
 }

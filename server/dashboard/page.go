@@ -21,8 +21,11 @@ var templateFiles embed.FS
 // templates has one for each page, by the name of its file without .html.
 type templates map[string]*template.Template
 
-func parseTemplates(s static) (templates, error) {
-	functions := template.FuncMap{"static": s.url, "day": day, "moment": moment, "ago": ago, "lasting": lasting, "words": strings.Fields}
+func parseTemplates(s static, now func() time.Time) (templates, error) {
+	functions := template.FuncMap{
+		"static": s.url, "day": day, "moment": moment, "minute": minute, "exact": exact, "machine": machine, "lasting": lasting, "words": strings.Fields, "through": through,
+		"since": func(t time.Time) string { return ago(now(), t) },
+	}
 	shared, err := template.New("").Funcs(functions).ParseFS(templateFiles, "templates/shared/*.html")
 	if err != nil {
 		return nil, err
@@ -90,7 +93,7 @@ func (d *Dashboard) Refuse(w http.ResponseWriter, r *http.Request, e *web.Error)
 	id := web.RequestID(r.Context())
 	words := e.Words(id)
 	if e.RetryAfter > 0 {
-		words = fmt.Sprintf("%s, in %d seconds.", words, int(e.RetryAfter.Round(time.Second)/time.Second))
+		words = fmt.Sprintf("%s. Retry in %d seconds.", words, int(e.RetryAfter.Round(time.Second)/time.Second))
 	}
 	p := page{Title: http.StatusText(e.Status), Content: failure{e.Status, words, id}}
 	if err := d.show(w, e.Status, "failure", p); err != nil {
@@ -112,7 +115,7 @@ func seeOther(w http.ResponseWriter, location, done string) error {
 // notices are what a page may be asked to say was done; nothing else can be put there.
 var notices = map[string]string{
 	"revoked":      "The key is revoked. It stopped working at once.",
-	"renamed":      "The key has its new name.",
+	"renamed":      "The key is renamed.",
 	"saved":        "Saved.",
 	"password":     "The password is changed. Every other session has been signed out.",
 	"session":      "The session is signed out.",
@@ -128,7 +131,7 @@ var notices = map[string]string{
 	"keys-rotated": "The next signing key signs from now on.",
 	"client-saved": "The client is changed.",
 	"client-gone":  "The client is deleted, and its tokens have ended.",
-	"person-gone":  "The person is deleted, and their keys have ended.",
+	"user-deleted": "The user is deleted. Their API keys are revoked.",
 }
 
 func notice(r *http.Request) string {

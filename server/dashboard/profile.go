@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"unicode/utf8"
@@ -16,18 +17,16 @@ import (
 
 // profile is the page of the user's own account.
 type profile struct {
-	Name            string
-	NameProblem     string
-	PasswordProblem string
-	Least           int
-	Sessions        []sessionRow
+	Name     string
+	Problems problems
+	Least    int
+	Sessions []sessionRow
 }
 
 type sessionRow struct {
 	*store.Session
 	Handle string
 	Here   bool // the one that asks
-	Seen   string
 }
 
 // Profile answers GET /settings/profile.
@@ -42,7 +41,7 @@ func (d *Dashboard) showProfile(w http.ResponseWriter, r *http.Request, in *sess
 		return err
 	}
 	for _, s := range sessions {
-		p.Sessions = append(p.Sessions, sessionRow{s, handle(s), s.Digest == in.Digest, ago(d.now(), s.SeenAt)})
+		p.Sessions = append(p.Sessions, sessionRow{s, handle(s), s.Digest == in.Digest})
 	}
 	return d.show(w, status, "profile", in.page(r, "Profile", "profile", p))
 }
@@ -58,7 +57,7 @@ func (d *Dashboard) SaveName(w http.ResponseWriter, r *http.Request, in *session
 	}
 	name := strings.TrimSpace(form.Get("name"))
 	if utf8.RuneCountInString(name) > 100 || !web.Printable(name) {
-		return d.showProfile(w, r, in, http.StatusBadRequest, profile{Name: name, NameProblem: "The name must be printable text of at most 100 characters."})
+		return d.showProfile(w, r, in, http.StatusBadRequest, profile{Name: name, Problems: problems{"name": "Name must be printable text of at most 100 characters."}})
 	}
 	what := in.about(audit.UserUpdated, map[string]string{"changed": "name"}).Changed("name", in.User.Metadata.Name, name)
 	if err := d.audit.Change(r.Context(), in.Actor, what, func(ctx context.Context) error {
@@ -81,12 +80,12 @@ func (d *Dashboard) ChangePassword(w http.ResponseWriter, r *http.Request, in *s
 	if err != nil {
 		return err
 	}
-	problem := "The present password is wrong."
+	wrong := problems{"present": "The current password is wrong."}
 	if known != nil {
-		problem = checkPassword(form.Get("password"), form.Get("again"), in.User)
+		wrong = checkPassword("New password", form.Get("password"), form.Get("again"), in.User)
 	}
-	if problem != "" {
-		return d.showProfile(w, r, in, http.StatusBadRequest, profile{Name: in.User.Metadata.Name, PasswordProblem: problem})
+	if wrong != nil {
+		return d.showProfile(w, r, in, http.StatusBadRequest, profile{Name: in.User.Metadata.Name, Problems: wrong})
 	}
 	sealed, err := d.passwords.Hash(r.Context(), in.UserID, form.Get("password"))
 	if err != nil {
@@ -109,14 +108,11 @@ func (d *Dashboard) ChangePassword(w http.ResponseWriter, r *http.Request, in *s
 	return seeOther(w, "/settings/profile", "password")
 }
 
-// RevokeSession answers POST /settings/sessions/end: one session of the user's, or all.
+// RevokeSession answers POST /settings/sessions/end: one session of the user's.
 func (d *Dashboard) RevokeSession(w http.ResponseWriter, r *http.Request, in *session) error {
 	form, err := in.form(r)
 	if err != nil {
 		return err
-	}
-	if form.Get("session") == "all" {
-		return d.revokeSessions(w, r, in)
 	}
 	sessions, err := d.store.Sessions(r.Context(), in.User)
 	if err != nil {
@@ -144,8 +140,20 @@ func (d *Dashboard) revokeSession(ctx context.Context, in *session, session stor
 	})
 }
 
-func (d *Dashboard) revokeSessions(w http.ResponseWriter, r *http.Request, in *session) error {
-	err := d.audit.Revoke(r.Context(), in.Actor, in.about(audit.UserSignedOut, nil), func(ctx context.Context) error {
+// RevokeSessions answers GET and POST /settings/sessions/revoke-all: the question, and the revocation of all sessions.
+func (d *Dashboard) RevokeSessions(w http.ResponseWriter, r *http.Request, in *session) error {
+	sessions, err := d.store.Sessions(r.Context(), in.User)
+	if err != nil {
+		return err
+	}
+	form, err := d.confirmed(w, r, in, confirmation{
+		Title: "Sign out everywhere?", Button: "Sign out everywhere", Cancel: "/settings/profile",
+		Effects: []string{signedOut(len(sessions)) + " Your API keys stay active."},
+	})
+	if form == nil {
+		return err
+	}
+	err = d.audit.Revoke(r.Context(), in.Actor, in.about(audit.UserSignedOut, nil), func(ctx context.Context) error {
 		return d.store.RevokeSessions(ctx, in.UserID, d.audit.Cause(in.Actor, "signed out everywhere"))
 	})
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -153,4 +161,12 @@ func (d *Dashboard) revokeSessions(w http.ResponseWriter, r *http.Request, in *s
 	}
 	d.setCookie(w, sessionCookie, "")
 	return seeOther(w, "/login", "everywhere")
+}
+
+// signedOut says how many sessions end, the one that asks included.
+func signedOut(sessions int) string {
+	if sessions == 1 {
+		return "This browser is signed out."
+	}
+	return fmt.Sprintf("%d sessions are signed out, that of this browser included.", sessions)
 }

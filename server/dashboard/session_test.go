@@ -27,7 +27,7 @@ func TestSessionRevocation(t *testing.T) {
 			"sign-out everywhere, elsewhere": func(t *testing.T, _ *userAgent) {
 				other := visit(t, replica)
 				other.signIn(u.Email, secret)
-				other.submit(other.get("/settings/profile"), "/settings/sessions/end", "session", "all").wantTo("/login?done=everywhere")
+				other.submit(other.get("/settings/sessions/revoke-all").says("sessions are signed out"), "/settings/sessions/revoke-all").wantTo("/login?done=everywhere")
 			},
 			"the one session, elsewhere": func(t *testing.T, _ *userAgent) {
 				other := visit(t, replica)
@@ -90,7 +90,7 @@ func TestSessionRevocation(t *testing.T) {
 			}
 		})
 		t.Run("an invite is redeemed once", func(t *testing.T) {
-			visit(t, replica).get(path).want(http.StatusNotFound).says("This link has been used")
+			visit(t, replica).get(path).want(http.StatusNotFound).says("This link was used")
 		})
 		t.Run("deleted", func(t *testing.T) {
 			v := visit(t, s)
@@ -118,7 +118,7 @@ func TestInvite(t *testing.T) {
 		}
 		gone := func(v *userAgent, path string) {
 			t.Helper()
-			v.get(path).want(http.StatusNotFound).says("This link has been used, has expired, or was replaced by a newer one.")
+			v.get(path).want(http.StatusNotFound).says("This link was used, has expired or was replaced by a newer link.")
 		}
 		first, second := invite(), invite()
 		v := visit(t, s)

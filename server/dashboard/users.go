@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/mintkeep/mintkeep/server/users"
 	"github.com/mintkeep/mintkeep/server/web"
@@ -14,22 +13,22 @@ import (
 // userList is a page of users, and the form that invites one more.
 type userList struct {
 	operatorPage
-	Users   []*store.User
-	Query   string
-	Next    string // URL
-	First   bool
-	Sent    url.Values
-	Problem string
-	Once    string
+	Users    []*store.User
+	Query    string
+	Next     string // URL
+	First    bool
+	Sent     url.Values
+	Problems problems
+	Once     string
 }
 
 // Users answers GET /operator/users.
 func (d *Dashboard) Users(w http.ResponseWriter, r *http.Request, in *session) error {
-	return d.showUsers(w, r, in, http.StatusOK, nil, "")
+	return d.showUsers(w, r, in, http.StatusOK, nil, nil)
 }
 
-func (d *Dashboard) showUsers(w http.ResponseWriter, r *http.Request, in *session, status int, sent url.Values, problem string) error {
-	query, after, err := d.search(r, "pages people")
+func (d *Dashboard) showUsers(w http.ResponseWriter, r *http.Request, in *session, status int, sent url.Values, wrong problems) error {
+	query, after, err := d.search(r, "pages users")
 	if err != nil {
 		return err
 	}
@@ -39,10 +38,10 @@ func (d *Dashboard) showUsers(w http.ResponseWriter, r *http.Request, in *sessio
 	}
 	p := userList{
 		operatorPage{"users"},
-		found, query, d.nextPage("/operator/users", "pages people", query, next), after == "",
-		sent, problem, rand.Text(),
+		found, query, d.nextPage("/operator/users", "pages users", query, next), after == "",
+		sent, wrong, rand.Text(),
 	}
-	return d.show(w, status, "users", in.page(r, "People", "operator", p))
+	return d.show(w, status, "users", in.page(r, "Users", "operator", p))
 }
 
 // CreateUser answers POST /operator/users, with the page that shows the link.
@@ -55,7 +54,7 @@ func (d *Dashboard) CreateUser(w http.ResponseWriter, r *http.Request, in *sessi
 		o := web.ObjectOf(map[string]any{"email": form.Get("email"), "name": form.Get("name"), "role": form.Get("role")})
 		user, link, err := d.users.Create(r.Context(), o, in.Actor)
 		if answered, ok := fixable(err); ok {
-			return "", d.showUsers(w, r, in, answered.Status, form, sentence(answered.Description))
+			return "", d.showUsers(w, r, in, answered.Status, form, userLabels.problems(answered.Description))
 		}
 		if err != nil {
 			return "", err
@@ -64,11 +63,14 @@ func (d *Dashboard) CreateUser(w http.ResponseWriter, r *http.Request, in *sessi
 	})
 }
 
+// userLabels are the fields of the form by the members of a user.
+var userLabels = labels{"email": {"email", "Email"}, "name": {"name", "Name"}, "role": {"role", "Role"}}
+
 func userURL(id string) string { return "/operator/users/" + id }
 
 func (d *Dashboard) showLink(w http.ResponseWriter, r *http.Request, in *session, user *store.User, link users.Link) error {
 	p := newSecret{
-		operatorPage: operatorPage{"users"}, Title: "A link for " + user.Metadata.Email, Label: "Link", Secret: link.URL,
+		operatorPage: operatorPage{"users"}, Title: "Password link for " + user.Metadata.Email, Label: "Link", Secret: link.URL,
 		User: user, Expires: link.ExpiresAt, Back: userURL(user.ID),
 	}
 	return d.show(w, http.StatusOK, "secretmade", in.page(r, p.Title, "operator", p))
@@ -114,28 +116,8 @@ func (d *Dashboard) showUser(w http.ResponseWriter, r *http.Request, in *session
 	return d.show(w, status, "user", in.page(r, u.Metadata.Email, "operator", p))
 }
 
-// DisableUser answers POST /operator/users/{id}/disable.
-func (d *Dashboard) DisableUser(w http.ResponseWriter, r *http.Request, in *session) error {
-	return d.patchUser(w, r, in, "disabled", "true", "disabled")
-}
-
 // EnableUser answers POST /operator/users/{id}/enable.
 func (d *Dashboard) EnableUser(w http.ResponseWriter, r *http.Request, in *session) error {
-	return d.patchUser(w, r, in, "disabled", "false", "enabled")
-}
-
-// PromoteUser answers POST /operator/users/{id}/promote.
-func (d *Dashboard) PromoteUser(w http.ResponseWriter, r *http.Request, in *session) error {
-	return d.patchUser(w, r, in, "role", `"operator"`, "role-changed")
-}
-
-// DemoteUser answers POST /operator/users/{id}/demote.
-func (d *Dashboard) DemoteUser(w http.ResponseWriter, r *http.Request, in *session) error {
-	return d.patchUser(w, r, in, "role", `"developer"`, "role-changed")
-}
-
-// patchUser changes one member of a user.
-func (d *Dashboard) patchUser(w http.ResponseWriter, r *http.Request, in *session, member, value, done string) error {
 	u, err := d.user(r)
 	if err != nil {
 		return err
@@ -143,9 +125,65 @@ func (d *Dashboard) patchUser(w http.ResponseWriter, r *http.Request, in *sessio
 	if _, err := in.form(r); err != nil {
 		return err
 	}
-	if u.ID == in.UserID { // who disables or demotes themselves cannot take it back
-		return d.showUser(w, r, in, u, http.StatusConflict, "This is you. Ask another operator.")
+	return d.patchUser(w, r, in, u, "disabled", "false", "enabled")
+}
+
+// DisableUser answers GET and POST /operator/users/{id}/disable: the question, and what is confirmed.
+func (d *Dashboard) DisableUser(w http.ResponseWriter, r *http.Request, in *session) error {
+	return d.changeUser(w, r, in, disableQuestion, func(u *store.User) error {
+		return d.patchUser(w, r, in, u, "disabled", "true", "disabled")
+	})
+}
+
+// PromoteUser answers GET and POST /operator/users/{id}/promote, likewise.
+func (d *Dashboard) PromoteUser(w http.ResponseWriter, r *http.Request, in *session) error {
+	return d.changeUser(w, r, in, promoteQuestion, func(u *store.User) error {
+		return d.patchUser(w, r, in, u, "role", `"operator"`, "role-changed")
+	})
+}
+
+// DemoteUser answers GET and POST /operator/users/{id}/demote, likewise.
+func (d *Dashboard) DemoteUser(w http.ResponseWriter, r *http.Request, in *session) error {
+	return d.changeUser(w, r, in, demoteQuestion, func(u *store.User) error {
+		return d.patchUser(w, r, in, u, "role", `"developer"`, "role-changed")
+	})
+}
+
+// DeleteUser answers GET and POST /operator/users/{id}/delete, likewise.
+func (d *Dashboard) DeleteUser(w http.ResponseWriter, r *http.Request, in *session) error {
+	return d.changeUser(w, r, in, deleteQuestion, func(u *store.User) error {
+		if err := d.users.Delete(r.Context(), u.ID, in.Actor); err != nil {
+			return err
+		}
+		return seeOther(w, "/operator/users", "user-deleted")
+	})
+}
+
+// changeUser asks before a change of another user, and makes it when it is confirmed. Operators who disable, demote or
+// delete themselves could not undo it.
+func (d *Dashboard) changeUser(w http.ResponseWriter, r *http.Request, in *session, ask func(*store.User, userUse) confirmation, change func(*store.User) error) error {
+	u, err := d.user(r)
+	if err != nil {
+		return err
 	}
+	if u.ID == in.UserID {
+		return d.showUser(w, r, in, u, http.StatusConflict, "This is your own account. Ask another operator.")
+	}
+	use, err := d.userUse(r, u)
+	if err != nil {
+		return err
+	}
+	c := ask(u, use)
+	c.Cancel = userURL(u.ID)
+	form, err := d.confirmed(w, r, in, c)
+	if form == nil {
+		return err
+	}
+	return change(u)
+}
+
+// patchUser changes one member of a user.
+func (d *Dashboard) patchUser(w http.ResponseWriter, r *http.Request, in *session, u *store.User, member, value, done string) error {
 	if _, err := d.users.Patch(r.Context(), u.ID, web.Object{member: []byte(value)}, in.Actor); err != nil {
 		return err
 	}
@@ -170,25 +208,4 @@ func (d *Dashboard) InviteUser(w http.ResponseWriter, r *http.Request, in *sessi
 		}
 		return userURL(u.ID), d.showLink(w, r, in, u, link)
 	})
-}
-
-// DeleteUser answers POST /operator/users/{id}/delete.
-func (d *Dashboard) DeleteUser(w http.ResponseWriter, r *http.Request, in *session) error {
-	u, err := d.user(r)
-	if err != nil {
-		return err
-	}
-	form, err := in.form(r)
-	switch {
-	case err != nil:
-		return err
-	case u.ID == in.UserID:
-		return d.showUser(w, r, in, u, http.StatusConflict, "This is you. Ask another operator.")
-	case strings.TrimSpace(form.Get("confirm")) != u.Metadata.Email:
-		return d.showUser(w, r, in, u, http.StatusBadRequest, "Type the person's email to delete them.")
-	}
-	if err := d.users.Delete(r.Context(), u.ID, in.Actor); err != nil {
-		return err
-	}
-	return seeOther(w, "/operator/users", "person-gone")
 }

@@ -45,21 +45,23 @@ func walk(t *testing.T, s *servertest.Server, l look) {
 	}
 	b.fill("#name", "deploy script")
 	b.press("main button[type=submit]")
-	b.says("Store it now", "curl", "Treat your API key like a password.")
+	b.says("Save it now", "curl", "Treat your API key like a password.")
 	plain := b.value("#secret")
 	s.Secret(plain)
 
-	b.press("main .actions a.button") // "I have stored it"
-	b.says("deploy script", "never", "live")
+	b.press("main .actions a.button") // "Done, I saved it"
+	b.says("deploy script", "never", "Active")
 	s.Me(t, plain).Want(t, http.StatusOK, "")
 	if err := s.Store.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	b.open("/settings")
-	b.says("less than a minute ago", "from 127.0.0.1")
+	b.says("just now", "from 127.0.0.1")
 
 	b.press("main td a")
-	b.says("Uses a day 1 in all", "It was last used less than a minute ago from 127.0.0.1")
+	b.says("Uses a day 1 in all", "Last used: just now from 127.0.0.1")
+	b.press("main a.dangerous")
+	b.says("Revoke the API key “deploy script”?", "Used just now from 127.0.0.1.")
 	b.fill("#reason", "it was a test")
 	b.fill("#confirm", "deploy script")
 	b.press("button.dangerous")
@@ -68,7 +70,7 @@ func walk(t *testing.T, s *servertest.Server, l look) {
 
 	b.press("main .empty a")
 	b.press("main td a")
-	b.says("it was a test by you", "ended")
+	b.says("it was a test by you", "Revoked")
 	b.press(".who button")
 	b.says("You are signed out.")
 	b.open("/settings")
@@ -116,5 +118,5 @@ func operate(t *testing.T, s *servertest.Server, l look) {
 	b.press("form[action$=delete] button")
 	b.says("The client is deleted, and its tokens have ended.")
 	b.press("main a[href='/operator/audit']")
-	b.says("client.deleted", "client:billing", "user:"+u.ID)
+	b.says("client.deleted", "client billing deleted", u.Email)
 }

@@ -26,7 +26,7 @@ func cluster(d *redisdb.Diagnosis) []Check {
 	c.Found = fmt.Sprintf("state %s, %d of %d slots served by %d masters", d.Cluster["cluster_state"], served, slots, len(d.Nodes))
 	switch {
 	case assigned < slots:
-		c.State, c.Fix = Fail, fmt.Sprintf("redis-cli --cluster fix: %d slots are assigned to nobody", slots-assigned)
+		c.State, c.Fix = Fail, fmt.Sprintf("redis-cli --cluster fix: %d slots are not assigned to a master", slots-assigned)
 	case served < slots || d.Cluster["cluster_state"] != "ok":
 		c.State, c.Fix = Fail, "see CLUSTER NODES: a master is lost and has no replica to take over"
 	}
@@ -46,7 +46,7 @@ func sentinels(verdicts []redisdb.SentinelVerdict) []Check {
 		case "NOPERM":
 			c.State, c.Found, c.Fix = Unknown, v.Addr+": not allowed to ask for the quorum", "on the Sentinel: ACL SETUSER … +sentinel|ckquorum"
 		default:
-			c.State, c.Found, c.Fix = Warn, v.Addr+": "+cause(v.Err), "without a quorum nobody takes over from a lost primary: start the other Sentinels"
+			c.State, c.Found, c.Fix = Warn, v.Addr+": "+cause(v.Err), "without a quorum no replica takes over from a lost primary: start the other Sentinels"
 		}
 		checks = append(checks, c)
 	}

@@ -75,14 +75,14 @@ func signingKeys(ring *store.Keyring, err error, cfg *config.Config, now time.Ti
 	c := Check{Name: "signing keys", State: OK}
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		c.Found = "none yet: the first start makes them"
+		c.Found = "none yet: the first start creates them"
 		return c
 	case errors.Is(err, store.ErrNewerRecord):
 		c.State, c.Found, c.Fix = Fail, "a newer version of Mintkeep wrote them", "upgrade this one"
 		return c
 	case errors.Is(err, store.ErrKeyringDamaged):
 		c.State, c.Found = Fail, err.Error()
-		c.Fix = "restore it from a backup; or stop every replica and delete it: new keys are made at the next start, and no JWT signed before can be verified offline"
+		c.Fix = "restore it from a backup; or stop every replica and delete it: new keys are created at the next start, and no earlier JWT can be verified offline"
 		return c
 	case err != nil:
 		c.State, c.Found = Unknown, "not read: "+cause(err)
@@ -91,7 +91,7 @@ func signingKeys(ring *store.Keyring, err error, cfg *config.Config, now time.Ti
 	active := ring.Active()
 	c.Found = fmt.Sprintf("%s, %s old", active.Algorithm, age(now.Sub(active.ActivatedAt)))
 	if cfg.SigningRotation == 0 {
-		c.Found += "; rotated by hand only"
+		c.Found += "; rotated manually only"
 		return c
 	}
 	due := active.ActivatedAt.Add(cfg.SigningRotation)
@@ -101,28 +101,28 @@ func signingKeys(ring *store.Keyring, err error, cfg *config.Config, now time.Ti
 	c.Found += "; next rotation " + due.UTC().Format(time.RFC3339)
 	if now.After(due.Add(rotationGrace)) {
 		c.State, c.Found = Warn, c.Found+", which is overdue"
-		c.Fix = "see that a server runs, and its log: it rotates by itself"
+		c.Fix = "check that a server runs, and read its log: it rotates by itself"
 	}
 	return c
 }
 
 const (
-	wrongKey = "see first whether MINTKEEP_MASTER_KEY is that of the running replicas, and correct it; " +
-		"only if you are changing it, add the one in use before: new,old"
+	wrongKey = "check first that MINTKEEP_MASTER_KEY is that of the running replicas, and correct it; " +
+		"only while you are changing it, add the previous key: new,old"
 	rekeyThen = "once every replica has this list, run mintkeep rekey; then the old key can go (docs/operations.md, Changing the master key)"
 )
 
 // masterKey opens the two keys that have a private part.
 func masterKey(vault *seal.Vault, ring *store.Keyring) Check {
-	c := Check{Name: "master key", State: OK, Found: "opens the signing keys"}
+	c := Check{Name: "master key", State: OK, Found: "decrypts the signing keys"}
 	for _, key := range []store.SigningKey{ring.Active(), ring.Next()} {
 		fresh, err := signing.Reseal(vault, key)
 		if err != nil {
-			c.State, c.Found, c.Fix = Fail, fmt.Sprintf("does not open the %s signing key, %s", key.State(), key.ID), wrongKey
+			c.State, c.Found, c.Fix = Fail, fmt.Sprintf("does not decrypt the %s signing key, %s", key.State(), key.ID), wrongKey
 			return c
 		}
 		if fresh != nil {
-			c.State, c.Found, c.Fix = Warn, "opens the signing keys, but only by an old key of the list", rekeyThen
+			c.State, c.Found, c.Fix = Warn, "decrypts the signing keys, but only with an old key of the list", rekeyThen
 		}
 	}
 	return c
@@ -144,14 +144,14 @@ func passwords(vault *seal.Vault, hashes map[string][]byte) []Check {
 			stale++
 		}
 	}
-	c := Check{Name: "passwords", State: OK, Found: fmt.Sprintf("the master key opens all %d that were tried", len(hashes))}
+	c := Check{Name: "passwords", State: OK, Found: fmt.Sprintf("the master key decrypts all %d that were tried", len(hashes))}
 	switch {
 	case closed > 0:
-		c.State, c.Fix = Fail, wrongKey+"; if it is lost, give these people new invites"
-		c.Found = fmt.Sprintf("the master key does not open %d of %d that were tried, such as that of %s", closed, len(hashes), one)
+		c.State, c.Fix = Fail, wrongKey+"; if it is lost, send these users new invites"
+		c.Found = fmt.Sprintf("the master key does not decrypt %d of %d that were tried, such as that of %s", closed, len(hashes), one)
 	case stale > 0:
 		c.State, c.Fix = Warn, rekeyThen
-		c.Found = fmt.Sprintf("%d of %d that were tried are opened only by an old key of the list", stale, len(hashes))
+		c.Found = fmt.Sprintf("%d of %d that were tried can be decrypted only with an old key of the list", stale, len(hashes))
 	}
 	return []Check{c}
 }
@@ -164,14 +164,14 @@ func records(r store.RecordScan) Check {
 		c.State, c.Fix = Fail, "a newer version of Mintkeep wrote them: upgrade this one"
 		c.Found = unreadable(r)
 	case r.Damaged.Count > 0:
-		c.State, c.Fix = Fail, "what is refused meanwhile can be deleted and made anew, or restored from a backup"
+		c.State, c.Fix = Fail, "delete and create them again, or restore a backup; requests that need them are rejected until then"
 		c.Found = unreadable(r)
 	case r.Partial && r.Read == 0:
 		c.State, c.Found = Unknown, "not read: "+cause(r.Err)
 	case r.Read == 0:
 		c.Found = "none"
 	case r.Partial:
-		c.Found = fmt.Sprintf("the first %d are readable; there are more, which were not tried", r.Read)
+		c.Found = fmt.Sprintf("the first %d are readable; the others were not tried", r.Read)
 	}
 	return c
 }

@@ -50,7 +50,7 @@ func Examine(ctx context.Context, o Options) []Check {
 	checks = append(checks, certificateFile(o.Config, o.Now())...)
 	if o.Config.Embedded() {
 		return append(checks, Check{
-			Name: "redis", State: Warn, Found: "none: the embedded store lives in memory, and nothing is kept when the server ends",
+			Name: "redis", State: Warn, Found: "none: the embedded store is in memory, and is lost when the server stops",
 			Fix: "set MINTKEEP_REDIS_URL to keep it",
 		})
 	}

@@ -61,7 +61,7 @@ func TestChecksOfServer(t *testing.T) {
 		"RDB only":          {persistence, "aof_enabled:0 rdb_last_bgsave_status:ok", "save:3600", "warn: snapshots only"},
 		"no persistence":    {persistence, "aof_enabled:0 rdb_last_bgsave_status:ok", "save:", "warn: none: a restart of Redis loses"},
 		"save not told":     {persistence, "aof_enabled:0 rdb_last_bgsave_status:ok", "", "warn: no append-only file"},
-		"evicts":            {eviction, "maxmemory_policy:volatile-lru", "", "fail: volatile-lru: when memory is short, Redis drops live tokens, or clients → CONFIG SET maxmemory-policy noeviction"},
+		"evicts":            {eviction, "maxmemory_policy:volatile-lru", "", "fail: volatile-lru: when memory is short, Redis drops active tokens, or clients → CONFIG SET maxmemory-policy noeviction"},
 		"does not evict":    {eviction, "maxmemory_policy:noeviction", "", "ok: noeviction"},
 		"policy not told":   {eviction, "", "", "unknown: "},
 		"memory":            {memory, "used_memory:786432 maxmemory:1048576", "", "ok: 768.0 KB of 1.0 MB, 75 %"},
@@ -71,8 +71,8 @@ func TestChecksOfServer(t *testing.T) {
 		"machine full":      {memory, "used_memory:1000 used_memory_rss:15000000000 maxmemory:0 total_system_memory:17179869184", "", "warn: "},
 		"machine not told":  {memory, "used_memory:1000 maxmemory:0", "", "ok: 1000 B, with no maxmemory"},
 		"no replica":        {replication(alone), "role:master connected_slaves:0", "min-replicas-to-write:0", "ok: no replica"},
-		"none in a cluster": {replication(inCluster), "role:master connected_slaves:0", "", "warn: no replica: nobody takes over"},
-		"replica":           {replication(alone), "role:slave master_host:10.0.0.1 master_port:6379 master_link_status:down", "", "fail: this is a replica of 10.0.0.1:6379, and takes no writes; its link is down → name the primary"},
+		"none in a cluster": {replication(inCluster), "role:master connected_slaves:0", "", "warn: no replica: no server takes over"},
+		"replica":           {replication(alone), "role:slave master_host:10.0.0.1 master_port:6379 master_link_status:down", "", "fail: this is a replica of 10.0.0.1:6379, and accepts no writes; its link is down → name the primary"},
 		"in step":           {replication(alone), replicas + "2999000,lag=1", "min-replicas-to-write:1", "fail: min-replicas-to-write 1, and 0 are good"},
 		"good":              {replication(alone), replicas + "2999000,lag=1 min_slaves_good_slaves:1", "min-replicas-to-write:1", "ok: replicas: 1 online, at most 1000 B and 1 s behind; min-replicas-to-write 1"},
 		"not required":      {replication(alone), replicas + "2999000,lag=1", "min-replicas-to-write:0", "warn: replicas: 1 online, at most 1000 B and 1 s behind; min-replicas-to-write 0"},
@@ -96,7 +96,7 @@ func TestRevocations(t *testing.T) {
 		t.Errorf("nothing is asked for: got %v", got)
 	}
 	for want, err := range map[string]error{
-		"ok: MINTKEEP_REVOKE_DURABILITY=replicas:2 can be had":     nil,
+		"ok: MINTKEEP_REVOKE_DURABILITY=replicas:2 is met":         nil,
 		"fail: it needs a disk, and this Redis has none → buy one": fmt.Errorf("it needs a disk, and this Redis has none: buy one%w", lacking{}),
 		"is not known: lost": errors.New("lost"),
 	} {
@@ -124,7 +124,7 @@ func TestReach(t *testing.T) {
 		{redisdb.Diagnosis{Where: "h:1", Latency: slow}, nil, "warn: h:1 answers in 6.00 ms, at worst in 40.00 ms → run Mintkeep nearer"},
 		{redisdb.Diagnosis{Where: "h:1"}, nil, "warn: h:1 takes longer than 2 s"},
 		{redisdb.Diagnosis{Where: "h:1"}, errors.New("dial tcp: connection refused"), "fail: h:1 does not answer: dial tcp: connection refused → start Redis"},
-		{redisdb.Diagnosis{Where: "h:1"}, errors.New("i/o timeout"), "fail: h:1 does not answer: i/o timeout → see whether Redis runs"},
+		{redisdb.Diagnosis{Where: "h:1"}, errors.New("i/o timeout"), "fail: h:1 does not answer: i/o timeout → check that Redis runs"},
 		{redisdb.Diagnosis{Where: "h:1"}, errors.New("tls: x509: certificate signed by unknown authority"), "?ca=FILE"},
 	} {
 		if got := reach(&tt.d, tt.err).line(); !strings.Contains(got, tt.want) {
@@ -147,9 +147,9 @@ func TestClockAndRights(t *testing.T) {
 	}
 	for want, n := range map[string]redisdb.Node{
 		"ok: mint may do all": {},
-		"fail: mint may not do what Mintkeep does: +get ~mk:c:* → ACL SETUSER mint +get ~mk:c:* +info": {Denied: []redisdb.Right{{Rule: "+get"}, {Rule: "~mk:c:*"}, {Rule: "+info", Optional: true}}},
-		"warn: mint may do all that serve does;":                                                       {Denied: []redisdb.Right{{Rule: "+info", Optional: true}}},
-		"unknown: not known: lost":                                                                     {DeniedErr: errors.New("lost")},
+		"fail: mint lacks rights that Mintkeep needs: +get ~mk:c:* → ACL SETUSER mint +get ~mk:c:* +info": {Denied: []redisdb.Right{{Rule: "+get"}, {Rule: "~mk:c:*"}, {Rule: "+info", Optional: true}}},
+		"warn: mint may do all that serve does;":                                                          {Denied: []redisdb.Right{{Rule: "+info", Optional: true}}},
+		"unknown: not known: lost":                                                                        {DeniedErr: errors.New("lost")},
 	} {
 		if got := rights("mint")(n).line(); !strings.Contains(got, want) {
 			t.Errorf("got %s\nwant %s", got, want)
@@ -223,14 +223,14 @@ func TestSigningKeys(t *testing.T) {
 		rotation time.Duration
 		want     string
 	}{
-		{nil, store.ErrNotFound, day, "ok: none yet: the first start makes them"},
+		{nil, store.ErrNotFound, day, "ok: none yet: the first start creates them"},
 		{nil, store.ErrNewerRecord, day, "fail: a newer version"},
 		{nil, store.ErrKeyringDamaged, day, "fail: the Redis key mk:signing-keys is damaged → restore"},
 		{nil, store.ErrUnavailable, day, "unknown: not read"},
 		{ring(10*day, 10*day), nil, 30 * day, "ok: ES256, 10 days old; next rotation 2026-04-20T12:00:00Z"},
 		{ring(5*time.Hour, 10*day), nil, 30 * day, "ok: ES256, 5 hours old;"},
 		{ring(90*time.Second, 10*day), nil, 30 * day, "ok: ES256, 1 minutes old;"},
-		{ring(10*day, 10*day), nil, 0, "ok: ES256, 10 days old; rotated by hand only"},
+		{ring(10*day, 10*day), nil, 0, "ok: ES256, 10 days old; rotated manually only"},
 		{ring(30*day+4*time.Minute, 10*day), nil, 30 * day, "ok: "},
 		{ring(30*day+6*time.Minute, 10*day), nil, 30 * day, "warn: ES256, 30 days old; next rotation 2026-03-31T11:54:00Z, which is overdue → see"},
 		{ring(40*day, time.Minute), nil, 30 * day, "ok: ES256, 40 days old; next rotation 2026-03-31T12:09:00Z"},

@@ -15,7 +15,7 @@ func lateWrites(ctx context.Context, s *store.Store, user string) Check {
 	err := s.CheckKill(ctx)
 	switch {
 	case errors.Is(err, redisdb.ErrKill):
-		c.State, c.Found = Warn, "a write that is given up may be carried out later: "+strings.TrimPrefix(err.Error(), redisdb.ErrKill.Error()+": ")
+		c.State, c.Found = Warn, "a write that is given up may be applied later: "+strings.TrimPrefix(err.Error(), redisdb.ErrKill.Error()+": ")
 		c.Fix = setUser(user, "+client|kill") + ", and connect to Redis itself"
 	case err != nil:
 		c.State, c.Found = Unknown, "whether a late write can be stopped is not known: "+cause(err)

@@ -22,7 +22,7 @@ func secrets(locked []string) []Check {
 	return []Check{{
 		Name: "secrets", State: Warn,
 		Found: fmt.Sprintf("%d without an active secret, which cannot authenticate: %s", len(locked), firstOf(locked)),
-		Fix:   "mintkeep client rotate ID makes a new secret; mintkeep client disable ID, if the client is not in use",
+		Fix:   "create a new secret with mintkeep client rotate ID; or, if the client is not in use, run mintkeep client disable ID",
 	}}
 }
 

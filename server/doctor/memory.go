@@ -15,7 +15,7 @@ func eviction(n redisdb.Node) Check {
 	case "":
 		c.State, c.Found = Unknown, "the server does not tell its maxmemory-policy"
 	default:
-		c.State, c.Found = Fail, c.Found+": when memory is short, Redis drops live tokens, or clients"
+		c.State, c.Found = Fail, c.Found+": when memory is short, Redis drops active tokens, or clients"
 		c.Fix = "CONFIG SET maxmemory-policy noeviction, and in redis.conf"
 	}
 	return c
@@ -46,7 +46,7 @@ func memory(n redisdb.Node) Check {
 	if machine > 0 {
 		c.Found += ", on a machine of " + bytes(machine)
 		if number(n, "used_memory_rss")*100/machine > memoryShort {
-			c.State, c.Fix = Warn, "give the machine more memory, or set maxmemory: the system ends a process that takes too much"
+			c.State, c.Fix = Warn, "give the machine more memory, or set maxmemory: the system kills a process that takes too much"
 		}
 	}
 	return c

@@ -66,7 +66,7 @@ func persistence(n redisdb.Node) Check {
 
 func persisted(n redisdb.Node) (state State, found, fix string) {
 	const turnOn = "CONFIG SET appendonly yes, and in redis.conf"
-	const fullDisk = "see the log of Redis, and whether its disk is full: it refuses writes meanwhile"
+	const fullDisk = "see the log of Redis, and whether its disk is full: it rejects writes until then"
 	save, known := n.Config["save"]
 	switch {
 	case n.Info["aof_enabled"] == "1" && n.Info["aof_last_write_status"] != "ok":
@@ -76,7 +76,7 @@ func persisted(n redisdb.Node) (state State, found, fix string) {
 	case n.Info["aof_enabled"] == "1":
 		return appended(n)
 	case known && save == "":
-		return Warn, "none: a restart of Redis loses all clients, people and keys", turnOn
+		return Warn, "none: a restart of Redis loses all clients, users and keys", turnOn
 	case known:
 		return Warn, "snapshots only: a crash undoes what came after the last one, revocations too", turnOn
 	}
@@ -110,16 +110,16 @@ func revocations(asked config.Durability, err error) []Check {
 	if asked == (config.Durability{}) {
 		return nil
 	}
-	c := Check{Name: "revocations", State: OK, Found: "MINTKEEP_REVOKE_DURABILITY=" + asked.String() + " can be had"}
+	c := Check{Name: "revocations", State: OK, Found: "MINTKEEP_REVOKE_DURABILITY=" + asked.String() + " is met"}
 	switch {
 	case errors.Is(err, store.ErrDurability):
 		c.State = Fail
 		c.Found, c.Fix, _ = strings.Cut(err.Error(), ": ")
 	case errors.Is(err, store.ErrUnconfirmed):
-		c.State, c.Found = Fail, "answered by 503 at this moment: "+cause(err)
-		c.Fix = "see that the replicas of Redis run, and keep up"
+		c.State, c.Found = Fail, "answered with 503 at this moment: "+cause(err)
+		c.Fix = "check that the replicas of Redis run and keep up"
 	case err != nil:
-		c.State, c.Found = Unknown, "whether MINTKEEP_REVOKE_DURABILITY="+asked.String()+" can be had is not known: "+cause(err)
+		c.State, c.Found = Unknown, "whether MINTKEEP_REVOKE_DURABILITY="+asked.String()+" is met is not known: "+cause(err)
 	}
 	return []Check{c}
 }

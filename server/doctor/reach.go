@@ -21,7 +21,7 @@ func reach(d *redisdb.Diagnosis, err error) Check {
 		c.State, c.Found, c.Fix = Fail, fmt.Sprintf("%s does not answer: %s", d.Where, cause(err)), fixReach(d, err)
 		return c
 	case d.Trouble != nil:
-		c.State, c.Found, c.Fix = Fail, fmt.Sprintf("%s does not do its work: %s", d.Where, cause(d.Trouble)), fixReach(d, d.Trouble)
+		c.State, c.Found, c.Fix = Fail, fmt.Sprintf("%s answers with an error: %s", d.Where, cause(d.Trouble)), fixReach(d, d.Trouble)
 		return c
 	case len(d.Latency) == 0:
 		c.State, c.Found, c.Fix = Warn, d.Where+" takes longer than 2 s to answer", fixLatency
@@ -79,7 +79,7 @@ func fixReach(d *redisdb.Diagnosis, err error) string {
 	}
 	switch redisdb.ErrorPrefix(err) {
 	case "":
-		return "see whether Redis runs and is not stuck, and whether a firewall is between: the port accepts, and says nothing, or swallows everything"
+		return "check that Redis runs and is not stuck, and that no firewall is between: the port accepts connections and does not answer, or drops packets"
 	case "NOAUTH":
 		return "put user and password into MINTKEEP_REDIS_URL: redis://user:password@host"
 	case "WRONGPASS":
@@ -94,7 +94,7 @@ func fixReach(d *redisdb.Diagnosis, err error) string {
 	case "LOADING":
 		return "wait: Redis is reading its data from disk"
 	case "CLUSTERDOWN":
-		return "see CLUSTER NODES: a master is lost, or slots are assigned to nobody"
+		return "see CLUSTER NODES: a master is lost, or some slots have no master"
 	case "MASTERDOWN":
 		return "this is a replica without its primary: name the primary in MINTKEEP_REDIS_URL, or Sentinels"
 	case "MOVED", "ASK":
@@ -132,7 +132,7 @@ func silence(user string) func(redisdb.Node) Check {
 				Fix: setUser(user, "+info"),
 			}
 		}
-		return Check{Name: "info", State: Fail, Found: "does not answer: " + cause(n.Err), Fix: "see whether this server runs and is not stuck"}
+		return Check{Name: "info", State: Fail, Found: "does not answer: " + cause(n.Err), Fix: "check that this server runs and is not stuck"}
 	}
 }
 

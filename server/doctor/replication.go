@@ -49,15 +49,15 @@ func replication(d *redisdb.Diagnosis) func(redisdb.Node) Check {
 		case n.Info["role"] == "slave":
 			return readOnly(n)
 		case len(replicas) == 0 && (clustered(d) || len(d.Sentinels) > 0):
-			c.State, c.Found, c.Fix = Warn, "no replica: nobody takes over when this master is lost", "add a replica"
+			c.State, c.Found, c.Fix = Warn, "no replica: no server takes over when this master is lost", "add a replica"
 		case len(replicas) == 0:
-			c.Found = "no replica: what this server holds is here alone"
+			c.Found = "no replica: this server has the only copy"
 		default:
 			c.State, c.Found, c.Fix = replicated(n, replicas)
 		}
 		if least := n.Config["min-replicas-to-write"]; least != "" && least != "0" && number(n, "min_slaves_good_slaves") < int64(atoi(least)) {
 			c.State = Fail
-			c.Found = fmt.Sprintf("min-replicas-to-write %s, and %d are good: Redis refuses writes", least, number(n, "min_slaves_good_slaves"))
+			c.Found = fmt.Sprintf("min-replicas-to-write %s, and %d are good: Redis rejects writes", least, number(n, "min_slaves_good_slaves"))
 			c.Fix = "bring the replicas back, or lower min-replicas-to-write"
 		}
 		return c
@@ -65,7 +65,7 @@ func replication(d *redisdb.Diagnosis) func(redisdb.Node) Check {
 }
 
 func readOnly(n redisdb.Node) Check {
-	found := fmt.Sprintf("this is a replica of %s:%s, and takes no writes", n.Info["master_host"], n.Info["master_port"])
+	found := fmt.Sprintf("this is a replica of %s:%s, and accepts no writes", n.Info["master_host"], n.Info["master_port"])
 	if link := n.Info["master_link_status"]; link != "up" {
 		found += "; its link is " + link
 	}
@@ -89,7 +89,7 @@ func replicated(n redisdb.Node, replicas []replica) (state State, found, fix str
 	case worst.lag >= lagSeconds || worst.behind >= lagBytes:
 		return Warn, found + ": a failover would lose that", "see the network and the load of the replicas"
 	case known && least == "0":
-		return Warn, found + "; min-replicas-to-write 0: a primary that is cut off goes on taking writes, which are lost", "CONFIG SET min-replicas-to-write 1"
+		return Warn, found + "; min-replicas-to-write 0: a primary that is cut off still accepts writes, which are lost", "CONFIG SET min-replicas-to-write 1"
 	case known:
 		found += "; min-replicas-to-write " + least
 	}

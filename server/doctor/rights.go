@@ -17,14 +17,14 @@ func rights(user string) func(redisdb.Node) Check {
 				needed = append(needed, right.Rule)
 			}
 		}
-		c := Check{Name: "rights", State: OK, Found: user + " may do all that Mintkeep does"}
+		c := Check{Name: "rights", State: OK, Found: user + " has all rights that Mintkeep needs"}
 		switch {
 		case n.DeniedErr != nil:
 			c.State, c.Found = Unknown, "not known: "+cause(n.DeniedErr)
 		case len(needed) > 0:
-			c.State, c.Found = Fail, user+" may not do what Mintkeep does: "+strings.Join(needed, " ")
+			c.State, c.Found = Fail, user+" lacks rights that Mintkeep needs: "+strings.Join(needed, " ")
 		case len(useful) > 0:
-			c.State, c.Found = Warn, user+" may do all that serve does; this command, and some settings, want more: "+strings.Join(useful, " ")
+			c.State, c.Found = Warn, user+" has all rights that serve needs; this command and some settings need more: "+strings.Join(useful, " ")
 		}
 		if len(n.Denied) > 0 {
 			c.Fix = setUser(user, append(needed, useful...)...)

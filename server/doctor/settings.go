@@ -20,9 +20,9 @@ func settings(cfg *config.Config, warnings []string) []Check {
 	if cfg.Embedded() {
 		return checks
 	}
-	token := Check{Name: "admin token", State: OK, Found: "off: operators come by a client or a key of their own"}
+	token := Check{Name: "admin token", State: OK, Found: "off: operators use a client or an API key of their own"}
 	if cfg.AdminToken != "" {
-		token.Found = "set: whoever has it may do everything; it is meant for the beginning"
+		token.Found = "set: it may do everything; it is meant for the first setup"
 	}
 	if cfg.AdminTokenNext != "" {
 		token.Found += "; MINTKEEP_ADMIN_TOKEN_NEXT is accepted too"

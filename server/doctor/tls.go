@@ -24,7 +24,7 @@ func certificateFile(cfg *config.Config, now time.Time) []Check {
 	if err != nil {
 		return []Check{{Name: "tls", State: Fail, Found: err.Error(), Fix: "MINTKEEP_TLS_CERT is a chain in PEM, the server's certificate first"}}
 	}
-	c := dated("tls", chain, now, "renew the certificate: the server takes over a new file by itself")
+	c := dated("tls", chain, now, "renew the certificate: the server loads a new file by itself")
 	if c.State != Fail {
 		c = suited(c, chain, cfg.Issuer)
 	}
@@ -84,7 +84,7 @@ func suited(c Check, chain []*x509.Certificate, issuer string) Check {
 	for i, certificate := range chain[1:] {
 		if chain[i].CheckSignatureFrom(certificate) != nil {
 			c.State, c.Found = Warn, c.Found+fmt.Sprintf("; certificate %d of the file did not sign the one before it", i+2)
-			c.Fix = "put the chain in order: the server's certificate, then who signed it, and so on"
+			c.Fix = "put the chain in order: the server's certificate, then the one that signed it, and so on"
 			return c
 		}
 	}
@@ -103,7 +103,7 @@ func serverCertificates(d *redisdb.Diagnosis, now time.Time) []Check {
 		if shown.Err != nil || len(shown.Chain) == 0 {
 			checks = append(checks, Check{
 				Name: "redis tls", State: Fail, Found: shown.Addr + " shows no certificate: " + cause(shown.Err),
-				Fix: "see whether the port speaks TLS; without, it is redis:// and not rediss://",
+				Fix: "check that the port speaks TLS; without TLS, use redis:// in place of rediss://",
 			})
 			continue
 		}

@@ -32,7 +32,7 @@ func Read(r io.Reader, since time.Time) ([]store.Event, error) {
 		case errors.Is(err, io.EOF):
 			return events, nil
 		case err != nil:
-			return nil, fmt.Errorf("object %d is not JSON, or not of an audit trail: %w", n, err)
+			return nil, fmt.Errorf("object %d is not JSON, or not of an audit log: %w", n, err)
 		}
 		page := []exported{next}
 		if next.Items != nil {
@@ -40,7 +40,7 @@ func Read(r io.Reader, since time.Time) ([]store.Event, error) {
 		}
 		for _, e := range page {
 			if e.Action == "" || e.At.IsZero() {
-				return nil, fmt.Errorf("object %d is not an event of the audit trail: it has no action, or no at", n)
+				return nil, fmt.Errorf("object %d is not an event of the audit log: it has no action, or no at", n)
 			}
 			if e.At.Before(since) {
 				continue

@@ -50,8 +50,8 @@ type Done struct {
 // What comes of a step.
 const (
 	Planned = "planned"   // by a dry run
-	Revoked = "ended"     // or was revoked before
-	Absent  = "not there" // the backup is older than what was revoked
+	Revoked = "revoked"   // now, or before
+	Absent  = "not found" // the backup is older than what was revoked
 	Newer   = "newer"     // what exists was created after the event
 )
 
@@ -105,7 +105,7 @@ func (r *run) revokeAll() (err error) {
 	if r.result.Clients, err = r.Store.RevokeAllTokens(r.ctx, r.cause(), func(n int) { r.Progress(n, "clients") }); err != nil {
 		return err
 	}
-	if r.result.Users, err = r.Store.RevokeAllSessions(r.ctx, r.cause(), func(n int) { r.Progress(n, "people") }); err != nil {
+	if r.result.Users, err = r.Store.RevokeAllSessions(r.ctx, r.cause(), func(n int) { r.Progress(n, "users") }); err != nil {
 		return err
 	}
 	r.result.Listed, err = r.Store.ListAll(r.ctx)
@@ -127,7 +127,7 @@ func (r *run) replay() error {
 			done.Outcome, done.Err = "", err
 		}
 		r.result.Steps = append(r.result.Steps, done)
-		r.Progress(i+1, "ends from the trail")
+		r.Progress(i+1, "revocations replayed")
 	}
 	return nil
 }

@@ -33,14 +33,14 @@ type Plan struct {
 var replays = map[audit.Action]Step{
 	audit.ClientDeleted:  {Do: "delete client", replay: (*run).deleteClient},
 	audit.ClientDisabled: {Do: "disable client", replay: (*run).disableClient},
-	audit.SecretRevoked:  {Do: "end secret", replay: (*run).revokeSecret},
-	audit.SecretLeaked:   {Do: "end secret", replay: (*run).revokeSecret},
+	audit.SecretRevoked:  {Do: "revoke secret", replay: (*run).revokeSecret},
+	audit.SecretLeaked:   {Do: "revoke secret", replay: (*run).revokeSecret},
 	audit.KeyRevoked:     {Do: "revoke key", replay: (*run).revokeKey},
 	audit.KeyLeaked:      {Do: "revoke key", replay: (*run).revokeKey},
-	audit.UserDeleted:    {Do: "delete person", replay: (*run).deleteUser},
-	audit.UserDisabled:   {Do: "disable person", replay: (*run).disableUser},
-	audit.UserDemoted:    {Do: "demote person", replay: (*run).demoteUser},
-	audit.UserInvited:    {Do: "end invite", replay: (*run).revokeInvite},
+	audit.UserDeleted:    {Do: "delete user", replay: (*run).deleteUser},
+	audit.UserDisabled:   {Do: "disable user", replay: (*run).disableUser},
+	audit.UserDemoted:    {Do: "demote user", replay: (*run).demoteUser},
+	audit.UserInvited:    {Do: "revoke invite", replay: (*run).revokeInvite},
 
 	audit.UserPasswordRevoked: {Do: "revoke password", replay: (*run).revokePassword},
 }
@@ -57,15 +57,15 @@ var settled = []audit.Action{
 var undone = map[audit.Action]string{
 	audit.ClientEnabled: "disable client", audit.ClientCreated: "disable client",
 	audit.UserPasswordSet: "revoke password",
-	audit.UserEnabled:     "disable person", audit.UserPromoted: "demote person", audit.UserDemoted: renewOperator,
+	audit.UserEnabled:     "disable user", audit.UserPromoted: "demote user", audit.UserDemoted: renewOperator,
 }
 
-const renewOperator = "demote person and promote again"
+const renewOperator = "demote user and promote again"
 
 var reviews = map[audit.Action]string{
-	audit.ClientUpdated:         "the registration may be as it was before: see what was changed, and change it again",
-	audit.UserPasswordSet:       "the password before is good again: send an invite",
-	audit.UserPromoted:          "demoted before that: keys with mintkeep:admin, also those made since, have it no more: make them anew",
+	audit.ClientUpdated:         "the registration may be as it was before the change: see what was changed, and change it again",
+	audit.UserPasswordSet:       "the previous password is valid again: send an invite",
+	audit.UserPromoted:          "demoted and promoted again: no earlier key has mintkeep:admin any more: create new keys",
 	audit.SigningKeyCompromised: "the compromised keys may be published again: rotate once more, as compromised",
 }
 
@@ -128,7 +128,7 @@ func (p *Plan) add(e store.Event, now time.Time) {
 	case action == audit.UserUpdated:
 		if strings.Contains(" "+e.Detail["changed"]+" ", " email ") {
 			p.step(replays[audit.UserInvited], e)
-			p.review("the person may have the old email again", e)
+			p.review("the user may have the old email again", e)
 		}
 	case slices.Contains(settled, action):
 	case reviews[action] != "":
@@ -180,10 +180,10 @@ func (p *Plan) rotated(e store.Event, now time.Time) {
 	overlap, err := time.ParseDuration(e.Detail["overlap"])
 	switch {
 	case err != nil || e.At.Add(overlap).After(now):
-		p.review("the old one may not end when the overlap is over: see whether the new one is there, and end the old", e)
+		p.review("the old one may stay valid after the overlap: check that the new one exists, and revoke the old one", e)
 	case e.Action == string(audit.KeyRotated):
 		p.step(replays[audit.KeyRevoked], e)
 	default:
-		p.step(Step{Do: "end replaced secrets", replay: (*run).revokeReplaced}, e)
+		p.step(Step{Do: "revoke replaced secrets", replay: (*run).revokeReplaced}, e)
 	}
 }

@@ -87,12 +87,39 @@ func (g *Registry) Page(ctx context.Context, f Filter, cursors web.Cursors) (pag
 	page.Items = make([]adminapi.Key, len(found))
 	for i, key := range found {
 		page.Items[i] = newView(key, uses[i])
-		if f.ForOperator {
-			page.Items[i].User = key.UserID
-		}
+	}
+	if f.ForOperator {
+		err = g.nameOwners(ctx, found, page.Items)
 	}
 	page.NextCursor = cursors.Seal(next, listing...)
-	return page, nil
+	return page, err
+}
+
+// nameOwners adds to each view whose key it is.
+func (g *Registry) nameOwners(ctx context.Context, of []*store.APIKey, views []adminapi.Key) error {
+	ids := make([]string, len(of))
+	for i, key := range of {
+		ids[i] = key.UserID
+	}
+	owners, err := g.Store.UserMetadataOf(ctx, ids)
+	if err != nil {
+		return err
+	}
+	for i, id := range ids {
+		views[i].User, views[i].UserEmail, views[i].UserName = id, owners[id].Email, owners[id].Name
+	}
+	return nil
+}
+
+// ViewForOperator is View with whose key it is.
+func (g *Registry) ViewForOperator(ctx context.Context, key *store.APIKey) (adminapi.Key, error) {
+	view, err := g.View(ctx, key)
+	if err != nil {
+		return view, err
+	}
+	views := []adminapi.Key{view}
+	err = g.nameOwners(ctx, []*store.APIKey{key}, views)
+	return views[0], err
 }
 
 func newView(k *store.APIKey, used store.Use) adminapi.Key {

@@ -40,6 +40,11 @@ func (c *Created) View() adminapi.CreatedKey {
 	}
 }
 
+// ViewRotated shows the key as the successor of old, which has expired or will.
+func (c *Created) ViewRotated(old *store.APIKey) adminapi.RotatedKey {
+	return adminapi.RotatedKey{CreatedKey: c.View(), Previous: adminapi.Previous{ID: old.ID, ExpiresAt: web.Time(old.ExpiresAt)}}
+}
+
 // Create creates a key for its owner.
 func (g *Registry) Create(ctx context.Context, owner *store.User, spec NewKey, by audit.Actor) (*Created, error) {
 	granted, err := g.grant(owner, spec, by)

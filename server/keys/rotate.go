@@ -12,8 +12,20 @@ import (
 )
 
 // Rotate creates a successor of an active key, with the same rights. The old one expires after the overlap, or sooner if
-// it would have expired. It counts against MINTKEEP_KEY_CREATE_RATE.
+// it would have expired.
 func (g *Registry) Rotate(ctx context.Context, owner *store.User, old *store.APIKey, overlap time.Duration, by audit.Actor) (*Created, error) {
+	return g.rotate(ctx, owner, old, overlap, by, func() error { return nil })
+}
+
+// RotateOwn is Rotate for a user who rotates a key of their own, which MINTKEEP_KEY_CREATE_RATE limits.
+func (g *Registry) RotateOwn(ctx context.Context, owner *store.User, old *store.APIKey, overlap time.Duration, by audit.Actor) (*Created, error) {
+	return g.rotate(ctx, owner, old, overlap, by, func() error { return g.countOwn(ctx, owner) })
+}
+
+// rotate calls count once the rotation is allowed, before anything is done.
+func (g *Registry) rotate(
+	ctx context.Context, owner *store.User, old *store.APIKey, overlap time.Duration, by audit.Actor, count func() error,
+) (*Created, error) {
 	current, err := g.rotatable(ctx, old)
 	if err != nil {
 		return nil, err
@@ -22,7 +34,7 @@ func (g *Registry) Rotate(ctx context.Context, owner *store.User, old *store.API
 	if err != nil {
 		return nil, err
 	}
-	if err := g.countOwn(ctx, owner); err != nil {
+	if err := count(); err != nil {
 		return nil, err
 	}
 	at := g.Audit.Cause(by, "").At.Add(overlap)
@@ -117,7 +129,7 @@ func succeed(owner *store.User, old *store.APIKey, current *store.KeyRecord, by 
 	return granted, nil
 }
 
-// BeyondError says that a key cannot rotate another, which has scopes that it has not itself.
+// BeyondError says that a key cannot rotate another, because it lacks scopes of that key.
 type BeyondError struct{ Scope string }
 
-func (*BeyondError) Error() string { return "the calling key lacks scopes of the key to rotate" }
+func (*BeyondError) Error() string { return "The calling key lacks scopes of the key to rotate" }

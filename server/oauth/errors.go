@@ -25,6 +25,11 @@ var errInvalidTarget = &web.Error{
 	Description: "The client is not registered for a requested resource",
 }
 
+var errDifferentTargets = &web.Error{
+	Status: http.StatusBadRequest, Code: "invalid_target",
+	Description: "audience and resource mean the same here, and must name the same resources; send one of them",
+}
+
 // errTokenTooLong: a client that is registered for many resources asked for all of them at once.
 var errTokenTooLong = &web.Error{
 	Status: http.StatusBadRequest, Code: "invalid_target",

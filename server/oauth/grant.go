@@ -69,6 +69,21 @@ func (s *Server) decide(ctx context.Context, c *store.Client, form url.Values) (
 	return nil, errUnsupportedGrant
 }
 
+// requestedResources are what the token is to be for (RFC 8707 §2). Some clients call the parameter audience; a request
+// that has both must name the same in both.
+func requestedResources(form url.Values) ([]string, error) {
+	resources, audiences := form["resource"], form["audience"]
+	switch {
+	case len(audiences) == 0:
+		return resources, nil
+	case len(resources) > 0 && !slices.Equal(setOf(resources), setOf(audiences)):
+		return nil, errDifferentTargets
+	}
+	return audiences, nil
+}
+
+func setOf(values []string) []string { return slices.Compact(slices.Sorted(slices.Values(values))) }
+
 // grantAudience is the aud of a token: the resources of the request (RFC 8707 §2), which must be registered, or the
 // client's default.
 func (s *Server) grantAudience(c *store.Client, resources []string) ([]string, error) {

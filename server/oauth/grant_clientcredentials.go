@@ -14,7 +14,11 @@ type clientCredentials struct{}
 func (clientCredentials) name() string { return "client_credentials" }
 
 func (clientCredentials) decide(_ context.Context, s *Server, c *store.Client, form url.Values) (*grant, error) {
-	audience, err := s.grantAudience(c, form["resource"])
+	resources, err := requestedResources(form)
+	if err != nil {
+		return nil, err
+	}
+	audience, err := s.grantAudience(c, resources)
 	if err != nil {
 		return nil, err
 	}

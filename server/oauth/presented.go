@@ -22,7 +22,7 @@ const (
 
 // inBody are the parameters that must not stand in the query (RFC 6749 §2.3.1, §3.2).
 var inBody = []string{
-	"grant_type", "scope", "resource", "client_id", "client_secret",
+	"grant_type", "scope", "resource", "audience", "client_id", "client_secret",
 	"client_assertion", "client_assertion_type", "token", "token_type_hint",
 }
 

@@ -30,7 +30,7 @@ func (s *Server) Token(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) token(w http.ResponseWriter, r *http.Request) error {
-	form, err := web.Form(r, "resource")
+	form, err := web.Form(r, "resource", "audience")
 	if err != nil {
 		return err
 	}

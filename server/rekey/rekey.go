@@ -203,7 +203,7 @@ func (w *walk) users(ctx context.Context) error {
 }
 
 func stopped(done, all int64, err error) error {
-	return fmt.Errorf("stopped after %d of %d people: %w", done, max(all, done), err)
+	return fmt.Errorf("stopped after %d of %d users: %w", done, max(all, done), err)
 }
 
 // user reseals a password, and tries again if another was set at the same time: that one may have been sealed by a

@@ -1,15 +1,27 @@
 // What is nicer with JavaScript. Every page works without.
 "use strict";
 
+const said = document.createElement("p");
+said.className = "unseen";
+said.setAttribute("role", "status");
+document.body.append(said);
+
 for (const button of document.querySelectorAll("[data-copy]")) {
-  if (!navigator.clipboard) continue; // the field beside it can be selected and copied by hand
+  if (!navigator.clipboard) continue; // the field beside it can be selected and copied
+  const label = button.textContent;
+  const say = (text) => {
+    said.textContent = text;
+    if (label) button.textContent = text || label;
+    button.classList.toggle("copied", text === "Copied");
+  };
   button.hidden = false;
   button.addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(button.dataset.copy);
-      button.textContent = "Copied";
+      say("Copied");
+      setTimeout(() => say(""), 3000);
     } catch {
-      button.textContent = "Select and copy it";
+      say("Select the text and copy it");
       const field = button.parentElement.querySelector("[data-select]");
       if (field) field.select();
     }
@@ -20,7 +32,7 @@ for (const field of document.querySelectorAll("[data-select]")) {
   field.addEventListener("focus", () => field.select());
 }
 
-// A submit button works once; the page that follows has another. Coming back by the history makes it anew.
+// A submit button works once; the page that follows has another. After a return through the history it works again.
 for (const form of document.querySelectorAll("form[method=post]")) {
   form.addEventListener("submit", () => {
     for (const button of form.querySelectorAll("button[type=submit]")) {

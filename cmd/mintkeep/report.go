@@ -1,0 +1,62 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+)
+
+// wantsJSON is whether the command line has --json. It is looked up in the arguments, which may be wrong otherwise.
+func (p process) wantsJSON() bool {
+	args := p.args
+	if end := slices.Index(args, "--"); end >= 0 {
+		args = args[:end]
+	}
+	return slices.Contains(args, "--json")
+}
+
+// report prints an error to the standard error: as text, or with --json as one object. The standard output has the
+// results alone.
+func (p process) report(err error) {
+	if !p.wantsJSON() {
+		fmt.Fprintf(p.stderr, "mintkeep: %v\n", err)
+		return
+	}
+	report := struct {
+		Code        string `json:"error"`
+		Description string `json:"error_description"`
+		Status      int    `json:"status,omitempty"` // of the server's answer
+	}{Code: "failed", Description: err.Error()}
+	var usage usageError
+	var answered *apiError
+	switch {
+	case errors.As(err, &answered):
+		report.Code, report.Status = cmp.Or(answered.Code, report.Code), answered.Status
+		if report.Description = answered.Description; report.Description == "" {
+			report.Description = http.StatusText(answered.Status)
+		}
+	case errors.As(err, &usage):
+		report.Code = "usage"
+	}
+	p.printJSON(report)
+}
+
+// warn prints warnings likewise.
+func warn(p process, warnings []string) {
+	for _, warning := range warnings {
+		if p.wantsJSON() {
+			p.printJSON(map[string]string{"warning": warning})
+			continue
+		}
+		fmt.Fprintf(p.stderr, "mintkeep: warning: %s\n", warning)
+	}
+}
+
+func (p process) printJSON(v any) {
+	lines := json.NewEncoder(p.stderr)
+	lines.SetEscapeHTML(false)
+	_ = lines.Encode(v) // there is nowhere else to say it
+}

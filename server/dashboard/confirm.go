@@ -1,0 +1,51 @@
+package dashboard
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// confirmation is the page that asks before a dangerous change: it says what the change stops, and Cancel has the focus.
+type confirmation struct {
+	Title   string   // a question that names the thing: Revoke the API key “deploy script”?
+	Warning string   // what is in use at this moment; empty: nothing
+	Effects []string // what the change does, a sentence each
+	Button  string   // the verb and the kind of thing: Revoke key
+	Cancel  string   // the URL that Cancel leads to
+
+	Reason string // the hint of a field for an optional reason; empty: the change has none
+	Type   string // what must be typed to confirm; empty: nothing
+	Kind   string // what that is of the thing: name
+
+	Action   string     // the URL of the form; confirmed sets it
+	Sent     url.Values // the form as it was sent, if it is shown again
+	Problems problems
+}
+
+// confirmed asks before a dangerous change. GET shows the page; its form is a POST to the same URL. The form is nil unless
+// the user has confirmed: the caller then returns err.
+func (d *Dashboard) confirmed(w http.ResponseWriter, r *http.Request, in *session, c confirmation) (url.Values, error) {
+	if r.Method != http.MethodPost {
+		return nil, d.showConfirmation(w, r, in, c, http.StatusOK)
+	}
+	form, err := in.form(r)
+	if err != nil {
+		return nil, err
+	}
+	if c.Type != "" && strings.TrimSpace(form.Get("confirm")) != c.Type {
+		return nil, d.confirmAgain(w, r, in, c, form, "confirm", "Type the "+c.Kind+" exactly as it is shown.")
+	}
+	return form, nil
+}
+
+// confirmAgain shows the page with the form as it was sent, and what is wrong with a field of it.
+func (d *Dashboard) confirmAgain(w http.ResponseWriter, r *http.Request, in *session, c confirmation, form url.Values, field, problem string) error {
+	c.Sent, c.Problems = form, problems{field: problem}
+	return d.showConfirmation(w, r, in, c, http.StatusBadRequest)
+}
+
+func (d *Dashboard) showConfirmation(w http.ResponseWriter, r *http.Request, in *session, c confirmation, status int) error {
+	c.Action = r.URL.EscapedPath()
+	return d.show(w, status, "confirm", in.page(r, c.Title, in.section(r), c))
+}

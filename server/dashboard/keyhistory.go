@@ -1,0 +1,67 @@
+package dashboard
+
+import (
+	"github.com/mintkeep/mintkeep/server/adminapi"
+	"github.com/mintkeep/mintkeep/server/audit"
+	"github.com/mintkeep/mintkeep/server/web"
+	"github.com/mintkeep/mintkeep/store"
+)
+
+// history tells what happened to a key, to its owner or to an operator. Links lead to operators' pages only for those.
+type history struct {
+	key         *store.APIKey
+	view        adminapi.Key
+	reader      *store.User
+	forOperator bool
+	names       refs
+}
+
+// subjects are the users and keys that the history names.
+func (h history) subjects() []string {
+	named := []string{h.key.CreatedBy, h.key.RotatedBy, audit.KeyTarget(h.key.RotatedTo)}
+	if h.view.Revocation != nil {
+		named = append(named, h.view.Revocation.By)
+	}
+	return named
+}
+
+// events are what happened, the latest first.
+func (h history) events() (events []event) {
+	if revoked := h.view.Revocation; revoked != nil {
+		what := "Revoked: " + revoked.Reason
+		if expired(h.view) {
+			what = "Expired"
+		}
+		events = append(events, event{revoked.At, what, h.who(revoked.By)})
+	}
+	if h.key.RotatedTo != "" {
+		events = append(events, event{web.TimeOrNull(h.key.RotatedAt), "Rotated", h.who(h.key.RotatedBy)})
+	}
+	return append(events, event{&h.view.CreatedAt, "Created", h.who(h.key.CreatedBy)})
+}
+
+func (h history) who(actor string) ref {
+	by := h.names.of(actor)
+	switch {
+	case actor == store.UserActor(h.reader.ID).Name:
+		return ref{Label: "you"}
+	case h.forOperator:
+		return by
+	case actor == audit.AdminTokenName, actor == audit.NextAdminTokenName:
+		return ref{Label: "an operator"}
+	}
+	by.Link = ""
+	return by
+}
+
+// successor is the key that replaces this one.
+func (h history) successor() ref {
+	if h.key.RotatedTo == "" {
+		return ref{}
+	}
+	next := h.names.of(audit.KeyTarget(h.key.RotatedTo))
+	if next.Link != "" && !h.forOperator {
+		next.Link = "/settings/keys/" + next.ID
+	}
+	return next
+}

@@ -1,0 +1,72 @@
+package dashboard
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/mintkeep/mintkeep/server/adminapi"
+	"github.com/mintkeep/mintkeep/server/keys"
+	"github.com/mintkeep/mintkeep/store"
+)
+
+// RevokeKey answers GET and POST /settings/keys/{id}/revoke: the question, and the revocation.
+func (d *Dashboard) RevokeKey(w http.ResponseWriter, r *http.Request, in *session) error {
+	key, err := d.ownKey(r, in)
+	if err != nil {
+		return err
+	}
+	return d.revokeKey(w, r, in, key, revocation{
+		Back: "/settings/keys/" + key.ID, Done: "/settings", Reason: "optional; kept in the key’s history", Otherwise: "revoked by its owner",
+	})
+}
+
+// revocation is how a page revokes a key.
+type revocation struct {
+	Back, Done string // where Cancel leads, and where the revocation does
+	Reason     string // the hint of the field
+	Otherwise  string // what stands for no reason
+	Owner      string // the email of the owner, if it is another user's key
+}
+
+func (d *Dashboard) revokeKey(w http.ResponseWriter, r *http.Request, in *session, key *store.APIKey, how revocation) error {
+	view, err := d.keys.View(r.Context(), key)
+	if err != nil {
+		return err
+	}
+	c := d.revokeQuestion(view, how)
+	form, err := d.confirmed(w, r, in, c)
+	if form == nil {
+		return err
+	}
+	reason, err := keys.CheckReason(form.Get("reason"), how.Otherwise)
+	if err != nil {
+		return d.confirmAgain(w, r, in, c, form, "reason", "Reason "+err.Error()+".")
+	}
+	if err := d.keys.Revoke(r.Context(), key, reason, in.Actor); err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	return seeOther(w, how.Done, "revoked")
+}
+
+// revokeQuestion asks whether to revoke a key. The name must be typed if the key was used within a day, so that revoking it
+// is likely to break something.
+func (d *Dashboard) revokeQuestion(view adminapi.Key, how revocation) confirmation {
+	c := confirmation{
+		Title: "Revoke the API key “" + view.Name + "”?", Button: "Revoke key", Cancel: how.Back, Reason: how.Reason,
+		Effects: []string{"The key stops working at once. A revoked key cannot be activated again."},
+	}
+	if how.Owner != "" {
+		c.Effects = append(c.Effects, "It belongs to "+how.Owner+".")
+	}
+	switch {
+	case view.LastUsed == nil:
+		c.Effects = append(c.Effects, "It was never used.")
+	case d.now().Sub(view.LastUsed.At) < 24*time.Hour:
+		c.Warning = "Used " + ago(d.now(), view.LastUsed.At) + " " + through(view.LastUsed.From) + ". Programs that use it stop working."
+		c.Type, c.Kind = view.Name, "name"
+	default:
+		c.Effects = append(c.Effects, "It was last used "+ago(d.now(), view.LastUsed.At)+" "+through(view.LastUsed.From)+".")
+	}
+	return c
+}
