@@ -26,6 +26,7 @@ import (
 	"github.com/mintkeep/mintkeep/server/oauth"
 	"github.com/mintkeep/mintkeep/server/password"
 	"github.com/mintkeep/mintkeep/server/signing"
+	"github.com/mintkeep/mintkeep/server/signingkeys"
 	"github.com/mintkeep/mintkeep/server/users"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
@@ -122,6 +123,7 @@ func New(o Options) (*Server, error) {
 	clientRegistry := &clients.Registry{Store: o.Store, Config: o.Config, Audit: log, Now: o.Now, Offers: oauth.Offers(o.AuthMethods...)}
 	userRegistry := &users.Registry{Store: o.Store, Config: o.Config, Audit: log, Now: o.Now}
 	keyRegistry := &keys.Registry{Store: o.Store, Config: o.Config, Audit: log, Now: o.Now}
+	rotator := &signingkeys.Rotator{Ring: o.Ring, Audit: log, Now: o.Now}
 	var err error
 	s.oauth, err = oauth.New(oauth.Options{
 		Config: o.Config, Store: o.Store, Ring: o.Ring, Verifier: verifier, Audit: log, Keys: keyRegistry, Metrics: o.Metrics, Now: o.Now,
@@ -136,7 +138,7 @@ func New(o Options) (*Server, error) {
 	}
 	s.pages, err = dashboard.New(dashboard.Options{
 		Config: o.Config, Store: o.Store, Ring: o.Ring, Vault: vault, Audit: log, Clients: clientRegistry, Users: userRegistry, Keys: keyRegistry, Now: o.Now,
-		PasswordCost: o.PasswordCost,
+		SigningKeys: rotator, PasswordCost: o.PasswordCost,
 	})
 	if err != nil {
 		return nil, err
@@ -144,7 +146,7 @@ func New(o Options) (*Server, error) {
 	s.adminResource = adminResource(verifier, log)
 	s.admin = admin.New(admin.Options{
 		Config: o.Config, Store: o.Store, Ring: o.Ring, Vault: vault, Verifier: verifier, Audit: log,
-		Clients: clientRegistry, Users: userRegistry, Keys: keyRegistry, Now: o.Now,
+		Clients: clientRegistry, Users: userRegistry, Keys: keyRegistry, SigningKeys: rotator, Now: o.Now,
 	})
 	s.adapter = &web.Adapter{
 		Logger:         o.Logger,

@@ -26,13 +26,18 @@
 //	mk:keys:word                 zset    likewise: the words of names                   400 days, inactive  CreateKey, Run
 //	mk:keys:live                 zset    active key ids, by the millisecond of expiry   while active        CreateKey, ExpireKey, the revocations, Run
 //	mk:keys:due                  zset    key ids, by when they are purged               400 days, inactive  CreateKey, ExpireKey, the revocations, Run
-//	mk:u:<client id>             hash    secret id → seconds of its last use            400 days            Flush, DeleteClient, RevokeSecret, AddSecret
+//	mk:u:<client id>             hash    secret id → seconds of its last use; token,    400 days            Flush, DeleteClient, RevokeSecret, AddSecret
+//	                                     rejected → the same of token requests
 //	mk:ku:<user id>              hash    key id → seconds of its last use, through whom 400 days            Flush, Run
 //	mk:kd:<key id>               hash    day → uses on that day                         31 days             Flush, Run
 //	mk:s:<32 bytes of digest>    string  a session of the dashboard                     12 h unused         CreateSession, Session, the revocations
 //	mk:ps:<user id>              zset    digests of a user's sessions, by their expiry  7 days              CreateSession, the revocations
 //	mk:o:<16 bytes of digest>    string  a submitted form, and its outcome              1 hour              ClaimIdempotencyKey, CompleteIdempotencyKey
 //	mk:n:<hour modulo 27>        hash    "minute what" → how many                       25½ hours           Flush
+//	mk:nc:<client id>:<0 to 2>   hash    of an hour: "minute what" → token requests     1½ hours            Flush, DeleteClient
+//	mk:nd:<client id>:<0 to 2>   hash    of a day: "quarter of an hour what" → the same 1½ days             Flush, DeleteClient
+//	mk:nt:requests:<0 to 7>      zset    of 10 minutes: client ids by token requests    65 minutes          Flush
+//	mk:nt:rejected:<0 to 7>      zset    of 10 minutes: client ids by rejected ones     65 minutes          Flush
 //	mk:r:<unit>:<client id>      string  calls of a client with a rate                  the window          CountCall
 //	mk:f:<16 bytes of digest>    string  failures of a client from an address           1 minute            CountFailure
 //	mk:f:<address or /64>        string  failures from an address                       1 minute            CountFailure

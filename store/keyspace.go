@@ -22,7 +22,8 @@ var access = redisdb.Access{
 		"zcard mk:doctor", "zscore mk:doctor m", "zcount mk:doctor 0 0", "zrange mk:doctor 0 0", "zrangebyscore mk:doctor 0 0",
 		"xrevrange mk:doctor + - count 1", "xlen mk:doctor",
 		"hset mk:doctor f v", "hsetnx mk:doctor f v", "hdel mk:doctor f", "hincrby mk:doctor f 1", "incrby mk:doctor 1",
-		"zadd mk:doctor 0 m", "zrem mk:doctor m", "zremrangebyscore mk:doctor 0 0", "xadd mk:doctor * f v", "xtrim mk:doctor maxlen 1",
+		"zadd mk:doctor 0 m", "zincrby mk:doctor 1 m", "zrem mk:doctor m", "zremrangebyscore mk:doctor 0 0", "zremrangebyrank mk:doctor 0 0",
+		"xadd mk:doctor * f v", "xtrim mk:doctor maxlen 1",
 		"persist mk:doctor", "expire mk:doctor 10", "pexpire mk:doctor 10000", "del mk:doctor",
 		"watch mk:doctor", "unwatch", "multi", "exec",
 	},
@@ -30,7 +31,7 @@ var access = redisdb.Access{
 	Keys: []string{
 		"mk:c:*", "mk:clients:id", "mk:clients:name", "mk:clients:word", "mk:secrets", "mk:secrets:*", "mk:p:*", "mk:e:*", "mk:users:id", "mk:users:name", "mk:users:word",
 		"mk:t:*", "mk:k:*", "mk:pk:*", "mk:pl:*", "mk:keys:id", "mk:keys:name", "mk:keys:word", "mk:keys:live", "mk:keys:due",
-		"mk:u:*", "mk:ku:*", "mk:kd:*", "mk:s:*", "mk:ps:*", "mk:o:*", "mk:n:*", "mk:r:*", "mk:f:*",
+		"mk:u:*", "mk:ku:*", "mk:kd:*", "mk:s:*", "mk:ps:*", "mk:o:*", "mk:n:*", "mk:nc:*", "mk:nd:*", "mk:nt:requests:*", "mk:nt:rejected:*", "mk:r:*", "mk:f:*",
 		"mk:signing-keys", "mk:signing-keys:claim:*", "mk:audit", "mk:audit:*", "mk:refusals", "mk:epoch", "mk:epoch:*", "mk:fence", "mk:ping",
 	},
 	Absent: absentKey,

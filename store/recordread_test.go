@@ -139,7 +139,7 @@ func (m made) readsRest(t *testing.T, s *store.Store, n *nouns) {
 	same(t, "refusals", events, []store.Event{n.refusal}, err)
 
 	minutes, err := s.Minutes(ctx, 1)
-	same(t, "counts", minutes, []store.Minute{{
+	same(t, "counts", minutes, []store.Counts{{
 		Start: recordTime.Truncate(time.Minute), Issued: 1, Asked: 1, KeyUsed: 1, Refused: map[string]int64{"invalid_client": 1},
 	}}, err)
 	totals, err := s.Totals(ctx)

@@ -30,6 +30,8 @@ var update = flag.Bool("update", false, "write testdata/records/"+recordFile+" a
 var younger = map[string]bool{
 	"mk:epoch": true, "mk:epoch:<n>:<i>": true, "mk:fence": true, "mk:secrets:<digest>": true, "mk:f:<bucket>:<the same>": true,
 	"mk:audit:<0 to 31>": true, "mk:clients:word": true, "mk:users:word": true, "mk:keys:word": true,
+	"mk:nc:<client id>:<0 to 2>": true, "mk:nd:<client id>:<0 to 2>": true,
+	"mk:nt:requests:<0 to 7>": true, "mk:nt:rejected:<0 to 7>": true,
 }
 
 const recordHead = `# Everything that a Mintkeep of records 1 keeps in Redis, at 2026-01-02T03:04:05Z, as the commands that write it. What it was

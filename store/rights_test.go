@@ -149,6 +149,8 @@ func liveALittle(t *testing.T, b *storetest.Backend, s *store.Store) {
 	must(t, s.Audit(ctx, store.Event{}))
 	events(t, s, store.EventFilter{})
 	count(s, 3, "tokens")
+	s.CountIssued("a")
+	s.CountRejected("a", "invalid_scope", "")
 	calls(t, 2, "a", store.Rate{Count: 10, Window: time.Minute}, s)
 	must(t, s.ReplaceKeyring(ctx, nil, keyring("a")))
 	fail(t, 1, "192.0.2.1", func(int) (*store.Store, string) { return s, "a" })
@@ -156,6 +158,8 @@ func liveALittle(t *testing.T, b *storetest.Backend, s *store.Store) {
 	must(t, store.SweepKeys(ctx, s))
 	must(t, store.SweepSecrets(ctx, s))
 	must(t, s.Flush(ctx))
+	_, _, err = s.TopClients(ctx, 5)
+	must(t, err)
 	must(t, s.DeleteUser(ctx, u.ID, ended(b, "")))
 	must(t, s.DeleteClient(ctx, "a", store.Cause{}))
 	for _, c := range s.ScanRecords(ctx, 10, nil, nil) {

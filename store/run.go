@@ -58,7 +58,11 @@ func (s *Store) Flush(ctx context.Context) error {
 	if err := s.enterUsed(ctx, used); err != nil {
 		return err
 	}
-	return s.statistics.flush(ctx, s.rdb, s.now())
+	now := s.now()
+	if err := s.statistics.flush(ctx, s.rdb, now); err != nil {
+		return err
+	}
+	return writeClientCounts(ctx, s.rdb, s.clientCounts.take(), now)
 }
 
 func (s *Store) inBackground(ctx context.Context, failed string, do func(context.Context) error) {

@@ -2,9 +2,7 @@ package store
 
 import (
 	"context"
-	"errors"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -46,90 +44,32 @@ func (s *Store) Count(what string) {
 	n.Add(1)
 }
 
-// The counts of an hour are one hash, of fields "minute what". There are 27 of them, used in turn: each has expired
-// before it is used again, and the embedded store, which forgets no key's name, has no more names to keep.
-const (
-	statisticHours = 27
-	statisticsKept = 25*time.Hour + 30*time.Minute
-)
-
-func statisticsKey(at time.Time) string {
-	return "mk:n:" + strconv.FormatInt(at.Unix()/3600%statisticHours, 10)
-}
-
 // flush writes the counts, at most once: what may have been written is not written again.
 func (s statistics) flush(ctx context.Context, rdb redis.UniversalClient, now time.Time) error {
-	key, minute := statisticsKey(now), strconv.FormatInt(now.Unix()/60, 10)
+	key := allMinutes.key("", now)
 	_, err := rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
 		for what, n := range s {
 			if counted := n.Swap(0); counted > 0 {
-				p.HIncrBy(ctx, key, minute+" "+what, counted)
+				p.HIncrBy(ctx, key, allMinutes.field(now, what), counted)
 			}
 		}
 		if p.Len() > 0 {
-			p.PExpire(ctx, key, statisticsKept)
+			p.PExpire(ctx, key, allMinutes.kept)
 		}
 		return nil
 	})
 	return unavailable("write counts", err)
 }
 
-// Minute is what was counted in one minute.
-type Minute struct {
-	Start   time.Time
-	Issued  int64
-	Refused map[string]int64 // by error code
-	Asked   int64            // introspections
-	KeyUsed int64
-}
-
 // Minutes returns the counts of the last n minutes, the present one included, the oldest first; at most 1,440. They lag by
 // the seconds before they are flushed.
-func (s *Store) Minutes(ctx context.Context, n int) ([]Minute, error) {
-	last := s.now().Truncate(time.Minute)
-	first := last.Add(-time.Duration(n-1) * time.Minute)
-	var cmds []*redis.MapStringStringCmd
-	if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for hour := first.Truncate(time.Hour); !hour.After(last); hour = hour.Add(time.Hour) {
-			cmds = append(cmds, p.HGetAll(ctx, statisticsKey(hour)))
-		}
-		return nil
-	}); err != nil {
+func (s *Store) Minutes(ctx context.Context, n int) ([]Counts, error) {
+	p := s.rdb.Pipeline()
+	minutes := allMinutes.read(ctx, p, "", s.now(), n)
+	if _, err := p.Exec(ctx); err != nil {
 		return nil, unavailable("read counts", err)
 	}
-	minutes := make([]Minute, n)
-	for i := range minutes {
-		minutes[i].Start = first.Add(time.Duration(i) * time.Minute).UTC()
-	}
-	for _, cmd := range cmds {
-		for field, value := range cmd.Val() {
-			at, what, _ := strings.Cut(field, " ")
-			minute, err1 := strconv.ParseInt(at, 10, 64)
-			count, err2 := strconv.ParseInt(value, 10, 64)
-			if i := minute - first.Unix()/60; errors.Join(err1, err2) == nil && i >= 0 && i < int64(n) {
-				minutes[i].add(what, count)
-			}
-		}
-	}
-	return minutes, nil
-}
-
-func (m *Minute) add(what string, n int64) {
-	switch what {
-	case TokensIssued:
-		m.Issued += n
-	case Introspections:
-		m.Asked += n
-	case KeyUses:
-		m.KeyUsed += n
-	default:
-		if code, ok := strings.CutPrefix(what, TokensRefused); ok {
-			if m.Refused == nil {
-				m.Refused = map[string]int64{}
-			}
-			m.Refused[code] += n
-		}
-	}
+	return minutes.counts(), nil
 }
 
 // Totals are how many there are of each.

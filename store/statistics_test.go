@@ -20,7 +20,7 @@ func count(s *store.Store, n int, what string) {
 }
 
 // counted are the minutes, of the last n, in which anything was counted.
-func counted(t *testing.T, s *store.Store, n int) (some []store.Minute) {
+func counted(t *testing.T, s *store.Store, n int) (some []store.Counts) {
 	t.Helper()
 	minutes, err := s.Minutes(t.Context(), n)
 	must(t, err)
@@ -31,7 +31,7 @@ func counted(t *testing.T, s *store.Store, n int) (some []store.Minute) {
 		if i > 0 && m.Start.Sub(minutes[i-1].Start) != time.Minute {
 			t.Errorf("%v follows %v", m.Start, minutes[i-1].Start)
 		}
-		if !cmp.Equal(m, store.Minute{Start: m.Start}) {
+		if !cmp.Equal(m, store.Counts{Start: m.Start}) {
 			some = append(some, m)
 		}
 	}
@@ -57,7 +57,7 @@ func TestCounters(t *testing.T) {
 			must(t, other.Flush(ctx))
 		}
 		start := b.Clock.Now().Truncate(time.Minute)
-		want := []store.Minute{{
+		want := []store.Counts{{
 			Start: start, Issued: 7, Asked: 5, KeyUsed: 6,
 			Refused: map[string]int64{"invalid_client": 2, "invalid_scope": 1, "other": 2},
 		}}
@@ -70,7 +70,7 @@ func TestCounters(t *testing.T) {
 		b.Clock.Advance(time.Minute)
 		count(s, 1, store.TokensIssued)
 		must(t, s.Flush(ctx))
-		want = append(want, store.Minute{Start: start.Add(time.Minute), Issued: 1})
+		want = append(want, store.Counts{Start: start.Add(time.Minute), Issued: 1})
 		if diff := cmp.Diff(want, counted(t, other, 60)); diff != "" {
 			t.Errorf("a minute later (-want +got)\n%s", diff)
 		}
@@ -93,7 +93,7 @@ func TestStatisticsCountEachTokenError(t *testing.T) {
 		want[code] = int64(i + 1)
 	}
 	must(t, s.Flush(t.Context()))
-	if diff := cmp.Diff([]store.Minute{{Start: b.Clock.Now().Truncate(time.Minute), Refused: want}}, counted(t, s, 1)); diff != "" {
+	if diff := cmp.Diff([]store.Counts{{Start: b.Clock.Now().Truncate(time.Minute), Refused: want}}, counted(t, s, 1)); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
@@ -106,10 +106,10 @@ func TestCountersWrap(t *testing.T) {
 		for hour := range 40 {
 			count(s, hour+1, store.TokensIssued)
 			must(t, s.Flush(ctx))
-			var want []store.Minute
+			var want []store.Counts
 			for ago := min(hour, 23); ago >= 0; ago-- {
 				at := b.Clock.Now().Truncate(time.Minute).Add(-time.Duration(ago) * time.Hour)
-				want = append(want, store.Minute{Start: at, Issued: int64(hour + 1 - ago)})
+				want = append(want, store.Counts{Start: at, Issued: int64(hour + 1 - ago)})
 			}
 			if diff := cmp.Diff(want, counted(t, s, 1440)); diff != "" {
 				t.Fatalf("in hour %d (-want +got)\n%s", hour, diff)

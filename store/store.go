@@ -53,6 +53,9 @@ type Store struct {
 	decoded     decoded
 	uses        uses
 	statistics  statistics
+
+	clientCounts clientCounts
+
 	swept       int64          // how far sweepKeys has come; only Run's
 	sweptClient string         // how far sweepSecrets has come; likewise
 	sweptWords  [2]string      // how far sweepDirectories has come with clients and with users; likewise

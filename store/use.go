@@ -96,7 +96,7 @@ func (s *Store) SecretUsesOf(ctx context.Context, clientIDs []string) ([]map[str
 	for i, cmd := range cmds {
 		uses[i] = make(map[string]time.Time, len(cmd.Val()))
 		for secretID, value := range cmd.Val() {
-			if u, ok := parseUse(value); ok {
+			if u, ok := parseUse(value); ok && secretID != lastTokenField && secretID != lastRejectionField {
 				uses[i][secretID] = u.At
 			}
 		}
@@ -225,4 +225,5 @@ func (s *Store) forgetUses(ctx context.Context, clientID string) {
 	if err := s.rdb.Del(ctx, usesKey(clientID)).Err(); err != nil {
 		s.log.WarnContext(ctx, "deleting the last uses of a client failed; they expire", "client_id", clientID, "error", err)
 	}
+	s.forgetCounts(ctx, clientID)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/mintkeep/mintkeep/server/keys"
 	"github.com/mintkeep/mintkeep/server/seal"
 	"github.com/mintkeep/mintkeep/server/signing"
+	"github.com/mintkeep/mintkeep/server/signingkeys"
 	"github.com/mintkeep/mintkeep/server/users"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
@@ -28,6 +29,8 @@ type Options struct {
 	Users    *users.Registry
 	Keys     *keys.Registry
 	Now      func() time.Time
+
+	SigningKeys *signingkeys.Rotator
 }
 
 // Handler answers a request of an operator, or returns an error, never both.

@@ -1,16 +1,12 @@
 package admin
 
 import (
-	"context"
-	"errors"
 	"net/http"
-	"time"
 
 	"github.com/mintkeep/mintkeep/server/adminapi"
 	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/signing"
 	"github.com/mintkeep/mintkeep/server/web"
-	"github.com/mintkeep/mintkeep/store"
 )
 
 // ListSigningKeys answers GET /admin/signing-keys.
@@ -30,27 +26,14 @@ func (a *Admin) showSigningKeys(w http.ResponseWriter, status int) error {
 	return web.JSON(w, status, adminapi.Page[adminapi.SigningKey]{Items: items})
 }
 
-// RotateSigningKey answers POST /admin/signing-keys/rotate. The audit log treats compromised keys as a change, not as a
-// revocation: while the store takes no writes, they cannot be replaced either.
+// RotateSigningKey answers POST /admin/signing-keys/rotate.
 func (a *Admin) RotateSigningKey(w http.ResponseWriter, r *http.Request, by audit.Actor) error {
 	compromised, err := readCompromised(r)
 	if err != nil {
 		return err
 	}
-	if err := a.Ring.Ready(); err != nil {
+	if err := a.SigningKeys.Rotate(r.Context(), compromised, by); err != nil {
 		return err
-	}
-	if err := a.published(); err != nil && compromised == signing.NoKeys {
-		return a.notRotated(err)
-	}
-	what := audit.Record{Action: audit.SigningKeyRotated, Target: audit.SigningKeysTarget, Detail: a.Ring.Affected(compromised)}
-	if compromised != signing.NoKeys {
-		what.Action = audit.SigningKeyCompromised
-	}
-	if err := a.Audit.Change(r.Context(), by, what, func(ctx context.Context) error {
-		return a.Ring.Rotate(ctx, compromised)
-	}); err != nil {
-		return a.notRotated(err)
 	}
 	return a.showSigningKeys(w, http.StatusCreated)
 }
@@ -73,28 +56,4 @@ func readCompromised(r *http.Request) (signing.Compromised, error) {
 		return signing.CurrentKeys, nil
 	}
 	return signing.NoKeys, nil
-}
-
-// published asks beforehand what the ring will decide, so that the audit log has no rotation that was rejected.
-func (a *Admin) published() error {
-	for _, k := range a.Ring.Keys() {
-		if until := k.PublishedAt.Add(signing.PromotableAfter); k.State == store.KeyNext && a.Now().Before(until) {
-			return &signing.NotPublishedError{Until: until}
-		}
-	}
-	return nil
-}
-
-func (a *Admin) notRotated(err error) error {
-	var notPublished *signing.NotPublishedError
-	switch {
-	case errors.As(err, &notPublished):
-		until := notPublished.Until.UTC().Add(time.Second - 1).Truncate(time.Second) // never a moment too soon
-		early := web.Conflict("The next key has been published for less than 10 minutes; retry at %s", until.Format(time.RFC3339))
-		early.RetryAfter = max(until.Sub(a.Now()), time.Second)
-		return early
-	case errors.Is(err, store.ErrConflict):
-		return web.Conflict("Another rotation of the signing keys came first; list the keys before you retry")
-	}
-	return err
 }

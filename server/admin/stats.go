@@ -29,10 +29,6 @@ func (a *Admin) Stats(w http.ResponseWriter, r *http.Request, _ audit.Actor) err
 	return web.JSON(w, http.StatusOK, view)
 }
 
-func minuteView(m store.Minute) adminapi.Minute {
-	v := adminapi.Minute{Start: m.Start, Issued: m.Issued}
-	for _, n := range m.Refused {
-		v.Rejected += n
-	}
-	return v
+func minuteView(m store.Counts) adminapi.Minute {
+	return adminapi.Minute{Start: m.Start, Issued: m.Issued, Rejected: m.Rejected()}
 }

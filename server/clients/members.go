@@ -30,10 +30,8 @@ const (
 type Member struct {
 	Name string // in JSON and in the audit log
 
-	// Field is the name of its field on the dashboard's page that registers a client. Empty: it has none there.
+	// Field is the name of its field on the dashboard's pages. Empty: it has none there.
 	Field string
-	// Changes is whether the page of a registered client has the field too.
-	Changes bool
 	// Unsupported is whether no value is accepted, so that no client has the member.
 	Unsupported bool
 
@@ -46,15 +44,15 @@ type Member struct {
 // Members are what a client's metadata may have, in the order of error messages. A new one is an entry here with its set
 // function, and a field of store.ClientMetadata; the test of this table in cmd/mintkeep names each place that lacks it.
 var Members = []Member{
-	{Name: "client_name", Field: "client_name", Changes: true, set: setName, text: func(m *store.ClientMetadata) string { return m.Name }},
-	{Name: "scope", Field: "scope", Changes: true, set: setScope, text: func(m *store.ClientMetadata) string { return m.Scope }},
+	{Name: "client_name", Field: "client_name", set: setName, text: func(m *store.ClientMetadata) string { return m.Name }},
+	{Name: "scope", Field: "scope", set: setScope, text: func(m *store.ClientMetadata) string { return m.Scope }},
 	{Name: "grant_types", Field: "grant", set: setGrantTypes, text: func(m *store.ClientMetadata) string { return cmp.Or(strings.Join(m.GrantTypes, " "), "none") }},
-	{Name: "token_endpoint_auth_method", set: setAuthMethod, text: func(m *store.ClientMetadata) string { return m.AuthMethod }},
+	{Name: "token_endpoint_auth_method", Field: "token_endpoint_auth_method", set: setAuthMethod, text: func(m *store.ClientMetadata) string { return m.AuthMethod }},
 	{Name: "access_token_ttl", Field: "access_token_ttl", set: setTokenTTL, text: tokenTTL},
 	{Name: "access_token_format", Field: "access_token_format", set: setTokenFormat, text: func(m *store.ClientMetadata) string { return m.TokenFormat }},
 	{Name: "audience", Field: "audience", set: setAudience, text: func(m *store.ClientMetadata) string { return strings.Join(m.Audience, " ") }},
 	{Name: "jwks", Unsupported: true, set: unsupported, text: func(*store.ClientMetadata) string { return "" }},
-	{Name: "rate_limit", Field: "rate_limit", Changes: true, set: setRateLimit, text: func(m *store.ClientMetadata) string { return m.RateLimit.String() }},
+	{Name: "rate_limit", Field: "rate_limit", set: setRateLimit, text: func(m *store.ClientMetadata) string { return m.RateLimit.String() }},
 }
 
 func setName(m *store.ClientMetadata, raw json.RawMessage, _ rules) error {

@@ -76,11 +76,14 @@ func needChromium(t testing.TB) {
 }
 
 // tab is a window of the browser, with cookies of its own. When the test ends it checks that every request went to the
-// server, none after a page had loaded, and that no page logged an error on the console.
+// server, none after a page had loaded, unless the page keeps itself up to date, and that no page logged an error on the
+// console.
 type tab struct {
 	t   testing.TB
 	s   *servertest.Server
 	ctx context.Context
+
+	live bool // the page keeps itself up to date
 
 	mu     sync.Mutex
 	loaded bool
@@ -149,6 +152,7 @@ func (b *tab) watch(event any) {
 		switch {
 		case !strings.HasPrefix(e.Request.URL, b.s.URL+"/"):
 			b.wrong = append(b.wrong, "a page has asked another origin for "+e.Request.URL)
+		case b.live && e.Type == network.ResourceTypeFetch:
 		case b.loaded && e.Type != network.ResourceTypeOther: // such as the icon of the tab
 			b.wrong = append(b.wrong, "a page that had loaded has asked for "+e.Request.URL)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/mintkeep/mintkeep/server/password"
 	"github.com/mintkeep/mintkeep/server/seal"
 	"github.com/mintkeep/mintkeep/server/signing"
+	"github.com/mintkeep/mintkeep/server/signingkeys"
 	"github.com/mintkeep/mintkeep/server/users"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
@@ -29,6 +30,8 @@ type Options struct {
 	Keys    *keys.Registry
 	Now     func() time.Time
 
+	SigningKeys *signingkeys.Rotator
+
 	// PasswordCost is that of a new hash. Zero: the recommended one.
 	PasswordCost password.Cost
 }
@@ -42,6 +45,7 @@ type Dashboard struct {
 	clients   *clients.Registry
 	users     *users.Registry
 	keys      *keys.Registry
+	rotator   *signingkeys.Rotator
 	now       func() time.Time
 	passwords *password.Hasher
 	forms     formTokens
@@ -55,7 +59,7 @@ type Dashboard struct {
 // New reads the templates; it is ready when it returns.
 func New(o Options) (*Dashboard, error) {
 	d := &Dashboard{
-		config: o.Config, store: o.Store, ring: o.Ring, audit: o.Audit, clients: o.Clients, users: o.Users, keys: o.Keys, now: o.Now,
+		config: o.Config, store: o.Store, ring: o.Ring, audit: o.Audit, clients: o.Clients, users: o.Users, keys: o.Keys, rotator: o.SigningKeys, now: o.Now,
 		passwords: password.New(password.Options{Vault: o.Vault, From: web.AddressOf, Cost: o.PasswordCost}),
 		forms:     formTokens{o.Vault},
 		origins:   http.NewCrossOriginProtection(),

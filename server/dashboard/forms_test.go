@@ -29,8 +29,9 @@ func forms(key, session string) map[string]url.Values {
 		"/operator/clients/c":           {"scope": {"read write"}},
 		"/operator/clients/c/secrets":   {"overlap": {"24h"}, "once": {"4"}},
 		"/operator/clients/c/disable":   {}, "/operator/clients/c/enable": {}, "/operator/clients/c/revoke-tokens": {},
-		"/operator/clients/c/delete": {"confirm": {"c"}},
-		"/operator/users":            {"email": {"sneaked@example.com"}, "role": {"operator"}, "once": {"5"}},
+		"/operator/clients/c/delete":    {"confirm": {"c"}},
+		"/operator/signing-keys/rotate": {},
+		"/operator/users":               {"email": {"sneaked@example.com"}, "role": {"operator"}, "once": {"5"}},
 	}
 }
 

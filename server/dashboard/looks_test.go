@@ -51,6 +51,10 @@ func TestLooks(t *testing.T) {
 		t.Parallel()
 		newGallery(t).operator()
 	})
+	t.Run("clients", func(t *testing.T) {
+		t.Parallel()
+		newGallery(t).clients()
+	})
 }
 
 // gallery is a tab in front of a server that has something on every page.
@@ -158,22 +162,6 @@ func (g *gallery) inside() {
 func (g *gallery) operator() {
 	g.t.Helper()
 	g.signIn()
-	g.look("operator", "/operator")
-	g.look("clients", "/operator/clients")
-	g.look("client-new", "/operator/clients/new")
-	g.fill("#client_id", "two words")
-	g.press("main button[type=submit]")
-	g.inspect("client-new-refused")
-	g.fill("#client_id", "reporting")
-	g.press("main button[type=submit]")
-	g.s.Secret(g.value("#secret"))
-	g.inspect("client-made")
-	g.look("client", "/operator/clients/billing")
-	g.press("form[action$=secrets] button")
-	g.s.Secret(g.value("#secret"))
-	g.look("client-rotated", "/operator/clients/billing")
-	g.press("form[action$=disable] button")
-	g.inspect("client-disabled")
 	g.look("people", "/operator/users")
 	g.fill("#email", g.bob.Email)
 	g.press("form[method=post][action$=users] button")

@@ -147,8 +147,8 @@ func TestSafeToRevoke(t *testing.T) {
 		if err := s.Store.Flush(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Count(strings.ToLower(v.get(at).visible()), "safe to end") - 1; got != want { // one is the legend
-			t.Errorf("%d secrets are safe to end, want %d: %s", got, want, v.get(at).visible())
+		if got := strings.Count(strings.ToLower(v.get(at).visible()), "safe to revoke") - 1; got != want { // one is the legend
+			t.Errorf("%d secrets are safe to revoke, want %d: %s", got, want, v.get(at).visible())
 		}
 	}
 	s.Token(t, c)

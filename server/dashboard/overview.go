@@ -16,17 +16,49 @@ import (
 // overview is the operator's first page.
 type overview struct {
 	operatorPage
-	Range    string // hour or day
-	Totals   store.Totals
-	Charts   []*chart
-	Refusals []figure // by reason
-	Redis    health
-	Keys     []signingKey
-	Rotation time.Duration
+	Span
+	Totals     store.Totals
+	Charts     []*chart
+	Rejections []figure // by error code
+	Busiest    []store.ClientActivity
+	Failing    []store.ClientActivity
+	Redis      health
+	Keys       signingKeys
 }
 
 // operatorPage is what all operator's pages have.
 type operatorPage struct{ Tab string }
+
+// Span is how far back the charts of a page go.
+type Span struct {
+	Here string // the path of the page
+	Day  bool   // or else an hour
+}
+
+// spanOf reads which span a request asks for.
+func spanOf(r *http.Request, here string) (Span, error) {
+	query, err := web.ReadQuery(r)
+	if err != nil {
+		return Span{}, err
+	}
+	text, _ := query.Text("range")
+	return Span{here, text == "day"}, nil
+}
+
+// URL is the page with this span.
+func (s Span) URL() string {
+	if s.Day {
+		return s.Here + "?range=day"
+	}
+	return s.Here
+}
+
+func (s Span) per() per {
+	if s.Day {
+		return perQuarter
+	}
+	return perMinute
+}
 
 type figure struct {
 	Name  string
@@ -41,11 +73,8 @@ type health struct {
 	Pool     redisdb.PoolStats
 }
 
-type signingKey struct {
-	signing.KeyState
-	Age  string
-	Next string // when it is replaced
-}
+// topClients is how long the lists of clients are.
+const topClients = 5
 
 // Overview answers GET /operator.
 func (d *Dashboard) Overview(w http.ResponseWriter, r *http.Request, in *session) error {
@@ -57,14 +86,14 @@ func (d *Dashboard) Overview(w http.ResponseWriter, r *http.Request, in *session
 }
 
 func (d *Dashboard) overview(r *http.Request) (*overview, error) {
-	query, err := web.ReadQuery(r)
+	span, err := spanOf(r, "/operator")
 	if err != nil {
 		return nil, err
 	}
-	o := &overview{operatorPage: operatorPage{"overview"}, Range: "hour", Keys: d.signingKeys(), Rotation: d.config.SigningRotation}
-	minutes, width := 60, 1
-	if text, _ := query.Text("range"); text == "day" {
-		o.Range, minutes, width = "day", 24*60, 15
+	o := &overview{operatorPage: operatorPage{"overview"}, Span: span, Keys: d.signingKeys()}
+	minutes := 60
+	if span.Day {
+		minutes = 24 * 60
 	}
 	if o.Totals, err = d.store.Totals(r.Context()); err != nil {
 		return nil, err
@@ -74,28 +103,23 @@ func (d *Dashboard) overview(r *http.Request) (*overview, error) {
 		return nil, err
 	}
 	o.Charts = []*chart{
-		minutesChart("Tokens issued", "token", counted, width, func(m store.Minute) int64 { return m.Issued }),
-		minutesChart("Token requests refused", "request", counted, width, rejected),
-		minutesChart("Introspections", "introspection", counted, width, func(m store.Minute) int64 { return m.Asked }),
-		minutesChart("API-key uses", "use", counted, width, func(m store.Minute) int64 { return m.KeyUsed }),
+		requestsChart(counted, span.per()),
+		countsChart("introspections", "Introspections", counted, span.per(), func(n store.Counts) int64 { return n.Asked }),
+		countsChart("uses", "API key uses", counted, span.per(), func(n store.Counts) int64 { return n.KeyUsed }),
 	}
-	o.Refusals = byReason(counted)
+	o.Rejections = byCode(counted)
+	if o.Busiest, o.Failing, err = d.store.TopClients(r.Context(), topClients); err != nil {
+		return nil, err
+	}
 	o.Redis = d.health(r.Context())
 	return o, nil
 }
 
-func rejected(m store.Minute) (n int64) {
-	for _, count := range m.Refused {
-		n += count
-	}
-	return n
-}
-
-// byReason sums the rejections, the most frequent first.
-func byReason(minutes []store.Minute) (figures []figure) {
+// byCode sums the rejections by their error codes, the most frequent first.
+func byCode(counted []store.Counts) (figures []figure) {
 	sums := map[string]int64{}
-	for _, m := range minutes {
-		for code, n := range m.Refused {
+	for _, c := range counted {
+		for code, n := range c.Refused {
 			sums[code] += n
 		}
 	}
@@ -116,22 +140,37 @@ func (d *Dashboard) health(ctx context.Context) health {
 	return h
 }
 
-// signingKeys are the keys of the ring, and when each is replaced.
-func (d *Dashboard) signingKeys() (list []signingKey) {
+// signingKeys are the keys of the ring.
+type signingKeys struct {
+	List []signingKey
+	From time.Time // when the keys can be rotated; zero: now
+	In   string
+}
+
+// signingKey is a key, and what happens to it next.
+type signingKey struct {
+	signing.KeyState
+	Next string
+}
+
+func (d *Dashboard) signingKeys() (keys signingKeys) {
 	for _, k := range d.ring.Keys() {
-		s := signingKey{KeyState: k, Age: ago(d.now(), k.CreatedAt)}
+		s := signingKey{KeyState: k}
 		switch k.State {
 		case store.KeyNext:
-			s.Next = "signs next"
+			s.Next = "will sign after the next rotation"
 		case store.KeyActive:
-			s.Next = "replaced by hand"
+			s.Next = "signs until an operator rotates the keys"
 			if d.config.SigningRotation > 0 {
 				s.Next = "replaced " + ago(d.now(), k.ActivatedAt.Add(d.config.SigningRotation))
 			}
 		case store.KeyRetired:
 			s.Next = "removed " + ago(d.now(), k.RemoveAt)
 		}
-		list = append(list, s)
+		keys.List = append(keys.List, s)
 	}
-	return list
+	if from := d.rotator.PossibleFrom(); d.now().Before(from) {
+		keys.From, keys.In = from, ago(d.now(), from)
+	}
+	return keys
 }

@@ -24,7 +24,8 @@ type templates map[string]*template.Template
 func parseTemplates(s static, now func() time.Time) (templates, error) {
 	functions := template.FuncMap{
 		"static": s.url, "day": day, "moment": moment, "minute": minute, "exact": exact, "machine": machine, "lasting": lasting, "words": strings.Fields, "through": through,
-		"since": func(t time.Time) string { return ago(now(), t) },
+		"number": number,
+		"since":  func(t time.Time) string { return ago(now(), t) },
 	}
 	shared, err := template.New("").Funcs(functions).ParseFS(templateFiles, "templates/shared/*.html")
 	if err != nil {
@@ -59,7 +60,7 @@ type page struct {
 func (p page) Operator() bool { return p.User != nil && p.User.Role() == store.Operator }
 
 // policy allows what the pages need, and nothing inline, framed or foreign (CSP Level 3).
-const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 // show renders a page whole before the first byte of it is sent.
 func (d *Dashboard) show(w http.ResponseWriter, status int, name string, p page) error {
@@ -125,13 +126,15 @@ var notices = map[string]string{
 	"disabled":     "Disabled.",
 	"enabled":      "Enabled.",
 	"deleted":      "Deleted.",
-	"tokens-ended": "Every token that was issued until now has ended.",
-	"secret-ended": "The secret has ended.",
 	"role-changed": "The role is changed.",
-	"keys-rotated": "The next signing key signs from now on.",
-	"client-saved": "The client is changed.",
-	"client-gone":  "The client is deleted, and its tokens have ended.",
 	"user-deleted": "The user is deleted. Their API keys are revoked.",
+
+	"client-registered": "The client is registered.",
+	"client-saved":      "The client is saved.",
+	"client-deleted":    "The client is deleted. Its secrets and its tokens are revoked.",
+	"tokens-revoked":    "Every token that was issued to the client until now is revoked.",
+	"secret-revoked":    "The secret is revoked.",
+	"keys-rotated":      "The next signing key signs from now on.",
 }
 
 func notice(r *http.Request) string {

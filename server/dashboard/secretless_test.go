@@ -14,8 +14,8 @@ func TestClientWithoutSecret(t *testing.T) {
 	s := servertest.New(t, storetest.Embedded(t))
 	v, _ := chief(t, s)
 	for method, want := range map[string]string{
-		"":                    "No secret is live: the client cannot authenticate.",
-		"client_secret_basic": "No secret is live: the client cannot authenticate.",
+		"":                    "No secret is active: the client cannot authenticate.",
+		"client_secret_basic": "No secret is active: the client cannot authenticate.",
 		"another":             "The client authenticates without a secret.",
 	} {
 		c := &store.Client{ID: "client-" + method, Metadata: store.ClientMetadata{AuthMethod: method, CreatedAt: s.Clock.Now()}}

@@ -134,10 +134,23 @@ func (s *Server) authenticateBy(r *http.Request, form url.Values,
 	case err != nil:
 		return nil, err
 	case v.Rejected != "":
-		return nil, s.reject(r, p, c, v, errInvalidClient)
+		err := s.reject(r, p, c, v, errInvalidClient)
+		if c != nil {
+			err = &failedAuthentication{err, c.ID, v.Rejected}
+		}
+		return nil, err
 	}
 	return c, nil
 }
+
+// failedAuthentication is the error of a request that did not authenticate the registered client that it names. The
+// caller sees the error within.
+type failedAuthentication struct {
+	error
+	clientID, reason string
+}
+
+func (f *failedAuthentication) Unwrap() error { return f.error }
 
 // verify checks the presented credentials, and that c may use them. c is nil for an unknown client.
 func (s *Server) verify(ctx context.Context, p Presented, c *store.Client) (Verified, error) {

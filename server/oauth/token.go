@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -21,31 +22,36 @@ type tokenResponse struct {
 
 // Token answers POST /oauth/token (RFC 6749 §4.4).
 func (s *Server) Token(w http.ResponseWriter, r *http.Request) error {
-	err := s.token(w, r)
+	clientID, err := s.token(w, r)
 	if err != nil {
-		s.metrics.TokenRefused(web.Code(err))
-		s.store.Count(store.TokensRefused + web.Code(err))
+		code, reason := web.Code(err), ""
+		if failed := (*failedAuthentication)(nil); errors.As(err, &failed) {
+			clientID, reason = failed.clientID, failed.reason
+		}
+		s.metrics.TokenRefused(code)
+		s.store.CountRejected(clientID, code, reason)
 	}
 	return err
 }
 
-func (s *Server) token(w http.ResponseWriter, r *http.Request) error {
+// token returns the id of the client, if that was authenticated.
+func (s *Server) token(w http.ResponseWriter, r *http.Request) (clientID string, err error) {
 	form, err := web.Form(r, "resource", "audience")
 	if err != nil {
-		return err
+		return "", err
 	}
 	client, err := s.authenticate(r, form)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if err := s.limit(r.Context(), client); err != nil {
-		return err
+		return client.ID, err
 	}
 	g, err := s.decide(r.Context(), client, form)
 	if err != nil {
-		return err
+		return client.ID, err
 	}
-	return s.issue(w, r, g)
+	return client.ID, s.issue(w, r, g)
 }
 
 // limit counts the call of a client that is registered with a rate limit, granted or not. This is a third round trip,
@@ -80,7 +86,7 @@ func (s *Server) issue(w http.ResponseWriter, r *http.Request, g *grant) error {
 		return err
 	}
 	s.metrics.TokenIssued(g.client.Metadata.TokenFormat)
-	s.store.Count(store.TokensIssued)
+	s.store.CountIssued(g.client.ID)
 	return web.JSON(w, http.StatusOK, tokenResponse{
 		AccessToken: issued.GetAccess(), TokenType: "bearer", ExpiresIn: int64(ttl / time.Second), Scope: g.claims.Scope,
 	})
