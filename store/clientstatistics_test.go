@@ -96,10 +96,10 @@ func TestClientCountsExpire(t *testing.T) {
 			if got := some(s.ClientDay(ctx, "a")); len(got) != min(hour+1, 24) {
 				t.Fatalf("in hour %d the last day has %d quarters with something", hour, len(got))
 			}
-			for _, minutes := range []time.Duration{0, 59} {
-				b.Clock.Advance(minutes * time.Minute)
+			for _, later := range []time.Duration{0, 59 * time.Minute} {
+				b.Clock.Advance(later)
 				if got := some(s.ClientHour(ctx, "a")); len(got) != 1 || got[0].Issued != 1 {
-					t.Fatalf("in hour %d, %d minutes later: %+v", hour, minutes, got)
+					t.Fatalf("in hour %d, %v later: %+v", hour, later, got)
 				}
 			}
 			for key := range b.Dump(t) {

@@ -73,7 +73,7 @@ func (d *Dashboard) showClient(w http.ResponseWriter, r *http.Request, in *sessi
 	if p.Active, err = d.activeSecrets(r, c); err != nil {
 		return err
 	}
-	if err = d.requests(r, &p); err != nil {
+	if err := d.requests(r, &p); err != nil {
 		return err
 	}
 	return d.show(w, status, "client", in.page(r, p.Name(), "operator", p))
