@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mintkeep/mintkeep/server/servertest"
 	"github.com/mintkeep/mintkeep/store/storetest"
@@ -98,5 +99,33 @@ func TestLateGeneration(t *testing.T) {
 				t.Errorf("the client has the scope read, and a token of it is %v", about)
 			}
 		})
+	}
+}
+
+// A rotation without overlap revokes at once, though the clock is set back while it is made.
+func TestRotationWhileTheClockIsSetBack(t *testing.T) {
+	t.Parallel()
+	p, b, late, other := lateReplicas(t)
+	c := other.Register(t, servertest.M{"client_id": "billing", "scope": "read"})
+	u := other.User(t, servertest.M{"email": "ada@example.com"})
+	k := other.Key(t, u, servertest.M{"name": "old", "scope": "read"})
+	for what, tt := range map[string]struct {
+		watched, path string
+		old           func() servertest.Response
+	}{
+		"secret": {"mk:c:billing", clientsPath + "/billing/secrets", func() servertest.Response { return other.Post(t, "/oauth/token", grantCC, c.Basic()) }},
+		"key":    {"mk:t:", "/admin/keys/" + k.ID + "/rotate", func() servertest.Response { return other.Me(t, k.Plain) }},
+	} {
+		held := p.Hold(storetest.Command("watch", tt.watched))
+		done := make(chan servertest.Response, 1)
+		go func() { done <- late.Admin(t, http.MethodPost, tt.path, servertest.M{"overlap": "0s"}) }()
+		held.Await()
+		b.Clock.Advance(-10 * time.Minute)
+		held.Release()
+		(<-done).Want(t, http.StatusCreated, "")
+		if got := tt.old(); got.Status != http.StatusUnauthorized {
+			t.Errorf("the old %s: %d %s", what, got.Status, got.Body)
+		}
+		b.Clock.Advance(10 * time.Minute)
 	}
 }

@@ -186,7 +186,7 @@ func TestDrainWithAStraggler(t *testing.T) {
 			t.Errorf("Serve: %v", err)
 		}
 	})
-	if !strings.Contains(s.Log.String(), "still under way") {
+	if !strings.Contains(s.Log.String(), "the remaining requests were aborted") {
 		t.Errorf("the log says nothing of it")
 	}
 }

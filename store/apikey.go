@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -161,7 +162,7 @@ func (s *Store) Key(ctx context.Context, id string) (*APIKey, error) {
 }
 
 // changeKey changes the record of an active key, and writes it with the expiry that it then has. One that has expired by
-// that is deleted. ErrNotFound if the key is not active.
+// that, or that a step revokes, is deleted. ErrNotFound if the key is not active.
 func (s *Store) changeKey(ctx context.Context, op string, d Digest, change func(*KeyRecord) (steps []step, err error)) error {
 	return s.transact(ctx, op, s.credentials.watchedKey(d), func(tx *redis.Tx) (t transaction, err error) {
 		cmd := s.credentials.get(ctx, d)
@@ -176,8 +177,9 @@ func (s *Store) changeKey(ctx context.Context, op string, d Digest, change func(
 		if t.steps, err = change(c.Key); err != nil {
 			return t, err
 		}
+		revoked := slices.ContainsFunc(t.steps, func(st step) bool { return len(st.deletions) > 0 })
 		t.write = func(p redis.Pipeliner) {
-			if expires := c.Key.Expires(); !expires.IsZero() && !expires.After(s.now()) {
+			if expires := c.Key.Expires(); revoked || !expires.IsZero() && !expires.After(s.now()) {
 				_ = p.Process(ctx, s.credentials.deletion(d).Command(ctx))
 				return
 			}
@@ -195,10 +197,14 @@ func (k *KeyRecord) Expires() time.Time {
 	return time.UnixMilli(k.ExpiresAt).UTC()
 }
 
-// ExpireKey brings the expiry of an active key forward to at, because next replaces it. A key whose expiry is not in the
-// future is revoked by that. ErrNotFound if it is not active any more, ErrConflict if another key replaced it already.
+// ExpireKey brings the expiry of an active key forward to at, because next replaces it. If at is zero or not in the future,
+// the key is revoked. ErrNotFound if it is not active any more, ErrConflict if another key replaced it already.
 func (s *Store) ExpireKey(ctx context.Context, k *APIKey, at time.Time, next string, cause Cause) error {
 	revoked := false
+	now := at.IsZero()
+	if now {
+		at = cause.At
+	}
 	err := s.changeKey(ctx, "expire key", k.Digest, func(record *KeyRecord) ([]step, error) {
 		if record.RotatedTo != k.RotatedTo { // since k was read
 			return nil, ErrConflict
@@ -210,7 +216,7 @@ func (s *Store) ExpireKey(ctx context.Context, k *APIKey, at time.Time, next str
 		k.ExpiresAt = record.Expires()
 		replaced := step{Revocation: cause.keyRevocation(k.ID, k.UserID, k.Digest)}
 		replaced.Expires = k.ExpiresAt
-		if revoked = !k.ExpiresAt.After(s.now()); revoked {
+		if revoked = now || !k.ExpiresAt.After(s.now()); revoked {
 			replaced.deletions = []rollback.Deletion{s.credentials.deletion(k.Digest)}
 		}
 		return []step{replaced}, nil

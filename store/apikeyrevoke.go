@@ -39,11 +39,16 @@ func (s *Store) RevokeKey(ctx context.Context, id string, cause Cause) (wasActiv
 		s.log.WarnContext(ctx, "writing a key's tombstone failed: its description cannot be read", "key", id, "error", unreadable)
 		return wasActive, err
 	}
-	unfinished := !wasActive && k.Tombstone == nil
-	if e := s.writeTombstones(ctx, []*APIKey{k}, cause); e != nil && unfinished {
-		err = unavailable(op, e) // it may be valid only now: see lookAgain
+	creation := !wasActive && k.Tombstone == nil // is perhaps under way: see lookAgain
+	switch e := s.writeTombstones(ctx, []*APIKey{k}, cause); {
+	case !creation:
+		return wasActive, err
+	case e != nil:
+		return false, unavailable(op, e)
 	}
-	return wasActive, err
+	// What the creation has written meanwhile was deleted behind the tombstone. This is remembered and confirmed too.
+	_, err = s.revoke(ctx, op, s.keyStep(cause, k))
+	return false, err
 }
 
 // keyStep revokes a key.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mintkeep/mintkeep/config"
 	"github.com/mintkeep/mintkeep/store"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
@@ -293,6 +294,30 @@ func TestKeyRevokedWhileItIsDescribed(t *testing.T) {
 			t.Errorf("the key is %+v (%v), want the tombstone of its revocation", now, err)
 		}
 	})
+}
+
+// The revocation of a key that was being created is confirmed as any other: also the deletion of what the creation wrote
+// after the revocation had found nothing.
+func TestRevocationOfANewKeyIsConfirmed(t *testing.T) {
+	t.Parallel()
+	primary := storetest.Redis(t)
+	replica := storetest.Replica(t, primary.Addr())
+	primary.AwaitReplicas(1)
+	b, creating, revoking := primary.Backend(t), storetest.NewLateProxy(t, primary), storetest.NewLateProxy(t, primary)
+	creator, revoker := b.Through(creating).Open(t), lasting(t, b.Through(revoking), config.Durability{Replicas: 1})
+	k := key(b, add(t, creator, "a@example.com"), "key", 0)
+	record := creating.Hold(storetest.Command("set", recordKey(k.Digest)))
+	created, revoked := make(chan error, 1), make(chan error, 1)
+	go func() { created <- creator.CreateKey(t.Context(), k, read(t, creator, k.UserID)) }()
+	record.Await()
+	tombstone := revoking.Hold(storetest.Command("set", "mk:k:"+k.ID))
+	go func() { _, err := revoker.RevokeKey(t.Context(), k.ID, ended(b, "revoked")); revoked <- err }()
+	tombstone.Await()
+	record.Release()
+	must(t, <-created)
+	replica.Freeze()
+	tombstone.Release()
+	wantErr(t, "a revocation that no replica has", <-revoked, store.ErrUnconfirmed)
 }
 
 // A heartbeat that arrives late is no rollback: Redis has lost nothing.

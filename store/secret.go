@@ -30,8 +30,8 @@ func NewSecretID() string { return "sec_" + strings.ToLower(rand.Text()) }
 // ActiveAt says whether the secret may be used at that time.
 func (s Secret) ActiveAt(t time.Time) bool { return s.ExpiresAt.IsZero() || t.Before(s.ExpiresAt) }
 
-// AddSecret makes next active in addition to the present secret, which then expires at oldExpires, or is revoked at once if that
-// is not in the future. ErrConflict if two are active already. It returns the present secret with its new expiry, or nil
+// AddSecret makes next active in addition to the present secret, which then expires at oldExpires, or is revoked at once if
+// that is zero or not in the future. ErrConflict if two are active already. It returns the present secret with its new expiry, or nil
 // if there was none.
 func (s *Store) AddSecret(ctx context.Context, id string, next Secret, oldExpires time.Time, cause Cause) (previous *Secret, err error) {
 	if err := s.indexSecrets(ctx, id, next); err != nil {

@@ -24,6 +24,7 @@ func (l *Log) Cause(by Actor, reason string) store.Cause {
 // caller checks beforehand whether it can be made at all: the record stays, and another that it failed follows.
 func (l *Log) Change(ctx context.Context, by Actor, what Record, change func(context.Context) error) error {
 	if err := l.Store.Audit(ctx, what.Event(l.Now(), by)); err != nil {
+		l.Failed(ctx, by, what) // the record may be there all the same
 		return err
 	}
 	err := change(ctx)

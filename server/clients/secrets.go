@@ -43,9 +43,13 @@ func (g *Registry) RotateSecret(ctx context.Context, id string, o web.Object, by
 	if err := g.rotatable(ctx, id, next.Secret); err != nil {
 		return nil, err
 	}
+	var expires time.Time // zero: now, whatever the clock says by then
+	if overlap > 0 {
+		expires = g.instant().Add(overlap)
+	}
 	what := record(audit.SecretRotated, id, map[string]string{"secret": next.ID, "overlap": overlap.String()})
 	err = g.Audit.Change(ctx, by, what, func(ctx context.Context) (err error) {
-		next.Previous, err = g.Store.AddSecret(ctx, id, next.Secret, g.instant().Add(overlap), g.Audit.Cause(by, ""))
+		next.Previous, err = g.Store.AddSecret(ctx, id, next.Secret, expires, g.Audit.Cause(by, ""))
 		return err
 	})
 	if errors.Is(err, store.ErrConflict) {

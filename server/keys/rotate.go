@@ -43,6 +43,9 @@ func (g *Registry) rotate(
 	if err != nil {
 		return nil, err
 	}
+	if overlap == 0 {
+		at = time.Time{} // now, whatever the clock says by then
+	}
 	if err := g.replace(ctx, old, created.ID, at, by); err != nil {
 		// The successor was shown to no caller, and never will be.
 		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
@@ -103,7 +106,7 @@ func rotation(old, granted *store.APIKey, current *store.KeyRecord, at time.Time
 	return what
 }
 
-// replace brings the expiry of the old key forward to at, which is now if there is no overlap.
+// replace brings the expiry of the old key forward to at; zero: it is revoked now.
 func (g *Registry) replace(ctx context.Context, old *store.APIKey, successor string, at time.Time, by audit.Actor) error {
 	cause := g.Audit.Cause(by, "rotated")
 	old.RotatedAt, old.RotatedBy = cause.At, by.Name
