@@ -264,7 +264,7 @@ func TestClientHoldsNoSecret(t *testing.T) {
 		if keys := b.Dump(t).Find("secret of a"); keys != nil {
 			t.Errorf("a secret stands in %v", keys)
 		}
-		if keys := b.Dump(t).Keys(); !cmp.Equal(keys, []string{"mk:c:a", "mk:clients:id", "mk:clients:name", "mk:secrets"}) {
+		if keys := b.Dump(t).Keys(); !cmp.Equal(keys, []string{"mk:c:a", "mk:clients:id", "mk:clients:name", "mk:clients:word", "mk:secrets"}) {
 			t.Errorf("keys: %v", strings.Join(keys, " "))
 		}
 	})
