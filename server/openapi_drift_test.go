@@ -245,7 +245,7 @@ func metadata(more string) string {
 	return `{"issuer":"https://i","token_endpoint":"https://i/oauth/token","token_endpoint_auth_methods_supported":["client_secret_basic"],` +
 		`"introspection_endpoint":"https://i/oauth/introspect","introspection_endpoint_auth_methods_supported":["client_secret_basic"],` +
 		`"revocation_endpoint":"https://i/oauth/revoke","revocation_endpoint_auth_methods_supported":["client_secret_basic"],` +
-		`"jwks_uri":"https://i/.well-known/jwks.json","grant_types_supported":["client_credentials"]` + more + `}`
+		`"jwks_uri":"https://i/.well-known/jwks.json","grant_types_supported":["client_credentials"],"subject_types_supported":["public"]` + more + `}`
 }
 
 const resourceMetadata = `{"resource":"https://i","authorization_servers":["https://i"],"scopes_supported":["mintkeep:keys"],` +

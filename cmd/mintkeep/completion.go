@@ -169,7 +169,7 @@ end
 	for _, c := range all {
 		for _, w := range c.words {
 			flag, isFlag := strings.CutPrefix(w.word, "--")
-			fmt.Fprintf(&b, "complete -c mintkeep -n 'test (__mintkeep_command) = \"%s\"'", c.path) //nolint:gocritic // fish's quotes
+			fmt.Fprintf(&b, "complete -c mintkeep -n 'test (__mintkeep_command) = \"%s\"'", c.path)
 			if isFlag {
 				fmt.Fprintf(&b, " -l %s", flag)
 			} else {

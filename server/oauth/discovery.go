@@ -36,9 +36,10 @@ func metadata(issuer string, offers clients.Offers) ([]byte, error) {
 		RevocationMethods     []string `json:"revocation_endpoint_auth_methods_supported"`
 		JWKS                  string   `json:"jwks_uri"`
 		GrantTypes            []string `json:"grant_types_supported"`
+		SubjectTypes          []string `json:"subject_types_supported"`
 	}{
 		issuer, issuer + TokenPath, methods, issuer + IntrospectPath, methods, issuer + RevokePath, methods,
-		issuer + JWKSPath, offers.GrantTypes,
+		issuer + JWKSPath, offers.GrantTypes, []string{"public"}, // without which libraries for OpenID Connect read nothing
 	})
 }
 

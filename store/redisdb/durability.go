@@ -14,7 +14,7 @@ import (
 
 // ErrDurability: this Redis, as it is set up, cannot give what [Options.Durability] asks for. The message says what is
 // missing and how to fix it.
-var ErrDurability = errors.New("Redis cannot guarantee the durability")
+var ErrDurability = errors.New("durability is not guaranteed by this Redis")
 
 // shortfall is ErrDurability in words: what is needed, what a server has, and the fix.
 type shortfall struct{ needs, has, fix string }

@@ -141,7 +141,7 @@ func (db *DB) Settle(ctx context.Context) error {
 			return true
 		}
 		if len(l.settling) == 0 {
-			go db.settleOne(context.WithoutCancel(ctx), heartbeatSettleTime, l)
+			go func() { _ = db.settleOne(context.WithoutCancel(ctx), heartbeatSettleTime, l) }()
 		}
 		return false
 	})
@@ -190,7 +190,7 @@ func (db *DB) settleOne(ctx context.Context, limit time.Duration, l *connections
 }
 
 // ErrKill: CLIENT KILL does not do here what [DB.Settle] needs.
-var ErrKill = errors.New("Redis cannot close abandoned connections")
+var ErrKill = errors.New("abandoned connections cannot be closed at Redis")
 
 // CheckKill tries on two connections of its own whether CLIENT KILL closes one and not the other. ErrKill: it is
 // forbidden, or a proxy shares connections among clients. ErrUnavailable: it could not be tried.

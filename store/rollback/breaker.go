@@ -28,7 +28,7 @@ const (
 // ErrQuarantined: the store holds less than this process has seen in it: it was emptied, or an old backup was restored.
 // It matches ErrUnavailable. Requests read and write nothing until an operator has run mintkeep fence, or the lost data
 // is back. Heartbeats go on.
-var ErrQuarantined = errors.New("Redis has lost data that this replica has seen: it was emptied, or an old backup was restored; restore the newest backup, then run mintkeep fence")
+var ErrQuarantined = errors.New("data that this replica has seen is missing in Redis: it was emptied, or an old backup was restored; restore the newest backup, then run mintkeep fence")
 
 // tripped is a state other than Closed, and the reason. As an error it matches ErrUnavailable.
 type tripped struct {
@@ -42,15 +42,15 @@ func (t *tripped) Is(target error) bool { return target == redisdb.ErrUnavailabl
 
 var (
 	// checking is also the reason after a fence, when there may be no loss.
-	checking    = &tripped{Checking, errors.New("Redis has lost writes that this replica has seen; checking")}
-	replaying   = &tripped{Replaying, errors.New("Redis has lost writes that this replica has seen; replaying the revocations among them")}
-	uncovered   = &tripped{Uncovered, errors.New("Redis did not answer and may have lost revocations of this replica; sending them again")}
+	checking    = &tripped{Checking, errors.New("writes that this replica has seen are missing in Redis; checking")}
+	replaying   = &tripped{Replaying, errors.New("writes that this replica has seen are missing in Redis; replaying the revocations among them")}
+	uncovered   = &tripped{Uncovered, errors.New("no answer from Redis, which may have lost revocations of this replica; sending them again")}
 	quarantined = &tripped{Quarantined, ErrQuarantined}
 )
 
 // notPrimary is the state of a Redis that takes no writes.
 func notPrimary(cause error) *tripped {
-	return &tripped{Checking, fmt.Errorf("Redis accepts no writes, so its data may be old: %w", cause)}
+	return &tripped{Checking, fmt.Errorf("no writes are accepted by Redis, so its data may be old: %w", cause)}
 }
 
 // breaker is the go-redis hook that keeps commands from a Redis that must not be trusted. It costs a command one atomic

@@ -202,7 +202,7 @@ func (s *scene) settleWrites() {
 	}
 	for i, server := range s.servers {
 		for _, line := range strings.Split(server.Log.String(), "\n") {
-			if strings.Contains(line, `"msg":"Redis has lost writes`) || strings.Contains(line, `"msg":"Redis has lost data`) {
+			if strings.Contains(line, `"msg":"Redis has lost writes`) || strings.Contains(line, `"msg":"data that this replica has seen is missing`) {
 				s.t.Errorf("server %d believes that Redis has lost data: %s", i, line)
 			}
 		}
