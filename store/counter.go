@@ -20,7 +20,6 @@ type limit struct {
 func (s *Store) countShared(ctx context.Context, l limit, n int64) (over bool, retryAfter time.Duration, err error) {
 	var count *redis.IntCmd
 	var left *redis.DurationCmd
-	// A retry after a lost answer counts twice, against the caller who is counted.
 	if _, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.SetNX(ctx, l.key, 0, l.window)
 		count = p.IncrBy(ctx, l.key, n)

@@ -136,7 +136,7 @@ func (s *Store) ClaimKeyring(ctx context.Context, old *Keyring, owner string, tt
 	if err != nil || claimed {
 		return claimed, unavailable("claim the signing keys", err)
 	}
-	// Ours already, or the client repeated a SET whose reply was lost.
+	// Ours already: the answer to an earlier claim was lost.
 	claimant, err := s.rdb.Get(ctx, key).Result()
 	if errors.Is(err, redis.Nil) {
 		return false, nil

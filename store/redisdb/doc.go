@@ -20,7 +20,8 @@
 // # Writes are sent once
 //
 // A write whose answer does not come in time is not sent again. Its connection is closed, here and by CLIENT KILL at the
-// server, before the caller gets the error: then it was applied, or it never will be.
+// server, before the caller gets the error: then it was applied, or it never will be. If the server does not answer
+// CLIENT KILL either, that is not known yet: the next heartbeat tries again.
 //
 // # The barrier
 //
