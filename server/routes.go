@@ -11,79 +11,98 @@ import (
 	"github.com/mintkeep/mintkeep/server/web"
 )
 
-// routes is the whole HTTP surface, with pageRoutes. Where not every caller may enter, the line says who may.
+// routes is the whole HTTP surface. Where not every caller may enter, the line says who may.
 func (s *Server) routes() *gin.Engine {
 	gin.SetMode(gin.ReleaseMode)
-	r := gin.New()
+	r := router{gin.New(), s.adapter}
 	r.RedirectTrailingSlash = false // a redirected POST would send its credentials again
 	r.HandleMethodNotAllowed = true
 	r.UseEscapedPath = true // a route's own segments are matched as they were sent; a parameter is decoded, once
 
-	both := func(path string, h gin.HandlerFunc) {
-		r.GET(path, h)
-		r.HEAD(path, h)
-	}
-	get := func(path string, h web.Handler) { both(path, s.adapter.Handle(web.NoBody, h)) }
-	always := func(path string, h web.Handler) { both(path, s.adapter.Always(h)) }
-	on := func(method, path string, body web.Body, h web.Handler) {
-		r.Handle(method, path, s.adapter.Handle(body, h))
-	}
-
-	// These authenticate the client themselves (RFC 6749 §2.3).
-	on("POST", oauth.TokenPath, web.FormBody, oauth.NotCrossSite(s.oauth.Token))
-	on("POST", oauth.IntrospectPath, web.FormBody, oauth.NotCrossSite(s.oauth.Introspect))
-	on("POST", oauth.RevokePath, web.FormBody, oauth.NotCrossSite(s.oauth.Revoke))
-	always(oauth.MetadataPath, s.oauth.Metadata)
-	always(oauth.OpenIDMetadataPath, s.oauth.Metadata)
-	always(oauth.JWKSPath, s.oauth.JWKS)
-
-	anyone, owner := s.api.Anyone, s.api.KeyOwner
-	always(api.MetadataPath, s.api.Metadata)
-	get(api.MePath, anyone(s.api.Me))
-	get(api.KeysPath, owner(s.api.ListKeys))
-	on("POST", api.KeysPath, web.JSONBody, owner(s.api.CreateKey))
-	get(api.KeysPath+"/:id", owner(s.api.ShowKey))
-	on("DELETE", api.KeysPath+"/:id", web.NoBody, owner(s.api.RevokeKey))
-	on("POST", api.KeysPath+"/:id/rotate", web.MaybeJSON, owner(s.api.RotateKey))
-
-	admin := s.adminOnly
-	on("POST", "/admin/clients", web.JSONBody, admin(s.admin.CreateClient))
-	get("/admin/clients", admin(s.admin.ListClients))
-	get("/admin/clients/:id", admin(s.admin.ShowClient))
-	on("PATCH", "/admin/clients/:id", web.MergePatch, admin(s.admin.PatchClient))
-	on("DELETE", "/admin/clients/:id", web.NoBody, admin(s.admin.DeleteClient))
-	get("/admin/clients/:id/secrets", admin(s.admin.ListSecrets))
-	on("POST", "/admin/clients/:id/secrets", web.MaybeJSON, admin(s.admin.RotateSecret))
-	get("/admin/clients/:id/secrets/:secret_id", admin(s.admin.ShowSecret))
-	on("DELETE", "/admin/clients/:id/secrets/:secret_id", web.NoBody, admin(s.admin.RevokeSecret))
-	on("POST", "/admin/clients/:id/revoke-tokens", web.NoBody, admin(s.admin.RevokeTokens))
-	on("POST", "/admin/users", web.JSONBody, admin(s.admin.CreateUser))
-	get("/admin/users", admin(s.admin.ListUsers))
-	get("/admin/users/:id", admin(s.admin.ShowUser))
-	on("PATCH", "/admin/users/:id", web.MergePatch, admin(s.admin.PatchUser))
-	on("DELETE", "/admin/users/:id", web.NoBody, admin(s.admin.DeleteUser))
-	on("POST", "/admin/users/:id/invite", web.MaybeJSON, admin(s.admin.InviteUser))
-	on("POST", "/admin/users/:id/keys", web.JSONBody, admin(s.admin.CreateKey))
-	get("/admin/keys", admin(s.admin.ListKeys))
-	get("/admin/keys/:id", admin(s.admin.ShowKey))
-	on("DELETE", "/admin/keys/:id", web.NoBody, admin(s.admin.RevokeKey))
-	on("POST", "/admin/keys/:id/rotate", web.MaybeJSON, admin(s.admin.RotateKey))
-	on("POST", "/admin/keys/report", web.JSONBody, admin(s.admin.ReportLeaks))
-	get("/admin/stats", admin(s.admin.Stats))
-	get("/admin/signing-keys", admin(s.admin.ListSigningKeys))
-	on("POST", "/admin/signing-keys/rotate", web.MaybeJSON, admin(s.admin.RotateSigningKey))
-	get("/admin/audit", admin(s.admin.ListEvents))
-
-	always("/healthz", s.healthz)
-	always("/readyz", s.readyz)
-	always("/openapi.yaml", openAPI)
-	s.pageRoutes(r)
+	s.oauthRoutes(r)
+	s.apiRoutes(r)
+	s.adminRoutes(r)
+	s.pageRoutes(r.Engine)
+	r.always("/healthz", s.healthz)
+	r.always("/readyz", s.readyz)
+	r.always("/openapi.yaml", openAPI)
 
 	r.NoRoute(s.adapter.Always(func(http.ResponseWriter, *http.Request) error {
 		return web.NotFound("Page")
 	}))
 	r.NoMethod(s.adapter.Always(wrongMethod))
-	return r
+	return r.Engine
+}
+
+// router adds routes that answer in JSON.
+type router struct {
+	*gin.Engine
+	adapter *web.Adapter
+}
+
+func (r router) on(method, path string, body web.Body, h web.Handler) {
+	r.Handle(method, path, r.adapter.Handle(body, h))
+}
+
+func (r router) get(path string, h web.Handler) { r.both(path, r.adapter.Handle(web.NoBody, h)) }
+
+// always is get without admission control.
+func (r router) always(path string, h web.Handler) { r.both(path, r.adapter.Always(h)) }
+
+func (r router) both(path string, h gin.HandlerFunc) {
+	r.GET(path, h)
+	r.HEAD(path, h)
+}
+
+func (s *Server) oauthRoutes(r router) {
+	// These authenticate the client themselves (RFC 6749 §2.3).
+	r.on("POST", oauth.TokenPath, web.FormBody, oauth.NotCrossSite(s.oauth.Token))
+	r.on("POST", oauth.IntrospectPath, web.FormBody, oauth.NotCrossSite(s.oauth.Introspect))
+	r.on("POST", oauth.RevokePath, web.FormBody, oauth.NotCrossSite(s.oauth.Revoke))
+	r.always(oauth.MetadataPath, s.oauth.Metadata)
+	r.always(oauth.OpenIDMetadataPath, s.oauth.Metadata)
+	r.always(oauth.JWKSPath, s.oauth.JWKS)
+}
+
+func (s *Server) apiRoutes(r router) {
+	anyone, owner := s.api.Anyone, s.api.KeyOwner
+	r.always(api.MetadataPath, s.api.Metadata)
+	r.get(api.MePath, anyone(s.api.Me))
+	r.get(api.KeysPath, owner(s.api.ListKeys))
+	r.on("POST", api.KeysPath, web.JSONBody, owner(s.api.CreateKey))
+	r.get(api.KeysPath+"/:id", owner(s.api.ShowKey))
+	r.on("DELETE", api.KeysPath+"/:id", web.NoBody, owner(s.api.RevokeKey))
+	r.on("POST", api.KeysPath+"/:id/rotate", web.MaybeJSON, owner(s.api.RotateKey))
+}
+
+func (s *Server) adminRoutes(r router) {
+	admin := s.adminOnly
+	r.on("POST", "/admin/clients", web.JSONBody, admin(s.admin.CreateClient))
+	r.get("/admin/clients", admin(s.admin.ListClients))
+	r.get("/admin/clients/:id", admin(s.admin.ShowClient))
+	r.on("PATCH", "/admin/clients/:id", web.MergePatch, admin(s.admin.PatchClient))
+	r.on("DELETE", "/admin/clients/:id", web.NoBody, admin(s.admin.DeleteClient))
+	r.get("/admin/clients/:id/secrets", admin(s.admin.ListSecrets))
+	r.on("POST", "/admin/clients/:id/secrets", web.MaybeJSON, admin(s.admin.RotateSecret))
+	r.get("/admin/clients/:id/secrets/:secret_id", admin(s.admin.ShowSecret))
+	r.on("DELETE", "/admin/clients/:id/secrets/:secret_id", web.NoBody, admin(s.admin.RevokeSecret))
+	r.on("POST", "/admin/clients/:id/revoke-tokens", web.NoBody, admin(s.admin.RevokeTokens))
+	r.on("POST", "/admin/users", web.JSONBody, admin(s.admin.CreateUser))
+	r.get("/admin/users", admin(s.admin.ListUsers))
+	r.get("/admin/users/:id", admin(s.admin.ShowUser))
+	r.on("PATCH", "/admin/users/:id", web.MergePatch, admin(s.admin.PatchUser))
+	r.on("DELETE", "/admin/users/:id", web.NoBody, admin(s.admin.DeleteUser))
+	r.on("POST", "/admin/users/:id/invite", web.MaybeJSON, admin(s.admin.InviteUser))
+	r.on("POST", "/admin/users/:id/keys", web.JSONBody, admin(s.admin.CreateKey))
+	r.get("/admin/keys", admin(s.admin.ListKeys))
+	r.get("/admin/keys/:id", admin(s.admin.ShowKey))
+	r.on("DELETE", "/admin/keys/:id", web.NoBody, admin(s.admin.RevokeKey))
+	r.on("POST", "/admin/keys/:id/rotate", web.MaybeJSON, admin(s.admin.RotateKey))
+	r.on("POST", "/admin/keys/report", web.JSONBody, admin(s.admin.ReportLeaks))
+	r.get("/admin/stats", admin(s.admin.Stats))
+	r.get("/admin/signing-keys", admin(s.admin.ListSigningKeys))
+	r.on("POST", "/admin/signing-keys/rotate", web.MaybeJSON, admin(s.admin.RotateSigningKey))
+	r.get("/admin/audit", admin(s.admin.ListEvents))
 }
 
 // pageRoutes are the pages of the dashboard.
