@@ -96,7 +96,7 @@ func readToken(ctx context.Context, p process, out printer) (config.Secret, erro
 
 // introspected is an answer of RFC 7662 §2.2. A member of another form than is known is shown as JSON.
 type introspected struct {
-	Active    bool            `json:"active"`
+	Active    *bool           `json:"active"` // nil: the answer is not of an introspection
 	TokenType string          `json:"token_type"`
 	Subject   string          `json:"sub"`
 	ClientID  string          `json:"client_id"`
@@ -114,19 +114,22 @@ func (p printer) introspection(body json.RawMessage) error {
 	if err != nil {
 		return err
 	}
+	if answer.Active == nil {
+		return errors.New("the answer does not say whether the credential is active: is MINTKEEP_URL the address of Mintkeep?")
+	}
 	if p.json {
 		err = p.pretty(body)
 	} else {
 		err = p.facts(answer.facts()...)
 	}
-	if err == nil && !answer.Active {
+	if err == nil && !*answer.Active {
 		err = errInactive
 	}
 	return err
 }
 
 func (a introspected) facts() []fact {
-	if !a.Active {
+	if !*a.Active {
 		return []fact{{"state", "inactive"}}
 	}
 	expires := seconds(a.Expires)

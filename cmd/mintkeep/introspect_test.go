@@ -51,6 +51,15 @@ token id  key_1
 			answer: `{"error":"temporarily_unavailable","error_description":"Try again"}`, status: 503,
 			want: result{code: exitFailed, stderr: "mintkeep: Try again (503 temporarily_unavailable)\n"},
 		},
+		"JSON of another server": {
+			answer: `{"status":"ok"}`,
+			want:   result{code: exitFailed, stderr: "mintkeep: the answer does not say whether the credential is active: is MINTKEEP_URL the address of Mintkeep?\n"},
+		},
+		"null, in JSON": {
+			args: "--json", answer: `null`,
+			want: result{code: exitFailed, stderr: `{"error":"failed","error_description":"the answer does not say whether the credential is active: ` +
+				`is MINTKEEP_URL the address of Mintkeep?"}` + "\n"},
+		},
 		"not Mintkeep": {
 			answer: `hello`,
 			want:   result{code: exitFailed, stderr: "mintkeep: the answer is not JSON: is MINTKEEP_URL the address of Mintkeep?\n"},

@@ -6,7 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
+	"strings"
+
+	"github.com/mintkeep/mintkeep/server/credential"
 )
 
 // wantsJSON is whether the command line has --json. It is looked up in the arguments, which may be wrong otherwise.
@@ -18,11 +22,25 @@ func (p process) wantsJSON() bool {
 	return slices.Contains(args, "--json")
 }
 
+// jwt is what looks like a JWT: its header, a JSON object, begins with eyJ.
+var jwt = regexp.MustCompile(`eyJ[\w-]+\.[\w-]+\.[\w-]*`)
+
+// withoutCredentials is the text of an error, which may repeat an argument. Logs keep the standard error.
+func withoutCredentials(text string) string {
+	text = jwt.ReplaceAllLiteralString(text, "(withheld)")
+	for found, err := range credential.Scan(strings.NewReader(text)) {
+		if err == nil {
+			text = strings.ReplaceAll(text, found, "(withheld)")
+		}
+	}
+	return text
+}
+
 // report prints an error to the standard error: as text, or with --json as one object. The standard output has the
 // results alone.
 func (p process) report(err error) {
 	if !p.wantsJSON() {
-		fmt.Fprintf(p.stderr, "mintkeep: %v\n", err)
+		fmt.Fprintf(p.stderr, "mintkeep: %s\n", withoutCredentials(err.Error()))
 		return
 	}
 	report := struct {
@@ -41,6 +59,7 @@ func (p process) report(err error) {
 	case errors.As(err, &usage):
 		report.Code = "usage"
 	}
+	report.Description = withoutCredentials(report.Description)
 	p.printJSON(report)
 }
 
