@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
+	"unicode/utf8"
 
 	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/web"
@@ -30,6 +32,7 @@ type auditEvent struct {
 	store.Event
 	Who, Key, Of ref // the actor, the key through which they acted, and the target
 	Facts        []auditFact
+	More         []auditFact // those for which a row has no room: the page shows them on request
 }
 
 // auditFact is a member of a detail. Ref is set if it is a user or a key.
@@ -64,15 +67,18 @@ func (d *Dashboard) shownEvents(ctx context.Context, events []store.Event) ([]au
 	}
 	shown := make([]auditEvent, len(events))
 	for i, e := range events {
-		shown[i] = auditEvent{Event: e, Who: names.of(e.Actor), Of: names.of(e.Target), Facts: factsOf(e.Detail)}
+		shown[i] = auditEvent{Event: e, Who: names.of(e.Actor), Of: names.of(e.Target)}
 		if e.Via != "" {
 			shown[i].Key = names.of(audit.KeyTarget(e.Via))
 		}
-		for n, fact := range shown[i].Facts {
+		facts := factsOf(e.Detail)
+		for n, fact := range facts {
 			if subject := subjectOf(fact.Name, fact.Value); subject != "" {
-				shown[i].Facts[n].Ref = names.of(subject)
+				facts[n].Ref = names.of(subject)
 			}
 		}
+		n := fitting(facts)
+		shown[i].Facts, shown[i].More = facts[:n], facts[n:]
 	}
 	return shown, nil
 }
@@ -86,12 +92,31 @@ func factsOf(detail map[string]string) (facts []auditFact) {
 				continue
 			}
 		}
+		if long, err := time.ParseDuration(value); err == nil && name == "overlap" {
+			value = lasting(long)
+		}
 		if from, changed := detail[name+audit.Before]; changed {
 			value = cmp.Or(from, "none") + " → " + cmp.Or(value, "none")
 		}
 		facts = append(facts, auditFact{Name: name, Value: value})
 	}
 	return facts
+}
+
+// rowRoom is how many characters of facts a row of the list has room for.
+const rowRoom = 42
+
+// fitting is how many facts a row shows: the first, and those that there is room for behind it.
+func fitting(facts []auditFact) (n int) {
+	room := rowRoom
+	for _, fact := range facts {
+		room -= utf8.RuneCountInString(fact.Name) + utf8.RuneCountInString(fact.Value) + 2
+		if room < 0 && n > 0 {
+			break
+		}
+		n++
+	}
+	return n
 }
 
 // auditFilter is what the form above the list asks for.

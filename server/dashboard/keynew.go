@@ -65,7 +65,7 @@ var lifetimes = map[string]time.Duration{
 
 var scopeHints = map[string]string{
 	scope.Keys:  "manage your API keys through the API",
-	scope.Admin: "full access through the API, as an operator has it",
+	scope.Admin: "full access through the API, like an operator",
 }
 
 // NewKeyPage answers GET /settings/keys/new.

@@ -233,6 +233,10 @@ func (g *gallery) inspect(name string) {
 			g.shoot(name + "-" + l.Name)
 		}
 	}
+	g.become(look{"small", 360, 800, false, false})
+	for _, e := range asked[[]string](g.tab, sideways) {
+		g.t.Errorf("%s, 360 px wide: has to be scrolled sideways for %s", name, e)
+	}
 	g.become(desk)
 }
 

@@ -94,9 +94,9 @@ func (d *Dashboard) Refuse(w http.ResponseWriter, r *http.Request, e *web.Error)
 	id := web.RequestID(r.Context())
 	words := e.Words(id)
 	if e.RetryAfter > 0 {
-		words = fmt.Sprintf("%s. Retry in %d seconds.", words, int(e.RetryAfter.Round(time.Second)/time.Second))
+		words = fmt.Sprintf("%s. Retry in %d seconds", words, int(e.RetryAfter.Round(time.Second)/time.Second))
 	}
-	p := page{Title: http.StatusText(e.Status), Content: failure{e.Status, words, id}}
+	p := page{Title: http.StatusText(e.Status), Content: failure{e.Status, strings.TrimSuffix(words, ".") + ".", id}}
 	if err := d.show(w, e.Status, "failure", p); err != nil {
 		http.Error(w, http.StatusText(e.Status), e.Status)
 	}

@@ -168,5 +168,5 @@ func signedOut(sessions int) string {
 	if sessions == 1 {
 		return "This browser is signed out."
 	}
-	return fmt.Sprintf("%d sessions are signed out, that of this browser included.", sessions)
+	return fmt.Sprintf("%d sessions are signed out, including this one.", sessions)
 }

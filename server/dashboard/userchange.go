@@ -72,7 +72,7 @@ func demoteQuestion(u *store.User, _ userUse) confirmation {
 		Title: "Make " + u.Metadata.Email + " a developer?", Button: "Make developer",
 		Effects: []string{
 			"The user loses the operator pages at once.",
-			"Their API keys lose the scope mintkeep:admin permanently, also if the user becomes an operator again. Other scopes stay.",
+			"Their API keys lose the scope mintkeep:admin permanently, even if the user becomes an operator again. Other scopes stay.",
 		},
 	}
 }

@@ -76,11 +76,14 @@ func (d *Dashboard) showLink(w http.ResponseWriter, r *http.Request, in *session
 	return d.show(w, http.StatusOK, "secretmade", in.page(r, p.Title, "operator", p))
 }
 
+// userKeys is how many keys the page of a user lists; all are in the list of keys.
+const userKeys = 10
+
 // userPage is the page of one user.
 type userPage struct {
 	operatorPage
 	*store.User
-	Keys    []keyRow
+	Keys    []keyRow // the first active ones
 	Once    string
 	Problem string
 	Self    bool // it is the operator who looks at it
@@ -101,7 +104,7 @@ func (d *Dashboard) user(r *http.Request) (*store.User, error) {
 }
 
 func (d *Dashboard) showUser(w http.ResponseWriter, r *http.Request, in *session, u *store.User, status int, problem string) error {
-	found, _, err := d.store.Keys(r.Context(), store.KeyFilter{UserID: u.ID, State: store.StateActive}, "", listLength)
+	found, _, err := d.store.Keys(r.Context(), store.KeyFilter{UserID: u.ID, State: store.StateActive}, "", userKeys)
 	if err != nil {
 		return err
 	}

@@ -108,7 +108,7 @@ func operate(t *testing.T, s *servertest.Server, l look) {
 	token := s.Token(t, c)
 
 	b.press("main a.button") // "Done, I saved it"
-	b.says("read", "write", "Active", "client_credentials · JWT · lifetime 15 minutes")
+	b.says("read", "write", "Active", "Grants client_credentials", "JWT, lifetime 15 minutes")
 	b.fill("#client_name", "Billing service")
 	b.press("form[action$=billing] button")
 	b.says("The client is saved.", "Billing service")

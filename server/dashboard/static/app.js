@@ -48,7 +48,7 @@ addEventListener("pageshow", (event) => {
 function left(until) {
   const seconds = Math.max(0, Math.round((until - Date.now()) / 1000));
   const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
-  return seconds === 0 ? "now" : `in ${h ? h + " h " : ""}${h || m ? m + " min " : ""}${h ? "" : s + " s"}`.trim();
+  return seconds === 0 ? "now" : `in ${h ? h + " h " : ""}${h < 24 && (h || m) ? m + " min " : ""}${h ? "" : s + " s"}`.trim();
 }
 
 for (const time of document.querySelectorAll("[data-countdown]")) {
