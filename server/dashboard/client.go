@@ -63,6 +63,7 @@ func (d *Dashboard) client(r *http.Request) (*store.Client, error) {
 // showClient fills in all of the page but what its forms have.
 func (d *Dashboard) showClient(w http.ResponseWriter, r *http.Request, in *session, c *store.Client, status int, p clientPage) (err error) {
 	p.operatorPage, p.Client, p.Once = operatorPage{"clients"}, c, rand.Text()
+	p.Seen = seenOf(c)
 	p.BySecret, p.Lifetime = d.clients.Offers.BySecret(c.Metadata.AuthMethod), d.lifetime(c)
 	for _, o := range overlaps {
 		p.Overlaps = append(p.Overlaps, choice{o.value, o.label, "", o.value == "24h"})
@@ -135,6 +136,10 @@ func (d *Dashboard) ChangeClient(w http.ResponseWriter, r *http.Request, in *ses
 	form, err := in.form(r, "grant")
 	if err != nil {
 		return err
+	}
+	if form.Get("seen") != seenOf(c) {
+		p := clientPage{clientFields: d.clientFields(fieldsOf(c), problems{"": "The client was changed after this page was loaded, and nothing was saved. The form shows its present settings."})}
+		return d.showClient(w, r, in, c, http.StatusConflict, p)
 	}
 	err = d.patch(r, in, c, form)
 	if answered, ok := fixable(err); ok {

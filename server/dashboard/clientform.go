@@ -1,6 +1,8 @@
 package dashboard
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -22,6 +24,7 @@ type clientFields struct {
 	Audience string   // of the server
 	TTL      string   // likewise
 	MaxTTL   string
+	Seen     string // the registration that the form was filled in from; empty: a new client
 }
 
 func (d *Dashboard) clientFields(sent url.Values, wrong problems) clientFields {
@@ -64,6 +67,13 @@ func fieldsOf(c *store.Client) url.Values {
 		fields.Set("access_token_ttl", compact(m.TokenTTL))
 	}
 	return fields
+}
+
+// seenOf tells one state of a registration from another. A form that was filled in from another state, or by a version
+// that has fewer fields, would take back what was changed since.
+func seenOf(c *store.Client) string {
+	digest := sha256.Sum256([]byte(fieldsOf(c).Encode()))
+	return hex.EncodeToString(digest[:16])
 }
 
 // compact is a duration as it is typed: 15m, 1h30m.
