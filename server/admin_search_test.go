@@ -155,6 +155,10 @@ func TestAdminRotateKey(t *testing.T) {
 		// A key that rotates another gives no more than it has itself.
 		operator := s.User(t, servertest.M{"email": "op@example.com", "role": "operator"})
 		by := servertest.Bearer(s.Key(t, operator, servertest.M{"scope": "read mintkeep:admin"}).Plain)
+		// Of a key with Mintkeep's own scopes alone, the successor would have none: the old key stays.
+		own := s.Key(t, operator, servertest.M{"scope": "mintkeep:admin"})
+		rotate(own, servertest.M{"overlap": "0s"}, by).Want(t, http.StatusBadRequest, "invalid_scope")
+		s.Get(t, "/admin/users", servertest.Bearer(own.Plain)).Want(t, http.StatusOK, "")
 		wide := s.Key(t, u, servertest.M{"scope": "read write"})
 		rotate(wide, nil, by).Want(t, http.StatusBadRequest, "invalid_scope")
 		accepted(t, "the key that could not be rotated", both, rs, wide, true)

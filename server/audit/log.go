@@ -7,6 +7,7 @@ import (
 
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
 // Log writes the audit log, in what is left of the time of the request that ctx belongs to. All fields are required.
@@ -24,7 +25,9 @@ func (l *Log) Cause(by Actor, reason string) store.Cause {
 // caller checks beforehand whether it can be made at all: the record stays, and another that it failed follows.
 func (l *Log) Change(ctx context.Context, by Actor, what Record, change func(context.Context) error) error {
 	if err := l.Store.Audit(ctx, what.Event(l.Now(), by)); err != nil {
-		l.Failed(ctx, by, what) // the record may be there all the same
+		if redisdb.IsUncertain(err) { // the record may be there all the same
+			l.Failed(ctx, by, what)
+		}
 		return err
 	}
 	err := change(ctx)

@@ -14,7 +14,7 @@ import (
 // reachable are the elements that the keyboard has to reach, in their order on the page. Of a group of radio
 // buttons it is the chosen one.
 const reachable = `[...document.querySelectorAll("a[href], button, input, select, textarea, summary")]
-	.filter(e => !e.disabled && !e.hidden && e.type !== "hidden" && e.tabIndex >= 0 && (e.type !== "radio" || e.checked))
+	.filter(e => !e.disabled && !e.hidden && !e.closest("details:not([open]) > :not(summary)") && e.type !== "hidden" && e.tabIndex >= 0 && (e.type !== "radio" || e.checked))
 	.map(` + named + `)`
 
 // focused is the element that has the focus, if it can be seen: by an outline, in the window.

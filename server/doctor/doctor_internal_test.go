@@ -147,9 +147,11 @@ func TestClockAndRights(t *testing.T) {
 	}
 	for want, n := range map[string]redisdb.Node{
 		"ok: mint has all rights": {},
+
+		"unknown: not known: lost": {DeniedErr: errors.New("lost")},
+
 		"fail: mint lacks rights that Mintkeep needs: +get ~mk:c:* → ACL SETUSER mint +get ~mk:c:* +info": {Denied: []redisdb.Right{{Rule: "+get"}, {Rule: "~mk:c:*"}, {Rule: "+info", Optional: true}}},
 		"warn: mint has all rights that serve needs;":                                                     {Denied: []redisdb.Right{{Rule: "+info", Optional: true}}},
-		"unknown: not known: lost": {DeniedErr: errors.New("lost")},
 	} {
 		if got := rights("mint")(n).line(); !strings.Contains(got, want) {
 			t.Errorf("got %s\nwant %s", got, want)

@@ -126,6 +126,9 @@ func succeed(owner *store.User, old *store.APIKey, current *store.KeyRecord, by 
 	if len(scope.Beyond(granted.Scope, by.Scope)) > 0 {
 		return nil, &BeyondError{granted.Scope}
 	}
+	if granted.Scope == "" && old.Scope != "" { // the successor could do nothing, and the old key is revoked
+		return nil, &BeyondError{old.Scope}
+	}
 	if latest := by.Key.Expires(); !latest.IsZero() && (granted.ExpiresAt.IsZero() || latest.Before(granted.ExpiresAt)) {
 		granted.ExpiresAt = latest
 	}

@@ -39,7 +39,8 @@ func metadata(issuer string, offers clients.Offers) ([]byte, error) {
 		SubjectTypes          []string `json:"subject_types_supported"`
 	}{
 		issuer, issuer + TokenPath, methods, issuer + IntrospectPath, methods, issuer + RevokePath, methods,
-		issuer + JWKSPath, offers.GrantTypes, []string{"public"}, // without which libraries for OpenID Connect read nothing
+		issuer + JWKSPath, offers.GrantTypes,
+		[]string{"public"}, // without which libraries for OpenID Connect read nothing
 	})
 }
 
