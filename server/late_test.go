@@ -129,3 +129,20 @@ func TestRotationWhileTheClockIsSetBack(t *testing.T) {
 		b.Clock.Advance(10 * time.Minute)
 	}
 }
+
+// A change whose record in the audit log got no answer is not made. The log says so, though the record is there.
+func TestLateAuditRecord(t *testing.T) {
+	t.Parallel()
+	p, _, late, other := lateReplicas(t)
+	other.Register(t, servertest.M{"client_id": "billing", "scope": "read"})
+	held := p.HoldAnswer(storetest.Command("xadd", "mk:audit"))
+	late.Admin(t, http.MethodPatch, clientsPath+"/billing", servertest.M{"scope": "write"}).Want(t, http.StatusServiceUnavailable, "temporarily_unavailable")
+	held.Await()
+	if got := other.Admin(t, http.MethodGet, clientsPath+"/billing", nil).JSON(t)["scope"]; got != "read" {
+		t.Errorf("the scope is %q", got)
+	}
+	want := []string{"client.created", "client.updated", "client.updated.failed"}
+	if got := actionsOn(t, other, "client:billing"); !slices.Equal(got, want) {
+		t.Errorf("recorded are %q, want %q", got, want)
+	}
+}

@@ -30,7 +30,7 @@ func TestCompletion(t *testing.T) {
 			}
 			path, err := exec.LookPath(shell)
 			if err != nil {
-				t.Skip(err)
+				missing(t, shell, shell+" is not installed")
 			}
 			run := exec.CommandContext(t.Context(), path, check...)
 			run.Stdin = strings.NewReader(script)
@@ -48,7 +48,7 @@ func TestCompletion(t *testing.T) {
 func TestCompletionInBash(t *testing.T) {
 	path, err := exec.LookPath("bash")
 	if err != nil {
-		t.Skip(err)
+		missing(t, "bash", "bash is not installed")
 	}
 	script := completionScript(t, "bash")
 	for line, want := range map[string]string{
