@@ -137,10 +137,15 @@ type newKey struct {
 	Created  *keys.Created
 	Previous *store.APIKey // that it succeeds
 	Here     string        // where it can be tried
+
+	shownOnce
 }
 
+// shownOnce is a secret or a link that a page shows, this once, and what the page calls it.
+type shownOnce struct{ Label, Secret string }
+
 func (d *Dashboard) showKey(w http.ResponseWriter, r *http.Request, in *session, created *keys.Created, previous *store.APIKey) error {
-	content := newKey{created, previous, d.config.Issuer}
+	content := newKey{created, previous, d.config.Issuer, shownOnce{"API key", created.Plain}}
 	return d.show(w, http.StatusOK, "keymade", in.page(r, "Your new API key", "keys", content))
 }
 
