@@ -62,7 +62,7 @@ func (c *keyCreate) Run(ctx context.Context, admin *api, out printer) error {
 	if err != nil {
 		return err
 	}
-	return out.key(created)
+	return out.key(created, keyNames{})
 }
 
 // Validate keeps an unset variable in a script from becoming the path of all
@@ -100,7 +100,11 @@ func (c *keyShow) Run(ctx context.Context, admin *api, out printer) error {
 	if err != nil {
 		return err
 	}
-	return out.key(key)
+	var called keyNames
+	if !out.json {
+		called = keyNamesOf(ctx, admin, key)
+	}
+	return out.key(key, called)
 }
 
 type keyRotate struct {
@@ -118,7 +122,7 @@ func (c *keyRotate) Run(ctx context.Context, admin *api, out printer) error {
 	if err != nil {
 		return err
 	}
-	return out.key(rotated)
+	return out.key(rotated, keyNames{})
 }
 
 type keyRevoke struct {

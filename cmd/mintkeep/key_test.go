@@ -112,7 +112,7 @@ state       revoked
 created     2026-01-01T00:00:00Z
 expires     2026-04-01T00:00:00Z
 revoked     2026-01-02T00:00:00Z by usr_1: lost
-rotated to  key_1
+rotated to  key_1 (\x1b[2J)
 `}},
 		{args: "list", answer: `{"items":[` + liveKey + `,` + endedKey + `],"next_cursor":"c2"}`, want: result{
 			stdout: `KEY ID  OWNER            NAME     KEY           SCOPE       STATE    LAST USED             EXPIRES
@@ -179,7 +179,7 @@ func TestKeyRevocationIsShown(t *testing.T) {
 		"2026-01-02T00:00:00Z: expired":       {At: &at, Reason: "expired"},
 		"by usr_1: leaked, again":             {By: "usr_1", Reason: "leaked, again"},
 	} {
-		if got := keyRevocation(&r); got != want {
+		if got := keyRevocation(&r, ""); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
