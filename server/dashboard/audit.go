@@ -104,7 +104,9 @@ func factsOf(detail map[string]string) (facts []auditFact) {
 			}
 		}
 		if long, err := time.ParseDuration(value); err == nil && name == "overlap" {
-			value = lasting(long)
+			if value = lasting(long); long == 0 {
+				value = "none"
+			}
 		}
 		if from, changed := detail[name+audit.Before]; changed {
 			value = cmp.Or(from, "none") + " → " + cmp.Or(value, "none")

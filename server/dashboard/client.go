@@ -217,6 +217,7 @@ func (d *Dashboard) showRotated(w http.ResponseWriter, r *http.Request, in *sess
 	}
 	if next.Previous != nil {
 		p.Expires = next.Previous.ExpiresAt
+		p.Revoked = !p.Expires.IsZero() && !p.Expires.After(d.now())
 	}
 	return d.show(w, http.StatusOK, "secretmade", in.page(r, p.Title, "operator", p))
 }

@@ -103,6 +103,7 @@ type newSecret struct {
 	Client  *store.Client // whose it is; nil for a link
 	User    *store.User
 	Expires time.Time // of the link, or of the previous secret
+	Revoked bool      // the previous secret is
 	Here    string
 	Back    string
 }

@@ -102,7 +102,7 @@ func TestRotationWithoutOverlapAsks(t *testing.T) {
 		if after := stored(t, b); after != before {
 			t.Errorf("%s has changed something:\n%s\n%s", tt.action, before, after)
 		}
-		s.Secret(v.confirm(asked, tt.action).says("Save it now.").value("secret"))
+		s.Secret(v.confirm(asked, tt.action).says("Save it now.", "is revoked").value("secret"))
 		v.confirm(asked, tt.action).want(http.StatusConflict).says("Already created") // a second click
 	}
 	s.Post(t, "/oauth/token", "grant_type=client_credentials", c.Basic()).Want(t, http.StatusUnauthorized, "invalid_client")

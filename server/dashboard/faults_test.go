@@ -87,7 +87,7 @@ func TestInactiveKeyIsNotRevokedAgain(t *testing.T) {
 	v.submit(asked, key+"/revoke", "reason", "first").wantTo("/settings?done=revoked")
 	v.get(key + "/revoke").wantTo(key + "?done=inactive")
 	v.submit(asked, key+"/revoke", "reason", "second").wantTo(key + "?done=inactive")
-	if p := v.get(key + "?done=inactive").says("Nothing is changed.", "Revoked: first"); strings.Contains(p.visible(), "second") {
+	if p := v.get(key+"?done=inactive").says("Nothing is changed.", "Revoked: first"); strings.Contains(p.visible(), "second") {
 		t.Errorf("the reason is another: %s", p.visible())
 	}
 }

@@ -25,7 +25,7 @@ func parseTemplates(s static, now func() time.Time) (templates, error) {
 	functions := template.FuncMap{
 		"static": s.url, "day": day, "moment": moment, "minute": minute, "exact": exact, "machine": machine, "lasting": lasting, "words": strings.Fields, "through": through,
 		"number": number, "pieces": pieces,
-		"since":  func(t time.Time) string { return ago(now(), t) },
+		"since": func(t time.Time) string { return ago(now(), t) },
 	}
 	shared, err := template.New("").Funcs(functions).ParseFS(templateFiles, "templates/shared/*.html")
 	if err != nil {
