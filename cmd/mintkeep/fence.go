@@ -61,7 +61,7 @@ func (c *fenceCommand) Run(ctx context.Context, p process) error {
 	if err := c.confirm(ctx, p, s, plan); err != nil {
 		return err
 	}
-	called := names{}
+	called := subjectNames{}
 	var subjects []string
 	for _, step := range plan.Steps { // which may delete what they name
 		subjects = append(subjects, step.Event.Target, step.Event.Actor)

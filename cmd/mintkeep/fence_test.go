@@ -146,7 +146,7 @@ func TestRestoreWithFence(t *testing.T) {
 		t.Fatalf("fence: %+v", got)
 	}
 	for _, want := range []string{
-		"4 clients", "1 user", "revoke key", "key:" + revokedID, "delete client", "client:" + idOf(deleted), "disable client", "client:" + idOf(disabled),
+		"4 clients", "1 user", "revoke key", "key:" + revokedID + " (", "delete client", "client:" + idOf(deleted), "disable client", "client:" + idOf(disabled),
 		"client.updated", "client:" + idOf(client), "Fenced",
 	} {
 		if !strings.Contains(got.stdout, want) {

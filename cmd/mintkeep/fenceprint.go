@@ -17,7 +17,7 @@ type fenceReport struct {
 	at       string
 	replayed bool // there was an export
 	dry      bool
-	names    names // of what it names
+	names    subjectNames // of what it names
 }
 
 func (r fenceReport) print(p process) error {

@@ -19,11 +19,11 @@ func withName(id, name string) string {
 	return id + " (" + name + ")"
 }
 
-// names are what subjects of the audit log are called, such as "key:<id>".
-type names map[string]string
+// subjectNames are what subjects of the audit log are called, such as "key:<id>".
+type subjectNames map[string]string
 
 // add reads the names of what exists. A table that lacks them is not worth an error.
-func (n names) add(ctx context.Context, s *store.Store, subjects ...string) {
+func (n subjectNames) add(ctx context.Context, s *store.Store, subjects ...string) {
 	ids := map[string][]string{}
 	for _, subject := range subjects {
 		if kind, id, _ := strings.Cut(subject, ":"); id != "" {
@@ -41,7 +41,7 @@ func (n names) add(ctx context.Context, s *store.Store, subjects ...string) {
 	}
 }
 
-func (n names) of(subject string) string { return withName(subject, n[subject]) }
+func (n subjectNames) of(subject string) string { return withName(subject, n[subject]) }
 
 // keyNames are what the key and the user are called that the description of a key names by their ids. The server is asked;
 // without its answer the ids stand alone.

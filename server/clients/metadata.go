@@ -48,7 +48,9 @@ func (in rules) patch(m *store.ClientMetadata, o web.Object) (changed []string, 
 }
 
 // narrower is whether a client loses something that its tokens may have.
-func (in rules) narrower(before, after store.ClientMetadata) bool { return in.removed(before, after).Any() }
+func (in rules) narrower(before, after store.ClientMetadata) bool {
+	return in.removed(before, after).Any()
+}
 
 func (in rules) audienceOf(m store.ClientMetadata) []string {
 	if len(m.Audience) == 0 {
