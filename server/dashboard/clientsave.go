@@ -16,15 +16,7 @@ func (d *Dashboard) asksToSave(w http.ResponseWriter, r *http.Request, in *sessi
 	if form.Has(confirmedField) {
 		return false, nil
 	}
-	o, err := clientPatch(form)
-	if err != nil {
-		return false, nil
-	}
-	removed, after, err := d.clients.Removes(c, o)
-	if err != nil {
-		return false, nil
-	}
-	effects := d.saveEffects(removed, c.Metadata, after)
+	effects, revokes := d.effectsOf(c, form)
 	if len(effects) == 0 {
 		return false, nil
 	}
@@ -32,7 +24,7 @@ func (d *Dashboard) asksToSave(w http.ResponseWriter, r *http.Request, in *sessi
 		Title: "Save these settings of the client “" + nameOf(c) + "”?", Button: "Save", Effects: effects,
 		Cancel: clientURL(c.ID), Back: true,
 	}
-	if removed.Any() {
+	if revokes {
 		question.Button = "Save and revoke all tokens"
 	}
 	if err := d.tellLastToken(r, c, &question); err != nil {
@@ -41,13 +33,27 @@ func (d *Dashboard) asksToSave(w http.ResponseWriter, r *http.Request, in *sessi
 	return true, d.askFirst(w, r, in, question, form)
 }
 
+// effectsOf are what a form stops, and whether it revokes the tokens of the client. One that is wrong stops nothing.
+func (d *Dashboard) effectsOf(c *store.Client, form url.Values) (effects []string, revokes bool) {
+	o, err := clientPatch(form)
+	if err != nil {
+		return nil, false
+	}
+	removed, after, err := d.clients.Removes(c, o)
+	if err != nil {
+		return nil, false
+	}
+	return d.saveEffects(removed, c.Metadata, after), removed.Any()
+}
+
 // saveEffects are what a change of the settings stops; none: nothing.
 func (d *Dashboard) saveEffects(removed clients.Removed, before, after store.ClientMetadata) (effects []string) {
 	for _, lost := range []struct {
 		what, more string
 		names      []string
 	}{
-		{"The scope ", "The scopes ", removed.Scopes}, {"The grant ", "The grants ", removed.Grants},
+		{"The scope ", "The scopes ", removed.Scopes},
+		{"The grant ", "The grants ", removed.Grants},
 		{"The audience ", "The audiences ", removed.Audience},
 	} {
 		switch len(lost.names) {
@@ -65,7 +71,7 @@ func (d *Dashboard) saveEffects(removed clients.Removed, before, after store.Cli
 		}
 		effects = append(effects, "All tokens of the client are revoked at once, not only those that use what is removed."+then)
 	}
-	if method := after.AuthMethod; method != before.AuthMethod && !(method == "" && d.clients.Offers.BySecret(before.AuthMethod)) {
+	if method := after.AuthMethod; method != before.AuthMethod && (method != "" || !d.clients.Offers.BySecret(before.AuthMethod)) {
 		if method == "" {
 			method = "one that uses the client secret"
 		}
