@@ -104,6 +104,7 @@ func TestClientPrograms(t *testing.T) {
 
 // TestReadmeProgram runs the README's lines for Go.
 func TestReadmeProgram(t *testing.T) {
+	t.Parallel()
 	iss := startIssuer(t)
 	imports, body, ok := strings.Cut(blocks(text(t, "../../README.md"), "go")[0], "\n\n")
 	if !ok {
