@@ -42,6 +42,9 @@ func TestRollingUpgrade(t *testing.T) {
 // fails, the old key opens nothing any more, and no key that it sealed signs.
 func TestMasterKeyChange(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("TestRollingUpgrade replaces replicas too, with the race detector")
+	}
 	p, fresh := thePast(t), processtest.MasterKey
 	f := newFleet(t, p.on(p.MasterKey))
 	stop := f.trickle(p)
