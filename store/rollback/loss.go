@@ -99,6 +99,17 @@ func (m *Monitor) writeLoss(ctx context.Context, p redis.Pipeliner, key string, 
 	p.Set(ctx, m.aliveKeyOf(key), "1", aliveTime)
 }
 
+// shareLoss is for a loss that was found in the pipeline which has just said that a replica is there: in quarantine no other
+// follows.
+func (m *Monitor) shareLoss(ctx context.Context, found []observation) {
+	_, _ = m.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, key := range m.keys {
+			m.writeLoss(ctx, p, key, found[i])
+		}
+		return nil
+	})
+}
+
 // start looks, before the first observation, for a loss that no replica has noticed. If none has been there for some
 // seconds, the data may be a backup that was put back meanwhile: intact data looks the same. Data that no version has
 // served which uses anything once has no field: it is new, or older than that.

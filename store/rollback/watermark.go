@@ -50,6 +50,7 @@ func (m *Monitor) write(ctx context.Context, seen []observation) (again bool, er
 	if m.noticeRollback(ctx, seen, found) { // since it was read
 		if m.IsQuarantined() {
 			m.disown(seen, found)
+			m.shareLoss(ctx, found)
 			return false, nil
 		}
 		return true, nil
