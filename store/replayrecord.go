@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -136,8 +137,8 @@ func (s *Store) doOnce(ctx context.Context, op string, used *ReplayRecord, cmds 
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", op, err)
 	}
-	if all := append(first, cmds...); len(all) > 0 {
-		if err = s.db.Send(ctx, op, all...); err != nil {
+	if all := slices.Concat(first, cmds); len(all) > 0 {
+		if err := s.db.Send(ctx, op, all...); err != nil {
 			return false, err
 		}
 	}
