@@ -18,6 +18,7 @@
 //	mk:users:word                zset    likewise: the words of emails and names        until deleted       CreateUser, UpdateUser, DeleteUser, ListAll, Run
 //	mk:t:<32 bytes of digest>    string  a valid token or key: see [Credential]         as that             SaveToken, RevokeToken, CreateKey, ExpireKey, RevokeKey, RevokeKeys, RevokeLeaked
 //	mk:t:<2 hex digits>          hash    digest → the same; the embedded store's form   each field so       the same
+//	mk:j:<16 bytes of digest>    string  1: an assertion was used                       while it is valid   SaveToken, UseOnce, ClientOnce, UserOnce
 //	mk:k:<key id>                string  digest, and the description: an [APIKey]       430 days, inactive  CreateKey, ExpireKey, RevokeKey, RevokeKeys, RevokeLeaked, DeleteUser, Run
 //	mk:pk:<user id>              zset    a user's key ids, active and inactive          400 days, inactive  CreateKey, Run; DeleteUser bounds it
 //	mk:pl:<user id>              zset    a user's active key ids, by their expiry       while active        CreateKey, ExpireKey, the revocations, DeleteUser, Run
@@ -49,6 +50,8 @@
 //	mk:refusals                  stream  rejections, likewise                           last 10,000         AuditRefusal
 //	mk:epoch                     hash    counter and watermarks; see package rollback   no expiry           Run; watermarks are swept
 //	mk:epoch:<n>:<i>             hash    the same, of a sixteenth of a cluster's slots  no expiry           the same
+//	mk:epoch:alive               string  1: a replica watches Redis                     5 s                 Run
+//	mk:epoch:alive:<epoch key>   string  the same, of a sixteenth; {} around the key    5 s                 Run
 //	mk:fence                     string  the millisecond of the last mintkeep fence     no expiry           Fence
 //	mk:ping                      –       never written; Ping asks whether it is there
 //
@@ -57,7 +60,7 @@
 // so that the other entries are known then.
 //
 // Only digests of secrets, keys, tokens and invites are stored, and passwords and the private halves of signing
-// keys encrypted. What stands under mk:f: and mk:r: is in the embedded store a map in memory.
+// keys encrypted. What stands under mk:f:, mk:r: and mk:j: is in the embedded store a map in memory.
 //
 // # What happens in one step
 //
@@ -82,6 +85,8 @@
 //   - The number of a user's active keys is the size of one zset, to which a new key is added under WATCH. What a
 //     crash left in it is looked for only when it seems to be full.
 //   - The keyring is one string, replaced whole, by compare and set.
+//   - An assertion is used by one SET NX, which travels with the token's record in one pipeline. If it was used before, the token's
+//     record is deleted, and no one gets the token.
 //   - An event is one XADD. Like every write it is sent once: see package redisdb.
 //
 // # Revocations

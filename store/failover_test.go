@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"io"
 	"net"
 	"strings"
@@ -133,6 +134,8 @@ func TestSentinelFailoverThatLosesWrites(t *testing.T) {
 		return nil
 	})
 	replica.Freeze()
+	used := assertion(primary.Backend(t), "one")
+	must(t, s.UseOnce(t.Context(), used))
 	must(t, s.RevokeToken(t.Context(), d, store.Cause{}))
 	await(t, "the end is written down", func() error {
 		if s.Pending() > 0 {
@@ -156,6 +159,9 @@ func TestSentinelFailoverThatLosesWrites(t *testing.T) {
 	await(t, "back", func() error { return s.Ping(t.Context()) })
 	if live(t, s, "a", d) {
 		t.Error("a token that was ended is live")
+	}
+	if err := s.UseOnce(t.Context(), used); !errors.Is(err, store.ErrReplayed) && !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("an assertion that was used: got %v, want that it is rejected", err)
 	}
 }
 

@@ -105,6 +105,8 @@ func TestOldBackupDuringAHeartbeat(t *testing.T) {
 		s.Heartbeat(ctx)
 		wantRejected(t, "old", s, store.ErrQuarantined)
 	}
+	started := b.Open(t) // to which it seems that another replica was there all the time
+	wantErr(t, "an assertion at a replica that starts", started.UseOnce(ctx, assertion(b, "one")), store.ErrUnavailable)
 	fence(t, b)
 	s.Heartbeat(ctx)
 	wantOpen(t, "fenced", s)
