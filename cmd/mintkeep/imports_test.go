@@ -20,7 +20,7 @@ import (
 // The kit has three floors: the lower are for the upper too.
 var (
 	below    = []string{"store", "store/redisdb", "config"}
-	lowerKit = []string{"server/adminapi", "server/credential", "server/fdreserve", "server/metrics", "server/overload", "server/scope", "server/seal", "server/web"}
+	lowerKit = []string{"server/adminapi", "server/credential", "server/fdreserve", "server/jwks", "server/metrics", "server/overload", "server/scope", "server/seal", "server/web"}
 	upperKit = []string{"server/audit", "server/bearer", "server/invite", "server/password", "server/signing"}
 	kit      = slices.Concat(lowerKit, upperKit)
 	useCases = []string{"server/clients", "server/keys", "server/signingkeys", "server/users"}
@@ -34,6 +34,7 @@ var (
 		"store/storetest":    {"store", "store/redisdb", "config"},
 		"server/credential":  below,
 		"server/fdreserve":   {},
+		"server/jwks":        {},
 		"server/metrics":     slices.Concat(below, []string{"server/web"}),
 		"server/scope":       {},
 		"server/seal":        {},
