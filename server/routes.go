@@ -91,6 +91,7 @@ func (s *Server) adminRoutes(r router) {
 	r.get("/admin/clients/:id/secrets/:secret_id", admin(s.admin.ShowSecret))
 	r.on("DELETE", "/admin/clients/:id/secrets/:secret_id", web.NoBody, admin(s.admin.RevokeSecret))
 	r.on("POST", "/admin/clients/:id/revoke-tokens", web.NoBody, admin(s.admin.RevokeTokens))
+	r.on("POST", "/admin/clients/:id/refresh-keys", web.NoBody, admin(s.admin.RefreshKeys))
 	r.on("POST", "/admin/users", web.JSONBody, admin(s.admin.CreateUser))
 	r.get("/admin/users", admin(s.admin.ListUsers))
 	r.get("/admin/users/:id", admin(s.admin.ShowUser))

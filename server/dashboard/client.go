@@ -108,13 +108,13 @@ func (d *Dashboard) lifetime(c *store.Client) time.Duration {
 
 // activeSecrets are the active secrets of a client, the oldest first.
 func (d *Dashboard) activeSecrets(r *http.Request, c *store.Client) (rows []secretRow, err error) {
-	uses, err := d.store.SecretUses(r.Context(), c.ID)
+	uses, err := d.store.ClientUses(r.Context(), c.ID)
 	if err != nil {
 		return nil, err
 	}
 	for _, s := range c.Secrets {
 		if s.ActiveAt(d.now()) {
-			rows = append(rows, secretRow{Secret: s, Used: uses[s.ID]})
+			rows = append(rows, secretRow{Secret: s, Used: uses.Secrets[s.ID]})
 		}
 	}
 	for i := range rows {
