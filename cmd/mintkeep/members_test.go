@@ -38,9 +38,6 @@ func TestClientMembers(t *testing.T) {
 	s := servertest.New(t, storetest.Embedded(t))
 
 	for _, m := range clients.Members {
-		if m.Unsupported {
-			continue
-		}
 		t.Run(m.Name, func(t *testing.T) {
 			if !strings.Contains(readme, "\n| `"+m.Name+"` | ") {
 				t.Errorf("README.md: the table of client members has no row for it")
