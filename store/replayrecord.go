@@ -1,0 +1,184 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/mintkeep/mintkeep/store/redisdb"
+	"github.com/mintkeep/mintkeep/store/rollback"
+)
+
+// ReplayRecord is the record that an assertion was used (RFC 7523 §3, item 7). There is one for each assertion that is
+// valid once, and only after its signature was verified: a caller without a key must not make Redis grow.
+type ReplayRecord struct {
+	Digest  [16]byte
+	Created time.Time // iat of the assertion; without it exp − 5 min
+	Expires time.Time // until then it would be accepted again: the allowance for clocks included
+}
+
+// NewReplayRecord is that of the assertion with this jti. kind tells apart what has a jti of its own kind, and owner is
+// who chose it: a client's id for instance.
+func NewReplayRecord(kind, owner, jti string, created, expires time.Time) *ReplayRecord {
+	hash := sha256.New()
+	for _, part := range []string{kind, owner, jti} {
+		hash.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part)))) // "a", "bc" is not "ab", "c"
+		hash.Write([]byte(part))
+	}
+	return &ReplayRecord{Digest: [16]byte(hash.Sum(nil)), Created: created, Expires: expires}
+}
+
+// ErrReplayed: the assertion was used, or may have been used before Redis lost data.
+var ErrReplayed = errors.New("the assertion was used already")
+
+// clocksApart is by how much the clocks of two replicas may differ. A record stays so much longer than the assertion is
+// valid by the clock of the replica that wrote it: by another one it may be valid longer.
+const clocksApart = time.Minute
+
+func replayKey(digest [16]byte) string { return "mk:j:" + string(digest[:]) }
+
+const (
+	// clockAhead is by how much iat may be ahead of the clock. So what is created so much after a loss of Redis may have
+	// been used before it.
+	clockAhead = 30 * time.Second
+	// clockStep is that of iat, which usually has whole seconds: what is created now may say that it was created then.
+	clockStep = time.Second
+)
+
+// lossError says that Redis has just lost data, so that an assertion which is created now looks as one that was used.
+type lossError struct{ left time.Duration }
+
+func (e *lossError) Error() string {
+	return fmt.Sprintf("records of used assertions may be missing in Redis; assertions are accepted again in %v", e.left)
+}
+
+func (*lossError) Is(target error) bool { return target == ErrUnavailable }
+
+// RetryAfter is when an assertion that is created then is accepted.
+func (e *lossError) RetryAfter() time.Duration { return e.left }
+
+// checkLoss rejects what may have been used before Redis lost data.
+func (s *Store) checkLoss(used *ReplayRecord) error {
+	loss := s.monitor.Loss()
+	if loss.IsZero() || !used.Created.Before(loss.Add(clockAhead)) {
+		return nil
+	}
+	if left := loss.Add(clockAhead + clockStep).Sub(s.now()); left > 0 {
+		return &lossError{left}
+	}
+	return ErrReplayed
+}
+
+// singleUse is an assertion that is being used: its commands travel with others in one pipeline, and check reads their
+// answers. In the embedded store it has none: it is used when begin has returned.
+type singleUse struct {
+	record *ReplayRecord
+	set    *redis.StatusCmd
+	use    rollback.Use
+}
+
+// beginUse makes the commands. An error: the assertion must not be used.
+func (s *Store) beginUse(ctx context.Context, used *ReplayRecord) (u singleUse, cmds []redis.Cmder, err error) {
+	u.record = used
+	left := used.Expires.Sub(s.now()) + clocksApart
+	if s.monitor == nil {
+		return u, nil, s.replays.use(used.Digest, s.now(), left)
+	}
+	key := replayKey(used.Digest)
+	if u.use, err = s.monitor.NewUse(ctx, key); err != nil {
+		return u, nil, err
+	}
+	if err := s.checkLoss(used); err != nil {
+		return u, nil, err
+	}
+	value := make([]byte, 8)
+	_, _ = rand.Read(value) // never fails
+	u.set = redis.NewStatusCmd(ctx, "set", key, value, "nx", "px", max(left.Milliseconds(), 1))
+	return u, []redis.Cmder{u.set, u.use.Count}, nil
+}
+
+// checkUse tells by the answers whether this was the first use.
+func (s *Store) checkUse(op string, u singleUse) error {
+	switch err := u.set.Err(); {
+	case errors.Is(err, redis.Nil):
+		return ErrReplayed
+	case err != nil:
+		return redisdb.Unavailable(op, err)
+	}
+	if err := u.use.Counted(); err != nil {
+		return err
+	}
+	return s.checkLoss(u.record) // which may have been noticed meanwhile
+}
+
+// UseOnce records that an assertion is used, where nothing else is written or read. Only one of any number of calls
+// returns nil, on whichever replica. ErrReplayed is the answer to the others. After ErrUnavailable the assertion may count
+// as used; it was not.
+func (s *Store) UseOnce(ctx context.Context, used *ReplayRecord) error {
+	_, err := s.doOnce(ctx, "use assertion", used)
+	return err
+}
+
+// doOnce sends commands, and with them the use of an assertion; nil: none is used. Without an error this was the first use,
+// and the commands are answered. Otherwise answered says whether their results may be read.
+func (s *Store) doOnce(ctx context.Context, op string, used *ReplayRecord, cmds ...redis.Cmder) (answered bool, err error) {
+	if used == nil {
+		return false, s.db.Do(ctx, op, cmds...)
+	}
+	u, first, err := s.beginUse(ctx, used)
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", op, err)
+	}
+	if all := append(first, cmds...); len(all) > 0 {
+		if err = s.db.Send(ctx, op, all...); err != nil {
+			return false, err
+		}
+	}
+	if u.set != nil {
+		err = s.checkUse(op, u)
+	}
+	if err == nil {
+		err = redisdb.Answered(op, cmds...)
+	}
+	return true, err
+}
+
+// ClientOnce is [Store.Client], and uses an assertion in the same round trip; nil: none.
+func (s *Store) ClientOnce(ctx context.Context, id string, used *ReplayRecord) (*Client, error) {
+	cmd := redis.NewMapStringStringCmd(ctx, "hgetall", clientKey(id))
+	if _, err := s.doOnce(ctx, "read client", used, cmd); err != nil {
+		return nil, err
+	}
+	return s.decoded.client(id, cmd.Val())
+}
+
+// UserOnce is [Store.User], likewise.
+func (s *Store) UserOnce(ctx context.Context, id string, used *ReplayRecord) (*User, error) {
+	cmd := redis.NewMapStringStringCmd(ctx, "hgetall", userKey(id))
+	if _, err := s.doOnce(ctx, "read user", used, cmd); err != nil {
+		return nil, err
+	}
+	return s.decoded.user(id, cmd.Val())
+}
+
+// saveTokenOnce writes a token's record and uses an assertion, in one pipeline; in a cluster the two may go to two nodes
+// at once. The record of a token whose assertion was used before, or of which that is not known, is deleted. No one has
+// that token. If the record cannot be deleted, it expires.
+func (s *Store) saveTokenOnce(ctx context.Context, d Digest, put redis.Cmder, used *ReplayRecord) error {
+	answered, err := s.doOnce(ctx, "save token", used, put)
+	if err == nil || !answered || put.Err() != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), backgroundTimeout)
+	defer cancel()
+	if failed := s.db.Do(ctx, "delete token", s.credentials.deletion(d).Command(ctx)); failed != nil {
+		s.log.WarnContext(ctx, "deleting the record of a token that was not issued failed; it expires", "error", failed)
+	}
+	return err
+}
