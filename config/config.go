@@ -38,6 +38,8 @@ type Config struct {
 	KeyPrefix       string        `name:"key-prefix" default:"mk" placeholder:"PREFIX" example:"mk" help:"Prefix of new API keys, secrets and opaque tokens: a lower-case letter, then one to seven lower-case letters or digits."`
 	KeyCreateRate   Rate          `name:"key-create-rate" default:"60/m" placeholder:"RATE" example:"60/m" help:"How many API keys one user may create or rotate in a time window of one second, minute or hour, such as 60/m. Operators at /admin are not limited."`
 
+	MetadataCompat bool `name:"metadata-compat" default:"true" placeholder:"BOOL" example:"true" help:"true adds authorization_endpoint, response_types_supported and code_challenge_methods_supported to the metadata, which MCP SDKs require although Mintkeep has no sign-in for them. GET and POST /oauth/authorize then always answer 400. false removes all of this."`
+
 	RevokeDurability Durability `name:"revoke-durability" default:"ack" placeholder:"MODE" example:"fsync" help:"What must hold before a revocation is answered with success: ack (Redis has applied it), fsync (it is on Redis's disk) or replicas:N (N Redis replicas have it, 1 to 9). The server refuses to start if Redis cannot guarantee it."`
 
 	TrustedProxies []netip.Prefix `name:"trusted-proxies" placeholder:"CIDR,..." absent:"none" example:"10.0.0.0/8,192.0.2.7" help:"Addresses and networks of your reverse proxies, separated by commas. X-Forwarded-For is trusted only from these."`

@@ -22,6 +22,7 @@ func Load(src Source) (*Config, []string, error) {
 	c.KeyScopes = read(l, "key-scopes", parseKeyScopes)
 	c.KeyPrefix = read(l, "key-prefix", parseKeyPrefix)
 	c.KeyCreateRate = read(l, "key-create-rate", ParseRate)
+	c.MetadataCompat = read(l, "metadata-compat", parseBool)
 	c.RevokeDurability = read(l, "revoke-durability", parseDurability)
 	c.TrustedProxies = read(l, "trusted-proxies", parseProxies)
 	c.TLSCert = read(l, "tls-cert", asIs)

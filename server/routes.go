@@ -59,6 +59,10 @@ func (s *Server) oauthRoutes(r router) {
 	r.on("POST", oauth.TokenPath, web.FormBody, oauth.NotCrossSite(s.oauth.Token))
 	r.on("POST", oauth.IntrospectPath, web.FormBody, oauth.NotCrossSite(s.oauth.Introspect))
 	r.on("POST", oauth.RevokePath, web.FormBody, oauth.NotCrossSite(s.oauth.Revoke))
+	if s.options.Config.MetadataCompat {
+		r.always(oauth.AuthorizePath, s.oauth.Authorize)
+		r.POST(oauth.AuthorizePath, r.adapter.Always(s.oauth.Authorize))
+	}
 	r.always(oauth.MetadataPath, s.oauth.Metadata)
 	r.always(oauth.OpenIDMetadataPath, s.oauth.Metadata)
 	r.always(oauth.JWKSPath, s.oauth.JWKS)

@@ -189,16 +189,24 @@ func encodeKeyRecord(g Generation, k *KeyRecord) []byte {
 	return append(value, body...)
 }
 
-// SaveToken makes an access token valid until expires.
-func (s *Store) SaveToken(ctx context.Context, d Digest, c Credential, expires time.Time) error {
-	if !expires.After(s.now()) {
-		return nil // expired before it was written
+// SaveToken makes an access token valid until expires. used is the assertion by which its client has authenticated, which
+// is used in the same round trip: see [Store.UseOnce] for the errors; nil: none. After an error no one may have the token.
+func (s *Store) SaveToken(ctx context.Context, d Digest, c Credential, expires time.Time, used *ReplayRecord) error {
+	if !expires.After(s.now()) { // expired before it was written
+		if used != nil {
+			return s.UseOnce(ctx, used)
+		}
+		return nil
 	}
 	value := make([]byte, 0, 1+len(c.Generation)+len(c.Claims))
 	value = append(value, tokenRecord)
 	value = append(value, c.Generation[:]...)
 	value = append(value, c.Claims...)
-	return s.db.Do(ctx, "save token", s.credentials.put(ctx, d, value, expires))
+	put := s.credentials.put(ctx, d, value, expires)
+	if used != nil {
+		return s.saveTokenOnce(ctx, d, put, used)
+	}
+	return s.db.Do(ctx, "save token", put)
 }
 
 // RevokeToken revokes a token. One that is not there is revoked already.

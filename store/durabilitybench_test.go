@@ -34,7 +34,7 @@ func BenchmarkRevoke(b *testing.B) {
 			var took []time.Duration
 			for i := 0; b.Loop(); i++ {
 				d := store.DigestOf(fmt.Sprint(i))
-				if err := s.SaveToken(b.Context(), d, live, time.Now().Add(time.Hour)); err != nil {
+				if err := s.SaveToken(b.Context(), d, live, time.Now().Add(time.Hour), nil); err != nil {
 					b.Fatal(err)
 				}
 				began := time.Now()

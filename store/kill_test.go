@@ -211,7 +211,7 @@ func TestClusterRejectsConnection(t *testing.T) {
 	defer s.Close()
 	c := create(t, s, "a")
 	d := store.DigestOf("token")
-	must(t, s.SaveToken(t.Context(), d, store.Credential{Generation: c.Generation}, b.Clock.Now().Add(time.Hour)))
+	must(t, s.SaveToken(t.Context(), d, store.Credential{Generation: c.Generation}, b.Clock.Now().Add(time.Hour), nil))
 	must(t, s.RevokeToken(t.Context(), store.DigestOf("another"), store.Cause{})) // the node's client is known
 	_, err = server.Do("acl", "setuser", "mint", "<one", ">two")
 	must(t, err)
@@ -232,7 +232,7 @@ func TestKillWithoutAPlace(t *testing.T) {
 	ctx := t.Context()
 	c := create(t, late, "a")
 	d := store.DigestOf("token")
-	must(t, late.SaveToken(ctx, d, store.Credential{Generation: c.Generation}, b.Clock.Now().Add(time.Hour)))
+	must(t, late.SaveToken(ctx, d, store.Credential{Generation: c.Generation}, b.Clock.Now().Add(time.Hour), nil))
 	for range 3 {
 		late.Heartbeat(ctx)
 	}

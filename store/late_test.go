@@ -84,7 +84,7 @@ func TestLateDuplicate(t *testing.T) {
 			return credential{
 				key: recordKey(d),
 				create: func(ctx context.Context) error {
-					return r.late.SaveToken(ctx, d, store.Credential{Generation: c.Generation}, r.Clock.Now().Add(time.Hour))
+					return r.late.SaveToken(ctx, d, store.Credential{Generation: c.Generation}, r.Clock.Now().Add(time.Hour), nil)
 				},
 				revoke: func(ctx context.Context) error { return r.other.RevokeToken(ctx, d, store.Cause{}) },
 				active: func(t *testing.T, s *store.Store) bool { return live(t, s, "a", d) },

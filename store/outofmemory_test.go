@@ -87,7 +87,7 @@ func TestRevocationOutOfMemory(t *testing.T) {
 		for what, err := range map[string]error{
 			"create": s.CreateClient(ctx, client("new")), "update": update, "add a secret": add, "start a generation": start,
 			"enable": s.EnableClient(ctx, "disabled", store.Cause{}), "audit": s.Audit(ctx, store.Event{}),
-			"save a token": s.SaveToken(ctx, store.DigestOf("x"), store.Credential{}, b.Clock.Now().Add(time.Hour)),
+			"save a token": s.SaveToken(ctx, store.DigestOf("x"), store.Credential{}, b.Clock.Now().Add(time.Hour), nil),
 
 			"create a person": s.CreateUser(ctx, person("new@example.com")), "change a person": move,
 			"enable a person": s.EnableUser(ctx, people["disabled"].ID, store.Cause{}), "promote a person": s.PromoteUser(ctx, u.ID, store.Cause{}),

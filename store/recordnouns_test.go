@@ -104,7 +104,7 @@ func (m made) write(t *testing.T, b *storetest.Backend, s *store.Store) *nouns {
 		Digest: store.DigestOf(adaCookie), UserID: adaID, Address: recordFrom.String(), Agent: "a browser",
 	}, n.ada.Password))
 	for digest, token := range m.tokens(n.billing.Generation) {
-		must(t, s.SaveToken(ctx, digest, token, recordFar))
+		must(t, s.SaveToken(ctx, digest, token, recordFar, nil))
 	}
 	m.writeKeys(t, s, n)
 	must(t, s.ReplaceKeyring(ctx, nil, n.ring))

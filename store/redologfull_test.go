@@ -79,7 +79,7 @@ func TestOutOfMemoryThenRollback(t *testing.T) {
 		tokens[i] = store.DigestOf(fmt.Sprint("token", i))
 	}
 	for i := range tokens {
-		must(t, s.SaveToken(ctx, tokens[i], store.Credential{Generation: c.Generation}, b.Clock.Now().Add(time.Hour)))
+		must(t, s.SaveToken(ctx, tokens[i], store.Credential{Generation: c.Generation}, b.Clock.Now().Add(time.Hour), nil))
 	}
 	s.Heartbeat(ctx)
 	before, empty := backUp(t, srv), fillMemory(srv)

@@ -34,6 +34,7 @@ func (s *Store) Run(ctx context.Context) {
 		case <-flush.C:
 			s.inBackground(ctx, "flushing the statistics failed; some are lost", s.Flush)
 		case <-purge.C:
+			s.replays.sweep(s.now())
 			s.inBackground(ctx, "purging expired API keys failed", s.purgeKeys)
 			s.inBackground(ctx, "writing tombstones of API keys failed", s.sweepKeys)
 			s.inBackground(ctx, "adding imported client secrets to the index failed", s.sweepSecrets)

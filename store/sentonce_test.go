@@ -107,7 +107,7 @@ func byKey(exists bool, f func(ctx context.Context, s *store.Store, k *store.API
 
 var writingMethods = map[string]methodOf{
 	"SaveToken": byClient(func(ctx context.Context, s *store.Store, id string) error {
-		return s.SaveToken(ctx, store.DigestOf(id), store.Credential{Generation: store.Generation{1}}, time.Now().Add(time.Hour))
+		return s.SaveToken(ctx, store.DigestOf(id), store.Credential{Generation: store.Generation{1}}, time.Now().Add(time.Hour), nil)
 	}),
 	"RevokeToken": byClient(func(ctx context.Context, s *store.Store, id string) error {
 		return s.RevokeToken(ctx, store.DigestOf(id), store.Cause{})

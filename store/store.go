@@ -62,6 +62,7 @@ type Store struct {
 	creating    [32]sync.Mutex // by the last character of the id of the user whose key is created
 	failures    counters       // of authentications, and
 	calls       counters       // of clients with a rate, where Redis does not count them
+	replays     replays        // where Redis does not have them
 }
 
 // Open makes a Store from the URL in opts. It connects to nothing yet, so that a server may start before its Redis
@@ -145,4 +146,7 @@ func (s *Store) Address() string { return s.db.Address() }
 
 // Age drops at once what has expired in the embedded store, and does nothing to a real Redis. The
 // store does so by itself, up to four times a second; it is for a test that has moved the clock.
-func (s *Store) Age() { s.db.Age() }
+func (s *Store) Age() {
+	s.db.Age()
+	s.replays.sweep(s.now())
+}

@@ -20,7 +20,7 @@ func issue(t *testing.T, b *storetest.Backend, s *store.Store, clientID, token s
 	c, err := s.Client(t.Context(), clientID)
 	must(t, err)
 	d := store.DigestOf(token)
-	must(t, s.SaveToken(t.Context(), d, store.Credential{Generation: c.Generation}, b.Clock.Now().Add(time.Hour)))
+	must(t, s.SaveToken(t.Context(), d, store.Credential{Generation: c.Generation}, b.Clock.Now().Add(time.Hour), nil))
 	return d
 }
 
@@ -44,7 +44,7 @@ func TestToken(t *testing.T) {
 			_, err := s.Credential(ctx, d)
 			wantErr(t, "never issued", err, store.ErrNotFound)
 			for range 2 { // it may be repeated
-				must(t, s.SaveToken(ctx, d, *want, b.Clock.Now().Add(time.Hour)))
+				must(t, s.SaveToken(ctx, d, *want, b.Clock.Now().Add(time.Hour), nil))
 			}
 			got, err := b.Open(t).Credential(ctx, d)
 			must(t, err)
@@ -75,7 +75,7 @@ func TestTokenExpires(t *testing.T) {
 		s, ctx := b.Open(t), t.Context()
 		for i := range tokens {
 			r := store.Credential{Generation: store.NewGeneration(), Claims: make([]byte, i%2*100)}
-			must(t, s.SaveToken(ctx, store.DigestOf(fmt.Sprint(i)), r, b.Clock.Now().Add(time.Hour+time.Duration(i)*time.Second)))
+			must(t, s.SaveToken(ctx, store.DigestOf(fmt.Sprint(i)), r, b.Clock.Now().Add(time.Hour+time.Duration(i)*time.Second), nil))
 		}
 		d := store.DigestOf("0")
 		b.Clock.Advance(time.Hour - time.Second)
@@ -90,11 +90,11 @@ func TestTokenExpires(t *testing.T) {
 		}
 		// What has expired is not even written.
 		for _, ago := range []time.Duration{0, time.Nanosecond, time.Hour} {
-			must(t, s.SaveToken(ctx, d, store.Credential{}, b.Clock.Now().Add(-ago)))
+			must(t, s.SaveToken(ctx, d, store.Credential{}, b.Clock.Now().Add(-ago), nil))
 			_, err = s.Credential(ctx, d)
 			wantErr(t, "issued too late", err, store.ErrNotFound)
 		}
-		must(t, s.SaveToken(ctx, d, store.Credential{}, b.Clock.Now().Add(time.Nanosecond)))
+		must(t, s.SaveToken(ctx, d, store.Credential{}, b.Clock.Now().Add(time.Nanosecond), nil))
 
 		b.Clock.Advance(tokens * time.Second)
 		if got := b.Do("DBSIZE"); got != int64(0) {
@@ -202,7 +202,7 @@ func TestTokenKeyIsBytes(t *testing.T) {
 		for _, head := range []string{"{tag}", "{}", "}{", "a{b{c}}", "\r\n\x00\xff", "*[?"} {
 			d := store.DigestOf(head)
 			copy(d[:], head)
-			must(t, s.SaveToken(t.Context(), d, store.Credential{Claims: []byte(head)}, b.Clock.Now().Add(time.Hour)))
+			must(t, s.SaveToken(t.Context(), d, store.Credential{Claims: []byte(head)}, b.Clock.Now().Add(time.Hour), nil))
 			digests = append(digests, d)
 		}
 		for _, d := range digests {
@@ -229,7 +229,7 @@ func TestTokenRoundTrips(t *testing.T) {
 		for name, op := range map[string]func() error{
 			"read a client": func() error { _, err := s.Client(t.Context(), "a"); return err },
 			"save": func() error {
-				return s.SaveToken(t.Context(), store.Digest{}, store.Credential{}, b.Clock.Now().Add(time.Hour))
+				return s.SaveToken(t.Context(), store.Digest{}, store.Credential{}, b.Clock.Now().Add(time.Hour), nil)
 			},
 			"look up": func() error { _, _, err := s.ClientAndCredential(t.Context(), "a", store.Digest{}); return err },
 			"end":     func() error { return s.RevokeToken(t.Context(), store.Digest{}, store.Cause{}) },

@@ -65,7 +65,7 @@ func save(t *testing.T, b *storetest.Backend, from, n int, claims []byte) {
 		go func() {
 			var err error
 			for i := from + w; i < from+n && err == nil; i += workers {
-				err = s.SaveToken(t.Context(), digest(i), store.Credential{Generation: store.NewGeneration(), Claims: claims}, b.Clock.Now().Add(time.Hour))
+				err = s.SaveToken(t.Context(), digest(i), store.Credential{Generation: store.NewGeneration(), Claims: claims}, b.Clock.Now().Add(time.Hour), nil)
 			}
 			for i := from + w; i < from+n && err == nil; i += workers {
 				_, err = s.Credential(t.Context(), digest(i))

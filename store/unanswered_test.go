@@ -38,7 +38,7 @@ func TestRejectedConnectionIsNeverAVerdict(t *testing.T) {
 		go func() {
 			_, err := s.Client(ctx, "there")
 			verdicts <- err
-			verdicts <- s.SaveToken(ctx, store.DigestOf(fmt.Sprint(i)), store.Credential{}, time.Now().Add(time.Hour))
+			verdicts <- s.SaveToken(ctx, store.DigestOf(fmt.Sprint(i)), store.Credential{}, time.Now().Add(time.Hour), nil)
 		}()
 	}
 	for range 2 * callers {

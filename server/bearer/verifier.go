@@ -53,35 +53,40 @@ func (v *Verifier) Resolve(ctx context.Context, p Presented) (*Principal, error)
 		if err != nil || client == nil {
 			return nil, err
 		}
-		return v.Principal(ctx, p, record, client)
+		return v.Principal(ctx, p, record, client, nil)
 	}
 	record, err := v.Store.Credential(ctx, p.Digest)
 	if err != nil {
 		return nil, ignoreNotFound(err)
 	}
-	return v.Principal(ctx, p, record, nil)
+	return v.Principal(ctx, p, record, nil, nil)
 }
 
 // Principal is that of a credential with this record, or nil. The record must exist and not have expired. The owner must
 // exist, be enabled, and be in the generation of the record. known is a client that was read already, which spares a
 // round trip when the token is its own.
-func (v *Verifier) Principal(ctx context.Context, p Presented, record *store.Credential, known *store.Client) (*Principal, error) {
+//
+// used is the assertion by which the caller has authenticated, or nil. It is used in the round trip that reads the owner, or
+// in one of its own: [store.ErrReplayed] comes before any answer.
+func (v *Verifier) Principal(ctx context.Context, p Presented, record *store.Credential, known *store.Client, used *store.ReplayRecord) (*Principal, error) {
 	switch {
 	case record == nil:
-		return nil, nil
+		return nil, v.use(ctx, used)
 	case record.Key != nil:
-		return v.keyPrincipal(ctx, record)
+		return v.keyPrincipal(ctx, record, used)
 	}
 	claims := v.Issued(p, record)
 	if claims == nil {
-		return nil, nil
+		return nil, v.use(ctx, used)
 	}
 	client := known
 	if client == nil || client.ID != claims.ClientID {
 		var err error
-		if client, err = v.Store.Client(ctx, claims.ClientID); err != nil {
+		if client, err = v.Store.ClientOnce(ctx, claims.ClientID, used); err != nil {
 			return nil, ignoreNotFound(err)
 		}
+	} else if err := v.use(ctx, used); err != nil {
+		return nil, err
 	}
 	if !client.Enabled || !record.Generation.Matches(client.Generation) {
 		return nil, nil
@@ -89,11 +94,19 @@ func (v *Verifier) Principal(ctx context.Context, p Presented, record *store.Cre
 	return &Principal{Claims: claims, Client: client}, nil
 }
 
-func (v *Verifier) keyPrincipal(ctx context.Context, record *store.Credential) (*Principal, error) {
-	if record.Key.ExpiresAt != 0 && v.Now().UnixMilli() >= record.Key.ExpiresAt {
-		return nil, nil
+// use uses an assertion where nothing is read.
+func (v *Verifier) use(ctx context.Context, used *store.ReplayRecord) error {
+	if used == nil {
+		return nil
 	}
-	user, err := v.Store.User(ctx, record.Key.UserID)
+	return v.Store.UseOnce(ctx, used)
+}
+
+func (v *Verifier) keyPrincipal(ctx context.Context, record *store.Credential, used *store.ReplayRecord) (*Principal, error) {
+	if record.Key.ExpiresAt != 0 && v.Now().UnixMilli() >= record.Key.ExpiresAt {
+		return nil, v.use(ctx, used)
+	}
+	user, err := v.Store.UserOnce(ctx, record.Key.UserID, used)
 	if err != nil {
 		return nil, ignoreNotFound(err)
 	}

@@ -34,7 +34,7 @@ func (s *Server) Introspect(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	principal, err := s.verifier.Principal(r.Context(), asked.presented, asked.record, asked.caller)
+	principal, err := s.verifier.Principal(r.Context(), asked.presented, asked.record, asked.caller, nil)
 	if err != nil {
 		return err
 	}

@@ -58,6 +58,6 @@ func New(o Options) (*Server, error) {
 	s.manager.MapAccessGenerate(generator{ring: o.Ring, brand: o.Config.KeyPrefix})
 	s.manager.MapTokenStorage(tokenStore{store: o.Store})
 	var err error
-	s.metadata, err = metadata(o.Config.Issuer, Offers(s.methods...))
+	s.metadata, err = metadata(o.Config, Offers(s.methods...))
 	return s, err
 }

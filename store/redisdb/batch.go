@@ -161,9 +161,20 @@ const batchTime = 5 * time.Second
 // Do sends commands in one pipeline with those of concurrent callers. An absent key is an
 // answer; any other error of a command makes the result [ErrUnavailable].
 func (db *DB) Do(ctx context.Context, op string, cmds ...redis.Cmder) error {
-	if err := db.batch.do(ctx, cmds...); err != nil {
-		return Unavailable(op, err)
+	if err := db.Send(ctx, op, cmds...); err != nil {
+		return err
 	}
+	return Answered(op, cmds...)
+}
+
+// Send is the first half of Do. With an error the commands may still be under way, and their results must not be read.
+// Without, each has an answer or an error of its own.
+func (db *DB) Send(ctx context.Context, op string, cmds ...redis.Cmder) error {
+	return Unavailable(op, db.batch.do(ctx, cmds...))
+}
+
+// Answered is the second half of Do: ErrUnavailable unless Redis has answered all of the commands.
+func Answered(op string, cmds ...redis.Cmder) error {
 	for _, cmd := range cmds {
 		if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) {
 			return Unavailable(op, err)

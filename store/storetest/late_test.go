@@ -206,7 +206,7 @@ func TestLateTopologies(t *testing.T) {
 				held := p.Hold(storetest.Command("set", "mk:t:"))
 				saved := make(chan error, 1)
 				go func() {
-					saved <- s.SaveToken(context.Background(), token, store.Credential{Generation: store.Generation{1}}, time.Now().Add(time.Hour))
+					saved <- s.SaveToken(context.Background(), token, store.Credential{Generation: store.Generation{1}}, time.Now().Add(time.Hour), nil)
 				}()
 				held.Await()
 				if !held.Release() {

@@ -61,7 +61,7 @@ func (f *filler) grow(to size) {
 	f.each(f.has.clients, to.clients, 32, func(i int) error { return f.store.CreateClient(ctx, filledClient(i)) })
 	f.each(f.has.tokens, to.tokens, 1024, func(i int) error {
 		d := store.DigestOf(fmt.Sprintf("filled token %d", i))
-		return f.store.SaveToken(ctx, d, store.Credential{Generation: store.NewGeneration()}, time.Now().Add(12*time.Hour))
+		return f.store.SaveToken(ctx, d, store.Credential{Generation: store.NewGeneration()}, time.Now().Add(12*time.Hour), nil)
 	})
 	f.each(f.has.keys/keysEach, (to.keys+keysEach-1)/keysEach, 16, func(i int) error { return f.user(ctx, i) })
 	f.has = to
