@@ -85,6 +85,9 @@ type Options struct {
 
 	// AuthMethods are the client authentication methods that are offered. nil: [oauth.AuthMethods].
 	AuthMethods []oauth.AuthMethod
+
+	// RemoteKeys fetches the keys of clients that publish them at a URL. nil: [remotekeys.Fetcher].
+	RemoteKeys oauth.KeySource
 }
 
 // Server is a running Mintkeep. It is an http.Handler.
@@ -127,6 +130,9 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.RemoteKeys == nil {
+		o.RemoteKeys = s.remoteKeys
+	}
 	clientRegistry := &clients.Registry{
 		Store: o.Store, Config: o.Config, Audit: log, Now: o.Now, Offers: oauth.Offers(o.AuthMethods...),
 		CheckURI: s.remoteKeys.CheckURI, CheckKeys: s.remoteKeys.CheckKeys,
@@ -136,7 +142,7 @@ func New(o Options) (*Server, error) {
 	rotator := &signingkeys.Rotator{Ring: o.Ring, Audit: log, Now: o.Now}
 	s.oauth, err = oauth.New(oauth.Options{
 		Config: o.Config, Store: o.Store, Ring: o.Ring, Verifier: verifier, Audit: log, Keys: keyRegistry, Metrics: o.Metrics, Now: o.Now,
-		AuthMethods: o.AuthMethods,
+		AuthMethods: o.AuthMethods, RemoteKeys: o.RemoteKeys,
 	})
 	if err != nil {
 		return nil, err
