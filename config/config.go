@@ -40,6 +40,8 @@ type Config struct {
 
 	MetadataCompat bool `name:"metadata-compat" default:"true" placeholder:"BOOL" example:"true" help:"true adds authorization_endpoint, response_types_supported and code_challenge_methods_supported to the metadata, which MCP SDKs require although Mintkeep has no sign-in for them. GET and POST /oauth/authorize then always answer 400. false removes all of this."`
 
+	AssertionAudience []string `name:"assertion-audience" default:"issuer" placeholder:"LIST" example:"issuer" help:"What client assertions (private_key_jwt) may name as aud: issuer, or issuer,token_endpoint for old libraries that send the URL of the token endpoint. Warns when token_endpoint is accepted."`
+
 	RevokeDurability Durability `name:"revoke-durability" default:"ack" placeholder:"MODE" example:"fsync" help:"What must hold before a revocation is answered with success: ack (Redis has applied it), fsync (it is on Redis's disk) or replicas:N (N Redis replicas have it, 1 to 9). The server refuses to start if Redis cannot guarantee it."`
 
 	TrustedProxies []netip.Prefix `name:"trusted-proxies" placeholder:"CIDR,..." absent:"none" example:"10.0.0.0/8,192.0.2.7" help:"Addresses and networks of your reverse proxies, separated by commas. X-Forwarded-For is trusted only from these."`

@@ -23,6 +23,7 @@ func Load(src Source) (*Config, []string, error) {
 	c.KeyPrefix = read(l, "key-prefix", parseKeyPrefix)
 	c.KeyCreateRate = read(l, "key-create-rate", ParseRate)
 	c.MetadataCompat = read(l, "metadata-compat", parseBool)
+	c.AssertionAudience = read(l, "assertion-audience", parseAssertionAudience)
 	c.RevokeDurability = read(l, "revoke-durability", parseDurability)
 	c.TrustedProxies = read(l, "trusted-proxies", parseProxies)
 	c.TLSCert = read(l, "tls-cert", asIs)

@@ -83,9 +83,12 @@ func TestNothingConfigured(t *testing.T) {
 		KeyPrefix:       "mk",
 		KeyCreateRate:   config.Rate{Count: 60, Window: time.Minute},
 		MetadataCompat:  true,
-		MetricsAddr:     "127.0.0.1:9464",
-		LogLevel:        slog.LevelInfo,
-		LogFormat:       "json",
+
+		AssertionAudience: []string{"issuer"},
+
+		MetricsAddr: "127.0.0.1:9464",
+		LogLevel:    slog.LevelInfo,
+		LogFormat:   "json",
 	}
 	diff(t, got, want, cmpopts.IgnoreFields(config.Config{}, "AdminToken", "MasterKeys"))
 
@@ -113,6 +116,7 @@ func TestEverythingConfigured(t *testing.T) {
 		"MINTKEEP_KEY_PREFIX=acme",
 		"MINTKEEP_KEY_CREATE_RATE=5/h",
 		"MINTKEEP_METADATA_COMPAT=false",
+		"MINTKEEP_ASSERTION_AUDIENCE=issuer",
 		"MINTKEEP_REVOKE_DURABILITY=replicas:2",
 		"MINTKEEP_TRUSTED_PROXIES=10.1.2.3/8, 192.0.2.7,2001:db8::/32, ::ffff:127.0.0.0/104,::ffff:192.0.2.8,::ffff:192.0.2.9/128",
 		"MINTKEEP_TLS_CERT=" + cert,
@@ -136,8 +140,9 @@ func TestEverythingConfigured(t *testing.T) {
 		TokenTTL: 5 * time.Minute, TokenTTLMax: 48 * time.Hour,
 		SigningAlg: "EdDSA", SigningRotation: 0,
 		Audience: "urn:example:api", KeyScopes: []string{"invoices:read", "payments/write"}, KeyPrefix: "acme",
-		KeyCreateRate:    config.Rate{Count: 5, Window: time.Hour},
-		RevokeDurability: config.Durability{Replicas: 2},
+		KeyCreateRate:     config.Rate{Count: 5, Window: time.Hour},
+		AssertionAudience: []string{"issuer"},
+		RevokeDurability:  config.Durability{Replicas: 2},
 		TrustedProxies: []netip.Prefix{
 			netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::/32"),
 			netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("192.0.2.8/32"), netip.MustParsePrefix("192.0.2.9/32"),

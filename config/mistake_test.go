@@ -88,6 +88,8 @@ func TestMistakes(t *testing.T) {
 		{"TRUSTED_PROXIES", "10.0.0.1,,10.0.0.2", "must be networks and addresses, separated by commas"},
 		{"TRUSTED_PROXIES", "proxy.example", "must be networks and addresses, separated by commas"},
 		{"TRUSTED_PROXIES", "10.0.0.1,::ffff:127.0.0.0/90", "has an IPv4-mapped network that is larger than ::ffff:0.0.0.0/96: write it as IPv4 or as IPv6"},
+		{"ASSERTION_AUDIENCE", "token_endpoint", "must be issuer or issuer,token_endpoint"},
+		{"ASSERTION_AUDIENCE", "issuer,https://canary.example", "must be issuer or issuer,token_endpoint"},
 		{"METADATA_COMPAT", "off", "must be true or false"},
 		{"PPROF", "yes", "must be true or false"},
 		{"METRICS_ADDR", "off", "must be host:port or :port"},

@@ -24,6 +24,7 @@ func (l *loader) warn(c *Config) {
 			break
 		}
 	}
+	l.warnOfAudience(c)
 	l.warnings = append(l.warnings, unknown(l.src.Environ)...)
 }
 

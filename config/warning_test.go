@@ -31,6 +31,7 @@ func TestWarnings(t *testing.T) {
 		{"embedded on one address", []string{"MINTKEEP_ADDR=192.0.2.1:8080"}, []string{plainHTTP, inMemory}},
 		{"with Redis on every address", withRedis("MINTKEEP_ADDR=:8080"), nil},
 		{"trusts everybody", withRedis("MINTKEEP_TRUSTED_PROXIES=::/0,0.0.0.0/0"), []string{"MINTKEEP_TRUSTED_PROXIES trusts every address: any caller can choose the address that the limits and the audit log use"}},
+		{"assertions for the token endpoint", []string{"MINTKEEP_ASSERTION_AUDIENCE=token_endpoint, issuer"}, []string{"MINTKEEP_ASSERTION_AUDIENCE accepts assertions for the URL of the token endpoint, which another server may use to obtain assertions that are valid here; remove token_endpoint once every client sends the issuer as aud"}},
 		{"open secret", []string{"MINTKEEP_ADMIN_TOKEN_FILE=" + open}, []string{"MINTKEEP_ADMIN_TOKEN_FILE: every user of this machine can read " + open + ": run chmod 0600 on it"}},
 		{"open key", []string{"MINTKEEP_TLS_CERT=" + cert, "MINTKEEP_TLS_KEY=" + key}, []string{"MINTKEEP_TLS_KEY: every user of this machine can read " + key + ": run chmod 0600 on it"}},
 		{"slip", []string{"MINTKEEP_ISUER=x"}, []string{"MINTKEEP_ISUER" + noEffect + "; did you mean MINTKEEP_ISSUER?"}},

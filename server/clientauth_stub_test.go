@@ -27,15 +27,16 @@ type stubMethod struct{}
 
 const stubName = "stub_header"
 
-func (stubMethod) Name() string   { return stubName }
-func (stubMethod) BySecret() bool { return false }
+func (stubMethod) Name() string                { return stubName }
+func (stubMethod) BySecret() bool              { return false }
+func (stubMethod) Unpinned(*store.Client) bool { return false }
 
 func (stubMethod) Present(r *http.Request, _ url.Values) (p oauth.Presented, ok bool, err error) {
 	p = oauth.Presented{ClientID: r.Header.Get("Stub-Client"), Credential: r.Header.Get("Stub-Voucher")}
 	return p, p.Credential != "", nil
 }
 
-func (stubMethod) Verify(_ context.Context, c *store.Client, p oauth.Presented, _ time.Time) (oauth.Verified, error) {
+func (stubMethod) Verify(_ context.Context, _ *oauth.Server, c *store.Client, p oauth.Presented) (oauth.Verified, error) {
 	if c == nil || p.Credential != "yes" {
 		return oauth.Verified{Rejected: "no voucher"}, nil
 	}

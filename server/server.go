@@ -84,6 +84,9 @@ type Options struct {
 
 	// AuthMethods are the client authentication methods that are offered. nil: [oauth.AuthMethods].
 	AuthMethods []oauth.AuthMethod
+
+	// RemoteKeys fetches the keys of clients that publish them at a URL. nil: none are fetched.
+	RemoteKeys oauth.KeySource
 }
 
 // Server is a running Mintkeep. It is an http.Handler.
@@ -127,7 +130,7 @@ func New(o Options) (*Server, error) {
 	var err error
 	s.oauth, err = oauth.New(oauth.Options{
 		Config: o.Config, Store: o.Store, Ring: o.Ring, Verifier: verifier, Audit: log, Keys: keyRegistry, Metrics: o.Metrics, Now: o.Now,
-		AuthMethods: o.AuthMethods,
+		AuthMethods: o.AuthMethods, RemoteKeys: o.RemoteKeys,
 	})
 	if err != nil {
 		return nil, err

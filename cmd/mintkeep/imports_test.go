@@ -21,7 +21,7 @@ import (
 var (
 	below    = []string{"store", "store/redisdb", "config"}
 	lowerKit = []string{"server/adminapi", "server/credential", "server/fdreserve", "server/jwks", "server/metrics", "server/overload", "server/scope", "server/seal", "server/web"}
-	upperKit = []string{"server/audit", "server/bearer", "server/invite", "server/password", "server/signing"}
+	upperKit = []string{"server/assertion", "server/audit", "server/bearer", "server/invite", "server/password", "server/signing"}
 	kit      = slices.Concat(lowerKit, upperKit)
 	useCases = []string{"server/clients", "server/keys", "server/signingkeys", "server/users"}
 	features = []string{"server/admin", "server/api", "server/dashboard", "server/oauth"}
@@ -41,6 +41,7 @@ var (
 		"server/overload":    {},
 		"server/web":         slices.Concat(below, []string{"server/overload", "server/seal"}),
 		"server/adminapi":    {},
+		"server/assertion":   {"server/jwks"},
 		"server/audit":       slices.Concat(below, lowerKit),
 		"server/bearer":      slices.Concat(below, lowerKit, []string{"server/audit"}),
 		"server/invite":      slices.Concat(below, lowerKit),

@@ -3,10 +3,12 @@ package oauth
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/mintkeep/mintkeep/config"
 	"github.com/mintkeep/mintkeep/server/clients"
+	"github.com/mintkeep/mintkeep/server/jwks"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -27,20 +29,27 @@ const (
 // metadata is RFC 8414 §2. It has only what works, and by MINTKEEP_METADATA_COMPAT the members of [compat].
 func metadata(c *config.Config, offers clients.Offers) ([]byte, error) {
 	issuer, methods := c.Issuer, offers.AuthMethods
+	var algorithms []string // required with private_key_jwt
+	if slices.Contains(methods, privateKeyJWTName) {
+		algorithms = jwks.Algorithms
+	}
 	return json.Marshal(struct {
 		Issuer                string   `json:"issuer"`
 		TokenEndpoint         string   `json:"token_endpoint"`
 		TokenMethods          []string `json:"token_endpoint_auth_methods_supported"`
+		TokenAlgorithms       []string `json:"token_endpoint_auth_signing_alg_values_supported,omitempty"`
 		IntrospectionEndpoint string   `json:"introspection_endpoint"`
 		IntrospectionMethods  []string `json:"introspection_endpoint_auth_methods_supported"`
+		IntrospectionAlgs     []string `json:"introspection_endpoint_auth_signing_alg_values_supported,omitempty"`
 		RevocationEndpoint    string   `json:"revocation_endpoint"`
 		RevocationMethods     []string `json:"revocation_endpoint_auth_methods_supported"`
+		RevocationAlgorithms  []string `json:"revocation_endpoint_auth_signing_alg_values_supported,omitempty"`
 		JWKS                  string   `json:"jwks_uri"`
 		GrantTypes            []string `json:"grant_types_supported"`
 		SubjectTypes          []string `json:"subject_types_supported"`
 		*compat
 	}{
-		issuer, issuer + TokenPath, methods, issuer + IntrospectPath, methods, issuer + RevokePath, methods,
+		issuer, issuer + TokenPath, methods, algorithms, issuer + IntrospectPath, methods, algorithms, issuer + RevokePath, methods, algorithms,
 		issuer + JWKSPath, offers.GrantTypes,
 		[]string{"public"}, // without which libraries for OpenID Connect read nothing
 		newCompat(c),
