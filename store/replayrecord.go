@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/mintkeep/mintkeep/store/redisdb"
+	"github.com/mintkeep/mintkeep/store/rollback"
 )
 
 // ReplayRecord is the record that an assertion was used (RFC 7523 §3, item 7). There is one for each assertion that is
@@ -42,35 +43,78 @@ const clocksApart = time.Minute
 
 func replayKey(digest [16]byte) string { return "mk:j:" + string(digest[:]) }
 
-// singleUse is an assertion that is being used: the commands that do it travel with others in one pipeline, and check reads
-// their answers.
-type singleUse struct {
-	record *ReplayRecord
-	set    *redis.StatusCmd // nil in the embedded store
+const (
+	// clockAhead is by how much iat may be ahead of the clock. So what is created so much after a loss of Redis may have
+	// been used before it.
+	clockAhead = 30 * time.Second
+	// clockStep is that of iat, which usually has whole seconds: what is created now may say that it was created then.
+	clockStep = time.Second
+)
+
+// lossError says that Redis has just lost data, so that an assertion which is created now looks as one that was used.
+type lossError struct{ left time.Duration }
+
+func (e *lossError) Error() string {
+	return fmt.Sprintf("records of used assertions may be missing in Redis; assertions are accepted again in %v", e.left)
 }
 
-// beginUse makes the commands by which an assertion is used. In the embedded store it is used when beginUse has returned.
-// An error: it must not be.
-func (s *Store) beginUse(ctx context.Context, record *ReplayRecord) (u singleUse, cmds []redis.Cmder, err error) {
-	u.record = record
-	left := record.Expires.Sub(s.now()) + clocksApart
-	if s.db.IsEmbedded() {
-		return u, nil, s.replays.use(record.Digest, s.now(), left)
+func (*lossError) Is(target error) bool { return target == ErrUnavailable }
+
+// RetryAfter is when an assertion that is created then is accepted.
+func (e *lossError) RetryAfter() time.Duration { return e.left }
+
+// checkLoss rejects what may have been used before Redis lost data.
+func (s *Store) checkLoss(used *ReplayRecord) error {
+	loss := s.monitor.Loss()
+	if loss.IsZero() || !used.Created.Before(loss.Add(clockAhead)) {
+		return nil
+	}
+	if left := loss.Add(clockAhead + clockStep).Sub(s.now()); left > 0 {
+		return &lossError{left}
+	}
+	return ErrReplayed
+}
+
+// singleUse is an assertion that is being used: its commands travel with others in one pipeline, and check reads their
+// answers. In the embedded store it has none: it is used when begin has returned.
+type singleUse struct {
+	record *ReplayRecord
+	set    *redis.StatusCmd
+	use    rollback.Use
+}
+
+// beginUse makes the commands. An error: the assertion must not be used.
+func (s *Store) beginUse(ctx context.Context, used *ReplayRecord) (u singleUse, cmds []redis.Cmder, err error) {
+	u.record = used
+	left := used.Expires.Sub(s.now()) + clocksApart
+	if s.monitor == nil {
+		return u, nil, s.replays.use(used.Digest, s.now(), left)
+	}
+	key := replayKey(used.Digest)
+	if u.use, err = s.monitor.NewUse(ctx, key); err != nil {
+		return u, nil, err
+	}
+	if err := s.checkLoss(used); err != nil {
+		return u, nil, err
 	}
 	value := make([]byte, 8)
 	_, _ = rand.Read(value) // never fails
-	u.set = redis.NewStatusCmd(ctx, "set", replayKey(record.Digest), value, "nx", "px", max(left.Milliseconds(), 1))
-	return u, []redis.Cmder{u.set}, nil
+	u.set = redis.NewStatusCmd(ctx, "set", key, value, "nx", "px", max(left.Milliseconds(), 1))
+	return u, []redis.Cmder{u.set, u.use.Count}, nil
 }
 
-// check tells by the answer whether this was the first use.
-func (u singleUse) check(op string) error {
+// checkUse tells by the answers whether this was the first use.
+func (s *Store) checkUse(op string, u singleUse) error {
 	switch err := u.set.Err(); {
 	case errors.Is(err, redis.Nil):
 		return ErrReplayed
-	default:
+	case err != nil:
 		return redisdb.Unavailable(op, err)
 	}
+	if err := u.use.Counted(); err != nil {
+		return err
+	}
+	return s.checkLoss(u.record) // which may have been noticed meanwhile
 }
 
 // UseOnce records that an assertion is used, where nothing else is written or read. Only one of any number of calls
@@ -97,7 +141,7 @@ func (s *Store) doOnce(ctx context.Context, op string, used *ReplayRecord, cmds 
 		}
 	}
 	if u.set != nil {
-		err = u.check(op)
+		err = s.checkUse(op, u)
 	}
 	if err == nil {
 		err = redisdb.Answered(op, cmds...)

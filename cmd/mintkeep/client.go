@@ -68,6 +68,20 @@ type clientCreate struct {
 	SecretFile string  `placeholder:"PATH" help:"Import the secret in this file; - is the standard input. Default: the server creates one, unless the client has keys."`
 	NewKey     *string `xor:"keys" placeholder:"PATH" help:"Create an ES256 key here, write the private half to this new file, and register the public half. No secret is created."`
 	metadata
+	keyCheck
+}
+
+// keyCheck is whether the server fetches a key set before it registers its URL.
+type keyCheck struct {
+	NoCheck bool `help:"Register the URL of --jwks-uri although it may not answer yet: do not fetch it first."`
+}
+
+// path is that of a request to register.
+func (k keyCheck) path(path string) string {
+	if k.NoCheck {
+		return path + "?check=false"
+	}
+	return path
 }
 
 // Validate checks what a new key can be.
@@ -101,7 +115,7 @@ func (c *clientCreate) Run(ctx context.Context, p process, admin *api, out print
 	if c.NewKey != nil {
 		return c.withNewKey(ctx, admin, out, members)
 	}
-	created, err := admin.post(ctx, "/admin/clients", members)
+	created, err := admin.post(ctx, c.path("/admin/clients"), members)
 	if err != nil {
 		return err
 	}
@@ -136,6 +150,7 @@ func (c *clientShow) Run(ctx context.Context, admin *api, out printer) error {
 type clientUpdate struct {
 	target
 	metadata
+	keyCheck
 	Clear []string `placeholder:"FLAG" help:"Reset a value to its default, by the name of its flag: --clear=token-ttl,audience."`
 }
 
@@ -165,7 +180,7 @@ func (c *clientUpdate) Run(ctx context.Context, p process, admin *api, out print
 		members[member] = nil
 	}
 	keys := c.replaceKeys(members)
-	if err := change(ctx, admin, out, c.target, members); err != nil {
+	if err := change(ctx, admin, out, c.keyCheck.path(c.target.path()), members); err != nil {
 		return err
 	}
 	if keys && !out.json {
@@ -192,18 +207,18 @@ type clientDisable struct{ target }
 
 // Run disables the client.
 func (c *clientDisable) Run(ctx context.Context, admin *api, out printer) error {
-	return change(ctx, admin, out, c.target, map[string]any{"disabled": true})
+	return change(ctx, admin, out, c.path(), map[string]any{"disabled": true})
 }
 
 type clientEnable struct{ target }
 
 // Run enables the client.
 func (c *clientEnable) Run(ctx context.Context, admin *api, out printer) error {
-	return change(ctx, admin, out, c.target, map[string]any{"disabled": false})
+	return change(ctx, admin, out, c.path(), map[string]any{"disabled": false})
 }
 
-func change(ctx context.Context, admin *api, out printer, t target, members map[string]any) error {
-	client, err := admin.patch(ctx, t.path(), members)
+func change(ctx context.Context, admin *api, out printer, path string, members map[string]any) error {
+	client, err := admin.patch(ctx, path, members)
 	if err != nil {
 		return err
 	}

@@ -25,16 +25,8 @@ var secretTable = tableOf(func(s adminapi.Secret) []string {
 	return []string{s.ID, orEmpty(s.LastFour), stamp(&s.CreatedAt), stamp(s.LastUsedAt), stamp(s.ExpiresAt)}
 }, "SECRET ID", "LAST 4", "CREATED", "LAST USED", "EXPIRES")
 
-// publicKey is what may be known of a client's key.
-type publicKey struct {
-	ID         string     `json:"kid"`
-	Thumbprint string     `json:"thumbprint"` // RFC 7638
-	Algorithm  string     `json:"alg"`
-	LastUsedAt *time.Time `json:"last_used_at"`
-}
-
-var publicKeyTable = tableOf(func(k publicKey) []string {
-	return []string{k.ID, k.Algorithm, stamp(k.LastUsedAt), k.Thumbprint}
+var publicKeyTable = tableOf(func(k adminapi.ClientKey) []string {
+	return []string{orEmpty(k.ID), orEmpty(k.Algorithm), stamp(k.LastUsedAt), k.Thumbprint}
 }, "KEY ID", "ALG", "LAST USED", "THUMBPRINT")
 
 // clientAnswer is any answer about one client: registered, shown, changed, or with a second secret and little else.
@@ -42,9 +34,6 @@ type clientAnswer struct {
 	adminapi.RegisteredClient
 	Secrets []json.RawMessage `json:"secrets"` // for the tables
 	Keys    []json.RawMessage `json:"keys"`
-
-	JWKSURI    string `json:"jwks_uri"`
-	SigningAlg string `json:"token_endpoint_auth_signing_alg"`
 }
 
 // client shows one client, with its secret if the answer has one.

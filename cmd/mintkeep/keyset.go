@@ -41,8 +41,8 @@ func readKeySet(p process, path string) (json.RawMessage, error) {
 	return set, nil
 }
 
-// privateMembers are those of a JWK that no other may know (RFC 7518 §6.2.2, §6.3.2, §6.4.1).
-var privateMembers = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
+// privateMembers are those of a JWK that no other may know (RFC 7518 §6, RFC 8037 §2, RFC 9964).
+var privateMembers = []string{"d", "k", "p", "q", "dp", "dq", "qi", "oth", "priv"}
 
 // jsonKeySet is a JWK set as it is, or a single JWK as a set (RFC 7517 §4, §5).
 func jsonKeySet(text []byte) (json.RawMessage, error) {

@@ -73,7 +73,7 @@ func answer(err error) *Error {
 		return &Error{
 			Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable",
 			Description: "Temporarily unavailable; try again later",
-			RetryAfter:  unavailableRetry, Cause: err,
+			RetryAfter:  retryAfter(err), Cause: err,
 		}
 	case errors.Is(err, store.ErrNotFound):
 		return NotFound("Resource")
@@ -82,6 +82,15 @@ func answer(err error) *Error {
 	default:
 		return &Error{Status: http.StatusInternalServerError, Code: "server_error", Cause: err}
 	}
+}
+
+// retryAfter is when err says that a retry may succeed.
+func retryAfter(err error) time.Duration {
+	var later interface{ RetryAfter() time.Duration }
+	if errors.As(err, &later) {
+		return max(later.RetryAfter(), time.Second)
+	}
+	return unavailableRetry
 }
 
 // headers sets what belongs to e in every form of answer.

@@ -25,6 +25,7 @@ const (
 
 // Run sends heartbeats until ctx is done, and removes the watermark then.
 func (m *Monitor) Run(ctx context.Context) {
+	m.runs.Store(true)
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
@@ -58,6 +59,7 @@ func (m *Monitor) pace() time.Duration {
 func (m *Monitor) Heartbeat(ctx context.Context) {
 	m.heartbeats.Lock()
 	defer m.heartbeats.Unlock()
+	defer m.tried.Store(true)
 	ctx, cancel := context.WithTimeout(bypass(ctx), heartbeatTimeout)
 	defer cancel()
 	m.round = round{}
@@ -89,6 +91,13 @@ func (m *Monitor) heartbeatRound(ctx context.Context) (again bool, err error) {
 	}
 	switch {
 	case len(seen) == 0:
+		if !m.hasBegun {
+			if err := m.start(ctx, found); err != nil {
+				return false, err
+			}
+			m.hasBegun = true
+		}
+		m.learnFence(fence)
 		m.begin(found)
 		m.fence = fence
 		return true, nil
@@ -101,6 +110,11 @@ func (m *Monitor) heartbeatRound(ctx context.Context) (again bool, err error) {
 	}
 	if len(errs) == 0 {
 		m.fence = max(m.fence, fence)
+	}
+	m.learnFence(fence)
+	for i := range found {
+		m.learnLoss(found[i].loss)
+		seen[i].loss = found[i].loss
 	}
 	if m.IsQuarantined() { // what was lost is back
 		m.breaker.trip(replaying)
@@ -136,7 +150,7 @@ func (m *Monitor) begin(found []observation) {
 	}
 	m.log.begin(m.now(), counters(found))
 	m.round = round{}
-	m.setObservations(found)
+	m.acceptObservations(found)
 }
 
 // acceptFence makes the next round accept a store that was fenced. The redo log is replayed before the breaker closes: a
@@ -165,6 +179,7 @@ func (m *Monitor) noticeRollback(ctx context.Context, seen, found []observation)
 		return false
 	}
 	if !m.IsQuarantined() {
+		m.lose()
 		m.db.CloseConnections() // some may lead to another Redis than the one that was read
 	}
 	if !replayable {
@@ -174,7 +189,7 @@ func (m *Monitor) noticeRollback(ctx context.Context, seen, found []observation)
 	m.breaker.trip(replaying)
 	m.logger.WarnContext(ctx, "Redis has lost writes; replaying the revocations that this replica remembers",
 		"heartbeats", heartbeats, "deletions", m.replayAll())
-	m.setObservations(found)
+	m.acceptObservations(found)
 	return true
 }
 

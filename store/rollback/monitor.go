@@ -55,6 +55,7 @@ type Monitor struct {
 	now            func() time.Time
 	keys           []string // one, or one for each part of a cluster
 	watermarkField string   // of this replica
+	usesField      string   // likewise
 
 	breaker breaker
 	log     redoLog
@@ -65,17 +66,29 @@ type Monitor struct {
 	heartbeats sync.Mutex // guards what only a heartbeat uses:
 	round      round
 	fence      int64  // the highest that was read while nothing was lost
+	hasBegun   bool   // whether start was successful
 	warned     string // the last error of the ACL that was logged
 
-	mu   sync.Mutex
-	seen []observation // of each key; none before the first heartbeat
+	runs, tried atomic.Bool   // whether Run was called, and whether a heartbeat has ended
+	hasStarted  chan struct{} // closed by the first heartbeat that was successful
+	startOnce   sync.Once
+	starting    sync.Mutex // held while a request does the first heartbeat
+
+	mu        sync.Mutex
+	seen      []observation // of each key; none before the first heartbeat
+	uses      []int64       // of each key: the highest count that was answered
+	loss      int64         // the last, in milliseconds, by the clock of this replica
+	shared    int64         // the same as the epoch keys have it
+	lastFence int64         // the last fence that was taken for a loss
 }
 
 // New makes a monitor. It is attached to a DB that was opened with its Hook and Connected.
 func New(o Options) *Monitor {
+	id := randomID()
 	m := &Monitor{
 		Options: o, logger: o.Logger, now: o.Now,
-		watermarkField: watermarkPrefix + randomID(), wake: make(chan struct{}, 1),
+		watermarkField: watermarkPrefix + id, usesField: usesPrefix + id,
+		wake: make(chan struct{}, 1), hasStarted: make(chan struct{}),
 	}
 	if m.logger == nil {
 		m.logger = slog.Default()
@@ -100,6 +113,7 @@ func (m *Monitor) Attach(db *redisdb.DB) {
 	if db.IsCluster() {
 		m.keys = partKeys(m.Key)
 	}
+	m.uses = make([]int64, len(m.keys))
 }
 
 // partKeys are names that lie in one sixteenth of the slots each.
@@ -215,13 +229,27 @@ func (m *Monitor) hurry() {
 func (m *Monitor) observations() []observation {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return slices.Clone(m.seen)
+	seen := slices.Clone(m.seen)
+	for i := range seen {
+		seen[i].uses = m.uses[i]
+	}
+	return seen
 }
 
 func (m *Monitor) setObservations(seen []observation) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.seen = seen
+}
+
+// acceptObservations is setObservations for a store that may have less than was seen.
+func (m *Monitor) acceptObservations(found []observation) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.seen = found
+	for i, o := range found {
+		m.uses[i] = o.uses
+	}
 }
 
 // Connected checks a Redis before the first command of a request goes there: another Redis is found by a new
@@ -243,6 +271,8 @@ func (m *Monitor) Connected(ctx context.Context, conn *redis.Conn) error {
 			if !clustered {
 				return checking
 			}
+		default:
+			m.learnLoss(found.loss)
 		}
 	}
 	if m.log.countPending() > 0 { // this may be another Redis, which has the watermark and lacks the deletions

@@ -16,6 +16,13 @@ type observation struct {
 	counter   int64
 	watermark int64 // of this replica
 	written   bool  // whether there is a watermark
+	uses      int64 // that this replica has recorded
+	loss      int64 // that a replica has noticed, in milliseconds; see noLossField
+}
+
+// fields are those of an epoch key that make an observation.
+func (m *Monitor) fields() []string {
+	return []string{lineageField, counterField, m.watermarkField, m.usesField, lossField}
 }
 
 // observe reads all epoch keys. Each command has its own error.
@@ -23,7 +30,7 @@ func (m *Monitor) observe(ctx context.Context, c redis.Cmdable) []*redis.SliceCm
 	cmds := make([]*redis.SliceCmd, len(m.keys))
 	_, _ = c.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, key := range m.keys {
-			cmds[i] = p.HMGet(ctx, key, lineageField, counterField, m.watermarkField)
+			cmds[i] = p.HMGet(ctx, key, m.fields()...)
 		}
 		return nil
 	})
@@ -35,14 +42,20 @@ func readObservation(cmd *redis.SliceCmd) (o observation, err error) {
 	if err != nil {
 		return o, err
 	}
-	if len(fields) != 3 {
+	if len(fields) != 5 {
 		return o, redisdb.ErrDamaged
 	}
 	o.lineage, _ = fields[0].(string)
 	if o.counter, _, err = readCounter(fields[1]); err != nil {
 		return o, err
 	}
-	o.watermark, o.written, err = readCounter(fields[2])
+	if o.watermark, o.written, err = readCounter(fields[2]); err != nil {
+		return o, err
+	}
+	if o.uses, _, err = readCounter(fields[3]); err != nil {
+		return o, err
+	}
+	o.loss, err = readLoss(fields[4])
 	return o, err
 }
 
@@ -59,6 +72,9 @@ func readCounter(field any) (n int64, there bool, err error) {
 
 // isBefore is whether a Redis that shows o has lost something since seen.
 func (o observation) isBefore(seen observation) bool {
+	if o.uses < seen.uses {
+		return true
+	}
 	if !seen.written {
 		return false
 	}

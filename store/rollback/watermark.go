@@ -31,6 +31,7 @@ func (m *Monitor) write(ctx context.Context, seen []observation) (again bool, er
 		}
 		for i, key := range m.keys {
 			writes[i] = m.newWatermarkWrite(ctx, p, key, seen[i].counter)
+			m.writeLoss(ctx, p, key, seen[i])
 		}
 		return nil
 	})
@@ -54,6 +55,9 @@ func (m *Monitor) write(ctx context.Context, seen []observation) (again bool, er
 		return true, nil
 	}
 	m.setObservations(next)
+	if errors.Join(errs...) == nil {
+		m.startOnce.Do(func() { close(m.hasStarted) })
+	}
 	if applied, err := m.resolve(ctx, true); err == nil {
 		m.log.note(applied...)
 	}
@@ -142,7 +146,7 @@ type watermarkWrite struct {
 }
 
 func (m *Monitor) newWatermarkWrite(ctx context.Context, p redis.Pipeliner, key string, counter int64) (w watermarkWrite) {
-	w.found = p.HMGet(ctx, key, lineageField, counterField, m.watermarkField)
+	w.found = p.HMGet(ctx, key, m.fields()...)
 	w.counter = p.HIncrBy(ctx, key, counterField, 1)
 	w.written = p.HSet(ctx, key, m.watermarkField, counter)
 	return w
@@ -153,7 +157,7 @@ func (w watermarkWrite) observation(seen, found observation) (observation, error
 	if err := errors.Join(w.counter.Err(), w.written.Err()); err != nil {
 		return seen, err
 	}
-	return observation{lineage: found.lineage, counter: w.counter.Val(), watermark: seen.counter, written: true}, nil
+	return observation{lineage: found.lineage, counter: w.counter.Val(), watermark: seen.counter, written: true, loss: found.loss}, nil
 }
 
 // leaveTimeout bounds the removal of the watermark at the end of the process.
@@ -168,7 +172,7 @@ func (m *Monitor) leave(ctx context.Context) {
 	m.setObservations(nil)
 	_, _ = m.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for _, key := range m.keys {
-			p.HDel(ctx, key, m.watermarkField)
+			p.HDel(ctx, key, m.watermarkField, m.usesField)
 		}
 		return nil
 	})
@@ -188,8 +192,9 @@ func (m *Monitor) Sweep(ctx context.Context) error {
 		counter, _ := strconv.ParseInt(fields[counterField], 10, 64)
 		var stale []string
 		for field, value := range fields {
-			if n, err := strconv.ParseInt(value, 10, 64); strings.HasPrefix(field, watermarkPrefix) && (err != nil || n < counter-StaleHeartbeats) {
-				stale = append(stale, field)
+			id, isWatermark := strings.CutPrefix(field, watermarkPrefix)
+			if n, err := strconv.ParseInt(value, 10, 64); isWatermark && (err != nil || n < counter-StaleHeartbeats) {
+				stale = append(stale, field, usesPrefix+id)
 			}
 		}
 		if len(stale) == 0 {
