@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -177,12 +178,13 @@ func testAuthlib(t *testing.T, p *published, program, want string) {
 	}
 	interpreter := pythonProgram(t, "")
 	lenient := startPublished(t, "MINTKEEP_ASSERTION_AUDIENCE=issuer,token_endpoint")
-	key, err := os.ReadFile(filepath.Join(p.dir, "billing.pem"))
-	if err != nil {
-		t.Fatal(err)
+	var client struct{ JWKS json.RawMessage }
+	answer := p.Call(http.MethodGet, "/admin/clients/billing", "", "", "Bearer "+processtest.AdminToken)
+	if err := json.Unmarshal([]byte(answer.Body), &client); err != nil || client.JWKS == nil {
+		t.Fatalf("the client's keys: %v\n%s", err, answer.Body)
 	}
-	save(t, filepath.Join(lenient.dir, "key.pem"), string(key))
-	lenient.shell(t, "mintkeep client create --id billing --scope 'read write' --jwks-file key.pem")
+	save(t, filepath.Join(lenient.dir, "keys.json"), string(client.JWKS))
+	lenient.shell(t, "mintkeep client create --id billing --scope 'read write' --jwks-file keys.json")
 	there := func(source string) string { return strings.ReplaceAll(source, p.issuer, lenient.issuer) }
 
 	got := p.drive(t, interpreter, pythonDriver, program, byDefault, there(program), there(byDefault))
