@@ -142,7 +142,9 @@ func TestAuthMethodIsOneFile(t *testing.T) {
 		if got := lastRejection(t, s)["reason"]; got != "disabled" {
 			t.Errorf("recorded the reason %q, want disabled", got)
 		}
-		r.Admin(t, "POST", "/admin/clients/vouched/secrets", nil).Want(t, 201, "") // it may change to a method by secret
+		r.Admin(t, "POST", "/admin/clients/vouched/secrets", nil).Want(t, 400, "invalid_request")
+		r.Admin(t, "PATCH", "/admin/clients/vouched", servertest.M{"token_endpoint_auth_method": nil}).Want(t, 200, "") // on the way to a secret
+		r.Admin(t, "POST", "/admin/clients/vouched/secrets", nil).Want(t, 201, "")
 		r.Admin(t, "DELETE", "/admin/clients/vouched", nil).Want(t, 204, "")
 	})
 }

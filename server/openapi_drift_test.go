@@ -14,7 +14,7 @@ import (
 // client has the members of a client's view.
 const client = `"client_id":"billing","client_name":"","scope":"","grant_types":[],"access_token_format":"jwt","audience":[],` +
 	`"disabled":false,"client_id_issued_at":1767225600,"created_at":"2026-01-01T00:00:00.123456789Z",` +
-	`"secrets":[{"id":"S1","created_at":"2026-01-01T00:00:00Z","last_used_at":null,"expires_at":null,"last_four":null}]`
+	`"secrets":[{"id":"S1","created_at":"2026-01-01T00:00:00Z","last_used_at":null,"expires_at":null,"last_four":null,"in_use":true}],"keys":[]`
 
 // The members of a user, of a key, and of the answer that brings a new one.
 const (
@@ -107,6 +107,9 @@ func TestOpenAPIAnswers(t *testing.T) {
 		{"client with a secret", "GET /admin/clients/a", 200, `{` + client + `,"client_secret":"x"}`, "client_secret"},
 		{"client without secrets", "PATCH /admin/clients/a", 200, strings.Replace(`{`+client+`}`, `"secrets"`, `"secret"`, 1), "secrets"},
 		{"registered", "POST /admin/clients", 201, `{` + client + `,"client_secret_expires_at":0}`, ""},
+		{"registered without a secret", "POST /admin/clients", 201, `{` + client + `}`, ""},
+		{"client with keys", "GET /admin/clients/a", 200, `{` + client + `,"jwks":{"keys":[` + ecKey + `]},"token_endpoint_auth_signing_alg":"ES256"}`, ""},
+		{"client with a private key", "GET /admin/clients/a", 200, `{` + client + `,"jwks":{"keys":[` + strings.Replace(ecKey, `"y"`, `"d":"d","y"`, 1) + `]}}`, "jwks"},
 		{"registered, expiring", "POST /admin/clients", 201, `{` + client + `,"client_secret_expires_at":1}`, "client_secret_expires_at"},
 		{"registered, other name", "POST /admin/clients", 201, strings.Replace(`{`+client+`,"client_secret_expires_at":0}`, `"client_name"`, `"name"`, 1), "client_name"},
 		{"registered, 200", "POST /admin/clients", 200, `{` + client + `,"client_secret_expires_at":0}`, "status is not documented"},

@@ -67,6 +67,7 @@ func TestOpenAPIRoutes(t *testing.T) {
 		"PATCH /admin/clients/{id}",
 		"PATCH /admin/users/{id}",
 		"POST /admin/clients",
+		"POST /admin/clients/{id}/refresh-keys",
 		"POST /admin/clients/{id}/revoke-tokens",
 		"POST /admin/clients/{id}/secrets",
 		"POST /admin/keys/report",

@@ -2,195 +2,194 @@ package main
 
 import (
 	"encoding/json"
+	"encoding/pem"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
+	"regexp"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/go-jose/go-jose/v4"
 
-	"github.com/mintkeep/mintkeep/cmd/mintkeep/processtest"
+	"github.com/mintkeep/mintkeep/server/servertest"
+	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// section is the part of a document under a heading, up to the next one of its level.
-func section(t *testing.T, document, heading string) string {
+// commandsOf runs commands against a server, by its clock.
+func commandsOf(t *testing.T, s *servertest.Server) func(args ...string) result {
 	t.Helper()
-	_, rest, ok := strings.Cut(document, "\n"+heading+"\n")
-	if !ok {
-		t.Fatalf("the document has no heading %q", heading)
+	environ := []string{"MINTKEEP_URL=" + s.URL, "MINTKEEP_ADMIN_TOKEN=" + s.AdminToken}
+	return func(args ...string) result {
+		t.Helper()
+		return mintkeepAt(t, s.Clock.Now, environ, "", args...)
 	}
-	level, _, _ := strings.Cut(heading, " ")
-	part, _, _ := strings.Cut(rest, "\n"+level+" ")
-	return part
 }
 
-// published is a Mintkeep whose clients find its endpoints in its metadata. Programs are run in dir.
-type published struct {
-	*processtest.Server
+// TestClientWithKey is the life of a client with a key. No part of the private key, and no assertion, is in the log, in Redis,
+// in the metrics, in the audit log or in an output that is not asked for it.
+func TestClientWithKey(t *testing.T) {
+	s := servertest.New(t, storetest.Embedded(t))
+	run := commandsOf(t, s)
+	orders := s.Register(t, servertest.M{"client_id": "orders", "scope": "mintkeep:introspect"})
+	path := filepath.Join(t.TempDir(), "billing.pem")
 
-	issuer string
-	dir    string
-	env    []string // of the programs
-}
-
-func startPublished(t *testing.T, environ ...string) *published {
-	t.Helper()
-	s := processtest.StartReady(t, append(environ, "MINTKEEP_ADMIN_TOKEN="+processtest.AdminToken)...)
-	var metadata struct{ Issuer string }
-	if err := json.Unmarshal([]byte(s.Get("/.well-known/oauth-authorization-server").Body), &metadata); err != nil || metadata.Issuer == "" {
-		t.Fatalf("no issuer in the metadata: %v", err)
+	created := run("client", "create", "--id=billing", "--scope=read", "--new-key", path)
+	if created.code != exitOK || strings.Contains(created.stdout+created.stderr, "secret") || !strings.HasSuffix(created.stderr, "mintkeep token --id billing --key-file "+path+"\n") {
+		t.Fatalf("got %+v", created)
 	}
-	p := &published{Server: s, issuer: metadata.Issuer, dir: t.TempDir()}
-	p.env = append(os.Environ(), "MINTKEEP_URL="+s.URL, "MINTKEEP_ADMIN_TOKEN="+processtest.AdminToken)
-	return p
-}
-
-// run runs a command, and returns what it wrote to stdout. The error has what it wrote to stderr.
-func (p *published) run(t *testing.T, command ...string) (string, error) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
-	cmd.Dir, cmd.Env = p.dir, p.env
-	out, err := cmd.Output()
-	return string(out), stderr(err)
-}
-
-// shell runs commands of a document.
-func (p *published) shell(t *testing.T, commands string) string {
-	t.Helper()
-	out, err := p.run(t, "sh", "-ec", commands)
+	private := text(t, path)
+	for line := range strings.Lines(private) {
+		s.Secret(strings.TrimSpace(line))
+	}
+	key, err := readClientKey(path, "")
 	if err != nil {
-		t.Fatalf("%s\n%v", commands, err)
+		t.Fatal(err)
 	}
-	return out
+	var members struct{ D string }
+	if err := json.Unmarshal([]byte(jwkText(t, jose.JSONWebKey{Key: key.private})), &members); err != nil || members.D == "" {
+		t.Fatal(err)
+	}
+	s.Secret(members.D)
+
+	got := run("token", "--id=billing", "--key-file", path)
+	if got.code != exitOK || got.stderr != "" || !strings.HasPrefix(got.stdout, "eyJ") {
+		t.Fatalf("got %+v", got)
+	}
+	token := strings.TrimSpace(got.stdout)
+	s.Secret(token)
+	if !s.Active(t, orders, token) {
+		t.Error("the token is not active")
+	}
+
+	assertion := run("token", "--id=billing", "--key-file", path, "--assertion-only")
+	presented := strings.TrimSpace(assertion.stdout)
+	s.Secret(presented)
+	s.Secret(presented[strings.LastIndex(presented, ".")+1:]) // its signature
+	form := url.Values{
+		"grant_type": {"client_credentials"}, "client_assertion": {presented},
+		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
+	}.Encode()
+	s.Post(t, "/oauth/token", form).Want(t, http.StatusOK, "")
+	s.Post(t, "/oauth/token", form).Want(t, http.StatusUnauthorized, "invalid_client")
+
+	if err := s.Store.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	shown := run("client", "show", "billing")
+	if !regexp.MustCompile(`(?m)^` + key.id + ` +ES256 +20\S+Z +` + key.id + `$`).MatchString(shown.stdout) {
+		t.Errorf("got %+v, want the key %s with its last use", shown, key.id)
+	}
+	metrics := httptest.NewRecorder()
+	s.Metrics.Handler().ServeHTTP(metrics, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
+	audited := run("audit", "--refusals")
+	if !strings.Contains(audited.stdout, "replayed") {
+		t.Errorf("the audit log has no reason of the rejection: %+v", audited)
+	}
+	block, _ := pem.Decode([]byte(private))
+	for _, secret := range []string{members.D, presented, strings.Split(presented, ".")[2], string(block.Bytes), strings.Split(private, "\n")[1]} {
+		if strings.Contains(created.stdout+created.stderr+shown.stdout+audited.stdout+run("audit").stdout+metrics.Body.String(), secret) {
+			t.Errorf("a secret is in an output, in the audit log or in the metrics: …%s", secret[len(secret)-4:])
+		}
+	}
 }
 
-// drive runs programs in one process of an interpreter, one after the other: to start it and to load the libraries takes
-// longer than all else. The driver writes what came of each.
-func (p *published) drive(t *testing.T, interpreter []string, driver string, programs ...string) []programRun {
-	t.Helper()
-	extension := filepath.Ext(interpreter[len(interpreter)-1])
-	folder := filepath.Dir(interpreter[len(interpreter)-1])
-	save(t, filepath.Join(folder, "driver"+extension), driver)
-	command := append(slices.Clone(interpreter[:len(interpreter)-1]), filepath.Join(folder, "driver"+extension))
-	for i, source := range programs {
-		file := filepath.Join(folder, "program"+string(rune('0'+i))+extension)
-		save(t, file, source)
-		command = append(command, file)
+// TestKeyFormats: each form of a key that the command reads gets a token, for a client that is registered with the public keys.
+func TestKeyFormats(t *testing.T) {
+	s := servertest.New(t, storetest.Embedded(t))
+	run := commandsOf(t, s)
+	keys := testKeys()
+	public := keyInFile(t, publicPEM(t, keys.ec)+publicPEM(t, keys.ed)+publicPEM(t, keys.rsa))
+	if got := run("client", "create", "--id=billing", "--scope=read", "--jwks-file", public); got.code != exitOK {
+		t.Fatalf("got %+v", got)
 	}
-	out, err := p.run(t, command...)
-	var runs []programRun
-	if err == nil {
-		err = json.Unmarshal([]byte(out), &runs)
+	for name, content := range map[string]string{
+		"EC in PKCS 8":      pkcs8(t, keys.ec),
+		"EC in SEC 1":       sec1(t, keys.ec),
+		"EC as a JWK":       jwkText(t, jose.JSONWebKey{Key: keys.ec}),
+		"Ed25519 in PKCS 8": pkcs8(t, keys.ed),
+		"Ed25519 as a JWK":  jwkText(t, jose.JSONWebKey{Key: keys.ed, Algorithm: "EdDSA"}),
+		"RSA in PKCS 8":     pkcs8(t, keys.rsa),
+		"RSA as a JWK":      jwkText(t, jose.JSONWebKey{Key: keys.rsa}),
+	} {
+		path := keyInFile(t, content)
+		if got := run("token", "--id=billing", "--key-file", path); got.code != exitOK || got.stderr != "" || strings.Count(got.stdout, "\n") != 1 {
+			t.Errorf("%s: got %+v", name, got)
+		}
 	}
-	if err != nil || len(runs) != len(programs) {
-		t.Fatalf("%d runs of %d programs: %v\n%s", len(runs), len(programs), err, out)
+	rs256 := run("token", "--id=billing", "--key-file", keyInFile(t, pkcs8(t, keys.rsa)), "--signing-alg=RS256")
+	if rs256.code != exitOK {
+		t.Errorf("RS256: got %+v", rs256)
 	}
-	return runs
+	if got := run("token", "--id=other", "--key-file", keyInFile(t, pkcs8(t, keys.rsa))); got.code != exitFailed || got.stdout != "" {
+		t.Errorf("another client: got %+v, want a rejection", got)
+	}
 }
 
-// programRun is what came of a program.
-type programRun struct{ Stdout, Error string }
-
-const nodeDriver = `
-import { pathToFileURL } from "node:url";
-const write = process.stdout.write;
-const runs = [];
-for (const program of process.argv.slice(2)) {
-  const run = { Stdout: "", Error: "" };
-  process.stdout.write = (text) => { run.Stdout += text; return true; };
-  await import(pathToFileURL(program).href).catch((error) => { run.Error = String(error) || "an error"; });
-  runs.push(run);
-}
-process.stdout.write = write;
-console.log(JSON.stringify(runs));
-`
-
-const pythonDriver = `
-import contextlib, io, json, runpy, sys
-runs = []
-for program in sys.argv[1:]:
-    out, error = io.StringIO(), ""
-    with contextlib.redirect_stdout(out):
-        try:
-            runpy.run_path(program, run_name="__main__")
-        except BaseException as e:
-            error = repr(e)
-    runs.append({"Stdout": out.getvalue(), "Error": error})
-print(json.dumps(runs))
-`
-
-// TestPrivateKeyPrograms runs the programs and commands of docs/clients.md for a client with a private key. They fetch,
-// introspect and revoke a token, each time with a new assertion.
-func TestPrivateKeyPrograms(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it starts many programs, and the race detector looks into none of them")
+// TestNewKeyRejectedByServer: with the real server, a client that is rejected leaves no key, and no client is without one.
+func TestNewKeyRejectedByServer(t *testing.T) {
+	s := servertest.New(t, storetest.Embedded(t))
+	run := commandsOf(t, s)
+	path := filepath.Join(t.TempDir(), "key.pem")
+	for _, args := range [][]string{{"--id=not possible"}, {"--id=billing", "--auth-method=nonsense"}, {"--id=billing", "--scope=mintkeep:nonsense"}} {
+		got := run(append([]string{"client", "create", "--new-key", path}, args...)...)
+		if _, err := os.Stat(path); !os.IsNotExist(err) || got.code != exitFailed || !strings.Contains(got.stderr, "(400 invalid_client_metadata)") {
+			t.Errorf("%q: got %+v, and the file %v", args, got, err)
+		}
 	}
-	part := section(t, text(t, "../../docs/clients.md"), "## Private keys")
-	want, commands := blocks(part, "text")[0], blocks(part, "sh")
-	p := startPublished(t)
-	if out := p.shell(t, commands[0]); strings.Contains(out, "mks_") {
-		t.Errorf("the client with a key has a secret as well:\n%s", out)
+	if got := run("client", "create", "--id=billing", "--new-key", path); got.code != exitOK {
+		t.Errorf("got %+v", got)
 	}
-	programs := func(language string) (list []string) {
-		for _, source := range blocks(part, language) {
-			list = append(list, strings.ReplaceAll(source, documentedIssuer, p.issuer))
-		}
-		return list
+	other := filepath.Join(t.TempDir(), "key.pem")
+	if got := run("client", "create", "--id=billing", "--new-key", other); got.code != exitFailed || !strings.Contains(got.stderr, "taken") {
+		t.Errorf("got %+v, want that the id is taken", got)
 	}
-
-	t.Run("the command fetches a token", func(t *testing.T) {
-		if token := p.shell(t, commands[1]); strings.Count(token, ".") != 2 {
-			t.Errorf("got %q, want a JWT", token)
-		}
-	})
-	t.Run("curl fetches a token with an assertion of the command", func(t *testing.T) {
-		if _, err := exec.LookPath("curl"); err != nil {
-			missing(t, "curl", "curl is not installed")
-		}
-		if answer := p.shell(t, commands[2]); !strings.Contains(answer, `"access_token":"`) {
-			t.Errorf("got %s", answer)
-		}
-	})
-	t.Run("Go", func(t *testing.T) {
-		if got, err := p.run(t, goProgram(t, programs("go")[0])...); got != want || err != nil {
-			t.Errorf("got %q, %v, want %q", got, err, want)
-		}
-	})
-	t.Run("Node: openid-client, oauth4webapi and jose", func(t *testing.T) {
-		for i, got := range p.drive(t, nodeProgram(t, ""), nodeDriver, programs("js")...) {
-			if diff := cmp.Diff(programRun{Stdout: want}, got); diff != "" {
-				t.Errorf("the program %d for Node (-want +got):\n%s", i+1, diff)
-			}
-		}
-	})
-	t.Run("Python", func(t *testing.T) { testAuthlib(t, p, programs("python")[0], want) })
+	if _, err := os.Stat(other); !os.IsNotExist(err) {
+		t.Errorf("the key of a rejected client is kept: %v", err)
+	}
 }
 
-// testAuthlib runs the program for Python, and what Authlib does by default: it writes the token endpoint as the audience,
-// which is accepted only by a server with MINTKEEP_ASSERTION_AUDIENCE=issuer,token_endpoint.
-func testAuthlib(t *testing.T, p *published, program, want string) {
-	byDefault := strings.Replace(program, `PrivateKeyJWT(ISSUER, `, `PrivateKeyJWT(ISSUER + "/oauth/token", `, 1)
-	if byDefault == program {
-		t.Fatal("the program has another line for the audience")
+// TestClientMovesToAKey: a client with a secret gets a key beside it, and then may use the key alone.
+func TestClientMovesToAKey(t *testing.T) {
+	s := servertest.New(t, storetest.Embedded(t))
+	run := commandsOf(t, s)
+	client := s.Register(t, servertest.M{"client_id": "billing", "scope": "read"})
+	keys := testKeys()
+	public, private := keyInFile(t, publicPEM(t, keys.ec)), keyInFile(t, pkcs8(t, keys.ec))
+	const note = "Tokens that the client already has stay valid. To revoke them: mintkeep client revoke-tokens billing\n"
+	if got := run("client", "update", "billing", "--jwks-file", public); got.code != exitOK || got.stderr != note {
+		t.Fatalf("got %+v", got)
 	}
-	interpreter := pythonProgram(t, "")
-	lenient := startPublished(t, "MINTKEEP_ASSERTION_AUDIENCE=issuer,token_endpoint")
-	var client struct{ JWKS json.RawMessage }
-	answer := p.Call(http.MethodGet, "/admin/clients/billing", "", "", "Bearer "+processtest.AdminToken)
-	if err := json.Unmarshal([]byte(answer.Body), &client); err != nil || client.JWKS == nil {
-		t.Fatalf("the client's keys: %v\n%s", err, answer.Body)
+	s.Token(t, client)
+	if got := run("token", "--id=billing", "--key-file", private); got.code != exitOK {
+		t.Errorf("by the key beside the secret: got %+v", got)
 	}
-	save(t, filepath.Join(lenient.dir, "keys.json"), string(client.JWKS))
-	lenient.shell(t, "mintkeep client create --id billing --scope 'read write' --jwks-file keys.json")
-	there := func(source string) string { return strings.ReplaceAll(source, p.issuer, lenient.issuer) }
-
-	got := p.drive(t, interpreter, pythonDriver, program, byDefault, there(program), there(byDefault))
-	for i, accepted := range []bool{true, false, true, true} {
-		if accepted && (got[i].Stdout != want || got[i].Error != "") || !accepted && !strings.Contains(got[i].Error, "invalid_client") {
-			t.Errorf("the program %d for Python: got %+v, want accepted %v", i+1, got[i], accepted)
-		}
+	if got := run("client", "update", "billing", "--auth-method=private_key_jwt", "--signing-alg=ES256"); got.code != exitOK || got.stderr != "" {
+		t.Fatalf("got %+v", got)
+	}
+	s.Post(t, "/oauth/token", "grant_type=client_credentials", client.Basic()).Want(t, http.StatusUnauthorized, "invalid_client")
+	if got := run("token", "--id=billing", "--key-file", private); got.code != exitOK {
+		t.Errorf("by the key alone: got %+v", got)
+	}
+	if got := run("client", "update", "billing", "--clear=jwks-file"); got.code != exitFailed || !strings.Contains(got.stderr, "is needed by private_key_jwt") {
+		t.Errorf("got %+v, want that the key is needed", got)
+	}
+	if got := run("client", "update", "billing", "--clear=jwks-file,auth-method,signing-alg"); got.code != exitOK || got.stderr != note {
+		t.Errorf("got %+v", got)
+	}
+	if got := run("token", "--id=billing", "--key-file", private); got.code != exitFailed || !strings.Contains(got.stderr, "(401 invalid_client)") {
+		t.Errorf("by a key that was removed: got %+v", got)
+	}
+	s.Token(t, client)
+	if got := run("client", "refresh-keys", "billing"); got.code != exitFailed || !strings.Contains(got.stderr, "The client has no jwks_uri") {
+		t.Errorf("got %+v", got)
+	}
+	if got := run("client", "update", "billing", "--jwks-uri=https://billing.example.com/jwks.json", "--no-check"); got.code != exitOK {
+		t.Fatalf("got %+v", got)
+	}
+	if got := run("client", "refresh-keys", "billing"); got.code != exitOK {
+		t.Errorf("got %+v", got)
 	}
 }

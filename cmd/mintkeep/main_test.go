@@ -16,7 +16,7 @@ import (
 // The test binary is mintkeep under that name: in the scripts, and in the processes that the tests start.
 func TestMain(m *testing.M) {
 	processtest.UseCommand("mintkeep")
-	testscript.Main(m, map[string]func(){"mintkeep": main, mcpClientCommand: mcpClient})
+	testscript.Main(m, map[string]func(){"mintkeep": main})
 }
 
 // TestScripts runs testdata/script. Beside testscript's own commands there is

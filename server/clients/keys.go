@@ -173,13 +173,13 @@ func (g *Registry) fetched(ctx context.Context, before, after string) error {
 	err := g.CheckKeys(context.WithoutCancel(ctx), after) // which has a limit of its own
 	web.RenewBudget(ctx)
 	if err != nil {
-		return wrongMember(jwksURIMember, errors.New(describable(err.Error())))
+		return wrongMember(jwksURIMember, errors.New(fitDescription(err.Error())))
 	}
 	return nil
 }
 
-// describable is a text as an error_description may have it (RFC 6749 §5.2).
-func describable(text string) string {
+// fitDescription is a text as an error_description may have it (RFC 6749 §5.2).
+func fitDescription(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '"' || r == '\\':
