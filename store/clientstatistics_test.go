@@ -234,6 +234,7 @@ func TestTopClients(t *testing.T) {
 
 // Without Redis, what was counted is lost, and read as unavailable.
 func TestClientCountsWithoutRedis(t *testing.T) {
+	t.Parallel()
 	srv := storetest.Redis(t)
 	s := srv.Backend(t).Open(t)
 	s.CountIssued("a")

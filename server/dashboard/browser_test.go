@@ -40,6 +40,9 @@ var browser = sync.OnceValues(func() (context.Context, error) {
 		chromedp.DisableGPU,
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
 		chromedp.Flag("hide-scrollbars", false),
+		// Those of chromedp, and the pages of the browser itself, such as its search of tabs, which it loads ahead in a process
+		// for each window.
+		chromedp.Flag("disable-features", "Translate,BlinkGenPropertyTrees,PreloadTopChromeWebUI,WebUIOmniboxPopup"),
 	)
 	if os.Getuid() == 0 { // whom Chromium gives no sandbox
 		options = append(options, chromedp.NoSandbox)
