@@ -48,6 +48,10 @@ type Config struct {
 	TLSCert        string         `name:"tls-cert" placeholder:"PATH" absent:"none" example:"/etc/mintkeep/tls.crt" help:"File with the certificate chain in PEM. If it is set, the server uses TLS. It is reloaded when the file changes."`
 	TLSKey         string         `name:"tls-key" placeholder:"PATH" absent:"none" example:"/etc/mintkeep/tls.key" help:"File with the private key of the certificate in PEM."`
 
+	FetchAllow FetchAllow `name:"fetch-allow" placeholder:"CIDR|HOST,..." absent:"none" example:"10.20.0.0/16,keys.internal.example" help:"Networks, addresses and host names, separated by commas, that the keys of clients (jwks_uri) may be fetched from although they are not public. On a loopback address of these also by http."`
+	FetchCA    string     `name:"fetch-ca" placeholder:"PATH" absent:"none" example:"/etc/mintkeep/fetch-ca.pem" help:"File with more root certificates in PEM for fetching keys. They count for what MINTKEEP_FETCH_ALLOW lists; other hosts need a certificate of a root of the system. It is reloaded at SIGHUP."`
+	FetchProxy string     `name:"fetch-proxy" placeholder:"URL" absent:"none" example:"http://proxy.internal.example:3128" help:"http proxy for fetching keys. The proxy then decides which addresses are reached. HTTPS_PROXY has no effect."`
+
 	MetricsAddr string     `name:"metrics-addr" default:"127.0.0.1:9464" empty:"off" placeholder:"HOST:PORT" example:"127.0.0.1:9464" help:"Listen address of the Prometheus metrics. Set to empty to disable. On a loopback address only requests with a loopback Host are answered."`
 	PProf       bool       `name:"pprof" default:"false" placeholder:"BOOL" example:"true" help:"true serves Go profiles (/debug/pprof/) at the metrics address, which must be a loopback address."`
 	LogLevel    slog.Level `name:"log-level" default:"info" placeholder:"LEVEL" example:"info" help:"Lowest level that is logged: debug, info, warn or error."`

@@ -28,6 +28,9 @@ func Load(src Source) (*Config, []string, error) {
 	c.TrustedProxies = read(l, "trusted-proxies", parseProxies)
 	c.TLSCert = read(l, "tls-cert", asIs)
 	c.TLSKey = read(l, "tls-key", asIs)
+	c.FetchAllow = read(l, "fetch-allow", parseFetchAllow)
+	c.FetchCA = read(l, "fetch-ca", asIs)
+	c.FetchProxy = read(l, "fetch-proxy", parseProxyURL)
 	c.MetricsAddr = read(l, "metrics-addr", parseAddr)
 	c.PProf = read(l, "pprof", parseBool)
 	c.LogLevel = read(l, "log-level", parseLevel)
@@ -40,6 +43,7 @@ func Load(src Source) (*Config, []string, error) {
 	l.relateAdminTokens(c)
 	l.relateDurability(c)
 	l.relateTLS(c)
+	l.relateFetch(c)
 	l.warn(c)
 	if err := l.err(); err != nil {
 		return nil, l.warnings, err

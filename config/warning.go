@@ -25,6 +25,7 @@ func (l *loader) warn(c *Config) {
 		}
 	}
 	l.warnOfAudience(c)
+	l.warnFetch(c)
 	l.warnings = append(l.warnings, unknown(l.src.Environ)...)
 }
 

@@ -32,6 +32,8 @@ func TestWarnings(t *testing.T) {
 		{"with Redis on every address", withRedis("MINTKEEP_ADDR=:8080"), nil},
 		{"trusts everybody", withRedis("MINTKEEP_TRUSTED_PROXIES=::/0,0.0.0.0/0"), []string{"MINTKEEP_TRUSTED_PROXIES trusts every address: any caller can choose the address that the limits and the audit log use"}},
 		{"assertions for the token endpoint", []string{"MINTKEEP_ASSERTION_AUDIENCE=token_endpoint, issuer"}, []string{"MINTKEEP_ASSERTION_AUDIENCE accepts assertions for the URL of the token endpoint, which another server may use to obtain assertions that are valid here; remove token_endpoint once every client sends the issuer as aud"}},
+		{"keys from everywhere", withRedis("MINTKEEP_FETCH_ALLOW=::/0"), []string{"MINTKEEP_FETCH_ALLOW allows every address: an operator who registers a jwks_uri can have the server connect to each host of your network; list only the hosts that have keys"}},
+		{"roots for nothing", withRedis("MINTKEEP_FETCH_CA=" + cert), []string{"MINTKEEP_FETCH_CA has no effect without MINTKEEP_FETCH_ALLOW: its roots count only for the hosts and networks that are listed there"}},
 		{"open secret", []string{"MINTKEEP_ADMIN_TOKEN_FILE=" + open}, []string{"MINTKEEP_ADMIN_TOKEN_FILE: every user of this machine can read " + open + ": run chmod 0600 on it"}},
 		{"open key", []string{"MINTKEEP_TLS_CERT=" + cert, "MINTKEEP_TLS_KEY=" + key}, []string{"MINTKEEP_TLS_KEY: every user of this machine can read " + key + ": run chmod 0600 on it"}},
 		{"slip", []string{"MINTKEEP_ISUER=x"}, []string{"MINTKEEP_ISUER" + noEffect + "; did you mean MINTKEEP_ISSUER?"}},

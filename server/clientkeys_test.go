@@ -252,7 +252,7 @@ func TestUnfitKeys(t *testing.T) {
 		{"for encryption", servertest.M{"jwks": setOf(with("use", "enc"))}, "use must be"},
 		{"another curve", servertest.M{"jwks": setOf(with("crv", "P-384"))}, "crv must be"},
 		{"one kid twice", servertest.M{"jwks": setOf(public, public)}, "kid"},
-		{"no key", servertest.M{"jwks": setOf()}, "keys must have 1"},
+		{"no key", servertest.M{"jwks": servertest.M{"keys": []any{}}}, "keys must have 1"},
 		{"keys is an object", servertest.M{"jwks": servertest.M{"keys": servertest.M{}}}, "keys must be"},
 		{"a text", servertest.M{"jwks": `{"keys":[]}`}, "jwks: must be"},
 		{"over 8 KiB", servertest.M{"jwks": setOf(with("x5t", strings.Repeat("a", 8192)))}, "jwks: must have"},
@@ -318,4 +318,90 @@ func TestRefreshKeys(t *testing.T) {
 	s.Admin(t, "POST", clientsPath+"/unknown/refresh-keys", nil).Want(t, http.StatusNotFound, "not_found")
 	s.Admin(t, "POST", clientsPath+"/remote/refresh-keys?x=1", nil).Want(t, http.StatusNoContent, "")
 	s.Admin(t, "POST", clientsPath+"?check=maybe", servertest.M{}).Want(t, http.StatusBadRequest, "invalid_request")
+}
+
+// byAssertion asks for a token by a fresh assertion of a client.
+func byAssertion(t *testing.T, s *servertest.Server, id string, key servertest.Signer) servertest.Response {
+	t.Helper()
+	compact := key.Sign(t, nil, servertest.AssertionClaims(id, s.Clock.Now(), nil))
+	s.Secret(compact)
+	answer := s.Post(t, "/oauth/token", grantCC+"&"+servertest.AssertionForm(compact))
+	if token, ok := answer.JSON(t)["access_token"].(string); ok {
+		s.Secret(token)
+	}
+	return answer
+}
+
+// A client moves from its secret to a key without an outage: the method is omitted, the key is added, the client changes
+// over, the method is named, the secret is revoked.
+func TestFromSecretToKey(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s, other := servertest.New(t, b), servertest.New(t, b)
+		c := s.Register(t, servertest.M{"client_id": "moving", "scope": "read"})
+		key := servertest.NewSigner(t, "k1", "ES256")
+		patch := func(m servertest.M) servertest.M {
+			t.Helper()
+			return s.Admin(t, "PATCH", clientsPath+"/moving", m).Want(t, 200, "").JSON(t)
+		}
+		works := func(when string, bySecret, byKey bool) {
+			t.Helper()
+			for _, tried := range []struct {
+				by     string
+				want   bool
+				answer servertest.Response
+			}{{"secret", bySecret, other.Post(t, "/oauth/token", grantCC, c.Basic())}, {"key", byKey, byAssertion(t, other, "moving", key)}} {
+				if got := tried.answer.Status == 200; got != tried.want || !got && tried.answer.Status != 401 {
+					t.Errorf("%s: by its %s: got %d", when, tried.by, tried.answer.Status)
+				}
+			}
+		}
+		works("a secret", true, false)
+		patch(servertest.M{"jwks": servertest.JWKS(t, key)})
+		works("both", true, true)
+		got := patch(servertest.M{"token_endpoint_auth_method": "private_key_jwt"})
+		works("the method is named", false, true)
+		secret := got["secrets"].([]any)[0].(servertest.M)
+		if secret["in_use"] != false {
+			t.Errorf("the secret is listed as in use: %v", secret)
+		}
+		if answer := s.Admin(t, "POST", clientsPath+"/moving/secrets", nil).Want(t, 400, "invalid_request"); !strings.Contains(answer.Body, "private_key_jwt") {
+			t.Errorf("it does not say why: %s", answer.Body)
+		}
+		if got := patch(servertest.M{"token_endpoint_auth_method": nil}); got["secrets"].([]any)[0].(servertest.M)["in_use"] != true {
+			t.Errorf("the secret is listed as not in use: %v", got)
+		}
+		works("the method is omitted again", true, true)
+		s.Admin(t, "DELETE", clientsPath+"/moving/secrets/"+secret["id"].(string), nil).Want(t, 204, "")
+		works("the secret is revoked", false, true)
+		s.Admin(t, "PATCH", clientsPath+"/moving", servertest.M{"token_endpoint_auth_method": "private_key_jwt", "jwks": nil}).Want(t, 400, "invalid_client_metadata")
+		works("a rejected change", false, true)
+	})
+}
+
+// A key that is replaced at one replica is rejected at another at once, and its tokens stay valid. The key that was used
+// last is known by its thumbprint.
+func TestReplacedKey(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s, other := servertest.New(t, b), servertest.New(t, b)
+		rs, _ := introspectors(t, s)
+		old, fresh := servertest.NewSigner(t, "old", "ES256"), servertest.NewSigner(t, "new", "EdDSA")
+		s.Register(t, servertest.M{"client_id": "a", "scope": "read", "token_endpoint_auth_method": "private_key_jwt", "jwks": servertest.JWKS(t, old)})
+		token := byAssertion(t, other, "a", old).Want(t, 200, "").JSON(t)["access_token"].(string)
+		if err := other.Store.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		used, _ := shown(t, s, "a")["keys"].([]any)[0].(servertest.M)["last_used_at"].(string)
+		if at, err := time.Parse(time.RFC3339, used); err != nil || at.Sub(b.Clock.Now()).Abs() > time.Second {
+			t.Errorf("the key was used at %q, want %v", used, b.Clock.Now())
+		}
+
+		s.Admin(t, "PATCH", clientsPath+"/a", servertest.M{"jwks": servertest.JWKS(t, fresh)}).Want(t, 200, "")
+		byAssertion(t, other, "a", old).Want(t, 401, "invalid_client")
+		byAssertion(t, other, "a", fresh).Want(t, 200, "")
+		if !other.Active(t, rs, token) {
+			t.Error("a token of the old key was revoked")
+		}
+		s.Admin(t, "PATCH", clientsPath+"/a", servertest.M{"token_endpoint_auth_signing_alg": "EdDSA"}).Want(t, 200, "")
+		byAssertion(t, other, "a", fresh).Want(t, 200, "")
+	})
 }

@@ -18,7 +18,7 @@
 //	mk:users:word                zset    likewise: the words of emails and names        until deleted       CreateUser, UpdateUser, DeleteUser, ListAll, Run
 //	mk:t:<32 bytes of digest>    string  a valid token or key: see [Credential]         as that             SaveToken, RevokeToken, CreateKey, ExpireKey, RevokeKey, RevokeKeys, RevokeLeaked
 //	mk:t:<2 hex digits>          hash    digest → the same; the embedded store's form   each field so       the same
-//	mk:j:<16 bytes of digest>    string  8 random bytes: an assertion was used          while it is valid   SaveToken, UseOnce, ClientOnce, UserOnce
+//	mk:j:<16 bytes of digest>    string  1: an assertion was used                       while it is valid   SaveToken, UseOnce, ClientOnce, UserOnce
 //	mk:k:<key id>                string  digest, and the description: an [APIKey]       430 days, inactive  CreateKey, ExpireKey, RevokeKey, RevokeKeys, RevokeLeaked, DeleteUser, Run
 //	mk:pk:<user id>              zset    a user's key ids, active and inactive          400 days, inactive  CreateKey, Run; DeleteUser bounds it
 //	mk:pl:<user id>              zset    a user's active key ids, by their expiry       while active        CreateKey, ExpireKey, the revocations, DeleteUser, Run
@@ -51,6 +51,8 @@
 //	mk:refusals                  stream  rejections, likewise                           last 10,000         AuditRefusal
 //	mk:epoch                     hash    counter and watermarks; see package rollback   no expiry           Run; watermarks are swept
 //	mk:epoch:<n>:<i>             hash    the same, of a sixteenth of a cluster's slots  no expiry           the same
+//	mk:epoch:alive               string  1: a replica watches Redis                     5 s                 Run
+//	mk:epoch:alive:{<epoch key>} string  the same, of a sixteenth of a cluster's slots  5 s                 Run
 //	mk:fence                     string  the millisecond of the last mintkeep fence     no expiry           Fence
 //	mk:ping                      –       never written; Ping asks whether it is there
 //
@@ -59,7 +61,7 @@
 // so that the other entries are known then.
 //
 // Only digests of secrets, keys, tokens and invites are stored, and passwords and the private halves of signing
-// keys encrypted. What stands under mk:f: and mk:r: is in the embedded store a map in memory.
+// keys encrypted. What stands under mk:f:, mk:r: and mk:j: is in the embedded store a map in memory.
 //
 // # What happens in one step
 //

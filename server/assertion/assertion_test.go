@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -150,6 +151,39 @@ func BenchmarkAssertion(b *testing.B) {
 	})
 }
 
+// What the walk through an object finds is what package json finds.
+func TestMembers(t *testing.T) {
+	for _, object := range []string{
+		`{}`, ` { } `, `{"a":1}`, `{"a":"b","c":[1,{"d":"]}"}],"e":{"f":"\\\""},"g":-1.5e3,"h":true,"i":null}`,
+		"{\n\t\"a\" :\r 1 ,\"b\": [ ] , \"c\":{ } }", `{"":"","\u0061":"\u0062"}`, `{"a\\":1,"a\"":{"a":{"a":[[]]}}}`,
+	} {
+		if !members(b64.EncodeToString([]byte(object)), func(string, string) {}) {
+			t.Errorf("%q is rejected", object)
+		}
+		sameMembers(t, object)
+	}
+}
+
+func sameMembers(t *testing.T, object string) {
+	t.Helper()
+	got, want := map[string]string{}, map[string]json.RawMessage{}
+	ok := members(b64.EncodeToString([]byte(object)), func(name, value string) { got[name] = value })
+	if err := json.Unmarshal([]byte(object), &want); ok && (err != nil || want == nil) {
+		t.Fatalf("%q is accepted as an object: %v", object, err)
+	}
+	if !ok {
+		return
+	}
+	if len(got) != len(want) {
+		t.Fatalf("%q has the members %q, want %q", object, got, want)
+	}
+	for name, value := range want {
+		if got[name] != string(value) {
+			t.Fatalf("%q has %q under %q, want %q", object, got[name], name, value)
+		}
+	}
+}
+
 // FuzzParse: what is accepted says what the rules ask for, once, and is accepted for as long as is kept; and no text signs
 // itself.
 func FuzzParse(f *testing.F) {
@@ -159,6 +193,8 @@ func FuzzParse(f *testing.F) {
 	f.Add(`{"alg":"RS256","kid":7,"crit":null}`, `{"exp":1e400,"jti":"\ud800"}`, make([]byte, 256), "a.b.c.d")
 	keys := &jwks.Set{Keys: []jwks.Key{{ID: "a", Public: decoyP256}, {ID: "b", Public: decoyEd25519}, {ID: "c", Public: decoyRSA}}}
 	f.Fuzz(func(t *testing.T, header, claims string, signature []byte, text string) {
+		sameMembers(t, header)
+		sameMembers(t, claims)
 		for _, a := range []*Assertion{Parse(text), Parse(compact(header, claims, string(signature)))} {
 			reason := a.Check(rules, now)
 			if _, unsigned := a.Signer(keys); unsigned == "" {

@@ -64,14 +64,14 @@ func (a *Assertion) Check(r Rules, now time.Time) Reason {
 		return Issuer
 	case a.Subject == "" || a.Subject != r.ClientID:
 		return Subject
-	case !r.audience(a.claims.Audience):
+	case !r.audience(a.claims.aud):
 		return Audience
 	}
 	if reason := a.checkTime(now); reason != "" {
 		return reason
 	}
 	var ok bool
-	if a.ID, ok = text(a.claims.ID); !ok || a.ID == "" || len(a.ID) > maxID {
+	if a.ID, ok = text(a.claims.jti); !ok || a.ID == "" || len(a.ID) > maxID {
 		return ID
 	}
 	return ""
@@ -80,10 +80,10 @@ func (a *Assertion) Check(r Rules, now time.Time) Reason {
 // typed is whether typ, if there is one, is that of an assertion (RFC 7515 §4.1.9, RFC 8725 §3.11). An access token or a
 // proof of possession has another.
 func (a *Assertion) typed() bool {
-	if a.header.Type == nil {
+	if a.header.typ == "" {
 		return true
 	}
-	typ, ok := text(a.header.Type)
+	typ, ok := text(a.header.typ)
 	if !ok {
 		return false
 	}
@@ -95,8 +95,8 @@ func (a *Assertion) typed() bool {
 }
 
 // audience is whether the assertion is for this server alone: one value, or as many different ones as the rules accept.
-func (r Rules) audience(raw []byte) bool {
-	if one, ok := text(raw); ok {
+func (r Rules) audience(value string) bool {
+	if one, ok := text(value); ok {
 		return r.accepts(one)
 	}
 	most := 1
@@ -104,7 +104,7 @@ func (r Rules) audience(raw []byte) bool {
 		most = 2
 	}
 	var all []string
-	if len(raw) == 0 || raw[0] != '[' || json.Unmarshal(raw, &all) != nil || len(all) == 0 || len(all) > most {
+	if value == "" || value[0] != '[' || json.Unmarshal([]byte(value), &all) != nil || len(all) == 0 || len(all) > most {
 		return false
 	}
 	return !slices.ContainsFunc(all, func(audience string) bool { return !r.accepts(audience) })
@@ -118,24 +118,24 @@ func (r Rules) accepts(audience string) bool {
 
 // checkTime checks exp, iat and nbf (RFC 7523 §3 items 4 to 6), and sets Created and Expires.
 func (a *Assertion) checkTime(now time.Time) Reason {
-	expires, ok := date(a.claims.Expires)
+	expires, ok := date(a.claims.exp)
 	if !ok {
 		return Expired
 	}
 	ahead := now.Add(allowance)
-	for _, raw := range [][]byte{a.claims.IssuedAt, a.claims.NotBefore} {
-		if from, ok := date(raw); raw != nil && (!ok || from.After(ahead)) {
+	for _, value := range [...]string{a.claims.iat, a.claims.nbf} {
+		if from, ok := date(value); value != "" && (!ok || from.After(ahead)) {
 			return NotYet
 		}
 	}
 	until := expires
-	if a.claims.IssuedAt == nil {
+	if a.claims.iat == "" {
 		if expires.After(ahead.Add(validity)) {
 			return TooLong
 		}
 		a.Created = expires.Add(-validity)
 	} else {
-		a.Created, _ = date(a.claims.IssuedAt)
+		a.Created, _ = date(a.claims.iat)
 		switch {
 		case expires.Before(a.Created):
 			return Expired
@@ -153,11 +153,11 @@ func (a *Assertion) checkTime(now time.Time) Reason {
 }
 
 // date is a NumericDate (RFC 7519 §2), which may have a fraction.
-func date(raw []byte) (time.Time, bool) {
-	if len(raw) == 0 || raw[0] != '-' && (raw[0] < '0' || raw[0] > '9') {
+func date(value string) (time.Time, bool) {
+	if value == "" || value[0] != '-' && (value[0] < '0' || value[0] > '9') {
 		return time.Time{}, false
 	}
-	seconds, err := strconv.ParseFloat(string(raw), 64)
+	seconds, err := strconv.ParseFloat(value, 64)
 	if err != nil {
 		return time.Time{}, false
 	}

@@ -19,7 +19,7 @@ const maxTried = 4
 // names none. A rejection costs one verification, like every other, and more only where several keys have the kid.
 func (a *Assertion) Signer(keys *jwks.Set) (*jwks.Key, Reason) {
 	var found []*jwks.Key
-	if a.header.KeyID == nil || a.KeyID != "" { // a kid that is empty, or no string, names no key
+	if a.header.kid == "" || a.KeyID != "" { // a kid that is empty, or no string, names no key
 		found = keys.Find(a.Algorithm, a.KeyID)
 	}
 	switch {
@@ -41,7 +41,7 @@ func (a *Assertion) Signer(keys *jwks.Set) (*jwks.Key, Reason) {
 // missing is why no key fits.
 func (a *Assertion) missing(keys *jwks.Set) Reason {
 	for i := range keys.Keys {
-		if k := &keys.Keys[i]; (a.header.KeyID == nil || k.ID == a.KeyID) && !k.Fits(a.Algorithm) {
+		if k := &keys.Keys[i]; (a.header.kid == "" || k.ID == a.KeyID) && !k.Fits(a.Algorithm) {
 			return Algorithm
 		}
 	}
