@@ -56,7 +56,8 @@ func TestAuditClientDetail(t *testing.T) {
 		"audience": "https://a.example https://b.example", "rate_limit": "10/m",
 		"jwks_uri": "https://a.example/keys", "token_endpoint_auth_signing_alg": "ES256",
 	}
-	s.Register(t, created)
+	secret := s.Admin(t, "POST", "/admin/clients?check=false", created).Want(t, 201, "").JSON(t)["client_secret"].(string)
+	s.Secret(secret)
 	if diff := cmp.Diff(want, lastEvent(t, s, false)); diff != "" {
 		t.Errorf("created (-want +got)\n%s", diff)
 	}

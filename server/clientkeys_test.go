@@ -21,6 +21,9 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
+// unfetched is where clients are registered with a key set that is not fetched.
+const unfetched = clientsPath + "?check=false"
+
 // ecPublic is a new ES256 key as a JWK, and its thumbprint.
 func ecPublic(t *testing.T, kid string) (jwk servertest.M, thumbprint string) {
 	t.Helper()
@@ -73,7 +76,7 @@ func TestRegistrationWithKeys(t *testing.T) {
 	s := servertest.New(t, b)
 	register := func(t *testing.T, m servertest.M) servertest.M {
 		t.Helper()
-		created := s.Admin(t, "POST", clientsPath, m).Want(t, 201, "").JSON(t)
+		created := s.Admin(t, "POST", unfetched, m).Want(t, 201, "").JSON(t)
 		if secret, ok := created["client_secret"].(string); ok {
 			s.Secret(secret)
 		}
@@ -179,7 +182,7 @@ func TestPatchKeys(t *testing.T) {
 	t.Run("from a key to the URL of a key set and back", func(t *testing.T) {
 		s.Register(t, servertest.M{"client_id": "b", "jwks": setOf(old)})
 		s.Admin(t, "PATCH", clientsPath+"/b", servertest.M{"jwks_uri": "https://b.example/keys"}).Want(t, 400, "invalid_client_metadata")
-		got := patch(t, "b", servertest.M{"jwks": nil, "jwks_uri": "https://b.example/keys"})
+		got := s.Admin(t, "PATCH", clientsPath+"/b?check=false", servertest.M{"jwks": nil, "jwks_uri": "https://b.example/keys"}).Want(t, 200, "").JSON(t)
 		if got["jwks_uri"] != "https://b.example/keys" || got["jwks"] != nil {
 			t.Errorf("got %v", got)
 		}
@@ -292,7 +295,7 @@ func TestUnfitKeys(t *testing.T) {
 func TestRefreshKeys(t *testing.T) {
 	b := storetest.Embedded(t)
 	s := servertest.New(t, b)
-	s.Register(t, servertest.M{"client_id": "remote", "jwks_uri": "https://a.example/keys"})
+	s.Admin(t, "POST", unfetched, servertest.M{"client_id": "remote", "jwks_uri": "https://a.example/keys"}).Want(t, 201, "")
 	s.Register(t, servertest.M{"client_id": "local"})
 	refreshed := func() int64 {
 		t.Helper()

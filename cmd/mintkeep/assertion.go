@@ -33,7 +33,7 @@ func (k *clientKey) assertion(client, issuer string, now time.Time) (string, err
 		NotBefore int64  `json:"nbf"`
 		Expires   int64  `json:"exp"`
 		ID        string `json:"jti"`
-	}{client, client, issuer, now.Unix(), now.Unix(), now.Add(assertionLifetime).Unix(), rand.Text()}).Serialize()
+	}{client, client, issuer, now.Unix(), now.Unix(), now.Add(assertionLifetime).Unix(), rand.Text()}).Serialize() //nolint:misspell // go-jose's spelling
 }
 
 // issuerOf asks a server for its issuer (RFC 8414 §3). It may differ from where the server is reached.

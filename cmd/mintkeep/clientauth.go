@@ -23,7 +23,7 @@ type clientFlags struct {
 
 const (
 	clientID     = "MINTKEEP_CLIENT_ID"
-	clientSecret = "MINTKEEP_CLIENT_SECRET" //nolint:gosec // the name of a variable
+	clientSecret = "MINTKEEP_CLIENT_SECRET"
 	keyFile      = "MINTKEEP_CLIENT_KEY_FILE"
 )
 

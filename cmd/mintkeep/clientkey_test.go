@@ -143,7 +143,7 @@ func TestAssertion(t *testing.T) {
 // checkAssertion verifies an assertion of billing for https://auth.example.com.
 func checkAssertion(t *testing.T, assertion string, public crypto.PublicKey, algorithm, kid string, began time.Time) {
 	t.Helper()
-	jws, err := jose.ParseSigned(assertion, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(algorithm)})
+	jws, err := jose.ParseSignedCompact(assertion, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(algorithm)})
 	if err != nil {
 		t.Fatal(err)
 	}

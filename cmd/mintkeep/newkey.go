@@ -63,7 +63,7 @@ func writeNew(path string, content []byte) error {
 func syncFolder(path string) error {
 	folder, err := os.Open(path)
 	if err != nil {
-		return nil //nolint:nilerr // one may write into a folder that one cannot read
+		return nil // one may write into a folder that one cannot read
 	}
 	defer folder.Close()
 	return folder.Sync()

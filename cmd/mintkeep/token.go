@@ -49,7 +49,7 @@ func (c *tokenCommand) Run(ctx context.Context, p process) error {
 		return usagef("--assertion-only is for a client with a key: give --key-file")
 	}
 	if c.Verbose {
-		fmt.Fprintf(p.stderr, "mintkeep: authenticates as %s\n", printable(client.identity.String()))
+		fmt.Fprintf(p.stderr, "mintkeep: authenticates as %s\n", printable(client.String()))
 	}
 	if c.AssertionOnly {
 		return c.printAssertion(ctx, p, client)

@@ -60,15 +60,24 @@ func (d *Dashboard) byKey(m *store.ClientMetadata) bool {
 // keyFields are the fields of a client's keys, on the page that registers a client and on that of its keys.
 type keyFields struct {
 	Algorithms []choice
+	Optional   bool // the client is new: without a key it gets a secret
 }
 
-func keyFieldsOf(sent url.Values) keyFields {
+func keyFieldsOf(sent url.Values, optional bool) keyFields {
 	chosen := sent.Get(signingAlg)
-	f := keyFields{[]choice{{"", "Any that fits the key", "", chosen == ""}}}
+	f := keyFields{[]choice{{"", "Any that fits the key", "", chosen == ""}}, optional}
 	for _, alg := range jwks.Algorithms {
 		f.Algorithms = append(f.Algorithms, choice{alg, alg, "", alg == chosen})
 	}
 	return f
+}
+
+// registry is the one that a form asks for: it fetches the key set at a new URL, or it does not.
+func (d *Dashboard) registry(form url.Values) *clients.Registry {
+	if form.Has("unfetched") {
+		return d.clients.WithoutFetch()
+	}
+	return d.clients
 }
 
 const signingAlg = "token_endpoint_auth_signing_alg"
@@ -131,7 +140,7 @@ func storedKeyFields(c *store.Client) url.Values {
 }
 
 func (d *Dashboard) showKeys(w http.ResponseWriter, r *http.Request, in *session, c *store.Client, status int, sent url.Values, wrong problems) error {
-	p := keysPage{operatorPage{"clients"}, c, keyFieldsOf(sent), sent, wrong, keyState(&c.Metadata)}
+	p := keysPage{operatorPage{"clients"}, c, keyFieldsOf(sent, false), sent, wrong, keyState(&c.Metadata)}
 	return d.show(w, status, "clientkeys", in.page(r, "Public keys of "+p.Name(), "operator", p))
 }
 
@@ -150,7 +159,7 @@ func (d *Dashboard) SaveClientKeys(w http.ResponseWriter, r *http.Request, in *s
 	}
 	o, err := keyPatch(c, form)
 	if err == nil {
-		_, err = d.clients.PatchIf(r.Context(), c.ID, o, sameKeys(c), in.Actor)
+		_, err = d.registry(form).PatchIf(r.Context(), c.ID, o, sameKeys(c), in.Actor)
 	}
 	if answered, ok := fixable(err); ok {
 		return d.showKeys(w, r, in, c, answered.Status, form, clientLabels.problems(answered.Description))

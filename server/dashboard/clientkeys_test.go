@@ -103,7 +103,7 @@ func TestClientKeySetURL(t *testing.T) {
 	s := servertest.New(t, storetest.Embedded(t))
 	v, _ := chief(t, s)
 	at, uri := "/operator/clients/reports", "https://reports.example/keys"
-	v.submit(v.get("/operator/clients/new"), "/operator/clients", "client_id", "reports", "jwks_uri", " "+uri+" ").wantTo(at + "?done=client-registered")
+	v.submit(v.get("/operator/clients/new"), "/operator/clients", "client_id", "reports", "jwks_uri", " "+uri+" ", "unfetched", "yes").wantTo(at + "?done=client-registered")
 	v.get(at).says(uri, "No key of the set was used yet.")
 	key := newPasted(t, "")
 	s.Store.RecordClientKeyUse("reports", key.thumbprint)
@@ -125,7 +125,7 @@ func TestClientKeySetURL(t *testing.T) {
 	if c, err := s.Store.Client(t.Context(), "reports"); err != nil || c.Metadata.JWKSURI != "" || len(c.Metadata.JWKS) == 0 {
 		t.Errorf("got %q, %s, %v", c.Metadata.JWKSURI, c.Metadata.JWKS, err)
 	}
-	v.submit(v.get(keys), keys, "jwks_uri", uri).wantTo(at + "?done=keys-saved")
+	v.submit(v.get(keys), keys, "jwks_uri", uri, "unfetched", "yes").wantTo(at + "?done=keys-saved")
 	if c, err := s.Store.Client(t.Context(), "reports"); err != nil || c.Metadata.JWKSURI != uri || len(c.Metadata.JWKS) > 0 {
 		t.Errorf("got %q, %s, %v", c.Metadata.JWKSURI, c.Metadata.JWKS, err)
 	}

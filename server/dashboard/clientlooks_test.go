@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -64,7 +65,8 @@ func (g *gallery) clientKeys() {
 		keys = append(keys, json.RawMessage(key.jwk))
 	}
 	g.s.Register(g.t, servertest.M{"client_id": "payments", "client_name": "Payments", "scope": "read", "jwks": servertest.M{"keys": keys}})
-	g.s.Register(g.t, servertest.M{"client_id": "reports", "scope": "read", "jwks_uri": "https://reports.example.com/" + strings.Repeat("path/", 20) + "keys.json"})
+	reports := servertest.M{"client_id": "reports", "scope": "read", "jwks_uri": "https://reports.example.com/" + strings.Repeat("path/", 20) + "keys.json"}
+	g.s.Admin(g.t, http.MethodPost, "/admin/clients?check=false", reports).Want(g.t, http.StatusCreated, "")
 	g.s.Store.RecordClientKeyUse("payments", second.thumbprint)
 	g.s.Store.RecordClientKeyUse("reports", first.thumbprint)
 	if err := g.s.Store.Flush(g.t.Context()); err != nil {

@@ -92,7 +92,7 @@ func (d *Dashboard) NewClientPage(w http.ResponseWriter, r *http.Request, in *se
 }
 
 func (d *Dashboard) showClientForm(w http.ResponseWriter, r *http.Request, in *session, status int, sent url.Values, wrong problems) error {
-	f := clientNew{operatorPage{"clients"}, d.clientFields(sent, wrong), keyFieldsOf(sent), rand.Text()}
+	f := clientNew{operatorPage{"clients"}, d.clientFields(sent, wrong), keyFieldsOf(sent, true), rand.Text()}
 	return d.show(w, status, "clientnew", in.page(r, "Register a client", "operator", f))
 }
 
@@ -140,7 +140,7 @@ func (d *Dashboard) register(r *http.Request, in *session, form url.Values) (c *
 	if err != nil {
 		return nil, "", err
 	}
-	return d.clients.Register(r.Context(), o, in.Actor)
+	return d.registry(form).Register(r.Context(), o, in.Actor)
 }
 
 // fixable is an error that the user can fix in the form.
