@@ -166,6 +166,18 @@ func TestMetadata(t *testing.T) {
 			}
 		}
 	})
+	t.Run("assertions are signed asymmetrically", func(t *testing.T) { // RFC 8414 §2, RFC 7523 §2.2
+		for _, endpoint := range []string{"token", "introspection", "revocation"} {
+			methods, _ := m[endpoint+"_endpoint_auth_methods_supported"].([]any)
+			if !slices.Contains(methods, any("private_key_jwt")) || slices.Contains(methods, any("client_secret_jwt")) {
+				t.Errorf("%s: got the methods %v", endpoint, methods)
+			}
+			got := m[endpoint+"_endpoint_auth_signing_alg_values_supported"] // without none, and without HS256
+			if diff := cmp.Diff([]any{"ES256", "EdDSA", "PS256", "RS256"}, got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", endpoint, diff)
+			}
+		}
+	})
 	t.Run("grant types are the ones that work", func(t *testing.T) {
 		if diff := cmp.Diff(listed(offers.GrantTypes), m["grant_types_supported"]); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)

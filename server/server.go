@@ -86,7 +86,7 @@ type Options struct {
 	// AuthMethods are the client authentication methods that are offered. nil: [oauth.AuthMethods].
 	AuthMethods []oauth.AuthMethod
 
-	// RemoteKeys fetches the keys of clients that publish them at a URL. nil: [remotekeys.Fetcher].
+	// RemoteKeys has the keys of clients that publish them at a URL. nil: they are fetched.
 	RemoteKeys oauth.KeySource
 }
 

@@ -232,6 +232,21 @@ func TestMCP(t *testing.T) {
 	})
 }
 
+// TestMCPVersions holds the versions in docs/conformance.md to those that are run.
+func TestMCPVersions(t *testing.T) {
+	part := section(t, text(t, "../../docs/conformance.md"), "## MCP")
+	run := text(t, "testdata/mcp/go.mod") + strings.ReplaceAll(text(t, "testdata/node/package.json"), `"`, "")
+	named := regexp.MustCompile("`([@\\w./-]+/[\\w-]+) (v?\\d[\\w.-]*)`").FindAllStringSubmatch(part, -1)
+	if len(named) != 3 {
+		t.Errorf("got %q, want three libraries with their versions", named)
+	}
+	for _, library := range named {
+		if !regexp.MustCompile(`(?m)^\s*` + regexp.QuoteMeta(library[1]) + `:? ` + regexp.QuoteMeta(library[2]) + `[,\s]`).MatchString(run) {
+			t.Errorf("%s is not the version that the tests run", library[0])
+		}
+	}
+}
+
 // mcpGoPrograms builds the MCP server and its client with the versions of testdata/mcp, which is a module of its own.
 func mcpGoPrograms(t *testing.T, p *mcpPlace) (server, client string) {
 	t.Helper()
