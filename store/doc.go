@@ -52,7 +52,7 @@
 //	mk:epoch                     hash    counter and watermarks; see package rollback   no expiry           Run; watermarks are swept
 //	mk:epoch:<n>:<i>             hash    the same, of a sixteenth of a cluster's slots  no expiry           the same
 //	mk:epoch:alive               string  1: a replica watches Redis                     5 s                 Run
-//	mk:epoch:alive:{<epoch key>} string  the same, of a sixteenth of a cluster's slots  5 s                 Run
+//	mk:epoch:alive:<epoch key>   string  the same, of a sixteenth; {} around the key    5 s                 Run
 //	mk:fence                     string  the millisecond of the last mintkeep fence     no expiry           Fence
 //	mk:ping                      –       never written; Ping asks whether it is there
 //
@@ -86,6 +86,8 @@
 //   - The number of a user's active keys is the size of one zset, to which a new key is added under WATCH. What a
 //     crash left in it is looked for only when it seems to be full.
 //   - The keyring is one string, replaced whole, by compare and set.
+//   - An assertion is used by one SET NX, which travels with the token's record in one pipeline. If it was used before, the token's
+//     record is deleted, and no one gets the token.
 //   - An event is one XADD. Like every write it is sent once: see package redisdb.
 //
 // # Revocations

@@ -31,6 +31,7 @@ var younger = map[string]bool{
 	"mk:epoch": true, "mk:epoch:<n>:<i>": true, "mk:fence": true, "mk:secrets:<digest>": true, "mk:f:<bucket>:<the same>": true,
 	"mk:audit:<0 to 31>": true, "mk:clients:word": true, "mk:users:word": true, "mk:keys:word": true,
 	"mk:nc:<client id>:<0 to 2>": true, "mk:nd:<client id>:<0 to 2>": true,
+	"mk:j:<16 bytes of digest>": true, "mk:epoch:alive": true, "mk:epoch:alive:<epoch key>": true,
 	"mk:nt:requests:<0 to 7>": true, "mk:nt:rejected:<0 to 7>": true,
 }
 

@@ -105,9 +105,25 @@ func byKey(exists bool, f func(ctx context.Context, s *store.Store, k *store.API
 	}
 }
 
+func usedBy(id string) *store.ReplayRecord {
+	return store.NewReplayRecord("client", id, "one", time.Now(), time.Now().Add(time.Minute))
+}
+
 var writingMethods = map[string]methodOf{
 	"SaveToken": byClient(func(ctx context.Context, s *store.Store, id string) error {
 		return s.SaveToken(ctx, store.DigestOf(id), store.Credential{Generation: store.Generation{1}}, time.Now().Add(time.Hour), nil)
+	}),
+	"SaveToken by an assertion": byClient(func(ctx context.Context, s *store.Store, id string) error {
+		return s.SaveToken(ctx, store.DigestOf(id), store.Credential{Generation: store.Generation{1}}, time.Now().Add(time.Hour), usedBy(id))
+	}),
+	"UseOnce": byClient(func(ctx context.Context, s *store.Store, id string) error {
+		return s.UseOnce(ctx, usedBy(id))
+	}),
+	"ClientOnce": byClient(func(ctx context.Context, s *store.Store, id string) error {
+		return second(s.ClientOnce(ctx, id, usedBy(id)))
+	}),
+	"UserOnce": byUser(func(ctx context.Context, s *store.Store, u *store.User) error {
+		return second(s.UserOnce(ctx, u.ID, usedBy(u.ID)))
 	}),
 	"RevokeToken": byClient(func(ctx context.Context, s *store.Store, id string) error {
 		return s.RevokeToken(ctx, store.DigestOf(id), store.Cause{})

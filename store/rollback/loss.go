@@ -178,6 +178,9 @@ type Use struct {
 
 // NewUse begins to write a record under this key. The error says that it is not known whether Redis has lost data.
 func (m *Monitor) NewUse(ctx context.Context, key string) (Use, error) {
+	if t := m.breaker.current.Load(); t != nil {
+		return Use{}, redisdb.Unsent(t)
+	}
 	if err := m.started(ctx); err != nil {
 		return Use{}, err
 	}
