@@ -73,12 +73,12 @@ type clientCreate struct {
 
 // keyCheck is whether the server fetches a key set before it registers its URL.
 type keyCheck struct {
-	NoCheck bool `help:"Register the URL of --jwks-uri although it may not answer yet: do not fetch it first."`
+	Unchecked bool `help:"Register the URL of --jwks-uri without fetching it first: it may not answer yet."`
 }
 
 // path is that of a request to register.
 func (k keyCheck) path(path string) string {
-	if k.NoCheck {
+	if k.Unchecked {
 		return path + "?check=false"
 	}
 	return path

@@ -186,7 +186,7 @@ func TestClientMovesToAKey(t *testing.T) {
 	if got := run("client", "refresh-keys", "billing"); got.code != exitFailed || !strings.Contains(got.stderr, "The client has no jwks_uri") {
 		t.Errorf("got %+v", got)
 	}
-	if got := run("client", "update", "billing", "--jwks-uri=https://billing.example.com/jwks.json", "--no-check"); got.code != exitOK {
+	if got := run("client", "update", "billing", "--jwks-uri=https://billing.example.com/jwks.json", "--unchecked"); got.code != exitOK {
 		t.Fatalf("got %+v", got)
 	}
 	if got := run("client", "refresh-keys", "billing"); got.code != exitOK {

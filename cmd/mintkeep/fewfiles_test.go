@@ -112,16 +112,16 @@ func TestFewFilesIdle(t *testing.T) {
 				environ = append(environ, secure(t)...)
 			}
 			r := startWithFewFiles(t, environ...)
+			// A connection is closed for another only when it has been idle for a moment.
+			eventually := func(what string, ok func() bool) {
+				t.Helper()
+				processtest.Eventually(t, processtest.Patience, ok, func() string { return what + " is rejected\n" + r.Log.String() })
+			}
 			for range 400 {
-				idle := stay(t, r, scheme == "h2")
-				if got := idle.Get("/healthz"); !got.Is(http.StatusOK) {
-					t.Fatalf("/healthz answers %s", got)
-				}
+				eventually("an idle connection", func() bool { return stay(t, r, scheme == "h2").Get("/healthz").Is(http.StatusOK) })
 			}
 			for range 50 {
-				if got := r.Get("/admin/clients"); !got.Is(http.StatusUnauthorized) {
-					t.Fatalf("beside 400 idle connections, a caller is answered with %s", got)
-				}
+				eventually("a caller", func() bool { return r.Get("/admin/clients").Is(http.StatusUnauthorized) })
 			}
 		})
 	}

@@ -126,9 +126,12 @@ func checkMemberView(t *testing.T, s *servertest.Server, member, example, keys s
 	if keys != "" {
 		set["jwks"], before["jwks"] = json.RawMessage(keys), json.RawMessage(keys)
 	}
-	id := s.Register(t, set).ID
-	patched := s.Register(t, before).ID
-	s.Admin(t, http.MethodPatch, "/admin/clients/"+patched, set).Want(t, http.StatusOK, "")
+	register := func(metadata servertest.M) string { // no key set is at the URL of the example
+		answer := s.Admin(t, http.MethodPost, "/admin/clients?check=false", metadata).Want(t, http.StatusCreated, "").JSON(t)
+		return answer["client_id"].(string)
+	}
+	id, patched := register(set), register(before)
+	s.Admin(t, http.MethodPatch, "/admin/clients/"+patched+"?check=false", set).Want(t, http.StatusOK, "")
 	for _, id := range []string{id, patched} {
 		var shown map[string]json.RawMessage
 		view = s.Admin(t, http.MethodGet, "/admin/clients/"+id, nil).Want(t, http.StatusOK, "").Body
