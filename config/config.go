@@ -38,11 +38,19 @@ type Config struct {
 	KeyPrefix       string        `name:"key-prefix" default:"mk" placeholder:"PREFIX" example:"mk" help:"Prefix of new API keys, secrets and opaque tokens: a lower-case letter, then one to seven lower-case letters or digits."`
 	KeyCreateRate   Rate          `name:"key-create-rate" default:"60/m" placeholder:"RATE" example:"60/m" help:"How many API keys one user may create or rotate in a time window of one second, minute or hour, such as 60/m. Operators at /admin are not limited."`
 
+	MetadataCompat bool `name:"metadata-compat" default:"true" placeholder:"BOOL" example:"true" help:"true adds authorization_endpoint, response_types_supported and code_challenge_methods_supported to the metadata, which MCP SDKs require although Mintkeep has no sign-in for them. GET and POST /oauth/authorize then always answer 400. false removes all of this."`
+
+	AssertionAudience []string `name:"assertion-audience" default:"issuer" placeholder:"LIST" example:"issuer" help:"What client assertions (private_key_jwt) may name as aud: issuer, or issuer,token_endpoint for old libraries that send the URL of the token endpoint. Warns when token_endpoint is accepted."`
+
 	RevokeDurability Durability `name:"revoke-durability" default:"ack" placeholder:"MODE" example:"fsync" help:"What must hold before a revocation is answered with success: ack (Redis has applied it), fsync (it is on Redis's disk) or replicas:N (N Redis replicas have it, 1 to 9). The server refuses to start if Redis cannot guarantee it."`
 
 	TrustedProxies []netip.Prefix `name:"trusted-proxies" placeholder:"CIDR,..." absent:"none" example:"10.0.0.0/8,192.0.2.7" help:"Addresses and networks of your reverse proxies, separated by commas. X-Forwarded-For is trusted only from these."`
 	TLSCert        string         `name:"tls-cert" placeholder:"PATH" absent:"none" example:"/etc/mintkeep/tls.crt" help:"File with the certificate chain in PEM. If it is set, the server uses TLS. It is reloaded when the file changes."`
 	TLSKey         string         `name:"tls-key" placeholder:"PATH" absent:"none" example:"/etc/mintkeep/tls.key" help:"File with the private key of the certificate in PEM."`
+
+	FetchAllow FetchAllow `name:"fetch-allow" placeholder:"CIDR|HOST,..." absent:"none" example:"10.20.0.0/16,keys.internal.example" help:"Networks, addresses and host names, separated by commas, that the keys of clients (jwks_uri) may be fetched from although they are not public. On a loopback address of these also by http."`
+	FetchCA    string     `name:"fetch-ca" placeholder:"PATH" absent:"none" example:"/etc/mintkeep/fetch-ca.pem" help:"File with more root certificates in PEM for fetching keys. They count for what MINTKEEP_FETCH_ALLOW lists; other hosts need a certificate of a root of the system. It is reloaded at SIGHUP."`
+	FetchProxy string     `name:"fetch-proxy" placeholder:"URL" absent:"none" example:"http://proxy.internal.example:3128" help:"http proxy for fetching keys. The proxy then decides which addresses are reached. HTTPS_PROXY has no effect."`
 
 	MetricsAddr string     `name:"metrics-addr" default:"127.0.0.1:9464" empty:"off" placeholder:"HOST:PORT" example:"127.0.0.1:9464" help:"Listen address of the Prometheus metrics. Set to empty to disable. On a loopback address only requests with a loopback Host are answered."`
 	PProf       bool       `name:"pprof" default:"false" placeholder:"BOOL" example:"true" help:"true serves Go profiles (/debug/pprof/) at the metrics address, which must be a loopback address."`

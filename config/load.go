@@ -22,10 +22,15 @@ func Load(src Source) (*Config, []string, error) {
 	c.KeyScopes = read(l, "key-scopes", parseKeyScopes)
 	c.KeyPrefix = read(l, "key-prefix", parseKeyPrefix)
 	c.KeyCreateRate = read(l, "key-create-rate", ParseRate)
+	c.MetadataCompat = read(l, "metadata-compat", parseBool)
+	c.AssertionAudience = read(l, "assertion-audience", parseAssertionAudience)
 	c.RevokeDurability = read(l, "revoke-durability", parseDurability)
 	c.TrustedProxies = read(l, "trusted-proxies", parseProxies)
 	c.TLSCert = read(l, "tls-cert", asIs)
 	c.TLSKey = read(l, "tls-key", asIs)
+	c.FetchAllow = read(l, "fetch-allow", parseFetchAllow)
+	c.FetchCA = read(l, "fetch-ca", asIs)
+	c.FetchProxy = read(l, "fetch-proxy", parseProxyURL)
 	c.MetricsAddr = read(l, "metrics-addr", parseAddr)
 	c.PProf = read(l, "pprof", parseBool)
 	c.LogLevel = read(l, "log-level", parseLevel)
@@ -38,6 +43,7 @@ func Load(src Source) (*Config, []string, error) {
 	l.relateAdminTokens(c)
 	l.relateDurability(c)
 	l.relateTLS(c)
+	l.relateFetch(c)
 	l.warn(c)
 	if err := l.err(); err != nil {
 		return nil, l.warnings, err

@@ -82,9 +82,13 @@ func TestNothingConfigured(t *testing.T) {
 		KeyScopes:       []string{"read", "write"},
 		KeyPrefix:       "mk",
 		KeyCreateRate:   config.Rate{Count: 60, Window: time.Minute},
-		MetricsAddr:     "127.0.0.1:9464",
-		LogLevel:        slog.LevelInfo,
-		LogFormat:       "json",
+		MetadataCompat:  true,
+
+		AssertionAudience: []string{"issuer"},
+
+		MetricsAddr: "127.0.0.1:9464",
+		LogLevel:    slog.LevelInfo,
+		LogFormat:   "json",
 	}
 	diff(t, got, want, cmpopts.IgnoreFields(config.Config{}, "AdminToken", "MasterKeys"))
 
@@ -111,10 +115,15 @@ func TestEverythingConfigured(t *testing.T) {
 		"MINTKEEP_KEY_SCOPES=invoices:read payments/write",
 		"MINTKEEP_KEY_PREFIX=acme",
 		"MINTKEEP_KEY_CREATE_RATE=5/h",
+		"MINTKEEP_METADATA_COMPAT=false",
+		"MINTKEEP_ASSERTION_AUDIENCE=issuer",
 		"MINTKEEP_REVOKE_DURABILITY=replicas:2",
 		"MINTKEEP_TRUSTED_PROXIES=10.1.2.3/8, 192.0.2.7,2001:db8::/32, ::ffff:127.0.0.0/104,::ffff:192.0.2.8,::ffff:192.0.2.9/128",
 		"MINTKEEP_TLS_CERT=" + cert,
 		"MINTKEEP_TLS_KEY=" + key,
+		"MINTKEEP_FETCH_ALLOW=10.1.2.3/8, Keys.Example.,::ffff:192.0.2.8",
+		"MINTKEEP_FETCH_CA=" + cert,
+		"MINTKEEP_FETCH_PROXY=http://Proxy.example:3128/",
 		"MINTKEEP_METRICS_ADDR=[::1]:9465",
 		"MINTKEEP_PPROF=true",
 		"MINTKEEP_LOG_LEVEL=debug",
@@ -134,12 +143,17 @@ func TestEverythingConfigured(t *testing.T) {
 		TokenTTL: 5 * time.Minute, TokenTTLMax: 48 * time.Hour,
 		SigningAlg: "EdDSA", SigningRotation: 0,
 		Audience: "urn:example:api", KeyScopes: []string{"invoices:read", "payments/write"}, KeyPrefix: "acme",
-		KeyCreateRate:    config.Rate{Count: 5, Window: time.Hour},
-		RevokeDurability: config.Durability{Replicas: 2},
+		KeyCreateRate:     config.Rate{Count: 5, Window: time.Hour},
+		AssertionAudience: []string{"issuer"},
+		RevokeDurability:  config.Durability{Replicas: 2},
 		TrustedProxies: []netip.Prefix{
 			netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::/32"),
 			netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("192.0.2.8/32"), netip.MustParsePrefix("192.0.2.9/32"),
 		},
+		FetchAllow: config.FetchAllow{
+			Networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.8/32")}, Hosts: []string{"keys.example"},
+		},
+		FetchCA: cert, FetchProxy: "http://proxy.example:3128",
 		TLSCert: cert, TLSKey: key, MetricsAddr: "[::1]:9465", PProf: true,
 		LogLevel: slog.LevelDebug, LogFormat: "text",
 	}
@@ -256,7 +270,7 @@ func TestLocalURL(t *testing.T) {
 
 func TestExamplesAreAccepted(t *testing.T) {
 	for _, s := range config.Settings() {
-		if s.NoFlag || strings.HasPrefix(s.Flag, "tls-") {
+		if s.NoFlag || strings.HasPrefix(s.Flag, "tls-") || s.Flag == "fetch-ca" {
 			continue
 		}
 		environ := withRedis()

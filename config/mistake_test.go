@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,8 @@ import (
 )
 
 const badScope = "must be space-separated scope tokens (RFC 6749 section 3.3)"
+
+const badAllow = "must be networks, addresses and host names, separated by commas, without scheme and port"
 
 // numbered is n words, a space between two: s1 s2 s3.
 func numbered(word string, n int) string {
@@ -88,6 +91,23 @@ func TestMistakes(t *testing.T) {
 		{"TRUSTED_PROXIES", "10.0.0.1,,10.0.0.2", "must be networks and addresses, separated by commas"},
 		{"TRUSTED_PROXIES", "proxy.example", "must be networks and addresses, separated by commas"},
 		{"TRUSTED_PROXIES", "10.0.0.1,::ffff:127.0.0.0/90", "has an IPv4-mapped network that is larger than ::ffff:0.0.0.0/96: write it as IPv4 or as IPv6"},
+		{"ASSERTION_AUDIENCE", "token_endpoint", "must be issuer or issuer,token_endpoint"},
+		{"ASSERTION_AUDIENCE", "issuer,https://canary.example", "must be issuer or issuer,token_endpoint"},
+		{"METADATA_COMPAT", "off", "must be true or false"},
+		{"FETCH_ALLOW", "10.0.0.0/33", badAllow},
+		{"FETCH_ALLOW", "10.0.0.0/8,,keys.example", badAllow},
+		{"FETCH_ALLOW", "https://keys.example", badAllow},
+		{"FETCH_ALLOW", "keys.example:8443", badAllow},
+		{"FETCH_ALLOW", "*.example", badAllow},
+		{"FETCH_ALLOW", "127.1", badAllow},
+		{"FETCH_ALLOW", "fe80::1%eth0", badAllow},
+		{"FETCH_ALLOW", "::ffff:127.0.0.0/90", "has an IPv4-mapped network that is larger than ::ffff:0.0.0.0/96: write it as IPv4 or as IPv6"},
+		{"FETCH_CA", "/nowhere/ca.pem", "cannot be used: /nowhere/ca.pem: no such file"},
+		{"FETCH_CA", os.DevNull, "cannot be used: " + os.DevNull + ": no certificate in PEM"},
+		{"FETCH_PROXY", "proxy.example:3128", "must be an absolute http or https URL"},
+		{"FETCH_PROXY", "https://proxy.example:3128", "must begin with http://: https through it stays encrypted from end to end"},
+		{"FETCH_PROXY", "http://u:canary@proxy.example:3128", "must have no user name or password"},
+		{"FETCH_PROXY", "http://proxy.example:3128/x", "must have no path"},
 		{"PPROF", "yes", "must be true or false"},
 		{"METRICS_ADDR", "off", "must be host:port or :port"},
 		{"LOG_LEVEL", "verbose", "must be debug, info, warn or error"},

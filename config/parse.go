@@ -156,22 +156,30 @@ func repeats(s string) bool {
 func parseProxies(s string) ([]netip.Prefix, error) {
 	var prefixes []netip.Prefix
 	for part := range strings.SplitSeq(s, ",") {
-		part = strings.TrimSpace(part)
-		prefix, err := netip.ParsePrefix(part)
-		if err != nil {
-			addr, addrErr := netip.ParseAddr(part)
-			if addrErr != nil || addr.Zone() != "" {
-				return nil, errors.New("must be networks and addresses, separated by commas")
-			}
-			addr = addr.Unmap()
-			prefix = netip.PrefixFrom(addr, addr.BitLen())
+		prefix, ok := network(strings.TrimSpace(part))
+		if !ok {
+			return nil, errors.New("must be networks and addresses, separated by commas")
 		}
-		if prefix, err = unmapped(prefix); err != nil {
+		prefix, err := unmapped(prefix)
+		if err != nil {
 			return nil, err
 		}
 		prefixes = append(prefixes, prefix.Masked())
 	}
 	return prefixes, nil
+}
+
+// network reads a network, or an address as the network of it alone.
+func network(s string) (netip.Prefix, bool) {
+	if prefix, err := netip.ParsePrefix(s); err == nil {
+		return prefix, true
+	}
+	addr, err := netip.ParseAddr(s)
+	if err != nil || addr.Zone() != "" {
+		return netip.Prefix{}, false
+	}
+	addr = addr.Unmap()
+	return netip.PrefixFrom(addr, addr.BitLen()), true
 }
 
 // unmapped is an IPv4 network that is written as IPv6 (RFC 4291 §2.5.5.2), in IPv4: so callers' addresses are compared.

@@ -24,6 +24,8 @@ func (l *loader) warn(c *Config) {
 			break
 		}
 	}
+	l.warnOfAudience(c)
+	l.warnFetch(c)
 	l.warnings = append(l.warnings, unknown(l.src.Environ)...)
 }
 

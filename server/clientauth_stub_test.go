@@ -27,15 +27,16 @@ type stubMethod struct{}
 
 const stubName = "stub_header"
 
-func (stubMethod) Name() string   { return stubName }
-func (stubMethod) BySecret() bool { return false }
+func (stubMethod) Name() string                { return stubName }
+func (stubMethod) BySecret() bool              { return false }
+func (stubMethod) Unpinned(*store.Client) bool { return false }
 
 func (stubMethod) Present(r *http.Request, _ url.Values) (p oauth.Presented, ok bool, err error) {
 	p = oauth.Presented{ClientID: r.Header.Get("Stub-Client"), Credential: r.Header.Get("Stub-Voucher")}
 	return p, p.Credential != "", nil
 }
 
-func (stubMethod) Verify(_ context.Context, c *store.Client, p oauth.Presented, _ time.Time) (oauth.Verified, error) {
+func (stubMethod) Verify(_ context.Context, _ *oauth.Server, c *store.Client, p oauth.Presented) (oauth.Verified, error) {
 	if c == nil || p.Credential != "yes" {
 		return oauth.Verified{Rejected: "no voucher"}, nil
 	}
@@ -141,7 +142,9 @@ func TestAuthMethodIsOneFile(t *testing.T) {
 		if got := lastRejection(t, s)["reason"]; got != "disabled" {
 			t.Errorf("recorded the reason %q, want disabled", got)
 		}
-		r.Admin(t, "POST", "/admin/clients/vouched/secrets", nil).Want(t, 201, "") // it may change to a method by secret
+		r.Admin(t, "POST", "/admin/clients/vouched/secrets", nil).Want(t, 400, "invalid_request")
+		r.Admin(t, "PATCH", "/admin/clients/vouched", servertest.M{"token_endpoint_auth_method": nil}).Want(t, 200, "") // on the way to a secret
+		r.Admin(t, "POST", "/admin/clients/vouched/secrets", nil).Want(t, 201, "")
 		r.Admin(t, "DELETE", "/admin/clients/vouched", nil).Want(t, 204, "")
 	})
 }

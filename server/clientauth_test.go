@@ -94,7 +94,8 @@ func alikeFailures(t *testing.T, e tokenEndpoint, c1, c2 servertest.Client) {
 		"another scheme":               e.send(t, grantCC, servertest.Bearer("x")),
 		"no colon":                     e.send(t, grantCC, servertest.Header("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(c1.ID)))),
 		"not base64":                   e.send(t, grantCC, servertest.Header("Authorization", "Basic ???")),
-		"an assertion, not offered":    e.send(t, grantCC+"&client_assertion=x&client_assertion_type=urn%3Ax"),
+		"an assertion that is none":    e.send(t, grantCC+"&"+servertest.AssertionForm("x")),
+		"another client's assertion":   e.send(t, grantCC+"&client_id="+c1.ID+"&"+servertest.AssertionForm("e30.e30.AA")),
 	} {
 		if got.Status != want.Status || got.Body != want.Body {
 			t.Errorf("%s: got %d %s", what, got.Status, got.Body)

@@ -166,16 +166,24 @@ func TestMetadata(t *testing.T) {
 			}
 		}
 	})
+	t.Run("assertions are signed asymmetrically", func(t *testing.T) { // RFC 8414 §2, RFC 7523 §2.2
+		for _, endpoint := range []string{"token", "introspection", "revocation"} {
+			methods, _ := m[endpoint+"_endpoint_auth_methods_supported"].([]any)
+			if !slices.Contains(methods, any("private_key_jwt")) || slices.Contains(methods, any("client_secret_jwt")) {
+				t.Errorf("%s: got the methods %v", endpoint, methods)
+			}
+			got := m[endpoint+"_endpoint_auth_signing_alg_values_supported"] // without none, and without HS256
+			if diff := cmp.Diff([]any{"ES256", "EdDSA", "PS256", "RS256"}, got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", endpoint, diff)
+			}
+		}
+	})
 	t.Run("grant types are the ones that work", func(t *testing.T) {
 		if diff := cmp.Diff(listed(offers.GrantTypes), m["grant_types_supported"]); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	})
-	t.Run("nothing of an authorization endpoint", func(t *testing.T) {
-		types, _ := m["response_types_supported"].([]any)
-		if _, there := m["authorization_endpoint"]; there || len(types) > 0 {
-			t.Errorf("got %v", m)
-		}
+	t.Run("no member is empty but the one that must be", func(t *testing.T) {
 		for name, value := range m {
 			if list, ok := value.([]any); value == nil || ok && len(list) == 0 && name != "response_types_supported" {
 				t.Errorf("%s is empty (RFC 8414 section 3.2)", name)
@@ -202,5 +210,81 @@ func TestMetadata(t *testing.T) {
 				t.Errorf("%s: Allow: %q", path, got)
 			}
 		}
+	})
+}
+
+// TestMetadataCompat is the part of the metadata that MCP SDKs require of every server, and the endpoint behind it.
+func TestMetadataCompat(t *testing.T) {
+	documents := []string{metadataPath, "/.well-known/openid-configuration"}
+	s := servertest.New(t, storetest.Embedded(t))
+	t.Run("an authorization endpoint, PKCE, and no response type", func(t *testing.T) {
+		want := servertest.M{
+			"authorization_endpoint":           servertest.Issuer + "/oauth/authorize",
+			"response_types_supported":         []any{}, // code does not work, and so it is not advertised
+			"code_challenge_methods_supported": []any{"S256"},
+		}
+		for _, path := range documents {
+			got := s.Get(t, path).JSON(t)
+			for name := range got {
+				if _, ours := want[name]; !ours {
+					delete(got, name)
+				}
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", path, diff)
+			}
+		}
+	})
+	t.Run("a request to sign in is rejected, and goes nowhere", func(t *testing.T) {
+		const usual = "response_type=code&client_id=c1&state=s&code_challenge=x&code_challenge_method=S256&scope=read&resource=https%3A%2F%2Fx"
+		const body = `{"error":"unsupported_response_type","error_description":"There is no sign-in here: machines get their tokens at the token endpoint"}`
+		s.Register(t, servertest.M{"client_id": "c1", "scope": "read"})
+		for _, parameters := range []string{
+			"", usual, usual + "&redirect_uri=https%3A%2F%2Fevil.example", usual + "&redirect_uri=javascript:alert(1)",
+			"response_type=code&response_type=token&client_secret=x", "%zz=&=&&", "request_uri=https://evil.example&prompt=none",
+		} {
+			for name, r := range map[string]servertest.Response{
+				"GET":       s.Get(t, "/oauth/authorize?"+parameters, servertest.Header("Sec-Fetch-Site", "cross-site")),
+				"POST":      s.Post(t, "/oauth/authorize", parameters),
+				"POST JSON": s.Post(t, "/oauth/authorize?"+parameters, `{"a":`, servertest.Header("Content-Type", "application/json")),
+				"with a wrong secret": s.Get(t, "/oauth/authorize?"+parameters,
+					servertest.Client{ID: "c1", Secret: "wrong"}.Basic()),
+			} {
+				wantRefusal(t, r, http.StatusBadRequest) // with no-store
+				if r.Body != body {
+					t.Errorf("%s %s: got %s", name, parameters, r.Body)
+				}
+				for _, header := range []string{"Location", "Refresh", "Set-Cookie", "WWW-Authenticate", "Access-Control-Allow-Origin"} {
+					if got := r.Header.Get(header); got != "" {
+						t.Errorf("%s %s: %s: %s", name, parameters, header, got)
+					}
+				}
+			}
+		}
+	})
+	t.Run("it counts against no limit", func(t *testing.T) {
+		c := s.Register(t, servertest.M{"scope": "read", "rate_limit": "1/m"})
+		wrong := servertest.Client{ID: c.ID, Secret: "wrong"}
+		for range 30 {
+			s.Post(t, "/oauth/authorize", "client_id="+c.ID+"&client_secret=wrong", wrong.Basic()).Want(t, http.StatusBadRequest, "unsupported_response_type")
+		}
+		s.Token(t, c)
+		s.Post(t, "/oauth/token", grant, wrong.Basic()).Want(t, http.StatusUnauthorized, "invalid_client")
+	})
+	t.Run("off, and all of it is absent", func(t *testing.T) {
+		off := servertest.New(t, storetest.Embedded(t), "MINTKEEP_METADATA_COMPAT=false")
+		for _, path := range documents {
+			got := off.Get(t, path).JSON(t)
+			for _, name := range []string{"authorization_endpoint", "response_types_supported", "code_challenge_methods_supported"} {
+				if value, there := got[name]; there {
+					t.Errorf("%s: %s is %v", path, name, value)
+				}
+			}
+			if got["token_endpoint"] != servertest.Issuer+"/oauth/token" {
+				t.Errorf("%s: got %v", path, got)
+			}
+		}
+		off.Get(t, "/oauth/authorize").Want(t, http.StatusNotFound, "not_found")
+		off.Post(t, "/oauth/authorize", "").Want(t, http.StatusNotFound, "not_found")
 	})
 }

@@ -14,7 +14,7 @@ import (
 // client has the members of a client's view.
 const client = `"client_id":"billing","client_name":"","scope":"","grant_types":[],"access_token_format":"jwt","audience":[],` +
 	`"disabled":false,"client_id_issued_at":1767225600,"created_at":"2026-01-01T00:00:00.123456789Z",` +
-	`"secrets":[{"id":"S1","created_at":"2026-01-01T00:00:00Z","last_used_at":null,"expires_at":null,"last_four":null}]`
+	`"secrets":[{"id":"S1","created_at":"2026-01-01T00:00:00Z","last_used_at":null,"expires_at":null,"last_four":null,"in_use":true}],"keys":[]`
 
 // The members of a user, of a key, and of the answer that brings a new one.
 const (
@@ -89,7 +89,11 @@ func TestOpenAPIAnswers(t *testing.T) {
 		{"inactive with a reason", "POST /oauth/introspect", 200, `{"active":false,"reason":"expired"}`, "oneOf"},
 		{"revoked", "POST /oauth/revoke", 200, ``, ""},
 		{"revoked, with a body", "POST /oauth/revoke", 200, `{}`, "a body where none"},
-		{"metadata with more", "GET /.well-known/oauth-authorization-server", 200, metadata(`,"authorization_endpoint":"https://i/a"`), "authorization_endpoint"},
+		{"authorize", "POST /oauth/authorize", 400, `{"error":"unsupported_response_type","error_description":"No"}`, ""},
+		{"authorize, redirected", "GET /oauth/authorize", 302, ``, "status is not documented"},
+		{"metadata with more", "GET /.well-known/oauth-authorization-server", 200, metadata(`,"registration_endpoint":"https://i/r"`), "registration_endpoint"},
+		{"metadata, another endpoint", "GET /.well-known/oauth-authorization-server", 200, metadata(`,"authorization_endpoint":"https://i/a"`), "authorization_endpoint"},
+		{"metadata, plain challenges", "GET /.well-known/oauth-authorization-server", 200, metadata(`,"code_challenge_methods_supported":["plain"]`), "code_challenge_methods_supported"},
 		{"metadata, no response types", "GET /.well-known/oauth-authorization-server", 200, metadata(`,"response_types_supported":[]`), ""},
 		{"metadata, response types", "GET /.well-known/oauth-authorization-server", 200, metadata(`,"response_types_supported":["token"]`), "response_types_supported"},
 		{"keys", "GET /.well-known/jwks.json", 200, `{"keys":[` + ecKey + `]}`, ""},
@@ -103,6 +107,9 @@ func TestOpenAPIAnswers(t *testing.T) {
 		{"client with a secret", "GET /admin/clients/a", 200, `{` + client + `,"client_secret":"x"}`, "client_secret"},
 		{"client without secrets", "PATCH /admin/clients/a", 200, strings.Replace(`{`+client+`}`, `"secrets"`, `"secret"`, 1), "secrets"},
 		{"registered", "POST /admin/clients", 201, `{` + client + `,"client_secret_expires_at":0}`, ""},
+		{"registered without a secret", "POST /admin/clients", 201, `{` + client + `}`, ""},
+		{"client with keys", "GET /admin/clients/a", 200, `{` + client + `,"jwks":{"keys":[` + ecKey + `]},"token_endpoint_auth_signing_alg":"ES256"}`, ""},
+		{"client with a private key", "GET /admin/clients/a", 200, `{` + client + `,"jwks":{"keys":[` + strings.Replace(ecKey, `"y"`, `"d":"d","y"`, 1) + `]}}`, "jwks"},
 		{"registered, expiring", "POST /admin/clients", 201, `{` + client + `,"client_secret_expires_at":1}`, "client_secret_expires_at"},
 		{"registered, other name", "POST /admin/clients", 201, strings.Replace(`{`+client+`,"client_secret_expires_at":0}`, `"client_name"`, `"name"`, 1), "client_name"},
 		{"registered, 200", "POST /admin/clients", 200, `{` + client + `,"client_secret_expires_at":0}`, "status is not documented"},
@@ -242,10 +249,14 @@ func checkDrift(t *testing.T, spec []byte, req *http.Request, reply canned, want
 }
 
 func metadata(more string) string {
-	return `{"issuer":"https://i","token_endpoint":"https://i/oauth/token","token_endpoint_auth_methods_supported":["client_secret_basic"],` +
-		`"introspection_endpoint":"https://i/oauth/introspect","introspection_endpoint_auth_methods_supported":["client_secret_basic"],` +
-		`"revocation_endpoint":"https://i/oauth/revoke","revocation_endpoint_auth_methods_supported":["client_secret_basic"],` +
-		`"jwks_uri":"https://i/.well-known/jwks.json","grant_types_supported":["client_credentials"],"subject_types_supported":["public"]` + more + `}`
+	document := `{"issuer":"https://i","jwks_uri":"https://i/.well-known/jwks.json","grant_types_supported":["client_credentials"],` +
+		`"subject_types_supported":["public"]`
+	for _, endpoint := range []struct{ name, path string }{{"token", "token"}, {"introspection", "introspect"}, {"revocation", "revoke"}} {
+		name := `,"` + endpoint.name + `_endpoint`
+		document += name + `":"https://i/oauth/` + endpoint.path + `"` + name + `_auth_methods_supported":["client_secret_basic"]` +
+			name + `_auth_signing_alg_values_supported":["ES256","EdDSA","PS256","RS256"]`
+	}
+	return document + more + `}`
 }
 
 const resourceMetadata = `{"resource":"https://i","authorization_servers":["https://i"],"scopes_supported":["mintkeep:keys"],` +

@@ -59,6 +59,7 @@ func TestStoreOutageIsNeverAVerdict(t *testing.T) {
 		for _, path := range []string{metadataPath, jwksPath, "/healthz", "/openapi.yaml"} {
 			s.Get(t, path).Want(t, http.StatusOK, "")
 		}
+		s.Get(t, "/oauth/authorize").Want(t, http.StatusBadRequest, "unsupported_response_type")
 	}
 	t.Run("Redis is stopped", func(t *testing.T) {
 		server.Stop()

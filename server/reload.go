@@ -7,9 +7,9 @@ import (
 	"github.com/mintkeep/mintkeep/config"
 )
 
-// Reload reads the certificate again, and takes over from fresh what can change while the server runs: the admin tokens, the
-// master keys, and user and password of Redis. Requests that are under way go on as they began. What cannot be used
-// leaves the old in place, and is logged as an error that names the setting.
+// Reload reads the certificate and the roots for fetching keys again, and takes over from fresh what can change while the
+// server runs: the admin tokens, the master keys, and user and password of Redis. Requests that are under way go on as they
+// began. What cannot be used leaves the old in place, and is logged as an error that names the setting.
 func (s *Server) Reload(ctx context.Context, fresh *config.Config) {
 	var changed []string
 	report := func(setting string, replaced bool, err error) {
@@ -24,6 +24,8 @@ func (s *Server) Reload(ctx context.Context, fresh *config.Config) {
 		replaced, err := s.certificate.reload()
 		report("MINTKEEP_TLS_CERT", replaced, err)
 	}
+	roots, err := s.remoteKeys.Reload()
+	report("MINTKEEP_FETCH_CA", roots, err)
 	tokens := s.adminTokens.replace(fresh)
 	report("MINTKEEP_ADMIN_TOKEN", tokens[0], nil)
 	report("MINTKEEP_ADMIN_TOKEN_NEXT", tokens[1], nil)

@@ -25,6 +25,7 @@ import (
 	"github.com/mintkeep/mintkeep/server/metrics"
 	"github.com/mintkeep/mintkeep/server/oauth"
 	"github.com/mintkeep/mintkeep/server/password"
+	"github.com/mintkeep/mintkeep/server/remotekeys"
 	"github.com/mintkeep/mintkeep/server/signing"
 	"github.com/mintkeep/mintkeep/server/signingkeys"
 	"github.com/mintkeep/mintkeep/server/users"
@@ -84,6 +85,9 @@ type Options struct {
 
 	// AuthMethods are the client authentication methods that are offered. nil: [oauth.AuthMethods].
 	AuthMethods []oauth.AuthMethod
+
+	// RemoteKeys has the keys of clients that publish them at a URL. nil: they are fetched.
+	RemoteKeys oauth.KeySource
 }
 
 // Server is a running Mintkeep. It is an http.Handler.
@@ -98,6 +102,7 @@ type Server struct {
 	api           *api.API
 	pages         *dashboard.Dashboard
 	adminResource *bearer.ProtectedResource
+	remoteKeys    *remotekeys.Fetcher
 	timeouts      timeouts
 	sleep         func(time.Duration) // for the drain delay
 	draining      atomic.Bool
@@ -120,14 +125,24 @@ func New(o Options) (*Server, error) {
 	vault := o.Ring.Vault()
 	log := &audit.Log{Store: o.Store, Now: o.Now}
 	verifier := &bearer.Verifier{Store: o.Store, Issuer: o.Config.Issuer, Now: o.Now}
-	clientRegistry := &clients.Registry{Store: o.Store, Config: o.Config, Audit: log, Now: o.Now, Offers: oauth.Offers(o.AuthMethods...)}
+	var err error
+	s.remoteKeys, err = remotekeys.New(remotekeys.Options{Config: o.Config, Logger: o.Logger, Metrics: o.Metrics, Now: o.Now})
+	if err != nil {
+		return nil, err
+	}
+	if o.RemoteKeys == nil {
+		o.RemoteKeys = s.remoteKeys
+	}
+	clientRegistry := &clients.Registry{
+		Store: o.Store, Config: o.Config, Audit: log, Now: o.Now, Offers: oauth.Offers(o.AuthMethods...),
+		CheckURI: s.remoteKeys.CheckURI, CheckKeys: s.remoteKeys.CheckKeys,
+	}
 	userRegistry := &users.Registry{Store: o.Store, Config: o.Config, Audit: log, Now: o.Now}
 	keyRegistry := &keys.Registry{Store: o.Store, Config: o.Config, Audit: log, Now: o.Now}
 	rotator := &signingkeys.Rotator{Ring: o.Ring, Audit: log, Now: o.Now}
-	var err error
 	s.oauth, err = oauth.New(oauth.Options{
 		Config: o.Config, Store: o.Store, Ring: o.Ring, Verifier: verifier, Audit: log, Keys: keyRegistry, Metrics: o.Metrics, Now: o.Now,
-		AuthMethods: o.AuthMethods,
+		AuthMethods: o.AuthMethods, RemoteKeys: o.RemoteKeys,
 	})
 	if err != nil {
 		return nil, err
@@ -162,6 +177,9 @@ func New(o Options) (*Server, error) {
 	return s, err
 }
 
+// KeySets says what is known of the key sets that are fetched from clients, for the metrics.
+func (s *Server) KeySets() metrics.KeySets { return s.remoteKeys.KeySets() }
+
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.ServeHTTP(w, r) }
 
 // Serve answers on the listener until ctx ends, and then drains: not ready at once, still serving for
@@ -176,6 +194,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	var running sync.WaitGroup
 	running.Go(func() { s.options.Ring.Run(background) })
 	running.Go(func() { s.options.Store.Run(background) })
+	running.Go(func() { s.remoteKeys.Run(background) })
 	defer running.Wait()
 	defer stop()
 

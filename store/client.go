@@ -8,7 +8,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -42,31 +41,6 @@ type Client struct {
 	// operators have such a client.
 	Unreadable error
 }
-
-// Locked is whether a client is enabled and has no secret by which it could authenticate at that time.
-func (c *Client) Locked(at time.Time) bool {
-	bySecret := c.Metadata.AuthMethod == "" || strings.HasPrefix(c.Metadata.AuthMethod, "client_secret_")
-	return c.Enabled && bySecret && !slices.ContainsFunc(c.Secrets, func(s Secret) bool { return s.ActiveAt(at) })
-}
-
-// ClientMetadata is what an operator registers a client with (RFC 7591 §2).
-type ClientMetadata struct {
-	Name        string        `json:"name,omitempty"`
-	Scope       string        `json:"scope,omitempty"` // space-separated, in the order of registration
-	GrantTypes  []string      `json:"grants,omitempty"`
-	AuthMethod  string        `json:"auth,omitempty"` // empty: client_secret_basic and client_secret_post
-	TokenTTL    time.Duration `json:"ttl,omitempty"`  // zero: the server's default
-	TokenFormat string        `json:"format,omitempty"`
-	Audience    []string      `json:"aud,omitempty"`
-	RateLimit   Rate          `json:"rate,omitzero"` // of its calls for tokens
-	CreatedAt   time.Time     `json:"created"`
-}
-
-// The formats of access tokens.
-const (
-	JWT    = "jwt"
-	Opaque = "opaque"
-)
 
 func clientKey(id string) string { return "mk:c:" + id }
 

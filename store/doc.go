@@ -27,7 +27,8 @@
 //	mk:keys:word                 zset    likewise: the words of names                   400 days, inactive  CreateKey, Run
 //	mk:keys:live                 zset    active key ids, by the millisecond of expiry   while active        CreateKey, ExpireKey, the revocations, Run
 //	mk:keys:due                  zset    key ids, by when they are purged               400 days, inactive  CreateKey, ExpireKey, the revocations, Run
-//	mk:u:<client id>             hash    secret id → seconds of its last use; token,    400 days            Flush, DeleteClient, RevokeSecret, AddSecret
+//	mk:u:<client id>             hash    secret id → seconds of its last use; k: and    400 days            Flush, DeleteClient, RevokeSecret, AddSecret, KeepClientKeys
+//	                                     the thumbprint of a key → the same; token,
 //	                                     rejected → the same of token requests
 //	mk:ku:<user id>              hash    key id → seconds of its last use, through whom 400 days            Flush, Run
 //	mk:kd:<key id>               hash    day → uses on that day                         31 days             Flush, Run
@@ -146,6 +147,8 @@
 //
 // Each record begins with its version, "1" (a secret's, and the description of a key, stand behind the digest; the
 // record of a valid key has "k" before it; the keyring has a member v).
+// The metadata of a client may have members that a newer version added to this version of the record: a replica that does
+// not know them writes them again as they are.
 // A reader that meets another version says [ErrNewerRecord], and one that cannot decode a record says
 // [ErrUnavailable], which is what every failure of Redis comes to: neither yes nor no, so the request is
 // rejected. Revocations need not understand what they delete.

@@ -18,7 +18,7 @@ var access = redisdb.Access{
 	Commands: []string{
 		"set mk:doctor x px 10000",
 		"exists mk:doctor", "get mk:doctor", "pttl mk:doctor", "strlen mk:doctor",
-		"hget mk:doctor f", "hgetall mk:doctor", "hmget mk:doctor f", "hexists mk:doctor f", "hstrlen mk:doctor f",
+		"hget mk:doctor f", "hgetall mk:doctor", "hmget mk:doctor f", "hexists mk:doctor f", "hlen mk:doctor", "hstrlen mk:doctor f",
 		"zcard mk:doctor", "zscore mk:doctor m", "zcount mk:doctor 0 0", "zrange mk:doctor 0 0", "zrangebyscore mk:doctor 0 0",
 		"xrevrange mk:doctor + - count 1", "xlen mk:doctor",
 		"hset mk:doctor f v", "hsetnx mk:doctor f v", "hdel mk:doctor f", "hincrby mk:doctor f 1", "incrby mk:doctor 1",

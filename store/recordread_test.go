@@ -65,8 +65,8 @@ func (m made) readsClients(t *testing.T, s *store.Store, n *nouns) {
 			t.Error("a token has another generation than its client")
 		}
 	}
-	uses, err := s.SecretUses(ctx, "billing")
-	same(t, "last uses of secrets", uses, map[string]time.Time{"sec_2": recordTime}, err)
+	uses, err := s.ClientUses(ctx, "billing")
+	same(t, "last uses of secrets", uses.Secrets, map[string]time.Time{"sec_2": recordTime}, err)
 }
 
 func (m made) readsPeople(t *testing.T, s *store.Store, n *nouns) {

@@ -59,6 +59,9 @@ func (s *Store) Flush(ctx context.Context) error {
 	if err := s.enterUsed(ctx, used); err != nil {
 		return err
 	}
+	if err := s.trimKeyUses(ctx, used); err != nil {
+		return err
+	}
 	now := s.now()
 	if err := s.statistics.flush(ctx, s.rdb, now); err != nil {
 		return err

@@ -68,43 +68,8 @@ func (u *uses) record(at use, last Use) {
 	u.last[at] = recorded{last, u.last[at].n + 1}
 }
 
-// SecretUses tells when each secret of a client was last used, to within the 5 s before they are
-// written. A secret that is not among them was not used in 400 days.
-func (s *Store) SecretUses(ctx context.Context, clientID string) (map[string]time.Time, error) {
-	uses, err := s.SecretUsesOf(ctx, []string{clientID})
-	if err != nil {
-		return nil, err
-	}
-	return uses[0], nil
-}
-
-// SecretUsesOf is SecretUses for many clients, in one round trip.
-func (s *Store) SecretUsesOf(ctx context.Context, clientIDs []string) ([]map[string]time.Time, error) {
-	if len(clientIDs) == 0 {
-		return nil, nil
-	}
-	cmds := make([]*redis.MapStringStringCmd, len(clientIDs))
-	if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, id := range clientIDs {
-			cmds[i] = p.HGetAll(ctx, usesKey(id))
-		}
-		return nil
-	}); err != nil {
-		return nil, unavailable("read last uses", err)
-	}
-	uses := make([]map[string]time.Time, len(clientIDs))
-	for i, cmd := range cmds {
-		uses[i] = make(map[string]time.Time, len(cmd.Val()))
-		for secretID, value := range cmd.Val() {
-			if u, ok := parseUse(value); ok && secretID != lastTokenField && secretID != lastRejectionField {
-				uses[i][secretID] = u.At
-			}
-		}
-	}
-	return uses, nil
-}
-
-// KeyUses tells when each of the keys was last used, and through whom, as SecretUses does.
+// KeyUses tells when each of the keys was last used, and through whom, to within the 5 s before
+// they are written. One that was not used in 400 days has none.
 func (s *Store) KeyUses(ctx context.Context, keys []*APIKey) ([]Use, error) {
 	if len(keys) == 0 {
 		return nil, nil

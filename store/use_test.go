@@ -14,9 +14,9 @@ import (
 
 func uses(t *testing.T, s *store.Store, clientID string) map[string]time.Time {
 	t.Helper()
-	got, err := s.SecretUses(t.Context(), clientID)
+	got, err := s.ClientUses(t.Context(), clientID)
 	must(t, err)
-	return got
+	return got.Secrets
 }
 
 func TestUses(t *testing.T) {
@@ -120,7 +120,7 @@ func TestFlushWithoutRedis(t *testing.T) {
 	s.RecordSecretUse("a", "one")
 	srv.Kill()
 	wantErr(t, "flush", s.Flush(t.Context()), store.ErrUnavailable)
-	_, err := s.SecretUses(t.Context(), "a")
+	_, err := s.ClientUses(t.Context(), "a")
 	wantErr(t, "read", err, store.ErrUnavailable)
 }
 

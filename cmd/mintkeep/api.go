@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/mintkeep/mintkeep/config"
@@ -115,7 +116,12 @@ func send(client *http.Client, base string, request *http.Request) (json.RawMess
 	if err != nil {
 		return nil, unreachable(base, err)
 	}
-	return answer(response.StatusCode, text)
+	body, err := answer(response.StatusCode, text)
+	var rejected *apiError
+	if errors.As(err, &rejected) {
+		rejected.note(response.Header)
+	}
+	return body, err
 }
 
 // answer separates the errors from the successful answers.
@@ -145,6 +151,18 @@ type apiError struct {
 	Status      int    `json:"-"`
 	Code        string `json:"error"`
 	Description string `json:"error_description"`
+
+	retryAfter *time.Duration // when to try again; nil: it did not say
+	date       time.Time      // by the server's clock; zero: it did not say
+}
+
+// note keeps what the headers say about an error.
+func (e *apiError) note(h http.Header) {
+	if seconds, err := strconv.Atoi(h.Get("Retry-After")); err == nil && seconds >= 0 {
+		wait := time.Duration(min(seconds, 3600)) * time.Second
+		e.retryAfter = &wait
+	}
+	e.date, _ = http.ParseTime(h.Get("Date"))
 }
 
 func (e *apiError) Error() string {

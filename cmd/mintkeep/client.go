@@ -13,13 +13,14 @@ import (
 // clientCommand is the operator's work with clients. Each command is one or two
 // calls; what may be registered is for the server to say.
 type clientCommand struct {
-	Create       clientCreate       `cmd:"" help:"Register a client. Its secret is shown once."`
+	Create       clientCreate       `cmd:"" help:"Register a client, with a secret that is shown once, or with keys."`
 	List         clientList         `cmd:"" help:"List clients."`
 	Show         clientShow         `cmd:"" help:"Show one client."`
 	Update       clientUpdate       `cmd:"" help:"Update only the given fields."`
 	Rotate       clientRotate       `cmd:"" help:"Create a second secret. The current one expires after the overlap."`
 	Secrets      clientSecrets      `cmd:"" help:"List a client's secrets, and when each was created, was last used and expires."`
 	RevokeSecret clientRevokeSecret `cmd:"" help:"Revoke one secret at once."`
+	RefreshKeys  clientRefreshKeys  `cmd:"" help:"Fetch the keys of a client with a --jwks-uri again, on every replica."`
 	RevokeTokens clientRevokeTokens `cmd:"" help:"Revoke every token issued to a client until now."`
 	Disable      clientDisable      `cmd:"" help:"Disable a client: revokes its tokens, keeps its secrets."`
 	Enable       clientEnable       `cmd:"" help:"Enable a disabled client. Previously issued tokens stay revoked."`
@@ -63,14 +64,44 @@ func (t target) path(more ...string) string {
 }
 
 type clientCreate struct {
-	ID         string `name:"id" placeholder:"ID" help:"Client id of your choice. Default: a random one."`
-	SecretFile string `placeholder:"PATH" help:"Import the secret in this file; - is the standard input. Default: the server creates one."`
+	ID         string  `name:"id" placeholder:"ID" help:"Client id of your choice. Default: a random one."`
+	SecretFile string  `placeholder:"PATH" help:"Import the secret in this file; - is the standard input. Default: the server creates one, unless the client has keys."`
+	NewKey     *string `xor:"keys" placeholder:"PATH" help:"Create an ES256 key here, write the private half to this new file, and register the public half. No secret is created."`
 	metadata
+	keyCheck
+}
+
+// keyCheck is whether the server fetches a key set before it registers its URL.
+type keyCheck struct {
+	Unchecked bool `help:"Register the URL of --jwks-uri without fetching it first: it may not answer yet."`
+}
+
+// path is that of a request to register.
+func (k keyCheck) path(path string) string {
+	if k.Unchecked {
+		return path + "?check=false"
+	}
+	return path
+}
+
+// Validate checks what a new key can be.
+func (c *clientCreate) Validate() error {
+	switch {
+	case c.NewKey == nil:
+	case *c.NewKey == "" || *c.NewKey == "-":
+		return errors.New("--new-key needs the path of a new file")
+	case c.SigningAlg != nil && *c.SigningAlg != "ES256":
+		return errors.New("--new-key creates a key for ES256: use --jwks-file for another algorithm")
+	}
+	return c.metadata.Validate()
 }
 
 // Run registers the client.
 func (c *clientCreate) Run(ctx context.Context, p process, admin *api, out printer) error {
-	members := c.members()
+	members, err := c.request(p)
+	if err != nil {
+		return err
+	}
 	if c.ID != "" {
 		members["client_id"] = c.ID
 	}
@@ -81,7 +112,10 @@ func (c *clientCreate) Run(ctx context.Context, p process, admin *api, out print
 		}
 		members["client_secret"] = secret.Reveal()
 	}
-	created, err := admin.post(ctx, "/admin/clients", members)
+	if c.NewKey != nil {
+		return c.withNewKey(ctx, admin, out, members)
+	}
+	created, err := admin.post(ctx, c.path("/admin/clients"), members)
 	if err != nil {
 		return err
 	}
@@ -116,6 +150,7 @@ func (c *clientShow) Run(ctx context.Context, admin *api, out printer) error {
 type clientUpdate struct {
 	target
 	metadata
+	keyCheck
 	Clear []string `placeholder:"FLAG" help:"Reset a value to its default, by the name of its flag: --clear=token-ttl,audience."`
 }
 
@@ -135,31 +170,55 @@ func (c *clientUpdate) Validate() error {
 }
 
 // Run sends what was given as a merge patch, in which null clears (RFC 7396).
-func (c *clientUpdate) Run(ctx context.Context, admin *api, out printer) error {
-	members := c.members()
+func (c *clientUpdate) Run(ctx context.Context, p process, admin *api, out printer) error {
+	members, err := c.request(p)
+	if err != nil {
+		return err
+	}
 	for _, flag := range c.Clear {
 		member, _ := memberOf(flag)
 		members[member] = nil
 	}
-	return change(ctx, admin, out, c.target, members)
+	keys := c.replaceKeys(members)
+	if err := change(ctx, admin, out, c.keyCheck.path(c.target.path()), members); err != nil {
+		return err
+	}
+	if keys && !out.json {
+		out.note("Tokens that the client already has stay valid. To revoke them: mintkeep client revoke-tokens " + shellWord(c.ID))
+	}
+	return nil
+}
+
+// replaceKeys says whether the client's keys change. A set and a URL exclude each other (RFC 7591 §2): one takes the place of
+// the other.
+func (c *clientUpdate) replaceKeys(members map[string]any) bool {
+	set, inline := members["jwks"]
+	uri, remote := members["jwks_uri"]
+	switch {
+	case set != nil:
+		members["jwks_uri"] = nil
+	case uri != nil:
+		members["jwks"] = nil
+	}
+	return inline || remote
 }
 
 type clientDisable struct{ target }
 
 // Run disables the client.
 func (c *clientDisable) Run(ctx context.Context, admin *api, out printer) error {
-	return change(ctx, admin, out, c.target, map[string]any{"disabled": true})
+	return change(ctx, admin, out, c.path(), map[string]any{"disabled": true})
 }
 
 type clientEnable struct{ target }
 
 // Run enables the client.
 func (c *clientEnable) Run(ctx context.Context, admin *api, out printer) error {
-	return change(ctx, admin, out, c.target, map[string]any{"disabled": false})
+	return change(ctx, admin, out, c.path(), map[string]any{"disabled": false})
 }
 
-func change(ctx context.Context, admin *api, out printer, t target, members map[string]any) error {
-	client, err := admin.patch(ctx, t.path(), members)
+func change(ctx context.Context, admin *api, out printer, path string, members map[string]any) error {
+	client, err := admin.patch(ctx, path, members)
 	if err != nil {
 		return err
 	}
@@ -184,4 +243,14 @@ func (c *clientRevokeTokens) Run(ctx context.Context, admin *api, out printer) e
 		return err
 	}
 	return out.done("Revoked every token issued to client %s until now", c.ID)
+}
+
+type clientRefreshKeys struct{ target }
+
+// Run makes each replica fetch the client's keys again.
+func (c *clientRefreshKeys) Run(ctx context.Context, admin *api, out printer) error {
+	if _, err := admin.post(ctx, c.path("refresh-keys"), nil); err != nil {
+		return err
+	}
+	return out.done("Every replica fetches the keys of client %s again, within 30 seconds", c.ID)
 }

@@ -74,6 +74,15 @@ func TestClientRequests(t *testing.T) {
 			args: "create --rate-limit=600/m",
 			want: `POST /admin/clients application/json {"rate_limit":"600/m"}`,
 		},
+		{
+			args: "create --jwks-uri=https://billing.example.com/jwks.json --auth-method=private_key_jwt --signing-alg=PS256",
+			want: `POST /admin/clients application/json {"jwks_uri":"https://billing.example.com/jwks.json","token_endpoint_auth_method":"private_key_jwt","token_endpoint_auth_signing_alg":"PS256"}`,
+		},
+		{args: "create --jwks-uri=https://a.example --unchecked", want: `POST /admin/clients?check=false application/json {"jwks_uri":"https://a.example"}`},
+		{args: "update billing --jwks-uri=https://a.example --unchecked", want: `PATCH /admin/clients/billing?check=false application/merge-patch+json {"jwks":null,"jwks_uri":"https://a.example"}`},
+		{args: "update billing --jwks-uri=https://a.example", want: `PATCH /admin/clients/billing application/merge-patch+json {"jwks":null,"jwks_uri":"https://a.example"}`},
+		{args: "update billing --clear=jwks-file,jwks-uri,signing-alg", want: `PATCH /admin/clients/billing application/merge-patch+json {"jwks":null,"jwks_uri":null,"token_endpoint_auth_signing_alg":null}`},
+		{args: "refresh-keys billing", want: `POST /admin/clients/billing/refresh-keys`},
 		{args: "update billing --clear=rate-limit", want: `PATCH /admin/clients/billing application/merge-patch+json {"rate_limit":null}`},
 		{
 			args: "create --audience=https://a.example/x,y --audience=urn:b --grant-types=none",

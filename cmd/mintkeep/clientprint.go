@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -24,10 +25,15 @@ var secretTable = tableOf(func(s adminapi.Secret) []string {
 	return []string{s.ID, orEmpty(s.LastFour), stamp(&s.CreatedAt), stamp(s.LastUsedAt), stamp(s.ExpiresAt)}
 }, "SECRET ID", "LAST 4", "CREATED", "LAST USED", "EXPIRES")
 
+var publicKeyTable = tableOf(func(k adminapi.ClientKey) []string {
+	return []string{orEmpty(k.ID), orEmpty(k.Algorithm), stamp(k.LastUsedAt), k.Thumbprint}
+}, "KEY ID", "ALG", "LAST USED", "THUMBPRINT")
+
 // clientAnswer is any answer about one client: registered, shown, changed, or with a second secret and little else.
 type clientAnswer struct {
 	adminapi.RegisteredClient
-	Secrets []json.RawMessage `json:"secrets"` // for the table
+	Secrets []json.RawMessage `json:"secrets"` // for the tables
+	Keys    []json.RawMessage `json:"keys"`
 }
 
 // client shows one client, with its secret if the answer has one.
@@ -45,11 +51,16 @@ func (p printer) client(body json.RawMessage) error {
 	if c.Secret != "" {
 		p.note("Store the secret now: it is not shown again.")
 	}
-	if len(c.Secrets) == 0 {
+	return errors.Join(p.below(c.Secrets, secretTable), p.below(c.Keys, publicKeyTable))
+}
+
+// below shows a list that belongs to what is above it, if it has items.
+func (p printer) below(items []json.RawMessage, t table) error {
+	if len(items) == 0 {
 		return nil
 	}
 	fmt.Fprintln(p.out)
-	return p.items(c.Secrets, secretTable)
+	return p.items(items, t)
 }
 
 func (c clientAnswer) facts() []fact {
@@ -60,6 +71,8 @@ func (c clientAnswer) facts() []fact {
 		{"scope", c.Scope},
 		{"grant types", c.grants()},
 		{"auth method", c.AuthMethod},
+		{"signing alg", c.SigningAlg},
+		{"jwks uri", c.JWKSURI},
 		{"token ttl", c.ttl()},
 		{"token format", c.TokenFormat},
 		{"audience", strings.Join(c.Audience, " ")},

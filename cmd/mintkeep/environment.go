@@ -25,8 +25,22 @@ func newEnvironment(p process) *environment {
 	return &environment{p: p, src: config.Source{Environ: p.environ}}
 }
 
+// mistake notes an error of a setting or a flag. example is a good value; empty: none would help.
 func (e *environment) mistake(name, problem, example string) {
-	e.mistakes = append(e.mistakes, config.Mistake{Setting: name, Problem: problem, Example: name + "=" + example})
+	if example != "" {
+		example = name + "=" + example
+	}
+	e.mistakes = append(e.mistakes, config.Mistake{Setting: name, Problem: problem, Example: example})
+}
+
+// set is the first of these variables that has a value; empty: none has.
+func (e *environment) set(names ...string) string {
+	for _, name := range names {
+		if e.src.Get(name) != "" {
+			return name
+		}
+	}
+	return ""
 }
 
 // url is where the server is. Each command that asks for it sends a credential there.

@@ -20,8 +20,8 @@ import (
 // The kit has three floors: the lower are for the upper too.
 var (
 	below    = []string{"store", "store/redisdb", "config"}
-	lowerKit = []string{"server/adminapi", "server/credential", "server/fdreserve", "server/metrics", "server/overload", "server/scope", "server/seal", "server/web"}
-	upperKit = []string{"server/audit", "server/bearer", "server/invite", "server/password", "server/signing"}
+	lowerKit = []string{"server/adminapi", "server/credential", "server/fdreserve", "server/jwks", "server/metrics", "server/overload", "server/scope", "server/seal", "server/web"}
+	upperKit = []string{"server/assertion", "server/audit", "server/bearer", "server/invite", "server/password", "server/remotekeys", "server/signing"}
 	kit      = slices.Concat(lowerKit, upperKit)
 	useCases = []string{"server/clients", "server/keys", "server/signingkeys", "server/users"}
 	features = []string{"server/admin", "server/api", "server/dashboard", "server/oauth"}
@@ -34,16 +34,19 @@ var (
 		"store/storetest":    {"store", "store/redisdb", "config"},
 		"server/credential":  below,
 		"server/fdreserve":   {},
+		"server/jwks":        {},
 		"server/metrics":     slices.Concat(below, []string{"server/web"}),
 		"server/scope":       {},
 		"server/seal":        {},
 		"server/overload":    {},
 		"server/web":         slices.Concat(below, []string{"server/overload", "server/seal"}),
 		"server/adminapi":    {},
+		"server/assertion":   {"server/jwks"},
 		"server/audit":       slices.Concat(below, lowerKit),
 		"server/bearer":      slices.Concat(below, lowerKit, []string{"server/audit"}),
 		"server/invite":      slices.Concat(below, lowerKit),
 		"server/password":    slices.Concat(below, lowerKit),
+		"server/remotekeys":  slices.Concat(below, lowerKit),
 		"server/signing":     slices.Concat(below, lowerKit),
 		"server/clients":     slices.Concat(below, kit),
 		"server/keys":        slices.Concat(below, kit),
@@ -53,7 +56,7 @@ var (
 		"server/dashboard":   slices.Concat(below, kit, useCases),
 		"server/api":         slices.Concat(below, kit, useCases),
 		"server/oauth":       slices.Concat(below, kit, useCases),
-		"server/doctor":      slices.Concat(below, []string{"server/audit", "server/password", "server/seal", "server/signing"}),
+		"server/doctor":      slices.Concat(below, []string{"server/audit", "server/password", "server/remotekeys", "server/seal", "server/signing"}),
 		"server":             slices.Concat(below, kit, useCases, features),
 		"server/fence":       slices.Concat(below, lowerKit, []string{"server/audit", "server/invite"}),
 		"server/rekey":       slices.Concat(below, lowerKit, []string{"server/audit", "server/password", "server/signing"}),
@@ -79,6 +82,7 @@ var homes = []struct {
 	{"github.com/alicebob/miniredis/", []string{"store/redisdb", "store/storetest"}},
 	{"github.com/prometheus/", []string{"server/metrics"}},
 	{"github.com/Shopify/toxiproxy/", []string{"store/storetest"}},
+	{"code.dny.dev/ssrf", []string{"server/remotekeys"}},
 	{"github.com/alecthomas/kong", []string{"cmd/mintkeep"}},
 }
 

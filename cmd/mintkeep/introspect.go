@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -15,8 +14,7 @@ import (
 
 // introspectCommand asks about a credential as a resource server does.
 type introspectCommand struct {
-	Post bool `help:"Send the client's secret in the form (client_secret_post), not in the header."`
-
+	clientFlags
 	output
 }
 
@@ -37,16 +35,15 @@ Exits 0 if the credential is active, 3 if it is not, and 1 if that could not be 
 
 Environment:
 
-    MINTKEEP_TOKEN          the credential; MINTKEEP_TOKEN_FILE names a file with it
+    MINTKEEP_TOKEN            the credential; MINTKEEP_TOKEN_FILE names a file
+                              with it
 ` + clientHelp
 }
 
 // Run asks once.
 func (c *introspectCommand) Run(ctx context.Context, p process, out printer) error {
 	e := newEnvironment(p)
-	base, client := e.url(), e.httpClient(apiTimeout)
-	id := e.text("MINTKEEP_CLIENT_ID", "billing")
-	secret := e.secret("MINTKEEP_CLIENT_SECRET", `"$(cat client-secret)"`)
+	client := newOAuthClient(e, c.clientFlags, apiTimeout)
 	token := e.optionalSecret("MINTKEEP_TOKEN", `"$(mintkeep token)"`)
 	if err := e.err(); err != nil {
 		return err
@@ -57,21 +54,7 @@ func (c *introspectCommand) Run(ctx context.Context, p process, out printer) err
 			return err
 		}
 	}
-	form := url.Values{"token": {token.Reveal()}}
-	if c.Post {
-		form.Set("client_id", id)
-		form.Set("client_secret", secret.Reveal())
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/oauth/introspect", strings.NewReader(form.Encode()))
-	if err != nil {
-		return err
-	}
-	if !c.Post {
-		request.SetBasicAuth(url.QueryEscape(id), url.QueryEscape(secret.Reveal())) // RFC 6749 §2.3.1
-	}
-	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	request.Header.Set("User-Agent", "mintkeep/"+buildVersion())
-	body, err := send(client, base, request)
+	body, err := client.post(ctx, "/oauth/introspect", url.Values{"token": {token.Reveal()}})
 	if err != nil {
 		return err
 	}

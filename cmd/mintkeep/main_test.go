@@ -72,9 +72,15 @@ type result struct {
 // mintkeep runs a command in this process.
 func mintkeep(t *testing.T, environ []string, stdin string, args ...string) result {
 	t.Helper()
+	return mintkeepAt(t, time.Now, environ, stdin, args...)
+}
+
+// mintkeepAt does so by a clock.
+func mintkeepAt(t *testing.T, now func() time.Time, environ []string, stdin string, args ...string) result {
+	t.Helper()
 	var stdout, stderr strings.Builder
 	code := run(t.Context(), process{
-		args: args, environ: environ, stdin: strings.NewReader(stdin), stdout: &stdout, stderr: &stderr,
+		args: args, environ: environ, stdin: strings.NewReader(stdin), stdout: &stdout, stderr: &stderr, now: now,
 	})
 	return result{code, stdout.String(), stderr.String()}
 }

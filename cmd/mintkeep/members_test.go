@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"os"
 	"reflect"
@@ -18,16 +17,27 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// memberExamples has for each member of the table another value than the default, and how the CLI prints it.
-var memberExamples = map[string]struct{ json, printed string }{
-	"client_name":                {`"Billing Example"`, "Billing Example"},
-	"scope":                      {`"invoices:read invoices:write"`, "invoices:read invoices:write"},
-	"grant_types":                {`[]`, "none"},
-	"token_endpoint_auth_method": {`"client_secret_post"`, "client_secret_post"},
-	"access_token_ttl":           {`754`, "12m34s"},
-	"access_token_format":        {`"opaque"`, "opaque"},
-	"audience":                   {`["https://a.example","https://b.example"]`, "https://a.example https://b.example"},
-	"rate_limit":                 {`"599/h"`, "599/h"},
+// The public key of RFC 7517 §A.1, as it is stored.
+const (
+	exampleThumbprint = "cn-I_WNMClehiVp51i_0VpOENW1upEerA8sEam5hn-s"
+	exampleKeys       = `{"keys":[{"kty":"EC","kid":"` + exampleThumbprint + `","crv":"P-256",` +
+		`"x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}`
+)
+
+// memberExamples has for each member of the table another value than the default, how the CLI prints it, and the other
+// members that it needs.
+var memberExamples = map[string]struct{ json, printed, needs string }{
+	"client_name":                     {`"Billing Example"`, "Billing Example", ""},
+	"scope":                           {`"invoices:read invoices:write"`, "invoices:read invoices:write", ""},
+	"grant_types":                     {`[]`, "none", ""},
+	"token_endpoint_auth_method":      {`"client_secret_post"`, "client_secret_post", ""},
+	"access_token_ttl":                {`754`, "12m34s", ""},
+	"access_token_format":             {`"opaque"`, "opaque", ""},
+	"audience":                        {`["https://a.example","https://b.example"]`, "https://a.example https://b.example", ""},
+	"jwks":                            {exampleKeys, exampleThumbprint, ""},
+	"jwks_uri":                        {`"https://billing.example.com/jwks.json"`, "https://billing.example.com/jwks.json", ""},
+	"token_endpoint_auth_signing_alg": {`"ES256"`, "ES256", exampleKeys},
+	"rate_limit":                      {`"599/h"`, "599/h", ""},
 }
 
 // TestClientMembers holds every place in which a client's metadata stand to the one table of them, [clients.Members].
@@ -38,9 +48,6 @@ func TestClientMembers(t *testing.T) {
 	s := servertest.New(t, storetest.Embedded(t))
 
 	for _, m := range clients.Members {
-		if m.Unsupported {
-			continue
-		}
 		t.Run(m.Name, func(t *testing.T) {
 			if !strings.Contains(readme, "\n| `"+m.Name+"` | ") {
 				t.Errorf("README.md: the table of client members has no row for it")
@@ -60,8 +67,8 @@ func TestClientMembers(t *testing.T) {
 			if !ok {
 				t.Fatalf("cmd/mintkeep/members_test.go: no example of it")
 			}
-			checkMemberView(t, s, m.Name, example.json)
-			checkMemberPrint(t, m.Name, example.json, example.printed)
+			body := checkMemberView(t, s, m.Name, example.json, example.needs)
+			checkMemberPrint(t, body, example.printed)
 		})
 		delete(flags, m.Name)
 	}
@@ -112,28 +119,35 @@ func TestReadmeLists(t *testing.T) {
 }
 
 // checkMemberView registers a client with the example, and another that a patch changes to it: both have it when they
-// are shown.
-func checkMemberView(t *testing.T, s *servertest.Server, member, example string) {
+// are shown. It returns the view. keys are those that the client has besides; empty: none.
+func checkMemberView(t *testing.T, s *servertest.Server, member, example, keys string) (view string) {
 	t.Helper()
-	set := servertest.M{member: json.RawMessage(example)}
-	id := s.Register(t, set).ID
-	patched := s.Register(t, servertest.M{}).ID
-	s.Admin(t, http.MethodPatch, "/admin/clients/"+patched, set).Want(t, http.StatusOK, "")
+	set, before := servertest.M{member: json.RawMessage(example)}, servertest.M{}
+	if keys != "" {
+		set["jwks"], before["jwks"] = json.RawMessage(keys), json.RawMessage(keys)
+	}
+	register := func(metadata servertest.M) string { // no key set is at the URL of the example
+		answer := s.Admin(t, http.MethodPost, "/admin/clients?check=false", metadata).Want(t, http.StatusCreated, "").JSON(t)
+		return answer["client_id"].(string)
+	}
+	id, patched := register(set), register(before)
+	s.Admin(t, http.MethodPatch, "/admin/clients/"+patched+"?check=false", set).Want(t, http.StatusOK, "")
 	for _, id := range []string{id, patched} {
 		var shown map[string]json.RawMessage
-		body := s.Admin(t, http.MethodGet, "/admin/clients/"+id, nil).Want(t, http.StatusOK, "").Body
-		if err := json.Unmarshal([]byte(body), &shown); err != nil {
+		view = s.Admin(t, http.MethodGet, "/admin/clients/"+id, nil).Want(t, http.StatusOK, "").Body
+		if err := json.Unmarshal([]byte(view), &shown); err != nil {
 			t.Fatal(err)
 		}
 		if got := string(shown[member]); got != example {
 			t.Errorf("server/adminapi/clients.go and server/admin/view.go: the view has %q, want %s", got, example)
 		}
 	}
+	return view
 }
 
-func checkMemberPrint(t *testing.T, member, example, printed string) {
+func checkMemberPrint(t *testing.T, view, printed string) {
 	t.Helper()
-	admin := newAdmin(t, says(http.StatusOK, fmt.Sprintf(`{"client_id":"x",%q:%s}`, member, example)))
+	admin := newAdmin(t, says(http.StatusOK, view))
 	got := mintkeep(t, admin.environ(), "", "client", "show", "x")
 	if got.code != exitOK || !strings.Contains(got.stdout, "  "+printed+"\n") {
 		t.Errorf("cmd/mintkeep/clientprint.go: mintkeep client show prints no %q:\n%s%s", printed, got.stdout, got.stderr)

@@ -18,7 +18,10 @@ type metadata struct {
 	Name        *string        `name:"name" member:"client_name" placeholder:"NAME" help:"Display name."`
 	Scope       *string        `name:"scope" member:"scope" placeholder:"SCOPES" help:"Scopes that it may ask for, separated by spaces."`
 	GrantTypes  []string       `name:"grant-types" member:"grant_types" placeholder:"GRANT" help:"Grants that it may use: ${grant_types}, or none for a client that only introspects."`
-	AuthMethod  *string        `name:"auth-method" member:"token_endpoint_auth_method" placeholder:"METHOD" help:"${auth_methods}. Default: ${unpinned_auth_methods}."`
+	AuthMethod  *string        `name:"auth-method" member:"token_endpoint_auth_method" placeholder:"METHOD" help:"Only method by which it may authenticate: ${auth_methods}. Default: any for which it has a secret or a key."`
+	JWKSFile    *string        `name:"jwks-file" member:"jwks" xor:"keys" placeholder:"PATH" help:"Register the public keys in this file: a JWK set, or PEM; - is the standard input."`
+	JWKSURI     *string        `name:"jwks-uri" member:"jwks_uri" xor:"keys" placeholder:"URL" help:"Fetch its public keys from here, an https URL of a JWK set."`
+	SigningAlg  *string        `name:"signing-alg" member:"token_endpoint_auth_signing_alg" placeholder:"ALG" help:"Only algorithm of its assertions: ES256, EdDSA, PS256 or RS256. Default: each that fits its key."`
 	TokenTTL    *time.Duration `name:"token-ttl" member:"access_token_ttl" placeholder:"DURATION" help:"Lifetime of its tokens, such as 15m. Default: the server's."`
 	TokenFormat *string        `name:"token-format" member:"access_token_format" placeholder:"FORMAT" help:"jwt or opaque."`
 	Audience    []string       `name:"audience" member:"audience" sep:"none" placeholder:"URI" help:"Resource that it may ask for; repeat for more, the first is its default."`
@@ -43,6 +46,20 @@ func (m metadata) members() map[string]any {
 		members[field.Tag.Get("member")] = wire(value.Interface())
 	}
 	return members
+}
+
+// request is what goes on the wire: the members, with keys in the place of the name of their file.
+func (m metadata) request(p process) (map[string]any, error) {
+	members := m.members()
+	if m.JWKSFile == nil {
+		return members, nil
+	}
+	keys, err := readKeySet(p, *m.JWKSFile)
+	if err != nil {
+		return nil, usagef("--jwks-file: %w", err)
+	}
+	members["jwks"] = keys
+	return members, nil
 }
 
 // wire turns a flag's value into JSON's: whole seconds, and none as the empty
@@ -73,7 +90,7 @@ func memberOf(flag string) (member string, ok bool) {
 func offered() kong.Vars {
 	o := oauth.Offers(oauth.AuthMethods()...)
 	return kong.Vars{
-		"auth_methods": clients.Either(o.AuthMethods), "unpinned_auth_methods": o.Unpinned(), "grant_types": strings.Join(o.GrantTypes, ", "),
+		"auth_methods": clients.Either(o.AuthMethods), "grant_types": strings.Join(o.GrantTypes, ", "),
 	}
 }
 

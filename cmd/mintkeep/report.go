@@ -30,12 +30,12 @@ func (p process) wantsJSON() bool {
 	return on
 }
 
-// jwt is what looks like a JWT: its header, a JSON object, begins with eyJ.
-var jwt = regexp.MustCompile(`eyJ[\w-]+\.[\w-]+\.[\w-]*`)
+// jwtLike is what looks like a JWT: its header, a JSON object, begins with eyJ.
+var jwtLike = regexp.MustCompile(`eyJ[\w-]+\.[\w-]+\.[\w-]*`)
 
 // withoutCredentials is the text of an error, which may repeat an argument. Logs keep the standard error.
 func withoutCredentials(text string) string {
-	text = jwt.ReplaceAllLiteralString(text, "(withheld)")
+	text = jwtLike.ReplaceAllLiteralString(text, "(withheld)")
 	for found, err := range credential.Scan(strings.NewReader(text)) {
 		if err == nil {
 			text = strings.ReplaceAll(text, found, "(withheld)")

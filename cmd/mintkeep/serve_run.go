@@ -94,6 +94,7 @@ func assemble(cfg *config.Config, logger *slog.Logger) (*parts, error) {
 		Pool:        func() redisdb.PoolStats { return a.store.PoolStats() },
 		Behind:      func() bool { return a.store.Quarantined() },
 		ActiveSince: func() time.Time { return a.ring.ActiveSince() },
+		KeySets:     func() metrics.KeySets { return a.server.KeySets() },
 	})
 	descriptors := fdreserve.New()
 	var err error

@@ -10,77 +10,91 @@ import (
 	"net/url"
 	"strings"
 	"time"
-
-	"golang.org/x/oauth2"
-	"golang.org/x/oauth2/clientcredentials"
 )
 
-// tokenCommand fetches a token with the library that most Go clients use.
+// tokenCommand fetches a token.
 type tokenCommand struct {
-	Scope    string   `placeholder:"SCOPES" help:"Scopes to request, separated by spaces. Default: the registered ones."`
-	Resource []string `sep:"none" placeholder:"URI" help:"Resource that the token is for; repeat for more."`
-	Post     bool     `help:"Send the secret in the form (client_secret_post), not in the header."`
-	Decode   bool     `help:"Print the token's header and claims instead of the token."`
+	clientFlags
+
+	Scope         string   `placeholder:"SCOPES" help:"Scopes to request, separated by spaces. Default: the registered ones."`
+	Resource      []string `sep:"none" placeholder:"URI" help:"Resource that the token is for; repeat for more."`
+	Decode        bool     `xor:"printed" help:"Print the token's header and claims instead of the token."`
+	AssertionOnly bool     `xor:"printed" help:"Print a new assertion instead of fetching a token with one. It is valid once, for a minute."`
+	Verbose       bool     `short:"v" help:"Say on the standard error how the client authenticates."`
 }
 
 const tokenTimeout = 30 * time.Second
 
 // Help describes the environment.
 func (*tokenCommand) Help() string {
-	return `Environment:
+	return `Only the token is on the standard output. A client has a key or a secret. If the environment has both, --key-file
+chooses the key; without it that is an error. The key signs a new assertion for each request, which is valid once:
+
+    mintkeep client create --id billing --new-key billing.pem
+    TOKEN=$(mintkeep token --id billing --key-file billing.pem)
+
+Environment:
 
 ` + clientHelp
 }
 
-// clientHelp describes the environment of the commands that authenticate as a client.
-const clientHelp = `    MINTKEEP_URL            the server; default ` + defaultURL + `
-    MINTKEEP_CLIENT_ID      the id of the client
-    MINTKEEP_CLIENT_SECRET  its secret; MINTKEEP_CLIENT_SECRET_FILE names a file
-                            with it` + caHelp
-
 // Run prints a token.
 func (c *tokenCommand) Run(ctx context.Context, p process) error {
 	e := newEnvironment(p)
-	request := clientcredentials.Config{
-		TokenURL:     e.url() + "/oauth/token",
-		ClientID:     e.text("MINTKEEP_CLIENT_ID", "billing"),
-		ClientSecret: e.secret("MINTKEEP_CLIENT_SECRET", `"$(cat client-secret)"`).Reveal(),
-		Scopes:       strings.Fields(c.Scope),
-		AuthStyle:    oauth2.AuthStyleInHeader,
-	}
-	ctx = context.WithValue(ctx, oauth2.HTTPClient, e.httpClient(tokenTimeout))
+	client := newOAuthClient(e, c.clientFlags, tokenTimeout)
 	if err := e.err(); err != nil {
 		return err
 	}
-	if c.Post {
-		request.AuthStyle = oauth2.AuthStyleInParams
+	if c.AssertionOnly && client.key == nil {
+		return usagef("--assertion-only is for a client with a key: give --key-file")
 	}
-	if len(c.Resource) > 0 {
-		request.EndpointParams = url.Values{"resource": c.Resource} // RFC 8707 §2
+	if c.Verbose {
+		fmt.Fprintf(p.stderr, "mintkeep: authenticates as %s\n", printable(client.String()))
 	}
-	token, err := request.Token(ctx)
-	if err != nil {
-		return tokenError(strings.TrimSuffix(request.TokenURL, "/oauth/token"), err)
+	if c.AssertionOnly {
+		return c.printAssertion(ctx, p, client)
 	}
-	if c.Decode {
-		return decode(p, token.AccessToken)
+	token, err := c.fetch(ctx, client)
+	switch {
+	case err != nil:
+		return err
+	case c.Decode:
+		return decode(p, token)
 	}
-	_, err = fmt.Fprintln(p.stdout, token.AccessToken)
+	_, err = fmt.Fprintln(p.stdout, token)
 	return err
 }
 
-// tokenError reports the server's error. The library's own message would have the
-// whole body.
-func tokenError(base string, err error) error {
-	var refusal *oauth2.RetrieveError
-	if errors.As(err, &refusal) {
-		return &apiError{Status: refusal.Response.StatusCode, Code: refusal.ErrorCode, Description: refusal.ErrorDescription}
+func (c *tokenCommand) printAssertion(ctx context.Context, p process, client *oauthClient) error {
+	assertion, err := client.assertion(ctx)
+	if err != nil {
+		return err
 	}
-	var urlError *url.Error
-	if errors.As(err, &urlError) {
-		return unreachable(base, err)
+	_, err = fmt.Fprintln(p.stdout, assertion)
+	return err
+}
+
+// fetch requests a token with the client's credentials (RFC 6749 §4.4.2).
+func (c *tokenCommand) fetch(ctx context.Context, client *oauthClient) (string, error) {
+	form := url.Values{"grant_type": {"client_credentials"}}
+	if scopes := strings.Fields(c.Scope); len(scopes) > 0 {
+		form.Set("scope", strings.Join(scopes, " "))
 	}
-	return errors.New("the answer is not a token: is MINTKEEP_URL the address of Mintkeep?")
+	if len(c.Resource) > 0 {
+		form["resource"] = c.Resource // RFC 8707 §2
+	}
+	body, err := client.post(ctx, "/oauth/token", form)
+	if err != nil {
+		return "", err
+	}
+	var answer struct {
+		Token string `json:"access_token"`
+	}
+	// RFC 6749 §A.12: a token is of visible characters, and so no more than one word for a shell
+	if err := json.Unmarshal(body, &answer); err != nil || answer.Token == "" || strings.ContainsFunc(answer.Token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return "", errors.New("the answer is not a token: is MINTKEEP_URL the address of Mintkeep?")
+	}
+	return answer.Token, nil
 }
 
 // decode prints what a JWT says, and that it was not verified.

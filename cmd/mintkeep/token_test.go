@@ -81,7 +81,8 @@ func TestTokenFailures(t *testing.T) {
 	}{
 		{401, `{"error":"invalid_client","error_description":"Client authentication failed"}`, "Client authentication failed (401 invalid_client)"},
 		{502, `canary`, "the server rejected the request (502 Bad Gateway)"},
-		{200, `canary`, "the answer is not a token: is MINTKEEP_URL the address of Mintkeep?"},
+		{200, `canary`, "the answer is not JSON: is MINTKEEP_URL the address of Mintkeep?"},
+		{200, `{"access_token":"two words"}`, "the answer is not a token: is MINTKEEP_URL the address of Mintkeep?"},
 		{200, `{"access_token":""}`, "the answer is not a token: is MINTKEEP_URL the address of Mintkeep?"},
 	}
 	for _, tt := range tests {

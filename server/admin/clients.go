@@ -3,10 +3,10 @@ package admin
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/mintkeep/mintkeep/server/adminapi"
 	"github.com/mintkeep/mintkeep/server/audit"
+	"github.com/mintkeep/mintkeep/server/clients"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -17,12 +17,37 @@ func (a *Admin) CreateClient(w http.ResponseWriter, r *http.Request, by audit.Ac
 	if err != nil {
 		return err
 	}
-	c, plain, err := a.Clients.Register(r.Context(), o, by)
+	registry, err := a.registry(r)
+	if err != nil {
+		return err
+	}
+	c, plain, err := registry.Register(r.Context(), o, by)
 	if err != nil {
 		return err
 	}
 	w.Header().Set("Location", a.Config.Issuer+"/admin/clients/"+c.ID)
-	return web.JSON(w, http.StatusCreated, adminapi.RegisteredClient{Client: clientView(c, nil, a.Now()), Secret: plain})
+	view := a.clientView(c, store.ClientUses{})
+	if len(c.Secrets) == 0 { // then no member tells of one (RFC 7591 §3.2.1)
+		return web.JSON(w, http.StatusCreated, view)
+	}
+	return web.JSON(w, http.StatusCreated, adminapi.RegisteredClient{Client: view, Secret: plain})
+}
+
+// registry is that of clients. With check=false in the query, the URL of a key set is not fetched.
+func (a *Admin) registry(r *http.Request) (*clients.Registry, error) {
+	query, err := web.ReadQuery(r)
+	if err != nil {
+		return nil, err
+	}
+	switch text, err := query.Text("check"); {
+	case err != nil:
+		return nil, err
+	case text == "false":
+		return a.Clients.WithoutFetch(), nil
+	case text == "" || text == "true":
+		return a.Clients, nil
+	}
+	return nil, web.InvalidRequest("check: must be true or false")
 }
 
 // ListClients answers GET /admin/clients.
@@ -47,13 +72,13 @@ func (a *Admin) clientViews(ctx context.Context, found []*store.Client) ([]admin
 	for i, c := range found {
 		ids[i] = c.ID
 	}
-	uses, err := a.Store.SecretUsesOf(ctx, ids)
+	uses, err := a.Store.ClientUsesOf(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
 	views := make([]adminapi.Client, len(found))
 	for i, c := range found {
-		views[i] = clientView(c, uses[i], a.Now())
+		views[i] = a.clientView(c, uses[i])
 	}
 	return views, nil
 }
@@ -64,16 +89,16 @@ func (a *Admin) ShowClient(w http.ResponseWriter, r *http.Request, _ audit.Actor
 	if err != nil {
 		return err
 	}
-	return web.JSON(w, http.StatusOK, clientView(c, uses, a.Now()))
+	return web.JSON(w, http.StatusOK, a.clientView(c, uses))
 }
 
-// client reads the client that the path names, and the last uses of its secrets.
-func (a *Admin) client(r *http.Request) (*store.Client, map[string]time.Time, error) {
+// client reads the client that the path names, and the last uses of its secrets and keys.
+func (a *Admin) client(r *http.Request) (*store.Client, store.ClientUses, error) {
 	c, err := a.Clients.Client(r.Context(), web.Path(r, "id"))
 	if err != nil {
-		return nil, nil, err
+		return nil, store.ClientUses{}, err
 	}
-	uses, err := a.Store.SecretUses(r.Context(), c.ID)
+	uses, err := a.Store.ClientUses(r.Context(), c.ID)
 	return c, uses, err
 }
 
@@ -85,12 +110,16 @@ func (a *Admin) PatchClient(w http.ResponseWriter, r *http.Request, by audit.Act
 		return err
 	}
 	id := web.Path(r, "id")
-	uses, _ := a.Store.SecretUses(r.Context(), id)
-	c, err := a.Clients.Patch(r.Context(), id, o, by)
+	registry, err := a.registry(r)
 	if err != nil {
 		return err
 	}
-	return web.JSON(w, http.StatusOK, clientView(c, uses, a.Now()))
+	uses, _ := a.Store.ClientUses(r.Context(), id)
+	c, err := registry.Patch(r.Context(), id, o, by)
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusOK, a.clientView(c, uses))
 }
 
 // DeleteClient answers DELETE /admin/clients/{id}.
@@ -104,6 +133,14 @@ func (a *Admin) DeleteClient(w http.ResponseWriter, r *http.Request, by audit.Ac
 // RevokeTokens answers POST /admin/clients/{id}/revoke-tokens.
 func (a *Admin) RevokeTokens(w http.ResponseWriter, r *http.Request, by audit.Actor) error {
 	if err := a.Clients.RevokeTokens(r.Context(), web.Path(r, "id"), by); err != nil {
+		return err
+	}
+	return web.NoContent(w)
+}
+
+// RefreshKeys answers POST /admin/clients/{id}/refresh-keys.
+func (a *Admin) RefreshKeys(w http.ResponseWriter, r *http.Request, by audit.Actor) error {
+	if err := a.Clients.RefreshKeys(r.Context(), web.Path(r, "id"), by); err != nil {
 		return err
 	}
 	return web.NoContent(w)

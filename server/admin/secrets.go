@@ -14,7 +14,7 @@ func (a *Admin) ListSecrets(w http.ResponseWriter, r *http.Request, _ audit.Acto
 	if err != nil {
 		return err
 	}
-	return web.JSON(w, http.StatusOK, adminapi.Page[adminapi.Secret]{Items: secretViews(c, uses, a.Now())})
+	return web.JSON(w, http.StatusOK, adminapi.Page[adminapi.Secret]{Items: a.secretViews(c, uses.Secrets)})
 }
 
 // ShowSecret answers GET /admin/clients/{id}/secrets/{secret_id}.
@@ -23,7 +23,7 @@ func (a *Admin) ShowSecret(w http.ResponseWriter, r *http.Request, _ audit.Actor
 	if err != nil {
 		return err
 	}
-	for _, view := range secretViews(c, uses, a.Now()) {
+	for _, view := range a.secretViews(c, uses.Secrets) {
 		if view.ID == web.Path(r, "secret_id") {
 			return web.JSON(w, http.StatusOK, view)
 		}

@@ -4,11 +4,12 @@ import (
 	"time"
 
 	"github.com/mintkeep/mintkeep/server/adminapi"
+	"github.com/mintkeep/mintkeep/server/clients"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
 
-func clientView(c *store.Client, uses map[string]time.Time, now time.Time) adminapi.Client {
+func (a *Admin) clientView(c *store.Client, uses store.ClientUses) adminapi.Client {
 	m := c.Metadata
 	return adminapi.Client{
 		ID: c.ID, Name: m.Name, Scope: m.Scope,
@@ -16,19 +17,39 @@ func clientView(c *store.Client, uses map[string]time.Time, now time.Time) admin
 		TokenTTL: int64(m.TokenTTL / time.Second), TokenFormat: m.TokenFormat,
 		Audience: append([]string{}, m.Audience...), RateLimit: m.RateLimit.String(), Disabled: !c.Enabled,
 		IssuedAt: m.CreatedAt.Unix(), CreatedAt: web.Time(m.CreatedAt),
-		Secrets: secretViews(c, uses, now),
+		Secrets: a.secretViews(c, uses.Secrets),
+		JWKS:    m.JWKS, JWKSURI: m.JWKSURI, SigningAlg: m.SigningAlg, Keys: keyViews(&m, uses.Keys),
 	}
 }
 
 // secretViews shows the secrets that are active: one that expired may still be stored.
-func secretViews(c *store.Client, uses map[string]time.Time, now time.Time) []adminapi.Secret {
+func (a *Admin) secretViews(c *store.Client, uses map[string]time.Time) []adminapi.Secret {
 	views := []adminapi.Secret{}
 	for _, s := range c.Secrets {
-		if s.ActiveAt(now) {
+		if s.ActiveAt(a.Now()) {
 			views = append(views, adminapi.Secret{
 				ID: s.ID, CreatedAt: web.Time(s.CreatedAt), LastUsedAt: web.TimeOrNull(uses[s.ID]), ExpiresAt: web.TimeOrNull(s.ExpiresAt),
-				LastFour: lastFour(s),
+				LastFour: lastFour(s), InUse: a.Clients.Offers.BySecret(c.Metadata.AuthMethod),
 			})
+		}
+	}
+	return views
+}
+
+// keyViews shows the keys of a client in the order of the registration. Of keys at a URL it shows those that were used,
+// the latest first: they are known by their thumbprints alone.
+func keyViews(m *store.ClientMetadata, uses map[string]time.Time) []adminapi.ClientKey {
+	views := []adminapi.ClientKey{}
+	for _, k := range clients.Keys(m) {
+		view := adminapi.ClientKey{ID: &k.ID, Thumbprint: k.Thumbprint, LastUsedAt: web.TimeOrNull(uses[k.Thumbprint])}
+		if algorithms := clients.Algorithms(m, &k); len(algorithms) == 1 {
+			view.Algorithm = &algorithms[0]
+		}
+		views = append(views, view)
+	}
+	if m.JWKSURI != "" {
+		for _, thumbprint := range clients.UsedKeys(uses) {
+			views = append(views, adminapi.ClientKey{Thumbprint: thumbprint, LastUsedAt: web.TimeOrNull(uses[thumbprint])})
 		}
 	}
 	return views

@@ -1,6 +1,9 @@
 package adminapi
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Client is a client as operators see it.
 type Client struct {
@@ -17,9 +20,23 @@ type Client struct {
 	IssuedAt    int64     `json:"client_id_issued_at"`
 	CreatedAt   time.Time `json:"created_at"`
 	Secrets     []Secret  `json:"secrets"`
+
+	JWKS       json.RawMessage `json:"jwks,omitempty"`
+	JWKSURI    string          `json:"jwks_uri,omitempty"`
+	SigningAlg string          `json:"token_endpoint_auth_signing_alg,omitempty"`
+	Keys       []ClientKey     `json:"keys"`
 }
 
-// RegisteredClient is the one answer that has the client's secret in it (RFC 7591 §3.2.1).
+// ClientKey is what is known of a public key of a client. Of a key set at a URL these are the keys that were used.
+type ClientKey struct {
+	ID         *string    `json:"kid"`        // null: the key is at a URL
+	Thumbprint string     `json:"thumbprint"` // RFC 7638
+	Algorithm  *string    `json:"alg"`        // null: there are several by which it may sign, or it is at a URL
+	LastUsedAt *time.Time `json:"last_used_at"`
+}
+
+// RegisteredClient is the one answer that has the client's secret in it (RFC 7591 §3.2.1). A client that is registered
+// without a secret is answered as a Client.
 type RegisteredClient struct {
 	Client
 	Secret          string `json:"client_secret,omitempty"`  // empty: the operator brought it
@@ -33,6 +50,7 @@ type Secret struct {
 	LastUsedAt *time.Time `json:"last_used_at"`
 	ExpiresAt  *time.Time `json:"expires_at"`
 	LastFour   *string    `json:"last_four"` // null: imported
+	InUse      bool       `json:"in_use"`    // false: the client's authentication method uses no secret
 }
 
 // RotatedSecret is the one answer that has a second secret in it.

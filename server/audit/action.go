@@ -13,6 +13,7 @@ const (
 	ClientDisabled        Action = "client.disabled"
 	ClientDeleted         Action = "client.deleted"
 	ClientTokensRevoked   Action = "client.tokens_revoked"
+	ClientKeysRefreshed   Action = "client.keys_refreshed" // the set at its jwks_uri
 	SecretRotated         Action = "secret.rotated"
 	SecretRevoked         Action = "secret.ended"
 	SecretLeaked          Action = "secret.leaked"
@@ -52,7 +53,7 @@ const (
 // Actions are all of them. A test holds the list to the constants.
 func Actions() []Action {
 	return []Action{
-		ClientCreated, ClientUpdated, ClientEnabled, ClientDisabled, ClientDeleted, ClientTokensRevoked,
+		ClientCreated, ClientUpdated, ClientEnabled, ClientDisabled, ClientDeleted, ClientTokensRevoked, ClientKeysRefreshed,
 		SecretRotated, SecretRevoked, SecretLeaked, TokenLeaked,
 		UserCreated, UserUpdated, UserEnabled, UserDisabled, UserPromoted, UserDemoted, UserDeleted, UserInvited,
 		UserPasswordSet, UserPasswordRevoked, UserSignedOut, SessionCreated, SessionRevoked,

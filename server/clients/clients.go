@@ -11,7 +11,7 @@ import (
 )
 
 // Register registers a client (RFC 7591 §3.1). plain is its secret, to be shown this once; it is empty if the
-// operator brought one, or the client's authentication method uses none.
+// operator brought one, the client's authentication method uses none, or the client has a key instead.
 func (g *Registry) Register(ctx context.Context, o web.Object, by audit.Actor) (c *store.Client, plain string, err error) {
 	c, plain, err = g.readRegistration(o)
 	if err != nil {
@@ -21,6 +21,9 @@ func (g *Registry) Register(ctx context.Context, o web.Object, by audit.Actor) (
 	if _, err := g.Store.Client(ctx, c.ID); err == nil {
 		return nil, "", taken()
 	} else if !errors.Is(err, store.ErrNotFound) {
+		return nil, "", err
+	}
+	if err := g.fetched(ctx, "", c.Metadata.JWKSURI); err != nil {
 		return nil, "", err
 	}
 	what := granted(record(audit.ClientCreated, c.ID, nil), c)
@@ -56,10 +59,11 @@ func (g *Registry) readRegistration(o web.Object) (c *store.Client, plain string
 		return nil, "", wrongMember("disabled", errors.New("must be false: a new client is enabled"))
 	}
 	c.Metadata.CreatedAt = g.Now().UTC().Truncate(time.Second) // client_id_issued_at has no more
-	if !g.Offers.BySecret(c.Metadata.AuthMethod) {
-		if o.Has("client_secret") {
-			return nil, "", wrongMember("client_secret", errors.New("is not used with this token_endpoint_auth_method"))
-		}
+	switch method := c.Metadata.AuthMethod; {
+	case o.Has("client_secret") && !g.Offers.BySecret(method):
+		return nil, "", wrongMember("client_secret", errors.New("is not used with this "+methodMember))
+	case o.Has("client_secret"):
+	case !g.Offers.BySecret(method), method == "" && c.Metadata.HasKeys(): // no secret without need
 		return c, "", nil
 	}
 	secret, plain, err := g.newSecret(o)

@@ -30,10 +30,9 @@ const (
 type Member struct {
 	Name string // in JSON and in the audit log
 
-	// Field is the name of its field on the dashboard's pages. Empty: it has none there.
+	// Field is the name of its field in the form of a client on the dashboard's pages. Empty: it has none there. Keys have
+	// a form of their own.
 	Field string
-	// Unsupported is whether no value is accepted, so that no client has the member.
-	Unsupported bool
 
 	// set parses a value into m, or says what is wrong with it. null, or none, is the default.
 	set func(m *store.ClientMetadata, raw json.RawMessage, in rules) error
@@ -47,11 +46,13 @@ var Members = []Member{
 	{Name: "client_name", Field: "client_name", set: setName, text: func(m *store.ClientMetadata) string { return m.Name }},
 	{Name: "scope", Field: "scope", set: setScope, text: func(m *store.ClientMetadata) string { return m.Scope }},
 	{Name: "grant_types", Field: "grant", set: setGrantTypes, text: func(m *store.ClientMetadata) string { return cmp.Or(strings.Join(m.GrantTypes, " "), "none") }},
-	{Name: "token_endpoint_auth_method", Field: "token_endpoint_auth_method", set: setAuthMethod, text: func(m *store.ClientMetadata) string { return m.AuthMethod }},
+	{Name: methodMember, Field: "token_endpoint_auth_method", set: setAuthMethod, text: func(m *store.ClientMetadata) string { return m.AuthMethod }},
 	{Name: "access_token_ttl", Field: "access_token_ttl", set: setTokenTTL, text: tokenTTL},
 	{Name: "access_token_format", Field: "access_token_format", set: setTokenFormat, text: func(m *store.ClientMetadata) string { return m.TokenFormat }},
 	{Name: "audience", Field: "audience", set: setAudience, text: func(m *store.ClientMetadata) string { return strings.Join(m.Audience, " ") }},
-	{Name: "jwks", Unsupported: true, set: unsupported, text: func(*store.ClientMetadata) string { return "" }},
+	{Name: jwksMember, set: setJWKS, text: func(m *store.ClientMetadata) string { return strings.Join(thumbprints(m), " ") }},
+	{Name: jwksURIMember, set: setJWKSURI, text: func(m *store.ClientMetadata) string { return m.JWKSURI }},
+	{Name: signingAlgMember, set: setSigningAlg, text: func(m *store.ClientMetadata) string { return m.SigningAlg }},
 	{Name: "rate_limit", Field: "rate_limit", set: setRateLimit, text: func(m *store.ClientMetadata) string { return m.RateLimit.String() }},
 }
 
@@ -139,8 +140,6 @@ func setAuthMethod(m *store.ClientMetadata, raw json.RawMessage, in rules) error
 	case slices.Contains(in.offers.AuthMethods, method):
 		m.AuthMethod = method
 		return nil
-	case method == "private_key_jwt":
-		return errors.New("private_key_jwt is not supported")
 	case method == "none":
 		return errors.New("none is not supported: every client must authenticate")
 	}
@@ -213,13 +212,6 @@ func setAudience(m *store.ClientMetadata, raw json.RawMessage, _ rules) error {
 	}
 	m.Audience = audience
 	return nil
-}
-
-func unsupported(_ *store.ClientMetadata, raw json.RawMessage, _ rules) error {
-	if web.IsNull(raw) {
-		return nil
-	}
-	return errors.New("is not supported")
 }
 
 func setRateLimit(m *store.ClientMetadata, raw json.RawMessage, _ rules) error {

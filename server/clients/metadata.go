@@ -13,10 +13,11 @@ type rules struct {
 	maxTTL   time.Duration
 	audience string // of a client that is registered with none
 	offers   Offers
+	checkURI func(uri string) error // see Registry
 }
 
 func (g *Registry) rules() rules {
-	return rules{maxTTL: g.Config.TokenTTLMax, audience: g.Config.Audience, offers: g.Offers}
+	return rules{maxTTL: g.Config.TokenTTLMax, audience: g.Config.Audience, offers: g.Offers, checkURI: g.CheckURI}
 }
 
 // register parses the whole of a client's metadata.
@@ -26,11 +27,20 @@ func (in rules) register(o web.Object) (m store.ClientMetadata, err error) {
 			return m, wrongMember(member.Name, err)
 		}
 	}
-	return m, nil
+	err = relate(&m, o)
+	return m, err
 }
 
 // patch sets the members that o has, and returns the names of those that changed anything.
 func (in rules) patch(m *store.ClientMetadata, o web.Object) (changed []string, err error) {
+	if changed, err = in.set(m, o); err != nil {
+		return nil, err
+	}
+	return changed, relate(m, o)
+}
+
+// set is patch without the rules across members.
+func (in rules) set(m *store.ClientMetadata, o web.Object) (changed []string, err error) {
 	for _, member := range Members {
 		raw, there := o[member.Name]
 		if !there {

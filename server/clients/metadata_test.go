@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"regexp"
 	"strings"
 	"testing"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mintkeep/mintkeep/config"
+	"github.com/mintkeep/mintkeep/server/remotekeys"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -18,10 +21,16 @@ import (
 const issuer = "https://auth.example.com"
 
 var testRules = rules{maxTTL: 24 * time.Hour, audience: issuer, offers: Offers{
-	AuthMethods:   []string{"client_secret_basic", "client_secret_post"},
+	AuthMethods:   []string{"client_secret_basic", "client_secret_post", "private_key_jwt"},
 	SecretMethods: []string{"client_secret_basic", "client_secret_post"},
 	GrantTypes:    []string{"client_credentials"},
-}}
+}, checkURI: func() func(string) error {
+	fetcher, err := remotekeys.New(remotekeys.Options{Config: &config.Config{}, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		panic(err)
+	}
+	return fetcher.CheckURI
+}()}
 
 func parse(t testing.TB, text string) web.Object {
 	t.Helper()
@@ -48,7 +57,7 @@ func TestRegister(t *testing.T) {
 		{"nothing", `{}`, defaults(func(*metadata) {})},
 		{"unknown members", `{"logo_uri":1,"Scope":"x","CLIENT_NAME":2}`, defaults(func(*metadata) {})},
 		{"nulls", `{"client_name":null,"scope":null,"grant_types":null,"token_endpoint_auth_method":null,"access_token_ttl":null,
-			"access_token_format":null,"audience":null,"jwks":null,"rate_limit":null}`, defaults(func(*metadata) {})},
+			"access_token_format":null,"audience":null,"jwks":null,"jwks_uri":null,"token_endpoint_auth_signing_alg":null,"rate_limit":null}`, defaults(func(*metadata) {})},
 		{"name", `{"client_name":"Zahlungen – 支払い"}`, defaults(func(m *metadata) { m.Name = "Zahlungen – 支払い" })},
 		{"longest name", `{"client_name":"` + strings.Repeat("é", 200) + `"}`, defaults(func(m *metadata) { m.Name = strings.Repeat("é", 200) })},
 		{"scope, deduplicated in order", `{"scope":"b a b c a"}`, defaults(func(m *metadata) { m.Scope = "b a c" })},
@@ -123,7 +132,7 @@ func TestRegisterRejects(t *testing.T) {
 		{"null in it", "grant_types", `[null]`},
 		{"string", "grant_types", `"client_credentials"`},
 		{"none", "token_endpoint_auth_method", `"none"`},
-		{"private_key_jwt", "token_endpoint_auth_method", `"private_key_jwt"`},
+		{"by an assertion that is signed with the secret", "token_endpoint_auth_method", `"client_secret_jwt"`},
 		{"unknown", "token_endpoint_auth_method", `"\"<tls>"`},
 		{"empty", "token_endpoint_auth_method", `""`},
 		{"zero", "access_token_ttl", `0`},
@@ -148,7 +157,15 @@ func TestRegisterRejects(t *testing.T) {
 		{"null in it", "audience", `[null]`},
 		{"too long", "audience", `["https://a.example/` + strings.Repeat("a", 500) + `"]`},
 		{"too many", "audience", `[` + strings.Join(manyURIs, ",") + `]`},
-		{"given", "jwks", `{"keys":[]}`},
+		{"no key", "jwks", `{"keys":[]}`},
+		{"private", "jwks", `{"keys":[{"kty":"EC","crv":"P-256","d":"x"}]}`},
+		{"string", "jwks", `"{}"`},
+		{"http", "jwks_uri", `"http://a.example/keys"`},
+		{"relative", "jwks_uri", `"/keys"`},
+		{"too long", "jwks_uri", `"https://a.example/` + strings.Repeat("a", 495) + `"`},
+		{"array", "jwks_uri", `["https://a.example"]`},
+		{"unknown", "token_endpoint_auth_signing_alg", `"HS256"`},
+		{"empty", "token_endpoint_auth_signing_alg", `""`},
 		{"number", "rate_limit", `600`},
 		{"object", "rate_limit", `{"count":600}`},
 		{"empty", "rate_limit", `""`},
@@ -244,6 +261,8 @@ func TestNarrowerDefaultAudience(t *testing.T) {
 func FuzzMetadata(f *testing.F) {
 	f.Add(`{"client_name":"a","scope":"b c b","grant_types":[],"audience":["https://x"],"access_token_ttl":5}`)
 	f.Add(`{"token_endpoint_auth_method":"none","jwks":{}}`)
+	f.Add(`{"token_endpoint_auth_method":"private_key_jwt","jwks":{"keys":[` + ecJWK + `]},"token_endpoint_auth_signing_alg":"ES256"}`)
+	f.Add(`{"jwks_uri":"https://a.example/keys?x","token_endpoint_auth_signing_alg":"PS256"}`)
 	f.Add(`{"access_token_format":"opaque","access_token_ttl":1e9,"client_name":"\ud800"}`)
 	f.Fuzz(func(t *testing.T, text string) {
 		var o web.Object

@@ -15,12 +15,17 @@ type Offers struct {
 // Either lists names as a text for users has them: a; a or b; a, b or c.
 func Either(names []string) string { return join(names, " or ") }
 
-// Unpinned lists, for a text for users, the methods that a client may use which is registered for none.
+// Unpinned lists, for a text for users, the methods that a client may use which is registered for none: those for which it
+// has a secret or a key.
 func (o Offers) Unpinned() string {
-	if len(o.AuthMethods) == 2 && len(o.SecretMethods) == 2 {
+	names := slices.Clone(o.SecretMethods)
+	if slices.Contains(o.AuthMethods, keyMethod) {
+		names = append(names, keyMethod)
+	}
+	if len(names) == 2 && len(o.AuthMethods) == 2 {
 		return "both"
 	}
-	return join(o.SecretMethods, " and ")
+	return join(names, " and ")
 }
 
 // grants lists the grants for a text for users.

@@ -15,11 +15,23 @@ import (
 // is disabled first or enabled last: one that is being disabled gets nothing new while it still works, and one that is
 // being enabled works as it will be.
 func (g *Registry) Patch(ctx context.Context, id string, o web.Object, by audit.Actor) (*store.Client, error) {
+	return g.PatchIf(ctx, id, o, nil, by)
+}
+
+// PatchIf is Patch, and a conflict if the metadata is not any more as the request knew it: unchanged says so. nil: it does
+// not matter.
+func (g *Registry) PatchIf(ctx context.Context, id string, o web.Object, unchanged func(*store.ClientMetadata) bool, by audit.Actor) (*store.Client, error) {
 	p, err := g.readPatch(id, o)
 	if err != nil {
 		return nil, err
 	}
+	p.unchanged = unchanged
 	c, err := g.Client(ctx, id)
+	if err == nil {
+		if err := g.check(ctx, c, p); err != nil {
+			return nil, err
+		}
+	}
 	if p.disables() && mayExist(err) {
 		if err := g.disable(ctx, p.id, c, by); err != nil {
 			return nil, noClient(err)
@@ -41,6 +53,21 @@ func (g *Registry) Patch(ctx context.Context, id string, o web.Object, by audit.
 	}
 	// What was so already may be a revocation that was applied before, and not confirmed.
 	return c, g.Store.Confirm(ctx)
+}
+
+// check checks what the patch makes of the client, and fetches its key set if that is another one.
+func (g *Registry) check(ctx context.Context, c *store.Client, p *patch) error {
+	after := c.Metadata
+	if err := p.checkUnchanged(&after); err != nil {
+		return err
+	}
+	if _, err := g.rules().patch(&after, p.object); err != nil {
+		return err
+	}
+	if err := g.staysAble(c, &after); err != nil {
+		return err
+	}
+	return g.fetched(ctx, c.Metadata.JWKSURI, after.JWKSURI)
 }
 
 // mayExist says whether there is something to disable. An unreadable client may well be enabled.
@@ -96,11 +123,17 @@ func (g *Registry) update(ctx context.Context, c *store.Client, p *patch, by aud
 	err = g.Audit.Change(ctx, by, what, func(ctx context.Context) (err error) {
 		updated, err = g.Store.UpdateClient(ctx, c.ID, g.Audit.Cause(by, ""), func(m *store.ClientMetadata) (newGeneration bool, err error) {
 			before := *m // which may be newer than what was read above
+			if err := p.checkUnchanged(m); err != nil {
+				return false, err
+			}
 			_, err = in.patch(m, p.object)
 			return in.narrower(before, *m), err
 		})
 		return err
 	})
+	if err == nil && (slices.Contains(changed, jwksMember) || slices.Contains(changed, jwksURIMember)) {
+		g.Store.KeepClientKeys(ctx, c.ID, thumbprints(&updated.Metadata))
+	}
 	return updated, err
 }
 
@@ -109,6 +142,15 @@ type patch struct {
 	id       string
 	object   web.Object
 	disabled *bool // nil: not in it
+
+	unchanged func(*store.ClientMetadata) bool // see PatchIf
+}
+
+func (p *patch) checkUnchanged(m *store.ClientMetadata) error {
+	if p.unchanged != nil && !p.unchanged(m) {
+		return web.Conflict("The client was changed meanwhile; read it again and retry")
+	}
+	return nil
 }
 
 func (p *patch) disables() bool { return p.disabled != nil && *p.disabled }
@@ -122,8 +164,8 @@ func (g *Registry) readPatch(id string, o web.Object) (*patch, error) {
 	if err := p.checkFixed(); err != nil {
 		return nil, err
 	}
-	var scratch store.ClientMetadata // what is wrong with a member does not depend on the others
-	if _, err := g.rules().patch(&scratch, o); err != nil {
+	var scratch store.ClientMetadata // what is wrong with a member by itself does not depend on the others
+	if _, err := g.rules().set(&scratch, o); err != nil {
 		return nil, err
 	}
 	if _, there := o["disabled"]; there {

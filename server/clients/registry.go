@@ -1,6 +1,7 @@
 package clients
 
 import (
+	"context"
 	"time"
 
 	"github.com/mintkeep/mintkeep/config"
@@ -9,13 +10,19 @@ import (
 	"github.com/mintkeep/mintkeep/store"
 )
 
-// Registry registers and changes clients. All fields are required.
+// Registry registers and changes clients. All fields but the last two are required.
 type Registry struct {
 	Store  *store.Store
 	Config *config.Config
 	Audit  *audit.Log
 	Now    func() time.Time
 	Offers Offers
+
+	// CheckURI says what is wrong with the URL of a key set. nil: nothing.
+	CheckURI func(uri string) error
+	// CheckKeys fetches the key set at a URL, once before a client is registered with it, and says why no key of it can be
+	// used. nil: it is not fetched.
+	CheckKeys func(ctx context.Context, uri string) error
 }
 
 // instant is the present as it is recorded and shown.

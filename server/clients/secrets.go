@@ -75,6 +75,9 @@ func (g *Registry) rotatable(ctx context.Context, id string, next store.Secret) 
 	if err != nil {
 		return err
 	}
+	if method := c.Metadata.AuthMethod; !g.Offers.BySecret(method) {
+		return web.InvalidRequest("The client authenticates by %s and uses no secret; change its %s first, for example to null", method, methodMember)
+	}
 	active, now := 0, g.Now()
 	for _, s := range c.Secrets {
 		if !s.ActiveAt(now) {

@@ -36,5 +36,5 @@ func (g *Registry) settle(ctx context.Context, c *store.Client, p *patch, by aud
 
 // hasMetadata is whether the patch has a member of the metadata.
 func (p *patch) hasMetadata() bool {
-	return slices.ContainsFunc(Members, func(m Member) bool { _, there := p.object[m.Name]; return there })
+	return slices.ContainsFunc(Members, func(m Member) bool { return p.object.Names(m.Name) })
 }

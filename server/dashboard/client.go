@@ -20,7 +20,9 @@ type clientPage struct {
 	store.LastRequests
 	Requests *chart
 	Active   []secretRow
-	BySecret bool          // it authenticates by a secret
+	BySecret bool // it may authenticate by a secret
+	Keys     []publicKeyRow
+	ByKey    bool          // it may authenticate by its keys
 	Lifetime time.Duration // of its tokens
 	Once     string
 	Overlaps []choice
@@ -64,7 +66,7 @@ func (d *Dashboard) client(r *http.Request) (*store.Client, error) {
 // showClient fills in all of the page but what its forms have.
 func (d *Dashboard) showClient(w http.ResponseWriter, r *http.Request, in *session, c *store.Client, status int, p clientPage) (err error) {
 	p.operatorPage, p.Client, p.Once = operatorPage{"clients"}, c, rand.Text()
-	p.Seen = seenOf(c)
+	p.Seen, p.ByKey = seenOf(c), d.byKey(&c.Metadata)
 	p.BySecret, p.Lifetime = d.clients.Offers.BySecret(c.Metadata.AuthMethod), d.lifetime(c)
 	for _, o := range overlaps {
 		p.Overlaps = append(p.Overlaps, choice{o.value, o.label, "", o.value == "24h"})
@@ -73,6 +75,9 @@ func (d *Dashboard) showClient(w http.ResponseWriter, r *http.Request, in *sessi
 		return err
 	}
 	if p.Active, err = d.activeSecrets(r, c); err != nil {
+		return err
+	}
+	if p.Keys, err = d.clientKeys(r, c); err != nil {
 		return err
 	}
 	if err := d.requests(r, &p); err != nil {
@@ -109,13 +114,13 @@ func (d *Dashboard) lifetime(c *store.Client) time.Duration {
 
 // activeSecrets are the active secrets of a client, the oldest first.
 func (d *Dashboard) activeSecrets(r *http.Request, c *store.Client) (rows []secretRow, err error) {
-	uses, err := d.store.SecretUses(r.Context(), c.ID)
+	uses, err := d.store.ClientUses(r.Context(), c.ID)
 	if err != nil {
 		return nil, err
 	}
 	for _, s := range c.Secrets {
 		if s.ActiveAt(d.now()) {
-			rows = append(rows, secretRow{Secret: s, Used: uses[s.ID]})
+			rows = append(rows, secretRow{Secret: s, Used: uses.Secrets[s.ID]})
 		}
 	}
 	for i := range rows {

@@ -134,6 +134,10 @@ func (d *Dashboard) secretQuestion(c *store.Client, active []secretRow, id strin
 		q.Effects = append(q.Effects, d.lastUse("The secret", this.Used))
 	}
 	switch {
+	case !d.clients.Offers.BySecret(c.Metadata.AuthMethod):
+		q.Effects = append(q.Effects, "The secret is not in use: the client authenticates by "+c.Metadata.AuthMethod+".")
+	case other == nil && d.byKey(&c.Metadata):
+		q.Effects = append(q.Effects, "The client can authenticate with its key.")
 	case other == nil:
 		warnings = append(warnings, "No other secret is active: the client cannot authenticate until it has a new one.")
 		q.Type, q.Kind = c.ID, "client ID"

@@ -36,7 +36,7 @@ func (d *Dashboard) clientFields(sent url.Values, wrong problems) clientFields {
 		f.Grants = append(f.Grants, choice{grant, grant, "", slices.Contains(sent["grant"], grant)})
 	}
 	method := sent.Get("token_endpoint_auth_method")
-	f.Methods = append(f.Methods, choice{"", "Any that uses the client secret", "", method == ""})
+	f.Methods = append(f.Methods, choice{"", "Any, by its secret or its key", "", method == ""})
 	for _, m := range d.clients.Offers.AuthMethods {
 		f.Methods = append(f.Methods, choice{m, m, "", method == m})
 	}
@@ -54,6 +54,10 @@ var clientLabels = labels{
 	"access_token_format":        {"access_token_format", "Token format"},
 	"audience":                   {"audience", "Audience"},
 	"rate_limit":                 {"rate_limit", "Rate limit"},
+
+	"jwks":                            {"jwks", "Public key"},
+	"jwks_uri":                        {"jwks_uri", "Key set URL"},
+	"token_endpoint_auth_signing_alg": {"token_endpoint_auth_signing_alg", "Signing algorithm"},
 }
 
 // fieldsOf is a client as its form has it.

@@ -1,8 +1,10 @@
 package dashboard_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +53,34 @@ func (g *gallery) clients() {
 	g.inspect("client-disable")
 	g.press("main button.dangerous")
 	g.inspect("client-disabled")
+	g.clientKeys()
+}
+
+// clientKeys are the pages of a client's public keys.
+func (g *gallery) clientKeys() {
+	g.t.Helper()
+	first, second := newPasted(g.t, ""), newPasted(g.t, "payments, from February 2026 on")
+	var keys []json.RawMessage
+	for _, key := range []pasted{first, second} {
+		keys = append(keys, json.RawMessage(key.jwk))
+	}
+	g.s.Register(g.t, servertest.M{"client_id": "payments", "client_name": "Payments", "scope": "read", "jwks": servertest.M{"keys": keys}})
+	reports := servertest.M{"client_id": "reports", "scope": "read", "jwks_uri": "https://reports.example.com/" + strings.Repeat("path/", 20) + "keys.json"}
+	g.s.Admin(g.t, http.MethodPost, "/admin/clients?check=false", reports).Want(g.t, http.StatusCreated, "")
+	g.s.Store.RecordClientKeyUse("payments", second.thumbprint)
+	g.s.Store.RecordClientKeyUse("reports", first.thumbprint)
+	if err := g.s.Store.Flush(g.t.Context()); err != nil {
+		g.t.Fatal(err)
+	}
+	g.clock.Advance(3 * time.Minute)
+	g.look("client-keys", "/operator/clients/payments")
+	g.press("main td a[href$='/" + second.thumbprint + "/remove']")
+	g.inspect("client-key-remove")
+	g.look("client-key-set", "/operator/clients/reports")
+	g.look("client-keys-change", "/operator/clients/payments/keys")
+	g.fill("#jwks", "ssh-ed25519 AAAA")
+	g.press("main button[type=submit]")
+	g.inspect("client-keys-problem")
 }
 
 // busyHour registers clients, one with a name as long as it may be, and has them request some thousand tokens.

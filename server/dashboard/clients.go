@@ -82,6 +82,7 @@ func (d *Dashboard) nextPage(path, listing, q, position string) string {
 type clientNew struct {
 	operatorPage
 	clientFields
+	keyFields
 	Once string
 }
 
@@ -91,7 +92,7 @@ func (d *Dashboard) NewClientPage(w http.ResponseWriter, r *http.Request, in *se
 }
 
 func (d *Dashboard) showClientForm(w http.ResponseWriter, r *http.Request, in *session, status int, sent url.Values, wrong problems) error {
-	f := clientNew{operatorPage{"clients"}, d.clientFields(sent, wrong), rand.Text()}
+	f := clientNew{operatorPage{"clients"}, d.clientFields(sent, wrong), keyFieldsOf(sent, true), rand.Text()}
 	return d.show(w, status, "clientnew", in.page(r, "Register a client", "operator", f))
 }
 
@@ -122,7 +123,7 @@ func (d *Dashboard) RegisterClient(w http.ResponseWriter, r *http.Request, in *s
 		if err != nil {
 			return "", err
 		}
-		if len(client.Secrets) == 0 { // its client authentication method uses none
+		if len(client.Secrets) == 0 { // it has a key instead, or its client authentication method uses none
 			return clientURL(client.ID), seeOther(w, clientURL(client.ID), "client-registered")
 		}
 		p := newSecret{
@@ -135,10 +136,13 @@ func (d *Dashboard) RegisterClient(w http.ResponseWriter, r *http.Request, in *s
 
 func (d *Dashboard) register(r *http.Request, in *session, form url.Values) (c *store.Client, plain string, err error) {
 	o, err := clientObject(form)
+	if err == nil {
+		err = addKeys(o, form)
+	}
 	if err != nil {
 		return nil, "", err
 	}
-	return d.clients.Register(r.Context(), o, in.Actor)
+	return d.registry(form).Register(r.Context(), o, in.Actor)
 }
 
 // fixable is an error that the user can fix in the form.

@@ -16,7 +16,7 @@ import (
 // field is the input with this id.
 func (p page) field(id string) *html.Node {
 	p.t.Helper()
-	for _, n := range p.all("input", "select") {
+	for _, n := range p.all("input", "select", "textarea") {
 		if attribute(n, "id") == id {
 			return n
 		}

@@ -143,6 +143,9 @@ var notices = map[string]string{
 	"client-deleted":    "The client is deleted. Its secrets and its tokens are revoked.",
 	"tokens-revoked":    "Every token that was issued to the client until now is revoked.",
 	"secret-revoked":    "The secret is revoked.",
+	"key-removed":       "The key is removed. It stopped working at once.",
+	"keys-saved":        "The keys are saved.",
+	"keys-refreshed":    "Every replica fetches the key set again before the next request that needs it.",
 	"keys-rotated":      "The next signing key signs from now on.",
 }
 

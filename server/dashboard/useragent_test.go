@@ -243,6 +243,8 @@ func fields(form *html.Node) url.Values {
 		case n.Data == "input" && (kind == "checkbox" || kind == "radio") && !has(n, "checked"):
 		case n.Data == "input":
 			sent.Add(name, attribute(n, "value"))
+		case n.Data == "textarea":
+			sent.Add(name, text(n))
 		case n.Data == "select":
 			for o := range n.Descendants() {
 				if o.Data == "option" && has(o, "selected") {

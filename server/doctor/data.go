@@ -39,11 +39,15 @@ func data(ctx context.Context, o Options) []Check {
 
 	hashes := map[string][]byte{}
 	var locked []string
+	sets := map[string]string{}
 	scanning, cancel := context.WithTimeout(ctx, recordsTime)
 	defer cancel()
 	scans := o.Store.ScanRecords(scanning, recordsRead, func(c *store.Client) {
 		if c.Locked(o.Now()) {
 			locked = append(locked, c.ID)
+		}
+		if uri := c.Metadata.JWKSURI; uri != "" && c.Enabled {
+			sets[uri] = c.ID
 		}
 	}, func(u *store.User) {
 		if len(u.Password) > 0 && len(hashes) < passwordsTried {
@@ -55,7 +59,8 @@ func data(ctx context.Context, o Options) []Check {
 		checks = append(checks, records(c))
 	}
 	checks = append(checks, secrets(locked)...)
-	return append(checks, lost(ctx, o.Store))
+	checks = append(checks, lost(ctx, o.Store))
+	return append(checks, keySets(ctx, o.Config, sets)...)
 }
 
 // auditLog tells how much memory the changes in the audit log take, of what they may.

@@ -7,6 +7,7 @@
 //	its setup     mode, version, persistence, eviction, memory, replication, cluster, Sentinels, rights, clock, TLS
 //	its content   signing keys, what the master key opens, records that cannot be read, clients without an active secret, and
 //	              what the audit log says exists
+//	key sets      whether those that clients publish can be fetched, and the clocks of their servers
 //
 // Facts come from [store.Store.Diagnose] and its like. Functions without I/O turn facts into checks, and [Examine] puts the
 // two together. Nothing is changed, no signing key is created, and no check contains a secret.

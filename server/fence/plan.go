@@ -47,7 +47,7 @@ var replays = map[audit.Action]Step{
 
 // What is revoked with all tokens and sessions, or gives something, or was rejected: there is nothing to do.
 var settled = []audit.Action{
-	audit.ClientCreated, audit.ClientEnabled, audit.ClientTokensRevoked, audit.TokenLeaked, audit.KeyCreated, audit.KeyRenamed,
+	audit.ClientCreated, audit.ClientEnabled, audit.ClientTokensRevoked, audit.ClientKeysRefreshed, audit.TokenLeaked, audit.KeyCreated, audit.KeyRenamed,
 	audit.UserCreated, audit.UserEnabled, audit.UserPromoted, audit.UserSignedOut, audit.SessionCreated, audit.SessionRevoked,
 	audit.SigningKeyRotated, audit.Fenced,
 	audit.ClientRejected, audit.AdminRejected, audit.APIRejected, audit.SessionRejected, audit.DashboardRejected,

@@ -28,6 +28,10 @@
 //	mintkeep_redis_pool_stale_total                         connections dropped for being old or broken
 //	mintkeep_store_behind                                   1: Redis has lost what this replica has seen in it
 //	mintkeep_signing_key_age_seconds                        of the active key; absent until one is loaded
+//	mintkeep_remote_key_fetches_total{result}               ok, failed: fetches of clients' key sets
+//	mintkeep_remote_key_sets                                fetched key sets that can be used
+//	mintkeep_remote_key_sets_overdue                        of these, past their time because they cannot be fetched
+//	mintkeep_remote_key_oldest_seconds                      since the oldest one in use was fetched
 //	mintkeep_build_info{version,goversion}                  always 1
 //
 // and the usual go_* and process_* ones.

@@ -18,6 +18,7 @@ type Sources struct {
 	Pool        func() redisdb.PoolStats // the store's connections; nil: those series are absent
 	Behind      func() bool              // whether the store is quarantined; nil: that series is absent
 	ActiveSince func() time.Time         // when the signing key became active; nil or zero: its age is absent
+	KeySets     func() KeySets           // the key sets that are fetched from clients; nil: those series are absent
 	Now         func() time.Time         // nil: time.Now
 }
 
@@ -31,6 +32,8 @@ type Metrics struct {
 	refused        map[string]prometheus.Counter
 	active         prometheus.Counter
 	inactive       prometheus.Counter
+	fetched        prometheus.Counter
+	notFetched     prometheus.Counter
 	redisDurations *table[string, prometheus.Observer]
 	redisErrors    *table[string, prometheus.Counter]
 }
@@ -41,6 +44,7 @@ func New(from Sources) *Metrics {
 	m.registerHTTP()
 	m.registerTokens()
 	m.registerRedis()
+	m.registerKeySets()
 	m.registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -54,6 +58,9 @@ func New(from Sources) *Metrics {
 	}
 	if from.ActiveSince != nil {
 		m.registry.MustRegister(newKeyAge(from.ActiveSince, from.Now))
+	}
+	if from.KeySets != nil {
+		m.registry.MustRegister(newKeySets(from.KeySets))
 	}
 	return m
 }

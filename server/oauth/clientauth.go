@@ -1,12 +1,13 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
 	"net/url"
-	"time"
 
+	"github.com/mintkeep/mintkeep/server/assertion"
 	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/clients"
 	"github.com/mintkeep/mintkeep/server/web"
@@ -18,17 +19,17 @@ import (
 type AuthMethod interface {
 	// Name is the method's in the metadata (RFC 8414 §2) and in a registration (RFC 7591 §2).
 	Name() string
-	// BySecret is whether the method uses the client's secret. A client that is registered for no method may use each
-	// of these; one that is registered for another method is given no secret.
+	// BySecret is whether the method uses the client's secret. A client that is registered for another method is given no
+	// secret.
 	BySecret() bool
+	// Unpinned is whether a client that is registered for no method may use this one.
+	Unpinned(c *store.Client) bool
 	// Present returns the credentials that a request presents by this method. ok is false if it presents none. An error
 	// rejects the request. Present uses the request alone.
 	Present(r *http.Request, form url.Values) (p Presented, ok bool, err error)
 	// Verify checks the credentials for c, which is nil for an unknown client. Each kind of rejection costs the same. A
-	// method that needs more of the store, or a client's keys, reads them here; an error is a failure to read, and no
-	// rejection. A method that writes something together with the token, such as the id of an assertion, adds that to
-	// Verified, and to grant, which the token store has.
-	Verify(ctx context.Context, c *store.Client, p Presented, now time.Time) (Verified, error)
+	// method that needs more than c reads it here, by s; an error is a failure to read, and no rejection.
+	Verify(ctx context.Context, s *Server, c *store.Client, p Presented) (Verified, error)
 }
 
 // Presented is what a request presents to authenticate its client.
@@ -36,6 +37,11 @@ type Presented struct {
 	ClientID   string
 	Credential string // the secret, or what another method has in its place
 	method     AuthMethod
+
+	// Of an assertion:
+	assertion *assertion.Assertion
+	named     bool             // the request has no client_id; ClientID is the assertion's
+	rejected  assertion.Reason // it was rejected before a client could be read
 }
 
 // Verified is what a method has found out about presented credentials.
@@ -45,6 +51,10 @@ type Verified struct {
 
 	// Digest of the presented secret, by which the audit log may tell that it was this client's once.
 	Digest store.Digest
+
+	Thumbprint string              // of the client's key that has signed, if one has
+	KeyID      string              // what a rejected assertion names as its key, for the audit log
+	Used       *store.ReplayRecord // is written with what the request does; nil: the credentials may be used again
 }
 
 // The reasons for which a client authentication is rejected, as the audit log has them.
@@ -59,7 +69,9 @@ const (
 )
 
 // AuthMethods returns the client authentication methods that Mintkeep offers.
-func AuthMethods() []AuthMethod { return []AuthMethod{clientSecretBasic{}, clientSecretPost{}} }
+func AuthMethods() []AuthMethod {
+	return []AuthMethod{clientSecretBasic{}, clientSecretPost{}, privateKeyJWT{}}
+}
 
 // Offers returns the names that a client may be registered with, if these are the client authentication methods.
 func Offers(methods ...AuthMethod) clients.Offers {
@@ -82,20 +94,19 @@ func (s *Server) present(r *http.Request, form url.Values) (Presented, error) {
 		return Presented{}, err
 	}
 	inForm := formCredentials(form) // a rejected request counts for these, whatever else it presents
-	switch {
-	case len(r.Header["Authorization"]) > 1:
+	if len(r.Header["Authorization"]) > 1 {
 		return inForm, web.InvalidRequest("Duplicate Authorization header")
-	case form.Has("client_assertion") || form.Has("client_assertion_type"): // no method here reads one
-		return inForm, errInvalidClient
 	}
 	var p Presented
 	for _, m := range s.methods {
 		found, ok, err := m.Present(r, form)
 		switch {
-		case err != nil:
-			return inForm, err
 		case ok && p.method != nil:
 			return p, web.InvalidRequest("Multiple client authentication methods; use one")
+		case err != nil && found.Credential != "":
+			return found, err
+		case err != nil:
+			return inForm, err
 		case ok:
 			p = found
 			p.method = m
@@ -110,8 +121,15 @@ func (s *Server) present(r *http.Request, form url.Values) (Presented, error) {
 	return p, p.check()
 }
 
+// caller is the client that sends a request, authenticated.
+type caller struct {
+	*store.Client
+	presented Presented
+	used      *store.ReplayRecord // is to be written with what the request does; nil: nothing is
+}
+
 // authenticate returns the client that sends the request, after one round trip.
-func (s *Server) authenticate(r *http.Request, form url.Values) (*store.Client, error) {
+func (s *Server) authenticate(r *http.Request, form url.Values) (caller, error) {
 	return s.authenticateBy(r, form, s.store.Client)
 }
 
@@ -119,28 +137,54 @@ func (s *Server) authenticate(r *http.Request, form url.Values) (*store.Client, 
 // round trip.
 func (s *Server) authenticateBy(r *http.Request, form url.Values,
 	read func(context.Context, string) (*store.Client, error),
-) (*store.Client, error) {
+) (caller, error) {
 	p, err := s.present(r, form)
 	if err != nil {
-		return nil, s.reject(r, p, nil, Verified{Rejected: unsupported}, err)
+		return caller{}, s.reject(r, p, nil, Verified{Rejected: cmp.Or(string(p.rejected), unsupported)}, err)
 	}
 	c, err := read(r.Context(), p.lookupID())
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return nil, err
+		return caller{}, err
 	}
 	web.Note(r.Context(), "client_id", p.name(c))
 	v, err := s.verify(r.Context(), p, c)
 	switch {
 	case err != nil:
-		return nil, err
+		return caller{}, s.unverified(r, p, c, v, err)
 	case v.Rejected != "":
-		err := s.reject(r, p, c, v, errInvalidClient)
-		if c != nil {
-			err = &failedAuthentication{err, c.ID, v.Rejected}
-		}
-		return nil, err
+		return caller{}, s.failed(r, p, c, v)
 	}
-	return c, nil
+	return caller{c, p, v.Used}, nil
+}
+
+// failed rejects credentials that are not those of c, which is nil for an unknown client.
+func (s *Server) failed(r *http.Request, p Presented, c *store.Client, v Verified) error {
+	err := s.reject(r, p, c, v, errInvalidClient)
+	if c != nil {
+		err = &failedAuthentication{err, c.ID, v.Rejected}
+	}
+	return err
+}
+
+// replayed is err, but the answer to credentials that were used before if it says so (RFC 7523 §3 item 7).
+func (s *Server) replayed(r *http.Request, by caller, err error) error {
+	if !errors.Is(err, store.ErrReplayed) {
+		return err
+	}
+	return s.failed(r, by.presented, by.Client, Verified{Rejected: string(assertion.Replayed)})
+}
+
+// unverified records that the credentials of a registered client could not be verified, if the method gives a reason. That
+// is not the caller's failure, and is not counted as one.
+func (s *Server) unverified(r *http.Request, p Presented, c *store.Client, v Verified, err error) error {
+	if c == nil || v.Rejected == "" {
+		return err
+	}
+	by := audit.Unauthenticated(r.Context(), p.name(c))
+	if !s.store.CountRejection(r.Context(), by.Name) {
+		s.audit.Reject(r.Context(), by, audit.ClientRejected, map[string]string{"reason": v.Rejected})
+	}
+	return &failedAuthentication{err, c.ID, v.Rejected}
 }
 
 // failedAuthentication is the error of a request that did not authenticate the registered client that it names. The
@@ -154,7 +198,7 @@ func (f *failedAuthentication) Unwrap() error { return f.error }
 
 // verify checks the presented credentials, and that c may use them. c is nil for an unknown client.
 func (s *Server) verify(ctx context.Context, p Presented, c *store.Client) (Verified, error) {
-	v, err := p.method.Verify(ctx, c, p, s.now())
+	v, err := p.method.Verify(ctx, s, c, p)
 	switch {
 	case err != nil:
 		return v, err
@@ -167,6 +211,8 @@ func (s *Server) verify(ctx context.Context, p Presented, c *store.Client) (Veri
 		v.Rejected = disabledClient
 	case v.SecretID != "":
 		s.store.RecordSecretUse(c.ID, v.SecretID)
+	case v.Thumbprint != "":
+		s.store.RecordClientKeyUse(c.ID, v.Thumbprint)
 	}
 	return v, nil
 }
@@ -174,7 +220,7 @@ func (s *Server) verify(ctx context.Context, p Presented, c *store.Client) (Veri
 // allowed is whether the registration of c allows the method.
 func allowed(c *store.Client, m AuthMethod) bool {
 	if c.Metadata.AuthMethod == "" {
-		return m.BySecret()
+		return m.Unpinned(c)
 	}
 	return c.Metadata.AuthMethod == m.Name()
 }
@@ -190,6 +236,9 @@ func (s *Server) reject(r *http.Request, p Presented, c *store.Client, v Verifie
 		return web.TooManyRequests(retryAfter)
 	}
 	detail := map[string]string{"reason": v.Rejected}
+	if v.KeyID != "" {
+		detail["kid"] = v.KeyID
+	}
 	if lastFour, former := formerSecret(c, v.Digest); former && lastFour != "" && v.SecretID == "" {
 		detail["last_four"] = lastFour
 	}

@@ -2,7 +2,6 @@ package oauth
 
 import (
 	"context"
-	"time"
 
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -10,14 +9,16 @@ import (
 // bySecret is what the methods that use a secret have in common.
 type bySecret struct{}
 
-func (bySecret) BySecret() bool { return true }
+func (bySecret) BySecret() bool              { return true }
+func (bySecret) Unpinned(*store.Client) bool { return true }
 
 // maxSecrets is how many secrets a client may have, as the store has it.
 const maxSecrets = 2
 
 // Verify compares the digest of the presented secret. Each kind of rejection costs the same: one digest, and one
 // comparison for each secret that a client may have.
-func (bySecret) Verify(_ context.Context, c *store.Client, p Presented, now time.Time) (Verified, error) {
+func (bySecret) Verify(_ context.Context, s *Server, c *store.Client, p Presented) (Verified, error) {
+	now := s.now()
 	v := Verified{Digest: store.DigestOf(p.Credential), Rejected: wrongSecret}
 	if c != nil && len(c.Secrets) == 0 {
 		v.Rejected = noSecret

@@ -33,6 +33,8 @@ type grant struct {
 	claims bearer.Claims
 	// record is filled by the generator and written by the token store.
 	record store.Credential
+	// used is the record that the client's assertion was used, which the token store writes too; nil: none.
+	used *store.ReplayRecord
 }
 
 var errUnsupportedGrant = &web.Error{

@@ -34,12 +34,12 @@ func (s *Server) Introspect(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	principal, err := s.verifier.Principal(r.Context(), asked.presented, asked.record, asked.caller, nil)
+	principal, err := s.verifier.Principal(r.Context(), asked.presented, asked.record, asked.caller.Client, asked.caller.used)
 	if err != nil {
-		return err
+		return s.replayed(r, asked.caller, err)
 	}
 	// RFC 7662 §4: a caller that is not entitled to know gets the answer for a token that does not exist.
-	if principal != nil && !entitled(asked.caller, principal) {
+	if principal != nil && !entitled(asked.caller.Client, principal) {
 		principal = nil
 	}
 	s.metrics.Introspected(principal != nil)
@@ -77,7 +77,7 @@ func (s *Server) describe(principal *bearer.Principal) introspection {
 // inspection is a credential that a client asks about: who asks, what was presented, and the record under its
 // digest, or nil.
 type inspection struct {
-	caller    *store.Client
+	caller    caller
 	presented bearer.Presented
 	record    *store.Credential
 }

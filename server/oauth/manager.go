@@ -93,7 +93,7 @@ func (t tokenStore) Create(ctx context.Context, info oauth2.TokenInfo) error {
 	if err != nil {
 		return err
 	}
-	return t.store.SaveToken(ctx, store.DigestOf(info.GetAccess()), g.record, time.Unix(g.claims.Expires, 0), nil)
+	return t.store.SaveToken(ctx, store.DigestOf(info.GetAccess()), g.record, time.Unix(g.claims.Expires, 0), g.used)
 }
 
 var errNotOffered = errors.New("this grant is not offered")

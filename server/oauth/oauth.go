@@ -27,6 +27,9 @@ type Options struct {
 
 	// AuthMethods are the client authentication methods that are offered.
 	AuthMethods []AuthMethod
+
+	// RemoteKeys fetches the keys of clients that publish them. Nil: none are fetched.
+	RemoteKeys KeySource
 }
 
 // Server answers the /oauth and /.well-known routes.
@@ -42,13 +45,16 @@ type Server struct {
 	manager  *manage.Manager
 	methods  []AuthMethod
 	metadata []byte // the document, which does not change while the server runs
+
+	remote     KeySource // may be nil
+	registered registeredKeys
 }
 
 // New creates the OAuth server.
 func New(o Options) (*Server, error) {
 	s := &Server{
 		config: o.Config, store: o.Store, ring: o.Ring, verifier: o.Verifier, audit: o.Audit, keys: o.Keys,
-		metrics: o.Metrics, now: o.Now, methods: o.AuthMethods,
+		metrics: o.Metrics, now: o.Now, methods: o.AuthMethods, remote: o.RemoteKeys,
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -58,6 +64,6 @@ func New(o Options) (*Server, error) {
 	s.manager.MapAccessGenerate(generator{ring: o.Ring, brand: o.Config.KeyPrefix})
 	s.manager.MapTokenStorage(tokenStore{store: o.Store})
 	var err error
-	s.metadata, err = metadata(o.Config.Issuer, Offers(s.methods...))
+	s.metadata, err = metadata(o.Config, Offers(s.methods...))
 	return s, err
 }

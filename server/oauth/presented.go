@@ -18,12 +18,15 @@ const (
 
 	shortestSecret = 32
 	idCharacters   = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~-"
+
+	maxRecordedKeyID = 64 // the longest kid that the audit log keeps
+	visible          = idCharacters + "!\"#$%&'()*+,/:;<=>?@[\\]^`{|}"
 )
 
 // inBody are the parameters that must not stand in the query (RFC 6749 §2.3.1, §3.2).
 var inBody = []string{
 	"grant_type", "scope", "resource", "audience", "client_id", "client_secret",
-	"client_assertion", "client_assertion_type", "token", "token_type_hint",
+	"client_assertion", "client_assertion_type", "assertion", "token", "token_type_hint",
 }
 
 func rejectQuery(r *http.Request) error {
@@ -44,10 +47,14 @@ func rejectQuery(r *http.Request) error {
 
 // check rejects what no client can have, before the client is read.
 func (p Presented) check() error {
+	secret := p.Credential
+	if p.method != nil && !p.method.BySecret() { // it is of another kind, which the method checks
+		secret = ""
+	}
 	switch {
-	case len(p.ClientID) > maxClientID || len(p.Credential) > maxSecret && (p.method == nil || p.method.BySecret()):
+	case len(p.ClientID) > maxClientID || len(secret) > maxSecret:
 		return web.InvalidRequest("client_id or client_secret is too long")
-	case !printable(p.ClientID) || !printable(p.Credential):
+	case !printable(p.ClientID) || !printable(secret):
 		return web.InvalidRequest("client_id or client_secret contains a character that is not allowed")
 	case p.ClientID == "" || p.Credential == "" || p.method == nil:
 		return errInvalidClient
@@ -65,9 +72,10 @@ func (p Presented) lookupID() string {
 }
 
 // name is what the log and the audit log may keep of the presented id. A caller that confuses the id with the secret puts a
-// secret there, and every secret is at least 32 characters: a longer id is kept only if there is such a client.
+// secret there, and every secret is at least 32 characters: a longer id is kept only if there is such a client. So is one
+// that stands in an assertion alone, of which nothing is kept.
 func (p Presented) name(registered *store.Client) string {
-	if registered == nil && (len(p.ClientID) >= shortestSecret || !onlyOf(p.ClientID, idCharacters)) {
+	if registered == nil && (p.named || len(p.ClientID) >= shortestSecret || !onlyOf(p.ClientID, idCharacters)) {
 		return "(withheld)"
 	}
 	return p.ClientID

@@ -32,9 +32,15 @@ func (s *Server) Revoke(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Server) revokeToken(r *http.Request) error {
 	asked, err := s.inspect(r)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
+	}
+	if used := asked.caller.used; used != nil { // before anything is revoked by it
+		if err := s.store.UseOnce(r.Context(), used); err != nil {
+			return s.replayed(r, asked.caller, err)
+		}
+	}
+	switch {
 	case asked.presented.Digest == (store.Digest{}): // it cannot be one of ours
 		return nil
 	case asked.record == nil:
@@ -68,7 +74,7 @@ func (s *Server) ownKey(r *http.Request) (string, error) {
 		return "", err
 	}
 	switch {
-	case form.Has("client_id") || form.Has("client_secret") || form.Has("client_assertion"):
+	case form.Has("client_id") || form.Has("client_secret") || form.Has("client_assertion") || form.Has("client_assertion_type"):
 		return "", web.InvalidRequest("Multiple authentication methods; use one")
 	case !form.Has("token"):
 		return "", web.InvalidRequest("token is missing")

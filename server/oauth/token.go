@@ -44,14 +44,15 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) (clientID string,
 	if err != nil {
 		return "", err
 	}
-	if err := s.limit(r.Context(), client); err != nil {
+	if err := s.limit(r.Context(), client.Client); err != nil {
 		return client.ID, err
 	}
-	g, err := s.decide(r.Context(), client, form)
+	g, err := s.decide(r.Context(), client.Client, form)
 	if err != nil {
 		return client.ID, err
 	}
-	return client.ID, s.issue(w, r, g)
+	g.used = client.used // up only now, when there is a token for it
+	return client.ID, s.replayed(r, client, s.issue(w, r, g))
 }
 
 // limit counts the call of a client that is registered with a rate limit, granted or not. This is a third round trip,

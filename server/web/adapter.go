@@ -2,7 +2,6 @@ package web
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -137,9 +136,9 @@ func (a *Adapter) run(c *gin.Context, x *request, to route) (err error) {
 	}
 	// Store work is not abandoned when the caller hangs up: a revocation that was begun is finished, and
 	// the budget bounds it anyway.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.Context), cmp.Or(a.StoreBudget, defaultStoreBudget))
-	defer cancel()
-	x.Context = ctx
+	x.budget = cmp.Or(a.StoreBudget, defaultStoreBudget)
+	x.startBudget()
+	defer func() { x.cancel() }()
 	return to.handler(c.Writer, c.Request.WithContext(x))
 }
 

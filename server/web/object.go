@@ -25,6 +25,9 @@ func ReadObject(r *http.Request) (Object, error) {
 // Has is whether a member has a value. Everywhere but in a patch, null is the same as absent.
 func (o Object) Has(name string) bool { return !IsNull(o[name]) }
 
+// Names is whether a member is there, null or not: in a patch, null resets it.
+func (o Object) Names(name string) bool { _, there := o[name]; return there }
+
 // IsNull is whether a member is null, or absent.
 func IsNull(raw json.RawMessage) bool { return raw == nil || string(raw) == "null" }
 

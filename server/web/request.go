@@ -28,6 +28,22 @@ type request struct {
 	kept          map[any]any // see Keep
 	sampleSuccess bool        // the log may leave it out
 	start         time.Time
+	budget        time.Duration // of store time
+	cancel        context.CancelFunc
+}
+
+// startBudget starts the store time of the request.
+func (x *request) startBudget() {
+	x.Context, x.cancel = context.WithTimeout(context.WithoutCancel(x.Context), x.budget)
+}
+
+// RenewBudget starts the store time of the request that ctx belongs to again: it has waited for a server other than the
+// store, whose time has a limit of its own. Outside of a request it does nothing.
+func RenewBudget(ctx context.Context) {
+	if x, ok := ctx.Value(requestKey{}).(*request); ok {
+		x.cancel()
+		x.startBudget()
+	}
 }
 
 type requestKey struct{}

@@ -1,0 +1,106 @@
+package assertion
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"crypto/sha256"
+	"math/big"
+
+	"github.com/mintkeep/mintkeep/server/jwks"
+)
+
+// maxTried is how many keys of one kid are tried. A set of the client's own has one.
+const maxTried = 4
+
+// Signer returns the key of the set that has signed the assertion. There must be exactly one that fits where the assertion
+// names none. A rejection costs one verification, like every other, and more only where several keys have the kid.
+func (a *Assertion) Signer(keys *jwks.Set) (*jwks.Key, Reason) {
+	var found []*jwks.Key
+	if a.header.kid == "" || a.KeyID != "" { // a kid that is empty, or no string, names no key
+		found = keys.Find(a.Algorithm, a.KeyID)
+	}
+	switch {
+	case len(found) == 0:
+		a.Decoy()
+		return nil, a.missing(keys)
+	case len(found) > 1 && a.KeyID == "", len(found) > maxTried:
+		a.Decoy()
+		return nil, KeyAmbiguous
+	}
+	for _, key := range found {
+		if a.verify(key.Public) {
+			return key, ""
+		}
+	}
+	return nil, Signature
+}
+
+// missing is why no key fits.
+func (a *Assertion) missing(keys *jwks.Set) Reason {
+	for i := range keys.Keys {
+		if k := &keys.Keys[i]; (a.header.kid == "" || k.ID == a.KeyID) && !k.Fits(a.Algorithm) {
+			return Algorithm
+		}
+	}
+	return KeyUnknown
+}
+
+// verify is whether public has signed the assertion by its algorithm, which the caller has found to fit (RFC 7518 §3.3 to
+// §3.5, RFC 8037 §3.1).
+func (a *Assertion) verify(public crypto.PublicKey) bool {
+	switch public := public.(type) {
+	case ed25519.PublicKey:
+		return ed25519.Verify(public, []byte(a.signed), a.signature)
+	case *ecdsa.PublicKey:
+		if len(a.signature) != 2*p256Bytes {
+			return false
+		}
+		digest := sha256.Sum256([]byte(a.signed))
+		r, s := new(big.Int).SetBytes(a.signature[:p256Bytes]), new(big.Int).SetBytes(a.signature[p256Bytes:])
+		return ecdsa.Verify(public, digest[:], r, s)
+	case *rsa.PublicKey:
+		digest := sha256.Sum256([]byte(a.signed))
+		if a.Algorithm == "PS256" {
+			salted := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}
+			return rsa.VerifyPSS(public, crypto.SHA256, digest[:], a.signature, salted) == nil
+		}
+		return rsa.VerifyPKCS1v15(public, crypto.SHA256, digest[:], a.signature) == nil
+	}
+	return false
+}
+
+const p256Bytes = 32
+
+// Decoy verifies the signature with a key that is of no client, and ignores the result: an assertion that is rejected for
+// another reason costs the same.
+func (a *Assertion) Decoy() {
+	switch a.Algorithm {
+	case "EdDSA":
+		_ = a.verify(decoyEd25519)
+	case "PS256", "RS256":
+		_ = a.verify(decoyRSA)
+	default:
+		_ = a.verify(decoyP256)
+	}
+}
+
+// The decoys. Nothing depends on who knows the private halves: no result of theirs is used. The modulus is larger than each
+// signature of its length, of which one that is not smaller would be rejected without work.
+var (
+	decoyP256    = p256Generator()
+	decoyEd25519 = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)).Public().(ed25519.PublicKey)
+	decoyRSA     = &rsa.PublicKey{N: new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 2048), big.NewInt(1)), E: 65537}
+)
+
+func p256Generator() *ecdsa.PublicKey {
+	one := make([]byte, p256Bytes)
+	one[p256Bytes-1] = 1
+	private, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), one)
+	if err != nil {
+		panic(err)
+	}
+	return &private.PublicKey
+}

@@ -1,0 +1,154 @@
+package oauth
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/mintkeep/mintkeep/server/assertion"
+	"github.com/mintkeep/mintkeep/server/credential"
+	"github.com/mintkeep/mintkeep/server/jwks"
+	"github.com/mintkeep/mintkeep/server/web"
+	"github.com/mintkeep/mintkeep/store"
+)
+
+// privateKeyJWT is a JWT that the client signs with its private key, instead of a secret (RFC 7523 §2.2). It is valid once.
+type privateKeyJWT struct{}
+
+// assertionType is the one value of client_assertion_type that is read.
+const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+// privateKeyJWTName is the method's name; it also tells its replay records from others.
+const privateKeyJWTName = "private_key_jwt"
+
+func (privateKeyJWT) Name() string                  { return privateKeyJWTName }
+func (privateKeyJWT) BySecret() bool                { return false }
+func (privateKeyJWT) Unpinned(c *store.Client) bool { return c.Metadata.HasKeys() }
+
+// Present reads the form. A request may leave out client_id, because the assertion names the client as well.
+func (m privateKeyJWT) Present(_ *http.Request, form url.Values) (p Presented, ok bool, err error) {
+	text, kind := form.Get("client_assertion"), form.Get("client_assertion_type")
+	if text == "" && kind == "" {
+		return p, false, nil
+	}
+	p = Presented{ClientID: form.Get("client_id"), Credential: text, method: m}
+	switch {
+	case text == "":
+		return p, true, web.InvalidRequest("client_assertion is missing")
+	case kind != assertionType:
+		return p, true, web.InvalidRequest("client_assertion_type must be " + assertionType)
+	case len(text) > assertion.MaxSize:
+		return p, true, web.InvalidRequest("client_assertion is longer than %d bytes", assertion.MaxSize)
+	}
+	p.assertion = assertion.Parse(text)
+	if p.ClientID != "" {
+		return p, true, nil
+	}
+	p.ClientID, p.named = namedClient(p.assertion), true
+	switch {
+	case p.assertion.Issuer != "" && p.assertion.Subject != "" && p.assertion.Issuer != p.assertion.Subject:
+		return p, true, web.InvalidRequest("iss and sub of client_assertion differ; both must be the client id (RFC 7523 section 3)")
+	case p.ClientID == "":
+		p.rejected = assertion.Malformed
+		return p, true, errInvalidClient
+	}
+	return p, true, nil
+}
+
+// namedClient is the client that an assertion names: by iss, or by sub, if one of the two is missing. An id that no client
+// can have is none.
+func namedClient(a *assertion.Assertion) string {
+	id := a.Issuer
+	if id == "" {
+		id = a.Subject
+	}
+	if len(id) > maxClientID || !printable(id) {
+		return ""
+	}
+	return id
+}
+
+// Verify makes the checks that need no key, and then looks for the key. An assertion that is rejected costs one verification:
+// by a key of the client, or by a decoy.
+func (m privateKeyJWT) Verify(ctx context.Context, s *Server, c *store.Client, p Presented) (Verified, error) {
+	a := p.assertion
+	v := Verified{KeyID: recordable(a.KeyID)}
+	reason := a.Check(s.assertionRules(p.ClientID), s.now())
+	switch {
+	case reason != "":
+	case c == nil || !allowed(c, m) || !c.Metadata.HasKeys():
+		reason = assertion.KeyUnknown
+	case c.Metadata.SigningAlg != "" && c.Metadata.SigningAlg != a.Algorithm:
+		reason = assertion.Algorithm
+	}
+	if reason != "" {
+		a.Decoy()
+		v.Rejected = string(reason)
+		return v, nil
+	}
+	key, reason, err := s.signer(ctx, c, a)
+	if reason != "" {
+		v.Rejected = string(reason)
+		return v, err
+	}
+	v.Thumbprint = key.Thumbprint
+	v.Used = store.NewReplayRecord(privateKeyJWTName, c.ID, a.ID, a.Created, a.Expires)
+	return v, nil
+}
+
+// assertionRules are what an assertion of a client must say. The issuer may be known only once the server listens.
+func (s *Server) assertionRules(clientID string) assertion.Rules {
+	r := assertion.Rules{ClientID: clientID, Issuer: s.config.Issuer}
+	if s.config.TokenEndpointAudience() {
+		r.TokenEndpoint = s.config.Issuer + TokenPath
+	}
+	return r
+}
+
+// KeySource has the key sets that clients publish at a URL. An error means that the set is not known.
+type KeySource interface {
+	// Keys returns the set. One that was fetched before refreshed, in milliseconds since 1970, is fetched again.
+	Keys(ctx context.Context, uri string, refreshed int64) (*jwks.Set, error)
+	// Refetch returns the set after one more attempt to fetch it, if it is time for one: the client may have a new key.
+	Refetch(ctx context.Context, uri string) (*jwks.Set, error)
+}
+
+// signer returns the client's key that has signed the assertion. Where a set was fetched, one without that key may be out of
+// date: that is looked up once.
+func (s *Server) signer(ctx context.Context, c *store.Client, a *assertion.Assertion) (*jwks.Key, assertion.Reason, error) {
+	keys, err := s.keysOf(ctx, c)
+	if err != nil {
+		return nil, assertion.KeysUnavailable, fmt.Errorf("%w: the keys of client %s: %w", store.ErrUnavailable, c.ID, err)
+	}
+	key, reason := a.Signer(keys)
+	if c.Metadata.JWKSURI == "" || reason != assertion.KeyUnknown && reason != assertion.Signature {
+		return key, reason, nil
+	}
+	newer, err := s.remote.Refetch(ctx, c.Metadata.JWKSURI)
+	if err != nil || newer == keys { // the present keys have rejected it
+		return nil, reason, nil //nolint:nilerr // the source has logged it
+	}
+	key, reason = a.Signer(newer)
+	return key, reason, nil
+}
+
+// keysOf returns the keys that the client is registered with, or those at its URL.
+func (s *Server) keysOf(ctx context.Context, c *store.Client) (*jwks.Set, error) {
+	switch {
+	case len(c.Metadata.JWKS) > 0:
+		return s.registered.set(c.Metadata.JWKS)
+	case s.remote == nil:
+		return nil, errNoKeySource
+	}
+	return s.remote.Keys(ctx, c.Metadata.JWKSURI, c.Metadata.KeysRefreshed)
+}
+
+// recordable is what the audit log may keep of a kid, by which an operator recognises the key: nothing that is long, or could be
+// a credential.
+func recordable(kid string) string {
+	if len(kid) > maxRecordedKeyID || !onlyOf(kid, visible) || credential.WellFormed(kid) {
+		return ""
+	}
+	return kid
+}

@@ -1,0 +1,371 @@
+package server_test
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mintkeep/mintkeep/config"
+	"github.com/mintkeep/mintkeep/server"
+	"github.com/mintkeep/mintkeep/server/jwks"
+	"github.com/mintkeep/mintkeep/server/servertest"
+	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/storetest"
+)
+
+// ask presents an assertion at introspection or revocation.
+func (c keyed) ask(t testing.TB, path, token, compact string) servertest.Response {
+	t.Helper()
+	return c.Post(t, path, url.Values{"token": {token}}.Encode()+"&"+servertest.AssertionForm(compact))
+}
+
+// An assertion is valid once, at the three endpoints together.
+func TestPrivateKeyJWTSingleUse(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		e, other := newTokenEndpoint(t, b), newTokenEndpoint(t, b)
+		c, owner := e.keyed(t), e.basic(t)
+		there := keyed{other, c.id, c.key}
+		foreign := e.Token(t, owner)
+		token := granted(t, c.present(t, c.sign(t, nil, nil)))["access_token"].(string)
+		uses := map[string]func(k keyed, compact string) servertest.Response{
+			"token": func(k keyed, compact string) servertest.Response { return k.present(t, compact) },
+			"introspect": func(k keyed, compact string) servertest.Response {
+				return k.ask(t, "/oauth/introspect", foreign, compact)
+			},
+			"introspect nothing":    func(k keyed, compact string) servertest.Response { return k.ask(t, "/oauth/introspect", "x", compact) },
+			"revoke an unknown one": func(k keyed, compact string) servertest.Response { return k.ask(t, "/oauth/revoke", "x", compact) },
+		}
+		for first, use := range uses {
+			k := e.keyed(t, c.key)
+			for second, again := range uses {
+				compact := k.sign(t, nil, nil)
+				use(k, compact).Want(t, 200, "")
+				if answer := again(keyed{other, k.id, k.key}, compact); strings.TrimSpace(answer.Body) != invalidClient || lastRejection(t, e.Server)["reason"] != "replayed" {
+					t.Errorf("%s, and then %s: got %d %s", first, second, answer.Status, answer.Body)
+				}
+			}
+		}
+		t.Run("at revocation, before anything is revoked", func(t *testing.T) {
+			compact := c.sign(t, nil, nil)
+			granted(t, c.present(t, compact))
+			refused(t, c.ask(t, "/oauth/revoke", token, compact), 401, "invalid_client")
+			if !e.Active(t, e.introspector(t), token) {
+				t.Error("a replayed assertion has revoked a token")
+			}
+			c.ask(t, "/oauth/revoke", token, c.sign(t, nil, nil)).Want(t, 200, "")
+			if e.Active(t, e.introspector(t), token) {
+				t.Error("the token is still active")
+			}
+		})
+		t.Run("a request that gets no token does not use it up", func(t *testing.T) {
+			compact := c.sign(t, nil, nil)
+			refused(t, c.present(t, compact, "scope=other"), 400, "invalid_scope")
+			refused(t, c.present(t, compact, "resource=https%3A%2F%2Fother.example"), 400, "invalid_target")
+			refused(t, c.send(t, "grant_type=password&"+servertest.AssertionForm(compact)), 400, "unsupported_grant_type")
+			refused(t, c.Post(t, "/oauth/introspect", servertest.AssertionForm(compact)), 400, "invalid_request")
+			granted(t, c.present(t, compact))
+		})
+		t.Run("one jti of two clients", func(t *testing.T) {
+			second := e.keyed(t)
+			for _, k := range []keyed{c, second} {
+				granted(t, k.present(t, k.sign(t, nil, servertest.M{"jti": "the same"})))
+			}
+		})
+		t.Run("at the same moment, on two replicas", func(t *testing.T) {
+			compact, won := c.sign(t, nil, nil), atomic.Int32{}
+			var callers sync.WaitGroup
+			for i := range 16 {
+				callers.Go(func() {
+					if k := []keyed{c, there}[i%2]; k.present(t, compact).Status == http.StatusOK {
+						won.Add(1)
+					}
+				})
+			}
+			callers.Wait()
+			if won.Load() != 1 {
+				t.Errorf("%d of 16 callers got a token", won.Load())
+			}
+		})
+	})
+}
+
+// TestPrivateKeyJWTBudget: the record that an assertion was used costs no round trip of its own, but at revocation.
+func TestPrivateKeyJWTBudget(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		e := newTokenEndpoint(t, b)
+		c, limited, owner := e.keyed(t), e.keyed(t), e.basic(t)
+		e.Admin(t, "PATCH", "/admin/clients/"+limited.id, servertest.M{"rate_limit": "1000/m"})
+		foreign := e.Token(t, owner)
+		granted(t, c.present(t, c.sign(t, nil, nil))) // the connections are open
+		var token string
+		for _, budget := range []struct {
+			what string
+			most int
+			do   func()
+		}{
+			{"a token", 2, func() { token = granted(t, c.present(t, c.sign(t, nil, nil)))["access_token"].(string) }},
+			{"a token of a client with a rate", 3, func() { granted(t, limited.present(t, limited.sign(t, nil, nil))) }},
+			{"introspection of its own token", 2, func() { c.ask(t, "/oauth/introspect", token, c.sign(t, nil, nil)).Want(t, 200, "") }},
+			{"introspection of another's", 2, func() { c.ask(t, "/oauth/introspect", foreign, c.sign(t, nil, nil)).Want(t, 200, "") }},
+			{"introspection of nothing", 2, func() { c.ask(t, "/oauth/introspect", "x", c.sign(t, nil, nil)).Want(t, 200, "") }},
+			{"revocation", 3, func() { c.ask(t, "/oauth/revoke", token, c.sign(t, nil, nil)).Want(t, 200, "") }},
+		} {
+			if cost := e.trips(t, budget.do); total(cost) > budget.most {
+				t.Errorf("%s costs the round trips %v, want at most %d", budget.what, cost, budget.most)
+			}
+		}
+	})
+}
+
+// A rejected assertion writes nothing that stays, and every rejection costs the same commands.
+func TestPrivateKeyJWTRejectionsCost(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		e := newTokenEndpoint(t, b)
+		c, disabled, secret := e.keyed(t), e.keyed(t), e.basic(t)
+		e.Admin(t, "PATCH", "/admin/clients/"+disabled.id, servertest.M{"disabled": true}).Want(t, 200, "")
+		granted(t, c.present(t, c.sign(t, nil, nil))) // the connections are open
+		nobody := keyed{e, "nobody", c.key}
+		reject := func(k keyed, header, claims servertest.M) map[string]int {
+			compact := k.sign(t, header, claims)
+			return e.trips(t, func() { refused(t, k.present(t, compact, "client_id="+k.id), 401, "invalid_client") })
+		}
+		want := reject(nobody, nil, nil)
+		for name, got := range map[string]map[string]int{
+			"another key":              reject(keyed{e, c.id, servertest.NewSigner(t, "first", "ES256")}, nil, nil),
+			"an unknown kid":           reject(c, servertest.M{"kid": "other"}, nil),
+			"expired":                  reject(c, nil, servertest.M{"exp": 1}),
+			"another audience":         reject(c, nil, servertest.M{"aud": "x"}),
+			"crit":                     reject(c, servertest.M{"crit": "x"}, nil),
+			"a client with secrets":    reject(keyed{e, secret.ID, c.key}, nil, nil),
+			"a client that is stopped": reject(disabled, nil, nil),
+		} {
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("commands (-unknown client +%s):\n%s", name, diff)
+			}
+		}
+		c.rejected(t, disabled.present(t, disabled.sign(t, nil, nil)), "disabled")
+		records := 0
+		for key := range b.Dump(t) {
+			if strings.HasPrefix(key, "mk:j:") {
+				records++
+			}
+		}
+		if b.Server != nil && records != 1 {
+			t.Errorf("got %d replay records, want that of the one good assertion", records)
+		}
+	})
+}
+
+// Failures count by the client that an assertion names, and by address. A good assertion is accepted nevertheless.
+func TestPrivateKeyJWTFailuresAreLimited(t *testing.T) {
+	e := newTokenEndpoint(t, storetest.Embedded(t))
+	c := e.keyed(t)
+	limited := func(answer servertest.Response) {
+		t.Helper()
+		refused(t, answer, 429, "too_many_requests")
+		if answer.Header.Get("Retry-After") == "" {
+			t.Error("no Retry-After")
+		}
+	}
+	bad := keyed{e, c.id, servertest.NewSigner(t, "first", "ES256")}
+	for range 5 {
+		refused(t, bad.present(t, bad.sign(t, nil, nil)), 401, "invalid_client")
+		refused(t, bad.present(t, "x.y.z", "client_id="+c.id), 401, "invalid_client")
+	}
+	limited(bad.present(t, bad.sign(t, nil, nil)))
+	granted(t, c.present(t, c.sign(t, nil, nil)))
+
+	e.Clock.Advance(time.Minute)
+	used := c.sign(t, nil, nil)
+	granted(t, c.present(t, used))
+	for range 10 {
+		refused(t, c.present(t, used), 401, "invalid_client")
+	}
+	limited(c.present(t, used)) // a replay counts too
+
+	e.Clock.Advance(time.Minute)
+	invented := func() servertest.Response {
+		k := keyed{e, "invented-" + rand.Text()[:8], c.key}
+		return k.present(t, k.sign(t, nil, nil))
+	}
+	for range 300 {
+		if answer := invented(); answer.Status != 401 {
+			t.Fatalf("got %d %s", answer.Status, answer.Body)
+		}
+	}
+	limited(invented())
+	granted(t, c.present(t, c.sign(t, nil, nil)))
+}
+
+// TestPrivateKeyJWTCanary: nothing of an assertion is kept but a kid that can be read.
+func TestPrivateKeyJWTCanary(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		e := newTokenEndpoint(t, b)
+		c := e.keyed(t)
+		const canary, long = "canary7f3a", "canary7f3b" // the server's log has every level
+		e.Secret(canary)
+		e.Secret(long)
+		for _, answer := range []servertest.Response{
+			c.present(t, c.sign(t, nil, servertest.M{"jti": canary})),
+			c.present(t, c.sign(t, nil, servertest.M{"jti": canary})),
+			c.present(t, c.sign(t, servertest.M{"kid": long + strings.Repeat("x", 64)}, nil)),
+			c.present(t, c.sign(t, servertest.M{"kid": long + "\x1b[A"}, nil)),
+			c.present(t, c.sign(t, servertest.M{"alg": canary, "typ": canary}, nil)),
+			c.present(t, c.sign(t, nil, servertest.M{"sub": canary, "aud": canary}), "client_id="+c.id),
+			c.present(t, c.sign(t, nil, servertest.M{"sub": canary, "iss": canary})),
+			c.present(t, c.sign(t, nil, servertest.M{"sub": nil, "iss": canary})),
+			c.present(t, c.sign(t, nil, servertest.M{"sub": canary})),
+			c.present(t, canary+"."+canary+"."+canary),
+		} {
+			if strings.Contains(answer.Body, "canary") {
+				t.Errorf("the answer has the canary: %s", answer.Body)
+			}
+		}
+		audit := e.Admin(t, "GET", "/admin/audit?refusals=true", nil).Want(t, 200, "")
+		if strings.Contains(audit.Body, "canary") {
+			t.Errorf("the audit log has the canary: %s", audit.Body)
+		}
+		w := httptest.NewRecorder()
+		e.Metrics.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
+		if strings.Contains(w.Body.String(), "canary") {
+			t.Error("the metrics have the canary")
+		}
+	})
+}
+
+// An operator recognises by the kid in the audit log which key a client uses, and by the last use which it uses no more.
+func TestPrivateKeyJWTForOperators(t *testing.T) {
+	e := newTokenEndpoint(t, storetest.Embedded(t))
+	c := e.keyed(t)
+	c.rejected(t, c.present(t, c.sign(t, servertest.M{"kid": "2019-old:key/1"}, nil)), "key_unknown")
+	if diff := cmp.Diff(map[string]string{"reason": "key_unknown", "kid": "2019-old:key/1"}, lastRejection(t, e.Server)); diff != "" {
+		t.Errorf("detail (-want +got):\n%s", diff)
+	}
+	granted(t, c.present(t, c.sign(t, nil, nil)))
+	if err := e.Store.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	raw, _ := json.Marshal(servertest.JWKS(t, c.key))
+	_, set, err := jwks.ParseRegistered(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	uses, err := e.Store.ClientUses(t.Context(), c.id)
+	if last := uses.Keys[set.Keys[0].Thumbprint]; err != nil || e.Clock.Now().Sub(last).Abs() > 10*time.Second {
+		t.Errorf("the last use of the key is %v, %v", last, err)
+	}
+}
+
+// published is a key source with one set, which changes when it is fetched again.
+type published struct {
+	set, newer         *jwks.Set
+	err                error
+	fetched, refetched atomic.Int32
+}
+
+func (p *published) Keys(context.Context, string, int64) (*jwks.Set, error) {
+	p.fetched.Add(1)
+	return p.set, p.err
+}
+
+func (p *published) Refetch(context.Context, string) (*jwks.Set, error) {
+	p.refetched.Add(1)
+	p.set = p.newer
+	return p.set, p.err
+}
+
+// fetching is a replica of e that has keys from source.
+func (e tokenEndpoint) fetching(t *testing.T, b *storetest.Backend, source *published) tokenEndpoint {
+	t.Helper()
+	key := make([]byte, 32)
+	_, _ = rand.Read(key)
+	cfg, _, err := config.Load(config.Source{Environ: []string{
+		"MINTKEEP_ISSUER=" + servertest.Issuer, "MINTKEEP_ADMIN_TOKEN=" + e.AdminToken, "MINTKEEP_REDIS_URL=" + b.URL(),
+		"MINTKEEP_MASTER_KEY=" + base64.StdEncoding.EncodeToString(key),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	replica, err := server.New(server.Options{
+		Config: cfg, Store: e.Store, Ring: e.Ring, Logger: slog.New(slog.DiscardHandler), Now: b.Clock.Now,
+		StoreBudget: time.Minute, RemoteKeys: source,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hs := httptest.NewServer(replica)
+	t.Cleanup(hs.Close)
+	client := &http.Client{Transport: servertest.Validating(t, hs.Client().Transport, server.OpenAPI)}
+	return tokenEndpoint{&servertest.Server{URL: hs.URL, AdminToken: e.AdminToken, Store: e.Store, Clock: b.Clock, HTTP: client}}
+}
+
+// TestPrivateKeyJWTRemoteKeys is a client whose keys are at a URL.
+func TestPrivateKeyJWTRemoteKeys(t *testing.T) {
+	b := storetest.Embedded(t)
+	first, next := servertest.NewSigner(t, "first", "ES256"), servertest.NewSigner(t, "next", "ES256")
+	sets := func(pairs ...servertest.Signer) *jwks.Set {
+		raw, _ := json.Marshal(servertest.JWKS(t, pairs...))
+		set, err := jwks.ParseFetched(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return set
+	}
+	old := sets(first)
+	source := &published{set: old, newer: old}
+	local := newTokenEndpoint(t, b)
+	e := local.fetching(t, b, source)
+	c := keyed{e, local.basic(t).ID, first}
+	c.register(t, func(m *store.ClientMetadata) {
+		m.AuthMethod, m.JWKSURI = "private_key_jwt", "https://keys.example/jwks.json"
+	})
+	asked := func(what string, fetched, refetched int32) {
+		t.Helper()
+		if f, r := source.fetched.Swap(0), source.refetched.Swap(0); f != fetched || r != refetched {
+			t.Errorf("%s: keys were asked for %d times and fetched again %d times, want %d and %d", what, f, r, fetched, refetched)
+		}
+	}
+	granted(t, c.present(t, c.sign(t, nil, nil)))
+	asked("a good assertion", 1, 0)
+
+	for name, claims := range map[string]servertest.M{"expired": {"exp": 1}, "another audience": {"aud": "x"}, "another client": {"sub": "x"}, "no jti": {"jti": nil}} {
+		refused(t, keyed{e, c.id, next}.present(t, keyed{e, c.id, next}.sign(t, nil, claims), "client_id="+c.id), 401, "invalid_client")
+		asked(name+" asks for no key", 0, 0)
+	}
+	b.Clock.Advance(time.Minute)
+	c.rejected(t, c.present(t, keyed{e, c.id, next}.sign(t, nil, nil)), "key_unknown")
+	asked("a kid that stays unknown", 1, 1)
+	c.rejected(t, c.present(t, keyed{e, c.id, servertest.NewSigner(t, "first", "ES256")}.sign(t, nil, nil)), "signature")
+	asked("a signature that fails", 1, 1)
+	c.rejected(t, c.present(t, c.sign(t, servertest.M{"alg": "RS256"}, nil)), "algorithm")
+	asked("another algorithm", 1, 0)
+
+	source.newer = sets(next)
+	granted(t, c.present(t, keyed{e, c.id, next}.sign(t, nil, nil)))
+	asked("a new key", 1, 1)
+	c.rejected(t, c.present(t, c.sign(t, nil, nil)), "key_unknown")
+
+	source.err = errors.New("the connection was reset")
+	answer := c.present(t, c.sign(t, nil, nil)).Want(t, 503, "temporarily_unavailable")
+	if answer.Header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	if reason := lastRejection(t, e.Server)["reason"]; reason != "keys_unavailable" {
+		t.Errorf("the audit log has the reason %s", reason)
+	}
+	refused(t, c.present(t, c.sign(t, nil, servertest.M{"exp": 1})), 401, "invalid_client")
+	refused(t, keyed{e, "nobody", first}.present(t, keyed{e, "nobody", first}.sign(t, nil, nil)), 401, "invalid_client")
+}

@@ -1,0 +1,17 @@
+package remotekeys
+
+import "net/netip"
+
+// Sweep is what Run does every ten seconds.
+func (f *Fetcher) Sweep() { f.sweep() }
+
+// Public is whether the addresses may be reached that nobody has listed.
+func (f *Fetcher) Public(addr netip.Addr) bool { return f.guard.public(addr) }
+
+// Publish makes an address of this machine a public one.
+func (f *Fetcher) Publish(public netip.Addr) {
+	f.guard.public = func(addr netip.Addr) bool { return addr == public }
+}
+
+// WaitIdle waits for the fetches in the background.
+func (f *Fetcher) WaitIdle() { f.running.Wait() }
