@@ -6,16 +6,9 @@ import (
 	"testing"
 )
 
-// atOnce is how many parallel tests run at a time, unless -parallel says otherwise: more than there are processors, because
-// each has a Redis of its own, and mostly waits for it or for a timeout.
-const atOnce = "8"
-
+// More parallel tests run at a time than there are processors, unless -parallel says otherwise: each has a Redis of its own,
+// and mostly waits for it or for a timeout.
 func TestMain(m *testing.M) {
-	flag.Parse()
-	chosen := false
-	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })
-	if !chosen {
-		_ = flag.Set("test.parallel", atOnce)
-	}
+	_ = flag.Set("test.parallel", "8")
 	os.Exit(m.Run())
 }

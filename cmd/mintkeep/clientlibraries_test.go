@@ -104,6 +104,10 @@ func TestClientPrograms(t *testing.T) {
 
 // TestReadmeProgram runs the README's lines for Go.
 func TestReadmeProgram(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("the race detector does not look into the program")
+	}
 	iss := startIssuer(t)
 	imports, body, ok := strings.Cut(blocks(text(t, "../../README.md"), "go")[0], "\n\n")
 	if !ok {

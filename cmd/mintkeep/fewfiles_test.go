@@ -105,6 +105,9 @@ func TestFewFilesRedisRestarts(t *testing.T) {
 
 // Idle connections, of HTTP/2 too, keep no caller out: they are closed for those that have a request.
 func TestFewFilesIdle(t *testing.T) {
+	if testing.Short() {
+		t.Skip("server/fdreserve is tested with the race detector, and TestFewFiles too")
+	}
 	for _, scheme := range []string{"http", "h2"} {
 		t.Run(scheme, func(t *testing.T) {
 			environ := append(processtest.OnRedis(storetest.Redis(t).URL()), "MINTKEEP_METRICS_ADDR=")
@@ -130,6 +133,9 @@ func TestFewFilesIdle(t *testing.T) {
 // Two thousand connections of one trusted proxy are served; while half of the descriptors are in use, an address that is
 // not one has its oldest idle ones closed.
 func TestFewFilesTrustedProxy(t *testing.T) {
+	if testing.Short() {
+		t.Skip("server/fdreserve is tested with the race detector, and TestFewFiles too")
+	}
 	const n = 2000
 	for _, trusted := range []bool{true, false} {
 		t.Run(fmt.Sprint(trusted), func(t *testing.T) {

@@ -35,9 +35,6 @@ var looks = []struct {
 func TestLooks(t *testing.T) {
 	needChromium(t)
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("it is the same with the race detector, and takes long")
-	}
 	t.Run("outside", func(t *testing.T) {
 		t.Parallel()
 		newGallery(t).outside()
