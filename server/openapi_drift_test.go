@@ -249,10 +249,14 @@ func checkDrift(t *testing.T, spec []byte, req *http.Request, reply canned, want
 }
 
 func metadata(more string) string {
-	return `{"issuer":"https://i","token_endpoint":"https://i/oauth/token","token_endpoint_auth_methods_supported":["client_secret_basic"],` +
-		`"introspection_endpoint":"https://i/oauth/introspect","introspection_endpoint_auth_methods_supported":["client_secret_basic"],` +
-		`"revocation_endpoint":"https://i/oauth/revoke","revocation_endpoint_auth_methods_supported":["client_secret_basic"],` +
-		`"jwks_uri":"https://i/.well-known/jwks.json","grant_types_supported":["client_credentials"],"subject_types_supported":["public"]` + more + `}`
+	document := `{"issuer":"https://i","jwks_uri":"https://i/.well-known/jwks.json","grant_types_supported":["client_credentials"],` +
+		`"subject_types_supported":["public"]`
+	for _, endpoint := range []struct{ name, path string }{{"token", "token"}, {"introspection", "introspect"}, {"revocation", "revoke"}} {
+		name := `,"` + endpoint.name + `_endpoint`
+		document += name + `":"https://i/oauth/` + endpoint.path + `"` + name + `_auth_methods_supported":["client_secret_basic"]` +
+			name + `_auth_signing_alg_values_supported":["ES256","EdDSA","PS256","RS256"]`
+	}
+	return document + more + `}`
 }
 
 const resourceMetadata = `{"resource":"https://i","authorization_servers":["https://i"],"scopes_supported":["mintkeep:keys"],` +
