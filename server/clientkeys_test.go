@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -267,7 +268,13 @@ func TestUnfitKeys(t *testing.T) {
 		{"a file", servertest.M{"jwks_uri": "file:///etc/passwd"}, "jwks_uri: must"},
 		{"a user", servertest.M{"jwks_uri": "https://user:pw@a.example/"}, "jwks_uri: must have no user"},
 		{"a fragment", servertest.M{"jwks_uri": "https://a.example/#f"}, "jwks_uri: must have no fragment"},
-		{"no host", servertest.M{"jwks_uri": "https:///x"}, "jwks_uri: must be"},
+		{"no host", servertest.M{"jwks_uri": "https:///x"}, "jwks_uri: must have a host"},
+		{"a port of another service", servertest.M{"jwks_uri": "https://a.example:22/"}, "jwks_uri: must have the port"},
+		{"a loopback address", servertest.M{"jwks_uri": "https://127.0.0.1/keys"}, "jwks_uri: must have a host name"},
+		{"a private address", servertest.M{"jwks_uri": "https://10.0.0.1/keys"}, "jwks_uri: must have a host name"},
+		{"the address of cloud metadata", servertest.M{"jwks_uri": "https://169.254.169.254/keys"}, "jwks_uri: must have a host name"},
+		{"a loopback address of IPv6", servertest.M{"jwks_uri": "https://[::1]/keys"}, "jwks_uri: must have a host name"},
+		{"an address of IPv4 in IPv6", servertest.M{"jwks_uri": "https://[::ffff:127.0.0.1]/keys"}, "jwks_uri: must have a host name"},
 		{"513 bytes", servertest.M{"jwks_uri": "https://a.example/" + strings.Repeat("a", 495)}, "jwks_uri: must have at most 512"},
 		{"a control character", servertest.M{"jwks_uri": "https://a.example/\n"}, "jwks_uri: must be"},
 		{"no text", servertest.M{"jwks_uri": 7}, "jwks_uri: must be a string"},
@@ -275,6 +282,7 @@ func TestUnfitKeys(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			for _, got := range []servertest.Response{
 				s.Admin(t, "POST", clientsPath, test.m).Want(t, 400, "invalid_client_metadata"),
+				s.Admin(t, "POST", unfetched, test.m).Want(t, 400, "invalid_client_metadata"),
 				s.Admin(t, "PATCH", clientsPath+"/patched", test.m).Want(t, 400, "invalid_client_metadata"),
 			} {
 				if !strings.Contains(got.Body, test.member) || strings.Contains(got.Body, canary) {
@@ -407,4 +415,44 @@ func TestReplacedKey(t *testing.T) {
 		s.Admin(t, "PATCH", clientsPath+"/a", servertest.M{"token_endpoint_auth_signing_alg": "EdDSA"}).Want(t, 200, "")
 		byAssertion(t, other, "a", fresh).Want(t, 200, "")
 	})
+}
+
+// The key set of a client is fetched before the client is registered or changed: one that has no usable key rejects the
+// request, which says why, and nothing of what was fetched.
+func TestKeySetAtRegistration(t *testing.T) {
+	var body string
+	var fetched int
+	keys := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fetched++
+		w.Header().Set("Content-Type", "application/jwk-set+json")
+		fmt.Fprint(w, body)
+	}))
+	defer keys.Close()
+	s := servertest.New(t, storetest.Embedded(t), "MINTKEEP_FETCH_ALLOW=127.0.0.1")
+	public, _ := ecPublic(t, "k")
+	good, err := json.Marshal(setOf(public))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const canary = "canary0of0the0other0side"
+	s.Secret(canary)
+	client := servertest.M{"client_id": "remote", "jwks_uri": keys.URL + "/keys", "token_endpoint_auth_method": "private_key_jwt"}
+	for _, bad := range []string{`{"keys":[]}`, `{"keys":[{"kty":"oct","k":"` + canary + `"}]}`, "<html>" + canary, ""} {
+		body = bad
+		answer := s.Admin(t, "POST", clientsPath, client).Want(t, 400, "invalid_client_metadata")
+		if !strings.Contains(answer.Body, `"jwks_uri: `) || strings.Contains(answer.Body, canary) {
+			t.Errorf("%s: got %s", bad, answer.Body)
+		}
+	}
+	s.Admin(t, "GET", clientsPath+"/remote", nil).Want(t, 404, "not_found")
+
+	body, fetched = string(good), 0
+	s.Admin(t, "POST", clientsPath, client).Want(t, 201, "")
+	if fetched != 1 {
+		t.Errorf("fetched %d times, want once", fetched)
+	}
+	keys.Close()
+	s.Admin(t, "PATCH", clientsPath+"/remote", servertest.M{"client_name": "x"}).Want(t, 200, "")
+	s.Admin(t, "PATCH", clientsPath+"/remote", servertest.M{"jwks_uri": keys.URL + "/other"}).Want(t, 400, "invalid_client_metadata")
+	s.Admin(t, "PATCH", clientsPath+"/remote?check=false", servertest.M{"jwks_uri": keys.URL + "/other"}).Want(t, 200, "")
 }

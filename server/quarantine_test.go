@@ -29,7 +29,7 @@ func TestQuarantine(t *testing.T) {
 	go s.Store.Run(t.Context())
 	c := s.Register(t, servertest.M{"client_id": "patient", "scope": "read mintkeep:admin", "audience": []string{servertest.Issuer}})
 	token := s.Token(t, c, "scope=read+mintkeep:admin")
-	until(t, "its watermark is written", func() bool { return b.Do("HLEN", "mk:epoch") == int64(3) })
+	until(t, "its watermark is written", func() bool { return b.Do("HLEN", "mk:epoch") == int64(4) })
 	s.Get(t, "/readyz").Want(t, http.StatusOK, "")
 
 	redis.Stop()

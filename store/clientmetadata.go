@@ -53,7 +53,7 @@ func (c *Client) Locked(at time.Time) bool {
 		return false
 	}
 	hasSecret := slices.ContainsFunc(c.Secrets, func(s Secret) bool { return s.ActiveAt(at) })
-	return !(bySecret && hasSecret) && !(byKey && c.Metadata.HasKeys())
+	return (!bySecret || !hasSecret) && (!byKey || !c.Metadata.HasKeys())
 }
 
 // metadataMembers are the names of the members that this version knows.

@@ -27,7 +27,8 @@ func (in rules) register(o web.Object) (m store.ClientMetadata, err error) {
 			return m, wrongMember(member.Name, err)
 		}
 	}
-	return m, relate(&m, o)
+	err = relate(&m, o)
+	return m, err
 }
 
 // patch sets the members that o has, and returns the names of those that changed anything.

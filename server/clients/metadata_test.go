@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"regexp"
 	"strings"
 	"testing"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mintkeep/mintkeep/config"
+	"github.com/mintkeep/mintkeep/server/remotekeys"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -21,7 +24,13 @@ var testRules = rules{maxTTL: 24 * time.Hour, audience: issuer, offers: Offers{
 	AuthMethods:   []string{"client_secret_basic", "client_secret_post", "private_key_jwt"},
 	SecretMethods: []string{"client_secret_basic", "client_secret_post"},
 	GrantTypes:    []string{"client_credentials"},
-}}
+}, checkURI: func() func(string) error {
+	fetcher, err := remotekeys.New(remotekeys.Options{Config: &config.Config{}, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		panic(err)
+	}
+	return fetcher.CheckURI
+}()}
 
 func parse(t testing.TB, text string) web.Object {
 	t.Helper()

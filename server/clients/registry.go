@@ -18,7 +18,7 @@ type Registry struct {
 	Now    func() time.Time
 	Offers Offers
 
-	// CheckURI says why the URL of a key set must not be fetched. nil: https is required.
+	// CheckURI says what is wrong with the URL of a key set. nil: nothing.
 	CheckURI func(uri string) error
 	// CheckKeys fetches the key set at a URL, once before a client is registered with it, and says why no key of it can be
 	// used. nil: it is not fetched.

@@ -20,7 +20,7 @@ type clientPage struct {
 	store.LastRequests
 	Requests *chart
 	Active   []secretRow
-	BySecret bool          // it may authenticate by a secret
+	BySecret bool // it may authenticate by a secret
 	Keys     []publicKeyRow
 	ByKey    bool          // it may authenticate by its keys
 	Lifetime time.Duration // of its tokens

@@ -48,6 +48,24 @@ func errorCode(w *httptest.ResponseRecorder) string {
 	return e.Error
 }
 
+// A request that has waited for another server than the store has the whole store time again.
+func TestRenewBudget(t *testing.T) {
+	w, _ := serve(&Adapter{StoreBudget: time.Millisecond}, NoBody, func(w http.ResponseWriter, r *http.Request) error {
+		ctx := r.Context()
+		before, _ := ctx.Deadline()
+		<-ctx.Done()
+		RenewBudget(ctx)
+		if after, ok := ctx.Deadline(); !ok || !after.After(before) || RequestID(ctx) == "" {
+			t.Errorf("the store time ends at %v, and ended at %v", after, before)
+		}
+		return ok(w, r)
+	}, httptest.NewRequest(http.MethodGet, "/r/x", http.NoBody))
+	if w.Code != http.StatusOK {
+		t.Errorf("got %d", w.Code)
+	}
+	RenewBudget(t.Context()) // no request
+}
+
 func TestHandleErrors(t *testing.T) {
 	for _, test := range []struct {
 		err        error
@@ -438,7 +456,7 @@ func TestStoreBudget(t *testing.T) {
 				t.Errorf("with %v: the deadline is %v after the request came, want %v", budget, deadline.Sub(before), want)
 			}
 			return ok(w, r)
-		}, httptest.NewRequest(http.MethodGet, "/r/", http.NoBody))
+		}, httptest.NewRequest(http.MethodGet, "/r/x", http.NoBody))
 	}
 }
 
