@@ -36,12 +36,15 @@ const maxKeyFile = 64 << 10
 // readClientKey reads a private key that only its owner can read. algorithm is what the user asks for; empty: that of the
 // JWK, else of the key's type. An error never has anything of the file's content.
 func readClientKey(path, algorithm string) (*clientKey, error) {
-	text, err := readPrivate(path)
+	text, mode, err := readPrivate(path)
 	if err != nil {
 		return nil, pathError(path, err)
 	}
 	key, err := parsePrivate(text)
-	if err != nil {
+	switch {
+	case mode&0o077 != 0 && !errors.Is(err, errPublicOnly): // which everyone may read, and is the wrong file
+		return nil, pathError(path, fmt.Errorf("other users of this machine have access to the private key (mode %04o): run chmod 600 %s", mode, shellWord(path)))
+	case err != nil:
 		return nil, pathError(path, err)
 	}
 	key.path = path
@@ -68,27 +71,25 @@ func readClientKey(path, algorithm string) (*clientKey, error) {
 	return key, err
 }
 
-// readPrivate reads a file that only its owner can read or change.
-func readPrivate(path string) ([]byte, error) {
+// readPrivate reads a file, and who may read or change it.
+func readPrivate(path string) (text []byte, mode fs.FileMode, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, 0, err
 	case info.IsDir():
-		return nil, errors.New("is a directory")
-	case info.Mode().Perm()&0o077 != 0:
-		return nil, fmt.Errorf("other users of this machine have access to the private key (mode %04o): run chmod 600 %s", info.Mode().Perm(), shellWord(path))
+		return nil, 0, errors.New("is a directory")
 	}
-	text, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
+	text, err = io.ReadAll(io.LimitReader(f, maxKeyFile+1))
 	if err == nil && len(text) > maxKeyFile {
 		err = errors.New("larger than 64 KiB")
 	}
-	return text, err
+	return text, info.Mode().Perm(), err
 }
 
 // pathError names the file, unless the name is the key itself in the place of a path.

@@ -197,6 +197,7 @@ func TestKeyFileRejected(t *testing.T) {
 		"encrypted in PKCS 8":         {content: pemOf("ENCRYPTED PRIVATE KEY", []byte("canary")), want: "the key is encrypted: write it without a password, with openssl pkey"},
 		"encrypted in SEC 1":          {content: string(legacy), want: "the key is encrypted"},
 		"a public key":                {content: publicPEM(t, keys.ec), want: "it has only the public half of the key: give the private half"},
+		"a public key for all users":  {content: publicPEM(t, keys.ec), mode: 0o644, want: "it has only the public half of the key: give the private half"},
 		"a certificate":               {content: pemOf("CERTIFICATE", []byte("canary")), want: "only the public half"},
 		"a public JWK":                {content: jwkText(t, jose.JSONWebKey{Key: keys.ec.Public(), KeyID: public}), want: "only the public half"},
 		"a symmetric JWK":             {content: `{"kty":"oct","k":"Y2FuYXJ5"}`, want: "the JWK is a symmetric key"},

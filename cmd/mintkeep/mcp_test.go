@@ -100,11 +100,11 @@ func (p *mcpPlace) token(t *testing.T, id string, more ...string) (string, error
 	return strings.TrimSpace(r.stdout), nil
 }
 
-// initialize sends the first message of MCP to the server.
-func (p *mcpPlace) initialize(t *testing.T, token string) *http.Response {
+// call sends the first message of MCP to the server.
+func (p *mcpPlace) call(t *testing.T, token string) *http.Response {
 	t.Helper()
-	const message = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},` +
-		`"clientInfo":{"name":"test","version":"1"}}}`
+	const message = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{` + //nolint:misspell // MCP's word
+		`"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"test","version":"1"}}}`
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.url, strings.NewReader(message))
 	if err != nil {
 		t.Fatal(err)
@@ -137,7 +137,7 @@ func (p *mcpPlace) check(t *testing.T) {
 	if err := json.NewDecoder(answer.Body).Decode(&metadata); err != nil || metadata.Resource != p.url || !slices.Equal(metadata.Servers, []string{p.issuer}) {
 		t.Errorf("its metadata: %+v, %v", metadata, err)
 	}
-	if r := p.initialize(t, ""); r.StatusCode != http.StatusUnauthorized ||
+	if r := p.call(t, ""); r.StatusCode != http.StatusUnauthorized ||
 		!strings.Contains(r.Header.Get("WWW-Authenticate"), `resource_metadata="`+p.metadata+`"`) {
 		t.Errorf("without a token: %d, %q", r.StatusCode, r.Header.Get("WWW-Authenticate"))
 	}
@@ -145,21 +145,21 @@ func (p *mcpPlace) check(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := p.initialize(t, other); r.StatusCode != http.StatusUnauthorized {
+	if r := p.call(t, other); r.StatusCode != http.StatusUnauthorized {
 		t.Errorf("a token for another server: %d", r.StatusCode)
 	}
 	mine, err := p.token(t, "agent")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := p.initialize(t, mine); r.StatusCode != http.StatusOK {
+	if r := p.call(t, mine); r.StatusCode != http.StatusOK {
 		t.Errorf("a token for it: %d", r.StatusCode)
 	}
 	form := url.Values{"token": {mine}, "client_id": {"agent"}, "client_secret": {p.secrets["agent"]}}
 	if r := p.Call(http.MethodPost, "/oauth/revoke", "application/x-www-form-urlencoded", form.Encode(), ""); r.Status != http.StatusOK {
 		t.Fatalf("%d %s", r.Status, r.Body)
 	}
-	if r := p.initialize(t, mine); r.StatusCode != http.StatusUnauthorized {
+	if r := p.call(t, mine); r.StatusCode != http.StatusUnauthorized {
 		t.Errorf("a revoked token: %d", r.StatusCode)
 	}
 }
