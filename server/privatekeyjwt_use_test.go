@@ -352,6 +352,9 @@ func TestPrivateKeyJWTRemoteKeys(t *testing.T) {
 	asked("a signature that fails", 1, 1)
 	c.rejected(t, c.present(t, c.sign(t, servertest.M{"alg": "RS256"}, nil)), "algorithm")
 	asked("another algorithm", 1, 0)
+	edwards := servertest.NewSigner(t, "", "EdDSA")
+	c.rejected(t, c.present(t, keyed{e, c.id, edwards}.sign(t, servertest.M{"kid": nil}, nil)), "algorithm")
+	asked("no kid, and no key of the type", 1, 1)
 
 	source.newer = sets(next)
 	granted(t, c.present(t, keyed{e, c.id, next}.sign(t, nil, nil)))

@@ -25,6 +25,8 @@ type Assertion struct {
 	claims    claims
 	signed    string // what the signature is of
 	signature []byte
+
+	verifications int // of the signature, so far
 }
 
 // header has the members that are read, as they stand in the JSON; empty: absent (RFC 7515 §4.1). The others are not read:
@@ -34,7 +36,7 @@ type header struct{ typ, kid, crit, b64 string }
 // claims are those of RFC 7519 §4.1, likewise.
 type claims struct{ aud, exp, iat, nbf, jti string }
 
-// Parse reads an assertion in the compact serialization (RFC 7515 §7.1). What is not one is an Assertion too, which Check
+// Parse reads an assertion in the compact form (RFC 7515 §7.1). What is not one is an Assertion too, which Check
 // rejects.
 func Parse(compact string) *Assertion {
 	a := &Assertion{}

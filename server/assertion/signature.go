@@ -48,9 +48,13 @@ func (a *Assertion) missing(keys *jwks.Set) Reason {
 	return KeyUnknown
 }
 
+// Verifications is how often the signature was verified, by whatever key: a test holds every outcome to one.
+func (a *Assertion) Verifications() int { return a.verifications }
+
 // verify is whether public has signed the assertion by its algorithm, which the caller has found to fit (RFC 7518 §3.3 to
 // §3.5, RFC 8037 §3.1).
 func (a *Assertion) verify(public crypto.PublicKey) bool {
+	a.verifications++
 	switch public := public.(type) {
 	case ed25519.PublicKey:
 		return ed25519.Verify(public, []byte(a.signed), a.signature)

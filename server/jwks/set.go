@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/go-jose/go-jose/v4"
-
 	strict "github.com/go-jose/go-jose/v4/json"
 )
 

@@ -122,7 +122,7 @@ func (s *Server) signer(ctx context.Context, c *store.Client, a *assertion.Asser
 		return nil, assertion.KeysUnavailable, fmt.Errorf("%w: the keys of client %s: %w", store.ErrUnavailable, c.ID, err)
 	}
 	key, reason := a.Signer(keys)
-	if c.Metadata.JWKSURI == "" || reason != assertion.KeyUnknown && reason != assertion.Signature {
+	if c.Metadata.JWKSURI == "" || !newKeyMayFit(a, reason) {
 		return key, reason, nil
 	}
 	newer, err := s.remote.Refetch(ctx, c.Metadata.JWKSURI)
@@ -131,6 +131,17 @@ func (s *Server) signer(ctx context.Context, c *store.Client, a *assertion.Asser
 	}
 	key, reason = a.Signer(newer)
 	return key, reason, nil
+}
+
+// newKeyMayFit is whether a key that was published since may have signed the assertion.
+func newKeyMayFit(a *assertion.Assertion, reason assertion.Reason) bool {
+	switch reason {
+	case assertion.KeyUnknown, assertion.Signature:
+		return true
+	case assertion.Algorithm: // no kid, and no key of this type yet
+		return a.KeyID == ""
+	}
+	return false
 }
 
 // keysOf returns the keys that the client is registered with, or those at its URL.
