@@ -21,11 +21,7 @@ import (
 var (
 	below    = []string{"store", "store/redisdb", "config"}
 	lowerKit = []string{"server/adminapi", "server/credential", "server/fdreserve", "server/jwks", "server/metrics", "server/overload", "server/scope", "server/seal", "server/web"}
-<<<<<<< HEAD
-	upperKit = []string{"server/audit", "server/bearer", "server/invite", "server/password", "server/remotekeys", "server/signing"}
-=======
-	upperKit = []string{"server/assertion", "server/audit", "server/bearer", "server/invite", "server/password", "server/signing"}
->>>>>>> c14
+	upperKit = []string{"server/assertion", "server/audit", "server/bearer", "server/invite", "server/password", "server/remotekeys", "server/signing"}
 	kit      = slices.Concat(lowerKit, upperKit)
 	useCases = []string{"server/clients", "server/keys", "server/signingkeys", "server/users"}
 	features = []string{"server/admin", "server/api", "server/dashboard", "server/oauth"}
