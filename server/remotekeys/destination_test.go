@@ -257,7 +257,7 @@ func selfSigned(t *testing.T, host string, expires time.Duration) tls.Certificat
 
 func serveWith(t *testing.T, certificate tls.Certificate) (s *keyServer, uri string) {
 	t.Helper()
-	s, uri = serveTLS(t, withKeys(keySet("k")))
+	s, _ = serveTLS(t, withKeys(keySet("k")))
 	s.stop()
 	s.Server = httptest.NewUnstartedServer(s)
 	s.Listener.Close()
