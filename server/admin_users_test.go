@@ -68,6 +68,7 @@ func TestUserCreation(t *testing.T) {
 			want := servertest.M{
 				"id": id, "email": "Ada.L+x@Exämple.com", "name": `Ünïcode "x"`, "role": "operator", "disabled": false,
 				"created_at": b.Clock.Now().Format("2006-01-02T15:04:05.999Z07:00"), "password_set": false,
+				"key_scopes": "read write mintkeep:keys mintkeep:admin",
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("created otherwise (-want +got):\n%s", diff)

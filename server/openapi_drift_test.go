@@ -22,7 +22,7 @@ const (
 	wireKeyID    = "key_019b77d5ac0vq3n5c7y2hdkmzwe"
 
 	personJSON = `"id":"` + wirePersonID + `","email":"ada@example.com","name":"","role":"developer","disabled":false,` +
-		`"created_at":"2026-01-01T00:00:00.123Z","password_set":false`
+		`"created_at":"2026-01-01T00:00:00.123Z","password_set":false,"key_scopes":"read write mintkeep:keys"`
 	invitedJSON = `"invite_url":"https://i/invite/x","invite_expires_at":"2026-01-04T00:00:00Z"`
 	keyHeadJSON = `"id":"` + wireKeyID + `","name":"n","scope":"read","created_at":"2026-01-01T00:00:00Z","expires_at":null`
 	keyRestJSON = `,"masked":"mk_RvVx…44yu","last_four":"44yu","state":"live","last_used":null,"ended":null,"rotated_to":null`

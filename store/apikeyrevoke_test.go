@@ -51,6 +51,7 @@ func TestKeyOfADeletedUser(t *testing.T) {
 
 // A revocation that Redis had no memory to describe is described when it has.
 func TestRevocationIsDescribedOnceThereIsMemory(t *testing.T) {
+	t.Parallel()
 	server := storetest.Redis(t)
 	b := server.Backend(t)
 	s, ctx := b.Open(t), t.Context()

@@ -183,6 +183,7 @@ func TestAuditTrims(t *testing.T) {
 
 // The last 100,000 changes are kept, and younger ones however many there are.
 func TestAuditKeepsTheLast(t *testing.T) {
+	t.Parallel()
 	const kept = 100_000
 	b := storetest.Redis(t).Backend(t)
 	s := b.Open(t)
@@ -239,6 +240,7 @@ func sorted(list []string) []string {
 
 // What could not be recorded must not be done, so the caller gets the error.
 func TestAuditWithoutRedis(t *testing.T) {
+	t.Parallel()
 	srv := storetest.Redis(t)
 	s := srv.Backend(t).Open(t)
 	srv.Kill()

@@ -27,6 +27,7 @@ var answersAnyway = []string{
 
 // An open breaker rejects every method.
 func TestOpenBreakerRejectsEveryMethod(t *testing.T) {
+	t.Parallel()
 	srv := storetest.Redis(t)
 	b, ctx := srv.Backend(t), t.Context()
 	s := b.Open(t)
@@ -86,6 +87,7 @@ func (f meanwhile) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 
 // An answer that arrives after the breaker has opened is rejected.
 func TestBreakerOpensDuringACommand(t *testing.T) {
+	t.Parallel()
 	for name, ask := range map[string]func(context.Context, *store.Store) error{
 		"a command": func(ctx context.Context, s *store.Store) error { return s.Ping(ctx) },
 		"a pipeline": func(ctx context.Context, s *store.Store) error {

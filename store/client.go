@@ -36,6 +36,10 @@ type Client struct {
 	Secrets    []Secret   // oldest first; one may have expired
 	Former     FormerSecrets
 	Life       string // tells it from a later client of the same id; empty if an earlier version registered it
+
+	// Unreadable is why there is nothing but the id: a record that is damaged, or of a newer version. Only the lists for
+	// operators have such a client.
+	Unreadable error
 }
 
 func clientKey(id string) string { return "mk:c:" + id }
@@ -299,19 +303,4 @@ func (s *Store) reindexClient(ctx context.Context, id string) {
 	if err != nil && !isNotFound(err) {
 		s.log.WarnContext(ctx, "adding a client to the list failed", "client_id", id, "error", err)
 	}
-}
-
-// Clients lists at most limit clients of whose id or name a word begins with query, whatever their case: first those whose
-// id does, as it is written, then those whose name does, then the others, each in the order of bytes. after is where the last page
-// ended, and next where this one did; both are empty at the ends, and must not be shown to a caller.
-func (s *Store) Clients(ctx context.Context, query, after string, limit int) (page []*Client, next string, err error) {
-	return listing[Client]{
-		directory: clients,
-		query:     query,
-		read: func(ctx context.Context, ids []string) ([]*Client, error) {
-			return readAll(ctx, s, ids, clientKey, s.decoded.client)
-		},
-		id:    func(c *Client) string { return c.ID },
-		names: func(c *Client) []string { return []string{c.Metadata.Name} },
-	}.page(ctx, s, after, limit)
 }

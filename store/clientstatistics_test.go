@@ -86,6 +86,9 @@ func TestClientCounts(t *testing.T) {
 
 // What is counted of a client expires by itself, in the embedded store too, whose key names are few.
 func TestClientCountsExpire(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is one call after another: the race detector sees nothing in it")
+	}
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, ctx := b.Open(t), t.Context()
 		names := map[string]bool{}
@@ -160,6 +163,9 @@ func TestClientCountsOfDeletedClients(t *testing.T) {
 
 // However many clients request tokens between two flushes, the memory for it is bounded, and so is what a ranking keeps.
 func TestClientCountsAreBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is one call after another: the race detector sees nothing in it")
+	}
 	b := storetest.Embedded(t)
 	s, ctx := b.Open(t), t.Context()
 	for i := range 10_100 {
@@ -234,6 +240,7 @@ func TestTopClients(t *testing.T) {
 
 // Without Redis, what was counted is lost, and read as unavailable.
 func TestClientCountsWithoutRedis(t *testing.T) {
+	t.Parallel()
 	srv := storetest.Redis(t)
 	s := srv.Backend(t).Open(t)
 	s.CountIssued("a")

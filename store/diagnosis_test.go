@@ -69,6 +69,7 @@ func TestDiagnoseClock(t *testing.T) {
 
 // What Redis rejects is reported, and a node that does not answer delays no other.
 func TestDiagnoseFailures(t *testing.T) {
+	t.Parallel()
 	srv := storetest.Redis(t)
 	if _, err := srv.Do("ACL", "SETUSER", "mint", "on", ">hunter2", "~mk:*", "+@all", "-exists"); err != nil {
 		t.Fatal(err)
@@ -143,6 +144,7 @@ func TestDiagnoseSentinels(t *testing.T) {
 
 // A certificate is examined even if it is not trusted.
 func TestDiagnoseCertificate(t *testing.T) {
+	t.Parallel()
 	cert, key := certificate(t)
 	port := freePort(t)
 	storetest.Redis(t, "--tls-port", port, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert,

@@ -100,6 +100,9 @@ func TestEmbeddedTakesLargePipelines(t *testing.T) {
 
 // The embedded store does not grow. The shape is that of its tokens: fields that expire, in hashes whose names are few.
 func TestEmbeddedDoesNotGrow(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is one call after another: the race detector sees nothing in it")
+	}
 	const tokens, shards, batch = 100_000, 256, 500
 	b, rdb := openEmbedded(t)
 	ctx := t.Context()

@@ -107,6 +107,7 @@ func TestCountFailureKeepsNoNames(t *testing.T) {
 
 // A counter that lost its expiry, because its key expired in the middle of counting, gets one again.
 func TestCountFailureAlwaysExpires(t *testing.T) {
+	t.Parallel()
 	b := storetest.Redis(t).Backend(t)
 	s := b.Open(t)
 	one := func(int) (*store.Store, string) { return s, "a" }
@@ -126,6 +127,7 @@ func TestCountFailureAlwaysExpires(t *testing.T) {
 
 // While Redis is unavailable each replica counts for itself: guessing stays limited.
 func TestCountFailureWithoutRedis(t *testing.T) {
+	t.Parallel()
 	srv := storetest.Redis(t)
 	b := srv.Backend(t)
 	s, other := b.Open(t), b.Open(t)
@@ -198,6 +200,7 @@ func TestUncountFailure(t *testing.T) {
 
 // An address that is over its limit leaves no counter for each name that it tries.
 func TestCountFailureFillsNothing(t *testing.T) {
+	t.Parallel()
 	b := storetest.Redis(t).Backend(t)
 	s := b.Open(t)
 	fail(t, 1_000, "192.0.2.1", func(i int) (*store.Store, string) { return s, fmt.Sprint("client", i) })

@@ -11,6 +11,9 @@ import (
 
 // Of a user's inactive keys the last 2,000 are kept, with their entries. Active ones stay, however old.
 func TestInactiveKeysAreBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is one call after another: the race detector sees nothing in it")
+	}
 	b := storetest.Redis(t).Backend(t)
 	s, ctx := b.Open(t), t.Context()
 	ada := add(t, s, "ada@example.com")
@@ -43,6 +46,9 @@ func TestInactiveKeysAreBounded(t *testing.T) {
 // A user who creates and revokes keys as fast as they can (12,000 of them with -stored=10000) fills Redis no further, and what operators did before is
 // all in the audit log.
 func TestDeveloperFillsNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is one call after another: the race detector sees nothing in it")
+	}
 	n := 4_000
 	if *stored > 5_000 { // the long form
 		n = 12_000

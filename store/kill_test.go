@@ -34,6 +34,7 @@ func said(s *storetest.Server, args ...any) string {
 
 // A transaction that was given up is stopped before its caller gets an answer.
 func TestLateTransactionIsStopped(t *testing.T) {
+	t.Parallel()
 	server := storetest.Redis(t)
 	b, p := server.Backend(t), storetest.NewLateProxy(t, server)
 	late, other := b.Through(p).Open(t), b.Open(t)
@@ -49,6 +50,7 @@ func TestLateTransactionIsStopped(t *testing.T) {
 
 // A secret whose addition got no answer is revoked, or never there, once it was reported as leaked.
 func TestLateSecretIsReported(t *testing.T) {
+	t.Parallel()
 	eachLateAlive(t, func(t *testing.T, r twoReplicas) {
 		create(t, r.other, "a")
 		imported := secret(r.Backend, "sec_imp")
@@ -68,6 +70,7 @@ func TestLateSecretIsReported(t *testing.T) {
 
 // What was given up is stopped later, if Redis rejects the connection for it, or is busy, at first.
 func TestKillIsRepeated(t *testing.T) {
+	t.Parallel()
 	for name, rejecting := range map[string]func(t *testing.T, s *storetest.Server) (end func()){
 		"WRONGPASS": func(t *testing.T, s *storetest.Server) func() {
 			_, err := s.Do("acl", "setuser", "mint", "<one", ">two")
@@ -154,6 +157,7 @@ func newForwarder(t *testing.T, target string) *forwarder {
 
 // After a failover behind a name, what was given up is stopped at the present server.
 func TestKillAfterAFailover(t *testing.T) {
+	t.Parallel()
 	one, two := storetest.Redis(t), storetest.Redis(t)
 	b := one.Backend(t)
 	p1, p2 := storetest.NewLateProxy(t, one), storetest.NewLateProxy(t, two)
@@ -202,6 +206,7 @@ func TestKillAfterAFailover(t *testing.T) {
 
 // A node of a cluster that rejects a new connection has applied nothing.
 func TestClusterRejectsConnection(t *testing.T) {
+	t.Parallel()
 	server := storetest.Cluster(t, "--appendonly", "yes", "--appendfsync", "always")
 	_, err := server.Do("acl", "setuser", "mint", "on", ">one", "~*", "&*", "+@all")
 	must(t, err)
@@ -226,6 +231,7 @@ func TestClusterRejectsConnection(t *testing.T) {
 
 // Where Redis takes no further connection, heartbeats go on with those that are open.
 func TestKillWithoutAPlace(t *testing.T) {
+	t.Parallel()
 	server := storetest.Redis(t)
 	b, p := server.Backend(t), storetest.NewLateProxy(t, server)
 	late := b.Through(p).Impatient().Open(t)

@@ -48,7 +48,7 @@ func eachLateKilled(t *testing.T, prepare func(*storetest.Server), f func(t *tes
 }
 
 // lateAtOnce has a place for each Redis that runs at once.
-var lateAtOnce = make(chan struct{}, 8)
+var lateAtOnce = make(chan struct{}, 12)
 
 // together runs subtests at the same time, whatever -parallel says, because mostly they wait.
 func together[T any](t *testing.T, subtests map[string]T, f func(t *testing.T, name string, sub T)) {

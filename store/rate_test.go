@@ -163,6 +163,7 @@ func TestCountCallRace(t *testing.T) {
 
 // A counter that lost its expiry gets one again, of its own length.
 func TestCountCallAlwaysExpires(t *testing.T) {
+	t.Parallel()
 	b := storetest.Redis(t).Backend(t)
 	s := b.Open(t)
 	rate := store.Rate{Count: 1, Window: time.Minute}
@@ -180,6 +181,7 @@ func TestCountCallAlwaysExpires(t *testing.T) {
 
 // What cannot be counted is not answered: a limit that is off while Redis is unavailable would be no limit.
 func TestCountCallWithoutRedis(t *testing.T) {
+	t.Parallel()
 	srv := storetest.Redis(t)
 	s := srv.Backend(t).Open(t)
 	srv.Kill()

@@ -67,6 +67,7 @@ func eachServer(t *testing.T, f func(t *testing.T, b *storetest.Backend)) {
 
 // This version reads what earlier ones wrote.
 func TestReadsEarlierRecords(t *testing.T) {
+	t.Parallel()
 	if *update {
 		makeAll(t)
 		script := append([]string{recordHead}, written(t, storetest.Redis(t).Backend(t))...)

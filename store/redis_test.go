@@ -161,6 +161,7 @@ func TestBlackHole(t *testing.T) {
 }
 
 func TestPassword(t *testing.T) {
+	t.Parallel()
 	srv := storetest.Redis(t)
 	if _, err := srv.Do("ACL", "SETUSER", "mint", "on", ">hunter2/@", "~mk:*", "+@all", "-@admin", "-@dangerous"); err != nil {
 		t.Fatal(err)
@@ -207,6 +208,7 @@ func TestSentinel(t *testing.T) {
 
 // What Redis rejects is an outage, and no verdict.
 func TestRejectionsByRedisAreOutages(t *testing.T) {
+	t.Parallel()
 	srv := storetest.Redis(t)
 	var rdb redis.UniversalClient
 	s := srv.Backend(t).Open(t, func(o *store.Options) {

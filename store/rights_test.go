@@ -15,7 +15,7 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-var leastRights = storetest.DocumentedRights("mintkeep")
+func leastRights() string { return storetest.DocumentedRights("mintkeep") }
 
 // grant gives the user "mint" these rights alone.
 func grant(t *testing.T, srv *storetest.Server, rules string) {
@@ -33,8 +33,9 @@ func asMint(o *store.Options) { o.URL = strings.Replace(o.URL, "://", "://mint:h
 
 // A right that is taken away is reported, and no other.
 func TestDeniedRights(t *testing.T) {
+	t.Parallel()
 	srv := storetest.Redis(t)
-	grant(t, srv, leastRights)
+	grant(t, srv, leastRights())
 	s := srv.Backend(t).Open(t, asMint)
 	missing := func() (rules []string) {
 		t.Helper()
@@ -56,7 +57,7 @@ func TestDeniedRights(t *testing.T) {
 				want[0] += "?"
 			}
 		}
-		grant(t, srv, leastRights+taken)
+		grant(t, srv, leastRights()+taken)
 		if diff := cmp.Diff(want, missing()); diff != "" {
 			t.Errorf("without %s: missing (-want +got)\n%s", trial, diff)
 		}
@@ -67,7 +68,7 @@ func TestDeniedRights(t *testing.T) {
 		"~other:*":                 {"~mk:*"},
 		"~mk:[^s]* ~mk:s:* ~mk:secrets ~mk:secrets:* ~mk:signing-keys": {"~mk:signing-keys:claim:*"},
 	} {
-		grant(t, srv, strings.Replace(leastRights, "~mk:*", keys, 1))
+		grant(t, srv, strings.Replace(leastRights(), "~mk:*", keys, 1))
 		if diff := cmp.Diff(want, missing()); diff != "" {
 			t.Errorf("with %s: missing (-want +got)\n%s", keys, diff)
 		}
@@ -95,8 +96,9 @@ func TestRightsKnowEveryKey(t *testing.T) {
 
 // With the least rights everything works, and every command that is sent is one that the ACL probes try.
 func TestLeastRights(t *testing.T) {
+	t.Parallel()
 	srv := storetest.Redis(t)
-	grant(t, srv, leastRights)
+	grant(t, srv, leastRights())
 	b := srv.Backend(t)
 	s := b.Open(t, asMint)
 	liveALittle(t, b, s)

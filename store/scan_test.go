@@ -66,6 +66,7 @@ func TestIntegrityScanIsBounded(t *testing.T) {
 }
 
 func TestIntegrityScanWithoutRedis(t *testing.T) {
+	t.Parallel()
 	srv := storetest.Redis(t)
 	s := srv.Backend(t).Open(t)
 	srv.Kill()

@@ -159,6 +159,9 @@ func TestWordsAreBounded(t *testing.T) {
 // A search reads a page and no more, however many records there are and whichever word it is. With -stored=100000 it tells
 // how long that takes.
 func TestSearchCost(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is one call after another: the race detector sees nothing in it")
+	}
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		n := 600
 		if *stored > 5_000 { // the long form

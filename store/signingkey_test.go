@@ -146,6 +146,7 @@ func TestKeyringFailsClosed(t *testing.T) {
 }
 
 func TestKeyringWithoutRedis(t *testing.T) {
+	t.Parallel()
 	server := storetest.Redis(t)
 	s, ctx := server.Backend(t).Open(t), t.Context()
 	server.Kill()

@@ -128,6 +128,7 @@ func TestCountersWrap(t *testing.T) {
 
 // What may have been written is not written again: a count is too small rather than too large.
 func TestCountersAtMostOnce(t *testing.T) {
+	t.Parallel()
 	srv := storetest.Redis(t)
 	b := srv.Backend(t)
 	s := b.Open(t)

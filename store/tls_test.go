@@ -20,6 +20,7 @@ import (
 )
 
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, query string
 		ok          bool

@@ -79,13 +79,7 @@ func (s *Store) ranked(ctx context.Context, n int) ([]string, error) {
 
 // activity reads what clients did in the last hour. A client that was deleted meanwhile is left out.
 func (s *Store) activity(ctx context.Context, ids []string) (all []ClientActivity, err error) {
-	found, err := readAll(ctx, s, ids, clientKey, func(id string, fields map[string]string) (*Client, error) {
-		c, err := s.decoded.client(id, fields)
-		if err != nil && !isNotFound(err) { // damaged, or of a newer version: its id names it
-			return &Client{ID: id, Enabled: true}, nil
-		}
-		return c, err
-	})
+	found, err := readAll(ctx, s, ids, clientKey, s.decoded.anyClient)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 // A connection that Redis rejects before the first command gives no verdict: neither for one request nor for a
 // pipeline.
 func TestRejectedConnectionIsNeverAVerdict(t *testing.T) {
+	t.Parallel()
 	server := storetest.Redis(t)
 	do := func(args ...any) {
 		t.Helper()

@@ -114,6 +114,7 @@ func TestRunFlushesWhenItStops(t *testing.T) {
 }
 
 func TestFlushWithoutRedis(t *testing.T) {
+	t.Parallel()
 	srv := storetest.Redis(t)
 	s := srv.Backend(t).Open(t)
 	s.RecordSecretUse("a", "one")

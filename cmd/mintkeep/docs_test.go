@@ -81,6 +81,10 @@ func asDocumented(t *testing.T, redis *storetest.Server) string {
 
 // "Doing without the admin token".
 func TestDoingWithoutTheAdminToken(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("its commands are run by scripts too, with the race detector")
+	}
 	redis := storetest.Redis(t)
 	r := processtest.StartReady(t, processtest.OnRedis(asDocumented(t, redis))...)
 	for _, commands := range stepsOf(t, "### Doing without the admin token") {
@@ -94,6 +98,10 @@ func TestDoingWithoutTheAdminToken(t *testing.T) {
 
 // "Registering many clients": each line of the file is a client with its secret, also when the commands run twice.
 func TestRegisteringManyClients(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("its commands are run by scripts too, with the race detector")
+	}
 	redis := storetest.Redis(t)
 	r := processtest.StartReady(t, processtest.OnRedis(redis.URL())...)
 	dir := t.TempDir()
@@ -115,6 +123,10 @@ func TestRegisteringManyClients(t *testing.T) {
 
 // "Backup": both manners, under the documented ACL, give files that hold the client.
 func TestBackupAsDocumented(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("its commands are run by scripts too, with the race detector")
+	}
 	redis := storetest.Redis(t, "--appendonly", "yes")
 	r := processtest.StartReady(t, processtest.OnRedis(asDocumented(t, redis))...)
 	r.Register(t, `{"client_id":"canary-client","scope":"read"}`)

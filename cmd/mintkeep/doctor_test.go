@@ -14,7 +14,7 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-var leastRights = "on >hunter2 " + storetest.DocumentedRights("mintkeep")
+func leastRights() string { return "on >hunter2 " + storetest.DocumentedRights("mintkeep") }
 
 // With the least rights a server serves, and doctor finds nothing wrong with them; on one server, and on a cluster.
 func TestLeastRights(t *testing.T) {
@@ -25,7 +25,7 @@ func TestLeastRights(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			srv := begin()
-			environ := asMint(t, srv, leastRights)
+			environ := asMint(t, srv, leastRights())
 			r := processtest.StartReady(t, environ...)
 			authorization := r.Register(t, `{"scope":"read"}`)
 			token := r.Token(t, authorization)
@@ -78,11 +78,11 @@ func doEverything(t *testing.T, r *processtest.Server) {
 func TestDoctorNamesTheRight(t *testing.T) {
 	srv := storetest.Redis(t)
 	for rules, want := range map[string]string{
-		leastRights + " -zadd":                                     "ACL SETUSER mint +zadd",
-		strings.Replace(leastRights, "~mk:*", "~mk:[^t]*", 1):      "ACL SETUSER mint ~mk:t:*",
-		leastRights + " -client|setname":                           "ACL SETUSER mint +client|setname;",
-		strings.Replace(leastRights, "+@write", "+@read +set", 1):  " +hdel ",
-		strings.Replace(leastRights, "resetkeys ~mk:*", "~x:*", 1): "~mk:*",
+		leastRights() + " -zadd":                                     "ACL SETUSER mint +zadd",
+		strings.Replace(leastRights(), "~mk:*", "~mk:[^t]*", 1):      "ACL SETUSER mint ~mk:t:*",
+		leastRights() + " -client|setname":                           "ACL SETUSER mint +client|setname;",
+		strings.Replace(leastRights(), "+@write", "+@read +set", 1):  " +hdel ",
+		strings.Replace(leastRights(), "resetkeys ~mk:*", "~x:*", 1): "~mk:*",
 	} {
 		got := mintkeep(t, asMint(t, srv, rules), "", "doctor")
 		if got.code != exitFailed || !strings.Contains(got.stdout, want) || strings.Contains(got.stdout+got.stderr, "hunter2") {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mintkeep/mintkeep/config"
+	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/fence"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -60,19 +61,40 @@ func (c *fenceCommand) Run(ctx context.Context, p process) error {
 	if err := c.confirm(ctx, p, s, plan); err != nil {
 		return err
 	}
+	called := subjectNames{}
+	var subjects []string
+	for _, step := range plan.Steps { // which may delete what they name
+		subjects = append(subjects, step.Event.Target, step.Event.Actor)
+	}
+	called.add(ctx, s, subjects...)
 	progress := progress{out: p.stderr, on: isTerminal(p.stderr)}
 	result, err := fence.Run(ctx, fence.Options{Store: s, Plan: plan, DryRun: c.DryRun, Progress: progress.count})
 	progress.clear()
 	if err != nil {
 		return fmt.Errorf("%w; the fence was not written: run it again when Redis answers; what is revoked already stays so", err)
 	}
-	report := fenceReport{Result: result, at: s.Address(), replayed: len(c.Audit) > 0, dry: c.DryRun}
+	called.add(ctx, s, lookedAt(result)...)
+	report := fenceReport{Result: result, names: called, at: s.Address(), replayed: len(c.Audit) > 0, dry: c.DryRun}
 	if c.JSON {
 		err = report.json(p)
 	} else {
 		err = report.print(p)
 	}
 	return errors.Join(err, report.err())
+}
+
+// lookedAt are the subjects that the operator is asked to look at.
+func lookedAt(result fence.Result) (subjects []string) {
+	for _, review := range result.Reviews {
+		subjects = append(subjects, review.Event.Target, review.Event.Actor)
+	}
+	for _, lost := range result.Lost {
+		subjects = append(subjects, lost.Target, lost.Event.Actor)
+	}
+	for _, id := range result.Locked {
+		subjects = append(subjects, audit.ClientTarget(id))
+	}
+	return subjects
 }
 
 // plan reads the exports.

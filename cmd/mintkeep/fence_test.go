@@ -72,6 +72,7 @@ func ask(t *testing.T, r *processtest.Server, method, path, body string, want in
 // A backup is taken, much is revoked after it, and it is put back under a running replica. Nothing that was revoked is
 // active again, and the rest still works.
 func TestRestoreWithFence(t *testing.T) {
+	t.Parallel()
 	redis := storetest.Redis(t)
 	environ := processtest.OnRedis(redis.URL())
 	early := processtest.StartReady(t, environ...)
@@ -146,7 +147,7 @@ func TestRestoreWithFence(t *testing.T) {
 		t.Fatalf("fence: %+v", got)
 	}
 	for _, want := range []string{
-		"4 clients", "1 user", "revoke key", "key:" + revokedID, "delete client", "client:" + idOf(deleted), "disable client", "client:" + idOf(disabled),
+		"4 clients", "1 user", "revoke key", "key:" + revokedID + " (", "delete client", "client:" + idOf(deleted), "disable client", "client:" + idOf(disabled),
 		"client.updated", "client:" + idOf(client), "Fenced",
 	} {
 		if !strings.Contains(got.stdout, want) {
@@ -222,6 +223,7 @@ func TestFenceMistakes(t *testing.T) {
 
 // The fence finds a client that no list has: its tokens are revoked at every replica, and it is listed again.
 func TestFenceOfAnUnlistedClient(t *testing.T) {
+	t.Parallel()
 	redis := storetest.Redis(t)
 	environ := processtest.OnRedis(redis.URL())
 	a, b := processtest.StartReady(t, environ...), processtest.StartReady(t, environ...)

@@ -17,6 +17,7 @@ type fenceReport struct {
 	at       string
 	replayed bool // there was an export
 	dry      bool
+	names    subjectNames // of what it names
 }
 
 func (r fenceReport) print(p process) error {
@@ -34,7 +35,7 @@ func (r fenceReport) print(p process) error {
 	if len(r.Steps) > 0 {
 		rows := [][]string{{"REPLAYED", "TARGET", "OUTCOME", "TIME", "ACTOR"}}
 		for _, s := range r.Steps {
-			rows = append(rows, []string{s.Do, of(s.Event), outcome(s), s.Event.At.Format(time.RFC3339), s.Event.Actor})
+			rows = append(rows, []string{s.Do, r.of(s.Event), outcome(s), s.Event.At.Format(time.RFC3339), r.names.of(s.Event.Actor)})
 		}
 		fmt.Fprintln(p.stdout)
 		if err := out.columns(rows); err != nil {
@@ -44,7 +45,7 @@ func (r fenceReport) print(p process) error {
 	if len(r.Reviews) > 0 {
 		rows := [][]string{{"CHECK", "TARGET", "WHY", "TIME", "ACTOR"}}
 		for _, l := range r.Reviews {
-			rows = append(rows, []string{l.Event.Action, of(l.Event), l.Why, l.Event.At.Format(time.RFC3339), l.Event.Actor})
+			rows = append(rows, []string{l.Event.Action, r.of(l.Event), l.Why, l.Event.At.Format(time.RFC3339), r.names.of(l.Event.Actor)})
 		}
 		fmt.Fprintln(p.stdout)
 		if err := out.columns(rows); err != nil {
@@ -67,7 +68,7 @@ func (r fenceReport) printLost(p process, out printer) error {
 	if len(r.Lost) > 0 {
 		rows := [][]string{{"LOST", "FIX", "CREATED", "ACTOR"}}
 		for _, l := range r.Lost {
-			rows = append(rows, []string{strings.TrimSpace(l.Target + " " + l.Secret), restoreOf(l), l.Event.At.Format(time.RFC3339), l.Event.Actor})
+			rows = append(rows, []string{strings.TrimSpace(r.names.of(l.Target) + " " + l.Secret), restoreOf(l), l.Event.At.Format(time.RFC3339), r.names.of(l.Event.Actor)})
 		}
 		fmt.Fprintln(p.stdout)
 		if err := out.columns(rows); err != nil {
@@ -77,7 +78,7 @@ func (r fenceReport) printLost(p process, out printer) error {
 	if len(r.Locked) > 0 {
 		rows := [][]string{{"NO ACTIVE SECRET", "FIX"}}
 		for _, id := range r.Locked {
-			rows = append(rows, []string{audit.ClientTarget(id), "mintkeep client rotate " + id})
+			rows = append(rows, []string{r.names.of(audit.ClientTarget(id)), "mintkeep client rotate " + id})
 		}
 		fmt.Fprintln(p.stdout)
 		return out.columns(rows)
@@ -100,11 +101,11 @@ func restoreOf(l audit.Lost) string {
 }
 
 // of is what an event is about, to the secret.
-func of(e store.Event) string {
+func (r fenceReport) of(e store.Event) string {
 	if secret := e.Detail["secret"]; secret != "" {
-		return e.Target + " " + secret
+		return r.names.of(e.Target) + " " + secret
 	}
-	return orDash(e.Target)
+	return orDash(r.names.of(e.Target))
 }
 
 func outcome(d fence.Done) string {

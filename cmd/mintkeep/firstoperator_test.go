@@ -13,6 +13,7 @@ import (
 // With Redis and no user yet, the start names the command that creates the first operator, and the command does. Once
 // there is a user, the start says nothing of it.
 func TestFirstOperator(t *testing.T) {
+	t.Parallel()
 	redis := storetest.Redis(t)
 	r := processtest.StartReady(t, processtest.OnRedis(redis.URL())...)
 	named := regexp.MustCompile(`"command":"mintkeep (user create [^"]+)"`).FindStringSubmatch(r.Log.String())

@@ -129,6 +129,7 @@ const (
 
 // SIGHUP takes what stands in the files, and a request that is under way goes on.
 func TestHangup(t *testing.T) {
+	t.Parallel()
 	redis := storetest.Redis(t)
 	do(t, redis, "ACL", "SETUSER", "mint", "on", ">first", "~*", "+@all")
 	url := func(password string) string {

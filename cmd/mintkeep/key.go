@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/mintkeep/mintkeep/server/adminapi"
 	"github.com/mintkeep/mintkeep/server/credential"
 )
 
@@ -44,25 +47,50 @@ func (t keyTarget) Validate() error {
 func (t keyTarget) path() string { return resource("/admin/keys", t.ID) }
 
 type keyCreate struct {
-	User    string `required:"" placeholder:"USER" help:"The owner: a user's id or email address."`
-	Name    string `required:"" placeholder:"NAME" help:"What the key is for."`
-	Scope   string `default:"read" placeholder:"SCOPES" help:"What the key may do, separated by spaces. Default: read. Empty: all that MINTKEEP_KEY_SCOPES of the server allows."`
-	Expires expiry `default:"90d" placeholder:"WHEN" help:"90d, 720h, a date (from 00:00 UTC), a time (RFC 3339), or never. Default: 90d."`
+	User    string  `required:"" placeholder:"USER" help:"The owner: a user's id or email address."`
+	Name    string  `required:"" placeholder:"NAME" help:"What the key is for."`
+	Scope   *string `placeholder:"SCOPES" help:"What the key may do, separated by spaces. Default: read, or the first of MINTKEEP_KEY_SCOPES of the server if read is not among them. Empty: all that MINTKEEP_KEY_SCOPES allows."`
+	Expires expiry  `default:"90d" placeholder:"WHEN" help:"90d, 720h, a date (from 00:00 UTC), a time (RFC 3339), or never. Default: 90d."`
 }
 
 // Run creates the key.
 func (c *keyCreate) Run(ctx context.Context, admin *api, out printer) error {
-	path, err := userTarget{User: c.User}.path(ctx, admin, "keys")
+	id, err := userTarget{User: c.User}.id(ctx, admin)
 	if err != nil {
 		return err
 	}
-	created, err := admin.post(ctx, path, map[string]any{
-		"name": c.Name, "scope": c.Scope, "expires_at": c.Expires.from(time.Now()),
+	scope, err := c.scope(ctx, admin, id)
+	if err != nil {
+		return err
+	}
+	created, err := admin.post(ctx, resource("/admin/users", id, "keys"), map[string]any{
+		"name": c.Name, "scope": scope, "expires_at": c.Expires.from(time.Now()),
 	})
 	if err != nil {
 		return err
 	}
-	return out.key(created)
+	return out.key(created, keyNames{})
+}
+
+// scope is what the key may do. By default it is the least that the server offers: it knows its scopes.
+func (c *keyCreate) scope(ctx context.Context, admin *api, userID string) (string, error) {
+	if c.Scope != nil {
+		return *c.Scope, nil
+	}
+	body, err := admin.get(ctx, resource("/admin/users", userID), nil)
+	if err != nil {
+		return "", err
+	}
+	user, err := parsed[adminapi.User](body)
+	if err != nil {
+		return "", err
+	}
+	const least = "read"
+	offered := strings.Fields(user.KeyScopes)
+	if len(offered) == 0 || slices.Contains(offered, least) { // an earlier version does not say what it offers
+		return least, nil
+	}
+	return offered[0], nil
 }
 
 // Validate keeps an unset variable in a script from becoming the path of all
@@ -100,7 +128,11 @@ func (c *keyShow) Run(ctx context.Context, admin *api, out printer) error {
 	if err != nil {
 		return err
 	}
-	return out.key(key)
+	var called keyNames
+	if !out.json {
+		called = keyNamesOf(ctx, admin, key)
+	}
+	return out.key(key, called)
 }
 
 type keyRotate struct {
@@ -118,7 +150,7 @@ func (c *keyRotate) Run(ctx context.Context, admin *api, out printer) error {
 	if err != nil {
 		return err
 	}
-	return out.key(rotated)
+	return out.key(rotated, keyNames{})
 }
 
 type keyRevoke struct {

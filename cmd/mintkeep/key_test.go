@@ -31,7 +31,7 @@ func TestKeyRequests(t *testing.T) {
 	}{
 		{
 			"create --user=usr_1 --name=ci --expires=never",
-			[]string{`POST /admin/users/usr_1/keys application/json {"expires_at":null,"name":"ci","scope":"read"}`},
+			[]string{`GET /admin/users/usr_1`, `POST /admin/users/usr_1/keys application/json {"expires_at":null,"name":"ci","scope":"read"}`},
 		},
 		{
 			"create --user=ann@example.com --name=ci --scope=read --expires=2027-01-31",
@@ -112,7 +112,7 @@ state       revoked
 created     2026-01-01T00:00:00Z
 expires     2026-04-01T00:00:00Z
 revoked     2026-01-02T00:00:00Z by usr_1: lost
-rotated to  key_1
+rotated to  key_1 (\x1b[2J)
 `}},
 		{args: "list", answer: `{"items":[` + liveKey + `,` + endedKey + `],"next_cursor":"c2"}`, want: result{
 			stdout: `KEY ID  OWNER            NAME     KEY           SCOPE       STATE    LAST USED             EXPIRES
@@ -179,9 +179,47 @@ func TestKeyRevocationIsShown(t *testing.T) {
 		"2026-01-02T00:00:00Z: expired":       {At: &at, Reason: "expired"},
 		"by usr_1: leaked, again":             {By: "usr_1", Reason: "leaked, again"},
 	} {
-		if got := keyRevocation(&r); got != want {
+		if got := keyRevocation(&r, ""); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
+	}
+}
+
+// A key that is created without --scope has the least scope that the server offers.
+func TestKeyHasTheLeastScope(t *testing.T) {
+	for offered, want := range map[string]string{
+		"write read mintkeep:keys": "read", "api:use api:export mintkeep:keys": "api:use", "": "read", // of an earlier server
+	} {
+		server := newAdmin(t, says(http.StatusOK, `{"id":"usr_1","key_scopes":"`+offered+`"}`))
+		if got := mintkeep(t, server.environ(), "", "key", "create", "--user=usr_1", "--name=ci"); got.code != exitOK {
+			t.Fatalf("got %+v", got)
+		}
+		if len(server.asked) != 2 || !strings.Contains(server.asked[1], `"scope":"`+want+`"`) {
+			t.Errorf("offered %q: the requests are %q", offered, server.asked)
+		}
+	}
+}
+
+// The user who revoked a key, and its successor, are shown by name.
+func TestKeyShowNames(t *testing.T) {
+	server := newAdmin(t, func(w http.ResponseWriter, r *http.Request) {
+		answer := map[string]string{
+			"/admin/keys/key_2":  strings.Replace(endedKey, `"by":"usr_1"`, `"by":"user:usr_9"`, 1),
+			"/admin/keys/key_1":  liveKey,
+			"/admin/users/usr_9": `{"id":"usr_9","email":"op@example.com","name":"Op"}`,
+		}[r.URL.Path]
+		_, _ = io.WriteString(w, answer)
+	})
+	got := mintkeep(t, server.environ(), "", "key", "show", "key_2")
+	for _, want := range []string{"by op@example.com: lost\n", "rotated to  key_1 (ci)\n"} {
+		if !strings.Contains(got.stdout, want) {
+			t.Errorf("%q is missing in %+v", want, got)
+		}
+	}
+	server.asked = nil
+	mintkeep(t, server.environ(), "", "key", "show", "key_2", "--json")
+	if len(server.asked) != 1 {
+		t.Errorf("--json asks %q", server.asked)
 	}
 }
 
@@ -191,7 +229,7 @@ func TestKeyExpiresByDefault(t *testing.T) {
 	before := time.Now().Add(90 * day).Truncate(time.Second)
 	mintkeep(t, server.environ(), "", "key", "create", "--user=usr_1", "--name=ci")
 	after := time.Now().Add(90 * day)
-	_, rest, _ := strings.Cut(server.asked[0], `"expires_at":"`)
+	_, rest, _ := strings.Cut(server.asked[1], `"expires_at":"`)
 	text, _, _ := strings.Cut(rest, `"`)
 	if at, err := time.Parse(time.RFC3339, text); err != nil || at.Before(before) || at.After(after) {
 		t.Errorf("got %s: not between %s and %s", server.asked[0], before, after)

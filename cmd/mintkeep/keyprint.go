@@ -59,13 +59,13 @@ func keyUse(u *adminapi.KeyUse) string {
 	return stamp(&u.At) + " from " + u.From
 }
 
-func keyRevocation(r *adminapi.KeyRevocation) string {
+func keyRevocation(r *adminapi.KeyRevocation, by string) string {
 	if r == nil {
 		return ""
 	}
 	text := stamp(r.At)
 	if r.By != "" {
-		text = strings.TrimSpace(text + " by " + r.By)
+		text = strings.TrimSpace(text + " by " + cmp.Or(by, r.By))
 	}
 	if r.Reason == "" {
 		return text
@@ -82,7 +82,7 @@ func (k keyAnswer) previous() string {
 }
 
 // key shows one key, with the key itself if the answer has it.
-func (p printer) key(body json.RawMessage) error {
+func (p printer) key(body json.RawMessage, called keyNames) error {
 	if p.json {
 		return p.pretty(body)
 	}
@@ -102,8 +102,8 @@ func (p printer) key(body json.RawMessage) error {
 		fact{"created", stamp(&k.CreatedAt)},
 		fact{"last used", keyUse(k.LastUsed)},
 		fact{"expires", keyExpiry(k.Key)},
-		fact{keyState(k.Key), keyRevocation(k.Revocation)},
-		fact{"rotated to", orEmpty(k.RotatedTo)},
+		fact{keyState(k.Key), keyRevocation(k.Revocation, called.revokedBy)},
+		fact{"rotated to", withName(orEmpty(k.RotatedTo), called.successor)},
 		fact{"previous key", k.previous()},
 	)
 	if err != nil || k.Plain == "" {

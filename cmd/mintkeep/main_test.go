@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"os"
 	"regexp"
 	"strings"
@@ -16,6 +17,7 @@ import (
 // The test binary is mintkeep under that name: in the scripts, and in the processes that the tests start.
 func TestMain(m *testing.M) {
 	processtest.UseCommand("mintkeep")
+	_ = flag.Set("test.parallel", "4") // unless -parallel says otherwise: the processes mostly wait
 	testscript.Main(m, map[string]func(){"mintkeep": main})
 }
 
@@ -33,6 +35,7 @@ func TestMain(m *testing.M) {
 //	kill -INT server
 //	wait server
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:  "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"capture": capture},

@@ -23,6 +23,7 @@ func (p *past) on(masterKeys string) []string {
 // "Upgrading": replicas of this version take over from others, on the records that an earlier version left, and no
 // request fails.
 func TestRollingUpgrade(t *testing.T) {
+	t.Parallel()
 	p := thePast(t)
 	f := newFleet(t, p.on(p.MasterKey))
 	stop := f.trickle(p)
@@ -40,6 +41,10 @@ func TestRollingUpgrade(t *testing.T) {
 // "Changing the master key": old, then old and new, then new and old, rekey, rekey as after a leak, then new; no request
 // fails, the old key opens nothing any more, and no key that it sealed signs.
 func TestMasterKeyChange(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("TestRollingUpgrade replaces replicas too, with the race detector")
+	}
 	p, fresh := thePast(t), processtest.MasterKey
 	f := newFleet(t, p.on(p.MasterKey))
 	stop := f.trickle(p)
@@ -69,6 +74,7 @@ func TestMasterKeyChange(t *testing.T) {
 // "Signing keys": a rotation by hand. Each replica publishes at once what any of them signs with, also while it has
 // not heard of the rotation.
 func TestSigningKeyRotation(t *testing.T) {
+	t.Parallel()
 	p := thePast(t)
 	f := newFleet(t, p.on(p.MasterKey))
 	a, b := f.replicas[0], f.replicas[1]

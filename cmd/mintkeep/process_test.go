@@ -24,6 +24,7 @@ import (
 
 // A newcomer pastes what the banner says.
 func TestFirstRun(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("curl is not installed")
 	}
@@ -109,6 +110,7 @@ func signIn(t *testing.T, banner string) {
 // Replicas that start together over an empty Redis agree on one signing key, see each other's tokens and
 // revocations at once, and lose nothing when one is killed.
 func TestReplicas(t *testing.T) {
+	t.Parallel()
 	redis := storetest.Redis(t)
 	var replicas [4]*processtest.Server
 	for i := range replicas {
@@ -149,6 +151,7 @@ func TestReplicas(t *testing.T) {
 
 // A server that starts before its Redis is live, not ready, and recovers by itself.
 func TestStartsBeforeRedis(t *testing.T) {
+	t.Parallel()
 	redis := storetest.Redis(t)
 	redis.Stop()
 	r := processtest.Start(t, processtest.OnRedis(redis.URL())...)
@@ -165,6 +168,7 @@ func TestStartsBeforeRedis(t *testing.T) {
 
 // Behind a load balancer with two replicas, stopping one loses no request, and it exits with 0 within 15 s.
 func TestDrainLosesNothing(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes the 4 s of the drain delay")
 	}

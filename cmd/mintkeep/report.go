@@ -19,7 +19,15 @@ func (p process) wantsJSON() bool {
 	if end := slices.Index(args, "--"); end >= 0 {
 		args = args[:end]
 	}
-	return slices.Contains(args, "--json")
+	on := false
+	for _, arg := range args { // the last one counts
+		if value, given := strings.CutPrefix(arg, "--json="); given {
+			on = !slices.Contains([]string{"false", "no", "0"}, strings.ToLower(value))
+		} else if arg == "--json" {
+			on = true
+		}
+	}
+	return on
 }
 
 // jwtLike is what looks like a JWT: its header, a JSON object, begins with eyJ.

@@ -19,6 +19,8 @@ func TestErrorsAsJSON(t *testing.T) {
 	}{
 		{server.environ(), "client show x --json", exitFailed, `{"error":"not_found","error_description":"Client not found","status":404}`},
 		{server.environ(), "--json client show x", exitUsage, `{"error":"usage","error_description":"unknown flag --json"}`},
+		{server.environ(), "client show x --json=true", exitFailed, `{"error":"not_found","error_description":"Client not found","status":404}`},
+		{server.environ(), "client show x --json --json=false", exitFailed, "mintkeep: Client not found (404 not_found)"},
 		{gateway.environ(), "key list --json", exitFailed, `{"error":"failed","error_description":"Bad Gateway","status":502}`},
 		{server.environ(), "client show --json", exitUsage, `{"error":"usage","error_description":"client show: the client's id is missing"}`},
 		{

@@ -14,6 +14,7 @@ import (
 // "Backup" and "Restore": a backup is restored to another Redis, by either of the two ways, and a server that is started
 // on it goes on where the other was at that time.
 func TestRestore(t *testing.T) {
+	t.Parallel()
 	for name, way := range map[string]struct {
 		backUp  func(t *testing.T, from *storetest.Server, to string)
 		restore func(t *testing.T, from string) *storetest.Server

@@ -67,6 +67,9 @@ var unusedPhrases = []string{
 
 // TestPlainWords holds what users read to plain words. Names in code spans, which other programs see, are free.
 func TestPlainWords(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is one call after another: the race detector sees nothing in it")
+	}
 	eachText(t, func(name string, text []byte) {
 		var places []string
 		var err error
@@ -141,6 +144,9 @@ func TestUnused(t *testing.T) {
 // TestWords holds every identifier and comment in Go, every document, template and schema to the words of the field.
 // Strings in Go are free: some are names that other programs see.
 func TestWords(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is one call after another: the race detector sees nothing in it")
+	}
 	found := map[string][]string{}
 	eachText(t, func(name string, text []byte) {
 		places := []string{string(text)}

@@ -21,7 +21,7 @@ func (a *Admin) CreateUser(w http.ResponseWriter, r *http.Request, by audit.Acto
 		return err
 	}
 	w.Header().Set("Location", a.Config.Issuer+"/admin/users/"+u.ID)
-	return web.JSON(w, http.StatusCreated, adminapi.CreatedUser{User: userView(u), Invite: adminapi.Invite(link)})
+	return web.JSON(w, http.StatusCreated, adminapi.CreatedUser{User: a.userView(u), Invite: adminapi.Invite(link)})
 }
 
 // ListUsers answers GET /admin/users.
@@ -36,7 +36,7 @@ func (a *Admin) ListUsers(w http.ResponseWriter, r *http.Request, _ audit.Actor)
 	}
 	items := make([]adminapi.User, len(found))
 	for i, u := range found {
-		items[i] = userView(u)
+		items[i] = a.userView(u)
 	}
 	return web.JSON(w, http.StatusOK, adminapi.Page[adminapi.User]{Items: items, NextCursor: a.cursors.Seal(next, wanted.listing...)})
 }
@@ -47,7 +47,7 @@ func (a *Admin) ShowUser(w http.ResponseWriter, r *http.Request, _ audit.Actor) 
 	if err != nil {
 		return err
 	}
-	return web.JSON(w, http.StatusOK, userView(u))
+	return web.JSON(w, http.StatusOK, a.userView(u))
 }
 
 // user reads the user that the path names.
@@ -65,7 +65,7 @@ func (a *Admin) PatchUser(w http.ResponseWriter, r *http.Request, by audit.Actor
 	if err != nil {
 		return err
 	}
-	return web.JSON(w, http.StatusOK, userView(u))
+	return web.JSON(w, http.StatusOK, a.userView(u))
 }
 
 // DeleteUser answers DELETE /admin/users/{id}.

@@ -63,10 +63,10 @@ func lastFour(s store.Secret) *string {
 	return &s.LastFour
 }
 
-func userView(u *store.User) adminapi.User {
+func (a *Admin) userView(u *store.User) adminapi.User {
 	return adminapi.User{
 		ID: u.ID, Email: u.Metadata.Email, Name: u.Metadata.Name, Role: u.Role(), Disabled: !u.Enabled,
-		CreatedAt: web.Time(u.Metadata.CreatedAt), PasswordSet: len(u.Password) > 0,
+		CreatedAt: web.Time(u.Metadata.CreatedAt), PasswordSet: len(u.Password) > 0, KeyScopes: a.Keys.Allowed(u),
 	}
 }
 

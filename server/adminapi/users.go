@@ -11,6 +11,7 @@ type User struct {
 	Disabled    bool      `json:"disabled"`
 	CreatedAt   time.Time `json:"created_at"`
 	PasswordSet bool      `json:"password_set"`
+	KeyScopes   string    `json:"key_scopes"` // that the user may give to a key; the server's own order
 }
 
 // Invite is a link by which a user sets a password, shown this once.

@@ -116,7 +116,7 @@ func setGrantTypes(m *store.ClientMetadata, raw json.RawMessage, in rules) error
 	if err != nil {
 		return err
 	}
-	if lost(grants, in.offers.GrantTypes) {
+	if len(lost(grants, in.offers.GrantTypes)) > 0 {
 		return fmt.Errorf("%s; [] registers a client that may only introspect and revoke", in.offers.grants())
 	}
 	m.GrantTypes = nil // for none, as the store has it

@@ -2,8 +2,6 @@ package clients
 
 import (
 	"reflect"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/mintkeep/mintkeep/server/web"
@@ -58,12 +56,9 @@ func (in rules) set(m *store.ClientMetadata, o web.Object) (changed []string, er
 	return changed, nil
 }
 
-// narrower is whether a client loses something that its tokens may have: a scope, an audience (the server's own, where it
-// is registered with none) or a grant.
+// narrower is whether a client loses something that its tokens may have.
 func (in rules) narrower(before, after store.ClientMetadata) bool {
-	return lost(strings.Fields(before.Scope), strings.Fields(after.Scope)) ||
-		lost(in.audienceOf(before), in.audienceOf(after)) ||
-		lost(before.GrantTypes, after.GrantTypes)
+	return in.removed(before, after).Any()
 }
 
 func (in rules) audienceOf(m store.ClientMetadata) []string {
@@ -71,10 +66,6 @@ func (in rules) audienceOf(m store.ClientMetadata) []string {
 		return []string{in.audience}
 	}
 	return m.Audience
-}
-
-func lost(before, after []string) bool {
-	return slices.ContainsFunc(before, func(s string) bool { return !slices.Contains(after, s) })
 }
 
 // wrongMember is the 400 of RFC 7591 §3.2.2. The description names the member, and quotes nothing of its value: that

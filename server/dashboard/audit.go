@@ -52,11 +52,19 @@ func subjectOf(member, value string) string {
 	return ""
 }
 
+// claimedOf is the client as which a rejected token request presented itself; empty: none. There may be no such client.
+func claimedOf(e store.Event) string {
+	if e.Action != string(audit.ClientRejected) || e.Actor == "" || strings.Contains(e.Actor, ":") {
+		return ""
+	}
+	return audit.ClientTarget(e.Actor)
+}
+
 // shownEvents names the users, clients and keys of events.
 func (d *Dashboard) shownEvents(ctx context.Context, events []store.Event) ([]auditEvent, error) {
 	var subjects []string
 	for _, e := range events {
-		subjects = append(subjects, e.Actor, audit.KeyTarget(e.Via), e.Target)
+		subjects = append(subjects, e.Actor, claimedOf(e), audit.KeyTarget(e.Via), e.Target)
 		for member, value := range e.Detail {
 			subjects = append(subjects, subjectOf(member, value))
 		}
@@ -68,6 +76,9 @@ func (d *Dashboard) shownEvents(ctx context.Context, events []store.Event) ([]au
 	shown := make([]auditEvent, len(events))
 	for i, e := range events {
 		shown[i] = auditEvent{Event: e, Who: names.of(e.Actor), Of: names.of(e.Target)}
+		if claimed := claimedOf(e); names.Clients[strings.TrimPrefix(claimed, "client:")] != "" {
+			shown[i].Who = names.of(claimed)
+		}
 		if e.Via != "" {
 			shown[i].Key = names.of(audit.KeyTarget(e.Via))
 		}
@@ -93,7 +104,9 @@ func factsOf(detail map[string]string) (facts []auditFact) {
 			}
 		}
 		if long, err := time.ParseDuration(value); err == nil && name == "overlap" {
-			value = lasting(long)
+			if value = lasting(long); long == 0 {
+				value = "none"
+			}
 		}
 		if from, changed := detail[name+audit.Before]; changed {
 			value = cmp.Or(from, "none") + " → " + cmp.Or(value, "none")

@@ -57,7 +57,7 @@ func TestPagesAreAudited(t *testing.T) {
 	v.submit(v.get(key), key+"/rename", "name", "second").want(http.StatusSeeOther)
 	last("", "key.renamed", servertest.M{"name": "second", "name_before": "first"})
 
-	v.get("/operator/clients").want(http.StatusNotFound)
+	v.get("/operator/clients").want(http.StatusForbidden)
 	last("&refusals=true", "dashboard.refused", servertest.M{"reason": "not an operator"})
 	for email, reason := range map[string]string{"nobody@example.com": "unknown", invited.Email: "no password", u.Email: "wrong password"} {
 		visit(t, s).signIn(email, "not the password").want(http.StatusUnauthorized)

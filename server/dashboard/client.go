@@ -27,6 +27,7 @@ type clientPage struct {
 	Once     string
 	Overlaps []choice
 	Rotation string // what is wrong with the form that creates a secret
+	Notice   string // what became of a form that was not saved
 }
 
 // Name is what the client is called.
@@ -146,6 +147,13 @@ func (d *Dashboard) ChangeClient(w http.ResponseWriter, r *http.Request, in *ses
 		p := clientPage{clientFields: d.clientFields(fieldsOf(c), problems{"": "The client was changed after this page was loaded, and nothing was saved. The form shows its present settings."})}
 		return d.showClient(w, r, in, c, http.StatusConflict, p)
 	}
+	if form.Has(backField) {
+		p := clientPage{clientFields: d.clientFields(form, nil), Notice: "Nothing is saved yet. The settings below have your changes."}
+		return d.showClient(w, r, in, c, http.StatusOK, p)
+	}
+	if asked, err := d.asksToSave(w, r, in, c, form); asked || err != nil {
+		return err
+	}
 	err = d.patch(r, in, c, form)
 	if answered, ok := fixable(err); ok {
 		fields := d.clientFields(form, clientLabels.problems(answered.Description))
@@ -178,7 +186,7 @@ func (d *Dashboard) EnableClient(w http.ResponseWriter, r *http.Request, in *ses
 	if _, err := d.clients.Patch(r.Context(), c.ID, web.Object{"disabled": []byte("false")}, in.Actor); err != nil {
 		return err
 	}
-	return seeOther(w, clientURL(c.ID), "enabled")
+	return seeOther(w, clientURL(c.ID), "client-enabled")
 }
 
 // RotateSecret answers POST /operator/clients/{id}/secrets, with the page that shows the new one.
@@ -189,6 +197,9 @@ func (d *Dashboard) RotateSecret(w http.ResponseWriter, r *http.Request, in *ses
 	}
 	form, err := in.form(r)
 	if err != nil {
+		return err
+	}
+	if asked, err := d.asksToRotate(w, r, in, c, form); asked || err != nil {
 		return err
 	}
 	return d.once(w, r, in, form, func() (string, error) {
@@ -206,11 +217,12 @@ func (d *Dashboard) RotateSecret(w http.ResponseWriter, r *http.Request, in *ses
 
 func (d *Dashboard) showRotated(w http.ResponseWriter, r *http.Request, in *session, c *store.Client, next *clients.Rotated) error {
 	p := newSecret{
-		operatorPage: operatorPage{"clients"}, Title: "The new client secret", Label: "Client secret", Secret: next.Plain,
+		operatorPage: operatorPage{"clients"}, Title: "The new client secret", shownOnce: shownOnce{"Client secret", next.Plain},
 		Client: c, Here: d.config.Issuer, Back: clientURL(c.ID),
 	}
 	if next.Previous != nil {
 		p.Expires = next.Previous.ExpiresAt
+		p.Revoked = !p.Expires.IsZero() && !p.Expires.After(d.now())
 	}
 	return d.show(w, http.StatusOK, "secretmade", in.page(r, p.Title, "operator", p))
 }

@@ -24,7 +24,7 @@ func TestClientSettings(t *testing.T) {
 		"client_name", "Accounts", "scope", " read  write ", "access_token_ttl", "15m", "access_token_format", "opaque",
 		"audience", "https://a.example https://b.example", "rate_limit", "600/m", "token_endpoint_auth_method", "client_secret_post", "grant", "-",
 	}
-	v.submit(v.get(at), at, fields...).wantTo(at + "?done=client-saved")
+	v.confirm(v.submit(v.get(at), at, fields...), at).wantTo(at + "?done=client-saved")
 	got := s.Admin(t, http.MethodGet, "/admin/clients/billing", nil).JSON(t)
 	for member, want := range map[string]string{
 		"client_name": "Accounts", "scope": "read write", "access_token_ttl": "900", "access_token_format": "opaque",
@@ -44,8 +44,8 @@ func TestClientSettings(t *testing.T) {
 		t.Errorf("the token lifetime is shown as %q", form.Get("access_token_ttl"))
 	}
 	// And back to the defaults.
-	v.submit(v.get(at), at, "client_name", "", "access_token_ttl", "", "audience", "", "rate_limit", "", "token_endpoint_auth_method", "", "grant", "client_credentials").
-		wantTo(at + "?done=client-saved")
+	fields = []string{"client_name", "", "access_token_ttl", "", "audience", "", "rate_limit", "", "token_endpoint_auth_method", "", "grant", "client_credentials"}
+	v.confirm(v.submit(v.get(at), at, fields...), at).wantTo(at + "?done=client-saved")
 	got = s.Admin(t, http.MethodGet, "/admin/clients/billing", nil).JSON(t)
 	if got["rate_limit"] != nil || got["access_token_ttl"] != nil || fmt.Sprint(got["grant_types"]) != "[client_credentials]" {
 		t.Errorf("after the defaults were chosen: %v", got)

@@ -26,7 +26,7 @@ func (d *Dashboard) DisableClient(w http.ResponseWriter, r *http.Request, in *se
 		if _, err := d.clients.Patch(r.Context(), c.ID, web.Object{"disabled": []byte("true")}, in.Actor); err != nil {
 			return err
 		}
-		return seeOther(w, clientURL(c.ID), "disabled")
+		return seeOther(w, clientURL(c.ID), "client-disabled")
 	})
 }
 
@@ -71,16 +71,10 @@ func (d *Dashboard) confirmClient(w http.ResponseWriter, r *http.Request, in *se
 	if err != nil {
 		return err
 	}
-	last, err := d.store.LastRequestsOf(r.Context(), []string{c.ID})
-	if err != nil {
-		return err
-	}
 	question := ask(c)
 	question.Cancel = clientURL(c.ID)
-	if used := "The client requested its last token " + ago(d.now(), last[0].Token) + "."; d.recent(last[0].Token) {
-		question.Warning = used
-	} else if !last[0].Token.IsZero() {
-		question.Effects = append(question.Effects, used)
+	if err := d.tellLastToken(r, c, &question); err != nil {
+		return err
 	}
 	form, err := d.confirmed(w, r, in, question)
 	if form == nil {

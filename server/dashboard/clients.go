@@ -32,7 +32,7 @@ func (d *Dashboard) Clients(w http.ResponseWriter, r *http.Request, in *session)
 	if err != nil {
 		return err
 	}
-	found, next, err := d.store.Clients(r.Context(), query, after, listLength)
+	found, next, err := d.store.EveryClient(r.Context(), query, after, listLength)
 	if err != nil {
 		return err
 	}
@@ -99,12 +99,14 @@ func (d *Dashboard) showClientForm(w http.ResponseWriter, r *http.Request, in *s
 // newSecret is the page that shows a secret or a link, this once.
 type newSecret struct {
 	operatorPage
-	Title, Label, Secret string
-	Client               *store.Client // whose it is; nil for a link
-	User                 *store.User
-	Expires              time.Time // of the link, or of the previous secret
-	Here                 string
-	Back                 string
+	shownOnce
+	Title   string
+	Client  *store.Client // whose it is; nil for a link
+	User    *store.User
+	Expires time.Time // of the link, or of the previous secret
+	Revoked bool      // the previous secret is
+	Here    string
+	Back    string
 }
 
 // RegisterClient answers POST /operator/clients, with the page that shows the secret.
@@ -125,7 +127,7 @@ func (d *Dashboard) RegisterClient(w http.ResponseWriter, r *http.Request, in *s
 			return clientURL(client.ID), seeOther(w, clientURL(client.ID), "client-registered")
 		}
 		p := newSecret{
-			operatorPage: operatorPage{"clients"}, Title: "The client is registered", Label: "Client secret", Secret: plain,
+			operatorPage: operatorPage{"clients"}, Title: "The client is registered", shownOnce: shownOnce{"Client secret", plain},
 			Client: client, Here: d.config.Issuer, Back: clientURL(client.ID),
 		}
 		return p.Back, d.show(w, http.StatusOK, "secretmade", in.page(r, p.Title, "operator", p))

@@ -1,8 +1,10 @@
 package dashboard
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -18,7 +20,13 @@ type confirmation struct {
 	Type   string // what must be typed to confirm; empty: nothing
 	Kind   string // what that is of the thing: name
 
-	Action   string     // the URL of the form; confirmed sets it
+	// Keep is the form that asks for the change: its page sends it again when the user confirms. nil: the page is not the
+	// answer to a form.
+	Keep url.Values
+	// Back says that Cancel leads back to the form, as it was filled in, by sending it with the field back.
+	Back bool
+
+	Action   string     // the URL of the form; set when the page is shown
 	Sent     url.Values // the form as it was sent, if it is shown again
 	Problems problems
 }
@@ -49,3 +57,30 @@ func (d *Dashboard) showConfirmation(w http.ResponseWriter, r *http.Request, in 
 	c.Action = r.URL.EscapedPath()
 	return d.show(w, status, "confirm", in.page(r, c.Title, in.section(r), c))
 }
+
+// The fields by which a form comes back from the page that asks about it.
+const (
+	confirmedField = "confirmed" // the user has confirmed
+	backField      = "back"      // the user has cancelled, and goes on with the form
+)
+
+// askFirst shows the page in answer to a form that would stop something. The form comes back with confirmedField.
+func (d *Dashboard) askFirst(w http.ResponseWriter, r *http.Request, in *session, c confirmation, form url.Values) error {
+	c.Keep = form
+	return d.showConfirmation(w, r, in, c, http.StatusOK)
+}
+
+// Kept are the fields of Keep that the page sends again.
+func (c confirmation) Kept() (fields []keptField) {
+	for _, name := range slices.Sorted(maps.Keys(c.Keep)) {
+		if name == formField || name == confirmedField || name == backField {
+			continue
+		}
+		for _, value := range c.Keep[name] {
+			fields = append(fields, keptField{name, value})
+		}
+	}
+	return fields
+}
+
+type keptField struct{ Name, Value string }

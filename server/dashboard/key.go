@@ -2,10 +2,8 @@ package dashboard
 
 import (
 	"crypto/rand"
-	"errors"
 	"net/http"
 	"net/url"
-	"slices"
 	"time"
 
 	"github.com/mintkeep/mintkeep/server/keys"
@@ -82,10 +80,6 @@ func (d *Dashboard) keyPage(r *http.Request, in *session, key *store.APIKey, for
 	return p, nil
 }
 
-var overlaps = []struct{ value, label string }{
-	{"0s", "now"}, {"1h", "in 1 hour"}, {"24h", "in 24 hours"}, {"168h", "in 7 days"},
-}
-
 // RenameKey answers POST /settings/keys/{id}/rename.
 func (d *Dashboard) RenameKey(w http.ResponseWriter, r *http.Request, in *session) error {
 	key, err := d.ownKey(r, in)
@@ -104,32 +98,4 @@ func (d *Dashboard) RenameKey(w http.ResponseWriter, r *http.Request, in *sessio
 		return err
 	}
 	return seeOther(w, "/settings/keys/"+key.ID, "renamed")
-}
-
-// RotateKey answers POST /settings/keys/{id}/rotate, with the page that shows the successor.
-func (d *Dashboard) RotateKey(w http.ResponseWriter, r *http.Request, in *session) error {
-	key, err := d.ownKey(r, in)
-	if err != nil {
-		return err
-	}
-	form, err := in.form(r)
-	if err != nil {
-		return err
-	}
-	overlap, err := time.ParseDuration(form.Get("overlap"))
-	if err != nil || overlap < 0 || overlap > 720*time.Hour {
-		return d.showKeyPage(w, r, in, key, http.StatusBadRequest, nil, problems{"overlap": "Choose when this key expires."})
-	}
-	return d.once(w, r, in, form, func() (string, error) {
-		successor, err := d.keys.RotateOwn(r.Context(), in.User, key, overlap, in.Actor)
-		var answered *web.Error
-		if errors.As(err, &answered) && slices.Contains(shownAgain, answered.Status) {
-			answered.SetHeaders(w)
-			return "", d.showKeyPage(w, r, in, key, answered.Status, nil, problems{"": sentence(answered.Description)})
-		}
-		if err != nil {
-			return "", err
-		}
-		return "/settings/keys/" + successor.ID, d.showKey(w, r, in, successor, key)
-	})
 }

@@ -1,6 +1,8 @@
 package dashboard
 
 import (
+	"strings"
+
 	"github.com/mintkeep/mintkeep/server/adminapi"
 	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/web"
@@ -41,17 +43,19 @@ func (h history) events() (events []event) {
 }
 
 func (h history) who(actor string) ref {
-	by := h.names.of(actor)
 	switch {
 	case actor == store.UserActor(h.reader.ID).Name:
 		return ref{Label: "you"}
 	case h.forOperator:
+		return h.names.of(actor)
+	case actor == "":
+		return ref{}
+	case strings.HasPrefix(actor, "client:"):
+		by := h.names.of(actor)
+		by.Link = ""
 		return by
-	case actor == audit.AdminTokenName, actor == audit.NextAdminTokenName:
-		return ref{Label: "an operator"}
 	}
-	by.Link = ""
-	return by
+	return ref{Label: "an operator"} // no other user may change the key; the owner need not know which operator
 }
 
 // successor is the key that replaces this one.

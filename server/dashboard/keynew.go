@@ -136,11 +136,18 @@ func sentence(description string) string {
 type newKey struct {
 	Created  *keys.Created
 	Previous *store.APIKey // that it succeeds
+	Revoked  bool          // the previous one is
 	Here     string        // where it can be tried
+
+	shownOnce
 }
 
+// shownOnce is a secret or a link that a page shows, this once, and what the page calls it.
+type shownOnce struct{ Label, Secret string }
+
 func (d *Dashboard) showKey(w http.ResponseWriter, r *http.Request, in *session, created *keys.Created, previous *store.APIKey) error {
-	content := newKey{created, previous, d.config.Issuer}
+	content := newKey{Created: created, Previous: previous, Here: d.config.Issuer, shownOnce: shownOnce{"API key", created.Plain}}
+	content.Revoked = previous != nil && !previous.ExpiresAt.IsZero() && !previous.ExpiresAt.After(d.now())
 	return d.show(w, http.StatusOK, "keymade", in.page(r, "Your new API key", "keys", content))
 }
 

@@ -3,7 +3,7 @@ package dashboard
 import (
 	"errors"
 	"net/http"
-	"time"
+	"unicode/utf8"
 
 	"github.com/mintkeep/mintkeep/server/adminapi"
 	"github.com/mintkeep/mintkeep/server/keys"
@@ -34,6 +34,9 @@ func (d *Dashboard) revokeKey(w http.ResponseWriter, r *http.Request, in *sessio
 	if err != nil {
 		return err
 	}
+	if view.Revocation != nil {
+		return d.revokeInactive(w, r, in, key, how)
+	}
 	c := d.revokeQuestion(view, how)
 	form, err := d.confirmed(w, r, in, c)
 	if form == nil {
@@ -49,7 +52,21 @@ func (d *Dashboard) revokeKey(w http.ResponseWriter, r *http.Request, in *sessio
 	return seeOther(w, how.Done, "revoked")
 }
 
-// revokeQuestion asks whether to revoke a key. The name must be typed if the key was used within a day, so that revoking it
+// revokeInactive has nothing to ask: the key is revoked or has expired. A form that asks for it all the same may repeat a
+// revocation that was not confirmed, and confirms it.
+func (d *Dashboard) revokeInactive(w http.ResponseWriter, r *http.Request, in *session, key *store.APIKey, how revocation) error {
+	if r.Method == http.MethodPost {
+		if _, err := in.form(r); err != nil {
+			return err
+		}
+		if err := d.keys.Revoke(r.Context(), key, how.Otherwise, in.Actor); err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+	}
+	return seeOther(w, how.Back, "inactive")
+}
+
+// revokeQuestion asks whether to revoke a key. Something must be typed if the key was used within a day, so that revoking it
 // is likely to break something.
 func (d *Dashboard) revokeQuestion(view adminapi.Key, how revocation) confirmation {
 	c := confirmation{
@@ -59,14 +76,35 @@ func (d *Dashboard) revokeQuestion(view adminapi.Key, how revocation) confirmati
 	if how.Owner != "" {
 		c.Effects = append(c.Effects, "It belongs to "+how.Owner+".")
 	}
-	switch {
-	case view.LastUsed == nil:
-		c.Effects = append(c.Effects, "It was never used.")
-	case d.now().Sub(view.LastUsed.At) < 24*time.Hour:
-		c.Warning = "Used " + ago(d.now(), view.LastUsed.At) + " " + through(view.LastUsed.From) + ". Programs that use it stop working."
-		c.Type, c.Kind = view.Name, "name"
-	default:
-		c.Effects = append(c.Effects, "It was last used "+ago(d.now(), view.LastUsed.At)+" "+through(view.LastUsed.From)+".")
+	if d.tellLastUse(view, &c) {
+		c.Warning += " Programs that use it stop working."
+		c.Type, c.Kind = typedOf(view)
 	}
 	return c
+}
+
+// longestTyped is how many characters of a name are typed to confirm.
+const longestTyped = 20
+
+// typedOf is what is typed to confirm that a key is the right one: its name, or the end of the key if the name is long.
+func typedOf(view adminapi.Key) (text, kind string) {
+	if utf8.RuneCountInString(view.Name) > longestTyped && view.LastFour != "" {
+		return view.LastFour, "last four characters of the key"
+	}
+	return view.Name, "name"
+}
+
+// tellLastUse adds to a question when a key was last used: as a warning, if that was within a day.
+func (d *Dashboard) tellLastUse(view adminapi.Key, c *confirmation) (recent bool) {
+	if view.LastUsed == nil {
+		c.Effects = append(c.Effects, "It was never used.")
+		return false
+	}
+	used := ago(d.now(), view.LastUsed.At) + " " + through(view.LastUsed.From) + "."
+	if d.recent(view.LastUsed.At) {
+		c.Warning = "Used " + used
+		return true
+	}
+	c.Effects = append(c.Effects, "It was last used "+used)
+	return false
 }

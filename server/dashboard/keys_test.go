@@ -24,7 +24,7 @@ func TestOthersKeys(t *testing.T) {
 		v, _ := newcomer(t, s, "mallory@example.com")
 		token := v.get("/settings").form("/logout").Get("form_token")
 		before := stored(t, b)
-		same := func(path, other string, form url.Values) {
+		same := func(status int, path, other string, form url.Values) {
 			t.Helper()
 			var bodies []string
 			for _, at := range []string{path, other} {
@@ -35,26 +35,26 @@ func TestOthersKeys(t *testing.T) {
 					form.Set("form_token", token)
 					p = v.post(at, form)
 				}
-				bodies = append(bodies, strings.ReplaceAll(p.want(http.StatusNotFound).Body, p.Header.Get("X-Request-Id"), ""))
+				bodies = append(bodies, strings.ReplaceAll(p.want(status).Body, p.Header.Get("X-Request-Id"), ""))
 			}
 			if bodies[0] != bodies[1] {
 				t.Errorf("%s is told from one that is not there", path)
 			}
 		}
 		none := key[:len(key)-3] + "aaa"
-		same(key, none, nil)
+		same(http.StatusNotFound, key, none, nil)
 		for path, form := range forms(key, "all") {
 			if strings.HasPrefix(path, key) {
-				same(path, none+path[len(key):], form)
+				same(http.StatusNotFound, path, none+path[len(key):], form)
 			}
 		}
 		for path, form := range forms("/operator/keys/"+key[len("/settings/keys/"):], "all") {
 			if strings.HasPrefix(path, "/operator") && !strings.HasSuffix(path, "name") && !strings.HasSuffix(path, "rotate") {
-				same(path, path, form)
+				same(http.StatusForbidden, path, "/operator/keys/none/revoke", form)
 			}
 		}
 		for _, path := range []string{"/operator", "/operator/clients", "/operator/clients/new", "/operator/users", "/operator/keys", "/operator/audit", "/operator/audit.jsonl"} {
-			same(path, path, nil)
+			same(http.StatusForbidden, path, "/operator/clients/none", nil)
 		}
 		for _, n := range victim.get("/settings/profile").all("button") { // nor can another user's session be signed out
 			v.post("/settings/sessions/end", url.Values{"form_token": {token}, "session": {attribute(n, "value") + "0"}})
@@ -166,8 +166,8 @@ func TestRevoke(t *testing.T) {
 	v.submit(v.get(key+"/revoke"), key+"/revoke", "confirm", "in use", "reason", strings.Repeat("x", 201)).want(http.StatusBadRequest)
 	form := v.get(key + "/revoke").form(key + "/revoke")
 	form.Set("confirm", " in use ")
-	for range 2 { // and once more, which changes nothing
-		v.post(key+"/revoke", form).wantTo("/settings?done=revoked")
+	for _, to := range []string{"/settings?done=revoked", key + "?done=inactive"} { // and once more, which changes nothing
+		v.post(key+"/revoke", form).wantTo(to)
 		replica.Me(t, plain).Want(t, http.StatusUnauthorized, "invalid_token")
 	}
 	v.get(key).says("Revoked: revoked by its owner by you")

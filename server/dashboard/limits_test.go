@@ -51,7 +51,7 @@ func TestRejectedPagesAreBounded(t *testing.T) {
 	s := servertest.New(t, storetest.Embedded(t))
 	v, _ := newcomer(t, s, "ada@example.com")
 	for range 40 {
-		v.get("/operator/clients").want(http.StatusNotFound)
+		v.get("/operator/clients").want(http.StatusForbidden)
 	}
 	log := s.Admin(t, http.MethodGet, "/admin/audit?refusals=true&limit=200", nil).Want(t, http.StatusOK, "")
 	if n := strings.Count(log.Body, "dashboard.refused"); n != 10 {

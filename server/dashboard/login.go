@@ -49,7 +49,7 @@ func (d *Dashboard) noUser(ctx context.Context) bool {
 }
 
 func (d *Dashboard) showLogin(w http.ResponseWriter, r *http.Request, status int, l login) error {
-	return d.show(w, status, "login", page{Title: "Sign in", Form: d.forms.of(d.visit(w, r)), Notice: notice(r), Content: l})
+	return d.show(w, status, "login", page{Title: "Sign in", Form: d.forms.of(d.visit(w, r)), Notice: notice(r, ""), Content: l})
 }
 
 // Login answers POST /login.

@@ -93,18 +93,18 @@ func TestOperator(t *testing.T) {
 		}
 		v.post(theirs+"/delete", token).want(http.StatusBadRequest).says("Type the email exactly as it is shown.")
 
-		v.submit(v.get(theirs+"/disable").says("1 active API key is rejected from now on"), theirs+"/disable").wantTo(theirs + "?done=disabled")
+		v.submit(v.get(theirs+"/disable").says("1 active API key is rejected from now on"), theirs+"/disable").wantTo(theirs + "?done=user-disabled")
 		other.get("/settings").wantTo("/login?next=%2Fsettings")
 		replica.Me(t, plain).Want(t, http.StatusUnauthorized, "invalid_token")
-		v.submit(v.get(theirs), theirs+"/enable").wantTo(theirs + "?done=enabled")
+		v.submit(v.get(theirs), theirs+"/enable").wantTo(theirs + "?done=user-enabled")
 		replica.Me(t, plain).Want(t, http.StatusOK, "")
 
 		other.signIn(bob.Email, secret).wantTo("/settings")
-		other.get("/operator").want(http.StatusNotFound)
+		other.get("/operator").want(http.StatusForbidden)
 		v.submit(v.get(theirs+"/promote"), theirs+"/promote").wantTo(theirs + "?done=role-changed")
 		other.get("/operator").want(http.StatusOK)
 		v.submit(v.get(theirs+"/demote"), theirs+"/demote").wantTo(theirs + "?done=role-changed")
-		other.get("/operator").want(http.StatusNotFound)
+		other.get("/operator").want(http.StatusForbidden)
 
 		at := "/operator/keys/" + strings.TrimPrefix(key, "/settings/keys/")
 		v.submit(v.get(at+"/revoke"), at+"/revoke", "reason", "seen in public").wantTo(at + "?done=revoked")

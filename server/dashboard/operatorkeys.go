@@ -1,10 +1,12 @@
 package dashboard
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
 
+	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -34,10 +36,36 @@ func (d *Dashboard) OperatorKeys(w http.ResponseWriter, r *http.Request, in *ses
 	if err != nil {
 		return err
 	}
+	if err := d.explainOwners(r.Context(), list.Keys); err != nil {
+		return err
+	}
 	if list.Next != "" && user != "" {
 		list.Next += "&" + url.Values{"user": {user}}.Encode()
 	}
 	return d.show(w, http.StatusOK, "operatorkeys", in.page(r, "API keys", "operator", allKeys{operatorPage{"keys"}, list, user}))
+}
+
+// explainOwners tells owners who are deleted from those whose record cannot be read.
+func (d *Dashboard) explainOwners(ctx context.Context, rows []keyRow) error {
+	var nameless []string
+	for _, row := range rows {
+		if row.Owner.Gone != "" {
+			nameless = append(nameless, audit.UserTarget(row.Owner.ID))
+		}
+	}
+	if len(nameless) == 0 {
+		return nil
+	}
+	names, err := d.refs(ctx, nameless...)
+	if err != nil {
+		return err
+	}
+	for i, row := range rows {
+		if row.Owner.Gone != "" {
+			rows[i].Owner = names.of(audit.UserTarget(row.Owner.ID))
+		}
+	}
+	return nil
 }
 
 // operatorKey is the page of any user's key.

@@ -24,8 +24,8 @@ type templates map[string]*template.Template
 func parseTemplates(s static, now func() time.Time) (templates, error) {
 	functions := template.FuncMap{
 		"static": s.url, "day": day, "moment": moment, "minute": minute, "exact": exact, "machine": machine, "lasting": lasting, "words": strings.Fields, "through": through,
-		"number": number,
-		"since":  func(t time.Time) string { return ago(now(), t) },
+		"number": number, "pieces": pieces,
+		"since": func(t time.Time) string { return ago(now(), t) },
 	}
 	shared, err := template.New("").Funcs(functions).ParseFS(templateFiles, "templates/shared/*.html")
 	if err != nil {
@@ -96,7 +96,12 @@ func (d *Dashboard) Refuse(w http.ResponseWriter, r *http.Request, e *web.Error)
 	if e.RetryAfter > 0 {
 		words = fmt.Sprintf("%s. Retry in %d seconds", words, int(e.RetryAfter.Round(time.Second)/time.Second))
 	}
-	p := page{Title: http.StatusText(e.Status), Content: failure{e.Status, strings.TrimSuffix(words, ".") + ".", id}}
+	p := page{Title: http.StatusText(e.Status)}
+	if in, signedIn := r.Context().Value(sessionKey{}).(*session); signedIn { // who keeps the navigation
+		p = in.page(r, p.Title, in.section(r), nil)
+		p.Notice = ""
+	}
+	p.Content = failure{e.Status, strings.TrimSuffix(words, ".") + ".", id}
 	if err := d.show(w, e.Status, "failure", p); err != nil {
 		http.Error(w, http.StatusText(e.Status), e.Status)
 	}
@@ -113,24 +118,28 @@ func seeOther(w http.ResponseWriter, location, done string) error {
 	return nil
 }
 
-// notices are what a page may be asked to say was done; nothing else can be put there.
+// notices are what a page may be asked to say was done; nothing else can be put there. %s is the title of the page, which is
+// the name of what it is about.
 var notices = map[string]string{
 	"revoked":      "The key is revoked. It stopped working at once.",
 	"renamed":      "The key is renamed.",
-	"saved":        "Saved.",
+	"saved":        "The profile is saved.",
 	"password":     "The password is changed. Every other session has been signed out.",
 	"session":      "The session is signed out.",
 	"signed-out":   "You are signed out.",
 	"everywhere":   "You are signed out everywhere.",
 	"password-set": "The password is set. Sign in with it.",
-	"disabled":     "Disabled.",
-	"enabled":      "Enabled.",
-	"deleted":      "Deleted.",
-	"role-changed": "The role is changed.",
-	"user-deleted": "The user is deleted. Their API keys are revoked.",
+	"inactive":     "The key was revoked or had expired before. Nothing is changed.",
+
+	"user-disabled": "The user %s is disabled.",
+	"user-enabled":  "The user %s is enabled.",
+	"role-changed":  "The role of %s is changed.",
+	"user-deleted":  "The user is deleted. Their API keys are revoked.",
 
 	"client-registered": "The client is registered.",
 	"client-saved":      "The client is saved.",
+	"client-disabled":   "The client %s is disabled. Its tokens are revoked.",
+	"client-enabled":    "The client %s is enabled.",
 	"client-deleted":    "The client is deleted. Its secrets and its tokens are revoked.",
 	"tokens-revoked":    "Every token that was issued to the client until now is revoked.",
 	"secret-revoked":    "The secret is revoked.",
@@ -140,11 +149,11 @@ var notices = map[string]string{
 	"keys-rotated":      "The next signing key signs from now on.",
 }
 
-func notice(r *http.Request) string {
+func notice(r *http.Request, title string) string {
 	query, err := web.ReadQuery(r)
 	if err != nil {
 		return ""
 	}
 	done, _ := query.Text("done")
-	return notices[done]
+	return strings.Replace(notices[done], "%s", title, 1)
 }

@@ -29,6 +29,9 @@ type sessionRow struct {
 	Here   bool // the one that asks
 }
 
+// Browser is the browser of the session in a few words.
+func (s sessionRow) Browser() string { return browserOf(s.Agent) }
+
 // Profile answers GET /settings/profile.
 func (d *Dashboard) Profile(w http.ResponseWriter, r *http.Request, in *session) error {
 	return d.showProfile(w, r, in, http.StatusOK, profile{Name: in.User.Metadata.Name})

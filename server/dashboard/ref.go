@@ -16,7 +16,7 @@ type ref struct {
 	Label string
 	ID    string
 	Link  string // empty: it has no page that the reader may see
-	Gone  string // why it has no page: deleted
+	Gone  string // why it has no name: deleted or unreadable
 }
 
 // refs are the users, clients and keys that a page names.
@@ -61,6 +61,8 @@ func (names refs) of(subject string) ref {
 			return ref{Label: label}
 		}
 		return ref{Label: subject}
+	case names.Unreadable[subject]:
+		return ref{Kind: kind, Label: id, ID: id, Gone: "unreadable"}
 	case k.names[id] == "":
 		return ref{Kind: kind, Label: id, ID: id, Gone: "deleted"}
 	}

@@ -66,8 +66,8 @@ func TestInviteThatKeepsThePassword(t *testing.T) {
 	}
 }
 
-// The box on the operator's page is ticked for a user who has a password, but not for the operator who looks at it.
-func TestResetBox(t *testing.T) {
+// The operator who creates a link for a user who has a password chooses what happens to it: nothing is chosen beforehand.
+func TestResetChoice(t *testing.T) {
 	s := servertest.New(t, storetest.Embedded(t))
 	boss, self := chief(t, s)
 	v, u := newcomer(t, s, "ada@example.com")
@@ -76,14 +76,26 @@ func TestResetBox(t *testing.T) {
 		path := "/operator/users/" + userID
 		return boss.submit(boss.get(path), path+"/invite", "reset", reset).want(http.StatusOK)
 	}
-	ticked := func(userID string) bool {
-		path := "/operator/users/" + userID
-		return boss.get(path).form(path+"/invite").Get("reset") != ""
+	choices := func(userID string) (values []string, chosen bool) {
+		for _, n := range boss.get("/operator/users/" + userID).all("input") {
+			if attribute(n, "name") == "reset" {
+				values, chosen = append(values, attribute(n, "value")), chosen || has(n, "checked") || !has(n, "required")
+			}
+		}
+		return values, chosen
 	}
-	if !ticked(u.ID) || ticked(invited.ID) || ticked(self.ID) {
-		t.Errorf("ticked for one who has a password %v, who has none %v, for oneself %v", ticked(u.ID), ticked(invited.ID), ticked(self.ID))
+	for userID, want := range map[string][]string{u.ID: {"no", "yes"}, self.ID: {"no", "yes"}, invited.ID: nil} {
+		if got, chosen := choices(userID); !slices.Equal(got, want) || chosen {
+			t.Errorf("%s: choices %q, chosen %v; want %q and none chosen", userID, got, chosen, want)
+		}
 	}
-	invite(u.ID, "-")
+	path := "/operator/users/" + u.ID
+	for _, reset := range []string{"-", "maybe"} {
+		boss.submit(boss.get(path), path+"/invite", "reset", reset).want(http.StatusBadRequest).says("Choose what happens to the current password.")
+	}
+	visit(t, s).signIn("ada@example.com", secret).wantTo("/settings")
+	invite(invited.ID, "-")
+	invite(u.ID, "no")
 	v.get("/settings").want(http.StatusOK)
 	invite(u.ID, "yes")
 	v.get("/settings").want(http.StatusSeeOther)

@@ -114,7 +114,7 @@ func TestFirstOperator(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s := servertest.New(t, b)
 		v := visit(t, s)
-		const command = "mintkeep user create --email you@example.com --role operator"
+		const command = `mintkeep user create \ --email you@example.com \ --role operator`
 		v.get("/login").want(http.StatusOK).says("No user exists yet.", "MINTKEEP_URL="+servertest.Issuer, "MINTKEEP_ADMIN_TOKEN", command)
 		s.User(t, servertest.M{"email": "op@example.com", "role": "operator"})
 		if p := v.get("/login"); strings.Contains(p.visible(), command) {

@@ -41,11 +41,17 @@ func (d *Dashboard) SignedIn(h Handler) web.Handler {
 		}
 		web.Note(r.Context(), "user", user.ID)
 		w.Header().Add("Vary", "Cookie")
-		return h(w, r, &session{found, user, audit.User(r.Context(), user.ID), cookie, d})
+		in := &session{found, user, audit.User(r.Context(), user.ID), cookie, d}
+		web.Keep(r.Context(), sessionKey{}, in)
+		return h(w, r, in)
 	}
 }
 
-// OperatorOnly guards a page for operators. Others are told that it does not exist.
+// sessionKey is that of the session in the context of a request, for the page of an error.
+type sessionKey struct{}
+
+// OperatorOnly guards a page for operators. Others are told so, before anything is looked up: the answer is the same
+// whether the thing exists that the path names.
 func (d *Dashboard) OperatorOnly(h Handler) web.Handler {
 	return d.SignedIn(func(w http.ResponseWriter, r *http.Request, in *session) error {
 		if in.User.Role() != store.Operator {
@@ -53,7 +59,10 @@ func (d *Dashboard) OperatorOnly(h Handler) web.Handler {
 			if !d.store.CountRejection(r.Context(), in.Actor.Name) {
 				d.audit.Reject(r.Context(), in.Actor, audit.DashboardRejected, audit.Reason("not an operator"))
 			}
-			return web.NotFound("Page")
+			return &web.Error{
+				Status: http.StatusForbidden, Code: "access_denied",
+				Description: "This page is for operators, and your account has the role developer. Another operator can change the role",
+			}
 		}
 		return h(w, r, in)
 	})
@@ -71,7 +80,7 @@ func (d *Dashboard) toLogin(w http.ResponseWriter, r *http.Request) error {
 // page begins a page for this user.
 func (in *session) page(r *http.Request, title, section string, content any) page {
 	return page{
-		Title: title, Section: section, User: in.User, Form: in.d.forms.of(in.cookie), Notice: notice(r), Content: content,
+		Title: title, Section: section, User: in.User, Form: in.d.forms.of(in.cookie), Notice: notice(r, title), Content: content,
 	}
 }
 

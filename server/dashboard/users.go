@@ -70,7 +70,7 @@ func userURL(id string) string { return "/operator/users/" + id }
 
 func (d *Dashboard) showLink(w http.ResponseWriter, r *http.Request, in *session, user *store.User, link users.Link) error {
 	p := newSecret{
-		operatorPage: operatorPage{"users"}, Title: "Password link for " + user.Metadata.Email, Label: "Link", Secret: link.URL,
+		operatorPage: operatorPage{"users"}, Title: "Password link for " + user.Metadata.Email, shownOnce: shownOnce{"Password link", link.URL},
 		User: user, Expires: link.ExpiresAt, Back: userURL(user.ID),
 	}
 	return d.show(w, http.StatusOK, "secretmade", in.page(r, p.Title, "operator", p))
@@ -83,10 +83,10 @@ const userKeys = 10
 type userPage struct {
 	operatorPage
 	*store.User
-	Keys    []keyRow // the first active ones
-	Once    string
-	Problem string
-	Self    bool // it is the operator who looks at it
+	Keys     []keyRow // the first active ones
+	Once     string
+	Problems problems
+	Self     bool // it is the operator who looks at it
 }
 
 // UserPage answers GET /operator/users/{id}.
@@ -95,7 +95,7 @@ func (d *Dashboard) UserPage(w http.ResponseWriter, r *http.Request, in *session
 	if err != nil {
 		return err
 	}
-	return d.showUser(w, r, in, u, http.StatusOK, "")
+	return d.showUser(w, r, in, u, http.StatusOK, nil)
 }
 
 // user reads the user that the path names.
@@ -103,12 +103,12 @@ func (d *Dashboard) user(r *http.Request) (*store.User, error) {
 	return d.users.User(r.Context(), web.Path(r, "id"))
 }
 
-func (d *Dashboard) showUser(w http.ResponseWriter, r *http.Request, in *session, u *store.User, status int, problem string) error {
+func (d *Dashboard) showUser(w http.ResponseWriter, r *http.Request, in *session, u *store.User, status int, wrong problems) error {
 	found, _, err := d.store.Keys(r.Context(), store.KeyFilter{UserID: u.ID, State: store.StateActive}, "", userKeys)
 	if err != nil {
 		return err
 	}
-	p := userPage{operatorPage: operatorPage{"users"}, User: u, Once: rand.Text(), Problem: problem, Self: u.ID == in.UserID}
+	p := userPage{operatorPage: operatorPage{"users"}, User: u, Once: rand.Text(), Problems: wrong, Self: u.ID == in.UserID}
 	for _, key := range found {
 		view, err := d.keys.View(r.Context(), key)
 		if err != nil {
@@ -128,13 +128,13 @@ func (d *Dashboard) EnableUser(w http.ResponseWriter, r *http.Request, in *sessi
 	if _, err := in.form(r); err != nil {
 		return err
 	}
-	return d.patchUser(w, r, in, u, "disabled", "false", "enabled")
+	return d.patchUser(w, r, in, u, "disabled", "false", "user-enabled")
 }
 
 // DisableUser answers GET and POST /operator/users/{id}/disable: the question, and what is confirmed.
 func (d *Dashboard) DisableUser(w http.ResponseWriter, r *http.Request, in *session) error {
 	return d.changeUser(w, r, in, disableQuestion, func(u *store.User) error {
-		return d.patchUser(w, r, in, u, "disabled", "true", "disabled")
+		return d.patchUser(w, r, in, u, "disabled", "true", "user-disabled")
 	})
 }
 
@@ -170,7 +170,7 @@ func (d *Dashboard) changeUser(w http.ResponseWriter, r *http.Request, in *sessi
 		return err
 	}
 	if u.ID == in.UserID {
-		return d.showUser(w, r, in, u, http.StatusConflict, "This is your own account. Ask another operator.")
+		return d.showUser(w, r, in, u, http.StatusConflict, problems{"": "This is your own account. Ask another operator."})
 	}
 	use, err := d.userUse(r, u)
 	if err != nil {
@@ -193,8 +193,8 @@ func (d *Dashboard) patchUser(w http.ResponseWriter, r *http.Request, in *sessio
 	return seeOther(w, userURL(u.ID), done)
 }
 
-// InviteUser answers POST /operator/users/{id}/invite, with the page that shows the link. The box "reset" is ticked to
-// revoke the password.
+// InviteUser answers POST /operator/users/{id}/invite, with the page that shows the link. Of a user who has a password the
+// operator chooses whether the password and the sessions are revoked now: nothing is chosen beforehand.
 func (d *Dashboard) InviteUser(w http.ResponseWriter, r *http.Request, in *session) error {
 	u, err := d.user(r)
 	if err != nil {
@@ -204,8 +204,12 @@ func (d *Dashboard) InviteUser(w http.ResponseWriter, r *http.Request, in *sessi
 	if err != nil {
 		return err
 	}
+	reset := form.Get("reset")
+	if len(u.Password) > 0 && reset != "yes" && reset != "no" {
+		return d.showUser(w, r, in, u, http.StatusBadRequest, problems{"reset": "Choose what happens to the current password."})
+	}
 	return d.once(w, r, in, form, func() (string, error) {
-		link, err := d.users.Invite(r.Context(), u.ID, form.Get("reset") == "", in.Actor)
+		link, err := d.users.Invite(r.Context(), u.ID, reset != "yes", in.Actor)
 		if err != nil {
 			return "", err
 		}

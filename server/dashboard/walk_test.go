@@ -115,7 +115,7 @@ func operate(t *testing.T, s *servertest.Server, l look) {
 	b.press("main a[href$='/disable']")
 	b.says("Disable the client “Billing service”?")
 	b.press("button.dangerous")
-	b.says("Disabled.", "Enable client")
+	b.says("is disabled.", "Enable client")
 	refusal := s.Post(t, "/oauth/token", "grant_type=client_credentials", c.Basic())
 	refusal.Want(t, http.StatusUnauthorized, "invalid_client")
 	b.press("form[action$=enable] button")

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"time"
 )
 
 // While at least half of the file descriptors are connections, one address may have an eighth of all, and 64 in any case.
@@ -16,10 +17,15 @@ const (
 	leastShare     = 64
 )
 
+// atRest is how long a connection must have been idle to be closed. The next request of a caller that sends one after
+// another is probably on its way already, and would get no answer.
+const atRest = 100 * time.Millisecond
+
 // connections are those that the server serves: how many each address has, and which of them have no request.
 type connections struct {
 	limit  func() int            // how many descriptors the process may have open
 	exempt func(netip.Addr) bool // whether this address has no share, but as many as there are
+	now    func() time.Time
 
 	mu   sync.Mutex
 	open map[net.Conn]*connection
@@ -37,24 +43,24 @@ type caller struct {
 type connection struct {
 	conn   net.Conn
 	caller *caller
+	since  time.Time // it has been idle, if it is
 
 	// The places in the two lists; nil while there is a request.
 	place, placeOfCaller *list.Element
 }
 
-// add takes c in, after it has closed an idle connection of the same address if that has its share. It is false when the
-// share is used up by connections that are not idle.
+// add takes c in, after it has closed an idle connection of the same address if that has its share. It is an error when
+// the share is used up and none is at rest.
 func (s *connections) add(c net.Conn) error {
 	address := addressOf(c)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	from := s.caller(address)
 	if limit := s.limit(); 2*len(s.open) >= limit && from.open >= max(limit/shareOfAddress, leastShare) && !s.exempt(address) {
-		if from.idle.Len() == 0 {
+		if !s.closeFirst(&from.idle) {
 			return fmt.Errorf("%v has %d connections, its share while half of the file descriptors are in use: if it is a proxy, "+
 				"name it in MINTKEEP_TRUSTED_PROXIES", from.address, from.open)
 		}
-		s.closeFirst(&from.idle)
 		from = s.caller(address)
 	}
 	from.open++
@@ -90,6 +96,7 @@ func (s *connections) changed(c net.Conn, to http.ConnState) {
 	s.busy(it)
 	switch to {
 	case http.StateIdle:
+		it.since = s.now()
 		it.place, it.placeOfCaller = s.idle.PushBack(it), it.caller.idle.PushBack(it)
 	case http.StateClosed, http.StateHijacked:
 		s.remove(it)
@@ -114,7 +121,7 @@ func (s *connections) remove(it *connection) {
 }
 
 // closeIdle closes the connection that has been idle for the longest time, which frees its descriptor. It is false when
-// none is idle.
+// none is at rest.
 func (s *connections) closeIdle() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -127,6 +134,9 @@ func (s *connections) closeFirst(idle *list.List) bool {
 		return false
 	}
 	it := first.Value.(*connection)
+	if s.now().Sub(it.since) < atRest { // and so are the others
+		return false
+	}
 	s.remove(it)
 	_ = it.conn.Close()
 	return true

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 )
 
 // from is a connection from an address.
@@ -27,7 +28,10 @@ func (f *from) Close() error {
 
 // table has room for 1,000 descriptors: a share of 125.
 func table() *connections {
+	var ticks time.Duration
 	return &connections{
+		// It is later by atRest each time that it is asked, so that every idle connection is at rest.
+		now:   func() time.Time { ticks += atRest; return time.Unix(0, 0).Add(ticks) },
 		limit: func() int { return 1000 }, open: map[net.Conn]*connection{}, from: map[netip.Prefix]*caller{},
 		exempt: func(a netip.Addr) bool { return a == netip.MustParseAddr("10.0.0.1") },
 	}
@@ -91,6 +95,24 @@ func TestShareOfAddressIdle(t *testing.T) {
 	}
 	if others[0].closed {
 		t.Error("another's connection was closed")
+	}
+}
+
+// A caller that sends one request after another loses none of them because its connection is closed in between.
+func TestNoConnectionInUseIsClosed(t *testing.T) {
+	s := table()
+	now := time.Unix(0, 0)
+	s.now = func() time.Time { return now }
+	crowd := s.fill(t, "192.0.2.1", 500)
+	s.changed(crowd[0], http.StateIdle)
+	now = now.Add(atRest - 1)
+	if s.closeIdle() || s.add(&from{address: "192.0.2.1"}) == nil || crowd[0].closed {
+		t.Error("a connection is closed that was in use a moment before")
+	}
+	now = now.Add(1)
+	s.fill(t, "192.0.2.1", 1)
+	if !crowd[0].closed {
+		t.Error("a connection at rest is not closed for the next")
 	}
 }
 

@@ -21,7 +21,7 @@ func (r *Reserve) Split(l net.Listener, exempt func(netip.Addr) bool) (admitted 
 	h := &handover{addr: l.Addr(), conns: make(chan net.Conn)}
 	h.done, h.stop = context.WithCancel(context.Background())
 	conns := &connections{
-		limit: descriptorLimit, exempt: exempt, open: map[net.Conn]*connection{}, from: map[netip.Prefix]*caller{},
+		limit: descriptorLimit, exempt: exempt, now: time.Now, open: map[net.Conn]*connection{}, from: map[netip.Prefix]*caller{},
 	}
 	return &Listener{l, r, conns, h}, h
 }

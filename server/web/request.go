@@ -25,7 +25,8 @@ type request struct {
 	params        gin.Params
 	body          []byte
 	notes         []slog.Attr
-	sampleSuccess bool // the log may leave it out
+	kept          map[any]any // see Keep
+	sampleSuccess bool        // the log may leave it out
 	start         time.Time
 	budget        time.Duration // of store time
 	cancel        context.CancelFunc
@@ -51,7 +52,20 @@ func (x *request) Value(key any) any {
 	if key == (requestKey{}) {
 		return x
 	}
+	if value, kept := x.kept[key]; kept {
+		return value
+	}
 	return x.Context.Value(key)
+}
+
+// Keep keeps a value in ctx, the context of a request, for what answers the request when its handler has returned an error:
+// a [Fail]. The type of the key is the caller's own.
+func Keep(ctx context.Context, key, value any) {
+	x := from(ctx)
+	if x.kept == nil {
+		x.kept = map[any]any{}
+	}
+	x.kept[key] = value
 }
 
 func from(ctx context.Context) *request { return ctx.Value(requestKey{}).(*request) }

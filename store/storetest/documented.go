@@ -3,7 +3,6 @@ package storetest
 import (
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 )
@@ -11,8 +10,7 @@ import (
 // DocumentedRights are the rules that docs/operations.md gives to a user of Redis, without its password: what stands behind
 // "ACL SETUSER <user>".
 func DocumentedRights(user string) string {
-	_, here, _, _ := runtime.Caller(0)
-	page, err := os.ReadFile(filepath.Join(filepath.Dir(here), "..", "..", "docs", "operations.md"))
+	page, err := os.ReadFile(filepath.Join(moduleDir(), "docs", "operations.md"))
 	if err != nil {
 		panic(err)
 	}
@@ -23,4 +21,19 @@ func DocumentedRights(user string) string {
 		}
 	}
 	panic("docs/operations.md has no ACL SETUSER " + user)
+}
+
+// moduleDir is the directory of go.mod. A test runs in the directory of its package, and a binary that was built with
+// -trimpath does not know where its sources are.
+func moduleDir() string {
+	dir, err := os.Getwd()
+	if err != nil {
+		panic(err)
+	}
+	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+	}
+	panic("no go.mod above the directory of the test")
 }

@@ -169,7 +169,7 @@ func (s *scene) report(f fault, v history.Result, more holdings) {
 		s.t.Errorf("%d unexpected answers:\n%s", l.complaints, strings.Join(l.unexpected, "\n"))
 	}
 	if l.lost > 0 && !f.loses {
-		s.t.Errorf("%d calls were not answered", l.lost)
+		s.t.Errorf("%d calls were not answered, among them\n%s", l.lost, strings.Join(l.losses, "\n"))
 	}
 	if f.unavailable != perhaps && (l.unavailable > 0) != (f.unavailable == some) {
 		s.t.Errorf("%d calls were answered 503, which is not as it should be", l.unavailable)

@@ -22,6 +22,7 @@ type ledger struct {
 	calls       int
 	unavailable int           // 503
 	lost        int           // without an answer
+	losses      []string      // the first of them
 	trouble     time.Duration // when the last of these failed
 	slowest     time.Duration
 	unexpected  []string // some of the answers that must not be
@@ -37,6 +38,9 @@ func (l *ledger) note(what string, a processtest.Answer, expected ...int) {
 	switch {
 	case a.Err != nil || a.Header.Get(unanswered) != "":
 		l.lost++
+		if len(l.losses) < 10 {
+			l.losses = append(l.losses, fmt.Sprintf("%.3f s: %s: %v %s after %v", l.log.Now().Seconds(), what, a.Err, a.Body, a.Took.Round(time.Millisecond)))
+		}
 		l.trouble = l.log.Now()
 	case a.Status == http.StatusServiceUnavailable:
 		l.unavailable++

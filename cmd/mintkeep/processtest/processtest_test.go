@@ -10,6 +10,9 @@ func TestMain(m *testing.M) { Main(m) }
 
 // Two servers on one Redis, seen from outside.
 func TestServers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the tests of cmd/mintkeep start such servers too, with the race detector")
+	}
 	redis := storetest.Redis(t)
 	a, b := StartReady(t, OnRedis(redis.URL())...), StartReady(t, OnRedis(redis.URL())...)
 	client := a.Register(t, `{"scope":"read"}`)
