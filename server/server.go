@@ -88,6 +88,9 @@ type Options struct {
 
 	// RemoteKeys has the keys of clients that publish them at a URL. nil: they are fetched.
 	RemoteKeys oauth.KeySource
+
+	// CheckKeys fetches the key set of a client that is registered with a URL. nil: [remotekeys.Fetcher.CheckKeys].
+	CheckKeys func(ctx context.Context, uri string) error
 }
 
 // Server is a running Mintkeep. It is an http.Handler.
@@ -133,9 +136,12 @@ func New(o Options) (*Server, error) {
 	if o.RemoteKeys == nil {
 		o.RemoteKeys = s.remoteKeys
 	}
+	if o.CheckKeys == nil {
+		o.CheckKeys = s.remoteKeys.CheckKeys
+	}
 	clientRegistry := &clients.Registry{
 		Store: o.Store, Config: o.Config, Audit: log, Now: o.Now, Offers: oauth.Offers(o.AuthMethods...),
-		CheckURI: s.remoteKeys.CheckURI, CheckKeys: s.remoteKeys.CheckKeys,
+		CheckURI: s.remoteKeys.CheckURI, CheckKeys: o.CheckKeys,
 	}
 	userRegistry := &users.Registry{Store: o.Store, Config: o.Config, Audit: log, Now: o.Now}
 	keyRegistry := &keys.Registry{Store: o.Store, Config: o.Config, Audit: log, Now: o.Now}

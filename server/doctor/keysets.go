@@ -40,10 +40,11 @@ func keySets(ctx context.Context, cfg *config.Config, clients map[string]string)
 		})
 	}
 	all.Wait()
-	if left := len(uris) - len(tried); left > 0 {
-		checks = append(checks, Check{Name: "key sets", State: Unknown, Found: fmt.Sprintf("%d more were not tried", left)})
+	left := len(uris) - len(tried)
+	if left == 0 {
+		return checks
 	}
-	return checks
+	return slices.Concat(checks, []Check{{Name: "key sets", State: Unknown, Found: fmt.Sprintf("%d more were not tried", left)}})
 }
 
 // keySet is the result for one set. late is whether the time of doctor was over.

@@ -222,6 +222,7 @@ func TestManual(t *testing.T) {
 		Pool:        func() redisdb.PoolStats { return redisdb.PoolStats{} },
 		Behind:      func() bool { return true },
 		ActiveSince: time.Now,
+		KeySets:     func() metrics.KeySets { return metrics.KeySets{} },
 	})
 	m.Request("/", "GET", 200, time.Second)
 	m.Redis("get", time.Second, nil)
@@ -257,10 +258,27 @@ func TestNil(t *testing.T) {
 	m.TokenRefused("invalid_scope")
 	m.Introspected(true)
 	m.Redis("get", time.Second, errors.New("down"))
+	m.KeysFetched(true)
 
 	w := httptest.NewRecorder()
 	m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	if got, want := w.Code, http.StatusNotFound; got != want {
 		t.Errorf("handler of nil: got %d, want %d", got, want)
 	}
+}
+
+func TestKeySets(t *testing.T) {
+	m := metrics.New(metrics.Sources{KeySets: func() metrics.KeySets {
+		return metrics.KeySets{Sets: 3, Overdue: 1, Oldest: 90 * time.Minute}
+	}})
+	m.KeysFetched(true)
+	m.KeysFetched(true)
+	m.KeysFetched(false)
+	equal(t, samples(scrape(t, m), "mintkeep_remote_key"), []string{
+		`mintkeep_remote_key_fetches_total{result="failed"} 1`,
+		`mintkeep_remote_key_fetches_total{result="ok"} 2`,
+		"mintkeep_remote_key_oldest_seconds 5400",
+		"mintkeep_remote_key_sets 3",
+		"mintkeep_remote_key_sets_overdue 1",
+	})
 }

@@ -53,27 +53,27 @@ func TestURLs(t *testing.T) {
 		"https://keys.example.com:0/":   port,
 		"https://keys.example.com:/":    port,
 
-		"https://keys.example.com:65536/":      port,
-		"https://keys.example.com:https/":      "must be an absolute URL",
-		"https:keys.example.com":               "must be an absolute URL",
-		"//keys.example.com/":                  "must be an absolute URL",
-		"":                                     "must be an absolute URL",
-		"https://user:pw@keys.example.com/":    "must have no user and no password",
-		"https://@keys.example.com/":           "must have no user and no password",
-		"https://keys.example.com/#f":          "must have no fragment",
-		"https://keys.example.com/#":           "must have no fragment",
-		"https:///x":                           noHost,
-		"https://:443/":                        noHost,
-		"https://-.example.com/":               noHost,
-		"https://2130706433/":                  noHost,
-		"https://127.1/":                       noHost,
-		"https://0x7f.0.0.1/":                  noHost,
-		"https://0177.0.0.1/":                  noHost,
-		"https://keys.0x7f000001/":             noHost,
-		"https://münze.example/":               "must be printable ASCII without spaces",
-		"https://keys.example.com/\r\nHost: x": "must be printable ASCII without spaces",
-		"https://keys.example.com\\@localhost/": "must be printable ASCII without spaces",
-		"https://" + strings.Repeat("a.", 251) + "b/": noHost, // 512 bytes
+		"https://keys.example.com:65536/":                      port,
+		"https://keys.example.com:https/":                      "must be an absolute URL",
+		"https:keys.example.com":                               "must be an absolute URL",
+		"//keys.example.com/":                                  "must be an absolute URL",
+		"":                                                     "must be an absolute URL",
+		"https://user:pw@keys.example.com/":                    "must have no user and no password",
+		"https://@keys.example.com/":                           "must have no user and no password",
+		"https://keys.example.com/#f":                          "must have no fragment",
+		"https://keys.example.com/#":                           "must have no fragment",
+		"https:///x":                                           noHost,
+		"https://:443/":                                        noHost,
+		"https://-.example.com/":                               noHost,
+		"https://2130706433/":                                  noHost,
+		"https://127.1/":                                       noHost,
+		"https://0x7f.0.0.1/":                                  noHost,
+		"https://0177.0.0.1/":                                  noHost,
+		"https://keys.0x7f000001/":                             noHost,
+		"https://münze.example/":                               "must be printable ASCII without spaces",
+		"https://keys.example.com/\r\nHost: x":                 "must be printable ASCII without spaces",
+		"https://keys.example.com\\@localhost/":                "must be printable ASCII without spaces",
+		"https://" + strings.Repeat("a.", 251) + "b/":          noHost, // 512 bytes
 		"https://keys.example.com/" + strings.Repeat("a", 488): "must have at most 512 bytes",
 
 		"https://127.0.0.2/":              address,
@@ -257,7 +257,7 @@ func selfSigned(t *testing.T, host string, expires time.Duration) tls.Certificat
 
 func serveWith(t *testing.T, certificate tls.Certificate) (s *keyServer, uri string) {
 	t.Helper()
-	s, uri = serveTLS(t, withKeys(keySet("k")))
+	s, _ = serveTLS(t, withKeys(keySet("k")))
 	s.stop()
 	s.Server = httptest.NewUnstartedServer(s)
 	s.Listener.Close()

@@ -71,7 +71,9 @@ func (e *entry) needs(now time.Time, refreshed int64) need {
 	}
 }
 
-func (e *entry) usableAt(now time.Time) bool { return e.set != nil && now.Before(e.due.Add(keptLonger)) }
+func (e *entry) usableAt(now time.Time) bool {
+	return e.set != nil && now.Before(e.due.Add(keptLonger))
+}
 
 // usable is the set, or why there is none.
 func (e *entry) usable(now time.Time) (*jwks.Set, error) {

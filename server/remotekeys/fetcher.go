@@ -61,7 +61,7 @@ type Fetcher struct {
 
 	mu      sync.Mutex // for the fields below, and those of every entry and flight
 	entries map[string]*list.Element
-	recent  *list.List // of *entry, the last used first
+	recent  *list.List // of *entry and nothing else, the last used first
 	closed  bool
 }
 
@@ -212,7 +212,7 @@ func (f *Fetcher) CheckKeys(ctx context.Context, uri string) error {
 func (f *Fetcher) entry(uri string) *entry {
 	if at, known := f.entries[uri]; known {
 		f.recent.MoveToFront(at)
-		return at.Value.(*entry) //nolint:errcheck // the list has nothing else
+		return at.Value.(*entry)
 	}
 	if f.recent.Len() >= maxSets {
 		f.drop(f.recent.Back())
@@ -223,7 +223,7 @@ func (f *Fetcher) entry(uri string) *entry {
 }
 
 func (f *Fetcher) drop(at *list.Element) {
-	e := f.recent.Remove(at).(*entry) //nolint:errcheck // the list has nothing else
+	e := f.recent.Remove(at).(*entry)
 	delete(f.entries, e.uri)
 }
 
@@ -233,7 +233,7 @@ func (f *Fetcher) sweep() {
 	defer f.mu.Unlock()
 	now := f.now()
 	for at := f.recent.Front(); at != nil; {
-		e, next := at.Value.(*entry), at.Next() //nolint:errcheck // the list has nothing else
+		e, next := at.Value.(*entry), at.Next()
 		switch {
 		case e.flight != nil:
 		case !e.usableAt(now) && now.Sub(e.attempted) > forgotten:
@@ -252,7 +252,7 @@ func (f *Fetcher) KeySets() metrics.KeySets {
 	var all metrics.KeySets
 	now := f.now()
 	for at := f.recent.Front(); at != nil; at = at.Next() {
-		e := at.Value.(*entry) //nolint:errcheck // the list has nothing else
+		e := at.Value.(*entry)
 		if !e.usableAt(now) {
 			continue
 		}

@@ -40,7 +40,9 @@ func newGuard(allow config.FetchAllow) guard {
 }
 
 // listed is whether MINTKEEP_FETCH_ALLOW has the host, or the address that its name stands for.
-func (g *guard) listed(host string, addr netip.Addr) bool { return g.allow.Host(host) || g.allow.Addr(addr) }
+func (g *guard) listed(host string, addr netip.Addr) bool {
+	return g.allow.Host(host) || g.allow.Addr(addr)
+}
 
 // check says whether addr may be dialled for a URL with that host. plain is whether the URL is http.
 func (g *guard) check(host string, addr netip.Addr, plain bool) error {
