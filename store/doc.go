@@ -99,7 +99,7 @@
 //
 //	method              kinds                       by
 //	CreateClient        client                      a transaction: an earlier client may have had the id
-//	UpdateClient        client, clientkey           a transaction, if a scope, an audience or a grant is taken away; a public key, or the URL of the keys
+//	UpdateClient        client, clientkey           a transaction, if a scope, an audience or a grant is taken away; if a public key is
 //	EnableClient        client                      a transaction
 //	DisableClient       client                      HDEL mk:c:<id> on gen; nothing of it is valid until EnableClient
 //	RevokeClientTokens  client                      HDEL mk:c:<id> gen; the next generation is drawn now, or by StartGeneration
