@@ -23,6 +23,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/mintkeep/mintkeep/server/jwks"
 )
 
 // testKeys are private keys of each kind, created once.
@@ -133,7 +135,7 @@ func TestAssertion(t *testing.T) {
 				t.Fatalf("got %+v", got)
 			}
 			if tt.kid == "" {
-				tt.kid, _ = thumbprint(tt.key.Public())
+				tt.kid, _ = jwks.Thumbprint(tt.key.Public())
 			}
 			checkAssertion(t, strings.TrimSuffix(got.stdout, "\n"), tt.key.Public(), tt.algorithm, tt.kid, began)
 		})
@@ -185,7 +187,7 @@ func TestKeyFileRejected(t *testing.T) {
 	legacy := pem.EncodeToMemory(&pem.Block{
 		Type: "EC PRIVATE KEY", Headers: map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "AES-128-CBC,00"}, Bytes: []byte("canary"),
 	})
-	public, _ := thumbprint(keys.ec.Public())
+	public, _ := jwks.Thumbprint(keys.ec.Public())
 	for name, tt := range map[string]struct {
 		content string
 		mode    os.FileMode
@@ -208,8 +210,8 @@ func TestKeyFileRejected(t *testing.T) {
 		"two keys in PEM":             {content: ec + ec, want: "it has more than one private key"},
 		"broken DER":                  {content: pemOf("PRIVATE KEY", []byte("canary")), want: `it is not a valid "PRIVATE KEY"`},
 		"a key of OpenSSH":            {content: pemOf("OPENSSH PRIVATE KEY", []byte("canary")), want: `the type "OPENSSH PRIVATE KEY" is not supported: convert the key to PKCS 8`},
-		"P-384":                       {content: pkcs8(t, keys.p384), want: "the key must be EC P-256, Ed25519, or RSA of at least 2048 bits"},
-		"a small RSA key":             {content: pkcs8(t, small), want: "RSA of at least 2048 bits"},
+		"P-384":                       {content: pkcs8(t, keys.p384), want: "the key must be EC P-256, Ed25519, or RSA of 2048 to 8192 bits"},
+		"a small RSA key":             {content: pkcs8(t, small), want: "RSA of 2048 to 8192 bits"},
 		"an algorithm of another key": {content: ec, args: []string{"--signing-alg=PS256"}, want: "the key is for ES256, not for PS256"},
 		"another algorithm than the JWK has": {
 			content: jwkText(t, jose.JSONWebKey{Key: keys.rsa, Algorithm: "PS256"}), args: []string{"--signing-alg=RS256"}, want: "the JWK is for PS256, not for RS256",
@@ -369,7 +371,7 @@ func TestTokenClock(t *testing.T) {
 func TestTokenIdentity(t *testing.T) {
 	path, other := keyInFile(t, pkcs8(t, testKeys().ec)), keyInFile(t, pkcs8(t, testKeys().ed))
 	secretFile := keyInFile(t, "s")
-	kid, _ := thumbprint(testKeys().ec.Public())
+	kid, _ := jwks.Thumbprint(testKeys().ec.Public())
 	byKey := "mintkeep: authenticates as client billing by the key of %s: " + path + ", ES256, kid " + kid + "\n"
 	for name, tt := range map[string]struct {
 		environ []string
@@ -457,7 +459,7 @@ func TestIntrospectByKey(t *testing.T) {
 			t.Fatalf("got %+v", got)
 		}
 	}
-	kid, _ := thumbprint(key.Public())
+	kid, _ := jwks.Thumbprint(key.Public())
 	for _, assertion := range presented {
 		checkAssertion(t, assertion, key.Public(), "ES256", kid, began)
 	}

@@ -85,15 +85,15 @@ const signingAlg = "token_endpoint_auth_signing_alg"
 // addKeys adds the fields of a new client's keys to its registration.
 func addKeys(o web.Object, form url.Values) error {
 	if text := form.Get("jwks"); text != "" {
-		keys, err := pastedKeys(text)
+		set, err := jwks.ReadPublic([]byte(text))
 		if err == nil {
-			_, _, err = jwks.ParseRegistered(setOf(keys))
+			_, _, err = jwks.ParseRegistered(set)
 		}
 		if err != nil {
 			form.Del("jwks") // which may be a private key: it is not shown again
 			return web.InvalidRequest("jwks: %v", err)
 		}
-		o["jwks"] = setOf(keys)
+		o["jwks"] = set
 	}
 	for _, name := range []string{"jwks_uri", signingAlg} {
 		if text := strings.TrimSpace(form.Get(name)); text != "" {
