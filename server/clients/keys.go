@@ -148,8 +148,8 @@ func (g *Registry) fetched(ctx context.Context, before, after string) error {
 	if g.CheckKeys == nil || after == "" || after == before {
 		return nil
 	}
-	err := g.CheckKeys(context.WithoutCancel(ctx), after) // which has a limit of its own
-	web.RenewBudget(ctx)
+	err := g.CheckKeys(ctx, after)
+	web.RenewBudget(ctx) // a fetch may take longer than the store time
 	if err != nil {
 		return wrongMember(jwksURIMember, errors.New(fitDescription(err.Error())))
 	}

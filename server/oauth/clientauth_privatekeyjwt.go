@@ -106,14 +106,6 @@ func (s *Server) assertionRules(clientID string) assertion.Rules {
 	return r
 }
 
-// KeySource has the key sets that clients publish at a URL. An error means that the set is not known.
-type KeySource interface {
-	// Keys returns the set. One that was fetched before refreshed, in milliseconds since 1970, is fetched again.
-	Keys(ctx context.Context, uri string, refreshed int64) (*jwks.Set, error)
-	// Refetch returns the set after one more attempt to fetch it, if it is time for one: the client may have a new key.
-	Refetch(ctx context.Context, uri string) (*jwks.Set, error)
-}
-
 // signer returns the client's key that has signed the assertion. Where a set was fetched, one without that key may be out of
 // date: that is looked up once.
 func (s *Server) signer(ctx context.Context, c *store.Client, a *assertion.Assertion) (*jwks.Key, assertion.Reason, error) {
@@ -127,7 +119,7 @@ func (s *Server) signer(ctx context.Context, c *store.Client, a *assertion.Asser
 	}
 	newer, err := s.remote.Refetch(ctx, c.Metadata.JWKSURI)
 	if err != nil || newer == keys { // the present keys have rejected it
-		return nil, reason, nil //nolint:nilerr // the source has logged it
+		return nil, reason, nil //nolint:nilerr // the fetcher has logged it
 	}
 	key, reason = a.Signer(newer)
 	return key, reason, nil
@@ -146,11 +138,8 @@ func newKeyMayFit(a *assertion.Assertion, reason assertion.Reason) bool {
 
 // keysOf returns the keys that the client is registered with, or those at its URL.
 func (s *Server) keysOf(ctx context.Context, c *store.Client) (*jwks.Set, error) {
-	switch {
-	case len(c.Metadata.JWKS) > 0:
+	if len(c.Metadata.JWKS) > 0 {
 		return s.registered.set(c.Metadata.JWKS)
-	case s.remote == nil:
-		return nil, errNoKeySource
 	}
 	return s.remote.Keys(ctx, c.Metadata.JWKSURI, c.Metadata.KeysRefreshed)
 }
