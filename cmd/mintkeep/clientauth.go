@@ -11,13 +11,14 @@ import (
 	"time"
 
 	"github.com/mintkeep/mintkeep/config"
+	"github.com/mintkeep/mintkeep/server/oauth"
 )
 
 // clientFlags are the flags of the commands that authenticate as a client.
 type clientFlags struct {
 	ID         string  `name:"id" placeholder:"ID" help:"The client's id. Default: MINTKEEP_CLIENT_ID."`
 	KeyFile    *string `placeholder:"PATH" help:"Authenticate with the private key in this file (private_key_jwt). Default: MINTKEEP_CLIENT_KEY_FILE."`
-	SigningAlg string  `placeholder:"ALG" help:"Algorithm of the signature: ES256, EdDSA, PS256 or RS256. Default: the one of the JWK, or of the type of the key; PS256 for RSA."`
+	SigningAlg string  `placeholder:"ALG" help:"Algorithm of the signature: ${signing_algs}. Default: the one of the JWK, or of the type of the key; PS256 for RSA."`
 	Post       bool    `help:"Send the client's secret in the form (client_secret_post), not in the header."`
 }
 
@@ -147,7 +148,7 @@ func (c *oauthClient) postOnce(ctx context.Context, path string, parameters url.
 		if err != nil {
 			return nil, err
 		}
-		form.Set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer") // RFC 7523 §2.2
+		form.Set("client_assertion_type", oauth.AssertionType)
 		form.Set("client_assertion", assertion)
 	case c.identity.post:
 		form.Set("client_id", c.client)

@@ -19,6 +19,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/mintkeep/mintkeep/server/jwks"
+	"github.com/mintkeep/mintkeep/store"
 )
 
 // newClientKey creates an ES256 key in a new file that only its owner can read, and returns its public half. When it
@@ -81,7 +82,7 @@ func (c *clientCreate) withNewKey(ctx context.Context, admin *api, out printer, 
 	}
 	members["jwks"] = jose.JSONWebKeySet{Keys: []jose.JSONWebKey{*key}}
 	if c.AuthMethod == nil {
-		members["token_endpoint_auth_method"] = "private_key_jwt"
+		members["token_endpoint_auth_method"] = store.PrivateKeyJWT
 	}
 	var sent atomic.Bool
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent.Store(true) }})

@@ -17,9 +17,6 @@ import (
 	"github.com/mintkeep/mintkeep/store"
 )
 
-// keyMethod is the client authentication method by the client's key (RFC 7523 §2.2; OpenID Connect Core §9).
-const keyMethod = "private_key_jwt"
-
 // The members that make up the keys of a client.
 const (
 	jwksMember       = "jwks"
@@ -118,15 +115,15 @@ func relate(m *store.ClientMetadata, asked web.Object) error {
 			member, other = other, member
 		}
 		return wrongMember(member, fmt.Errorf("must not be registered together with %s; set %s to null to replace it", other, other))
-	case m.AuthMethod == keyMethod && !m.HasKeys():
+	case m.AuthMethod == store.PrivateKeyJWT && !m.HasKeys():
 		if asked.Has(methodMember) {
-			return wrongMember(methodMember, fmt.Errorf("%s needs a key: register %s or %s", keyMethod, jwksMember, jwksURIMember))
+			return wrongMember(methodMember, fmt.Errorf("%s needs a key: register %s or %s", store.PrivateKeyJWT, jwksMember, jwksURIMember))
 		}
 		member := jwksMember
 		if !asked.Names(member) {
 			member = jwksURIMember
 		}
-		return wrongMember(member, fmt.Errorf("is needed by %s; replace it, or set %s to null as well", keyMethod, methodMember))
+		return wrongMember(member, fmt.Errorf("is needed by %s; replace it, or set %s to null as well", store.PrivateKeyJWT, methodMember))
 	case m.SigningAlg != "" && !m.HasKeys() && asked.Has(signingAlgMember):
 		return wrongMember(signingAlgMember, fmt.Errorf("needs a key: register %s or %s", jwksMember, jwksURIMember))
 	case m.SigningAlg != "" && len(m.JWKS) > 0 && !fitsOne(m):

@@ -16,13 +16,10 @@ import (
 // privateKeyJWT is a JWT that the client signs with its private key, instead of a secret (RFC 7523 §2.2). It is valid once.
 type privateKeyJWT struct{}
 
-// assertionType is the one value of client_assertion_type that is read.
-const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+// AssertionType is the one value of client_assertion_type that is accepted (RFC 7523 §2.2).
+const AssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
-// privateKeyJWTName is the method's name; it also tells its replay records from others.
-const privateKeyJWTName = "private_key_jwt"
-
-func (privateKeyJWT) Name() string                  { return privateKeyJWTName }
+func (privateKeyJWT) Name() string                  { return store.PrivateKeyJWT }
 func (privateKeyJWT) BySecret() bool                { return false }
 func (privateKeyJWT) Unpinned(c *store.Client) bool { return c.Metadata.HasKeys() }
 
@@ -36,8 +33,8 @@ func (m privateKeyJWT) Present(_ *http.Request, form url.Values) (p Presented, o
 	switch {
 	case text == "":
 		return p, true, web.InvalidRequest("client_assertion is missing")
-	case kind != assertionType:
-		return p, true, web.InvalidRequest("client_assertion_type must be " + assertionType)
+	case kind != AssertionType:
+		return p, true, web.InvalidRequest("client_assertion_type must be " + AssertionType)
 	case len(text) > assertion.MaxSize:
 		return p, true, web.InvalidRequest("client_assertion is longer than %d bytes", assertion.MaxSize)
 	}
@@ -93,7 +90,7 @@ func (m privateKeyJWT) Verify(ctx context.Context, s *Server, c *store.Client, p
 		return v, err
 	}
 	v.Thumbprint = key.Thumbprint
-	v.Used = store.NewReplayRecord(privateKeyJWTName, c.ID, a.ID, a.Created, a.Expires)
+	v.Used = store.NewReplayRecord(store.PrivateKeyJWT, c.ID, a.ID, a.Created, a.Expires)
 	return v, nil
 }
 
