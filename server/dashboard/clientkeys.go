@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/mintkeep/mintkeep/server/clients"
 	"github.com/mintkeep/mintkeep/server/jwks"
@@ -16,24 +15,8 @@ import (
 	"github.com/mintkeep/mintkeep/store"
 )
 
-// publicKeyRow is a public key of a client on its page.
-type publicKeyRow struct {
-	ID         string // empty: the key is at a URL, and known by its thumbprint alone
-	Thumbprint string
-	Algorithms string
-	Used       time.Time // zero: never
-}
-
-// Name is what the key is called.
-func (k publicKeyRow) Name() string {
-	if k.ID == "" {
-		return k.Thumbprint
-	}
-	return k.ID
-}
-
-// clientKeys are the keys of a client, in the order of the registration. Of keys at a URL, these are those that were used.
-func (d *Dashboard) clientKeys(r *http.Request, c *store.Client) (rows []publicKeyRow, err error) {
+// clientKeys are the keys of a client, with their last uses.
+func (d *Dashboard) clientKeys(r *http.Request, c *store.Client) ([]clients.PublicKey, error) {
 	if !c.Metadata.HasKeys() {
 		return nil, nil
 	}
@@ -41,15 +24,7 @@ func (d *Dashboard) clientKeys(r *http.Request, c *store.Client) (rows []publicK
 	if err != nil {
 		return nil, err
 	}
-	for _, k := range clients.Keys(&c.Metadata) {
-		rows = append(rows, publicKeyRow{k.ID, k.Thumbprint, strings.Join(clients.Algorithms(&c.Metadata, &k), ", "), uses.Keys[k.Thumbprint]})
-	}
-	if c.Metadata.JWKSURI != "" {
-		for _, thumbprint := range clients.UsedKeys(uses.Keys) {
-			rows = append(rows, publicKeyRow{Thumbprint: thumbprint, Used: uses.Keys[thumbprint]})
-		}
-	}
-	return rows, nil
+	return clients.PublicKeys(&c.Metadata, uses.Keys), nil
 }
 
 // byKey is whether a client may authenticate by the keys that it has.
