@@ -43,13 +43,14 @@ type identity struct {
 	client string
 	key    *clientKey // nil: by the secret
 	secret config.Secret
-	post   bool   // the secret goes into the form
+	inForm bool   // the secret goes into the form (client_secret_post)
 	source string // what named the key or the secret
 }
 
-// identify finds the identity. A flag wins. Of two in the environment neither is guessed to be the right one.
+// identify finds the identity. A flag wins over the environment. A key and a secret in the environment are an error: neither is
+// more likely to be meant.
 func (f clientFlags) identify(e *environment) identity {
-	i := identity{client: f.ID, post: f.Post}
+	i := identity{client: f.ID, inForm: f.Post}
 	if i.client == "" {
 		i.client = e.text(clientID, "billing")
 	}
@@ -75,7 +76,7 @@ func (f clientFlags) identify(e *environment) identity {
 	return i
 }
 
-// readKey reads the key of an identity by key.
+// readKey reads the key that i.source names.
 func (i *identity) readKey(e *environment, path string, f clientFlags) {
 	if path == "" {
 		e.mistake(i.source, "needs the path of a file", "")
@@ -107,7 +108,7 @@ type oauthClient struct {
 	base   string
 	http   *http.Client
 	now    func() time.Time
-	issuer string // as the server's metadata have it; empty: not asked for yet
+	issuer string // as the server's metadata has it; empty: not asked for yet
 }
 
 // newOAuthClient finds the server and the identity in flags and environment.
@@ -150,7 +151,7 @@ func (c *oauthClient) postOnce(ctx context.Context, path string, parameters url.
 		}
 		form.Set("client_assertion_type", oauth.AssertionType)
 		form.Set("client_assertion", assertion)
-	case c.identity.post:
+	case c.inForm:
 		form.Set("client_id", c.client)
 		form.Set("client_secret", c.secret.Reveal())
 	}
@@ -158,7 +159,7 @@ func (c *oauthClient) postOnce(ctx context.Context, path string, parameters url.
 	if err != nil {
 		return nil, err
 	}
-	if c.key == nil && !c.identity.post {
+	if c.key == nil && !c.inForm {
 		request.SetBasicAuth(url.QueryEscape(c.client), url.QueryEscape(c.secret.Reveal())) // RFC 6749 §2.3.1
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")

@@ -310,7 +310,7 @@ func (a *assertions) environ() []string {
 	return []string{"MINTKEEP_URL=" + a.URL, "MINTKEEP_CLIENT_ID=billing"}
 }
 
-// TestTokenRetries: after a 503 the assertion is another one, and the metadata are not asked for again.
+// TestTokenRetries: after a 503 the assertion is another one, and the metadata is not asked for again.
 func TestTokenRetries(t *testing.T) {
 	path := keyInFile(t, pkcs8(t, testKeys().ec))
 	for name, tt := range map[string]struct {
@@ -420,9 +420,9 @@ func TestTokenIdentity(t *testing.T) {
 func TestTokenWithoutIssuer(t *testing.T) {
 	path := keyInFile(t, pkcs8(t, testKeys().ec))
 	for answer, want := range map[string]string{
-		`{}`:                   "the metadata have no issuer: is MINTKEEP_URL the address of Mintkeep?",
-		`{"issuer":7}`:         "the metadata have no issuer: is MINTKEEP_URL the address of Mintkeep?",
-		`{"issuer":"billing"}`: "the metadata have no issuer: is MINTKEEP_URL the address of Mintkeep?",
+		`{}`:                   "the metadata has no issuer: is MINTKEEP_URL the address of Mintkeep?",
+		`{"issuer":7}`:         "the metadata has no issuer: is MINTKEEP_URL the address of Mintkeep?",
+		`{"issuer":"billing"}`: "the metadata has no issuer: is MINTKEEP_URL the address of Mintkeep?",
 		`<html>`:               "the answer is not JSON: is MINTKEEP_URL the address of Mintkeep?",
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -103,8 +103,8 @@ func (s *Server) assertionRules(clientID string) assertion.Rules {
 	return r
 }
 
-// signer returns the client's key that has signed the assertion. Where a set was fetched, one without that key may be out of
-// date: that is looked up once.
+// signer returns the client's key that has signed the assertion. A fetched set that lacks the key may be out of date: then it
+// is fetched once more.
 func (s *Server) signer(ctx context.Context, c *store.Client, a *assertion.Assertion) (*jwks.Key, assertion.Reason, error) {
 	keys, err := s.keysOf(ctx, c)
 	if err != nil {

@@ -105,7 +105,7 @@ func (b *bench) ask(t *testing.T, server *keyServer, want string, requests int64
 	}
 }
 
-// A key that was removed is not accepted once more, however long nobody asked.
+// A key that was removed is not accepted once more, however long no request came.
 func TestRemovedKey(t *testing.T) {
 	b := local(t)
 	server := serve(t, withKeys(keySet("a", "b")))
@@ -156,7 +156,7 @@ func TestOutage(t *testing.T) {
 				}
 				b.WaitIdle()
 			}
-			// From the eighth minute on: at once, and after 10, 20, 40 and 80 s, as soon as somebody asks.
+			// From the eighth minute on: at once, and after 10, 20, 40 and 80 s, with the next request.
 			if got := server.requests.Load(); got < 3 || got > 5 {
 				t.Errorf("the key server had %d requests in an outage of two minutes", got-1)
 			}
