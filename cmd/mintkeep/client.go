@@ -92,6 +92,8 @@ func (c *clientCreate) Validate() error {
 		return errors.New("--new-key needs the path of a new file")
 	case c.SigningAlg != nil && *c.SigningAlg != "ES256":
 		return errors.New("--new-key creates a key for ES256: use --jwks-file for another algorithm")
+	case c.AuthMethod != nil && strings.HasPrefix(*c.AuthMethod, "client_secret_"):
+		return errors.New("--new-key creates a key for private_key_jwt, and --auth-method names a method with a secret")
 	}
 	return c.metadata.Validate()
 }
@@ -184,7 +186,7 @@ func (c *clientUpdate) Run(ctx context.Context, p process, admin *api, out print
 		return err
 	}
 	if keys && !out.json {
-		out.note("Tokens that the client already has stay valid. To revoke them: mintkeep client revoke-tokens " + shellWord(c.ID))
+		out.note("A key that was removed or replaced gets no new token. Tokens that the client already has stay valid. To revoke them: mintkeep client revoke-tokens " + shellWord(c.ID))
 	}
 	return nil
 }

@@ -158,7 +158,7 @@ func TestClientMovesToAKey(t *testing.T) {
 	client := s.Register(t, servertest.M{"client_id": "billing", "scope": "read"})
 	keys := testKeys()
 	public, private := keyInFile(t, publicPEM(t, keys.ec)), keyInFile(t, pkcs8(t, keys.ec))
-	const note = "Tokens that the client already has stay valid. To revoke them: mintkeep client revoke-tokens billing\n"
+	const note = "A key that was removed or replaced gets no new token. Tokens that the client already has stay valid. To revoke them: mintkeep client revoke-tokens billing\n"
 	if got := run("client", "update", "billing", "--jwks-file", public); got.code != exitOK || got.stderr != note {
 		t.Fatalf("got %+v", got)
 	}

@@ -131,6 +131,7 @@ func TestNewKeyCannotBeKept(t *testing.T) {
 		dir + "/a --signing-alg=PS256":  "--new-key creates a key for ES256: use --jwks-file for another algorithm\n",
 		dir + "/b --jwks-uri=https://a": "--new-key and --jwks-uri can't be used together",
 		dir + "/c --jwks-file=k":        "--new-key and --jwks-file can't be used together",
+		dir + "/d --auth-method=client_secret_basic": "--new-key creates a key for private_key_jwt, and --auth-method names a method with a secret\n",
 	} {
 		server := newAdmin(t, says(http.StatusCreated, `{"client_id":"billing"}`))
 		path, more, _ := strings.Cut(path, " ")
@@ -170,7 +171,7 @@ func TestJWKSFile(t *testing.T) {
 		"a private key in PEM":      {publicPEM(t, keys.ec) + pkcs8(t, keys.ed), ": must not have a private key; openssl pkey -in key.pem -pubout prints the public one", exitUsage},
 		"a list":                    {`[` + public("") + `]`, ": must be public keys in PEM, a JWK or a JWK set", exitUsage},
 		"JSON of another kind":      {`{"keys":"canary"}`, ": must be public keys in PEM, a JWK or a JWK set", exitUsage},
-		"a certificate":             {pemOf("CERTIFICATE", []byte("canary")), ": must be public keys in PEM, a JWK or a JWK set", exitUsage},
+		"a certificate":             {pemOf("CERTIFICATE", []byte("canary")), ": must not have a certificate; openssl x509", exitUsage},
 		"a public key that is none": {pemOf("PUBLIC KEY", []byte("canary")), ": has a public key in PEM that cannot be read", exitUsage},
 		"nothing":                   {"", ": must be public keys in PEM, a JWK or a JWK set", exitUsage},
 	} {
@@ -215,7 +216,7 @@ KEY ID   ALG    LAST USED             THUMBPRINT
 2026-01  ES256  2026-01-02T03:04:05Z  tp1
 tp2      -      -                     tp2
 `
-	const note = "Tokens that the client already has stay valid. To revoke them: mintkeep client revoke-tokens billing\n"
+	const note = "A key that was removed or replaced gets no new token. Tokens that the client already has stay valid. To revoke them: mintkeep client revoke-tokens billing\n"
 	for args, want := range map[string]result{
 		"show billing":                                {stdout: facts},
 		"create --jwks-uri=https://a.example":         {stdout: facts},

@@ -83,6 +83,8 @@ func publicPEM(text []byte) (keys []json.RawMessage, err error) {
 		switch {
 		case strings.HasSuffix(block.Type, "PRIVATE KEY"):
 			return nil, errors.New("must not have a private key; openssl pkey -in key.pem -pubout prints the public one")
+		case block.Type == "CERTIFICATE":
+			return nil, errors.New("must not have a certificate; openssl x509 -in cert.pem -pubkey -noout prints its public key")
 		case block.Type == "PUBLIC KEY":
 			public, err = x509.ParsePKIXPublicKey(block.Bytes)
 		case block.Type == "RSA PUBLIC KEY":

@@ -57,7 +57,7 @@ func TestNoPublicKeys(t *testing.T) {
 		"keys that are none": {`{"keys":"canary"}`, "must be public keys in PEM"},
 		"a private key":      {block("PRIVATE KEY"), "must not have a private key"},
 		"encrypted":          {block("ENCRYPTED PRIVATE KEY"), "must not have a private key"},
-		"a certificate":      {block("CERTIFICATE"), "must be public keys in PEM"},
+		"a certificate":      {block("CERTIFICATE"), "must not have a certificate; openssl x509"},
 		"broken DER":         {block("PUBLIC KEY"), "has a public key in PEM that cannot be read"},
 		"a private JWK":      {`{"kty":"EC","d":"canary"}`, "keys[0]: d belongs to a private or symmetric key"},
 		"a symmetric JWK":    {`{"keys":[{"kty":"EC"},{"kty":"oct","k":"canary"}]}`, "keys[1]: k belongs to"},
