@@ -57,7 +57,7 @@ func jsonKeySet(text []byte) (json.RawMessage, error) {
 		set.Keys = append(set.Keys, single)
 		text = fmt.Appendf(nil, `{"keys":[%s]}`, text)
 	}
-	for _, key := range set.Keys {
+	for _, key := range append(set.Keys, single) { // the latter may be a key that has a set in it
 		for _, member := range privateMembers {
 			if key[member] != nil {
 				return nil, fmt.Errorf("a key has the private member %q: give the public half alone", member)

@@ -166,6 +166,7 @@ func TestJWKSFile(t *testing.T) {
 		"PEM":                       {publicPEM(t, keys.ec), `{"keys":[` + public("sig") + `]}`, exitOK},
 		"a private key in a set":    {`{"keys":[` + public("") + `,` + jwkText(t, jose.JSONWebKey{Key: keys.ed}) + `]}`, `a key has the private member "d": give the public half alone`, exitUsage},
 		"a private key as a JWK":    {jwkText(t, jose.JSONWebKey{Key: keys.rsa}), `a key has the private member "d"`, exitUsage},
+		"a private key with a set":  {`{"kty":"EC","d":"canary","keys":[` + public("") + `]}`, `a key has the private member "d"`, exitUsage},
 		"a symmetric key":           {`{"kty":"oct","k":"Y2FuYXJ5"}`, `a key has the private member "k"`, exitUsage},
 		"a private key in PEM":      {publicPEM(t, keys.ec) + pkcs8(t, keys.ed), "it has a private key: give the public half alone, as openssl pkey -pubout writes it", exitUsage},
 		"a list":                    {`[` + public("") + `]`, "it is neither a JWK set nor public keys in PEM", exitUsage},
