@@ -371,4 +371,12 @@ func TestPrivateKeyJWTRemoteKeys(t *testing.T) {
 	}
 	refused(t, c.present(t, c.sign(t, nil, servertest.M{"exp": 1})), 401, "invalid_client")
 	refused(t, keyed{e, "nobody", first}.present(t, keyed{e, "nobody", first}.sign(t, nil, nil)), 401, "invalid_client")
+
+	asked("these", 2, 1)
+	if err := local.Store.DisableClient(t.Context(), c.id, store.Cause{}); err != nil {
+		t.Fatal(err)
+	}
+	b.Clock.Advance(time.Minute)
+	c.rejected(t, c.present(t, c.sign(t, nil, nil)), "disabled")
+	asked("a disabled client", 0, 0)
 }
