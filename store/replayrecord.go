@@ -21,17 +21,23 @@ type ReplayRecord struct {
 	Digest  [16]byte
 	Created time.Time // iat of the assertion; without it exp − 5 min
 	Expires time.Time // until then it would be accepted again: the allowance for clocks included
+
+	owner uint32 // tells one owner from another; two may share a number
 }
 
 // NewReplayRecord is that of the assertion with this jti. kind tells apart what has a jti of its own kind, and owner is
 // who chose it: a client's id for instance.
 func NewReplayRecord(kind, owner, jti string, created, expires time.Time) *ReplayRecord {
 	hash := sha256.New()
-	for _, part := range []string{kind, owner, jti} {
+	write := func(part string) {
 		hash.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part)))) // "a", "bc" is not "ab", "c"
 		hash.Write([]byte(part))
 	}
-	return &ReplayRecord{Digest: [16]byte(hash.Sum(nil)), Created: created, Expires: expires}
+	write(kind)
+	write(owner)
+	of := binary.BigEndian.Uint32(hash.Sum(nil))
+	write(jti)
+	return &ReplayRecord{Digest: [16]byte(hash.Sum(nil)), Created: created, Expires: expires, owner: of}
 }
 
 // ErrReplayed: the assertion was used, or may have been used before Redis lost data.
@@ -92,7 +98,7 @@ func (s *Store) beginUse(ctx context.Context, used *ReplayRecord) (u singleUse, 
 	u.record = used
 	left := used.Expires.Sub(s.now()) + clocksApart
 	if s.monitor == nil {
-		return u, nil, s.replays.use(used.Digest, s.now(), left)
+		return u, nil, s.replays.use(used, s.now(), left)
 	}
 	key := replayKey(used.Digest)
 	if u.use, err = s.monitor.NewUse(ctx, key); err != nil {
