@@ -22,13 +22,13 @@ var errReplaysFull = fmt.Errorf("%w: more than %d assertions, or %d of one clien
 type replays struct {
 	mu    sync.Mutex
 	all   map[[16]byte]replay
-	of    map[uint32]int // how many of them each owner has
+	of    map[uint64]int // how many of them each owner has
 	swept time.Time
 }
 
 // replay is a replay record: whose it is, and when it expires.
 type replay struct {
-	owner   uint32
+	owner   uint64
 	expires int64 // milliseconds
 }
 
@@ -48,7 +48,7 @@ func (r *replays) use(used *ReplayRecord, now time.Time, left time.Duration) err
 		return errReplaysFull
 	}
 	if r.all == nil {
-		r.all, r.of = map[[16]byte]replay{}, map[uint32]int{}
+		r.all, r.of = map[[16]byte]replay{}, map[uint64]int{}
 	}
 	if _, there = r.all[used.Digest]; !there {
 		r.of[used.owner]++
@@ -75,7 +75,7 @@ func (r *replays) drop(now time.Time) {
 	if left == len(r.all) {
 		return
 	}
-	kept, of := make(map[[16]byte]replay, left), map[uint32]int{} // a map does not shrink
+	kept, of := make(map[[16]byte]replay, left), map[uint64]int{} // a map does not shrink
 	for digest, one := range r.all {
 		if now.UnixMilli() < one.expires {
 			kept[digest] = one

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"time"
 
@@ -22,22 +23,23 @@ type ReplayRecord struct {
 	Created time.Time // iat of the assertion; without it exp − 5 min
 	Expires time.Time // until then it would be accepted again: the allowance for clocks included
 
-	owner uint32 // tells one owner from another; two may share a number
+	owner uint64 // tells one owner from another; two may share a number
 }
+
+var ownerSeed = maphash.MakeSeed()
 
 // NewReplayRecord is that of the assertion with this jti. kind tells apart what has a jti of its own kind, and owner is
 // who chose it: a client's id for instance.
 func NewReplayRecord(kind, owner, jti string, created, expires time.Time) *ReplayRecord {
-	hash := sha256.New()
-	write := func(part string) {
-		hash.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part)))) // "a", "bc" is not "ab", "c"
-		hash.Write([]byte(part))
+	text := make([]byte, 0, 512)
+	for _, part := range [...]string{kind, owner, jti} {
+		text = binary.BigEndian.AppendUint64(text, uint64(len(part))) // "a", "bc" is not "ab", "c"
+		text = append(text, part...)
 	}
-	write(kind)
-	write(owner)
-	of := binary.BigEndian.Uint32(hash.Sum(nil))
-	write(jti)
-	return &ReplayRecord{Digest: [16]byte(hash.Sum(nil)), Created: created, Expires: expires, owner: of}
+	digest := sha256.Sum256(text)
+	return &ReplayRecord{
+		Digest: [16]byte(digest[:16]), Created: created, Expires: expires, owner: maphash.String(ownerSeed, owner),
+	}
 }
 
 // ErrReplayed: the assertion was used, or may have been used before Redis lost data.

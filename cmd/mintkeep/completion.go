@@ -14,11 +14,13 @@ type completionCommand struct {
 
 // Help tells how to install it.
 func (*completionCommand) Help() string {
-	return `    source <(mintkeep completion bash)     # bash: now, or in ~/.bashrc
+	return `Load it in the shell:
+
+    source <(mintkeep completion bash)     # bash: now, or in ~/.bashrc
     source <(mintkeep completion zsh)      # zsh: likewise, in ~/.zshrc behind compinit
     mintkeep completion fish | source      # fish: likewise, in ~/.config/fish/config.fish
 
-or write it to the file from which the shell loads completions:
+Or write it to the file from which the shell loads completions:
 
     mintkeep completion bash >/etc/bash_completion.d/mintkeep
     mintkeep completion zsh  >"${fpath[1]}/_mintkeep"

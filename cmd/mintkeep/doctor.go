@@ -31,7 +31,7 @@ func (c *doctorCommand) init() {
 
 // Help says what the outcomes mean.
 func (c *doctorCommand) Help() string {
-	return "Reads the same settings as serve, and changes nothing. Exits 0 if no check failed, with or without warnings, and 1 if a check failed."
+	return "Reads the same settings as serve, and changes no data. Exits 0 if no check failed, with or without warnings, and 1 if a check failed."
 }
 
 // doctorTime is for all checks together.

@@ -16,15 +16,15 @@ import (
 // on the wire (RFC 7591 §2 and its neighbours).
 type metadata struct {
 	Name        *string        `name:"name" member:"client_name" placeholder:"NAME" help:"Display name."`
-	Scope       *string        `name:"scope" member:"scope" placeholder:"SCOPES" help:"Scopes that it may ask for, separated by spaces."`
+	Scope       *string        `name:"scope" member:"scope" placeholder:"SCOPES" help:"Scopes that it may request, separated by spaces."`
 	GrantTypes  []string       `name:"grant-types" member:"grant_types" placeholder:"GRANT" help:"Grants that it may use: ${grant_types}, or none for a client that only introspects."`
 	AuthMethod  *string        `name:"auth-method" member:"token_endpoint_auth_method" placeholder:"METHOD" help:"Only method by which it may authenticate: ${auth_methods}. Default: any for which it has a secret or a key."`
-	JWKSFile    *string        `name:"jwks-file" member:"jwks" xor:"keys" placeholder:"PATH" help:"Register the public keys in this file: a JWK set, or PEM; - is the standard input."`
+	JWKSFile    *string        `name:"jwks-file" member:"jwks" xor:"keys" placeholder:"PATH" help:"Register the public keys in this file, in place of all earlier ones: a JWK set, or PEM; - is the standard input."`
 	JWKSURI     *string        `name:"jwks-uri" member:"jwks_uri" xor:"keys" placeholder:"URL" help:"Fetch its public keys from here, an https URL of a JWK set."`
 	SigningAlg  *string        `name:"signing-alg" member:"token_endpoint_auth_signing_alg" placeholder:"ALG" help:"Only algorithm of its assertions: ES256, EdDSA, PS256 or RS256. Default: each that fits its key."`
 	TokenTTL    *time.Duration `name:"token-ttl" member:"access_token_ttl" placeholder:"DURATION" help:"Lifetime of its tokens, such as 15m. Default: the server's."`
 	TokenFormat *string        `name:"token-format" member:"access_token_format" placeholder:"FORMAT" help:"jwt or opaque."`
-	Audience    []string       `name:"audience" member:"audience" sep:"none" placeholder:"URI" help:"Resource that it may ask for; repeat for more, the first is its default."`
+	Audience    []string       `name:"audience" member:"audience" sep:"none" placeholder:"URI" help:"Resource that it may request; repeat for more, the first is its default."`
 	RateLimit   *string        `name:"rate-limit" member:"rate_limit" placeholder:"RATE" help:"Most calls for tokens: 20/s, 600/m or 5000/h. Default: no limit."`
 }
 

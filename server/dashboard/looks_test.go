@@ -206,7 +206,7 @@ const violations = `axe.run(document, {runOnly: %s, resultTypes: ["violations"],
 
 const (
 	allRules   = `["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]`
-	colorRules = `["color-contrast", "link-in-text-block"]`
+	colorRules = `["color-contrast", "link-in-text-block"]`       //nolint:misspell // names of axe
 	roomRules  = `["target-size", "scrollable-region-focusable"]` // what depends on the room that there is
 )
 

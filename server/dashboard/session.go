@@ -61,7 +61,7 @@ func (d *Dashboard) OperatorOnly(h Handler) web.Handler {
 			}
 			return &web.Error{
 				Status: http.StatusForbidden, Code: "access_denied",
-				Description: "This page is for operators, and your account has the role developer. Another operator can change the role",
+				Description: "This page is for operators, and your account has the role developer. An operator can change your role",
 			}
 		}
 		return h(w, r, in)
