@@ -152,6 +152,12 @@ func TestWhenKeysAreFetched(t *testing.T) {
 	fetches("a new key", 1)
 	c.rejected(t, c.present(t, c.sign(t, nil, nil)), "key_unknown")
 	fetches("a key that was removed, in the same minute", 0)
+
+	e.Admin(t, "PATCH", "/admin/clients/"+c.id, servertest.M{"disabled": true}).Want(t, 200, "")
+	k.requests.Store(0)
+	e.Clock.Advance(time.Minute)
+	c.rejected(t, c.present(t, c.sign(t, nil, nil)), "disabled")
+	fetches("a disabled client", 0)
 }
 
 // A client whose keys are not known gets 503, and learns nothing of the reason.

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"time"
 
@@ -21,7 +22,11 @@ type ReplayRecord struct {
 	Digest  [16]byte
 	Created time.Time // iat of the assertion; without it exp − 5 min
 	Expires time.Time // until then it would be accepted again: the allowance for clocks included
+
+	owner uint64 // tells one owner from another; two may share a number
 }
+
+var ownerSeed = maphash.MakeSeed()
 
 // NewReplayRecord is that of the assertion with this jti. owner is who chose the jti, such as a client's id. kind is what the
 // assertion is for: two kinds of one owner may have the same jti.
@@ -32,7 +37,9 @@ func NewReplayRecord(kind, owner, jti string, created, expires time.Time) *Repla
 		text = append(text, part...)
 	}
 	digest := sha256.Sum256(text)
-	return &ReplayRecord{Digest: [16]byte(digest[:16]), Created: created, Expires: expires}
+	return &ReplayRecord{
+		Digest: [16]byte(digest[:16]), Created: created, Expires: expires, owner: maphash.String(ownerSeed, owner),
+	}
 }
 
 // ErrReplayed: the assertion was used, or may have been used before Redis lost data.
@@ -93,7 +100,7 @@ func (s *Store) beginUse(ctx context.Context, used *ReplayRecord) (u singleUse, 
 	u.record = used
 	left := used.Expires.Sub(s.now()) + clocksApart
 	if s.monitor == nil {
-		return u, nil, s.replays.use(used.Digest, s.now(), left)
+		return u, nil, s.replays.use(used, s.now(), left)
 	}
 	key := replayKey(used.Digest)
 	if u.use, err = s.monitor.NewUse(ctx, key); err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -266,17 +267,26 @@ func TestReplayMemoryEmbedded(t *testing.T) {
 	}
 }
 
-// When the embedded store has no room for another replay record, assertions are rejected until some have expired.
+// When the embedded store has no room for another replay record, assertions are rejected until some have expired. One client
+// cannot take all the room.
 func TestReplayRecordsOfTheEmbeddedStoreAreBounded(t *testing.T) {
 	b := storetest.Embedded(t)
 	s, ctx := b.Open(t), t.Context()
 	const most = 1 << 18
-	for i := range most {
-		must(t, s.UseOnce(ctx, &store.ReplayRecord{Digest: [16]byte{byte(i), byte(i >> 8), byte(i >> 16)}, Expires: b.Clock.Now().Add(time.Minute)}))
+	of := func(owner string, i int) *store.ReplayRecord {
+		return store.NewReplayRecord("client", owner, strconv.Itoa(i), b.Clock.Now(), b.Clock.Now().Add(time.Minute))
+	}
+	for i := range most / 4 * 3 {
+		must(t, s.UseOnce(ctx, of("flood", i)))
+	}
+	wantErr(t, "one more of the client", s.UseOnce(ctx, of("flood", most)), store.ErrUnavailable)
+	for i := range most / 4 {
+		must(t, s.UseOnce(ctx, of("other", i)))
 	}
 	next := assertion(b, "next")
 	wantErr(t, "one more", s.UseOnce(ctx, next), store.ErrUnavailable)
-	wantErr(t, "the first again", s.UseOnce(ctx, &store.ReplayRecord{Expires: b.Clock.Now()}), store.ErrReplayed)
+	wantErr(t, "the first again", s.UseOnce(ctx, of("flood", 0)), store.ErrReplayed)
 	b.Clock.Advance(2*time.Minute + time.Second)
 	must(t, s.UseOnce(ctx, next))
+	must(t, s.UseOnce(ctx, of("flood", most)))
 }

@@ -95,10 +95,23 @@ func pathError(path string, err error) error {
 	if errors.As(err, &inPath) {
 		err = inPath.Err
 	}
-	if strings.ContainsAny(path, "\n{") || strings.Contains(path, "-----") {
+	if holdsKey(path) {
 		return fmt.Errorf("%w (the value is the path of a file, not its content)", err)
 	}
 	return fmt.Errorf("%s: %w", path, err)
+}
+
+// holdsKey is whether a text may be a key: PEM, a JWK, or one of these or DER in base64, as it is kept in variables of CI.
+func holdsKey(text string) bool {
+	if strings.ContainsAny(text, "\n{") || strings.Contains(text, "-----") {
+		return true
+	}
+	const shortest = 60
+	encoded := func(start string) bool { return strings.HasPrefix(text, start) } // of -----, of {" and of DER
+	return len(text) >= shortest && slices.ContainsFunc([]string{"LS0t", "eyJ", "ewo", "MI", "MC"}, encoded) &&
+		!strings.ContainsFunc(text, func(r rune) bool {
+			return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && !strings.ContainsRune("+/=-_", r)
+		})
 }
 
 func parsePrivate(text []byte) (*clientKey, error) {

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -261,6 +262,29 @@ func TestKeyFileIsNoPath(t *testing.T) {
 		}
 		if path != key && !strings.Contains(got.stderr, want) {
 			t.Errorf("%s: got %q, want %q", path, got.stderr, want)
+		}
+	}
+}
+
+// A key in the place of a path is not repeated, in whatever form, by whatever says that it is none.
+func TestKeyInPlaceOfAPath(t *testing.T) {
+	key := pkcs8(t, testKeys().ec)
+	block, _ := pem.Decode([]byte(key))
+	for name, value := range map[string]string{
+		"PEM":        key,
+		"PEM base64": base64.StdEncoding.EncodeToString([]byte(key)),
+		"DER base64": base64.StdEncoding.EncodeToString(block.Bytes),
+		"JWK base64": base64.RawURLEncoding.EncodeToString([]byte(`{"kty":"EC","crv":"P-256","d":"` + strings.Repeat("A", 43) + `"}`)),
+	} {
+		for _, args := range [][]string{
+			{"token", "--id", "billing", "--key-file", value},
+			{"token", "--id", "billing", "--key-file=" + value},
+			{"client", "create", "--id", "billing", "--jwks-file", value},
+		} {
+			got := mintkeep(t, []string{"MINTKEEP_URL=http://127.0.0.1:1"}, "", args...)
+			if got.code != exitUsage || strings.Contains(got.stderr, value[40:60]) || strings.Contains(got.stderr, fmt.Sprintf("%.60q", value)) {
+				t.Errorf("%s, %.60q: got %+v", name, args, got)
+			}
 		}
 	}
 }

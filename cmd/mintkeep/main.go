@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -115,9 +116,13 @@ func parse(ctx context.Context, p process) (*kong.Context, int) {
 	case helped:
 		return nil, exitOK
 	case err != nil:
+		help := blamed(err, p.args)
+		if strings.Contains(err.Error(), "-----BEGIN ") { // kong quotes what it cannot read
+			err = errors.New("an argument is a key: give the path of a file that has it")
+		}
 		p.report(usageError{err})
 		if !p.wantsJSON() {
-			fmt.Fprintf(p.stderr, "Run \"%s --help\" for usage.\n", blamed(err, p.args))
+			fmt.Fprintf(p.stderr, "Run \"%s --help\" for usage.\n", help)
 		}
 		return nil, exitUsage
 	}

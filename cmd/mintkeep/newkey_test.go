@@ -167,6 +167,7 @@ func TestJWKSFile(t *testing.T) {
 		"PEM":                       {publicPEM(t, keys.ec), `{"keys":[` + public("sig") + `]}`, exitOK},
 		"a private key in a set":    {`{"keys":[` + public("") + `,` + jwkText(t, jose.JSONWebKey{Key: keys.ed}) + `]}`, "keys[1]: d belongs to a private or symmetric key; send the public key alone", exitUsage},
 		"a private key as a JWK":    {jwkText(t, jose.JSONWebKey{Key: keys.rsa}), "keys[0]: d belongs to", exitUsage},
+		"a private key with a set":  {`{"kty":"EC","d":"canary","keys":[` + public("") + `]}`, "d belongs to a private or symmetric key", exitUsage},
 		"a symmetric key":           {`{"kty":"oct","k":"Y2FuYXJ5"}`, "keys[0]: k belongs to", exitUsage},
 		"a private key in PEM":      {publicPEM(t, keys.ec) + pkcs8(t, keys.ed), ": must not have a private key; openssl pkey -in key.pem -pubout prints the public one", exitUsage},
 		"a list":                    {`[` + public("") + `]`, ": must be public keys in PEM, a JWK or a JWK set", exitUsage},

@@ -4,9 +4,11 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"math/big"
 	"strings"
 	"testing"
 	"time"
@@ -108,6 +110,34 @@ func TestCreatedAndExpires(t *testing.T) {
 }
 
 // BenchmarkAssertion is what an assertion costs, and of that the verification.
+// A signature that no key can have made is rejected, and crypto/rsa is not given it: it would reject it without work, by which
+// a client's key could be told from a decoy.
+func TestImpossibleSignatures(t *testing.T) {
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := &jwks.Set{Keys: []jwks.Key{{ID: "a", Public: private.Public()}}}
+	for name, signature := range map[string]string{
+		"above the modulus": strings.Repeat("\xff", 256),
+		"a short one":       "x",
+		"a long one":        strings.Repeat("x", 512),
+		"none":              "",
+	} {
+		for _, alg := range []string{"PS256", "RS256"} {
+			if _, reason := Parse(compact(`{"alg":"`+alg+`","kid":"a"}`, goodClaims, signature)).Signer(keys); reason != Signature {
+				t.Errorf("%s, %s: got %q", name, alg, reason)
+			}
+		}
+		for _, key := range []*rsa.PublicKey{&private.PublicKey, decoyRSA} {
+			used, given, possible := verifiable(key, []byte(signature))
+			if possible || len(given) != used.Size() || new(big.Int).SetBytes(given).Cmp(used.N) >= 0 {
+				t.Errorf("%s: crypto/rsa is given %d bytes", name, len(given))
+			}
+		}
+	}
+}
+
 func BenchmarkAssertion(b *testing.B) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

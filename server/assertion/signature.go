@@ -1,6 +1,7 @@
 package assertion
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -66,14 +67,31 @@ func (a *Assertion) verify(public crypto.PublicKey) bool {
 		r, s := new(big.Int).SetBytes(a.signature[:p256Bytes]), new(big.Int).SetBytes(a.signature[p256Bytes:])
 		return ecdsa.Verify(public, digest[:], r, s)
 	case *rsa.PublicKey:
-		digest := sha256.Sum256([]byte(a.signed))
-		if a.Algorithm == "PS256" {
-			salted := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}
-			return rsa.VerifyPSS(public, crypto.SHA256, digest[:], a.signature, salted) == nil
-		}
-		return rsa.VerifyPKCS1v15(public, crypto.SHA256, digest[:], a.signature) == nil
+		return a.verifyRSA(public)
 	}
 	return false
+}
+
+func (a *Assertion) verifyRSA(public *rsa.PublicKey) bool {
+	public, signature, possible := verifiable(public, a.signature)
+	digest := sha256.Sum256([]byte(a.signed))
+	var err error
+	if a.Algorithm == "PS256" {
+		salted := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}
+		err = rsa.VerifyPSS(public, crypto.SHA256, digest[:], signature, salted)
+	} else {
+		err = rsa.VerifyPKCS1v15(public, crypto.SHA256, digest[:], signature)
+	}
+	return possible && err == nil
+}
+
+// verifiable is what crypto/rsa verifies with work. A signature of another length than the modulus, or not below it, it would
+// reject at a glance, and the time would tell of the key: there a decoy takes its place. possible is false then.
+func verifiable(public *rsa.PublicKey, signature []byte) (_ *rsa.PublicKey, _ []byte, possible bool) {
+	if len(signature) == public.Size() && new(big.Int).SetBytes(signature).Cmp(public.N) < 0 {
+		return public, signature, true
+	}
+	return decoyRSA, decoySignature, false
 }
 
 const p256Bytes = 32
@@ -91,12 +109,13 @@ func (a *Assertion) Decoy() {
 	}
 }
 
-// The decoys. Nothing depends on who knows the private halves: no result of theirs is used. The modulus is larger than each
-// signature of its length, of which one that is not smaller would be rejected without work.
+// The decoys. Nothing depends on who knows the private halves: no result of theirs is used.
 var (
 	decoyP256    = p256Generator()
 	decoyEd25519 = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)).Public().(ed25519.PublicKey)
 	decoyRSA     = &rsa.PublicKey{N: new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 2048), big.NewInt(1)), E: 65537}
+
+	decoySignature = bytes.Repeat([]byte{0x55}, 2048/8)
 )
 
 func p256Generator() *ecdsa.PublicKey {

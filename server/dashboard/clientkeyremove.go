@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/mintkeep/mintkeep/server/clients"
-	"github.com/mintkeep/mintkeep/server/jwks"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -42,14 +41,19 @@ func (d *Dashboard) RemoveClientKey(w http.ResponseWriter, r *http.Request, in *
 	return seeOther(w, clientURL(c.ID), "key-removed")
 }
 
-// withoutKey is the registered set without one key; null if that was the last.
+// withoutKey is the registered set without one key, which may be there under several kids; null if no other is left.
 func withoutKey(m *store.ClientMetadata, thumbprint string) json.RawMessage {
-	raw := keysIn(m.JWKS)
-	i := slices.IndexFunc(clients.Keys(m), func(k jwks.Key) bool { return k.Thumbprint == thumbprint })
-	if i < 0 || len(raw) < 2 {
+	var kept []json.RawMessage
+	listed := clients.Keys(m)
+	for i, raw := range keysIn(m.JWKS) {
+		if listed[i].Thumbprint != thumbprint {
+			kept = append(kept, raw)
+		}
+	}
+	if len(kept) == 0 {
 		return json.RawMessage("null")
 	}
-	return setOf(slices.Delete(raw, i, i+1))
+	return setOf(kept)
 }
 
 // keyQuestion asks whether to remove a key. The client's id must be typed if it has nothing else to authenticate with.
@@ -59,6 +63,7 @@ func (d *Dashboard) keyQuestion(c *store.Client, rows []clients.PublicKey, thumb
 		return confirmation{}, web.NotFound("Key")
 	}
 	this := rows[i]
+	others := slices.DeleteFunc(slices.Clone(rows), func(k clients.PublicKey) bool { return k.Thumbprint == thumbprint })
 	q := confirmation{
 		Title:  "Remove the key “" + this.Name() + "” of the client “" + nameOf(c) + "”?",
 		Button: "Remove key", Cancel: clientURL(c.ID),
@@ -70,13 +75,13 @@ func (d *Dashboard) keyQuestion(c *store.Client, rows []clients.PublicKey, thumb
 		q.Effects = append(q.Effects, d.lastUse("The key", this.Used))
 	}
 	after := *c
-	if len(rows) == 1 {
+	if len(others) == 0 {
 		after.Metadata.JWKS = nil
 	}
 	switch {
 	case !d.byKey(&c.Metadata):
 		q.Effects = append(q.Effects, "The key is not in use: the client authenticates by "+c.Metadata.AuthMethod+".")
-	case len(rows) > 1 && unusedBut(rows, i):
+	case len(others) > 0 && unused(others):
 		warnings = append(warnings, "No other key was ever used: the client may not have one yet.")
 	case after.Locked(d.now()):
 		warnings = append(warnings, "The client has no other key and no secret in use: it cannot authenticate any more.")
@@ -90,12 +95,7 @@ func (d *Dashboard) keyQuestion(c *store.Client, rows []clients.PublicKey, thumb
 // tokensStay is what becomes of a client's tokens when it loses a key.
 const tokensStay = "Tokens that were issued already stay valid until they expire; “Revoke all tokens” revokes them."
 
-// unusedBut is whether all rows but one are of keys that were never used.
-func unusedBut(rows []clients.PublicKey, this int) bool {
-	for i, k := range rows {
-		if i != this && !k.Used.IsZero() {
-			return false
-		}
-	}
-	return true
+// unused is whether none of the keys was ever used.
+func unused(keys []clients.PublicKey) bool {
+	return !slices.ContainsFunc(keys, func(k clients.PublicKey) bool { return !k.Used.IsZero() })
 }

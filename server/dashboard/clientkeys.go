@@ -72,6 +72,10 @@ func addKeys(o web.Object, form url.Values) error {
 	}
 	for _, name := range []string{"jwks_uri", signingAlg} {
 		if text := strings.TrimSpace(form.Get(name)); text != "" {
+			if strings.Contains(text, "-----") || strings.Contains(text, "{") {
+				form.Del(name) // a key in the wrong field, and maybe a private one
+				return web.InvalidRequest("%s: must not be a key; paste a public key into its own field", name)
+			}
 			o[name], _ = json.Marshal(text)
 		}
 	}

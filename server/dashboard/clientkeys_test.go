@@ -175,6 +175,40 @@ func TestClientKeyProblems(t *testing.T) {
 	if !strings.Contains(p.form("/operator/clients").Get("jwks"), strings.Split(key.public, "\n")[1]) {
 		t.Error("a public key is lost with the mistake in another field")
 	}
+	oneLine := strings.ReplaceAll(key.private, "\n", " ") // what a browser makes of it in a field of one line
+	for name, fields := range map[string][]string{
+		"with a mistake in another field": {"access_token_ttl", "soon", "jwks", key.private},
+		"in the field of the URL":         {"jwks_uri", oneLine},
+		"as a JWK, likewise":              {"jwks_uri", strings.Replace(key.jwk, `"x"`, `"d":"`+strings.Split(key.private, "\n")[1]+`","x"`, 1)},
+	} {
+		p := v.submit(v.get("/operator/clients/new"), "/operator/clients", append(fields, "client_id", "reports")...).want(http.StatusBadRequest)
+		if strings.Contains(p.Body, strings.Split(key.private, "\n")[1]) {
+			t.Errorf("a private key %s comes back", name)
+		}
+	}
+}
+
+// A key that is registered under two kids is removed under both: who removes a key wants nothing signed with it any more.
+func TestKeyUnderTwoKids(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, storetest.Embedded(t))
+	v, _ := chief(t, s)
+	key, other := newPasted(t, "first"), newPasted(t, "other")
+	again := strings.Replace(key.jwk, `"first"`, `"again"`, 1)
+	at := "/operator/clients/billing"
+	v.submit(v.get("/operator/clients/new"), "/operator/clients", "client_id", "billing", "jwks", `{"keys":[`+key.jwk+","+again+","+other.jwk+`]}`).
+		wantTo(at + "?done=client-registered")
+	remove := at + "/keys/" + key.thumbprint + "/remove"
+	v.submit(v.get(remove), remove).wantTo(at + "?done=key-removed")
+	if got := v.get(at).visible(); strings.Contains(got, "again") || strings.Contains(got, "first") || !strings.Contains(got, "other") {
+		t.Errorf("after the removal: %.2000s", got)
+	}
+
+	v.submit(v.get(at+"/keys"), at+"/keys", "jwks", `{"keys":[`+strings.Replace(other.jwk, `"other"`, `"next"`, 1)+`]}`).wantTo(at + "?done=keys-saved")
+	remove = at + "/keys/" + other.thumbprint + "/remove"
+	q := v.get(remove).says("it cannot authenticate any more")
+	v.submit(q, remove, "confirm", "billing").wantTo(at + "?done=key-removed")
+	v.get(at).says("The client has no public key.")
 }
 
 // The secrets of a client that authenticates by its key alone are shown as not in use, and its key cannot be the last to

@@ -3,6 +3,7 @@ package dashboard
 import (
 	"crypto/rand"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"time"
@@ -135,13 +136,16 @@ func (d *Dashboard) RegisterClient(w http.ResponseWriter, r *http.Request, in *s
 }
 
 func (d *Dashboard) register(r *http.Request, in *session, form url.Values) (c *store.Client, plain string, err error) {
+	keys := web.Object{}
+	wrongKeys := addKeys(keys, form) // first, whatever else is wrong: a private key must not come back with the page
 	o, err := clientObject(form)
 	if err == nil {
-		err = addKeys(o, form)
+		err = wrongKeys
 	}
 	if err != nil {
 		return nil, "", err
 	}
+	maps.Copy(o, keys)
 	return d.registry(form).Register(r.Context(), o, in.Actor)
 }
 

@@ -62,8 +62,13 @@ func publicJWKs(text []byte) ([]json.RawMessage, error) {
 		return nil, errNotPublic
 	}
 	keys := []json.RawMessage{text}
-	if m.has("keys") && !m.decode("keys", &keys) {
-		return nil, errNotPublic
+	if m.has("keys") {
+		if !m.decode("keys", &keys) {
+			return nil, errNotPublic
+		}
+		if err := m.rejectPrivate(); err != nil { // a key with a set in it
+			return nil, err
+		}
 	}
 	for i, raw := range keys {
 		key, err := readMembers(raw)

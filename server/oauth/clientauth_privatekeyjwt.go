@@ -77,6 +77,8 @@ func (m privateKeyJWT) Verify(ctx context.Context, s *Server, c *store.Client, p
 	case reason != "":
 	case c == nil || !allowed(c, m) || !c.Metadata.HasKeys():
 		reason = assertion.KeyUnknown
+	case !c.Enabled && c.Metadata.JWKSURI != "": // nothing is fetched for it, and its answer does not depend on what is there
+		reason = disabledClient
 	case c.Metadata.SigningAlg != "" && c.Metadata.SigningAlg != a.Algorithm:
 		reason = assertion.Algorithm
 	}
