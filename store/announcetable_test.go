@@ -97,11 +97,11 @@ var rows = map[string]row{
 	"CreateClient": {func(sc *scene, name string) (string, func(context.Context) error) {
 		return name, func(ctx context.Context) error { return sc.s.CreateClient(ctx, client(name)) }
 	}, "multi", 0, false},
-	"UpdateClient": onClient("multi", true, nil, func(s *store.Store) func(context.Context, string, store.Cause) error {
+	"UpdateClient": onClient("multi", true, func(sc *scene, name string) { setKeys(sc.t, sc.s, name, "", "one") }, func(s *store.Store) func(context.Context, string, store.Cause) error {
 		return func(ctx context.Context, id string, cause store.Cause) error {
 			_, err := s.UpdateClient(ctx, id, cause, func(m *store.ClientMetadata) (bool, error) {
 				narrower := m.Scope != "less"
-				m.Scope = "less"
+				m.Scope, m.JWKS = "less", nil
 				return narrower, nil
 			})
 			return err

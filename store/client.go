@@ -26,6 +26,8 @@ import (
 //	life        a random value drawn at registration, to tell this client from a later one of the same id; absent if an
 //	            earlier version registered it
 //	s:<id>      a secret, versioned JSON
+//	k:<key>     the marker of a public key, or of the URL where the keys are, which cannot be used without it; a new random
+//	            value each time that the key is registered: see markerField
 //	former      the FormerSecrets
 //	w           a random value, there while the record may be changed; each revocation deletes it: see changeField
 type Client struct {
@@ -72,6 +74,11 @@ func (s *Store) CreateClient(ctx context.Context, c *Client) error {
 	for _, secret := range c.Secrets {
 		fields = append(fields, secretField+secret.ID, encodeSecret(secret))
 	}
+	markers, err := marking(nil, &c.Metadata)
+	if err != nil {
+		return err
+	}
+	fields = append(fields, markers.drawn...)
 	// Index first: an entry without a client is skipped by a listing, while a client without an entry could not be found.
 	if err := clients.enter(ctx, s.rdb, c.ID, c.Metadata.Name); err != nil {
 		return err
@@ -80,7 +87,7 @@ func (s *Store) CreateClient(ctx context.Context, c *Client) error {
 		return err
 	}
 	cause := Cause{At: c.Metadata.CreatedAt, Reason: "registered"}
-	err := s.change(redisdb.WithoutBarrier(ctx), "create client", clientKey(c.ID), func(found map[string]string) (transaction, error) {
+	err = s.change(redisdb.WithoutBarrier(ctx), "create client", clientKey(c.ID), func(found map[string]string) (transaction, error) {
 		if _, there := found[metaField]; there {
 			return transaction{}, ErrExists
 		}
@@ -112,8 +119,8 @@ func (s *Store) Client(ctx context.Context, id string) (*Client, error) {
 	return s.decoded.client(id, cmd.Val())
 }
 
-// UpdateClient changes a client's metadata, and revokes its tokens if change asks for that. It is
-// repeated when another request changes the client at the same time, so change must do nothing else.
+// UpdateClient changes a client's metadata, revokes its tokens if change asks for that, and the public keys that it does not
+// have any more. It is repeated when another request changes the client at the same time, so change must do nothing else.
 func (s *Store) UpdateClient(ctx context.Context, id string, cause Cause, change func(*ClientMetadata) (revokeTokens bool, err error)) (*Client, error) {
 	var c *Client
 	var oldName string
@@ -126,10 +133,15 @@ func (s *Store) UpdateClient(ctx context.Context, id string, cause Cause, change
 		if err != nil {
 			return t, &planError{err}
 		}
-		write := []any{metaField, encodeRecord(c.Metadata)}
+		markers, err := marking(fields, &c.Metadata)
+		if err != nil {
+			return t, &planError{err}
+		}
+		write := append([]any{metaField, encodeRecord(c.Metadata)}, markers.drawn...)
+		t.steps = markers.steps(cause, id, fields)
 		if revokes && c.Enabled { // a disabled one gets its generation when it is enabled
 			old := rollback.OfFields(clientKey(id), genField).While(genField, fields[genField])
-			t.steps = []step{{Revocation: cause.clientRevocation(id), deletions: []rollback.Deletion{old}}}
+			t.steps = append(t.steps, step{Revocation: cause.clientRevocation(id), deletions: []rollback.Deletion{old}})
 			c.Generation = NewGeneration()
 			write = append(write, genField, c.Generation[:])
 		}
@@ -138,7 +150,12 @@ func (s *Store) UpdateClient(ctx context.Context, id string, cause Cause, change
 				return t, err
 			}
 		}
-		t.write = func(p redis.Pipeliner) { p.HSet(ctx, clientKey(id), write...) }
+		t.write = func(p redis.Pipeliner) {
+			p.HSet(ctx, clientKey(id), write...)
+			if len(markers.removed) > 0 {
+				p.HDel(ctx, clientKey(id), markers.removed...)
+			}
+		}
 		return t, nil
 	})
 	if err != nil {
@@ -264,11 +281,11 @@ func (d *decoded) client(id string, fields map[string]string) (*Client, error) {
 	if !there {
 		return nil, ErrNotFound
 	}
-	metadata, err := d.clients.decode(meta)
+	record, err := d.clients.decode(meta)
 	if err != nil {
 		return nil, fmt.Errorf("client %s: %w", id, err)
 	}
-	c := &Client{ID: id, Metadata: metadata, Life: fields[lifeField]}
+	c := &Client{ID: id, Metadata: record.usable(fields), Life: fields[lifeField]}
 	_, c.Enabled = fields[onField]
 	c.Generation, c.Former = generationOf(fields[genField]), decodeFormer(fields[formerField])
 	for field, value := range fields {

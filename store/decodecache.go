@@ -10,7 +10,7 @@ const maxDecoded = 2_000
 
 // decoded are the decode caches of a Store.
 type decoded struct {
-	clients decodeCache[ClientMetadata]
+	clients decodeCache[storedMetadata]
 	users   decodeCache[UserMetadata]
 	secrets decodeCache[Secret]
 }

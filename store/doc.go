@@ -68,7 +68,7 @@
 // Nothing spans two keys: in a cluster they lie on different nodes. What must hold together is in one key, and
 // the order of the writes makes a crash between two of them harmless.
 //
-//   - A client with its state, its generation and its secrets is one hash. It is changed under WATCH, in one
+//   - A client with its state, its generation, its secrets and its public keys is one hash. It is changed under WATCH, in one
 //     MULTI: of two that do so at once, the second sees the first. One HGETALL reads it, whole. The field w makes a
 //     revocation visible to a change that is on its way, even if it has nothing else to delete: see change.
 //   - The indexes are written before the client and cleared after it. A listing skips an entry too many; a request that
@@ -99,7 +99,7 @@
 //
 //	method              kinds                       by
 //	CreateClient        client                      a transaction: an earlier client may have had the id
-//	UpdateClient        client                      a transaction, if a scope, an audience or a grant is taken away
+//	UpdateClient        client, clientkey           a transaction, if a scope, an audience or a grant is taken away; if a public key is
 //	EnableClient        client                      a transaction
 //	DisableClient       client                      HDEL mk:c:<id> on gen; nothing of it is valid until EnableClient
 //	RevokeClientTokens  client                      HDEL mk:c:<id> gen; the next generation is drawn now, or by StartGeneration
@@ -138,8 +138,8 @@
 //
 // Redis may also lose what it has acknowledged. Package rollback notices that, and replays the deletions. A deletion that
 // is replayed must not revoke what began after it. Most delete something with a random name. The others have a condition:
-// a field with a random value, which is another each time, on, gen, sess, op, pwlife, invite, and for the deletion of a
-// client life. What this replica has enabled again, a replay does not disable.
+// a field with a random value, which is another each time, on, gen, sess, op, pwlife, invite, the marker of a public key, and for
+// the deletion of a client life. What this replica has enabled again, a replay does not disable.
 //
 // [Announce] tells others of each revocation, in the same pipeline.
 //

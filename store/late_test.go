@@ -179,6 +179,21 @@ func TestLateChange(t *testing.T) {
 				},
 			}
 		}),
+		"client key added": ofClient(func(t *testing.T, r twoReplicas) change {
+			update := func(ctx context.Context, s *store.Store, kids ...string) error {
+				_, err := s.UpdateClient(ctx, "a", store.Cause{}, func(m *store.ClientMetadata) (bool, error) { m.JWKS = keySet(kids...); return false, nil })
+				return err
+			}
+			return change{
+				change: func(ctx context.Context) error { return update(ctx, r.late, "one") },
+				revoke: func(ctx context.Context) error { return update(ctx, r.other) },
+				honoured: func(t *testing.T, s *store.Store) bool {
+					c, err := s.Client(t.Context(), "a")
+					must(t, err)
+					return c.Metadata.HasKeys()
+				},
+			}
+		}),
 		"client created": func(t *testing.T, r twoReplicas) change {
 			return change{
 				change: func(ctx context.Context) error { return r.late.CreateClient(ctx, client("a")) },

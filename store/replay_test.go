@@ -26,6 +26,7 @@ func newLossy(t *testing.T, srv *storetest.Server) *lossy {
 	l := &lossy{t, b, b.Open(t), map[string]*store.User{}, map[string]*store.APIKey{}, map[string]store.Digest{}}
 	for _, e := range ends {
 		create(t, l.s, e.id())
+		setKeys(t, l.s, e.id(), "", "one")
 		l.tokens[e.name] = issue(t, b, l.s, e.id(), e.id())
 		u := add(t, l.s, e.id()+"@example.com")
 		l.signIn(u, e.name)
@@ -58,6 +59,12 @@ func (l *lossy) secret(e endCase) bool {
 		}
 	}
 	return false
+}
+
+func (l *lossy) clientKey(e endCase) bool {
+	c, err := l.s.Client(l.t.Context(), e.id())
+	must(l.t, err)
+	return c.Metadata.HasKeys()
 }
 
 func (l *lossy) session(e endCase) bool {
@@ -96,6 +103,10 @@ var ends = []endCase{
 		_, err := l.s.AddSecret(l.t.Context(), e.id(), secret(l.b, "sec_2"), time.Time{}, store.Cause{})
 		return err
 	}, (*lossy).secret},
+	{"client-key", func(l *lossy, e endCase) error {
+		_, err := l.s.UpdateClient(l.t.Context(), e.id(), store.Cause{}, func(m *store.ClientMetadata) (bool, error) { m.JWKS = nil; return false, nil })
+		return err
+	}, (*lossy).clientKey},
 	{"key", func(l *lossy, e endCase) error {
 		_, err := l.s.RevokeKey(l.t.Context(), l.keys[e.name].ID, ended(l.b, ""))
 		return err

@@ -26,12 +26,13 @@ type ReplayRecord struct {
 // NewReplayRecord is that of the assertion with this jti. kind tells apart what has a jti of its own kind, and owner is
 // who chose it: a client's id for instance.
 func NewReplayRecord(kind, owner, jti string, created, expires time.Time) *ReplayRecord {
-	hash := sha256.New()
-	for _, part := range []string{kind, owner, jti} {
-		hash.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part)))) // "a", "bc" is not "ab", "c"
-		hash.Write([]byte(part))
+	text := make([]byte, 0, 512)
+	for _, part := range [...]string{kind, owner, jti} {
+		text = binary.BigEndian.AppendUint64(text, uint64(len(part))) // "a", "bc" is not "ab", "c"
+		text = append(text, part...)
 	}
-	return &ReplayRecord{Digest: [16]byte(hash.Sum(nil)), Created: created, Expires: expires}
+	digest := sha256.Sum256(text)
+	return &ReplayRecord{Digest: [16]byte(digest[:16]), Created: created, Expires: expires}
 }
 
 // ErrReplayed: the assertion was used, or may have been used before Redis lost data.

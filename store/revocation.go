@@ -19,15 +19,16 @@ type Kind string
 
 // The kinds of revocations. All but the last three say that what is known about a credential is no longer true.
 const (
-	TokenRevoked   Kind = "token"    // an access token: Digest
-	KeyRevoked     Kind = "key"      // an API key, revoked or changed: Digest, and KeyID and UserID where they are known
-	SecretRevoked  Kind = "secret"   // a client secret: ClientID, SecretID
-	ClientRevoked  Kind = "client"   // all tokens of a client, or what they are worth: ClientID
-	UserRevoked    Kind = "user"     // all keys of a user, or what they are worth: UserID
-	AllRevoked     Kind = "all"      // all tokens, or all sessions, of all
-	SessionRevoked Kind = "session"  // a session of the dashboard, Digest, or all of a user, UserID
-	InviteRevoked  Kind = "invite"   // the link by which a user sets a password: UserID
-	PasswordReset  Kind = "password" // a password that was replaced or revoked: UserID
+	TokenRevoked     Kind = "token"     // an access token: Digest
+	KeyRevoked       Kind = "key"       // an API key, revoked or changed: Digest, and KeyID and UserID where they are known
+	SecretRevoked    Kind = "secret"    // a client secret: ClientID, SecretID
+	ClientKeyRevoked Kind = "clientkey" // a public key of a client, or the URL of its keys: ClientID
+	ClientRevoked    Kind = "client"    // all tokens of a client, or what they are worth: ClientID
+	UserRevoked      Kind = "user"      // all keys of a user, or what they are worth: UserID
+	AllRevoked       Kind = "all"       // all tokens, or all sessions, of all
+	SessionRevoked   Kind = "session"   // a session of the dashboard, Digest, or all of a user, UserID
+	InviteRevoked    Kind = "invite"    // the link by which a user sets a password: UserID
+	PasswordReset    Kind = "password"  // a password that was replaced or revoked: UserID
 )
 
 // Revocation is one change by which a credential is no longer valid, or no longer valid for what it was. Each method

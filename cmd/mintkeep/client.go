@@ -91,6 +91,8 @@ func (c *clientCreate) Validate() error {
 		return errors.New("--new-key needs the path of a new file")
 	case c.SigningAlg != nil && *c.SigningAlg != "ES256":
 		return errors.New("--new-key creates a key for ES256: use --jwks-file for another algorithm")
+	case c.AuthMethod != nil && strings.HasPrefix(*c.AuthMethod, "client_secret_"):
+		return errors.New("--new-key creates a key for private_key_jwt, and --auth-method names a method with a secret")
 	}
 	return c.metadata.Validate()
 }

@@ -16,7 +16,7 @@ import (
 // clientFlags are the flags of the commands that authenticate as a client.
 type clientFlags struct {
 	ID         string  `name:"id" placeholder:"ID" help:"The client's id. Default: MINTKEEP_CLIENT_ID."`
-	KeyFile    *string `placeholder:"PATH" help:"Authenticate with the private key in this file (private_key_jwt). Default: MINTKEEP_CLIENT_KEY_FILE."`
+	KeyFile    *string `placeholder:"PATH" help:"Authenticate with the private key in this file (private_key_jwt), named by the kid of the JWK, else by its thumbprint. Default: MINTKEEP_CLIENT_KEY_FILE."`
 	SigningAlg string  `placeholder:"ALG" help:"Algorithm of the signature: ES256, EdDSA, PS256 or RS256. Default: the one of the JWK, or of the type of the key; PS256 for RSA."`
 	Post       bool    `help:"Send the client's secret in the form (client_secret_post), not in the header."`
 }
@@ -50,7 +50,9 @@ type identity struct {
 func (f clientFlags) identify(e *environment) identity {
 	i := identity{client: f.ID, post: f.Post}
 	if i.client == "" {
-		i.client = e.text(clientID, "billing")
+		if i.client = e.src.Get(clientID); i.client == "" {
+			e.mistake(clientID, "is required, or --id", "billing")
+		}
 	}
 	path, secret := e.src.Get(keyFile), e.set(clientSecret, clientSecret+"_FILE")
 	switch {
@@ -64,7 +66,7 @@ func (f clientFlags) identify(e *environment) identity {
 	case secret != "":
 		i.source, i.secret = secret, e.secret(clientSecret, `"$(cat client-secret)"`)
 	default:
-		e.mistake(clientSecret, "is required, or "+clientSecret+"_FILE, or "+keyFile, `"$(cat client-secret)"`)
+		e.mistake(clientSecret, "is required, or "+clientSecret+"_FILE, or "+keyFile+", or --key-file", `"$(cat client-secret)"`)
 	}
 	if i.source == "--key-file" || i.source == keyFile {
 		i.readKey(e, path, f)
@@ -179,11 +181,19 @@ func (c *oauthClient) assertion(ctx context.Context) (string, error) {
 // clockAllowance is what the server allows a clock to be ahead.
 const clockAllowance = 30 * time.Second
 
-// explain adds to a rejected assertion what the server does not say and this machine can tell: that its clock is wrong.
+// explain adds to a rejected credential what the server does not say: who knows the reason, or that the clock of this machine
+// is wrong.
 func (c *oauthClient) explain(err error) error {
 	var rejected *apiError
-	if c.key == nil || !errors.As(err, &rejected) || rejected.Status != http.StatusUnauthorized || rejected.date.IsZero() {
+	if !errors.As(err, &rejected) || rejected.Status != http.StatusUnauthorized {
 		return err
+	}
+	reason := err
+	if rejected.Code == "invalid_client" {
+		reason = fmt.Errorf("%w; an operator finds the reason with: mintkeep audit --refusals --since 1h", err)
+	}
+	if c.key == nil || rejected.date.IsZero() {
+		return reason
 	}
 	switch ahead := c.now().Sub(rejected.date).Round(time.Second); {
 	case ahead > clockAllowance:
@@ -191,5 +201,5 @@ func (c *oauthClient) explain(err error) error {
 	case -ahead > clockAllowance:
 		return fmt.Errorf("%w; the clock of this machine is %v behind the server's", err, -ahead)
 	}
-	return err
+	return reason
 }

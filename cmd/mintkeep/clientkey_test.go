@@ -388,7 +388,7 @@ func TestTokenIdentity(t *testing.T) {
 		"two variables, both of files": {[]string{keyFile + "=" + path, "MINTKEEP_CLIENT_SECRET_FILE=" + secretFile}, nil, result{code: exitUsage, stderr: "mintkeep: the configuration has an error:\n" +
 			"  MINTKEEP_CLIENT_KEY_FILE and MINTKEEP_CLIENT_SECRET_FILE are both set: unset one, or choose the key with --key-file\n"}},
 		"none": {nil, nil, result{code: exitUsage, stderr: "mintkeep: the configuration has an error:\n" +
-			"  MINTKEEP_CLIENT_SECRET is required, or MINTKEEP_CLIENT_SECRET_FILE, or MINTKEEP_CLIENT_KEY_FILE; example: MINTKEEP_CLIENT_SECRET=\"$(cat client-secret)\"\n"}},
+			"  MINTKEEP_CLIENT_SECRET is required, or MINTKEEP_CLIENT_SECRET_FILE, or MINTKEEP_CLIENT_KEY_FILE, or --key-file; example: MINTKEEP_CLIENT_SECRET=\"$(cat client-secret)\"\n"}},
 		"an algorithm for a secret": {[]string{"MINTKEEP_CLIENT_SECRET=s"}, []string{"--signing-alg=ES256"}, result{code: exitUsage, stderr: "mintkeep: the configuration has an error:\n" +
 			"  --signing-alg is for a client with a key: give --key-file\n"}},
 		"an assertion by a secret": {[]string{"MINTKEEP_CLIENT_SECRET=s"}, []string{"--assertion-only"}, result{code: exitUsage, stderr: "mintkeep: --assertion-only is for a client with a key: give --key-file\n"}},

@@ -193,10 +193,10 @@ func (c *clientUpdate) noteKeys(out printer, before adminapi.Client, body json.R
 		if k.LastUsedAt != nil {
 			use = "last used " + stamp(k.LastUsedAt)
 		}
-		out.note(fmt.Sprintf("Removed the key %s, %s. What it signs is rejected from now on.", orEmpty(k.ID), use))
+		out.note(fmt.Sprintf("Removed the key %s, %s.", orEmpty(k.ID), use))
 	}
 	if gone || !c.editsKeys() {
-		out.note("Tokens that the client already has stay valid. To revoke them: mintkeep client revoke-tokens " + shellWord(c.ID))
+		out.note("A key that was removed or replaced gets no new token. Tokens that the client already has stay valid. To revoke them: mintkeep client revoke-tokens " + shellWord(c.ID))
 	}
 	return nil
 }

@@ -105,7 +105,7 @@ func TestIntrospectUsage(t *testing.T) {
 	}{
 		{environ, []string{"introspect"}, "mintkeep: there is no credential: set MINTKEEP_TOKEN, or pipe it to the standard input\n"},
 		{environ, []string{"introspect", "mk_a"}, "mintkeep: unexpected argument mk_a"},
-		{nil, []string{"introspect"}, "MINTKEEP_CLIENT_ID is required"},
+		{nil, []string{"introspect"}, "MINTKEEP_CLIENT_ID is required, or --id"},
 		{nil, []string{"introspect"}, "MINTKEEP_CLIENT_SECRET is required, or MINTKEEP_CLIENT_SECRET_FILE"},
 	} {
 		if got := mintkeep(t, tt.environ, " \n", tt.args...); got.code != exitUsage || !strings.Contains(got.stderr, tt.want) {

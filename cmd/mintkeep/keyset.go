@@ -74,6 +74,9 @@ func pemKeySet(text []byte) (json.RawMessage, error) {
 		if strings.HasSuffix(block.Type, "PRIVATE KEY") {
 			return nil, errors.New("it has a private key: give the public half alone, as openssl pkey -pubout writes it")
 		}
+		if block.Type == "CERTIFICATE" {
+			return nil, errors.New("it has a certificate: give its public key alone, as openssl x509 -pubkey -noout writes it")
+		}
 		if block.Type != "PUBLIC KEY" {
 			continue
 		}

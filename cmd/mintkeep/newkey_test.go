@@ -131,6 +131,7 @@ func TestNewKeyCannotBeKept(t *testing.T) {
 		dir + "/a --signing-alg=PS256":  "--new-key creates a key for ES256: use --jwks-file for another algorithm\n",
 		dir + "/b --jwks-uri=https://a": "--new-key and --jwks-uri can't be used together",
 		dir + "/c --jwks-file=k":        "--new-key and --jwks-file can't be used together",
+		dir + "/d --auth-method=client_secret_basic": "--new-key creates a key for private_key_jwt, and --auth-method names a method with a secret\n",
 	} {
 		server := newAdmin(t, says(http.StatusCreated, `{"client_id":"billing"}`))
 		path, more, _ := strings.Cut(path, " ")
@@ -168,6 +169,7 @@ func TestJWKSFile(t *testing.T) {
 		"a private key as a JWK":    {jwkText(t, jose.JSONWebKey{Key: keys.rsa}), `a key has the private member "d"`, exitUsage},
 		"a symmetric key":           {`{"kty":"oct","k":"Y2FuYXJ5"}`, `a key has the private member "k"`, exitUsage},
 		"a private key in PEM":      {publicPEM(t, keys.ec) + pkcs8(t, keys.ed), "it has a private key: give the public half alone, as openssl pkey -pubout writes it", exitUsage},
+		"a certificate":             {pemOf("CERTIFICATE", []byte("canary")), "it has a certificate: give its public key alone, as openssl x509 -pubkey -noout writes it", exitUsage},
 		"a list":                    {`[` + public("") + `]`, "it is neither a JWK set nor public keys in PEM", exitUsage},
 		"JSON of another kind":      {`{"keys":"canary"}`, "it is not a JWK set", exitUsage},
 		"a public key that is none": {pemOf("PUBLIC KEY", []byte("canary")), "it is not a valid public key", exitUsage},
@@ -214,7 +216,7 @@ KEY ID   ALG    LAST USED             THUMBPRINT
 2026-01  ES256  2026-01-02T03:04:05Z  tp1
 tp2      -      -                     tp2
 `
-	const note = "Tokens that the client already has stay valid. To revoke them: mintkeep client revoke-tokens billing\n"
+	const note = "A key that was removed or replaced gets no new token. Tokens that the client already has stay valid. To revoke them: mintkeep client revoke-tokens billing\n"
 	for args, want := range map[string]result{
 		"show billing":                                {stdout: facts},
 		"create --jwks-uri=https://a.example":         {stdout: facts},

@@ -141,8 +141,16 @@ func TestPrivateKeyPrograms(t *testing.T) {
 		return list
 	}
 
+	t.Run("the client has a key of openssl instead", func(t *testing.T) {
+		if _, err := exec.LookPath("openssl"); err != nil {
+			missing(t, "openssl", "openssl is not installed")
+		}
+		if out := p.shell(t, commands[1]); strings.Count(out, " ES256 ") != 1 {
+			t.Errorf("got %s, want one key", out)
+		}
+	})
 	t.Run("the command fetches a token", func(t *testing.T) {
-		if token := p.shell(t, commands[1]); strings.Count(token, ".") != 2 {
+		if token := p.shell(t, commands[3]); strings.Count(token, ".") != 2 {
 			t.Errorf("got %q, want a JWT", token)
 		}
 	})
@@ -150,7 +158,7 @@ func TestPrivateKeyPrograms(t *testing.T) {
 		if _, err := exec.LookPath("curl"); err != nil {
 			missing(t, "curl", "curl is not installed")
 		}
-		if answer := p.shell(t, commands[2]); !strings.Contains(answer, `"access_token":"`) {
+		if answer := p.shell(t, strings.ReplaceAll(commands[4], documentedIssuer, p.issuer)); !strings.Contains(answer, `"access_token":"`) {
 			t.Errorf("got %s", answer)
 		}
 	})

@@ -79,7 +79,7 @@ func TestTokenFailures(t *testing.T) {
 		status       int
 		answer, want string
 	}{
-		{401, `{"error":"invalid_client","error_description":"Client authentication failed"}`, "Client authentication failed (401 invalid_client)"},
+		{401, `{"error":"invalid_client","error_description":"Client authentication failed"}`, "Client authentication failed (401 invalid_client); an operator finds the reason with: mintkeep audit --refusals --since 1h"},
 		{502, `canary`, "the server rejected the request (502 Bad Gateway)"},
 		{200, `canary`, "the answer is not JSON: is MINTKEEP_URL the address of Mintkeep?"},
 		{200, `{"access_token":"two words"}`, "the answer is not a token: is MINTKEEP_URL the address of Mintkeep?"},

@@ -100,6 +100,9 @@ func addKeys(o web.Object, form url.Values) error {
 			o[name], _ = json.Marshal(text)
 		}
 	}
+	if o.Has("jwks") && o.Has("jwks_uri") {
+		return web.InvalidRequest("jwks_uri: must be empty if a key is pasted")
+	}
 	return nil
 }
 
@@ -190,8 +193,6 @@ func keyPatch(c *store.Client, form url.Values) (web.Object, error) {
 		}
 	}
 	switch {
-	case added.Has("jwks") && added.Has("jwks_uri"):
-		return nil, web.InvalidRequest("jwks_uri: must be empty if a key is pasted")
 	case added.Has("jwks"):
 		o["jwks"] = setOf(slices.Concat(keysIn(c.Metadata.JWKS), keysIn(added["jwks"])))
 	case added.Has("jwks_uri") && len(c.Metadata.JWKS) > 0:

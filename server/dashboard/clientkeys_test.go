@@ -167,6 +167,10 @@ func TestClientKeyProblems(t *testing.T) {
 			}
 		}
 	}
+	for page, action := range map[string]string{"/operator/clients/billing/keys": "/operator/clients/billing/keys", "/operator/clients/new": "/operator/clients"} {
+		v.submit(v.get(page), action, "jwks", key.public, "jwks_uri", "https://a.example/keys").want(http.StatusBadRequest).
+			saysAt("jwks_uri", "Key set URL must be empty if a key is pasted")
+	}
 	p := v.submit(v.get("/operator/clients/new"), "/operator/clients", "client_id", "two words", "jwks", key.public).want(http.StatusBadRequest)
 	if !strings.Contains(p.form("/operator/clients").Get("jwks"), strings.Split(key.public, "\n")[1]) {
 		t.Error("a public key is lost with the mistake in another field")

@@ -112,6 +112,15 @@ func TestRegisteredKeyWithoutKidHasItsThumbprint(t *testing.T) {
 	}
 }
 
+func TestFetchedKeyWithoutKidIsFoundByItsThumbprint(t *testing.T) {
+	set := parseFetched(t, rfc7638)
+	for kid, want := range map[string]int{rfc7638Thumbprint: 1, "": 1, "another": 0} {
+		if got := len(set.Find("RS256", kid)); got != want {
+			t.Errorf("kid %q: got %d keys, want %d", kid, got, want)
+		}
+	}
+}
+
 func TestRegisteredSets(t *testing.T) {
 	ec, ed, rs := ecKey(t).with("kid", "a"), edKey(t).with("kid", "b"), rsaJWK().with("kid", "c")
 	pad := func(size int) string {

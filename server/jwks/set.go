@@ -79,11 +79,17 @@ func registered(raw []byte) (k Key, use string, err error) {
 	if k, err = parseKey(m); err != nil {
 		return k, "", err
 	}
+	k.identify()
+	use, err = m.text("use")
+	return k, use, err
+}
+
+// identify gives a key without a kid its thumbprint as the ID: a client that was not told a kid can only name it so (RFC 7638
+// §1).
+func (k *Key) identify() {
 	if k.ID == "" {
 		k.ID = k.Thumbprint
 	}
-	use, err = m.text("use")
-	return k, use, err
 }
 
 // ParseFetched reads a set that was fetched. It skips each key that Mintkeep cannot use (RFC 7517 §5). More than 100 keys,
@@ -103,6 +109,7 @@ func ParseFetched(raw []byte) (*Set, error) {
 			continue
 		}
 		if k, err := parseKey(m); err == nil {
+			k.identify()
 			set.Keys = append(set.Keys, k)
 		}
 	}

@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -119,7 +120,10 @@ type KeySource interface {
 func (s *Server) signer(ctx context.Context, c *store.Client, a *assertion.Assertion) (*jwks.Key, assertion.Reason, error) {
 	keys, err := s.keysOf(ctx, c)
 	if err != nil {
-		return nil, assertion.KeysUnavailable, fmt.Errorf("%w: the keys of client %s: %w", store.ErrUnavailable, c.ID, err)
+		if !errors.Is(err, store.ErrUnavailable) {
+			err = fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+		}
+		return nil, assertion.KeysUnavailable, fmt.Errorf("the keys of client %s: %w", c.ID, err)
 	}
 	key, reason := a.Signer(keys)
 	if c.Metadata.JWKSURI == "" || !newKeyMayFit(a, reason) {

@@ -268,6 +268,11 @@ func (f *Fetcher) KeySets() metrics.KeySets {
 }
 
 // unavailable is why a set is not known. It matches [store.ErrUnavailable].
-func unavailable(cause error) error {
-	return fmt.Errorf("%w: remote keys: %w", store.ErrUnavailable, cause)
-}
+func unavailable(cause error) error { return unavailableError{cause} }
+
+// unavailableError does not say that the store is unavailable, although callers treat it so: an operator who reads it in the
+// log would look at Redis.
+type unavailableError struct{ cause error }
+
+func (e unavailableError) Error() string   { return "the key set cannot be used: " + e.cause.Error() }
+func (e unavailableError) Unwrap() []error { return []error{store.ErrUnavailable, e.cause} }

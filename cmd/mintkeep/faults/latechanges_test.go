@@ -46,6 +46,7 @@ var lateChanges = slices.Concat(
 			w.rotated(a, history.Event{Worker: w.number, Op: history.Issue, Answer: history.Done, Start: w.log.Now(), End: w.log.Now()})
 		},
 	}),
+	changes("client-key-added", onClient, lateKind{do: (*lateWrite).addClientKey, revoke: (*lateWrite).removeClientKey}),
 	changes("client-renamed", onClient, lateKind{
 		do: func(w *lateWrite) {
 			w.lateAdmin(history.Enable, "", http.MethodPatch, w.clientPath(), `{"client_name":"renamed"}`)

@@ -40,6 +40,19 @@ var lateRevocations = []lateKind{
 		},
 	},
 	{
+		name: "client-key-removed",
+		prepare: func(w *lateWrite) {
+			w.mustAdmin(http.MethodPatch, w.clientPath(), w.withClientKey())
+			w.right(w.clientKeyName(), w.clientKeySubject())
+			w.check("registered, ")
+		},
+		match: onClient(transactionOn),
+		do: func(w *lateWrite) {
+			w.lateAdmin(history.Revoke, w.clientKeyName(), http.MethodPatch, w.clientPath(), withoutClientKeys)
+		},
+		revoke: (*lateWrite).removeClientKey,
+	},
+	{
 		name: "client-disabled", longest: true, match: onClient(firstOn),
 		do: func(w *lateWrite) {
 			w.lateAdmin(history.Revoke, w.clientGroup(), http.MethodPatch, w.clientPath(), `{"disabled":true}`)

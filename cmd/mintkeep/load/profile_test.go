@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/mintkeep/mintkeep/server/servertest"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
@@ -22,10 +23,16 @@ func TestProfile(t *testing.T) {
 	if dir == "" {
 		t.Fatal("-profiles names no folder")
 	}
-	for name, j := range map[string]job{"issue": s.issue(), "introspect": s.introspect(), "me": s.me()} {
+	key := servertest.NewSigner(t, "k1", "ES256")
+	s.registerWithKey("both", key)
+	for name, newJob := range map[string]func() job{
+		"issue": s.issue, "introspect": s.introspect, "me": s.me,
+		"assertion": func() job { return s.byAssertion(key, int(lasts.Seconds()*10_000)) },
+	} {
 		for kind, of := range map[string]string{"cpu": "profile", "allocs": "allocs"} {
 			done := make(chan error)
 			file := filepath.Join(dir, name+"."+kind)
+			j := newJob()
 			seconds := max(1, int(lasts.Seconds())-1)
 			go func() {
 				done <- save(file, fmt.Sprintf("%s/debug/pprof/%s?seconds=%d", s.server.Metrics(), of, seconds))

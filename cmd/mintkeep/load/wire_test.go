@@ -105,8 +105,12 @@ func (w *wire) readBody(length int) ([]byte, error) {
 }
 
 // post is a form on the wire, and get a question without a body.
+// post is a request with a form. One whose form authenticates the client has no authorization.
 func post(path, authorization, form string) []byte {
-	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: %s\r\n"+
+	if authorization != "" {
+		authorization = "Authorization: " + authorization + "\r\n"
+	}
+	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: localhost\r\n%s"+
 		"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", path, authorization, len(form), form)
 }
 
