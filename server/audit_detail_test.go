@@ -1,10 +1,14 @@
 package server_test
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"net/http"
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -232,4 +236,47 @@ func TestAuditTable(t *testing.T) {
 	for action := range documented {
 		t.Errorf("docs/operations.md, the table of the audit log, has %s, which is no action", action)
 	}
+}
+
+// docs/operations.md has what to do about each reason for which a client is rejected.
+func TestRejectionReasonsAreDocumented(t *testing.T) {
+	text, err := os.ReadFile("../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	reasons := constants(t, "oauth/clientauth.go")
+	for name, value := range constants(t, "assertion/check.go") {
+		reasons[name] = value
+	}
+	if len(reasons) < 20 {
+		t.Fatalf("got only the reasons %v", reasons)
+	}
+	for name, reason := range reasons {
+		if !strings.Contains(string(text), "`"+reason+"`") {
+			t.Errorf("docs/operations.md does not say what to do about %s: %q", name, reason)
+		}
+	}
+}
+
+// constants are the strings that a file declares as constants.
+func constants(t *testing.T, name string) map[string]string {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]string{}
+	for _, decl := range file.Decls {
+		group, ok := decl.(*ast.GenDecl)
+		if !ok || group.Tok != token.CONST {
+			continue
+		}
+		for _, spec := range group.Specs {
+			spec := spec.(*ast.ValueSpec)
+			if literal, ok := spec.Values[0].(*ast.BasicLit); ok && literal.Kind == token.STRING {
+				values[spec.Names[0].Name], _ = strconv.Unquote(literal.Value)
+			}
+		}
+	}
+	return values
 }

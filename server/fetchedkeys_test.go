@@ -112,6 +112,48 @@ func TestFetchedKeys(t *testing.T) {
 	}
 }
 
+// TestWhenKeysAreFetched: for the first assertion, and again only for a signature that a new key may verify.
+func TestWhenKeysAreFetched(t *testing.T) {
+	e := newTokenEndpoint(t, storetest.Embedded(t), "MINTKEEP_FETCH_ALLOW=127.0.0.1")
+	first, next := servertest.NewSigner(t, "first", "ES256"), servertest.NewSigner(t, "next", "ES256")
+	k := publish(t, first)
+	c := e.remote(t, "fetched", k.URL, first)
+	by := func(key servertest.Signer) keyed { return keyed{e, c.id, key} }
+	fetches := func(what string, want int32) {
+		t.Helper()
+		if got := k.requests.Swap(0); got != want {
+			t.Errorf("%s: got %d fetches, want %d", what, got, want)
+		}
+	}
+	for name, claims := range map[string]servertest.M{"expired": {"exp": 1}, "another audience": {"aud": "x"}, "another client": {"sub": "x"}, "no jti": {"jti": nil}} {
+		refused(t, c.present(t, c.sign(t, nil, claims), "client_id="+c.id), 401, "invalid_client")
+		fetches(name, 0)
+	}
+	granted(t, c.present(t, c.sign(t, nil, nil)))
+	fetches("a good assertion", 1)
+	for name, tt := range map[string]struct {
+		key    servertest.Signer
+		header servertest.M
+		reason string
+		want   int32
+	}{
+		"a kid that stays unknown":       {next, nil, "key_unknown", 1},
+		"a signature that fails":         {servertest.NewSigner(t, "first", "ES256"), nil, "signature", 1},
+		"another algorithm":              {first, servertest.M{"alg": "RS256"}, "algorithm", 0},
+		"no kid, and no key of the type": {servertest.NewSigner(t, "", "EdDSA"), servertest.M{"kid": nil}, "algorithm", 1},
+	} {
+		e.Clock.Advance(time.Minute)
+		c.rejected(t, c.present(t, by(tt.key).sign(t, tt.header, nil)), tt.reason)
+		fetches(name, tt.want)
+	}
+	k.has(t, next)
+	e.Clock.Advance(time.Minute)
+	granted(t, c.present(t, by(next).sign(t, nil, nil)))
+	fetches("a new key", 1)
+	c.rejected(t, c.present(t, c.sign(t, nil, nil)), "key_unknown")
+	fetches("a key that was removed, in the same minute", 0)
+}
+
 // A client whose keys are not known gets 503, and learns nothing of the reason.
 func TestKeysThatCannotBeFetched(t *testing.T) {
 	e := newTokenEndpoint(t, storetest.Embedded(t), "MINTKEEP_FETCH_ALLOW=127.0.0.1")
@@ -139,6 +181,10 @@ func TestKeysThatCannotBeFetched(t *testing.T) {
 		if strings.Contains(answer.Body, "canary") || strings.Contains(answer.Body, "127.0.0") || strings.Contains(answer.Body, "localhost") {
 			t.Errorf("the answer tells more: %s", answer.Body)
 		}
+		if reason := lastRejection(t, e.Server)["reason"]; reason != "keys_unavailable" {
+			t.Errorf("the audit log has the reason %s", reason)
+		}
+		refused(t, c.present(t, c.sign(t, nil, servertest.M{"exp": 1})), 401, "invalid_client") // whatever the keys are
 	}
 	k.has(t, key)
 	e.Clock.Advance(10 * time.Second)

@@ -7,10 +7,11 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 
+	"github.com/mintkeep/mintkeep/server/jwks"
 	"github.com/mintkeep/mintkeep/server/oauth"
 )
 
-// TestOpenAPILists holds the document's enumerations to the lists of client authentication methods and grants.
+// TestOpenAPILists holds the document's enumerations to the lists of client authentication methods, grants and algorithms.
 func TestOpenAPILists(t *testing.T) {
 	schemas := loadOpenAPI(t).Components.Schemas
 	property := func(schema, name string) *openapi3.Schema {
@@ -37,6 +38,10 @@ func TestOpenAPILists(t *testing.T) {
 		"TokenRequest, the grant":                {property("TokenRequest", "grant_type"), offers.GrantTypes},
 		"Metadata, grant_types_supported":        {property("Metadata", "grant_types_supported").Items.Value, offers.GrantTypes},
 		"Metadata, the methods at introspection": {property("Metadata", "introspection_endpoint_auth_methods_supported").Items.Value, offers.AuthMethods},
+		"AuthAlgorithms":                         {schemas["AuthAlgorithms"].Value.Items.Value, jwks.Algorithms},
+		"SigningAlg":                             {schemas["SigningAlg"].Value, jwks.Algorithms},
+		"ClientPatch, the algorithm":             {property("ClientPatch", "token_endpoint_auth_signing_alg"), jwks.Algorithms},
+		"ClientKey, the algorithm":               {property("ClientKey", "alg"), jwks.Algorithms},
 	} {
 		if got := enumerated(list.schema); !slices.Equal(got, list.want) {
 			t.Errorf("openapi.yaml: %s has %q, want %q", what, got, list.want)

@@ -1,29 +1,21 @@
 package server_test
 
 import (
-	"context"
 	"crypto/rand"
-	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/mintkeep/mintkeep/config"
-	"github.com/mintkeep/mintkeep/server"
 	"github.com/mintkeep/mintkeep/server/jwks"
 	"github.com/mintkeep/mintkeep/server/servertest"
-	"github.com/mintkeep/mintkeep/store"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
@@ -281,108 +273,4 @@ func TestPrivateKeyJWTForOperators(t *testing.T) {
 	if last := uses.Keys[set.Keys[0].Thumbprint]; err != nil || e.Clock.Now().Sub(last).Abs() > 10*time.Second {
 		t.Errorf("the last use of the key is %v, %v", last, err)
 	}
-}
-
-// published is a key source with one set, which changes when it is fetched again.
-type published struct {
-	set, newer         *jwks.Set
-	err                error
-	fetched, refetched atomic.Int32
-}
-
-func (p *published) Keys(context.Context, string, int64) (*jwks.Set, error) {
-	p.fetched.Add(1)
-	return p.set, p.err
-}
-
-func (p *published) Refetch(context.Context, string) (*jwks.Set, error) {
-	p.refetched.Add(1)
-	p.set = p.newer
-	return p.set, p.err
-}
-
-// fetching is a replica of e that has keys from source.
-func (e tokenEndpoint) fetching(t *testing.T, b *storetest.Backend, source *published) tokenEndpoint {
-	t.Helper()
-	key := make([]byte, 32)
-	_, _ = rand.Read(key)
-	cfg, _, err := config.Load(config.Source{Environ: []string{
-		"MINTKEEP_ISSUER=" + servertest.Issuer, "MINTKEEP_ADMIN_TOKEN=" + e.AdminToken, "MINTKEEP_REDIS_URL=" + b.URL(),
-		"MINTKEEP_MASTER_KEY=" + base64.StdEncoding.EncodeToString(key),
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	replica, err := server.New(server.Options{
-		Config: cfg, Store: e.Store, Ring: e.Ring, Logger: slog.New(slog.DiscardHandler), Now: b.Clock.Now,
-		StoreBudget: time.Minute, RemoteKeys: source,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	hs := httptest.NewServer(replica)
-	t.Cleanup(hs.Close)
-	client := &http.Client{Transport: servertest.Validating(t, hs.Client().Transport, server.OpenAPI)}
-	return tokenEndpoint{&servertest.Server{URL: hs.URL, AdminToken: e.AdminToken, Store: e.Store, Clock: b.Clock, HTTP: client}}
-}
-
-// TestPrivateKeyJWTRemoteKeys is a client whose keys are at a URL.
-func TestPrivateKeyJWTRemoteKeys(t *testing.T) {
-	b := storetest.Embedded(t)
-	first, next := servertest.NewSigner(t, "first", "ES256"), servertest.NewSigner(t, "next", "ES256")
-	sets := func(pairs ...servertest.Signer) *jwks.Set {
-		raw, _ := json.Marshal(servertest.JWKS(t, pairs...))
-		set, err := jwks.ParseFetched(raw)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return set
-	}
-	old := sets(first)
-	source := &published{set: old, newer: old}
-	local := newTokenEndpoint(t, b)
-	e := local.fetching(t, b, source)
-	c := keyed{e, local.basic(t).ID, first}
-	c.register(t, func(m *store.ClientMetadata) {
-		m.AuthMethod, m.JWKSURI = "private_key_jwt", "https://keys.example/jwks.json"
-	})
-	asked := func(what string, fetched, refetched int32) {
-		t.Helper()
-		if f, r := source.fetched.Swap(0), source.refetched.Swap(0); f != fetched || r != refetched {
-			t.Errorf("%s: keys were asked for %d times and fetched again %d times, want %d and %d", what, f, r, fetched, refetched)
-		}
-	}
-	granted(t, c.present(t, c.sign(t, nil, nil)))
-	asked("a good assertion", 1, 0)
-
-	for name, claims := range map[string]servertest.M{"expired": {"exp": 1}, "another audience": {"aud": "x"}, "another client": {"sub": "x"}, "no jti": {"jti": nil}} {
-		refused(t, keyed{e, c.id, next}.present(t, keyed{e, c.id, next}.sign(t, nil, claims), "client_id="+c.id), 401, "invalid_client")
-		asked(name+" asks for no key", 0, 0)
-	}
-	b.Clock.Advance(time.Minute)
-	c.rejected(t, c.present(t, keyed{e, c.id, next}.sign(t, nil, nil)), "key_unknown")
-	asked("a kid that stays unknown", 1, 1)
-	c.rejected(t, c.present(t, keyed{e, c.id, servertest.NewSigner(t, "first", "ES256")}.sign(t, nil, nil)), "signature")
-	asked("a signature that fails", 1, 1)
-	c.rejected(t, c.present(t, c.sign(t, servertest.M{"alg": "RS256"}, nil)), "algorithm")
-	asked("another algorithm", 1, 0)
-	edwards := servertest.NewSigner(t, "", "EdDSA")
-	c.rejected(t, c.present(t, keyed{e, c.id, edwards}.sign(t, servertest.M{"kid": nil}, nil)), "algorithm")
-	asked("no kid, and no key of the type", 1, 1)
-
-	source.newer = sets(next)
-	granted(t, c.present(t, keyed{e, c.id, next}.sign(t, nil, nil)))
-	asked("a new key", 1, 1)
-	c.rejected(t, c.present(t, c.sign(t, nil, nil)), "key_unknown")
-
-	source.err = errors.New("the connection was reset")
-	answer := c.present(t, c.sign(t, nil, nil)).Want(t, 503, "temporarily_unavailable")
-	if answer.Header.Get("Retry-After") == "" {
-		t.Error("no Retry-After")
-	}
-	if reason := lastRejection(t, e.Server)["reason"]; reason != "keys_unavailable" {
-		t.Errorf("the audit log has the reason %s", reason)
-	}
-	refused(t, c.present(t, c.sign(t, nil, servertest.M{"exp": 1})), 401, "invalid_client")
-	refused(t, keyed{e, "nobody", first}.present(t, keyed{e, "nobody", first}.sign(t, nil, nil)), 401, "invalid_client")
 }

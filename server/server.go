@@ -86,10 +86,7 @@ type Options struct {
 	// AuthMethods are the client authentication methods that are offered. nil: [oauth.AuthMethods].
 	AuthMethods []oauth.AuthMethod
 
-	// RemoteKeys has the keys of clients that publish them at a URL. nil: they are fetched.
-	RemoteKeys oauth.KeySource
-
-	// CheckKeys fetches the key set of a client that is registered with a URL. nil: [remotekeys.Fetcher.CheckKeys].
+	// CheckKeys fetches the key set of a client that is registered with a URL. nil: [remotekeys.Fetcher.Check].
 	CheckKeys func(ctx context.Context, uri string) error
 }
 
@@ -133,11 +130,8 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.RemoteKeys == nil {
-		o.RemoteKeys = s.remoteKeys
-	}
 	if o.CheckKeys == nil {
-		o.CheckKeys = s.remoteKeys.CheckKeys
+		o.CheckKeys = s.remoteKeys.Check
 	}
 	clientRegistry := &clients.Registry{
 		Store: o.Store, Config: o.Config, Audit: log, Now: o.Now, Offers: oauth.Offers(o.AuthMethods...),
@@ -148,7 +142,7 @@ func New(o Options) (*Server, error) {
 	rotator := &signingkeys.Rotator{Ring: o.Ring, Audit: log, Now: o.Now}
 	s.oauth, err = oauth.New(oauth.Options{
 		Config: o.Config, Store: o.Store, Ring: o.Ring, Verifier: verifier, Audit: log, Keys: keyRegistry, Metrics: o.Metrics, Now: o.Now,
-		AuthMethods: o.AuthMethods, RemoteKeys: o.RemoteKeys,
+		AuthMethods: o.AuthMethods, RemoteKeys: s.remoteKeys,
 	})
 	if err != nil {
 		return nil, err

@@ -39,16 +39,16 @@ const (
 // HasKeys is whether the client is registered with public keys: its own, or those at a URL.
 func (m *ClientMetadata) HasKeys() bool { return len(m.JWKS) > 0 || m.JWKSURI != "" }
 
-const (
-	secretMethods = "client_secret_" // the methods that use a secret begin so
-	keyMethod     = "private_key_jwt"
-)
+// PrivateKeyJWT is the client authentication method by a key (RFC 7523 §2.2, OpenID Connect Core §9).
+const PrivateKeyJWT = "private_key_jwt"
+
+const secretMethods = "client_secret_" // the methods that use a secret begin so
 
 // Locked is whether a client is enabled and has neither a secret nor a key by which it could authenticate at that time.
 func (c *Client) Locked(at time.Time) bool {
 	method := c.Metadata.AuthMethod
 	bySecret := method == "" || strings.HasPrefix(method, secretMethods)
-	byKey := method == "" || method == keyMethod
+	byKey := method == "" || method == PrivateKeyJWT
 	if !c.Enabled || !bySecret && !byKey {
 		return false
 	}

@@ -23,8 +23,8 @@ type ReplayRecord struct {
 	Expires time.Time // until then it would be accepted again: the allowance for clocks included
 }
 
-// NewReplayRecord is that of the assertion with this jti. kind tells apart what has a jti of its own kind, and owner is
-// who chose it: a client's id for instance.
+// NewReplayRecord is that of the assertion with this jti. owner is who chose the jti, such as a client's id. kind is what the
+// assertion is for: two kinds of one owner may have the same jti.
 func NewReplayRecord(kind, owner, jti string, created, expires time.Time) *ReplayRecord {
 	text := make([]byte, 0, 512)
 	for _, part := range [...]string{kind, owner, jti} {
@@ -52,11 +52,11 @@ const (
 	// clockAhead is by how much iat may be ahead of the clock. So what is created so much after a loss of Redis may have
 	// been used before it.
 	clockAhead = 30 * time.Second
-	// clockStep is that of iat, which usually has whole seconds: what is created now may say that it was created then.
+	// clockStep is the resolution of iat, which usually has whole seconds, rounded down.
 	clockStep = time.Second
 )
 
-// lossError says that Redis has just lost data, so that an assertion which is created now looks as one that was used.
+// lossError says that Redis has just lost data: a new assertion cannot be told from one that was used before the loss.
 type lossError struct{ left time.Duration }
 
 func (e *lossError) Error() string {

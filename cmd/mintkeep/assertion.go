@@ -51,7 +51,7 @@ func issuerOf(ctx context.Context, client *http.Client, base string) (string, er
 		Issuer string `json:"issuer"`
 	}](body)
 	if err != nil || !strings.HasPrefix(metadata.Issuer, "https://") && !strings.HasPrefix(metadata.Issuer, "http://") {
-		return "", errors.New("the metadata have no issuer: is MINTKEEP_URL the address of Mintkeep?")
+		return "", errors.New("the metadata has no issuer: is MINTKEEP_URL the address of Mintkeep?")
 	}
 	return metadata.Issuer, nil
 }

@@ -11,13 +11,14 @@ import (
 	"time"
 
 	"github.com/mintkeep/mintkeep/config"
+	"github.com/mintkeep/mintkeep/server/oauth"
 )
 
 // clientFlags are the flags of the commands that authenticate as a client.
 type clientFlags struct {
 	ID         string  `name:"id" placeholder:"ID" help:"The client's id. Default: MINTKEEP_CLIENT_ID."`
 	KeyFile    *string `placeholder:"PATH" help:"Authenticate with the private key in this file (private_key_jwt), named by the kid of the JWK, else by its thumbprint. Default: MINTKEEP_CLIENT_KEY_FILE."`
-	SigningAlg string  `placeholder:"ALG" help:"Algorithm of the signature: ES256, EdDSA, PS256 or RS256. Default: the one of the JWK, or of the type of the key; PS256 for RSA."`
+	SigningAlg string  `placeholder:"ALG" help:"Algorithm of the signature: ${signing_algs}. Default: the one of the JWK, or of the type of the key; PS256 for RSA."`
 	Post       bool    `help:"Send the client's secret in the form (client_secret_post), not in the header."`
 }
 
@@ -42,13 +43,14 @@ type identity struct {
 	client string
 	key    *clientKey // nil: by the secret
 	secret config.Secret
-	post   bool   // the secret goes into the form
+	inForm bool   // the secret goes into the form (client_secret_post)
 	source string // what named the key or the secret
 }
 
-// identify finds the identity. A flag wins. Of two in the environment neither is guessed to be the right one.
+// identify finds the identity. A flag wins over the environment. A key and a secret in the environment are an error: neither is
+// more likely to be meant.
 func (f clientFlags) identify(e *environment) identity {
-	i := identity{client: f.ID, post: f.Post}
+	i := identity{client: f.ID, inForm: f.Post}
 	if i.client == "" {
 		if i.client = e.src.Get(clientID); i.client == "" {
 			e.mistake(clientID, "is required, or --id", "billing")
@@ -76,7 +78,7 @@ func (f clientFlags) identify(e *environment) identity {
 	return i
 }
 
-// readKey reads the key of an identity by key.
+// readKey reads the key that i.source names.
 func (i *identity) readKey(e *environment, path string, f clientFlags) {
 	if path == "" {
 		e.mistake(i.source, "needs the path of a file", "")
@@ -108,7 +110,7 @@ type oauthClient struct {
 	base   string
 	http   *http.Client
 	now    func() time.Time
-	issuer string // as the server's metadata have it; empty: not asked for yet
+	issuer string // as the server's metadata has it; empty: not asked for yet
 }
 
 // newOAuthClient finds the server and the identity in flags and environment.
@@ -149,9 +151,9 @@ func (c *oauthClient) postOnce(ctx context.Context, path string, parameters url.
 		if err != nil {
 			return nil, err
 		}
-		form.Set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer") // RFC 7523 §2.2
+		form.Set("client_assertion_type", oauth.AssertionType)
 		form.Set("client_assertion", assertion)
-	case c.identity.post:
+	case c.inForm:
 		form.Set("client_id", c.client)
 		form.Set("client_secret", c.secret.Reveal())
 	}
@@ -159,7 +161,7 @@ func (c *oauthClient) postOnce(ctx context.Context, path string, parameters url.
 	if err != nil {
 		return nil, err
 	}
-	if c.key == nil && !c.identity.post {
+	if c.key == nil && !c.inForm {
 		request.SetBasicAuth(url.QueryEscape(c.client), url.QueryEscape(c.secret.Reveal())) // RFC 6749 §2.3.1
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")

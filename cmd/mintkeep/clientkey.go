@@ -2,13 +2,9 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/rsa"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -20,6 +16,8 @@ import (
 	"strings"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/mintkeep/mintkeep/server/jwks"
 )
 
 // clientKey is the private key of a client.
@@ -48,10 +46,11 @@ func readClientKey(path, algorithm string) (*clientKey, error) {
 		return nil, pathError(path, err)
 	}
 	key.path = path
-	fitting, err := algorithmsOf(key.private.Public())
+	public, err := jwks.NewKey(key.private.Public())
 	if err != nil {
-		return nil, pathError(path, err)
+		return nil, pathError(path, errors.New("the key must be EC P-256, Ed25519, or RSA of 2048 to 8192 bits"))
 	}
+	fitting := public.Algorithms()
 	if key.algorithm != "" && algorithm != "" && key.algorithm != algorithm {
 		return nil, pathError(path, fmt.Errorf("the JWK is for %s, not for %s", key.algorithm, algorithm))
 	}
@@ -65,10 +64,8 @@ func readClientKey(path, algorithm string) (*clientKey, error) {
 		key.algorithm = wanted
 		break
 	}
-	if key.id == "" {
-		key.id, err = thumbprint(key.private.Public())
-	}
-	return key, err
+	key.id = cmp.Or(key.id, public.Thumbprint)
+	return key, nil
 }
 
 // readPrivate reads a file, and who may read or change it.
@@ -196,27 +193,4 @@ func parseBlock(block *pem.Block) (crypto.Signer, error) {
 		return nil, fmt.Errorf("it is not a valid %q", block.Type)
 	}
 	return private, nil
-}
-
-// algorithmsOf are those that fit a key; the first is the default.
-func algorithmsOf(public crypto.PublicKey) ([]string, error) {
-	switch public := public.(type) {
-	case *ecdsa.PublicKey:
-		if public.Curve == elliptic.P256() {
-			return []string{"ES256"}, nil
-		}
-	case ed25519.PublicKey:
-		return []string{"EdDSA"}, nil
-	case *rsa.PublicKey:
-		if public.N.BitLen() >= 2048 {
-			return []string{"PS256", "RS256"}, nil
-		}
-	}
-	return nil, errors.New("the key must be EC P-256, Ed25519, or RSA of at least 2048 bits")
-}
-
-// thumbprint is the kid of a key that has no other (RFC 7638).
-func thumbprint(public crypto.PublicKey) (string, error) {
-	sum, err := (&jose.JSONWebKey{Key: public}).Thumbprint(crypto.SHA256)
-	return base64.RawURLEncoding.EncodeToString(sum), err
 }

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +12,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/mintkeep/mintkeep/server/adminapi"
+	"github.com/mintkeep/mintkeep/server/jwks"
 )
 
 type clientUpdate struct {
@@ -219,9 +218,9 @@ func thumbprintOf(key json.RawMessage) string {
 	if jwk.UnmarshalJSON(key) != nil {
 		return ""
 	}
-	sum, err := jwk.Thumbprint(crypto.SHA256)
+	sum, err := jwks.Thumbprint(jwk.Key)
 	if err != nil {
 		return ""
 	}
-	return base64.RawURLEncoding.EncodeToString(sum)
+	return sum
 }

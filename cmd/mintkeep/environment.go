@@ -59,16 +59,7 @@ func (e *environment) url() string {
 	return origin
 }
 
-// text is a variable that must be set.
-func (e *environment) text(name, example string) string {
-	text := e.src.Get(name)
-	if text == "" {
-		e.mistake(name, "is required", example)
-	}
-	return text
-}
-
-// secret is the same for one that may be in a file.
+// secret is a variable that must be set, or the file that another one names.
 func (e *environment) secret(name, example string) config.Secret {
 	known := len(e.mistakes)
 	secret := e.optionalSecret(name, example)

@@ -9,6 +9,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/mintkeep/mintkeep/server/clients"
+	"github.com/mintkeep/mintkeep/server/jwks"
 	"github.com/mintkeep/mintkeep/server/oauth"
 )
 
@@ -21,7 +22,7 @@ type metadata struct {
 	AuthMethod  *string        `name:"auth-method" member:"token_endpoint_auth_method" placeholder:"METHOD" help:"Only method by which it may authenticate: ${auth_methods}. Default: any for which it has a secret or a key."`
 	JWKSFile    *string        `name:"jwks-file" member:"jwks" xor:"keys" placeholder:"PATH" help:"Register the public keys in this file, in place of all earlier ones (client update --add-key keeps these): a JWK set, or PEM; - is the standard input."`
 	JWKSURI     *string        `name:"jwks-uri" member:"jwks_uri" xor:"keys" placeholder:"URL" help:"Fetch its public keys from here, an https URL of a JWK set."`
-	SigningAlg  *string        `name:"signing-alg" member:"token_endpoint_auth_signing_alg" placeholder:"ALG" help:"Only algorithm of its assertions: ES256, EdDSA, PS256 or RS256. Default: each that fits its key."`
+	SigningAlg  *string        `name:"signing-alg" member:"token_endpoint_auth_signing_alg" placeholder:"ALG" help:"Only algorithm of its assertions: ${signing_algs}. Default: each that fits its key."`
 	TokenTTL    *time.Duration `name:"token-ttl" member:"access_token_ttl" placeholder:"DURATION" help:"Lifetime of its tokens, such as 15m. Default: the server's."`
 	TokenFormat *string        `name:"token-format" member:"access_token_format" placeholder:"FORMAT" help:"jwt or opaque."`
 	Audience    []string       `name:"audience" member:"audience" sep:"none" placeholder:"URI" help:"Resource that it may request; repeat for more, the first is its default."`
@@ -91,6 +92,7 @@ func offered() kong.Vars {
 	o := oauth.Offers(oauth.AuthMethods()...)
 	return kong.Vars{
 		"auth_methods": clients.Either(o.AuthMethods), "grant_types": strings.Join(o.GrantTypes, ", "),
+		"signing_algs": clients.Either(jwks.Algorithms),
 	}
 }
 

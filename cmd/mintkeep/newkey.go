@@ -17,6 +17,9 @@ import (
 	"sync/atomic"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/mintkeep/mintkeep/server/jwks"
+	"github.com/mintkeep/mintkeep/store"
 )
 
 // newClientKey creates an ES256 key in a new file that only its owner can read, and returns its public half. When it
@@ -26,7 +29,7 @@ func newClientKey(path string) (*jose.JSONWebKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	id, err := thumbprint(private.Public())
+	id, err := jwks.Thumbprint(private.Public())
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +82,7 @@ func (c *clientCreate) withNewKey(ctx context.Context, admin *api, out printer, 
 	}
 	members["jwks"] = jose.JSONWebKeySet{Keys: []jose.JSONWebKey{*key}}
 	if c.AuthMethod == nil {
-		members["token_endpoint_auth_method"] = "private_key_jwt"
+		members["token_endpoint_auth_method"] = store.PrivateKeyJWT
 	}
 	var sent atomic.Bool
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent.Store(true) }})
@@ -109,8 +112,8 @@ func (c *clientCreate) withNewKey(ctx context.Context, admin *api, out printer, 
 	return nil
 }
 
-// isRejection is whether the server certainly did not do what was asked of it. A proxy may answer 408 while the server works,
-// and whoever answers 5xx may have done it.
+// isRejection is whether the server certainly did not register the client. It may have done so if the answer is 5xx, or 408,
+// which a proxy sends while the server still works.
 func isRejection(err error) bool {
 	var rejected *apiError
 	return errors.As(err, &rejected) && rejected.Status >= 300 && rejected.Status < 500 && rejected.Status != http.StatusRequestTimeout

@@ -165,15 +165,15 @@ func TestJWKSFile(t *testing.T) {
 		"an empty set":              {`{"keys":[]}`, `{"keys":[]}`, exitOK}, // for the server to reject
 		"a key":                     {public(""), set, exitOK},
 		"PEM":                       {publicPEM(t, keys.ec), `{"keys":[` + public("sig") + `]}`, exitOK},
-		"a private key in a set":    {`{"keys":[` + public("") + `,` + jwkText(t, jose.JSONWebKey{Key: keys.ed}) + `]}`, `a key has the private member "d": give the public half alone`, exitUsage},
-		"a private key as a JWK":    {jwkText(t, jose.JSONWebKey{Key: keys.rsa}), `a key has the private member "d"`, exitUsage},
-		"a symmetric key":           {`{"kty":"oct","k":"Y2FuYXJ5"}`, `a key has the private member "k"`, exitUsage},
-		"a private key in PEM":      {publicPEM(t, keys.ec) + pkcs8(t, keys.ed), "it has a private key: give the public half alone, as openssl pkey -pubout writes it", exitUsage},
-		"a certificate":             {pemOf("CERTIFICATE", []byte("canary")), "it has a certificate: give its public key alone, as openssl x509 -pubkey -noout writes it", exitUsage},
-		"a list":                    {`[` + public("") + `]`, "it is neither a JWK set nor public keys in PEM", exitUsage},
-		"JSON of another kind":      {`{"keys":"canary"}`, "it is not a JWK set", exitUsage},
-		"a public key that is none": {pemOf("PUBLIC KEY", []byte("canary")), "it is not a valid public key", exitUsage},
-		"nothing":                   {"", "it is neither a JWK set nor public keys in PEM", exitUsage},
+		"a private key in a set":    {`{"keys":[` + public("") + `,` + jwkText(t, jose.JSONWebKey{Key: keys.ed}) + `]}`, "keys[1]: d belongs to a private or symmetric key; send the public key alone", exitUsage},
+		"a private key as a JWK":    {jwkText(t, jose.JSONWebKey{Key: keys.rsa}), "keys[0]: d belongs to", exitUsage},
+		"a symmetric key":           {`{"kty":"oct","k":"Y2FuYXJ5"}`, "keys[0]: k belongs to", exitUsage},
+		"a private key in PEM":      {publicPEM(t, keys.ec) + pkcs8(t, keys.ed), ": must not have a private key; openssl pkey -in key.pem -pubout prints the public one", exitUsage},
+		"a list":                    {`[` + public("") + `]`, ": must be public keys in PEM, a JWK or a JWK set", exitUsage},
+		"JSON of another kind":      {`{"keys":"canary"}`, ": must be public keys in PEM, a JWK or a JWK set", exitUsage},
+		"a certificate":             {pemOf("CERTIFICATE", []byte("canary")), ": must not have a certificate; openssl x509", exitUsage},
+		"a public key that is none": {pemOf("PUBLIC KEY", []byte("canary")), ": has a public key in PEM that cannot be read", exitUsage},
+		"nothing":                   {"", ": must be public keys in PEM, a JWK or a JWK set", exitUsage},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := keyInFile(t, tt.file)

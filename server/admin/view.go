@@ -36,21 +36,18 @@ func (a *Admin) secretViews(c *store.Client, uses map[string]time.Time) []admina
 	return views
 }
 
-// keyViews shows the keys of a client in the order of the registration. Of keys at a URL it shows those that were used,
-// the latest first: they are known by their thumbprints alone.
+// keyViews shows the keys of a client. Of a key at a URL, only the thumbprint is known.
 func keyViews(m *store.ClientMetadata, uses map[string]time.Time) []adminapi.ClientKey {
 	views := []adminapi.ClientKey{}
-	for _, k := range clients.Keys(m) {
-		view := adminapi.ClientKey{ID: &k.ID, Thumbprint: k.Thumbprint, LastUsedAt: web.TimeOrNull(uses[k.Thumbprint])}
-		if algorithms := clients.Algorithms(m, &k); len(algorithms) == 1 {
-			view.Algorithm = &algorithms[0]
+	for _, k := range clients.PublicKeys(m, uses) {
+		view := adminapi.ClientKey{Thumbprint: k.Thumbprint, LastUsedAt: web.TimeOrNull(k.Used)}
+		if k.ID != "" {
+			view.ID = &k.ID
+		}
+		if len(k.Algorithms) == 1 {
+			view.Algorithm = &k.Algorithms[0]
 		}
 		views = append(views, view)
-	}
-	if m.JWKSURI != "" {
-		for _, thumbprint := range clients.UsedKeys(uses) {
-			views = append(views, adminapi.ClientKey{Thumbprint: thumbprint, LastUsedAt: web.TimeOrNull(uses[thumbprint])})
-		}
 	}
 	return views
 }

@@ -9,15 +9,15 @@ import (
 // MaxSize is the longest assertion, in bytes.
 const MaxSize = 16 << 10
 
-// Assertion is a JWT as it was presented. Nothing of it is to be believed before Check and Signer have accepted it.
+// Assertion is a JWT as it was presented. Trust nothing in it until Check and Signer have accepted it.
 type Assertion struct {
 	Algorithm       string // alg; empty if it has none
 	KeyID           string // kid, likewise
 	Issuer, Subject string // likewise
 	ID              string // jti, set by Check
 
-	// Created and Expires are set by Check: when the assertion was created, and from when on it is not accepted any more,
-	// the allowance for clocks included.
+	// Created and Expires are set by Check. Created is iat, or without it the earliest time that exp allows. From Expires on
+	// the assertion is rejected; the allowance for clocks is included.
 	Created, Expires time.Time
 
 	malformed bool
@@ -36,7 +36,7 @@ type header struct{ typ, kid, crit, b64 string }
 // claims are those of RFC 7519 §4.1, likewise.
 type claims struct{ aud, exp, iat, nbf, jti string }
 
-// Parse reads an assertion in the compact form (RFC 7515 §7.1). What is not one is an Assertion too, which Check
+// Parse reads an assertion in the compact form (RFC 7515 §7.1). A text that is none yields an Assertion too, which Check
 // rejects.
 func Parse(compact string) *Assertion {
 	a := &Assertion{}

@@ -11,7 +11,7 @@ import (
 	"github.com/mintkeep/mintkeep/server/jwks"
 )
 
-// Reason is why an assertion is rejected, as the audit log has it. The caller does not learn it. Empty: it is accepted.
+// Reason is why an assertion is rejected, for the audit log: the caller does not learn it. Empty: it is accepted.
 type Reason string
 
 // The reasons.
@@ -34,7 +34,7 @@ const (
 )
 
 // The limits bound how long a stolen assertion works, and for how long its use is remembered. Stock libraries write an hour
-// into exp and cannot be told otherwise, so that the five minutes count from iat.
+// into exp and cannot be configured, so the five minutes count from iat.
 const (
 	allowance   = 30 * time.Second // for clocks, at either end
 	validity    = 5 * time.Minute

@@ -15,8 +15,8 @@ import (
 // maxTried is how many keys of one kid are tried. A set of the client's own has one.
 const maxTried = 4
 
-// Signer returns the key of the set that has signed the assertion. There must be exactly one that fits where the assertion
-// names none. A rejection costs one verification, like every other, and more only where several keys have the kid.
+// Signer returns the key of the set that has signed the assertion. If the assertion names no key, exactly one must fit. A
+// rejection costs one verification, like every other; it costs up to four if several keys have the kid.
 func (a *Assertion) Signer(keys *jwks.Set) (*jwks.Key, Reason) {
 	var found []*jwks.Key
 	if a.header.kid == "" || a.KeyID != "" { // a kid that is empty, or no string, names no key

@@ -23,7 +23,7 @@ func (g *Registry) Register(ctx context.Context, o web.Object, by audit.Actor) (
 	} else if !errors.Is(err, store.ErrNotFound) {
 		return nil, "", err
 	}
-	if err := g.fetched(ctx, "", c.Metadata.JWKSURI); err != nil {
+	if err := g.checkKeySet(ctx, "", c.Metadata.JWKSURI); err != nil {
 		return nil, "", err
 	}
 	what := granted(record(audit.ClientCreated, c.ID, nil), c)

@@ -7,5 +7,5 @@
 //
 // A client authenticates with secrets, with keys, or with both while it moves from one to the other. Its keys are members
 // of its metadata, a set or the URL of one; what they ask of other members is checked for the whole registration. A client
-// that has a key is given no secret that was not asked for. A key that is removed gets no new token, and revokes none.
+// that has a key is given no secret that was not asked for. Removing a key stops new tokens, and revokes none.
 package clients

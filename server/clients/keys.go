@@ -1,24 +1,15 @@
 package clients
 
 import (
-	"cmp"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
-	"time"
 
-	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/jwks"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
-
-// keyMethod is the client authentication method by the client's key (RFC 7523 §2.2; OpenID Connect Core §9).
-const keyMethod = "private_key_jwt"
 
 // The members that make up the keys of a client.
 const (
@@ -27,43 +18,6 @@ const (
 	methodMember     = "token_endpoint_auth_method"
 	signingAlgMember = "token_endpoint_auth_signing_alg"
 )
-
-// Keys are the keys that a client is registered with. None: it has none, or they are at a URL.
-func Keys(m *store.ClientMetadata) []jwks.Key {
-	if len(m.JWKS) == 0 {
-		return nil
-	}
-	_, set, err := jwks.ParseRegistered(m.JWKS)
-	if err != nil {
-		return nil
-	}
-	return set.Keys
-}
-
-// Algorithms are those by which a client may sign with a key.
-func Algorithms(m *store.ClientMetadata, k *jwks.Key) (algorithms []string) {
-	for _, alg := range jwks.Algorithms {
-		if k.Fits(alg) && (m.SigningAlg == "" || m.SigningAlg == alg) {
-			algorithms = append(algorithms, alg)
-		}
-	}
-	return algorithms
-}
-
-// UsedKeys are the thumbprints of keys by their last uses, the latest first.
-func UsedKeys(uses map[string]time.Time) []string {
-	return slices.SortedFunc(maps.Keys(uses), func(a, b string) int {
-		return cmp.Or(uses[b].Compare(uses[a]), strings.Compare(a, b))
-	})
-}
-
-// thumbprints name the keys that a client is registered with.
-func thumbprints(m *store.ClientMetadata) (names []string) {
-	for _, k := range Keys(m) {
-		names = append(names, k.Thumbprint)
-	}
-	return names
-}
 
 func setJWKS(m *store.ClientMetadata, raw json.RawMessage, _ rules) (err error) {
 	m.JWKS = nil
@@ -118,15 +72,15 @@ func relate(m *store.ClientMetadata, asked web.Object) error {
 			member, other = other, member
 		}
 		return wrongMember(member, fmt.Errorf("must not be registered together with %s; set %s to null to replace it", other, other))
-	case m.AuthMethod == keyMethod && !m.HasKeys():
+	case m.AuthMethod == store.PrivateKeyJWT && !m.HasKeys():
 		if asked.Has(methodMember) {
-			return wrongMember(methodMember, fmt.Errorf("%s needs a key: register %s or %s", keyMethod, jwksMember, jwksURIMember))
+			return wrongMember(methodMember, fmt.Errorf("%s needs a key: register %s or %s", store.PrivateKeyJWT, jwksMember, jwksURIMember))
 		}
 		member := jwksMember
 		if !asked.Names(member) {
 			member = jwksURIMember
 		}
-		return wrongMember(member, fmt.Errorf("is needed by %s; replace it, or set %s to null as well", keyMethod, methodMember))
+		return wrongMember(member, fmt.Errorf("is needed by %s; replace it, or set %s to null as well", store.PrivateKeyJWT, methodMember))
 	case m.SigningAlg != "" && !m.HasKeys() && asked.Has(signingAlgMember):
 		return wrongMember(signingAlgMember, fmt.Errorf("needs a key: register %s or %s", jwksMember, jwksURIMember))
 	case m.SigningAlg != "" && len(m.JWKS) > 0 && !fitsOne(m):
@@ -143,41 +97,8 @@ func fitsOne(m *store.ClientMetadata) bool {
 	return slices.ContainsFunc(Keys(m), func(k jwks.Key) bool { return k.Fits(m.SigningAlg) })
 }
 
-// fetched fetches the key set of a client that is registered with another URL than before.
-func (g *Registry) fetched(ctx context.Context, before, after string) error {
-	if g.CheckKeys == nil || after == "" || after == before {
-		return nil
-	}
-	err := g.CheckKeys(context.WithoutCancel(ctx), after) // which has a limit of its own
-	web.RenewBudget(ctx)
-	if err != nil {
-		return wrongMember(jwksURIMember, errors.New(fitDescription(err.Error())))
-	}
-	return nil
-}
-
-// fitDescription is a text as an error_description may have it (RFC 6749 §5.2).
-func fitDescription(text string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '"' || r == '\\':
-			return '\''
-		case notPrintableASCII(r):
-			return '?'
-		}
-		return r
-	}, text)
-}
-
-// WithoutFetch is a registry that registers the URL of a key set without fetching it.
-func (g *Registry) WithoutFetch() *Registry {
-	unchecked := *g
-	unchecked.CheckKeys = nil
-	return &unchecked
-}
-
-// staysAble rejects a change from the client's key to a secret that it does not have: it could not authenticate any more.
-func (g *Registry) staysAble(c *store.Client, after *store.ClientMetadata) error {
+// checkSecret rejects a change from the client's key to a secret that it does not have: it could not authenticate any more.
+func (g *Registry) checkSecret(c *store.Client, after *store.ClientMetadata) error {
 	method := after.AuthMethod
 	active := func(s store.Secret) bool { return s.ActiveAt(g.Now()) }
 	if method == c.Metadata.AuthMethod || method == "" || !g.Offers.BySecret(method) || !c.Metadata.HasKeys() || slices.ContainsFunc(c.Secrets, active) {
@@ -185,27 +106,3 @@ func (g *Registry) staysAble(c *store.Client, after *store.ClientMetadata) error
 	}
 	return wrongMember(methodMember, fmt.Errorf("%s needs a secret, and the client has none: set it to null, create a secret, and then set it to %s", method, method))
 }
-
-// RefreshKeys has every replica fetch the client's key set again, before the next request that needs it.
-func (g *Registry) RefreshKeys(ctx context.Context, id string, by audit.Actor) error {
-	c, err := g.Client(ctx, id)
-	if err != nil {
-		return err
-	}
-	if c.Metadata.JWKSURI == "" {
-		return errNoKeySetURI
-	}
-	what := record(audit.ClientKeysRefreshed, id, nil).Granted(jwksURIMember, c.Metadata.JWKSURI)
-	return noClient(g.Audit.Change(ctx, by, what, func(ctx context.Context) error {
-		_, err := g.Store.UpdateClient(ctx, id, g.Audit.Cause(by, ""), func(m *store.ClientMetadata) (newGeneration bool, err error) {
-			if m.JWKSURI == "" {
-				return false, errNoKeySetURI
-			}
-			m.KeysRefreshed = max(m.KeysRefreshed+1, g.Now().UnixMilli()) // clocks differ
-			return false, nil
-		})
-		return err
-	}))
-}
-
-var errNoKeySetURI = web.Conflict("The client has no jwks_uri: there is nothing to fetch")

@@ -3,6 +3,8 @@ package clients
 import (
 	"slices"
 	"strings"
+
+	"github.com/mintkeep/mintkeep/store"
 )
 
 // Offers are the names that a client may be registered with. Their lists are in server/oauth.
@@ -19,8 +21,8 @@ func Either(names []string) string { return join(names, " or ") }
 // has a secret or a key.
 func (o Offers) Unpinned() string {
 	names := slices.Clone(o.SecretMethods)
-	if slices.Contains(o.AuthMethods, keyMethod) {
-		names = append(names, keyMethod)
+	if slices.Contains(o.AuthMethods, store.PrivateKeyJWT) {
+		names = append(names, store.PrivateKeyJWT)
 	}
 	if len(names) == 2 && len(o.AuthMethods) == 2 {
 		return "both"

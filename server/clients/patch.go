@@ -64,10 +64,10 @@ func (g *Registry) check(ctx context.Context, c *store.Client, p *patch) error {
 	if _, err := g.rules().patch(&after, p.object); err != nil {
 		return err
 	}
-	if err := g.staysAble(c, &after); err != nil {
+	if err := g.checkSecret(c, &after); err != nil {
 		return err
 	}
-	return g.fetched(ctx, c.Metadata.JWKSURI, after.JWKSURI)
+	return g.checkKeySet(ctx, c.Metadata.JWKSURI, after.JWKSURI)
 }
 
 // mayExist says whether there is something to disable. An unreadable client may well be enabled.

@@ -21,7 +21,7 @@ type Registry struct {
 	// CheckURI says what is wrong with the URL of a key set. nil: nothing.
 	CheckURI func(uri string) error
 	// CheckKeys fetches the key set at a URL, once before a client is registered with it, and says why no key of it can be
-	// used. nil: it is not fetched.
+	// used. It does not keep to the deadline of ctx, which is that of the store. nil: the set is not fetched.
 	CheckKeys func(ctx context.Context, uri string) error
 }
 

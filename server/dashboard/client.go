@@ -21,7 +21,7 @@ type clientPage struct {
 	Requests *chart
 	Active   []secretRow
 	BySecret bool // it may authenticate by a secret
-	Keys     []publicKeyRow
+	Keys     []clients.PublicKey
 	ByKey    bool          // it may authenticate by its keys
 	Lifetime time.Duration // of its tokens
 	Once     string

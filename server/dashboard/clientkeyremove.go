@@ -53,8 +53,8 @@ func withoutKey(m *store.ClientMetadata, thumbprint string) json.RawMessage {
 }
 
 // keyQuestion asks whether to remove a key. The client's id must be typed if it has nothing else to authenticate with.
-func (d *Dashboard) keyQuestion(c *store.Client, rows []publicKeyRow, thumbprint string) (confirmation, error) {
-	i := slices.IndexFunc(rows, func(k publicKeyRow) bool { return k.Thumbprint == thumbprint })
+func (d *Dashboard) keyQuestion(c *store.Client, rows []clients.PublicKey, thumbprint string) (confirmation, error) {
+	i := slices.IndexFunc(rows, func(k clients.PublicKey) bool { return k.Thumbprint == thumbprint })
 	if i < 0 || len(c.Metadata.JWKS) == 0 {
 		return confirmation{}, web.NotFound("Key")
 	}
@@ -91,7 +91,7 @@ func (d *Dashboard) keyQuestion(c *store.Client, rows []publicKeyRow, thumbprint
 const tokensStay = "Tokens that were issued already stay valid until they expire; “Revoke all tokens” revokes them."
 
 // unusedBut is whether all rows but one are of keys that were never used.
-func unusedBut(rows []publicKeyRow, this int) bool {
+func unusedBut(rows []clients.PublicKey, this int) bool {
 	for i, k := range rows {
 		if i != this && !k.Used.IsZero() {
 			return false

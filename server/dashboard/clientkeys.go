@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/mintkeep/mintkeep/server/clients"
 	"github.com/mintkeep/mintkeep/server/jwks"
@@ -16,24 +15,8 @@ import (
 	"github.com/mintkeep/mintkeep/store"
 )
 
-// publicKeyRow is a public key of a client on its page.
-type publicKeyRow struct {
-	ID         string // empty: the key is at a URL, and known by its thumbprint alone
-	Thumbprint string
-	Algorithms string
-	Used       time.Time // zero: never
-}
-
-// Name is what the key is called.
-func (k publicKeyRow) Name() string {
-	if k.ID == "" {
-		return k.Thumbprint
-	}
-	return k.ID
-}
-
-// clientKeys are the keys of a client, in the order of the registration. Of keys at a URL, these are those that were used.
-func (d *Dashboard) clientKeys(r *http.Request, c *store.Client) (rows []publicKeyRow, err error) {
+// clientKeys are the keys of a client, with their last uses.
+func (d *Dashboard) clientKeys(r *http.Request, c *store.Client) ([]clients.PublicKey, error) {
 	if !c.Metadata.HasKeys() {
 		return nil, nil
 	}
@@ -41,15 +24,7 @@ func (d *Dashboard) clientKeys(r *http.Request, c *store.Client) (rows []publicK
 	if err != nil {
 		return nil, err
 	}
-	for _, k := range clients.Keys(&c.Metadata) {
-		rows = append(rows, publicKeyRow{k.ID, k.Thumbprint, strings.Join(clients.Algorithms(&c.Metadata, &k), ", "), uses.Keys[k.Thumbprint]})
-	}
-	if c.Metadata.JWKSURI != "" {
-		for _, thumbprint := range clients.UsedKeys(uses.Keys) {
-			rows = append(rows, publicKeyRow{Thumbprint: thumbprint, Used: uses.Keys[thumbprint]})
-		}
-	}
-	return rows, nil
+	return clients.PublicKeys(&c.Metadata, uses.Keys), nil
 }
 
 // byKey is whether a client may authenticate by the keys that it has.
@@ -85,15 +60,15 @@ const signingAlg = "token_endpoint_auth_signing_alg"
 // addKeys adds the fields of a new client's keys to its registration.
 func addKeys(o web.Object, form url.Values) error {
 	if text := form.Get("jwks"); text != "" {
-		keys, err := pastedKeys(text)
+		set, err := jwks.ReadPublic([]byte(text))
 		if err == nil {
-			_, _, err = jwks.ParseRegistered(setOf(keys))
+			_, _, err = jwks.ParseRegistered(set)
 		}
 		if err != nil {
 			form.Del("jwks") // which may be a private key: it is not shown again
 			return web.InvalidRequest("jwks: %v", err)
 		}
-		o["jwks"] = setOf(keys)
+		o["jwks"] = set
 	}
 	for _, name := range []string{"jwks_uri", signingAlg} {
 		if text := strings.TrimSpace(form.Get(name)); text != "" {

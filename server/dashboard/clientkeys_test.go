@@ -150,12 +150,12 @@ func TestClientKeyProblems(t *testing.T) {
 	}
 	other, _, _ := publicForms(t, big.Public(), "")
 	for _, test := range []struct{ name, field, value, says string }{
-		{"a private key", "jwks", key.private, "Public key must not be a private key"},
+		{"a private key", "jwks", key.private, "Public key must not have a private key"},
 		{"a private JWK", "jwks", strings.Replace(key.jwk, `"x"`, `"d":"AAAA","x"`, 1), "Public key keys[0]: d belongs to a private or symmetric key"},
 		{"RSA of 1024 bits", "jwks", weak, "Public key keys[0]: n must have 2048"},
 		{"another curve", "jwks", other, "Public key keys[0]: crv must be P-256"},
-		{"no key", "jwks", "ssh-ed25519 AAAA", "Public key must be a PEM public key, a JWK or a JWK set."},
-		{"a broken PEM", "jwks", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "Public key has a PEM public key that cannot be read."},
+		{"no key", "jwks", "ssh-ed25519 AAAA", "Public key must be public keys in PEM, a JWK or a JWK set."},
+		{"a broken PEM", "jwks", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "Public key has a public key in PEM that cannot be read."},
 		{"http", "jwks_uri", "http://a.example/keys", "Key set URL must begin with https://"},
 		{"an algorithm without a key", "token_endpoint_auth_signing_alg", "ES256", "Signing algorithm needs a key"},
 	} {

@@ -6,7 +6,6 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"math"
@@ -15,8 +14,6 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/go-jose/go-jose/v4"
 )
 
 // Algorithms are those of the signatures that Mintkeep accepts (RFC 7518 §3.1, RFC 8037 §3.1), the preferred ones first.
@@ -44,10 +41,17 @@ type Key struct {
 	Public     crypto.PublicKey // *rsa.PublicKey, *ecdsa.PublicKey (P-256) or ed25519.PublicKey
 }
 
-// Fits is whether the key may verify a signature of this algorithm (RFC 8725 §3.1): by its type, and by its own alg.
-func (k *Key) Fits(alg string) bool {
-	return (k.Algorithm == "" || k.Algorithm == alg) && slices.Contains(algorithmsOf(k.Public), alg)
+// Algorithms are those of the signatures that the key may verify (RFC 8725 §3.1), the preferred one first: its own alg, or
+// those of its type.
+func (k *Key) Algorithms() []string {
+	if k.Algorithm != "" {
+		return []string{k.Algorithm}
+	}
+	return algorithmsOf(k.Public)
 }
+
+// Fits is whether the key may verify a signature of this algorithm.
+func (k *Key) Fits(alg string) bool { return slices.Contains(k.Algorithms(), alg) }
 
 func algorithmsOf(public crypto.PublicKey) []string {
 	switch public.(type) {
@@ -64,12 +68,19 @@ func algorithmsOf(public crypto.PublicKey) []string {
 // private are the members of private and of symmetric keys (RFC 7518 §6, RFC 8037 §2, RFC 9964).
 var private = []string{"d", "k", "p", "q", "dp", "dq", "qi", "oth", "priv"}
 
-// parseKey reads one JWK, or says which member is wrong. Members that it does not know are ignored (RFC 7517 §4).
-func parseKey(m members) (k Key, err error) {
+func (m members) rejectPrivate() error {
 	for _, name := range private {
 		if m.has(name) {
-			return k, fmt.Errorf("%s belongs to a private or symmetric key; send the public key alone", name)
+			return fmt.Errorf("%s belongs to a private or symmetric key; send the public key alone", name)
 		}
+	}
+	return nil
+}
+
+// parseKey reads one JWK, or says which member is wrong. Members that it does not know are ignored (RFC 7517 §4).
+func parseKey(m members) (k Key, err error) {
+	if err := m.rejectPrivate(); err != nil {
+		return k, err
 	}
 	if k.Public, err = publicKey(m); err != nil {
 		return k, err
@@ -86,11 +97,9 @@ func parseKey(m members) (k Key, err error) {
 	if k.ID, err = keyID(m); err != nil {
 		return k, err
 	}
-	sum, err := (&jose.JSONWebKey{Key: k.Public}).Thumbprint(crypto.SHA256)
-	if err != nil { // a point of small order, under which anyone can sign
+	if k.Thumbprint, err = Thumbprint(k.Public); err != nil { // a point of small order, under which anyone can sign
 		return k, errors.New("x is not an Ed25519 public key")
 	}
-	k.Thumbprint = base64.RawURLEncoding.EncodeToString(sum)
 	return k, nil
 }
 

@@ -16,11 +16,11 @@ const (
 	maxFetchedKeys    = 100
 )
 
-// Set is a set of public keys. It is not changed once it was read.
+// Set is a set of public keys. It never changes.
 type Set struct{ Keys []Key }
 
-// Find returns the keys that may have signed: those of the ID kid that fit alg. An empty kid, of a signature that names no
-// key, stands for each.
+// Find returns the keys that may have signed: those with the ID kid that fit alg. An empty kid, of a signature that names no
+// key, matches every ID.
 func (s *Set) Find(alg, kid string) []*Key {
 	var found []*Key
 	for i := range s.Keys {
@@ -31,9 +31,9 @@ func (s *Set) Find(alg, kid string) []*Key {
 	return found
 }
 
-// ParseRegistered reads the set that a client is registered with: 1 to 10 keys in at most 8 KiB, with a kid each or none.
-// The canonical form has of each key what Mintkeep uses, with its kid. Reading that form yields it again. The error names
-// the member that is wrong.
+// ParseRegistered reads the set that a client is registered with (RFC 7517 §5): 1 to 10 keys in at most 8 KiB, each kid once.
+// A key without a kid gets its thumbprint as one. The canonical form has only the members that Mintkeep uses, and parses to
+// itself. The error names the member that is wrong.
 func ParseRegistered(raw []byte) (canonical json.RawMessage, set *Set, err error) {
 	if len(raw) > MaxRegistered {
 		return nil, nil, errTooLarge

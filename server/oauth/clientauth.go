@@ -166,7 +166,7 @@ func (s *Server) failed(r *http.Request, p Presented, c *store.Client, v Verifie
 	return err
 }
 
-// replayed is err, but the answer to credentials that were used before if it says so (RFC 7523 §3 item 7).
+// replayed turns [store.ErrReplayed] into the rejection of the credentials (RFC 7523 §3 item 7). Other errors pass.
 func (s *Server) replayed(r *http.Request, by caller, err error) error {
 	if !errors.Is(err, store.ErrReplayed) {
 		return err

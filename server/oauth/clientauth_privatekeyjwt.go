@@ -17,13 +17,10 @@ import (
 // privateKeyJWT is a JWT that the client signs with its private key, instead of a secret (RFC 7523 §2.2). It is valid once.
 type privateKeyJWT struct{}
 
-// assertionType is the one value of client_assertion_type that is read.
-const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+// AssertionType is the one value of client_assertion_type that is accepted (RFC 7523 §2.2).
+const AssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
-// privateKeyJWTName is the method's name; it also tells its replay records from others.
-const privateKeyJWTName = "private_key_jwt"
-
-func (privateKeyJWT) Name() string                  { return privateKeyJWTName }
+func (privateKeyJWT) Name() string                  { return store.PrivateKeyJWT }
 func (privateKeyJWT) BySecret() bool                { return false }
 func (privateKeyJWT) Unpinned(c *store.Client) bool { return c.Metadata.HasKeys() }
 
@@ -37,8 +34,8 @@ func (m privateKeyJWT) Present(_ *http.Request, form url.Values) (p Presented, o
 	switch {
 	case text == "":
 		return p, true, web.InvalidRequest("client_assertion is missing")
-	case kind != assertionType:
-		return p, true, web.InvalidRequest("client_assertion_type must be " + assertionType)
+	case kind != AssertionType:
+		return p, true, web.InvalidRequest("client_assertion_type must be " + AssertionType)
 	case len(text) > assertion.MaxSize:
 		return p, true, web.InvalidRequest("client_assertion is longer than %d bytes", assertion.MaxSize)
 	}
@@ -94,7 +91,7 @@ func (m privateKeyJWT) Verify(ctx context.Context, s *Server, c *store.Client, p
 		return v, err
 	}
 	v.Thumbprint = key.Thumbprint
-	v.Used = store.NewReplayRecord(privateKeyJWTName, c.ID, a.ID, a.Created, a.Expires)
+	v.Used = store.NewReplayRecord(store.PrivateKeyJWT, c.ID, a.ID, a.Created, a.Expires)
 	return v, nil
 }
 
@@ -107,16 +104,8 @@ func (s *Server) assertionRules(clientID string) assertion.Rules {
 	return r
 }
 
-// KeySource has the key sets that clients publish at a URL. An error means that the set is not known.
-type KeySource interface {
-	// Keys returns the set. One that was fetched before refreshed, in milliseconds since 1970, is fetched again.
-	Keys(ctx context.Context, uri string, refreshed int64) (*jwks.Set, error)
-	// Refetch returns the set after one more attempt to fetch it, if it is time for one: the client may have a new key.
-	Refetch(ctx context.Context, uri string) (*jwks.Set, error)
-}
-
-// signer returns the client's key that has signed the assertion. Where a set was fetched, one without that key may be out of
-// date: that is looked up once.
+// signer returns the client's key that has signed the assertion. A fetched set that lacks the key may be out of date: then it
+// is fetched once more.
 func (s *Server) signer(ctx context.Context, c *store.Client, a *assertion.Assertion) (*jwks.Key, assertion.Reason, error) {
 	keys, err := s.keysOf(ctx, c)
 	if err != nil {
@@ -131,7 +120,7 @@ func (s *Server) signer(ctx context.Context, c *store.Client, a *assertion.Asser
 	}
 	newer, err := s.remote.Refetch(ctx, c.Metadata.JWKSURI)
 	if err != nil || newer == keys { // the present keys have rejected it
-		return nil, reason, nil //nolint:nilerr // the source has logged it
+		return nil, reason, nil //nolint:nilerr // the fetcher has logged it
 	}
 	key, reason = a.Signer(newer)
 	return key, reason, nil
@@ -150,11 +139,8 @@ func newKeyMayFit(a *assertion.Assertion, reason assertion.Reason) bool {
 
 // keysOf returns the keys that the client is registered with, or those at its URL.
 func (s *Server) keysOf(ctx context.Context, c *store.Client) (*jwks.Set, error) {
-	switch {
-	case len(c.Metadata.JWKS) > 0:
+	if len(c.Metadata.JWKS) > 0 {
 		return s.registered.set(c.Metadata.JWKS)
-	case s.remote == nil:
-		return nil, errNoKeySource
 	}
 	return s.remote.Keys(ctx, c.Metadata.JWKSURI, c.Metadata.KeysRefreshed)
 }

@@ -49,7 +49,7 @@ func TestAssertionCostsOneVerification(t *testing.T) {
 	s, c, sign := byAssertion(t)
 	good, other := sign("a", s.config.Issuer), sign("b", s.config.Issuer)
 	unkeyed := &store.Client{ID: c.ID, Enabled: true}
-	pinned := &store.Client{ID: c.ID, Enabled: true, Metadata: store.ClientMetadata{AuthMethod: privateKeyJWTName, JWKS: c.Metadata.JWKS, SigningAlg: "PS256"}}
+	pinned := &store.Client{ID: c.ID, Enabled: true, Metadata: store.ClientMetadata{AuthMethod: store.PrivateKeyJWT, JWKS: c.Metadata.JWKS, SigningAlg: "PS256"}}
 	for name, tt := range map[string]struct {
 		compact string
 		client  *store.Client
@@ -77,7 +77,7 @@ func TestAssertionCostsOneVerification(t *testing.T) {
 }
 
 func assertionForm(compact string) url.Values {
-	return url.Values{"client_assertion_type": {assertionType}, "client_assertion": {compact}}
+	return url.Values{"client_assertion_type": {AssertionType}, "client_assertion": {compact}}
 }
 
 // BenchmarkAuthenticateByAssertion is the same by an ES256 key, and beside it the verification of the signature alone.
@@ -127,7 +127,7 @@ func byAssertion(t testing.TB) (s *Server, c *store.Client, sign func(kid, audie
 	}
 	cfg := &config.Config{Issuer: "https://auth.example.com"}
 	s = &Server{config: cfg, store: storetest.Embedded(t).Open(t), now: time.Now, methods: AuthMethods()}
-	c = &store.Client{ID: "billing-service", Enabled: true, Metadata: store.ClientMetadata{AuthMethod: privateKeyJWTName, JWKS: raw}}
+	c = &store.Client{ID: "billing-service", Enabled: true, Metadata: store.ClientMetadata{AuthMethod: store.PrivateKeyJWT, JWKS: raw}}
 	return s, c, func(kid, audience string) string {
 		options := (&jose.SignerOptions{}).WithType("JWT").WithHeader("kid", kid)
 		signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: private}, options)

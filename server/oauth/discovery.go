@@ -30,7 +30,7 @@ const (
 func metadata(c *config.Config, offers clients.Offers) ([]byte, error) {
 	issuer, methods := c.Issuer, offers.AuthMethods
 	var algorithms []string // required with private_key_jwt
-	if slices.Contains(methods, privateKeyJWTName) {
+	if slices.Contains(methods, store.PrivateKeyJWT) {
 		algorithms = jwks.Algorithms
 	}
 	return json.Marshal(struct {

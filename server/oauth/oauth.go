@@ -10,6 +10,7 @@ import (
 	"github.com/mintkeep/mintkeep/server/bearer"
 	"github.com/mintkeep/mintkeep/server/keys"
 	"github.com/mintkeep/mintkeep/server/metrics"
+	"github.com/mintkeep/mintkeep/server/remotekeys"
 	"github.com/mintkeep/mintkeep/server/signing"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -28,8 +29,8 @@ type Options struct {
 	// AuthMethods are the client authentication methods that are offered.
 	AuthMethods []AuthMethod
 
-	// RemoteKeys fetches the keys of clients that publish them. Nil: none are fetched.
-	RemoteKeys KeySource
+	// RemoteKeys fetches the keys of clients that publish them at a URL.
+	RemoteKeys *remotekeys.Fetcher
 }
 
 // Server answers the /oauth and /.well-known routes.
@@ -46,7 +47,7 @@ type Server struct {
 	methods  []AuthMethod
 	metadata []byte // the document, which does not change while the server runs
 
-	remote     KeySource // may be nil
+	remote     *remotekeys.Fetcher
 	registered registeredKeys
 }
 

@@ -2,15 +2,11 @@ package oauth
 
 import (
 	"crypto/sha256"
-	"errors"
 	"sync"
 	"sync/atomic"
 
 	"github.com/mintkeep/mintkeep/server/jwks"
 )
-
-// errNoKeySource: a client was registered with a URL of its keys at a server that fetches none.
-var errNoKeySource = errors.New("this server fetches no keys")
 
 // maxKeySets is how many parsed sets are kept, at most.
 const maxKeySets = 4096

@@ -51,7 +51,7 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) (clientID string,
 	if err != nil {
 		return client.ID, err
 	}
-	g.used = client.used // up only now, when there is a token for it
+	g.used = client.used // only now: a rejected request uses nothing
 	return client.ID, s.replayed(r, client, s.issue(w, r, g))
 }
 

@@ -21,8 +21,8 @@
 //	its time is over          the request waits for a fetch; if that fails, the set is used for up to 24 h more
 //	after that                an error, which is answered 503
 //
-// A failure is remembered: until 10 s later, doubling to 5 minutes, nothing is fetched from the URL, and what is there is
-// used. An operator's refresh (the marker refreshed) makes a set old at once. [Fetcher.Refetch] is for signatures that no
+// A failure is remembered: until 10 s later, doubling to 5 minutes, nothing is fetched from the URL, and the present set
+// is used. An operator's refresh (the marker refreshed) makes a set old at once. [Fetcher.Refetch] is for signatures that no
 // key of the set verifies: it fetches once a minute, however many ask.
 //
 // A fetch belongs to no request: one that gives up does not stop the fetch that others wait for.

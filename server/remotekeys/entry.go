@@ -49,7 +49,7 @@ const (
 	fetch        // a fetch that the request waits for
 )
 
-// needs is what a request needs whose client has the marker refreshed.
+// needs says what a request asks of the fetcher. refreshed is the marker of its client.
 func (e *entry) needs(now time.Time, refreshed int64) need {
 	current := e.marker >= refreshed
 	switch {
@@ -87,7 +87,7 @@ func (e *entry) usable(now time.Time) (*jwks.Set, error) {
 	return nil, unavailable(e.err)
 }
 
-// adopt takes over what was fetched, unless it was asked for before what is there.
+// adopt takes over an answer, unless the present set was asked for later.
 func (e *entry) adopt(a *answer, marker int64) {
 	if a.asked.Before(e.fetched) {
 		return

@@ -5,7 +5,7 @@ import "net/netip"
 // Sweep is what Run does every ten seconds.
 func (f *Fetcher) Sweep() { f.sweep() }
 
-// Public is whether the addresses may be reached that nobody has listed.
+// Public is whether an address may be reached that is not listed.
 func (f *Fetcher) Public(addr netip.Addr) bool { return f.guard.public(addr) }
 
 // Publish makes an address of this machine a public one.

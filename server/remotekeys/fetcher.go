@@ -185,27 +185,22 @@ func (f *Fetcher) Refetch(ctx context.Context, uri string) (*jwks.Set, error) {
 	return fl.outcome(e, f.now())
 }
 
-// Check fetches the set at uri now, whatever is known of it, for an operator who registers it. The error says what is wrong,
-// in words that follow the name of a member: "must be …", "cannot be fetched: …".
-func (f *Fetcher) Check(ctx context.Context, uri string) (*jwks.Set, error) {
+// Check fetches the set at uri now, whatever is known of it, for an operator who registers it. It takes the time of a fetch,
+// whatever the deadline of ctx. The error says what is wrong, in words that follow the name of a member: "must be …", "cannot
+// be fetched: …".
+func (f *Fetcher) Check(ctx context.Context, uri string) error {
 	if err := f.CheckURI(uri); err != nil {
-		return nil, err
+		return err
 	}
 	a, err := f.fetch(context.WithoutCancel(ctx), uri)
 	if err != nil {
-		return nil, fmt.Errorf("cannot be fetched: %w", err)
+		return fmt.Errorf("cannot be fetched: %w", err)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	e := f.entry(uri)
 	e.adopt(a, e.marker)
-	return a.set, nil
-}
-
-// CheckKeys is Check for callers that do not need the set.
-func (f *Fetcher) CheckKeys(ctx context.Context, uri string) error {
-	_, err := f.Check(ctx, uri)
-	return err
+	return nil
 }
 
 // entry is that of uri, which is then the last used. A new one takes the place of the least recently used one.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/mintkeep/mintkeep/server/jwks"
 	"github.com/mintkeep/mintkeep/store"
 )
 
@@ -25,7 +26,7 @@ func (r *Ring) newKey() (store.SigningKey, error) {
 	if err != nil {
 		return store.SigningKey{}, fmt.Errorf("create a signing key: %w", err)
 	}
-	id, err := thumbprint(pair.Public())
+	id, err := jwks.Thumbprint(pair.Public()) // the kid: no two keys can share one
 	if err != nil {
 		return store.SigningKey{}, fmt.Errorf("create a signing key: %w", err)
 	}

@@ -8,18 +8,9 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/mintkeep/mintkeep/server/jwks"
 	"github.com/mintkeep/mintkeep/store"
 )
-
-// thumbprint is the "kid" of a key (RFC 7638): it is derived from the key, so no two keys can share one.
-func thumbprint(public crypto.PublicKey) (string, error) {
-	jwk := jose.JSONWebKey{Key: public}
-	sum, err := jwk.Thumbprint(crypto.SHA256)
-	if err != nil {
-		return "", err
-	}
-	return b64.EncodeToString(sum), nil
-}
 
 // publicJWK is what the ring keeps of the public key.
 func publicJWK(id string, public crypto.PublicKey) (json.RawMessage, error) {
@@ -36,15 +27,15 @@ func published(key store.SigningKey) (jose.JSONWebKey, error) {
 	if !stored.Valid() || !stored.IsPublic() {
 		return stored, fmt.Errorf("signing key %s: not a public key", key.ID)
 	}
-	if id, err := thumbprint(stored.Key); err != nil || id != key.ID || algorithmOf(stored.Key) != key.Algorithm {
+	if id, err := jwks.Thumbprint(stored.Key); err != nil || id != key.ID || algorithmOf(stored.Key) != key.Algorithm {
 		return stored, fmt.Errorf("signing key %s: the public key is another one", key.ID)
 	}
 	return jose.JSONWebKey{Key: stored.Key, KeyID: key.ID, Algorithm: key.Algorithm, Use: "sig"}, nil
 }
 
-// jwks makes the JWK Set (RFC 7517 §5). Body and ETag depend on the ring alone, so they are the same
+// keySet makes the JWK set (RFC 7517 §5). Body and ETag depend on the ring alone, so they are the same
 // on every replica.
-func jwks(keys []store.SigningKey) (body []byte, etag string, err error) {
+func keySet(keys []store.SigningKey) (body []byte, etag string, err error) {
 	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
 	for _, key := range keys {
 		jwk, err := published(key)

@@ -141,7 +141,7 @@ func (r *Ring) apply(ring *store.Keyring) error {
 	if ring.Revision != "" && ring.Revision == old.ring.Revision && old.err == nil {
 		return r.openable(ring.Next())
 	}
-	body, etag, err := jwks(ring.Keys)
+	body, etag, err := keySet(ring.Keys)
 	if err != nil {
 		return r.stop(err)
 	}

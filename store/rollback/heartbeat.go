@@ -91,11 +91,11 @@ func (m *Monitor) heartbeatRound(ctx context.Context) (again bool, err error) {
 	}
 	switch {
 	case len(seen) == 0:
-		if !m.hasBegun {
-			if err := m.start(ctx, found); err != nil {
+		if !m.absenceChecked {
+			if err := m.noticeAbsence(ctx, found); err != nil {
 				return false, err
 			}
-			m.hasBegun = true
+			m.absenceChecked = true
 		}
 		m.learnFence(fence)
 		m.begin(found)

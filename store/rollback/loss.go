@@ -12,21 +12,21 @@ import (
 )
 
 // What may be used once is recorded in Redis. A rollback loses such records, and nothing can replay them: whatever was
-// created before must count as used. So a loss is a point in time, which all replicas share. These fields of an epoch
-// key and this key are for that:
+// created before must count as used. So a loss is a point in time, which all replicas share by these fields of an epoch key
+// and this key:
 const (
 	lossField  = "lost" // the millisecond of the last loss that a replica noticed; 0: none yet
 	usesPrefix = "u:"   // of each replica: how many records it has written
 	aliveKey   = ":alive"
-	// aliveTime is how long the key says that a replica was there. It expires by the clock of Redis, and so it has
-	// expired in a backup that is put back.
+	// aliveTime is how long the key says that a replica watches Redis. It expires by the clock of Redis, so it has expired in
+	// a backup that is restored.
 	aliveTime = 5 * time.Second
 	// clockAhead is by how much the clock of another replica may be ahead. A loss in a farther future is taken for one
 	// that far ahead, so that one wrong clock does not stop all others.
 	clockAhead = 30 * time.Second
 )
 
-// noLossField is the loss in an epoch key without the field: no version that uses anything once has served this data.
+// noLossField is the loss in an epoch key without the field: no version with replay records has served this data.
 const noLossField = -1
 
 // aliveKeyOf is in the slot of the epoch key.
@@ -84,8 +84,8 @@ func readLoss(field any) (int64, error) {
 	return at, err
 }
 
-// writeLoss shares the loss, and says that a replica is there. What fails, the next heartbeat repeats: the errors are
-// of no concern to the breaker.
+// writeLoss shares the loss, and says that a replica watches Redis. The next heartbeat repeats what fails: the errors do not
+// matter to the breaker.
 func (m *Monitor) writeLoss(ctx context.Context, p redis.Pipeliner, key string, seen observation) {
 	m.mu.Lock()
 	shared := m.shared
@@ -99,8 +99,7 @@ func (m *Monitor) writeLoss(ctx context.Context, p redis.Pipeliner, key string, 
 	p.Set(ctx, m.aliveKeyOf(key), "1", aliveTime)
 }
 
-// shareLoss is for a loss that was found in the pipeline which has just said that a replica is there: in quarantine no other
-// follows.
+// shareLoss shares a loss that the pipeline of a heartbeat has just shown. In quarantine no other round does that.
 func (m *Monitor) shareLoss(ctx context.Context, found []observation) {
 	_, _ = m.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, key := range m.keys {
@@ -110,10 +109,10 @@ func (m *Monitor) shareLoss(ctx context.Context, found []observation) {
 	})
 }
 
-// start looks, before the first observation, for a loss that no replica has noticed. If none has been there for some
-// seconds, the data may be a backup that was put back meanwhile: intact data looks the same. Data that no version has
-// served which uses anything once has no field: it is new, or older than that.
-func (m *Monitor) start(ctx context.Context, found []observation) error {
+// noticeAbsence looks, before the first observation, for a loss that no replica has noticed. If no replica has watched Redis
+// for some seconds, the data may be a backup that was restored meanwhile: intact data looks the same. Data without the field
+// is new, or only versions without replay records have served it: it has lost none.
+func (m *Monitor) noticeAbsence(ctx context.Context, found []observation) error {
 	alive := make([]*redis.IntCmd, len(m.keys))
 	if _, err := m.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, key := range m.keys {
@@ -144,8 +143,8 @@ var errNotStarted = fmt.Errorf("%w: it is not known yet whether Redis has lost a
 // startTime is how long a request waits for the first heartbeat of Run.
 const startTime = 500 * time.Millisecond
 
-// started waits for the first heartbeat. A process that does not Run does it now.
-func (m *Monitor) started(ctx context.Context) error {
+// awaitStart waits for the first heartbeat. A process that does not Run sends it now.
+func (m *Monitor) awaitStart(ctx context.Context) error {
 	if m.isStarted() {
 		return nil
 	}
@@ -192,7 +191,7 @@ func (m *Monitor) NewUse(ctx context.Context, key string) (Use, error) {
 	if t := m.breaker.current.Load(); t != nil {
 		return Use{}, redisdb.Unsent(t)
 	}
-	if err := m.started(ctx); err != nil {
+	if err := m.awaitStart(ctx); err != nil {
 		return Use{}, err
 	}
 	part := m.part(key)

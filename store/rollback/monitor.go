@@ -63,11 +63,11 @@ type Monitor struct {
 
 	outOfMemory atomic.Bool // Redis has no memory for a watermark
 
-	heartbeats sync.Mutex // guards what only a heartbeat uses:
-	round      round
-	fence      int64  // the highest that was read while nothing was lost
-	hasBegun   bool   // whether start was successful
-	warned     string // the last error of the ACL that was logged
+	heartbeats     sync.Mutex // guards what only a heartbeat uses:
+	round          round
+	fence          int64  // the highest that was read while nothing was lost
+	absenceChecked bool   // by noticeAbsence, without an error
+	warned         string // the last error of the ACL that was logged
 
 	runs, tried atomic.Bool   // whether Run was called, and whether a heartbeat has ended
 	hasStarted  chan struct{} // closed by the first heartbeat that was successful

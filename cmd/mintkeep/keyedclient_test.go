@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/mintkeep/mintkeep/server/jwks"
 	"github.com/mintkeep/mintkeep/server/servertest"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
@@ -202,7 +203,7 @@ func TestRotateClientKey(t *testing.T) {
 	run := commandsOf(t, s)
 	keys := testKeys()
 	old, next := keyInFile(t, pkcs8(t, keys.ec)), keyInFile(t, pkcs8(t, keys.ed))
-	sum, err := thumbprint(keys.ec.Public())
+	sum, err := jwks.Thumbprint(keys.ec.Public())
 	if err != nil {
 		t.Fatal(err)
 	}
