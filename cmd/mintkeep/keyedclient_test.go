@@ -232,7 +232,7 @@ func TestRotateClientKey(t *testing.T) {
 	if got := run("client", "update", "billing", "--add-key", kid(jose.JSONWebKey{Key: keys.rsa.Public(), KeyID: "first"})); got.code != exitFailed || !strings.Contains(got.stderr, "kid is that of keys[0]") {
 		t.Errorf("a kid that is taken: got %+v", got)
 	}
-	if got := run("client", "update", "billing", "--add-key", old); got.code != exitUsage || !strings.Contains(got.stderr, "--add-key: "+old+": it has a private key") {
+	if got := run("client", "update", "billing", "--add-key", old); got.code != exitUsage || !strings.Contains(got.stderr, "--add-key: "+old+": must not have a private key") {
 		t.Errorf("a private key: got %+v", got)
 	}
 
