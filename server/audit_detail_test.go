@@ -169,22 +169,38 @@ func TestAuditRejectionReasons(t *testing.T) {
 	s.Admin(t, http.MethodDelete, keysPath+"/"+revoked.ID, nil).Want(t, http.StatusNoContent, "")
 	c := s.Register(t, servertest.M{"client_id": "c", "scope": "read mintkeep:admin", "audience": []string{"https://elsewhere.example"}})
 	token := s.Token(t, c)
+	disabled := s.Token(t, s.Register(t, servertest.M{"client_id": "d", "scope": "read"}))
+	s.Admin(t, http.MethodPatch, clientsPath+"/d", servertest.M{"disabled": true}).Want(t, http.StatusOK, "")
 	for _, tt := range []struct {
 		name, path, credential string
 		want                   servertest.M
+		actor                  string
 	}{
-		{"junk at /admin", clientsPath, "junk", servertest.M{"action": "admin.refused", "reason": "malformed"}},
-		{"a revoked key at /admin", clientsPath, revoked.Plain, servertest.M{"action": "admin.refused", "reason": "not active"}},
-		{"a token for another audience", clientsPath, token, servertest.M{"action": "admin.refused", "reason": "wrong audience"}},
-		{"a key without the scope at /admin", clientsPath, key.Plain, servertest.M{"action": "admin.refused", "reason": "insufficient scope", "needed": "mintkeep:admin"}},
-		{"a revoked key at /api", apiKeysPath, revoked.Plain, servertest.M{"action": "api.refused", "reason": "not active"}},
-		{"a key without the scope at /api", apiKeysPath, key.Plain, servertest.M{"action": "api.refused", "reason": "insufficient scope", "needed": "mintkeep:keys"}},
+		{"junk at /admin", clientsPath, "junk", servertest.M{"action": "admin.refused", "reason": "malformed"}, ""},
+		{"a revoked key at /admin", clientsPath, revoked.Plain, servertest.M{"action": "admin.refused", "reason": "not active"}, ""},
+		{"a token for another audience", clientsPath, token, servertest.M{"action": "admin.refused", "reason": "wrong audience"}, "client:c"},
+		{"a token of a disabled client", clientsPath, disabled, servertest.M{"action": "admin.refused", "reason": "not active"}, "client:d"},
+		{"a token that no record has", clientsPath, changed(token), servertest.M{"action": "admin.refused", "reason": "not active"}, ""},
+		{"a key without the scope at /admin", clientsPath, key.Plain, servertest.M{"action": "admin.refused", "reason": "insufficient scope", "needed": "mintkeep:admin"}, "user:" + u.ID},
+		{"a revoked key at /api", apiKeysPath, revoked.Plain, servertest.M{"action": "api.refused", "reason": "not active"}, ""},
+		{"a key without the scope at /api", apiKeysPath, key.Plain, servertest.M{"action": "api.refused", "reason": "insufficient scope", "needed": "mintkeep:keys"}, "user:" + u.ID},
 	} {
 		s.Get(t, tt.path, servertest.Bearer(tt.credential))
 		if diff := cmp.Diff(tt.want, lastEvent(t, s, true)); diff != "" {
 			t.Errorf("%s (-want +got)\n%s", tt.name, diff)
 		}
+		// Whose it is, is known of what is valid, if only elsewhere.
+		page := s.Admin(t, http.MethodGet, "/admin/audit?refusals=true&limit=1", nil).Want(t, http.StatusOK, "").JSON(t)
+		if got := page["items"].([]any)[0].(map[string]any)["actor"]; got != tt.actor {
+			t.Errorf("%s: the actor is %q, want %q", tt.name, got, tt.actor)
+		}
 	}
+}
+
+// changed is a token with another signature.
+func changed(token string) string {
+	i := strings.LastIndex(token, ".") + 1
+	return token[:i] + strings.Repeat("A", len(token)-i)
 }
 
 // documentedDetails are the names that the table of docs/operations.md has for the detail of each action.

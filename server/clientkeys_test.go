@@ -217,6 +217,18 @@ func TestPatchKeys(t *testing.T) {
 		patch(t, "d", basic)
 		s.Token(t, servertest.Client{ID: "d", Secret: created["client_secret"].(string)})
 	})
+	t.Run("only if the keys are still those that were read", func(t *testing.T) {
+		s.Register(t, servertest.M{"client_id": "f", "jwks": setOf(old)})
+		at, both := clientsPath+"/f?if_keys=", servertest.M{"jwks": setOf(old, fresh)}
+		for _, wrong := range []string{"", freshThumbprint, oldThumbprint + "," + freshThumbprint} {
+			s.Admin(t, "PATCH", at+wrong, both).Want(t, 409, "conflict")
+		}
+		s.Admin(t, "PATCH", at+oldThumbprint, both).Want(t, 200, "")
+		got := s.Admin(t, "PATCH", at+freshThumbprint+","+oldThumbprint, servertest.M{"jwks": setOf(fresh)}).Want(t, 200, "").JSON(t)
+		if keys := got["keys"].([]any); len(keys) != 1 || keys[0].(servertest.M)["thumbprint"] != freshThumbprint {
+			t.Errorf("got %v", keys)
+		}
+	})
 	t.Run("a rejected patch does not disable the client either", func(t *testing.T) {
 		s.Register(t, servertest.M{"client_id": "e", "jwks": setOf(old)})
 		s.Admin(t, "PATCH", clientsPath+"/e", servertest.M{"disabled": true, "jwks_uri": "https://e.example/keys"}).Want(t, 400, "invalid_client_metadata")

@@ -43,7 +43,8 @@ func TestReloadCertificate(t *testing.T) {
 		t.Fatal(err)
 	}
 	one.Server.Reload(t.Context(), one.Config)
-	if got := serial(); got != 2 || !strings.Contains(one.Log.String(), `"level":"ERROR","msg":"MINTKEEP_TLS_CERT cannot be used`) {
+	if got := serial(); got != 2 || !strings.Contains(one.Log.String(), `"level":"ERROR","msg":"MINTKEEP_TLS_CERT cannot be used`) ||
+		!strings.Contains(one.Log.String(), `"level":"WARN","msg":"not everything could be reloaded","changed":"nothing","kept":"MINTKEEP_TLS_CERT"`) {
 		t.Errorf("with a bad key: serial %d\n%s", got, one.Log)
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -142,6 +143,9 @@ func unreachable(base string, err error) error {
 	var urlError *url.Error
 	if errors.As(err, &urlError) {
 		err = urlError.Err
+	}
+	if unknown := (x509.UnknownAuthorityError{}); errors.As(err, &unknown) {
+		return fmt.Errorf("cannot reach %s: %w; if the authority is your own, set %s to a file with its certificate in PEM", base, err, caFile)
 	}
 	return fmt.Errorf("cannot reach %s: %w", base, err)
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 
@@ -147,62 +146,6 @@ func (c *clientShow) Run(ctx context.Context, admin *api, out printer) error {
 		return err
 	}
 	return out.client(client)
-}
-
-type clientUpdate struct {
-	target
-	metadata
-	keyCheck
-	Clear []string `placeholder:"FLAG" help:"Reset a value to its default, by the name of its flag: --clear=token-ttl,audience."`
-}
-
-// Validate checks what is to be cleared.
-func (c *clientUpdate) Validate() error {
-	given := c.members()
-	for _, flag := range c.Clear {
-		member, known := memberOf(flag)
-		if _, twice := given[member]; !known || twice {
-			return fmt.Errorf("--clear takes %s, and none that is given as well", strings.Join(metadataFlags(), ", "))
-		}
-	}
-	if len(given)+len(c.Clear) == 0 {
-		return errors.New("nothing to change: give a flag, such as --name or --clear")
-	}
-	return errors.Join(c.target.Validate(), c.metadata.Validate())
-}
-
-// Run sends what was given as a merge patch, in which null clears (RFC 7396).
-func (c *clientUpdate) Run(ctx context.Context, p process, admin *api, out printer) error {
-	members, err := c.request(p)
-	if err != nil {
-		return err
-	}
-	for _, flag := range c.Clear {
-		member, _ := memberOf(flag)
-		members[member] = nil
-	}
-	keys := c.replaceKeys(members)
-	if err := change(ctx, admin, out, c.keyCheck.path(c.target.path()), members); err != nil {
-		return err
-	}
-	if keys && !out.json {
-		out.note("A key that was removed or replaced gets no new token. Tokens that the client already has stay valid. To revoke them: mintkeep client revoke-tokens " + shellWord(c.ID))
-	}
-	return nil
-}
-
-// replaceKeys says whether the client's keys change. A set and a URL exclude each other (RFC 7591 §2): one takes the place of
-// the other.
-func (c *clientUpdate) replaceKeys(members map[string]any) bool {
-	set, inline := members["jwks"]
-	uri, remote := members["jwks_uri"]
-	switch {
-	case set != nil:
-		members["jwks_uri"] = nil
-	case uri != nil:
-		members["jwks"] = nil
-	}
-	return inline || remote
 }
 
 type clientDisable struct{ target }

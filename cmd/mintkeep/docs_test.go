@@ -134,7 +134,10 @@ func TestBackupAsDocumented(t *testing.T) {
 		dir := t.TempDir()
 		typed(t, redis, dir, commands)
 		found := false
-		_ = filepath.WalkDir(filepath.Join(dir, "backup"), func(path string, _ os.DirEntry, _ error) error {
+		_ = filepath.WalkDir(filepath.Join(dir, "backup"), func(path string, entry os.DirEntry, _ error) error {
+			if info, err := entry.Info(); err != nil || info.Mode().Perm()&0o077 != 0 {
+				t.Errorf("backup %d: other users can read %s: %v %v", i+1, path, info.Mode(), err)
+			}
 			content, _ := os.ReadFile(path)
 			found = found || strings.Contains(string(content), "canary-client")
 			return nil

@@ -74,6 +74,7 @@ func (c *fenceCommand) Run(ctx context.Context, p process) error {
 		return fmt.Errorf("%w; the fence was not written: run it again when Redis answers; what is revoked already stays so", err)
 	}
 	called.add(ctx, s, lookedAt(result)...)
+	called.fill(plan.Names())
 	report := fenceReport{Result: result, names: called, at: s.Address(), replayed: len(c.Audit) > 0, dry: c.DryRun}
 	if c.JSON {
 		err = report.json(p)

@@ -184,6 +184,11 @@ func TestRestoreWithFence(t *testing.T) {
 		t.Errorf("the last event is %v, want the fence", e)
 	}
 
+	// The log of the backup has the deleted client, and not its deletion.
+	if got := mintkeep(t, environ, "", "doctor"); !strings.Contains(got.stdout, "ok    audit log") {
+		t.Errorf("doctor after the fence: %+v", got)
+	}
+
 	again := mintkeep(t, environ, string(page), "fence", "--audit", "-", "--yes", "--json")
 	var report struct {
 		Clients  int

@@ -135,6 +135,7 @@ func (r fenceReport) json(p process) error {
 		Do      string    `json:"do,omitempty"`
 		Action  string    `json:"action"`
 		Target  string    `json:"target"`
+		Name    string    `json:"name,omitempty"` // of the target
 		Secret  string    `json:"secret,omitempty"`
 		At      time.Time `json:"at"`
 		Actor   string    `json:"actor"`
@@ -157,7 +158,7 @@ func (r fenceReport) json(p process) error {
 		Locked: append([]string{}, r.Locked...), Listed: r.Listed, Fence: r.Fence,
 	}
 	lineOf := func(e store.Event) line {
-		return line{Action: e.Action, Target: e.Target, Secret: e.Detail["secret"], At: e.At, Actor: e.Actor}
+		return line{Action: e.Action, Target: e.Target, Name: r.names[e.Target], Secret: e.Detail["secret"], At: e.At, Actor: e.Actor}
 	}
 	for _, s := range r.Steps {
 		l := lineOf(s.Event)
@@ -171,7 +172,7 @@ func (r fenceReport) json(p process) error {
 	}
 	for _, lost := range r.Lost {
 		l := lineOf(lost.Event)
-		l.Target, l.Secret, l.Why = lost.Target, lost.Secret, restoreOf(lost)
+		l.Target, l.Name, l.Secret, l.Why = lost.Target, r.names[lost.Target], lost.Secret, restoreOf(lost)
 		report.Lost = append(report.Lost, l)
 	}
 	body, err := json.MarshalIndent(report, "", "  ")

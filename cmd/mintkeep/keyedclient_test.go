@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/mintkeep/mintkeep/server/jwks"
 	"github.com/mintkeep/mintkeep/server/servertest"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
@@ -176,7 +177,8 @@ func TestClientMovesToAKey(t *testing.T) {
 	if got := run("client", "update", "billing", "--clear=jwks-file"); got.code != exitFailed || !strings.Contains(got.stderr, "is needed by private_key_jwt") {
 		t.Errorf("got %+v, want that the key is needed", got)
 	}
-	if got := run("client", "update", "billing", "--clear=jwks-file,auth-method,signing-alg"); got.code != exitOK || got.stderr != note {
+	if got := run("client", "update", "billing", "--clear=jwks-file,auth-method,signing-alg"); got.code != exitOK ||
+		!strings.HasPrefix(got.stderr, "Removed the key ") || !strings.HasSuffix(got.stderr, ".\n"+note) {
 		t.Errorf("got %+v", got)
 	}
 	if got := run("token", "--id=billing", "--key-file", private); got.code != exitFailed || !strings.Contains(got.stderr, "(401 invalid_client)") {
@@ -190,6 +192,68 @@ func TestClientMovesToAKey(t *testing.T) {
 		t.Fatalf("got %+v", got)
 	}
 	if got := run("client", "refresh-keys", "billing"); got.code != exitOK {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// TestRotateClientKey: a key is added beside the one in use, and that is removed later, without an outage. A replacement says
+// what it replaces.
+func TestRotateClientKey(t *testing.T) {
+	s := servertest.New(t, storetest.Embedded(t))
+	run := commandsOf(t, s)
+	keys := testKeys()
+	old, next := keyInFile(t, pkcs8(t, keys.ec)), keyInFile(t, pkcs8(t, keys.ed))
+	sum, err := jwks.Thumbprint(keys.ec.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	kid := func(k jose.JSONWebKey) string { return keyInFile(t, jwkText(t, k)) }
+	if got := run("client", "create", "--id=billing", "--scope=read", "--jwks-file", kid(jose.JSONWebKey{Key: keys.ec.Public(), KeyID: "first"})); got.code != exitOK {
+		t.Fatalf("got %+v", got)
+	}
+	works := func(path, id string, want int) {
+		t.Helper()
+		if got := run("token", "--id=billing", "--key-file", path); got.code != want {
+			t.Errorf("%s: got %+v, want exit code %d", id, got, want)
+		}
+	}
+	named := kid(jose.JSONWebKey{Key: keys.ec, KeyID: "first"})
+	works(named, "the first key", exitOK)
+
+	added := run("client", "update", "billing", "--add-key", keyInFile(t, publicPEM(t, keys.ed)))
+	if added.code != exitOK || added.stderr != "" || !strings.Contains(added.stdout, "first") || !strings.Contains(added.stdout, "EdDSA") {
+		t.Fatalf("got %+v", added)
+	}
+	works(named, "the first key", exitOK)
+	works(next, "the added key", exitOK)
+	if got := run("client", "update", "billing", "--add-key", keyInFile(t, publicPEM(t, keys.ec))); got.code != exitOK || got.stderr != "The key first is registered already.\n" {
+		t.Errorf("a key that is registered: got %+v", got)
+	}
+	if got := run("client", "update", "billing", "--add-key", kid(jose.JSONWebKey{Key: keys.rsa.Public(), KeyID: "first"})); got.code != exitFailed || !strings.Contains(got.stderr, "kid is that of keys[0]") {
+		t.Errorf("a kid that is taken: got %+v", got)
+	}
+	if got := run("client", "update", "billing", "--add-key", old); got.code != exitUsage || !strings.Contains(got.stderr, "--add-key: "+old+": must not have a private key") {
+		t.Errorf("a private key: got %+v", got)
+	}
+
+	if err := s.Store.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	removed := run("client", "update", "billing", "--remove-key=first")
+	if removed.code != exitOK || !regexp.MustCompile(`^Removed the key first, last used 20\S+Z\.\n.*revoke-tokens billing\n$`).MatchString(removed.stderr) {
+		t.Errorf("got %+v", removed)
+	}
+	works(named, "the removed key", exitFailed)
+	works(next, "the added key", exitOK)
+	if got := run("client", "update", "billing", "--remove-key="+sum); got.code != exitFailed || !strings.Contains(got.stderr, "has no key") {
+		t.Errorf("a key that is gone: got %+v", got)
+	}
+
+	replaced := run("client", "update", "billing", "--jwks-file", keyInFile(t, publicPEM(t, keys.rsa)))
+	if replaced.code != exitOK || strings.Count(replaced.stderr, "Removed the key ") != 1 {
+		t.Errorf("a replacement does not name the key: got %+v", replaced)
+	}
+	if got := run("client", "update", "billing", "--jwks-file=x", "--add-key=y"); got.code != exitUsage || !strings.Contains(got.stderr, "can't be used together with --jwks-file") {
 		t.Errorf("got %+v", got)
 	}
 }

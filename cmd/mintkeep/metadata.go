@@ -20,7 +20,7 @@ type metadata struct {
 	Scope       *string        `name:"scope" member:"scope" placeholder:"SCOPES" help:"Scopes that it may request, separated by spaces."`
 	GrantTypes  []string       `name:"grant-types" member:"grant_types" placeholder:"GRANT" help:"Grants that it may use: ${grant_types}, or none for a client that only introspects."`
 	AuthMethod  *string        `name:"auth-method" member:"token_endpoint_auth_method" placeholder:"METHOD" help:"Only method by which it may authenticate: ${auth_methods}. Default: any for which it has a secret or a key."`
-	JWKSFile    *string        `name:"jwks-file" member:"jwks" xor:"keys" placeholder:"PATH" help:"Register the public keys in this file, in place of all earlier ones: a JWK set, or PEM; - is the standard input."`
+	JWKSFile    *string        `name:"jwks-file" member:"jwks" xor:"keys" placeholder:"PATH" help:"Register the public keys in this file, in place of all earlier ones (client update --add-key keeps these): a JWK set, or PEM; - is the standard input."`
 	JWKSURI     *string        `name:"jwks-uri" member:"jwks_uri" xor:"keys" placeholder:"URL" help:"Fetch its public keys from here, an https URL of a JWK set."`
 	SigningAlg  *string        `name:"signing-alg" member:"token_endpoint_auth_signing_alg" placeholder:"ALG" help:"Only algorithm of its assertions: ${signing_algs}. Default: each that fits its key."`
 	TokenTTL    *time.Duration `name:"token-ttl" member:"access_token_ttl" placeholder:"DURATION" help:"Lifetime of its tokens, such as 15m. Default: the server's."`

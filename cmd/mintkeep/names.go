@@ -41,6 +41,15 @@ func (n subjectNames) add(ctx context.Context, s *store.Store, subjects ...strin
 	}
 }
 
+// fill adds names of what does not exist any more.
+func (n subjectNames) fill(former map[string]string) {
+	for subject, name := range former {
+		if n[subject] == "" {
+			n[subject] = name
+		}
+	}
+}
+
 func (n subjectNames) of(subject string) string { return withName(subject, n[subject]) }
 
 // keyNames are what the key and the user are called that the description of a key names by their ids. The server is asked;

@@ -2,8 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
+
+	"github.com/mintkeep/mintkeep/server/adminapi"
 )
 
 type clientRotate struct {
@@ -21,7 +26,43 @@ func (c *clientRotate) Run(ctx context.Context, admin *api, out printer) error {
 	if err != nil {
 		return err
 	}
-	return out.client(rotated)
+	return out.rotated(c.ID, rotated)
+}
+
+// rotated shows a second secret, and what becomes of the one before.
+func (p printer) rotated(client string, body json.RawMessage) error {
+	if p.json {
+		return p.pretty(body)
+	}
+	s, err := parsed[adminapi.RotatedSecret](body)
+	if err != nil {
+		return err
+	}
+	previous := "none"
+	if s.Previous != nil {
+		previous = s.Previous.ID + ", " + secretEnd(s)
+	}
+	if err := p.facts(
+		fact{"client id", client},
+		fact{"secret id", s.ID},
+		fact{"client secret", s.Secret},
+		fact{"created", stamp(&s.CreatedAt)},
+		fact{"old secret", previous},
+	); err != nil {
+		return err
+	}
+	if s.Secret != "" {
+		p.note("Store the secret now: it is not shown again.")
+	}
+	return nil
+}
+
+// secretEnd is when the secret before a rotation expires. Without an overlap it was revoked when the new one was created.
+func secretEnd(s adminapi.RotatedSecret) string {
+	if s.Previous.ExpiresAt.After(s.CreatedAt) {
+		return "expires " + stamp(&s.Previous.ExpiresAt)
+	}
+	return "revoked"
 }
 
 type clientSecrets struct{ target }
@@ -45,6 +86,7 @@ func (c *clientSecrets) Run(ctx context.Context, admin *api, out printer) error 
 type clientRevokeSecret struct {
 	target
 	Secret string `arg:"" name:"secret-id" help:"The secret's id, as client secrets lists it; not the secret itself."`
+	Yes    bool   `help:"Do not ask for confirmation. It asks where the newest secret is to be revoked, and an older one stays."`
 }
 
 // Validate keeps an empty id from becoming the path of all secrets.
@@ -56,9 +98,34 @@ func (c *clientRevokeSecret) Validate() error {
 }
 
 // Run revokes one secret.
-func (c *clientRevokeSecret) Run(ctx context.Context, admin *api, out printer) error {
+func (c *clientRevokeSecret) Run(ctx context.Context, p process, admin *api, out printer) error {
+	if older := c.older(ctx, admin); older != "" && !c.Yes {
+		err := confirm(ctx, p, fmt.Sprintf("%s is the newest secret of client %s, and the older %s stays active. After a rotation it is the older one that is to be revoked.",
+			printable(c.Secret), printable(c.ID), printable(older)))
+		if err != nil {
+			return err
+		}
+	}
 	if err := admin.delete(ctx, c.path("secrets", c.Secret), nil); err != nil {
 		return err
 	}
 	return out.done("Revoked secret %s of client %s", c.Secret, c.ID)
+}
+
+// older is an older secret that is active while the newest one is to be revoked; empty if there is none. A server that does not
+// tell does not keep a secret from being revoked.
+func (c *clientRevokeSecret) older(ctx context.Context, admin *api) string {
+	body, err := admin.get(ctx, c.path("secrets"), nil)
+	if err != nil {
+		return ""
+	}
+	list, err := parsed[adminapi.Page[adminapi.Secret]](body)
+	if err != nil {
+		return ""
+	}
+	byAge := slices.SortedStableFunc(slices.Values(list.Items), func(a, b adminapi.Secret) int { return b.CreatedAt.Compare(a.CreatedAt) })
+	if len(byAge) < 2 || byAge[0].ID != c.Secret {
+		return ""
+	}
+	return byAge[1].ID
 }

@@ -45,11 +45,13 @@ func (r *reloader) reload(ctx context.Context) {
 	for _, warning := range warnings {
 		r.log.WarnContext(ctx, warning)
 	}
+	var kept []string
 	if mistakes := (&config.Error{}); errors.As(err, &mistakes) {
 		for _, m := range mistakes.Mistakes {
 			r.log.ErrorContext(ctx, m.Setting+" cannot be used; the previous value stays in use", "error", m.Problem)
+			kept = append(kept, m.Setting)
 		}
 	}
 	r.cfg = fresh
-	r.server.Reload(ctx, fresh)
+	r.server.Reload(ctx, fresh, kept...)
 }

@@ -3,6 +3,8 @@ package admin
 import (
 	"context"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/mintkeep/mintkeep/server/adminapi"
 	"github.com/mintkeep/mintkeep/server/audit"
@@ -48,6 +50,28 @@ func (a *Admin) registry(r *http.Request) (*clients.Registry, error) {
 		return a.Clients, nil
 	}
 	return nil, web.InvalidRequest("check: must be true or false")
+}
+
+// sameKeys is the condition if_keys in the query: the client has exactly the keys with these thumbprints. nil: there is none.
+func sameKeys(r *http.Request) (func(*store.ClientMetadata) bool, error) {
+	query, err := web.ReadQuery(r)
+	if err != nil || query["if_keys"] == nil {
+		return nil, err
+	}
+	text, err := query.Text("if_keys")
+	if err != nil {
+		return nil, err
+	}
+	wanted := strings.FieldsFunc(text, func(c rune) bool { return c == ',' })
+	slices.Sort(wanted)
+	return func(m *store.ClientMetadata) bool {
+		var has []string
+		for _, k := range clients.Keys(m) {
+			has = append(has, k.Thumbprint)
+		}
+		slices.Sort(has)
+		return m.JWKSURI == "" && slices.Equal(has, wanted)
+	}, nil
 }
 
 // ListClients answers GET /admin/clients.
@@ -114,8 +138,12 @@ func (a *Admin) PatchClient(w http.ResponseWriter, r *http.Request, by audit.Act
 	if err != nil {
 		return err
 	}
+	unchanged, err := sameKeys(r)
+	if err != nil {
+		return err
+	}
 	uses, _ := a.Store.ClientUses(r.Context(), id)
-	c, err := registry.Patch(r.Context(), id, o, by)
+	c, err := registry.PatchIf(r.Context(), id, o, unchanged, by)
 	if err != nil {
 		return err
 	}

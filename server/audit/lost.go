@@ -17,6 +17,21 @@ type Lost struct {
 	Event  store.Event // by which it was created
 }
 
+// All reads the log of a store, the earliest event first.
+func All(ctx context.Context, s *store.Store) (events []store.Event, err error) {
+	for after := ""; ; {
+		page, next, err := s.Events(ctx, store.EventFilter{After: after, Limit: 1000})
+		if err != nil {
+			return nil, err
+		}
+		events = append(events, page...)
+		if after = next; after == "" {
+			slices.Reverse(events)
+			return events, nil
+		}
+	}
+}
+
 // FindLost goes through events of the log, the earliest first, and looks for what was created and neither deleted nor revoked
 // since. Of a client's secrets it looks for the newest.
 func FindLost(ctx context.Context, s *store.Store, events []store.Event) ([]Lost, error) {

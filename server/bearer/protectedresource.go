@@ -1,6 +1,7 @@
 package bearer
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -62,7 +63,7 @@ func fromHeader(r *http.Request) (string, *web.Error) {
 func (p *ProtectedResource) Admit(r *http.Request, presented, needed string) (*Principal, error) {
 	parsed, plausible := p.Verifier.Parse(presented)
 	if !plausible {
-		return nil, p.reject(r, p.FailureBucket != "", "malformed")
+		return nil, p.reject(r, p.FailureBucket != "", "malformed", unknown)
 	}
 	who, err := p.Verifier.Resolve(r.Context(), parsed)
 	if err != nil {
@@ -70,9 +71,9 @@ func (p *ProtectedResource) Admit(r *http.Request, presented, needed string) (*P
 	}
 	switch {
 	case who == nil:
-		return nil, p.reject(r, true, "not active")
+		return nil, p.reject(r, true, "not active", func(ctx context.Context) audit.Actor { return p.Verifier.owner(ctx, parsed) })
 	case who.Claims != nil && !slices.Contains(who.Claims.Audience, p.Verifier.Issuer):
-		return nil, p.reject(r, true, "wrong audience")
+		return nil, p.reject(r, true, "wrong audience", who.Actor)
 	}
 	p.note(r, who)
 	if needed != "" && !who.may(needed) {
@@ -106,17 +107,20 @@ func (p *ProtectedResource) Forbidden(needed, description string) *web.Error {
 }
 
 // reject answers what is not valid here, the same whatever the reason, which the audit log has. It may be one failure too
-// many.
-func (p *ProtectedResource) reject(r *http.Request, counts bool, reason string) error {
+// many. by is whose credential it is.
+func (p *ProtectedResource) reject(r *http.Request, counts bool, reason string, by func(context.Context) audit.Actor) error {
 	if counts {
 		over, retryAfter := p.Verifier.Store.CountFailure(r.Context(), store.BearerFailures, p.FailureBucket, web.Address(r))
 		if over {
 			return web.TooManyRequests(retryAfter)
 		}
-		p.Audit.Reject(r.Context(), audit.Unauthenticated(r.Context(), ""), p.Rejection, audit.Reason(reason))
+		p.Audit.Reject(r.Context(), by(r.Context()), p.Rejection, audit.Reason(reason))
 	}
 	return &web.Error{
 		Status: http.StatusUnauthorized, Code: "invalid_token", Challenge: p.Challenge + `, error="invalid_token"`,
 		Description: "The credential is unknown, expired or revoked, or it is an access token whose aud does not contain this server's issuer",
 	}
 }
+
+// unknown is whose a credential is that no record has.
+func unknown(ctx context.Context) audit.Actor { return audit.Unauthenticated(ctx, "") }

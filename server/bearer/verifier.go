@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/credential"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -114,6 +115,22 @@ func (v *Verifier) keyPrincipal(ctx context.Context, record *store.Credential, u
 		return nil, nil
 	}
 	return &Principal{Key: record.Key, User: user}, nil
+}
+
+// owner is whose credential was presented, if there is a record of it although it is not active: that of a client or a user that
+// is disabled, or a token that was revoked with all others. A caller can claim nothing here: the record is found by the digest.
+func (v *Verifier) owner(ctx context.Context, p Presented) audit.Actor {
+	record, err := v.Store.Credential(ctx, p.Digest)
+	if err != nil {
+		return unknown(ctx)
+	}
+	if record.Key != nil {
+		return audit.Key(ctx, record.Key.UserID, record.Key, "")
+	}
+	if claims := v.Issued(p, record); claims != nil {
+		return audit.Client(ctx, claims.ClientID)
+	}
+	return unknown(ctx)
 }
 
 // Issued is what an access token with this record says, or nil if it has expired or the record is not one of an

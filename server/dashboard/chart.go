@@ -178,3 +178,11 @@ func number(n int64) string {
 	}
 	return digits
 }
+
+// plural is the noun for a number of things, which stands before it.
+func plural(n int64, noun string) string {
+	if n == 1 {
+		return noun
+	}
+	return noun + "s"
+}

@@ -223,12 +223,13 @@ func TestClientActivity(t *testing.T) {
 				"issued: total 4 · peak 4/"+per, "rejected: total 2 · peak 2/"+per)
 		}
 		v.get("/operator/clients").says("5 s ago")
-		page := v.get("/operator").says("invalid_client wrong secret 4 s ago", "rejected: total 3 · peak 3/min")
+		page := v.get("/operator").says("invalid_client wrong secret 4 s ago", "rejected: total 3 · peak 3/min", "2 clients", "1 user ", "Rejected credentials in the audit log")
+		v.get("/operator/audit?which=refusals&since=1h").says("wrong secret")
 		rows := page.rowsWith("Billing")
 		if len(rows) != 2 || rows[0] != "Billing2 rejectedinvalid_client wrong secret 4 s ago" || rows[1] != "Billing6 token requests2 rejected" {
 			t.Errorf("the lists say %q of Billing", rows)
 		}
-		if rows := page.rowsWith("quiet"); len(rows) != 1 || rows[0] != "quiet1 token requests0 rejected" {
+		if rows := page.rowsWith("quiet"); len(rows) != 1 || rows[0] != "quiet1 token request0 rejected" {
 			t.Errorf("the lists say %q of the other client", rows)
 		}
 		if strings.Contains(page.visible(), "nobody") {

@@ -24,7 +24,7 @@ type templates map[string]*template.Template
 func parseTemplates(s static, now func() time.Time) (templates, error) {
 	functions := template.FuncMap{
 		"static": s.url, "day": day, "moment": moment, "minute": minute, "exact": exact, "machine": machine, "lasting": lasting, "words": strings.Fields, "through": through,
-		"number": number, "pieces": pieces,
+		"number": number, "plural": plural, "pieces": pieces,
 		"since": func(t time.Time) string { return ago(now(), t) },
 	}
 	shared, err := template.New("").Funcs(functions).ParseFS(templateFiles, "templates/shared/*.html")
@@ -94,7 +94,8 @@ func (d *Dashboard) Refuse(w http.ResponseWriter, r *http.Request, e *web.Error)
 	id := web.RequestID(r.Context())
 	words := e.Words(id)
 	if e.RetryAfter > 0 {
-		words = fmt.Sprintf("%s. Retry in %d seconds", words, int(e.RetryAfter.Round(time.Second)/time.Second))
+		seconds := int64(e.RetryAfter.Round(time.Second) / time.Second)
+		words = fmt.Sprintf("%s. Retry in %d %s", words, seconds, plural(seconds, "second"))
 	}
 	p := page{Title: http.StatusText(e.Status)}
 	if in, signedIn := r.Context().Value(sessionKey{}).(*session); signedIn { // who keeps the navigation

@@ -92,7 +92,7 @@ func operate(t *testing.T, s *servertest.Server, l look) {
 	b.press("main button[type=submit]")
 
 	b.press("header a[href='/operator']")
-	b.says("0 clients", "1 users")
+	b.says("0 clients", "1 user")
 	b.press("main a[href='/operator/clients']")
 	b.press("main a.button")
 	b.fill("#client_id", "billing")

@@ -3,7 +3,6 @@ package doctor
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -34,7 +33,7 @@ func lost(ctx context.Context, s *store.Store) Check {
 	c := Check{Name: "audit log", State: OK}
 	ctx, cancel := context.WithTimeout(ctx, logTime)
 	defer cancel()
-	events, err := everyEvent(ctx, s)
+	events, err := audit.All(ctx, s)
 	if err != nil {
 		c.State, c.Found = Unknown, "not read: "+cause(err)
 		return c
@@ -47,31 +46,26 @@ func lost(ctx context.Context, s *store.Store) Check {
 	var names []string
 	for _, l := range found {
 		if !strings.HasPrefix(l.Target, audit.KeyTarget("")) { // what became of a key may have been purged
-			names = append(names, strings.TrimSpace(l.Target+" "+l.Secret))
+			names = append(names, nameOf(l))
 		}
 	}
 	c.Found = fmt.Sprintf("%d events; the clients, users and secrets that it knows are there", len(events))
 	if len(names) > 0 {
 		c.State = Warn
 		c.Found = fmt.Sprintf("says that these exist, and Redis has lost them: %s", firstOf(names))
-		c.Fix = "restore a backup (docs/operations.md, Restore); or create them again, and rotate clients whose secret is lost"
+		c.Fix = "after a restore: run mintkeep fence with the newest export of the audit log, which has what was deleted since the backup; " +
+			"else restore a backup (docs/operations.md, Restore), or create them again, and rotate clients whose secret is lost"
 	}
 	return c
 }
 
-// everyEvent reads the log, the earliest event first.
-func everyEvent(ctx context.Context, s *store.Store) (events []store.Event, err error) {
-	for after := ""; ; {
-		page, next, err := s.Events(ctx, store.EventFilter{After: after, Limit: 1000})
-		if err != nil {
-			return nil, err
-		}
-		events = append(events, page...)
-		if after = next; after == "" {
-			slices.Reverse(events)
-			return events, nil
-		}
+// nameOf is what is lost, with the email of a user, which no record has any more.
+func nameOf(l audit.Lost) string {
+	name := strings.TrimSpace(l.Target + " " + l.Secret)
+	if email := l.Event.Detail["email"]; email != "" {
+		name += " (" + email + ")"
 	}
+	return name
 }
 
 func firstOf(names []string) string {

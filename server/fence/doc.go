@@ -7,6 +7,7 @@
 //	list    clients and users that were missing in the lists
 //	replay  what the log says was revoked and not restored later: [Plan]
 //	look    what is left for the operator: changes to repeat, what is lost, who cannot authenticate
+//	record  in the log of the store, which is that of the backup, what was deleted since
 //	fence   ends the quarantine of the replicas that noticed the rollback: [store.Store.Fence]
 //
 // It may be repeated. What the log does not say, as what a client could do before a scope was taken away, is left for

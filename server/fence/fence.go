@@ -78,6 +78,9 @@ func Run(ctx context.Context, o Options) (Result, error) {
 		err = r.look()
 	}
 	if err == nil {
+		err = r.recordDeletions()
+	}
+	if err == nil {
 		err = r.fence()
 	}
 	return r.result, err

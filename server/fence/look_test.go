@@ -65,7 +65,7 @@ func TestLook(t *testing.T) {
 	later("client.created", "client:young", "secret", "sec_7")
 	later("client.created", "client:gone", "secret", "sec_8")
 	later("client.deleted", "client:gone")
-	later("user.created", "user:usr_bob")
+	later("user.created", "user:usr_bob", "email", "bob@example.com")
 	later("key.created", "key:key_1", "user", "usr_bob")
 	later("key.created", "key:key_2", "user", "usr_bob")
 	later("key.revoked", "key:key_2", "user", "usr_bob")
@@ -74,6 +74,10 @@ func TestLook(t *testing.T) {
 
 	result, err := fence.Run(ctx, fence.Options{Store: s, Plan: fence.Make(export, now.Add(2*time.Minute)), DryRun: true, Now: b.Clock.Now})
 	must(err)
+	plan := fence.Make(export, now)
+	if got := plan.Names()["user:usr_bob"]; got != "bob@example.com" {
+		t.Errorf("the lost user is called %q, want the email of the event", got)
+	}
 	var lost, reviews []string
 	for _, l := range result.Lost {
 		lost = append(lost, l.Target+" "+l.Secret)
