@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 
+	_ "github.com/MicahParks/keyfunc/v3" // the programs for Go in docs/clients.md import these, and so does go.mod keep them
+	_ "github.com/golang-jwt/jwt/v5"
 	"github.com/google/go-cmp/cmp"
 )
 
