@@ -190,11 +190,14 @@ func TestJWKSFile(t *testing.T) {
 					}
 					continue
 				}
-				want := `POST /admin/clients application/json {"jwks":` + tt.want + `}`
-				if args[0] == "update" {
-					want = `PATCH /admin/clients/billing application/merge-patch+json {"jwks":` + tt.want + `,"jwks_uri":null}`
+				want := []string{`POST /admin/clients application/json {"jwks":` + tt.want + `}`}
+				if args[0] == "update" { // which names the keys that it replaces
+					want = []string{
+						"GET /admin/clients/billing",
+						`PATCH /admin/clients/billing application/merge-patch+json {"jwks":` + tt.want + `,"jwks_uri":null}`,
+					}
 				}
-				if d := cmp.Diff([]string{want}, server.asked); d != "" {
+				if d := cmp.Diff(want, server.asked); d != "" {
 					t.Errorf("%q: requests (-want +got):\n%s", args, d)
 				}
 			}

@@ -26,11 +26,11 @@ func (c *clientRotate) Run(ctx context.Context, admin *api, out printer) error {
 	if err != nil {
 		return err
 	}
-	return out.rotated(c.ID, rotated)
+	return out.rotated(c, rotated)
 }
 
 // rotated shows a second secret, and what becomes of the one before.
-func (p printer) rotated(client string, body json.RawMessage) error {
+func (p printer) rotated(c *clientRotate, body json.RawMessage) error {
 	if p.json {
 		return p.pretty(body)
 	}
@@ -40,10 +40,13 @@ func (p printer) rotated(client string, body json.RawMessage) error {
 	}
 	previous := "none"
 	if s.Previous != nil {
-		previous = s.Previous.ID + ", " + secretEnd(s)
+		previous = s.Previous.ID + ", expires " + stamp(&s.Previous.ExpiresAt)
+		if c.Overlap != nil && *c.Overlap == 0 {
+			previous = s.Previous.ID + ", revoked"
+		}
 	}
 	if err := p.facts(
-		fact{"client id", client},
+		fact{"client id", c.ID},
 		fact{"secret id", s.ID},
 		fact{"client secret", s.Secret},
 		fact{"created", stamp(&s.CreatedAt)},
@@ -55,14 +58,6 @@ func (p printer) rotated(client string, body json.RawMessage) error {
 		p.note("Store the secret now: it is not shown again.")
 	}
 	return nil
-}
-
-// secretEnd is when the secret before a rotation expires. Without an overlap it was revoked when the new one was created.
-func secretEnd(s adminapi.RotatedSecret) string {
-	if s.Previous.ExpiresAt.After(s.CreatedAt) {
-		return "expires " + stamp(&s.Previous.ExpiresAt)
-	}
-	return "revoked"
 }
 
 type clientSecrets struct{ target }
