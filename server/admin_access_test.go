@@ -14,6 +14,7 @@ import (
 
 // TestAdminAccess is who may call /admin.
 func TestAdminAccess(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s := servertest.New(t, b)
 		try := func(t *testing.T, token string) servertest.Response {

@@ -12,6 +12,7 @@ import (
 // Of two rotations of a key at once, at two replicas, one creates a successor, whatever the overlaps are. The other is
 // answered 409, and leaves no key behind.
 func TestOneSuccessor(t *testing.T) {
+	t.Parallel()
 	t.Run("no overlap", func(t *testing.T) { oneSuccessor(t, "0s", "0s") })
 	t.Run("one has an overlap", func(t *testing.T) { oneSuccessor(t, "0s", "1h") })
 }

@@ -49,6 +49,7 @@ func storeRoutes(t *testing.T, s *servertest.Server, c servertest.Client, token 
 
 // TestStoreOutageIsNeverAVerdict: without Redis every route that needs it answers 503, and no route a verdict.
 func TestStoreOutageIsNeverAVerdict(t *testing.T) {
+	t.Parallel()
 	server := storetest.Redis(t)
 	s := servertest.New(t, server.Backend(t).Impatient())
 	s.Server.KeepBudget()
