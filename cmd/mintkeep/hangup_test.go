@@ -74,7 +74,7 @@ func (h *hangups) wantChanged(log, setting string) {
 // wantKept is that the log names the setting, and nothing of the content.
 func (h *hangups) wantKept(log, setting, content string) {
 	h.t.Helper()
-	if !strings.Contains(log, `"level":"ERROR","msg":"`+setting+` cannot be used`) || !strings.Contains(log, `"changed":"nothing","kept":"`+setting+`"`) || strings.Contains(log, `"level":"INFO"`) {
+	if !strings.Contains(log, `"level":"ERROR","msg":"`+setting+` cannot be used`) || !strings.Contains(log, `"changed":"nothing","kept":"`+setting+`"`) || strings.Contains(log, `"msg":"reloaded the`) {
 		h.t.Errorf("got %s\nwant an error that names %s, and no line of success", log, setting)
 	}
 	if strings.Contains(log, content) {
