@@ -19,7 +19,7 @@ import (
 //	go test ./server -run TestProperty -rapid.checks=1000 -rapid.steps=100   the long form
 func TestProperty(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it is one call after another: the race detector sees nothing in it")
+		t.Skip("it is left out of the step with the race detector, for its time; the other steps run it")
 	}
 	for _, backend := range []struct {
 		name      string

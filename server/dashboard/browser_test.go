@@ -72,7 +72,7 @@ func chromium() string {
 func needChromium(t testing.TB) {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("a browser makes one request after another, as other tests do: the race detector sees nothing new")
+		t.Skip("it is left out of the step with the race detector, for its time; the other steps run it")
 	}
 	if chromium() != "" {
 		return
