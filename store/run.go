@@ -26,6 +26,11 @@ func (s *Store) Run(ctx context.Context) {
 		}
 	}()
 	defer func() { <-stopped }()
+	if s.feed != nil {
+		looking := make(chan struct{})
+		go func() { defer close(looking); s.feed.Run(ctx) }()
+		defer func() { <-looking }()
+	}
 	flush, purge := time.NewTicker(flushEvery), time.NewTicker(purgeEvery)
 	defer flush.Stop()
 	defer purge.Stop()
