@@ -63,7 +63,7 @@ func TestNoConnectionWithRequestIsClosed(t *testing.T) {
 			if scheme == "https" {
 				s.StartTLS()
 				dial = func(network, address string) (net.Conn, error) {
-					return tls.Dial(network, address, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // the certificate is not what is tested
+					return tls.Dial(network, address, &tls.Config{InsecureSkipVerify: true})
 				}
 			} else {
 				s.Start()
@@ -159,3 +159,42 @@ var _ interface {
 	io.ReaderFrom
 	CloseWrite() error
 } = (*conn)(nil)
+
+// BenchmarkRequest is a request on a connection that stays, through a bare listener and through that of a reserve.
+func BenchmarkRequest(b *testing.B) {
+	for _, through := range []string{"tcp", "reserve"} {
+		b.Run(through, func(b *testing.B) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				b.Fatal(err)
+			}
+			s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(http.StatusNoContent)
+			}), ReadHeaderTimeout: time.Minute}
+			if through == "reserve" {
+				r := New()
+				defer r.Close()
+				admitted, rejected := r.Split(l, func(netip.Addr) bool { return false })
+				defer rejected.Close()
+				l, s.ConnState = admitted, admitted.ConnState
+			}
+			go func() { _ = s.Serve(l) }()
+			defer s.Close()
+			caller, err := net.Dial("tcp", l.Addr().String())
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer caller.Close()
+			request, answer := []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), make([]byte, 1<<10)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := caller.Write(request); err != nil {
+					b.Fatal(err)
+				}
+				if _, err := caller.Read(answer); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
