@@ -18,8 +18,9 @@ const (
 )
 
 // atRest is how long a connection must have been idle to be closed. The next request of a caller that sends one after
-// another is probably on its way already, and would get no answer.
-const atRest = 100 * time.Millisecond
+// another is probably on its way already, and would get no answer: it may come from the other side of the world, 300 ms
+// away, or from a busy machine.
+const atRest = 500 * time.Millisecond
 
 // connections are those that the server serves: how many each address has, and which of them have no request.
 type connections struct {
