@@ -166,4 +166,3 @@ func (s *stand) revokeAt(rate float64, r *revoked, from int) {
 		}
 	})
 }
-
