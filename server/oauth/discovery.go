@@ -19,6 +19,7 @@ const (
 	TokenPath      = "/oauth/token"
 	IntrospectPath = "/oauth/introspect"
 	RevokePath     = "/oauth/revoke"
+	ConfirmPath    = "/oauth/confirm"
 	MetadataPath   = "/.well-known/oauth-authorization-server"
 	JWKSPath       = "/.well-known/jwks.json"
 
