@@ -62,6 +62,7 @@ func (s *Server) oauthRoutes(r router) {
 	if s.options.Store.Feed() != nil {
 		r.POST(oauth.ChangesPath, r.adapter.Waiting(web.JSONBody, oauth.NotCrossSite(s.oauth.Changes)))
 	}
+	r.on("POST", oauth.ConfirmPath, web.JSONBody, oauth.NotCrossSite(s.oauth.Confirm))
 	if s.options.Config.MetadataCompat {
 		r.always(oauth.AuthorizePath, s.oauth.Authorize)
 		r.POST(oauth.AuthorizePath, r.adapter.Always(s.oauth.Authorize))
