@@ -57,7 +57,7 @@ func (s *Server) state(p *bearer.Principal) credentialState {
 		text = appendPart(text, p.User.ID)
 		text = appendPart(text, p.Scope())
 		text = appendPart(text, s.config.Audience)
-		text = binary.BigEndian.AppendUint64(text, uint64(key.ExpiresAt)) //nolint:gosec // a number of 64 bits, whatever its sign
+		text = binary.BigEndian.AppendUint64(text, uint64(key.ExpiresAt))
 	} else {
 		text = appendPart(text, "token")
 		text = appendPart(text, s.config.Issuer)
