@@ -128,7 +128,9 @@ func (r *Registry) note(p Poll) {
 }
 
 // isFull is whether guards were left out within the last minute. The caller holds the lock.
-func (r *Registry) isFull(now time.Time) bool { return !r.full.IsZero() && now.Sub(r.full) < Remembered }
+func (r *Registry) isFull(now time.Time) bool {
+	return !r.full.IsZero() && now.Sub(r.full) < Remembered
+}
 
 // forget drops the guards that were not heard of for a minute, and says how many. The caller holds the lock.
 func (r *Registry) forget(now time.Time) (n int) {
