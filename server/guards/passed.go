@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mintkeep/mintkeep/server/adminapi"
 	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
@@ -37,9 +38,9 @@ type State string
 // The states. A silent guard was not heard of for longer than its lease, so it does not answer from memory. Of one that is
 // waited for neither is known.
 const (
-	Passed  State = "passed"
-	Silent  State = "silent"
-	Waiting State = "waiting"
+	Passed  State = adminapi.ProbePassed
+	Silent  State = adminapi.ProbeSilent
+	Waiting State = adminapi.ProbeWaiting
 )
 
 // Probed is a guard after a probe.
