@@ -27,8 +27,10 @@ type Options struct {
 	// Announce tells others of each revocation. Nil: none.
 	Announce *Announce
 
-	// Feed appends each revocation to the feed, for guards, instead of Announce.
-	Feed bool
+	// Feed appends each revocation to the feed, for guards, instead of Announce. CountVoid is told of each one that is
+	// appended, by what it is of; it may be nil.
+	Feed      bool
+	CountVoid func(kind string)
 
 	// Now is the clock of everything that is computed in this process, and of the embedded
 	// store's expiry. A real Redis ages its keys by its own. Nil: time.Now.
@@ -51,6 +53,7 @@ type Store struct {
 	monitor  *rollback.Monitor     // nil when embedded: what is in this process cannot be rolled back
 	announce *Announce
 	feed     *feed.Feed // nil: none
+	onVoid   func(kind string)
 	now      func() time.Time
 	log      *slog.Logger
 
@@ -73,7 +76,7 @@ type Store struct {
 // Open makes a Store from the URL in opts. It connects to nothing yet, so that a server may start before its Redis
 // does; [Store.Ping] tells. The only error is a bad URL, and it never quotes the URL.
 func Open(opts Options) (*Store, error) {
-	s := &Store{now: opts.Now, log: opts.Logger, announce: opts.Announce, statistics: newStatistics()}
+	s := &Store{now: opts.Now, log: opts.Logger, announce: opts.Announce, onVoid: opts.CountVoid, statistics: newStatistics()}
 	if s.now == nil {
 		s.now = time.Now
 	}

@@ -32,6 +32,7 @@ func (s *Store) newFeed() (*feed.Feed, *Announce) {
 	return f, &Announce{
 		Append: func(ctx context.Context, revocations []Revocation) []redis.Cmder {
 			handles, all := voidsOf(revocations)
+			s.countVoids(revocations)
 			return f.Void(ctx, handles, all)
 		},
 		Check: func(cmds []redis.Cmder) error {

@@ -19,7 +19,7 @@ import (
 // ours it may import; a new one takes its place here first. Features never import each other, and use cases neither.
 // The kit has three floors: the lower are for the upper too.
 var (
-	below    = []string{"store", "store/redisdb", "config"}
+	below    = []string{"store", "store/feed", "store/redisdb", "config"}
 	lowerKit = []string{"server/adminapi", "server/credential", "server/fdreserve", "server/jwks", "server/metrics", "server/overload", "server/scope", "server/seal", "server/web"}
 	upperKit = []string{"server/assertion", "server/audit", "server/bearer", "server/invite", "server/password", "server/remotekeys", "server/signing"}
 	kit      = slices.Concat(lowerKit, upperKit)
@@ -30,7 +30,8 @@ var (
 		"config":             {},
 		"store/redisdb":      {"config"},
 		"store/rollback":     {"store/redisdb"},
-		"store":              {"store/rollback", "store/redisdb", "config"},
+		"store/feed":         {"store/redisdb"},
+		"store":              {"store/rollback", "store/feed", "store/redisdb", "config"},
 		"store/storetest":    {"store", "store/redisdb", "config"},
 		"server/credential":  below,
 		"server/fdreserve":   {},

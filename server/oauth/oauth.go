@@ -49,6 +49,8 @@ type Server struct {
 
 	remote     *remotekeys.Fetcher
 	registered registeredKeys
+
+	subscribers *bearer.ProtectedResource // takes their access tokens
 }
 
 // New creates the OAuth server.
@@ -60,6 +62,7 @@ func New(o Options) (*Server, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
+	s.subscribers = subscriberResource(o.Verifier, o.Audit)
 	s.manager = manage.NewManager()
 	s.manager.MapClientStorage(clientStore{})
 	s.manager.MapAccessGenerate(generator{ring: o.Ring, brand: o.Config.KeyPrefix})
