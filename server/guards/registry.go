@@ -1,6 +1,7 @@
 package guards
 
 import (
+	"cmp"
 	"crypto/rand"
 	"log/slog"
 	"sync"
@@ -24,12 +25,15 @@ const (
 	maxJoining = 256
 )
 
-// Options for [New]. All but Logger are required.
+// Options for [New]. All but Logger and WriteEvery are required.
 type Options struct {
 	Store  *store.Store
 	Audit  *audit.Log
 	Now    func() time.Time
 	Logger *slog.Logger // nil: slog.Default
+
+	// WriteEvery is how often this replica writes what it has heard. Zero: 10 s. Tests have less.
+	WriteEvery time.Duration
 }
 
 // Poll is what a guard says in one poll, and what is known of the answer.
@@ -70,6 +74,7 @@ func New(o Options) *Registry {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
+	o.WriteEvery = cmp.Or(o.WriteEvery, writeEvery)
 	r := &Registry{
 		Options: o, replica: rand.Text(), probed: make(chan feed.ProbeRead, maxProbes),
 		heard: map[name]*guard{}, joined: map[string]time.Time{},
