@@ -22,8 +22,9 @@ const (
 	quietTime = 2 * reportEvery
 	// heedTime is how long after a probe a replica that has guards, and does not report, is waited for. It may have stopped.
 	heedTime = 500 * time.Millisecond
-	// minLease is the least time after a probe after which a guard counts as silent: another replica may have heard it.
-	minLease = time.Second
+	// hearTime is the least time after a probe after which a guard counts as silent: until then a replica that has heard it may
+	// not have reported.
+	hearTime = time.Second + quietTime
 )
 
 // ErrNoFeed: this server has no feed, so it has no guards.
@@ -192,11 +193,10 @@ func (p *progress) result(id string) *Progress {
 	result := &Progress{ID: id, Full: p.full, Complete: !p.full && (len(p.awaited) == 0 || age >= heedTime)}
 	for id, g := range p.guards {
 		one := Probed{ClientID: id.client, Instance: id.instance, Lease: g.lease, State: Waiting, Silence: max(0, age-g.heard)}
-		lease := leaseOf(g.lease)
 		switch {
 		case g.hasPassed:
 			one.State, one.Passed = Passed, g.passed
-		case one.Silence > lease+quietTime && age > max(lease, minLease)+quietTime:
+		case one.Silence > leaseOf(g.lease)+quietTime && age > hearTime:
 			one.State = Silent
 		default:
 			result.Complete = false
