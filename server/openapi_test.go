@@ -79,6 +79,7 @@ func TestOpenAPIRoutes(t *testing.T) {
 		"POST /api/v1/keys",
 		"POST /api/v1/keys/{id}/rotate",
 		"POST /oauth/authorize",
+		"POST /oauth/confirm",
 		"POST /oauth/introspect",
 		"POST /oauth/revoke",
 		"POST /oauth/token",

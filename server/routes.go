@@ -59,6 +59,10 @@ func (s *Server) oauthRoutes(r router) {
 	r.on("POST", oauth.TokenPath, web.FormBody, oauth.NotCrossSite(s.oauth.Token))
 	r.on("POST", oauth.IntrospectPath, web.FormBody, oauth.NotCrossSite(s.oauth.Introspect))
 	r.on("POST", oauth.RevokePath, web.FormBody, oauth.NotCrossSite(s.oauth.Revoke))
+	if s.options.Store.Feed() != nil {
+		r.POST(oauth.ChangesPath, r.adapter.Waiting(web.JSONBody, oauth.NotCrossSite(s.oauth.Changes)))
+	}
+	r.on("POST", oauth.ConfirmPath, web.JSONBody, oauth.NotCrossSite(s.oauth.Confirm))
 	if s.options.Config.MetadataCompat {
 		r.always(oauth.AuthorizePath, s.oauth.Authorize)
 		r.POST(oauth.AuthorizePath, r.adapter.Always(s.oauth.Authorize))

@@ -145,7 +145,7 @@ func New(o Options) (*Server, error) {
 	rotator := &signingkeys.Rotator{Ring: o.Ring, Audit: log, Now: o.Now}
 	s.oauth, err = oauth.New(oauth.Options{
 		Config: o.Config, Store: o.Store, Ring: o.Ring, Verifier: verifier, Audit: log, Keys: keyRegistry, Metrics: o.Metrics, Now: o.Now,
-		AuthMethods: o.AuthMethods, RemoteKeys: s.remoteKeys,
+		AuthMethods: o.AuthMethods, RemoteKeys: s.remoteKeys, Guards: s.guards,
 	})
 	if err != nil {
 		return nil, err

@@ -75,7 +75,7 @@ func wholeServer(b *testing.B) (http.Handler, *store.Store) {
 	wellDone(b, err)
 	logger := slog.New(slog.DiscardHandler)
 	m := metrics.New(metrics.Sources{})
-	s, err := store.Open(store.Options{URL: redis.URL(), Logger: logger, Observe: m.Redis})
+	s, err := store.Open(store.Options{URL: redis.URL(), Logger: logger, Observe: m.Redis, Feed: true, CountVoid: m.FeedVoid})
 	wellDone(b, err)
 	b.Cleanup(func() { _ = s.Close() })
 	ring, err := signing.New(signing.Options{

@@ -3,11 +3,13 @@ package oauth
 import (
 	"context"
 	"net/http"
+	"net/url"
 
 	"github.com/mintkeep/mintkeep/server/bearer"
 	"github.com/mintkeep/mintkeep/server/scope"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/feed"
 )
 
 // introspection is RFC 7662 §2.2 for an active credential. An inactive one has nothing but active.
@@ -22,6 +24,12 @@ type introspection struct {
 	Audience  bearer.Audience `json:"aud"`
 	Issuer    string          `json:"iss"`
 	ID        string          `json:"jti"`
+
+	// Of an answer to ties=true. It depends on what these handles name. Left is in how many milliseconds the credential
+	// expires by this server's clock, absent if it never does. State is what POST /oauth/confirm compares.
+	Ties  []feed.Handle `json:"ties,omitempty"`
+	Left  *int64        `json:"left,omitempty"`
+	State string        `json:"state,omitempty"`
 }
 
 var inactive = struct {
@@ -46,7 +54,11 @@ func (s *Server) Introspect(w http.ResponseWriter, r *http.Request) error {
 	if principal.Key != nil {
 		s.store.RecordKeyUse(principal.User.ID, principal.Key.ID, "client:"+asked.caller.ID)
 	}
-	return web.JSON(w, http.StatusOK, s.describe(principal))
+	answer := s.describe(principal)
+	if asked.ties {
+		s.tie(&answer, asked.presented, principal)
+	}
+	return web.JSON(w, http.StatusOK, answer)
 }
 
 // introspect authenticates the caller, by its access token or as a client, and returns the principal of the credential that
@@ -56,6 +68,9 @@ func (s *Server) introspect(r *http.Request) (asked inspection, principal *beare
 		return s.introspectBy(r, token)
 	}
 	if asked, err = s.inspect(r); err != nil {
+		return asked, nil, err
+	}
+	if asked.ties, err = wantsTies(asked.form); err != nil {
 		return asked, nil, err
 	}
 	principal, err = s.verifier.Principal(r.Context(), asked.presented, asked.record, asked.caller.Client, asked.caller.used)
@@ -77,6 +92,9 @@ func (s *Server) introspectBy(r *http.Request, token string) (asked inspection, 
 	}
 	if !form.Has("token") {
 		return asked, nil, errNoToken
+	}
+	if asked.ties, err = wantsTies(form); err != nil {
+		return asked, nil, err
 	}
 	asked.caller.Client = who.Client
 	var plausible bool
@@ -107,9 +125,11 @@ func (s *Server) describe(principal *bearer.Principal) introspection {
 	}
 }
 
-// inspection is a credential that a client asks about: who asks, what was presented, and the record under its
+// inspection is a credential that a client asks about: the request, who asks, what was presented, and the record under its
 // digest, or nil.
 type inspection struct {
+	form      url.Values
+	ties      bool // the caller of introspection asks for the ties
 	caller    caller
 	presented bearer.Presented
 	record    *store.Credential
@@ -130,7 +150,7 @@ func (s *Server) inspect(r *http.Request) (asked inspection, err error) {
 			return c, err
 		}
 	}
-	asked.presented = presented
+	asked.form, asked.presented = form, presented
 	if asked.caller, err = s.authenticateBy(r, form, read); err != nil {
 		return asked, err
 	}
