@@ -58,7 +58,7 @@ var (
 		"server/dashboard":   slices.Concat(below, kit, useCases),
 		"server/api":         slices.Concat(below, kit, useCases),
 		"server/oauth":       slices.Concat(below, kit, useCases),
-		"server/doctor":      slices.Concat(below, []string{"server/audit", "server/password", "server/remotekeys", "server/seal", "server/signing"}),
+		"server/doctor":      slices.Concat(below, []string{"store/feed", "server/audit", "server/guards", "server/password", "server/remotekeys", "server/seal", "server/signing"}),
 		"server":             slices.Concat(below, kit, useCases, features),
 		"server/fence":       slices.Concat(below, lowerKit, []string{"server/audit", "server/invite"}),
 		"server/rekey":       slices.Concat(below, lowerKit, []string{"server/audit", "server/password", "server/signing"}),

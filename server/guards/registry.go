@@ -19,6 +19,8 @@ const (
 	Remembered = time.Minute
 	// MaxLease is the longest lease of a guard. One that does not tell its lease is taken to have it.
 	MaxLease = 10 * time.Second
+	// Doctor is the instance as which mintkeep doctor polls. It keeps no answer, and is not listed.
+	Doctor = "mintkeep doctor"
 
 	// joinEvery is how often it is looked up whether a client has polled within a day; maxJoining bounds how many at once.
 	joinEvery  = 24 * time.Hour
@@ -106,6 +108,9 @@ func (r *Registry) Asked(p Poll) {
 func (r *Registry) Heard(p Poll) { r.note(p) }
 
 func (r *Registry) note(p Poll) {
+	if p.Instance == Doctor {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.join(p)
