@@ -22,7 +22,6 @@ type guardList struct {
 	First     bool
 	Truncated bool
 	NoFeed    bool
-	Issuer    string
 }
 
 // guardRow is a guard in the list.
@@ -52,7 +51,7 @@ func (d *Dashboard) Guards(w http.ResponseWriter, r *http.Request, in *session) 
 	if filter.After, err = d.cursors.Open(cursor, listing, filter.State); err != nil {
 		return err
 	}
-	p := guardList{operatorPage: operatorPage{"guards"}, State: filter.State, First: cursor == "", Issuer: d.config.Issuer}
+	p := guardList{operatorPage: operatorPage{"guards"}, State: filter.State, First: cursor == ""}
 	found, next, err := d.guards.Page(r.Context(), filter)
 	switch {
 	case errors.Is(err, guards.ErrNoFeed):
