@@ -27,8 +27,9 @@ const (
 var errMixed = unavailable("a replica of an older version, or with MINTKEEP_FEED=off, uses this Redis: it does not append what it revokes")
 
 // beats say of each replica that appends what it revokes that it runs. While its feed is not known to be continuous, its
-// beat is 0.
+// beats are negative.
 type beats struct {
+	beating      sync.Mutex
 	acknowledged atomic.Int64 // the last beat that the pool has written
 	continuous   atomic.Bool  // a look of this replica has counted
 
@@ -50,7 +51,7 @@ func (b *beats) check() error {
 	return b.trouble
 }
 
-// beat beats until ctx is done, and takes the beat of this replica out then.
+// beat beats until ctx is done.
 func (f *Feed) beat(ctx context.Context) {
 	if f.Watermarks == nil {
 		f.beats.mu.Lock()
@@ -61,45 +62,55 @@ func (f *Feed) beat(ctx context.Context) {
 	}
 	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()
-	for n := int64(1); ; n++ {
-		f.Beat(ctx, n)
+	for ctx.Err() == nil {
+		f.Beat(ctx)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookTimeout)
-			defer cancel()
-			_ = f.DB.Client.HDel(ctx, f.BeatsKey, f.Replica).Err()
-			return
 		}
 	}
 }
 
-// Beat looks at the other replicas, and writes beat n of this one, which is higher than any before.
-func (f *Feed) Beat(ctx context.Context, n int64) {
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
-	defer cancel()
-	others, err := f.DB.Client.HGetAll(ctx, f.BeatsKey).Result()
-	var w Watermarks
-	if err == nil {
-		w, err = f.Watermarks(ctx)
-	}
-	if f.beats.judge(f.Replica, time.Now(), others, w, err) {
-		f.Break()
-	}
-	if err != nil {
+// Beat looks at the other replicas, and writes the next beat of this one. The first comes before the first watermark, so that
+// the others do not take this replica for one that does not append.
+func (f *Feed) Beat(ctx context.Context) {
+	if f.Watermarks == nil {
 		return
 	}
-	value := int64(0)
-	if f.beats.continuous.Load() {
-		value = n
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	f.beats.beating.Lock()
+	defer f.beats.beating.Unlock()
+	n := f.beats.acknowledged.Load() + 1
+	value := n
+	if !f.beats.continuous.Load() {
+		value = -n
 	}
-	if _, err := f.DB.Client.Pipelined(ctx, func(p redis.Pipeliner) error {
+	var others *redis.MapStringStringCmd
+	_, err := f.DB.Client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		others = p.HGetAll(ctx, f.BeatsKey) // before this beat, which lets those of dead replicas live on
 		p.HSet(ctx, f.BeatsKey, f.Replica, value)
 		p.PExpire(ctx, f.BeatsKey, beatsTime)
 		return nil
-	}); err == nil {
-		f.beats.acknowledged.Store(value)
+	})
+	var w Watermarks
+	if err == nil {
+		f.beats.acknowledged.Store(n)
+		w, err = f.Watermarks(ctx)
 	}
+	if f.beats.judge(f.Replica, time.Now(), others.Val(), w, err) {
+		f.Break()
+	}
+}
+
+// Leave takes the beat of this replica out. It comes after the watermark was taken out.
+func (f *Feed) Leave(ctx context.Context) {
+	if f.Watermarks == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	_ = f.DB.Client.HDel(ctx, f.BeatsKey, f.Replica).Err()
 }
 
 // judge decides whether looks count, by the beats and the watermarks of all replicas, or by the error of reading them. It is
@@ -137,17 +148,15 @@ func (b *beats) judge(self string, now time.Time, others map[string]string, w Wa
 	return broken
 }
 
-// moves is whether a replica runs that does not append.
+// moves is whether a replica runs that does not append. A watermark that is seen for the first time shows that at the next
+// beat, when its replica has beaten too if it appends.
 func (b *beats) moves(self string, first bool, others map[string]string, w Watermarks) (moves bool) {
 	for id, at := range w.Of {
 		if _, appends := others[id]; appends || id == self {
 			continue
 		}
-		before, known := b.seen[id]
-		if first {
-			moves = moves || w.Counter-at <= activeHeartbeats
-		} else {
-			moves = moves || !known || at != before
+		if before, known := b.seen[id]; first && w.Counter-at <= activeHeartbeats || known && at != before {
+			moves = true
 		}
 	}
 	b.seen = w.Of

@@ -156,6 +156,7 @@ func (f *Feed) read(ctx context.Context) (a answer, err error) {
 	a.last = cmds.last.Val()
 	if cmds.beat != nil {
 		a.beat, _ = cmds.beat.Int64()
+		a.beat = max(a.beat, -a.beat)
 	}
 	return a, nil
 }
