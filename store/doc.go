@@ -34,7 +34,8 @@
 //	mk:kd:<key id>               hash    day → uses on that day                         31 days             Flush, Run
 //	mk:s:<32 bytes of digest>    string  a session of the dashboard                     12 h unused         CreateSession, Session, the revocations
 //	mk:ps:<user id>              zset    digests of a user's sessions, by their expiry  7 days              CreateSession, the revocations
-//	mk:o:<16 bytes of digest>    string  a submitted form, and its outcome              1 hour              ClaimIdempotencyKey, CompleteIdempotencyKey
+//	mk:o:<16 bytes of digest>    string  a submitted form, and its outcome; or a client 1 hour; 1 day       ClaimIdempotencyKey, CompleteIdempotencyKey, GuardJoined
+//	                                     that polled the feed on a day
 //	mk:n:<hour modulo 27>        hash    "minute what" → how many                       25½ hours           Flush
 //	mk:nc:<client id>:<0 to 2>   hash    of an hour: "minute what" → token requests     1½ hours            Flush, DeleteClient
 //	mk:nd:<client id>:<0 to 2>   hash    of a day: "quarter of an hour what" → the same 1½ days             Flush, DeleteClient

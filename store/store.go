@@ -24,8 +24,10 @@ type Options struct {
 	// lasts as long as this process, ignores it.
 	Durability config.Durability
 
-	// Feed appends what each revocation voids to the feed, for guards.
-	Feed bool
+	// Feed appends what each revocation voids to the feed, for guards. CountVoid is told of each void that is appended, by
+	// what it is of; it may be nil.
+	Feed      bool
+	CountVoid func(kind string)
 
 	// Now is the clock of everything that is computed in this process, and of the embedded
 	// store's expiry. A real Redis ages its keys by its own. Nil: time.Now.
@@ -47,6 +49,7 @@ type Store struct {
 	rdb     redis.UniversalClient // of db
 	monitor *rollback.Monitor     // nil when embedded: what is in this process cannot be rolled back
 	feed    *feed.Feed            // nil: none
+	onVoid  func(kind string)
 	now     func() time.Time
 	log     *slog.Logger
 
@@ -70,7 +73,7 @@ type Store struct {
 // Open makes a Store from the URL in opts. It connects to nothing yet, so that a server may start before its Redis
 // does; [Store.Ping] tells. The only error is a bad URL, and it never quotes the URL.
 func Open(opts Options) (*Store, error) {
-	s := &Store{now: opts.Now, log: opts.Logger, statistics: newStatistics()}
+	s := &Store{now: opts.Now, log: opts.Logger, onVoid: opts.CountVoid, statistics: newStatistics()}
 	if s.now == nil {
 		s.now = time.Now
 	}

@@ -37,6 +37,7 @@ func (s *Store) Feed() *feed.Feed { return s.feed }
 
 // void is what a revocation voids in the feed. The redo log keeps it with the deletion.
 type void struct {
+	kind   Kind
 	handle feed.Handle
 	all    bool // everything
 }
@@ -45,15 +46,15 @@ type void struct {
 func voidOf(r Revocation) *void {
 	switch r.Kind {
 	case TokenRevoked, KeyRevoked:
-		return &void{handle: feed.OfCredential(r.Digest)}
+		return &void{kind: r.Kind, handle: feed.OfCredential(r.Digest)}
 	case ClientRevoked:
-		return &void{handle: feed.OfClient(r.ClientID)}
+		return &void{kind: r.Kind, handle: feed.OfClient(r.ClientID)}
 	case UserRevoked:
-		return &void{handle: feed.OfUser(r.UserID)}
+		return &void{kind: r.Kind, handle: feed.OfUser(r.UserID)}
 	case SecretRevoked, ClientKeyRevoked:
-		return &void{handle: feed.OfAuthentication(r.ClientID)}
+		return &void{kind: r.Kind, handle: feed.OfAuthentication(r.ClientID)}
 	case AllRevoked:
-		return &void{all: true}
+		return &void{kind: r.Kind, all: true}
 	case SessionRevoked, InviteRevoked, PasswordReset:
 	}
 	return nil
@@ -93,6 +94,7 @@ func (s *Store) appends(ctx context.Context, voids []*void) []redis.Cmder {
 	if s.feed == nil {
 		return nil
 	}
+	s.countVoids(voids)
 	handles, all := handlesOf(voids)
 	return s.feed.Void(ctx, handles, all)
 }
@@ -138,6 +140,7 @@ func (s *Store) appendAgain(ctx context.Context, payloads []any, repeats bool) [
 	for i, p := range payloads {
 		voids[i] = p.(*void)
 	}
+	s.countVoids(voids)
 	handles, all := handlesOf(voids)
 	if repeats {
 		return s.feed.Repeat(ctx, handles, all)
