@@ -66,17 +66,23 @@ func (s *Store) ConfirmUnknown(ctx context.Context, d Digest) error {
 func (s *Store) confirmRevoked(ctx context.Context, d Digest, ours, stranger bool) error {
 	const op = "confirm a revocation"
 	var revoked []Revocation
-	if ours && s.feed != nil {
+	if ours && s.feed != nil && !s.unknown.has(s.now(), d) {
 		if !s.unknown.take(s.now(), stranger) {
 			return ErrManyUnknown
 		}
 		revoked = append(revoked, Revocation{Kind: TokenRevoked, Digest: d})
 	}
-	if !s.db.NeedsBarrier(ctx) { // Redis's own answer is enough
-		return s.confirm(ctx, op, revoked, nil)
+	var asked []*redis.IntCmd
+	var gone *redis.IntCmd
+	if s.db.NeedsBarrier(ctx) { // else Redis's own answer is enough
+		gone = redis.NewIntCmd(ctx, "exists", credentialKey(d))
+		asked = append(asked, gone)
 	}
-	gone := redis.NewIntCmd(ctx, "exists", credentialKey(d))
-	return s.confirm(ctx, op, revoked, gone, gone)
+	err := s.confirm(ctx, op, revoked, gone, asked...)
+	if err == nil && len(revoked) > 0 {
+		s.unknown.add(s.now(), d)
+	}
+	return err
 }
 
 // Confirm says that everything which Redis has applied until now lasts as [Options.Durability] asks: for a caller that
@@ -101,21 +107,41 @@ const (
 	strangersPerSecond = 10
 )
 
-// unknownLimit counts the revocations of what is not found.
+// unknownLimit counts the revocations of what is not found, in one second.
 type unknownLimit struct {
 	mu      sync.Mutex
 	second  int64
-	all     int // in this second, and
-	strange int // of these, by callers who are not authenticated
+	all     int
+	strange int             // of these, by callers who are not authenticated
+	heard   map[Digest]bool // the feed has them: what is repeated does not count
+}
+
+// enter begins the next second, if it is one. The caller holds the lock.
+func (l *unknownLimit) enter(now time.Time) {
+	if second := now.Unix(); second != l.second {
+		l.second, l.all, l.strange, l.heard = second, 0, 0, map[Digest]bool{}
+	}
+}
+
+func (l *unknownLimit) has(now time.Time, d Digest) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.enter(now)
+	return l.heard[d]
+}
+
+func (l *unknownLimit) add(now time.Time, d Digest) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.enter(now)
+	l.heard[d] = true
 }
 
 // take counts one more; false: there were so many in this second.
 func (l *unknownLimit) take(now time.Time, stranger bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if second := now.Unix(); second != l.second {
-		l.second, l.all, l.strange = second, 0, 0
-	}
+	l.enter(now)
 	if l.all >= unknownPerSecond || stranger && l.strange >= strangersPerSecond {
 		return false
 	}
