@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -225,7 +226,9 @@ func TestChangesCallers(t *testing.T) {
 		token := s.Token(t, s.guard, "scope=mintkeep:introspect", "resource="+servertest.Issuer)
 		s.poll(t, nil, servertest.Bearer(token))
 		s.Revoke(t, s.guard, token).Want(t, http.StatusOK, "")
-		eventually(t, func() bool { return s.send(t, servertest.M{"wait": 0}, servertest.Bearer(token)).Status == http.StatusUnauthorized })
+		eventually(t, func() bool {
+			return s.send(t, servertest.M{"wait": 0}, servertest.Bearer(token)).Status == http.StatusUnauthorized
+		})
 	})
 }
 
@@ -267,23 +270,52 @@ func TestChangesForgetsAuthentications(t *testing.T) {
 	})
 }
 
-// After the first poll, polls send no command to Redis but those of the looks, whoever polls.
+// The authentication is remembered: a poll sends no command to Redis. Those of the heartbeats and the looks go on.
 func TestChangesCostNoCommand(t *testing.T) {
+	const callers, polls = 25, 20
+	s := watchedServer(t, storetest.Redis(t).Backend(t))
+	after := s.first(t)
+	e := tokenEndpoint{Server: s.Server}
+	for name, edit := range map[string]servertest.Edit{
+		"a secret": s.guard.Basic(), "an access token": servertest.Bearer(s.Token(t, s.guard, "scope=mintkeep:introspect", "resource="+servertest.Issuer)),
+	} {
+		s.poll(t, servertest.M{"after": after, "wait": 0}, edit)
+		cost := e.trips(t, func() {
+			var all sync.WaitGroup
+			for range callers {
+				all.Go(func() {
+					for range polls {
+						s.poll(t, servertest.M{"after": after, "wait": 0}, edit)
+					}
+				})
+			}
+			all.Wait()
+		})
+		if total(cost) > callers*polls/2 {
+			t.Errorf("%d polls by %s cost %v", callers*polls, name, cost)
+		}
+	}
+}
+
+// An assertion is valid once, at this route too, and is not remembered.
+func TestChangesByAssertion(t *testing.T) {
 	b := storetest.Redis(t).Backend(t)
 	s := watchedServer(t, b)
-	after := s.first(t)
-	s.poll(t, servertest.M{"after": after, "wait": 0})
-	e := tokenEndpoint{Server: s.Server}
-	// The heartbeats and the flushes of the store go on, and know nothing of polls.
-	other := func(n map[string]int) int { return n["hget"] + n["get"] + n["hgetall"] + n["mget"] }
-	cost := e.trips(t, func() {
-		for range 200 {
-			s.poll(t, servertest.M{"after": after, "wait": 0})
-		}
+	pair := servertest.NewSigner(t, "a", "ES256")
+	s.Register(t, servertest.M{
+		"client_id": "signer", "scope": "mintkeep:introspect", "jwks": servertest.JWKS(t, pair), "token_endpoint_auth_method": "private_key_jwt",
 	})
-	if n := other(cost); n > 40 {
-		t.Errorf("200 polls cost %v", cost)
+	s.first(t)
+	assertion := func() servertest.M {
+		compact := pair.Sign(t, nil, servertest.AssertionClaims("signer", s.Clock.Now(), nil))
+		s.Secret(compact)
+		return servertest.M{"client_assertion": compact, "client_assertion_type": servertest.AssertionType, "wait": 0}
 	}
+	none := func(r *http.Request) { r.Header.Del("Authorization") }
+	used := assertion()
+	s.send(t, used, none).Want(t, http.StatusOK, "")
+	s.send(t, used, none).Want(t, http.StatusUnauthorized, "invalid_client")
+	s.send(t, assertion(), none).Want(t, http.StatusOK, "")
 }
 
 func TestChangesOff(t *testing.T) {

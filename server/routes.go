@@ -111,6 +111,9 @@ func (s *Server) adminRoutes(r router) {
 	r.get("/admin/stats", admin(s.admin.Stats))
 	r.get("/admin/signing-keys", admin(s.admin.ListSigningKeys))
 	r.on("POST", "/admin/signing-keys/rotate", web.MaybeJSON, admin(s.admin.RotateSigningKey))
+	r.get("/admin/guards", admin(s.admin.ListGuards))
+	r.on("POST", "/admin/guards/probe", web.NoBody, admin(s.admin.ProbeGuards))
+	r.get("/admin/guards/probe/:id", admin(s.admin.ShowProbe))
 	r.get("/admin/audit", admin(s.admin.ListEvents))
 }
 
@@ -185,6 +188,7 @@ func (s *Server) pageRoutes(r *gin.Engine) {
 	see("/operator/keys", operator(s.pages.OperatorKeys))
 	see("/operator/keys/:id", operator(s.pages.OperatorKey))
 	confirm("/operator/keys/:id/revoke", operator(s.pages.OperatorRevoke))
+	see("/operator/guards", operator(s.pages.Guards))
 	see("/operator/audit", operator(s.pages.Audit))
 	see("/operator/audit.jsonl", operator(s.pages.DownloadAudit))
 }

@@ -155,7 +155,7 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s.pages, err = dashboard.New(dashboard.Options{
-		Config: o.Config, Store: o.Store, Ring: o.Ring, Vault: vault, Audit: log, Clients: clientRegistry, Users: userRegistry, Keys: keyRegistry, Now: o.Now,
+		Config: o.Config, Store: o.Store, Ring: o.Ring, Vault: vault, Audit: log, Clients: clientRegistry, Users: userRegistry, Keys: keyRegistry, Guards: s.guards, Now: o.Now,
 		SigningKeys: rotator, PasswordCost: o.PasswordCost,
 	})
 	if err != nil {
@@ -164,7 +164,7 @@ func New(o Options) (*Server, error) {
 	s.adminResource = adminResource(verifier, log)
 	s.admin = admin.New(admin.Options{
 		Config: o.Config, Store: o.Store, Ring: o.Ring, Vault: vault, Verifier: verifier, Audit: log,
-		Clients: clientRegistry, Users: userRegistry, Keys: keyRegistry, SigningKeys: rotator, Now: o.Now,
+		Clients: clientRegistry, Users: userRegistry, Keys: keyRegistry, Guards: s.guards, SigningKeys: rotator, Now: o.Now,
 	})
 	s.adapter = &web.Adapter{
 		Logger:         o.Logger,

@@ -1,13 +1,13 @@
 package store
 
 // countVoids tells [Options.CountVoid].
-func (s *Store) countVoids(revocations []Revocation) {
+func (s *Store) countVoids(voids []*void) {
 	if s.onVoid == nil {
 		return
 	}
-	for _, r := range revocations {
-		if _, voids := voidOf(r); voids || r.Kind == AllRevoked {
-			s.onVoid(string(r.Kind))
+	for _, v := range voids {
+		if v != nil {
+			s.onVoid(string(v.kind))
 		}
 	}
 }

@@ -42,13 +42,19 @@ func (g *guard) poll(wait time.Duration) *feed.Answer {
 	}
 }
 
+// running runs a store until the end of the test.
+func running(t *testing.T, s *store.Store) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	ran := make(chan struct{})
+	go func() { defer close(ran); s.Run(ctx) }()
+	t.Cleanup(func() { stop(); <-ran })
+}
+
 func TestFeed(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s := b.Open(t, func(o *store.Options) { o.Feed = true })
-		ctx, stop := context.WithCancel(t.Context())
-		ran := make(chan struct{})
-		go func() { defer close(ran); s.Run(ctx) }()
-		defer func() { stop(); <-ran }()
+		running(t, s)
 		create(t, s, "billing")
 		g := &guard{t: t, s: s}
 		if a := g.poll(0); !a.Reset || a.Fresh < 0 {

@@ -26,7 +26,7 @@ type ProbedGuard struct {
 	ClientID string        `json:"c"`
 	Instance string        `json:"i,omitempty"`
 	Lease    time.Duration `json:"l,omitempty"`
-	Heard    time.Duration `json:"h"`           // since it was heard of last, at the time of the report
+	Heard    time.Duration `json:"h"` // since it was heard of last, at the time of the report
 	// Passed is the time since it passed the probe, likewise. Nil: it has not.
 	Passed *time.Duration `json:"p,omitempty"`
 }

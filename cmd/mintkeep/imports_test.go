@@ -23,7 +23,7 @@ var (
 	lowerKit = []string{"server/adminapi", "server/credential", "server/fdreserve", "server/jwks", "server/metrics", "server/overload", "server/scope", "server/seal", "server/web"}
 	upperKit = []string{"server/assertion", "server/audit", "server/bearer", "server/invite", "server/password", "server/remotekeys", "server/signing"}
 	kit      = slices.Concat(lowerKit, upperKit)
-	useCases = []string{"server/clients", "server/keys", "server/signingkeys", "server/users"}
+	useCases = []string{"server/clients", "server/guards", "server/keys", "server/signingkeys", "server/users"}
 	features = []string{"server/admin", "server/api", "server/dashboard", "server/oauth"}
 
 	plan = map[string][]string{
@@ -50,6 +50,7 @@ var (
 		"server/remotekeys":  slices.Concat(below, lowerKit),
 		"server/signing":     slices.Concat(below, lowerKit),
 		"server/clients":     slices.Concat(below, kit),
+		"server/guards":      slices.Concat(below, kit),
 		"server/keys":        slices.Concat(below, kit),
 		"server/signingkeys": slices.Concat(below, kit),
 		"server/users":       slices.Concat(below, kit),
@@ -57,7 +58,7 @@ var (
 		"server/dashboard":   slices.Concat(below, kit, useCases),
 		"server/api":         slices.Concat(below, kit, useCases),
 		"server/oauth":       slices.Concat(below, kit, useCases),
-		"server/doctor":      slices.Concat(below, []string{"server/audit", "server/password", "server/remotekeys", "server/seal", "server/signing"}),
+		"server/doctor":      slices.Concat(below, []string{"store/feed", "server/audit", "server/guards", "server/password", "server/remotekeys", "server/seal", "server/signing"}),
 		"server":             slices.Concat(below, kit, useCases, features),
 		"server/fence":       slices.Concat(below, lowerKit, []string{"server/audit", "server/invite"}),
 		"server/rekey":       slices.Concat(below, lowerKit, []string{"server/audit", "server/password", "server/signing"}),

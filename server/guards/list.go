@@ -36,6 +36,9 @@ type List struct {
 
 // List lists the guards. What another replica has heard is up to 10 s old.
 func (r *Registry) List(ctx context.Context) (*List, error) {
+	if r.Store.Feed() == nil {
+		return nil, ErrNoFeed
+	}
 	heard, full, _, err := r.all(ctx)
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mintkeep/mintkeep/server/adminapi"
 	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
@@ -21,8 +22,9 @@ const (
 	quietTime = 2 * reportEvery
 	// heedTime is how long after a probe a replica that has guards, and does not report, is waited for. It may have stopped.
 	heedTime = 500 * time.Millisecond
-	// minLease is the least time after a probe after which a guard counts as silent: another replica may have heard it.
-	minLease = time.Second
+	// hearTime is the least time after a probe after which a guard counts as silent: until then a replica that has heard it may
+	// not have reported.
+	hearTime = time.Second + quietTime
 )
 
 // ErrNoFeed: this server has no feed, so it has no guards.
@@ -37,9 +39,9 @@ type State string
 // The states. A silent guard was not heard of for longer than its lease, so it does not answer from memory. Of one that is
 // waited for neither is known.
 const (
-	Passed  State = "passed"
-	Silent  State = "silent"
-	Waiting State = "waiting"
+	Passed  State = adminapi.ProbePassed
+	Silent  State = adminapi.ProbeSilent
+	Waiting State = adminapi.ProbeWaiting
 )
 
 // Probed is a guard after a probe.
@@ -191,11 +193,10 @@ func (p *progress) result(id string) *Progress {
 	result := &Progress{ID: id, Full: p.full, Complete: !p.full && (len(p.awaited) == 0 || age >= heedTime)}
 	for id, g := range p.guards {
 		one := Probed{ClientID: id.client, Instance: id.instance, Lease: g.lease, State: Waiting, Silence: max(0, age-g.heard)}
-		lease := leaseOf(g.lease)
 		switch {
 		case g.hasPassed:
 			one.State, one.Passed = Passed, g.passed
-		case one.Silence > lease+quietTime && age > max(lease, minLease)+quietTime:
+		case one.Silence > leaseOf(g.lease)+quietTime && age > hearTime:
 			one.State = Silent
 		default:
 			result.Complete = false

@@ -1,6 +1,7 @@
 package guards
 
 import (
+	"cmp"
 	"crypto/rand"
 	"log/slog"
 	"sync"
@@ -18,18 +19,23 @@ const (
 	Remembered = time.Minute
 	// MaxLease is the longest lease of a guard. One that does not tell its lease is taken to have it.
 	MaxLease = 10 * time.Second
+	// Doctor is the instance as which mintkeep doctor polls. It keeps no answer, and is not listed.
+	Doctor = "mintkeep doctor"
 
 	// joinEvery is how often it is looked up whether a client has polled within a day; maxJoining bounds how many at once.
 	joinEvery  = 24 * time.Hour
 	maxJoining = 256
 )
 
-// Options for [New]. All but Logger are required.
+// Options for [New]. All but Logger and WriteEvery are required.
 type Options struct {
 	Store  *store.Store
 	Audit  *audit.Log
 	Now    func() time.Time
 	Logger *slog.Logger // nil: slog.Default
+
+	// WriteEvery is how often this replica writes what it has heard. Zero: 10 s. Tests have less.
+	WriteEvery time.Duration
 }
 
 // Poll is what a guard says in one poll, and what is known of the answer.
@@ -70,6 +76,7 @@ func New(o Options) *Registry {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
+	o.WriteEvery = cmp.Or(o.WriteEvery, writeEvery)
 	r := &Registry{
 		Options: o, replica: rand.Text(), probed: make(chan feed.ProbeRead, maxProbes),
 		heard: map[name]*guard{}, joined: map[string]time.Time{},
@@ -101,6 +108,9 @@ func (r *Registry) Asked(p Poll) {
 func (r *Registry) Heard(p Poll) { r.note(p) }
 
 func (r *Registry) note(p Poll) {
+	if p.Instance == Doctor {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.join(p)
@@ -128,7 +138,9 @@ func (r *Registry) note(p Poll) {
 }
 
 // isFull is whether guards were left out within the last minute. The caller holds the lock.
-func (r *Registry) isFull(now time.Time) bool { return !r.full.IsZero() && now.Sub(r.full) < Remembered }
+func (r *Registry) isFull(now time.Time) bool {
+	return !r.full.IsZero() && now.Sub(r.full) < Remembered
+}
 
 // forget drops the guards that were not heard of for a minute, and says how many. The caller holds the lock.
 func (r *Registry) forget(now time.Time) (n int) {

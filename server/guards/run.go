@@ -23,7 +23,7 @@ func (r *Registry) Run(ctx context.Context) {
 	if r.Store.Feed() == nil {
 		return
 	}
-	second, report := time.NewTicker(writeNewEvery), time.NewTicker(reportEvery)
+	second, report := time.NewTicker(min(writeNewEvery, r.WriteEvery)), time.NewTicker(reportEvery)
 	defer second.Stop()
 	report.Stop()
 	defer report.Stop()
@@ -32,7 +32,7 @@ func (r *Registry) Run(ctx context.Context) {
 	for {
 		select {
 		case <-second.C:
-			if r.takeNew() || time.Since(written) >= writeEvery {
+			if r.takeNew() || time.Since(written) >= r.WriteEvery {
 				if r.write(ctx) {
 					written = time.Now()
 				}

@@ -35,7 +35,7 @@ func (s *Server) Changes(w http.ResponseWriter, r *http.Request) error {
 	s.polling.Add(-1)
 	switch {
 	case err == nil:
-		return s.answerPoll(w, p, answer)
+		return s.answerPoll(w, r, p, answer)
 	case r.Context().Err() != nil:
 		return web.Gone(w)
 	}
@@ -58,7 +58,7 @@ func (s *Server) await(r *http.Request, p *poll) (*feed.Answer, error) {
 }
 
 // answerPoll answers a poll, and notes what the guard has told and is told.
-func (s *Server) answerPoll(w http.ResponseWriter, p *poll, a *feed.Answer) error {
+func (s *Server) answerPoll(w http.ResponseWriter, r *http.Request, p *poll, a *feed.Answer) error {
 	now := time.Now()
 	s.record(p)
 	s.count(p, a, now)
@@ -94,7 +94,7 @@ func (s *Server) answerPoll(w http.ResponseWriter, p *poll, a *feed.Answer) erro
 	tail = append(tail, `,"keys":"`...)
 	tail = append(tail, s.keySetName()...)
 	tail = append(tail, `"}`...)
-	return web.Encoded(w, head, voids, tail)
+	return web.Encoded(w, r, head, voids, tail)
 }
 
 // record records the uses of API keys that a guard has counted, as introspection does. They are recorded with the answer, so
