@@ -55,13 +55,15 @@ type Feed struct {
 
 	look lookState // only Run's
 
-	mu      sync.Mutex
-	ring    ring
-	last    looked        // the newest look that counts
-	trouble error         // why there is none since; nil: there is
-	waiting int           // polls
-	news    chan struct{} // closed when waiting polls have something to say
-	looks   chan struct{} // closed at the end of each look
+	mu        sync.Mutex
+	ring      ring
+	onVoid    []func(handles []Handle, all bool)
+	onTrouble []func(reason string)
+	last      looked        // the newest look that counts
+	trouble   error         // why there is none since; nil: there is
+	waiting   int           // polls
+	news      chan struct{} // closed when waiting polls have something to say
+	looks     chan struct{} // closed at the end of each look
 }
 
 // New makes a feed. It reads nothing before Run. With Options that have Watermarks, it closes nothing but its own client:
@@ -90,9 +92,31 @@ func (f *Feed) Close() error { return f.client.Close() }
 // Break makes every cursor invalid before this replica's next look counts: Redis may have lost what was appended.
 func (f *Feed) Break() { f.breaks.Add(1) }
 
+// OnVoid has observe told of what is void, as [Options.Observe] is. So that it misses nothing, it is called before Run.
+func (f *Feed) OnVoid(observe func(handles []Handle, all bool)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.onVoid = append(f.onVoid, observe)
+}
+
+// OnTrouble has observe told, in a word, why no guard is answered, each time that begins. It must not block.
+func (f *Feed) OnTrouble(observe func(reason string)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.onTrouble = append(f.onTrouble, observe)
+}
+
+// IsCurrent is whether all that was appended until age ago was read, and observed.
+func (f *Feed) IsCurrent(age time.Duration) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.trouble == nil && !f.last.sent.IsZero() && time.Since(f.last.sent) <= age
+}
+
 // Status is the state of the feed, for operators.
 type Status struct {
 	Trouble error         // why guards get no answer; nil: they do
+	Polled  bool          // within the last minute; else nothing looks
 	LookAge time.Duration // since the newest look that counts was sent; negative: there was none
 	Waiting int           // polls
 	Entries int           // that this replica keeps
@@ -103,7 +127,7 @@ type Status struct {
 func (f *Feed) Status() Status {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	s := Status{Trouble: f.trouble, LookAge: -1, Waiting: f.waiting, Entries: len(f.ring.entries)}
+	s := Status{Trouble: f.trouble, Polled: f.isWanted(), LookAge: -1, Waiting: f.waiting, Entries: len(f.ring.entries)}
 	if !f.last.sent.IsZero() {
 		s.LookAge = time.Since(f.last.sent)
 	}

@@ -23,20 +23,6 @@ const (
 	wantedTime = time.Minute
 )
 
-// Why guards get no answer.
-var (
-	errNoLook     = unavailable("the feed was not read yet")
-	errNotPrimary = unavailable("the feed was read from a Redis that is not the primary")
-	errUntrusted  = unavailable("this Redis may have lost writes, so the feed is not read")
-	errMoved      = unavailable("the connection to the feed was replaced while it was read")
-	errBehind     = unavailable("the feed was read from a Redis that has less than the one that is written to")
-	errMore       = unavailable("there is more in the feed than was read")
-	errGone       = unavailable("what was read of the feed is gone")
-	errUnmarked   = unavailable("the feed has no mark of this Redis yet")
-)
-
-func unavailable(text string) error { return fmt.Errorf("%w: %s", redisdb.ErrUnavailable, text) }
-
 // looked is a look that counts: all that was appended before it was sent is in the ring, before this position.
 type looked struct {
 	sent time.Time
@@ -292,6 +278,7 @@ func (f *Feed) addEntries(a answer) (woken bool, err error) {
 		if !found {
 			f.look.gone = newest.id
 			f.ring.restart()
+			f.observe(entry{field: breakField}) // what was not read may be gone with it
 			return true, errGone
 		}
 	}
@@ -320,8 +307,14 @@ func (f *Feed) addEntries(a answer) (woken bool, err error) {
 }
 
 func (f *Feed) observe(e entry) {
-	if f.Observe != nil && (len(e.voids) > 0 || e.resets()) {
+	if len(e.voids) == 0 && !e.resets() {
+		return
+	}
+	if f.Observe != nil {
 		f.Observe(e.voids, e.resets())
+	}
+	for _, observe := range f.onVoid {
+		observe(e.voids, e.resets())
 	}
 }
 
@@ -349,6 +342,7 @@ func (f *Feed) publish(sent time.Time, woken bool, err error) {
 	if (err == nil) != (f.trouble == nil) {
 		f.logTrouble(err)
 	}
+	f.tellTrouble(err)
 	if f.trouble = err; err == nil {
 		f.last = looked{sent, f.ring.end()}
 	}
@@ -359,12 +353,4 @@ func (f *Feed) publish(sent time.Time, woken bool, err error) {
 	}
 	close(f.looks)
 	f.looks = make(chan struct{})
-}
-
-func (f *Feed) logTrouble(err error) {
-	if err == nil {
-		f.Logger.Info("guards are answered again")
-	} else if !errors.Is(err, errNoLook) {
-		f.Logger.Warn("the feed cannot be read; guards ask at each call", "error", err)
-	}
 }

@@ -24,6 +24,9 @@ type Answer struct {
 	// Fresh is the time from the arrival of the question until the newest look was sent whose entries are all in this
 	// answer, or before it. Negative: that was before the question arrived.
 	Fresh time.Duration
+	// Read is when this replica read the first of the voids; zero: there are none. It may have been appended as long before
+	// as voids are gathered.
+	Read time.Time
 }
 
 // lookPatience is how long a poll that needs a look waits for one.
@@ -123,7 +126,7 @@ func (f *Feed) answerNow(ctx context.Context, q Question, epoch, from uint64) (*
 // answer says what follows a position that continues. The caller holds the lock.
 func (f *Feed) answer(q Question, from uint64) *Answer {
 	part := f.ring.since(from)
-	return &Answer{Cursor: f.ring.cursorBefore(part.to), Voids: part.voids, More: part.more, Fresh: f.fresh(q, part.to)}
+	return &Answer{Cursor: f.ring.cursorBefore(part.to), Voids: part.voids, More: part.more, Fresh: f.fresh(q, part.to), Read: part.read}
 }
 
 // fresh is Answer.Fresh of an answer with all entries before a position. The caller holds the lock.

@@ -1,6 +1,9 @@
 package feed
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 const (
 	// maxRing and maxRingHandles bound the memory of the entries that a replica keeps: 64 bytes an entry and 16 a handle.
@@ -33,6 +36,7 @@ type answerPart struct {
 	from, to uint64
 	voids    *Voids
 	more     bool
+	read     time.Time // when its first void was; zero: it has none
 }
 
 // restart empties the ring.
@@ -114,6 +118,9 @@ func (r *ring) since(from uint64) answerPart {
 		if len(has)+len(e.voids) > maxAnswer {
 			p.more = true
 			break
+		}
+		if p.read.IsZero() && len(e.voids) > 0 {
+			p.read = e.read
 		}
 		for _, h := range e.voids {
 			if !has[h] {
