@@ -63,7 +63,11 @@ func (r *ring) add(e entry) {
 	case breakField:
 		r.lastReset = at
 	case restateField:
-		if e.value != r.replication { // by a replica that was late: who reads nothing but this appends a mark
+		switch r.replication {
+		case "": // the mark was trimmed
+			r.replication = e.value
+		case e.value:
+		default: // by a replica that was late: who reads this appends a mark
 			r.replication = ""
 		}
 		r.restated = at
