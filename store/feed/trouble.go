@@ -12,7 +12,6 @@ var (
 	errNoLook     = unavailable("the feed was not read yet")
 	errNotPrimary = unavailable("the feed was read from a Redis that is not the primary")
 	errUntrusted  = unavailable("this Redis may have lost writes, so the feed is not read")
-	errMoved      = unavailable("the connection to the feed was replaced while it was read")
 	errBehind     = unavailable("the feed was read from a Redis that has less than the one that is written to")
 	errMore       = unavailable("there is more in the feed than was read")
 	errGone       = unavailable("what was read of the feed is gone")
@@ -25,7 +24,7 @@ var reasons = []struct {
 	reason  string
 }{
 	{errNoLook, ""}, {errMore, ""}, {errUnmarked, ""}, {errNotPrimary, "not_primary"}, {errUntrusted, "untrusted"},
-	{errMoved, "replaced"}, {errBehind, "behind"}, {errGone, "gone"}, {errMixed, "mixed_versions"},
+	{errBlind, "blind"}, {errBehind, "behind"}, {errGone, "gone"}, {errMixed, "mixed_versions"},
 }
 
 const unreachable = "unreachable"
