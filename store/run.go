@@ -21,6 +21,10 @@ func (s *Store) Run(ctx context.Context) {
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
+		if s.feed != nil {
+			s.feed.Beat(ctx)
+			defer s.feed.Leave(context.WithoutCancel(ctx))
+		}
 		if s.monitor != nil {
 			s.monitor.Run(ctx)
 		}

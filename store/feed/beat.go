@@ -2,6 +2,7 @@ package feed
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -19,87 +20,125 @@ const (
 	// mixedTime is how long the watermark of a replica that does not append must not have moved.
 	mixedTime = 3 * time.Second
 	// blindTime is after how long without a look at the other replicas one may have come and gone.
-	blindTime = 5 * time.Second
+	blindTime = 3 * time.Second
 	// activeHeartbeats is by how many heartbeats of all replicas the watermark of one that runs may be behind.
 	activeHeartbeats = 16
 )
 
 var errMixed = unavailable("a replica of an older version, or with MINTKEEP_FEED=off, uses this Redis: it does not append what it revokes")
 
+var errBlind = unavailable("the other replicas were not seen lately")
+
 // beats say of each replica that appends what it revokes that it runs. While its feed is not known to be continuous, its
-// beat is 0.
+// beats are negative.
 type beats struct {
-	acknowledged atomic.Int64 // the last beat that the pool has written
-	continuous   atomic.Bool  // a look of this replica has counted
+	beating      chan struct{} // has something while a beat is under way
+	acknowledged atomic.Int64  // the last beat that the pool has written
+	continuous   atomic.Uint64 // Feed.breaks when a look of this replica counted last, and one
 
 	mu         sync.Mutex
+	alone      bool  // there are no others
 	trouble    error // why no look counts
 	began      bool
 	checked    time.Time // when the others were seen last
 	seen       map[string]int64
-	mixedUntil time.Time // zero: no other version runs
+	appends    map[string]bool // each that has beaten, and has a beat or a watermark still
+	mixedUntil time.Time       // zero: no other version runs
 }
 
-// check is why no look counts; nil: the other replicas append too.
-func (b *beats) check() error {
+// check is why no look counts that is sent now; nil: the other replicas append too. A process that was stopped goes on with
+// a look: by its own clock it learns that it has missed beats.
+func (b *beats) check(now time.Time) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.began {
+	switch {
+	case b.alone:
+		return nil
+	case !b.began:
 		return errNoLook
+	case b.trouble == nil && now.Sub(b.checked) > 2*beatEvery:
+		return errBlind
 	}
 	return b.trouble
 }
 
-// beat beats until ctx is done, and takes the beat of this replica out then.
+// beat beats until ctx is done.
 func (f *Feed) beat(ctx context.Context) {
 	if f.Watermarks == nil {
-		f.beats.mu.Lock()
-		f.beats.began = true
-		f.beats.mu.Unlock()
-		f.Break()
 		return
 	}
 	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()
-	for n := int64(1); ; n++ {
-		f.Beat(ctx, n)
+	for ctx.Err() == nil {
+		f.Beat(ctx)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookTimeout)
-			defer cancel()
-			_ = f.DB.Client.HDel(ctx, f.BeatsKey, f.Replica).Err()
-			return
 		}
 	}
 }
 
-// Beat looks at the other replicas, and writes beat n of this one, which is higher than any before.
-func (f *Feed) Beat(ctx context.Context, n int64) {
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
-	defer cancel()
-	others, err := f.DB.Client.HGetAll(ctx, f.BeatsKey).Result()
-	var w Watermarks
-	if err == nil {
-		w, err = f.Watermarks(ctx)
-	}
-	if f.beats.judge(f.Replica, time.Now(), others, w, err) {
-		f.Break()
-	}
-	if err != nil {
+// Beat looks at the other replicas, and writes the next beat of this one. The first comes before the first watermark, so that
+// the others do not take this replica for one that does not append.
+func (f *Feed) Beat(ctx context.Context) {
+	if f.Watermarks == nil {
 		return
 	}
-	value := int64(0)
-	if f.beats.continuous.Load() {
-		value = n
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	select {
+	case f.beats.beating <- struct{}{}:
+	case <-ctx.Done():
+		return
 	}
-	if _, err := f.DB.Client.Pipelined(ctx, func(p redis.Pipeliner) error {
-		p.HSet(ctx, f.BeatsKey, f.Replica, value)
-		p.PExpire(ctx, f.BeatsKey, beatsTime)
-		return nil
-	}); err == nil {
-		f.beats.acknowledged.Store(value)
+	defer func() { <-f.beats.beating }()
+	last := f.beats.acknowledged.Load()
+	value := last + 1
+	if f.beats.continuous.Load() != f.breaks.Load()+1 {
+		value = -value
 	}
+	// The watermarks are read before the beats: who has a watermark has beaten by then, if it appends.
+	w, err := f.Watermarks(ctx)
+	others := redis.NewMapStringStringCmd(ctx, "hgetall", f.BeatsKey) // before this beat, which lets those of dead replicas live on
+	write := redis.NewIntCmd(ctx, "hset", f.BeatsKey, f.Replica, value)
+	expire := redis.NewBoolCmd(ctx, "pexpire", f.BeatsKey, beatsTime.Milliseconds())
+	f.pool(ctx, others, write, expire)
+	if written := errors.Join(others.Err(), write.Err(), expire.Err()); written != nil {
+		err = errors.Join(err, written)
+	} else {
+		if beatOf(others.Val()[f.Replica]) < last { // Redis has lost the last beat, and perhaps what was appended before
+			f.Break()
+		}
+		f.beats.acknowledged.Store(last + 1) // after the break, so that no look counts in between
+	}
+	if f.beats.judge(f.Replica, time.Now(), others.Val(), w, err) {
+		f.Break()
+	}
+}
+
+// awaitBeat waits for a beat that is under way.
+func (b *beats) awaitBeat(ctx context.Context) {
+	select {
+	case b.beating <- struct{}{}:
+		<-b.beating
+	case <-ctx.Done():
+	}
+}
+
+// beatOf is the number of a beat.
+func beatOf(text string) int64 {
+	n, _ := strconv.ParseInt(text, 10, 64) // none is 0
+	return max(n, -n)
+}
+
+// Leave takes the beat of this replica out. It comes after the watermark was taken out.
+func (f *Feed) Leave(ctx context.Context) {
+	if f.Watermarks == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	f.pool(ctx, redis.NewIntCmd(ctx, "hdel", f.BeatsKey, f.Replica))
 }
 
 // judge decides whether looks count, by the beats and the watermarks of all replicas, or by the error of reading them. It is
@@ -113,18 +152,14 @@ func (b *beats) judge(self string, now time.Time, others map[string]string, w Wa
 	}
 	first := !b.began
 	if first {
-		b.began, broken = true, true
-		for id, beat := range others {
-			if n, _ := strconv.ParseInt(beat, 10, 64); id != self && n > 0 {
-				broken = false
-			}
-		}
-	} else if now.Sub(b.checked) > blindTime {
-		broken = true
+		b.began, broken = true, !isContinuous(self, others, w)
+	} else {
+		broken = now.Sub(b.checked) > blindTime
 	}
 	b.checked = now
 	if b.moves(self, first, others, w) {
 		b.mixedUntil = now.Add(mixedTime)
+		broken = true // at once, so that the beats say so to a replica that starts
 	}
 	b.trouble = nil
 	if !b.mixedUntil.IsZero() {
@@ -137,10 +172,29 @@ func (b *beats) judge(self string, now time.Time, others map[string]string, w Wa
 	return broken
 }
 
-// moves is whether a replica runs that does not append.
+// isContinuous is whether another replica runs whose feed is continuous. The beats of dead replicas are there as long as any
+// replica beats: their watermarks tell them apart.
+func isContinuous(self string, others map[string]string, w Watermarks) bool {
+	for id, beat := range others {
+		at, runs := w.Of[id]
+		n, _ := strconv.ParseInt(beat, 10, 64)
+		if id != self && n > 0 && runs && w.Counter-at <= activeHeartbeats {
+			return true
+		}
+	}
+	return false
+}
+
+// moves is whether a replica runs that does not append. Who has beaten once appends as long as it lives: its beats may have
+// expired while Redis was away.
 func (b *beats) moves(self string, first bool, others map[string]string, w Watermarks) (moves bool) {
+	appends := map[string]bool{}
+	for id := range others {
+		appends[id] = true
+	}
 	for id, at := range w.Of {
-		if _, appends := others[id]; appends || id == self {
+		if appends[id] || b.appends[id] || id == self {
+			appends[id] = true
 			continue
 		}
 		before, known := b.seen[id]
@@ -150,6 +204,6 @@ func (b *beats) moves(self string, first bool, others map[string]string, w Water
 			moves = moves || !known || at != before
 		}
 	}
-	b.seen = w.Of
+	b.seen, b.appends = w.Of, appends
 	return moves
 }

@@ -1,6 +1,9 @@
 package feed
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 const (
 	// maxRing and maxRingHandles bound the memory of the entries that a replica keeps: 64 bytes an entry and 16 a handle.
@@ -23,7 +26,7 @@ type ring struct {
 	handles int
 
 	lastReset   uint64 // position of the last entry that resets
-	replication string // the replication id that the newest mark names; empty: there is none
+	replication string // the replication id that the newest mark names; empty: there is none; or disputed
 	restated    uint64 // position of the entry that said so last
 
 	last answerPart // what the last answer had: most guards ask for the same
@@ -33,7 +36,11 @@ type answerPart struct {
 	from, to uint64
 	voids    *Voids
 	more     bool
+	read     time.Time // when its first void was; zero: it has none
 }
+
+// disputed is no replication id.
+const disputed = "disputed"
 
 // restart empties the ring.
 func (r *ring) restart() { *r = ring{epoch: r.epoch + 1} }
@@ -63,8 +70,8 @@ func (r *ring) add(e entry) {
 		case "": // the mark was trimmed
 			r.replication = e.value
 		case e.value:
-		default: // by a replica that was late: who reads this appends a mark
-			r.replication = ""
+		default: // by a replica that was late: who reads this appends a mark, and only that tells the id again
+			r.replication = disputed
 		}
 		r.restated = at
 	}
@@ -118,6 +125,9 @@ func (r *ring) since(from uint64) answerPart {
 		if len(has)+len(e.voids) > maxAnswer {
 			p.more = true
 			break
+		}
+		if p.read.IsZero() && len(e.voids) > 0 {
+			p.read = e.read
 		}
 		for _, h := range e.voids {
 			if !has[h] {

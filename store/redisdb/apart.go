@@ -17,9 +17,16 @@ func (db *DB) Apart(onConnect func(context.Context, *redis.Conn) error) redis.Un
 	c := newClient(db.target, o, &db.credentials, func(c *redis.UniversalOptions) {
 		c.PoolSize, c.MaxRetries = 1, -1
 	})
-	if o.Hook != nil {
-		c.AddHook(o.Hook)
+	addHooks := func(c redis.UniversalClient) {
+		if o.Hook != nil {
+			c.AddHook(o.Hook)
+		}
+		c.AddHook(unanswered{})
 	}
-	c.AddHook(unanswered{})
+	if nodes, ok := c.(*redis.ClusterClient); ok { // of which the caller uses the client of one node
+		nodes.OnNewNode(func(node *redis.Client) { addHooks(node) })
+	} else {
+		addHooks(c)
+	}
 	return c
 }
