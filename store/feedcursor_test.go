@@ -5,7 +5,9 @@ import (
 	"flag"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -32,7 +34,7 @@ func TestFeedCursorAtAnotherReplica(t *testing.T) {
 			must(t, replicas[i/2%2].RevokeToken(t.Context(), d, store.Cause{}))
 			g.acks.revoked(h)
 			want = append(want, h)
-			g.pollUntil("a void", func(*feed.Answer) bool {
+			g.pollUntil("a void", time.Second, func(*feed.Answer) bool {
 				g.s = replicas[i%2]
 				return slices.Contains(g.void, h)
 			})
@@ -59,20 +61,24 @@ func TestFeedInvalidCursor(t *testing.T) {
 			changed[at] ^= 1
 			return base64.RawURLEncoding.EncodeToString(changed)
 		}
+		var polled sync.WaitGroup
 		for name, cursor := range map[string]string{
 			"no cursor": "the newest", "zeros": string(slices.Repeat([]byte("A"), 32)),
 			"cut off": g.after[:20], "longer": g.after + "AAAA", "not canonical": g.after + "=",
 			"of another installation": other.after, "with another tag": with(20),
 			"of an earlier entry": with(2), "of a later entry": with(0), "with another sequence number": with(15),
 		} {
-			g := newGuard(t, s)
-			g.after = cursor
-			if a := g.poll(0); !a.Reset || len(a.Voids.Handles()) > 0 {
-				t.Errorf("%s: the answer is %+v, want a reset", name, a)
-			}
-			g.catchUp()
-			g.wantReset(name, 1)
+			polled.Go(func() {
+				g := newGuard(t, s)
+				g.after = cursor
+				if a := g.poll(0); !a.Reset || len(a.Voids.Handles()) > 0 {
+					t.Errorf("%s: the answer is %+v, want a reset", name, a)
+				}
+				g.catchUp()
+				g.wantReset(name, 1)
+			})
 		}
+		polled.Wait()
 		g.catchUp()
 		g.wantReset("the right one", 1)
 		if b.Server == nil {
