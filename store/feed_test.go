@@ -28,7 +28,7 @@ type guard struct {
 
 	known  time.Time                 // up to when it has every void
 	active map[feed.Handle]time.Time // what it remembers to be active, and when it asked
-	acks   *acknowledged
+	acks   *acknowledged             // nil: it is not judged
 }
 
 // acknowledged are the revocations that were answered with success, and when. Several guards share them.
@@ -89,6 +89,9 @@ func (g *guard) ask(wait time.Duration) (*feed.Answer, error) {
 // has what it asked before: until the end of its lease it would answer so from memory.
 func (g *guard) judge() {
 	g.t.Helper()
+	if g.acks == nil {
+		return
+	}
 	g.acks.mu.Lock()
 	defer g.acks.mu.Unlock()
 	for h, at := range g.acks.at {
@@ -160,7 +163,7 @@ func (g *guard) wantVoid(what string, want ...feed.Handle) {
 	g.t.Helper()
 	var got []feed.Handle
 	has := map[feed.Handle]bool{}
-	for _, h := range g.void { // heartbeats append again what they delete again
+	for _, h := range g.void { // it may be told twice
 		if !has[h] {
 			has[h] = true
 			got = append(got, h)
@@ -177,8 +180,8 @@ func (g *guard) wantVoid(what string, want ...feed.Handle) {
 // feeding has a store append what it revokes.
 func feeding(o *store.Options) { o.Feed = true }
 
-// run runs a store until the test is over, or stop is called.
-func run(t *testing.T, s *store.Store) (stop func()) {
+// running runs a store until the test is over, or stop is called.
+func running(t *testing.T, s *store.Store) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ran := make(chan struct{})
@@ -192,7 +195,7 @@ func run(t *testing.T, s *store.Store) (stop func()) {
 func runFeed(t *testing.T, b *storetest.Backend, change ...func(*store.Options)) *store.Store {
 	t.Helper()
 	s := b.Open(t, append(change, feeding)...)
-	run(t, s)
+	running(t, s)
 	return s
 }
 

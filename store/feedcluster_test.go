@@ -39,7 +39,7 @@ func TestFeedShardFailsOver(t *testing.T) {
 	for _, m := range nodes.Masters {
 		m.AwaitReplicas(1)
 	}
-	run(t, s)
+	running(t, s)
 	g := settled(t, s)
 	revoke := func(token string) {
 		t.Helper()

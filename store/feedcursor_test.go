@@ -139,7 +139,7 @@ func TestFeedOfManyEntriesAtOnce(t *testing.T) {
 	})
 }
 
-var appended = flag.Int("appended", 24_000, "how many entries the test of the feed's size appends")
+var entries = flag.Int("entries", 24_000, "how many entries the test of the feed's size appends")
 
 // The stream, and what a replica keeps of it, are bounded.
 func TestFeedIsBounded(t *testing.T) {
@@ -149,7 +149,7 @@ func TestFeedIsBounded(t *testing.T) {
 	g, behind := newGuard(t, s), newGuard(t, s)
 	g.poll(0)
 	behind.poll(0)
-	ctx, n := t.Context(), *appended
+	ctx, n := t.Context(), *entries
 	for i := 0; i < n; i += 2_000 {
 		appendVoids(t, b, s, i, 2_000)
 		g.catchUp()

@@ -38,7 +38,7 @@ func TestFeedBesideAReplicaThatDoesNotAppend(t *testing.T) {
 			g.remember(feed.OfCredential(d))
 
 			old := b.Open(t)
-			stop := run(t, old)
+			stop := running(t, old)
 			eventually(t, "the older version is noticed", func() bool {
 				_, err := g.ask(0)
 				return err != nil && strings.Contains(err.Error(), "MINTKEEP_FEED=off")
@@ -68,7 +68,7 @@ func TestFeedBeginsAfterAReplicaThatDoesNotAppend(t *testing.T) {
 	srv := storetest.Redis(t)
 	b := srv.Backend(t)
 	first := b.Open(t, feeding)
-	stop := run(t, first)
+	stop := running(t, first)
 	create(t, first, "a")
 	g := settled(t, first)
 	awaitContinuous(t, srv, 1)
@@ -90,7 +90,7 @@ func TestFeedDuringARollingRestart(t *testing.T) {
 	replicas, stops := make([]*store.Store, 3), make([]func(), 3)
 	start := func(i int) {
 		replicas[i] = b.Open(t, feeding)
-		stops[i] = run(t, replicas[i])
+		stops[i] = running(t, replicas[i])
 	}
 	for i := range replicas {
 		start(i)
