@@ -38,6 +38,3 @@ var Access = access
 
 // TrimAudit is what Run does with the audit log.
 func (s *Store) TrimAudit(ctx context.Context) error { return s.trimAudit(ctx) }
-
-// DeleteFeed sends what a revocation sends when Redis has no memory for its entry.
-func DeleteFeed(ctx context.Context, s *Store) error { return s.rdb.Process(ctx, s.feed.Delete(ctx)) }
