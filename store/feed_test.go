@@ -78,6 +78,9 @@ func (g *guard) ask(wait time.Duration) (*feed.Answer, error) {
 	for _, h := range a.Voids.Handles() {
 		delete(g.active, h)
 	}
+	if n := len(a.Voids.Handles()); n > 4_096 {
+		g.t.Errorf("an answer has %d handles", n)
+	}
 	if !a.More && a.Fresh >= 0 {
 		g.known = sent.Add(a.Fresh)
 		g.judge()

@@ -2,6 +2,8 @@ package store_test
 
 import (
 	"fmt"
+	"iter"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,7 +29,8 @@ func elsewhere(t *testing.T, b *storetest.Backend, s *store.Store, name string) 
 	}
 }
 
-// The shard that has the feed fails over: what a replica of Redis has confirmed is in the feed, and guards are reset.
+// The shard that has the feed fails over, and its slot moves to another shard: what was acknowledged is in the feed, and guards
+// are reset.
 func TestFeedShardFailsOver(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts six servers")
@@ -57,12 +60,45 @@ func TestFeedShardFailsOver(t *testing.T) {
 	nodes.Replicas[shard].Promoted()
 	g.catchUp()
 	if g.reset < 2 {
-		t.Error("there was no reset")
+		t.Error("there was no reset by the failover")
 	}
 	nodes.Masters[shard].Start() // as a replica of the new master
 	nodes.Replicas[shard].AwaitReplicas(1)
+	revoke("after the failover")
+	g.catchUp()
+
+	resets := g.reset
+	for what := range moveFeed(t, nodes.Replicas[shard], nodes.Masters[(shard+1)%3]) {
+		revoke(what)
+	}
+	g.catchUp()
+	if g.reset == resets {
+		t.Error("there was no reset by the other shard")
+	}
 	revoke("last")
 	g.catchUp()
+}
+
+// moveFeed gives the slot of the feed to another primary, and stops twice: when its keys are there and the slot is not, and at
+// last.
+func moveFeed(t *testing.T, from, to *storetest.Server) iter.Seq[string] {
+	t.Helper()
+	ctx, slot := t.Context(), redisdb.SlotOf(feedKey)
+	id := func(s *storetest.Server) any { return s.Client().Do(ctx, "CLUSTER", "MYID").Val() }
+	_, port, _ := strings.Cut(to.Addr(), ":")
+	return func(yield func(string) bool) {
+		must2(t)(to.Do("CLUSTER", "SETSLOT", slot, "IMPORTING", id(from)))
+		must2(t)(from.Do("CLUSTER", "SETSLOT", slot, "MIGRATING", id(to)))
+		for _, key := range from.Client().ClusterGetKeysInSlot(ctx, slot, 100).Val() {
+			must2(t)(from.Do("MIGRATE", "127.0.0.1", port, key, 0, 1000))
+		}
+		if !yield("on its way") {
+			return
+		}
+		must2(t)(to.Do("CLUSTER", "SETSLOT", slot, "NODE", id(to)))
+		must2(t)(from.Do("CLUSTER", "SETSLOT", slot, "NODE", id(to)))
+		yield("moved")
+	}
 }
 
 // The shard that has the feed is down: what is revoked on another shard is revoked, though it is not acknowledged, and told to
