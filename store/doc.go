@@ -34,7 +34,8 @@
 //	mk:kd:<key id>               hash    day → uses on that day                         31 days             Flush, Run
 //	mk:s:<32 bytes of digest>    string  a session of the dashboard                     12 h unused         CreateSession, Session, the revocations
 //	mk:ps:<user id>              zset    digests of a user's sessions, by their expiry  7 days              CreateSession, the revocations
-//	mk:o:<16 bytes of digest>    string  a submitted form, and its outcome              1 hour              ClaimIdempotencyKey, CompleteIdempotencyKey
+//	mk:o:<16 bytes of digest>    string  a submitted form, and its outcome; or a client 1 hour; 1 day       ClaimIdempotencyKey, CompleteIdempotencyKey, GuardJoined
+//	                                     that polled the feed on a day
 //	mk:n:<hour modulo 27>        hash    "minute what" → how many                       25½ hours           Flush
 //	mk:nc:<client id>:<0 to 2>   hash    of an hour: "minute what" → token requests     1½ hours            Flush, DeleteClient
 //	mk:nd:<client id>:<0 to 2>   hash    of a day: "quarter of an hour what" → the same 1½ days             Flush, DeleteClient
@@ -54,6 +55,8 @@
 //	mk:epoch:alive               string  1: a replica watches Redis                     5 s                 Run
 //	mk:epoch:alive:<epoch key>   string  the same, of a sixteenth; {} around the key    5 s                 Run
 //	mk:fence                     string  the millisecond of the last mintkeep fence     no expiry           Fence
+//	mk:feed                      stream  voids, and what package feed adds to them      last 16,384         the revocations, Run; Fence deletes it
+//	mk:feed:beats:{mk:feed}      hash    replica → its beat: it appends to the feed     3 s                 Run
 //	mk:ping                      –       never written; Ping asks whether it is there
 //
 // "Inactive" counts from the revocation or the expiry of a key, before which there is no expiry. What is only an entry of
@@ -99,7 +102,7 @@
 //
 //	method              kinds                       by
 //	CreateClient        client                      a transaction: an earlier client may have had the id
-//	UpdateClient        client, clientkey           a transaction, if a scope, an audience or a grant is taken away; if a public key is
+//	UpdateClient        client, clientkey           a transaction, if a scope, an audience or a grant is taken away; if a public key is, or the method changes
 //	EnableClient        client                      a transaction
 //	DisableClient       client                      HDEL mk:c:<id> on gen; nothing of it is valid until EnableClient
 //	RevokeClientTokens  client                      HDEL mk:c:<id> gen; the next generation is drawn now, or by StartGeneration
@@ -141,7 +144,24 @@
 // a field with a random value, which is another each time, on, gen, sess, op, pwlife, invite, the marker of a public key, and for
 // the deletion of a client life. What this replica has enabled again, a replay does not disable.
 //
-// [Announce] tells others of each revocation, in the same pipeline.
+// # The feed
+//
+// Guards keep answers of introspection. So each revocation is appended to the feed (see package feed) before it is
+// acknowledged: what it voids, by its kind:
+//
+//	kind              voids
+//	token, key        what is known of the credential
+//	client            of all tokens of the client
+//	user              of all keys of the user
+//	secret, clientkey that the client has authenticated: replicas remember that for guards
+//	all               everything
+//	others            nothing
+//
+// The append goes behind the deletion, in the same pipeline and before the barrier; in a cluster in a pipeline of its own,
+// with its barrier. A revocation that finds nothing to delete appends too, for an earlier attempt may not have done so: see
+// confirm. What is sent again is appended again, by the heartbeat. If Redis rejects the append, because it is out of memory,
+// the feed is deleted, and guards forget everything. If that fails too, the result is [ErrUnconfirmed], and the next
+// heartbeat appends it.
 //
 // # Records
 //

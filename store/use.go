@@ -21,8 +21,9 @@ const (
 
 // uses are the last uses of secrets and keys that were not flushed yet.
 type uses struct {
-	mu   sync.Mutex
-	last map[use]recorded
+	mu       sync.Mutex
+	last     map[use]recorded
+	reported map[string]recorded // key id → what guards have counted
 }
 
 // recorded is a last use, and how many there were.

@@ -45,7 +45,7 @@ func (c *doctorCommand) Run(ctx context.Context, p process) error {
 		return usageError{err}
 	}
 	s, err := store.Open(store.Options{
-		URL: cfg.RedisURL.Reveal(), Durability: cfg.RevokeDurability, Logger: newLogger(cfg, p.stderr),
+		URL: cfg.RedisURL.Reveal(), Durability: cfg.RevokeDurability, Feed: cfg.Feed, Logger: newLogger(cfg, p.stderr),
 	})
 	if err != nil {
 		return usageError{err}

@@ -28,6 +28,14 @@ type Presented struct {
 	claims *Claims // nil for an opaque token or an API key
 }
 
+// ClientID is the client that a JWT names; false: it is none. Nothing vouches for it before there is a record.
+func (p Presented) ClientID() (id string, isJWT bool) {
+	if p.claims == nil {
+		return "", false
+	}
+	return p.claims.ClientID, true
+}
+
 // Parse tells apart, without the store, what cannot be an active credential of this server.
 func (v *Verifier) Parse(text string) (p Presented, plausible bool) {
 	switch {

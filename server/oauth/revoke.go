@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/credential"
@@ -44,7 +45,7 @@ func (s *Server) revokeToken(r *http.Request) error {
 	case asked.presented.Digest == (store.Digest{}): // it cannot be one of ours
 		return nil
 	case asked.record == nil:
-		return s.store.ConfirmRevoked(r.Context(), asked.presented.Digest)
+		return answerOf(s.store.ConfirmRevoked(r.Context(), asked.presented.Digest, s.mayHaveIssued(r, asked)))
 	}
 	if asked.record.Key != nil { // a user's, never a client's
 		return errForeignToken
@@ -53,6 +54,25 @@ func (s *Server) revokeToken(r *http.Request) error {
 		return errForeignToken
 	}
 	return s.store.RevokeToken(r.Context(), asked.presented.Digest, s.audit.Cause(audit.Client(r.Context(), asked.caller.ID), "revoked by its client"))
+}
+
+// mayHaveIssued is whether a token without a record may be one that an earlier attempt has revoked: an opaque token or an
+// API key with the right checksum, or a JWT of the caller's that was signed here.
+func (s *Server) mayHaveIssued(r *http.Request, asked inspection) bool {
+	client, isJWT := asked.presented.ClientID()
+	if !isJWT {
+		return true
+	}
+	form, err := web.Form(r)
+	return err == nil && client == asked.caller.ID && s.ring.Signed(form.Get("token"))
+}
+
+// answerOf makes an answer of the error of a revocation that finds nothing.
+func answerOf(err error) error {
+	if errors.Is(err, store.ErrManyUnknown) {
+		return web.TooManyRequests(time.Second)
+	}
+	return err
 }
 
 // ownKey is the API key of a request in which a key revokes itself: it is the bearer and the token, and there
@@ -108,5 +128,5 @@ func (s *Server) revokeKey(r *http.Request, key string) error {
 	if tokenLike || record != nil { // the latter is a token of an earlier brand
 		return errInvalidClient
 	}
-	return s.store.ConfirmUnknown(r.Context(), t.Digest)
+	return answerOf(s.store.ConfirmUnknown(r.Context(), t.Digest))
 }

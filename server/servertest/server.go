@@ -71,6 +71,7 @@ func New(t testing.TB, b *storetest.Backend, environ ...string) *Server {
 	s.Metrics = metrics.New(metrics.Sources{Now: b.Clock.Now})
 	s.Store = b.Open(t, func(o *store.Options) {
 		o.Logger, o.Observe, o.Durability = logger, s.Metrics.Redis, cfg.RevokeDurability
+		o.Feed, o.CountVoid = cfg.Feed, s.Metrics.FeedVoid
 	})
 	var err error
 	s.Ring, err = signing.New(signing.Options{

@@ -14,6 +14,7 @@ import (
 const (
 	tagField     = "t"
 	voidsField   = "v"
+	repeatField  = "a"
 	markField    = "m"
 	restateField = "k"
 	breakField   = "r"
@@ -27,7 +28,7 @@ const maxEntries = 1 << 14
 type entry struct {
 	Cursor
 	field string // the other field, and
-	value string // what it has, but for voids
+	value string // what it has, but for handles
 	voids []Handle
 	read  time.Time // when this replica had read it
 }
@@ -36,7 +37,7 @@ type entry struct {
 func (e *entry) resets() bool { return e.field == markField || e.field == breakField }
 
 // wakes is whether waiting guards are answered because of it.
-func (e *entry) wakes() bool { return e.field != restateField }
+func (e *entry) wakes() bool { return e.field != restateField && e.field != repeatField }
 
 var errEntry = errors.New("an entry of the feed cannot be read")
 
@@ -55,12 +56,12 @@ func parseEntry(m redis.XMessage, read time.Time) (entry, error) {
 	if len(m.Values) != 2 {
 		return e, nil
 	}
-	for _, field := range []string{voidsField, markField, restateField, probeField} {
+	for _, field := range []string{voidsField, repeatField, markField, restateField, probeField} {
 		value, there := m.Values[field].(string)
 		if !there {
 			continue
 		}
-		if field == voidsField {
+		if field == voidsField || field == repeatField {
 			if e.voids, err = decodeHandles(value); err != nil {
 				return e, nil
 			}
@@ -86,8 +87,17 @@ func (f *Feed) appendCommand(ctx context.Context, field, value string) *redis.St
 
 // Void makes the commands that append these handles, and with all a break, which voids everything.
 func (f *Feed) Void(ctx context.Context, handles []Handle, all bool) (cmds []redis.Cmder) {
+	return f.appendHandles(ctx, voidsField, handles, all)
+}
+
+// Repeat is Void for handles that were appended before: guards that wait are not answered because of them.
+func (f *Feed) Repeat(ctx context.Context, handles []Handle, all bool) (cmds []redis.Cmder) {
+	return f.appendHandles(ctx, repeatField, handles, all)
+}
+
+func (f *Feed) appendHandles(ctx context.Context, field string, handles []Handle, all bool) (cmds []redis.Cmder) {
 	for part := range slices.Chunk(handles, maxEntryHandles) {
-		cmds = append(cmds, f.appendCommand(ctx, voidsField, encodeHandles(part)))
+		cmds = append(cmds, f.appendCommand(ctx, field, encodeHandles(part)))
 	}
 	if all {
 		cmds = append(cmds, f.appendCommand(ctx, breakField, "1"))

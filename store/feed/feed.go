@@ -42,12 +42,13 @@ type Watermarks struct {
 // Feed is what one replica knows of the feed. It is safe for concurrent use.
 type Feed struct {
 	Options
-	limit int    // how many entries a look reads at most
-	own   sender // by a connection of its own
-	pool  sender
-	close func() error
-	beats beats
-	pace  pace
+	limit  int    // how many entries a look reads at most
+	own    sender // by a connection of its own
+	redial func() // closes that connection
+	pool   sender
+	close  func() error
+	beats  beats
+	pace   pace
 
 	dialled atomic.Uint64 // counts the own connections
 	breaks  atomic.Uint64 // counts the reasons for a mark; see Break
@@ -72,7 +73,7 @@ type Feed struct {
 // New makes a feed. It reads nothing before Run. It closes nothing but its own client: see Close.
 func New(o Options) *Feed {
 	f := newFeed(o)
-	client := o.DB.Apart(func(ctx context.Context, conn *redis.Conn) error {
+	client, redial := o.DB.Apart(func(ctx context.Context, conn *redis.Conn) error {
 		f.dialled.Add(1)
 		if o.OnConnect == nil {
 			return nil
@@ -90,7 +91,7 @@ func New(o Options) *Feed {
 		pipeline(ctx, node, cmds)
 	}
 	f.pool = func(ctx context.Context, cmds ...redis.Cmder) { pipeline(ctx, o.DB.Client, cmds) }
-	f.close = client.Close
+	f.close, f.redial = client.Close, redial
 	return f
 }
 
@@ -101,7 +102,7 @@ func newFeed(o Options) *Feed {
 	}
 	return &Feed{
 		Options: o, limit: lookEntries, beats: beats{alone: o.Watermarks == nil, beating: make(chan struct{}, 1)}, begun: time.Now(), wanted: make(chan struct{}, 1),
-		news: make(chan struct{}), looks: make(chan struct{}), trouble: errNoLook,
+		news: make(chan struct{}), looks: make(chan struct{}), trouble: errNoLook, redial: func() {},
 	}
 }
 

@@ -82,6 +82,11 @@ func (f *Feed) Look(ctx context.Context) {
 	}
 	f.publish(a.sent, woken, err)
 	f.pace.looked(woken, a.blocked, err)
+	switch {
+	case err == nil, errors.Is(err, errMore), errors.Is(err, errGone), errors.Is(err, errUnmarked):
+	default: // a former primary may be at the other end, for as long as the connection lasts
+		f.redial()
+	}
 }
 
 // answer is that of one look.

@@ -9,6 +9,8 @@ const (
 	// maxRing and maxRingHandles bound the memory of the entries that a replica keeps: 64 bytes an entry and 16 a handle.
 	maxRing        = maxEntries + maxEntries/4
 	maxRingHandles = 1 << 18
+	// repeatReach is among how many entries a repeated handle is looked for.
+	repeatReach = 1_024
 	// maxAnswer is how many handles one answer has.
 	maxAnswer = 4_096
 	// restateAfter is after how many entries the replication id is appended again, so that a trim does not lose it.
@@ -36,7 +38,7 @@ type answerPart struct {
 	from, to uint64
 	voids    *Voids
 	more     bool
-	read     time.Time // when its first void was; zero: it has none
+	read     time.Time // when its first void was, but for repeated ones; zero: it has none
 }
 
 // disputed is no replication id.
@@ -58,6 +60,9 @@ func (r *ring) newest() *entry {
 
 func (r *ring) add(e entry) {
 	at := r.end()
+	if e.field == repeatField {
+		e.voids = r.unheard(e.voids)
+	}
 	r.entries = append(r.entries, e)
 	r.handles += len(e.voids)
 	switch e.field {
@@ -78,6 +83,26 @@ func (r *ring) add(e entry) {
 	if len(r.entries) > maxRing || r.handles > maxRingHandles {
 		r.trim()
 	}
+}
+
+// unheard are those of repeated handles that none of the last entries has. Who goes on behind an entry that has a handle was
+// told of it, or has forgotten everything since.
+func (r *ring) unheard(handles []Handle) (left []Handle) {
+	missing := map[Handle]bool{}
+	for _, h := range handles {
+		missing[h] = true
+	}
+	for i := len(r.entries) - 1; i >= max(0, len(r.entries)-repeatReach) && len(missing) > 0; i-- {
+		for _, h := range r.entries[i].voids {
+			delete(missing, h)
+		}
+	}
+	for _, h := range handles {
+		if missing[h] {
+			left = append(left, h)
+		}
+	}
+	return left
 }
 
 // trim drops the oldest eighth, so that it is not done for each entry.
@@ -126,7 +151,7 @@ func (r *ring) since(from uint64) answerPart {
 			p.more = true
 			break
 		}
-		if p.read.IsZero() && len(e.voids) > 0 {
+		if p.read.IsZero() && len(e.voids) > 0 && e.wakes() {
 			p.read = e.read
 		}
 		for _, h := range e.voids {

@@ -38,10 +38,11 @@ type Options struct {
 	ExistsField string
 
 	// Announce makes the commands that go behind deletions which are sent again, from the payloads of their entries.
+	// repeats: all of them were announced before, and Redis is not known to have lost that.
 	// Announced reads their answers. After an error the next heartbeat announces these payloads again. It decides nothing
 	// else: the breaker closes, and deletions are covered, without it. Both are nil, or none is.
-	Announce  func(ctx context.Context, payloads []any) []redis.Cmder
-	Announced func([]redis.Cmder) error
+	Announce  func(ctx context.Context, payloads []any, repeats bool) []redis.Cmder
+	Announced func(context.Context, []redis.Cmder) error
 
 	// OnLoss is called when it is noticed that Redis has lost writes, before the breaker closes again. Nil: nothing.
 	OnLoss func()
