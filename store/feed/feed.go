@@ -91,6 +91,7 @@ func New(o Options) *Feed {
 		pipeline(ctx, node, cmds)
 	}
 	f.pool = func(ctx context.Context, cmds ...redis.Cmder) { pipeline(ctx, o.DB.Client, cmds) }
+	f.ring.sharded = o.DB.IsCluster()
 	f.close, f.redial = client.Close, redial
 	return f
 }

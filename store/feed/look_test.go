@@ -140,6 +140,24 @@ func TestUntrustedRedis(t *testing.T) {
 	})
 }
 
+// If another entry is where the last one was, Redis has lost data: what was read counts for nothing.
+func TestLastEntryIsReplaced(t *testing.T) {
+	inWorld(t, 1, func(*world) {}, func(t *testing.T, w *world) {
+		r := w.replicas[0]
+		after := r.ask(t, "", 0).Cursor.String()
+		w.mu.Lock()
+		w.primary.write(func(d *data) {
+			d.stream = slices.Clone(d.stream)
+			d.stream[len(d.stream)-1].Values = map[string]any{tagField: "another!", voidsField: "0123456789abcdef"}
+		})
+		w.mu.Unlock()
+		time.Sleep(time.Second)
+		if a := r.ask(t, after, 0); !a.Reset || len(r.f.ring.entries) != 2 {
+			t.Errorf("%+v, %d entries", a, len(r.f.ring.entries))
+		}
+	})
+}
+
 // The observers are told in the order of the feed, and may ask the feed something.
 func TestObservers(t *testing.T) {
 	inWorld(t, 1, func(*world) {}, func(t *testing.T, w *world) {

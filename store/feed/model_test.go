@@ -23,7 +23,7 @@ import (
 //
 //	go test ./store/feed -run TestModel -rapid.checks=300   the long form
 func TestModel(t *testing.T) {
-	unlessGiven(t, "rapid.checks", "6")
+	unlessGiven(t, "rapid.checks", "40")
 	steps := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		plan := modelPlan{
