@@ -63,8 +63,9 @@ type Feed struct {
 	ring      ring
 	onVoid    []func(handles []Handle, all bool)
 	onTrouble []func(reason string)
-	last      looked        // the newest look that counts
-	trouble   error         // why there is none since; nil: there is
+	last      looked // the newest look that counts
+	trouble   error  // why there is none since; nil: there is
+	warning   warning
 	waiting   int           // polls
 	news      chan struct{} // closed when waiting polls have something to say
 	looks     chan struct{} // closed at the end of each look

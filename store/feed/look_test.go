@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -176,6 +178,42 @@ func TestObservers(t *testing.T) {
 			t.Errorf("told %v, want %v", told, want)
 		}
 	})
+}
+
+// A trouble that lasts is logged once, and its end.
+func TestTroubleIsLogged(t *testing.T) {
+	inWorld(t, 1, func(*world) {}, func(t *testing.T, w *world) {
+		r := w.replicas[0]
+		var log strings.Builder
+		r.f.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		var reasons []string
+		r.f.OnTrouble(func(reason string) { reasons = append(reasons, reason) })
+		r.ask(t, "", 0)
+		for range 3 {
+			w.toRedis(modelEvent{What: "delete"})
+			r.ask(t, "", 0)
+		}
+		if log.Len() > 0 {
+			t.Errorf("a short trouble is logged:\n%s", log.String())
+		}
+		w.setPrimary(false)
+		time.Sleep(5 * time.Second)
+		w.setPrimary(true)
+		r.ask(t, "", 0)
+		if got := log.String(); strings.Count(got, "the feed cannot be read") != 1 || strings.Count(got, "answered again") != 1 {
+			t.Errorf("of a trouble of 5 s is logged:\n%s", got)
+		}
+		if want := []string{"gone", "gone", "gone", "unreachable"}; !slices.Equal(reasons, want) {
+			t.Errorf("observed %v, want %v", reasons, want)
+		}
+	})
+}
+
+func (w *world) setPrimary(primary bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.primary.primary = primary
+	w.primary.wake()
 }
 
 func TestGathering(t *testing.T) {
