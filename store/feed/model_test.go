@@ -72,7 +72,7 @@ type modelEvent struct {
 // modelEvents are what may happen, and how often.
 var modelEvents = map[string]int{
 	"revoke": 40, "enable": 15, "rest": 10,
-	"failover": 4, "isolate": 2, "go back": 3, "trim": 3, "delete": 2, "memory": 2, "clock": 2,
+	"failover": 4, "lose": 4, "isolate": 2, "go back": 3, "trim": 3, "delete": 2, "memory": 2, "clock": 2,
 	"restart": 4, "kill": 3, "stop": 5, "drop": 4, "stranger": 2, "break": 1,
 }
 
