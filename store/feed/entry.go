@@ -48,8 +48,13 @@ func parseEntry(m redis.XMessage, read time.Time) (entry, error) {
 	if e.id, err = parseEntryID(m.ID); err != nil {
 		return e, errors.Join(errEntry, err)
 	}
-	if text, _ := m.Values[tagField].(string); len(text) == len(e.tag) {
-		e.tag = tag([]byte(text))
+	text, _ := m.Values[tagField].(string)
+	if len(text) != len(e.tag) {
+		return e, nil
+	}
+	e.tag = tag([]byte(text))
+	if len(m.Values) != 2 {
+		return e, nil
 	}
 	for _, field := range []string{voidsField, repeatField, markField, restateField, probeField} {
 		value, there := m.Values[field].(string)

@@ -19,7 +19,8 @@ const (
 
 // pace is the time between two looks.
 type pace struct {
-	pause time.Duration // only Run's
+	pause    time.Duration // only Run's, as
+	unmarked bool          // whether the last look found no mark
 
 	mu      sync.Mutex
 	woken   time.Time // when waiting polls were woken last, and
@@ -57,10 +58,13 @@ func (p *pace) gather() time.Duration {
 	return min(max(4*took, gatherMin), gatherMax)
 }
 
-// looked decides how long to wait after a look.
+// looked decides how long to wait after a look. What it has begun is gone on with at once; but a mark may be rejected, if
+// Redis is out of memory.
 func (p *pace) looked(woken, blocked bool, err error) {
+	wasUnmarked := p.unmarked
+	p.unmarked = errors.Is(err, errUnmarked)
 	switch {
-	case errors.Is(err, errMore), errors.Is(err, errGone), errors.Is(err, errUnmarked) && p.pause < retryMin:
+	case errors.Is(err, errMore), errors.Is(err, errGone), p.unmarked && !wasUnmarked:
 		p.pause = 0
 	case err != nil:
 		p.pause = min(max(2*p.pause, retryMin), retryMax)

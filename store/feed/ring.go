@@ -23,12 +23,13 @@ const (
 // the rings apart.
 type ring struct {
 	epoch   uint64
+	sharded bool // the deletions are on other servers, which may lose them alone
 	entries []entry
 	first   uint64 // position of entries[0]
 	handles int
 
 	lastReset   uint64 // position of the last entry that resets
-	replication string // the replication id that the newest mark names; empty: there is none
+	replication string // the replication id that the newest mark names; empty: there is none; or disputed
 	restated    uint64 // position of the entry that said so last
 
 	last answerPart // what the last answer had: most guards ask for the same
@@ -41,8 +42,11 @@ type answerPart struct {
 	read     time.Time // when its first void was, but for repeated ones; zero: it has none
 }
 
+// disputed is no replication id.
+const disputed = "disputed"
+
 // restart empties the ring.
-func (r *ring) restart() { *r = ring{epoch: r.epoch + 1} }
+func (r *ring) restart() { *r = ring{epoch: r.epoch + 1, sharded: r.sharded} }
 
 // end is the position behind the last entry.
 func (r *ring) end() uint64 { return r.first + uint64(len(r.entries)) }
@@ -57,7 +61,7 @@ func (r *ring) newest() *entry {
 
 func (r *ring) add(e entry) {
 	at := r.end()
-	if e.field == repeatField {
+	if e.field == repeatField && !r.sharded {
 		e.voids = r.unheard(e.voids)
 	}
 	r.entries = append(r.entries, e)
@@ -68,8 +72,12 @@ func (r *ring) add(e entry) {
 	case breakField:
 		r.lastReset = at
 	case restateField:
-		if e.value != r.replication { // by a replica that was late: who reads nothing but this appends a mark
-			r.replication = ""
+		switch r.replication {
+		case "": // the mark was trimmed
+			r.replication = e.value
+		case e.value:
+		default: // by a replica that was late: who reads this appends a mark, and only that tells the id again
+			r.replication = disputed
 		}
 		r.restated = at
 	}
@@ -79,7 +87,8 @@ func (r *ring) add(e entry) {
 }
 
 // unheard are those of repeated handles that none of the last entries has. Who goes on behind an entry that has a handle was
-// told of it, or has forgotten everything since.
+// told of it, or has forgotten everything since. The entry is there, so that the deletion before it was not lost meanwhile,
+// and no one has asked in between: but for a cluster, where a guard may have asked while the deletion was lost.
 func (r *ring) unheard(handles []Handle) (left []Handle) {
 	missing := map[Handle]bool{}
 	for _, h := range handles {

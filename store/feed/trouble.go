@@ -3,6 +3,7 @@ package feed
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/mintkeep/mintkeep/store/redisdb"
 )
@@ -12,7 +13,6 @@ var (
 	errNoLook     = unavailable("the feed was not read yet")
 	errNotPrimary = unavailable("the feed was read from a Redis that is not the primary")
 	errUntrusted  = unavailable("this Redis may have lost writes, so the feed is not read")
-	errMoved      = unavailable("the connection to the feed was replaced while it was read")
 	errBehind     = unavailable("the feed was read from a Redis that has less than the one that is written to")
 	errMore       = unavailable("there is more in the feed than was read")
 	errGone       = unavailable("what was read of the feed is gone")
@@ -25,7 +25,7 @@ var reasons = []struct {
 	reason  string
 }{
 	{errNoLook, ""}, {errMore, ""}, {errUnmarked, ""}, {errNotPrimary, "not_primary"}, {errUntrusted, "untrusted"},
-	{errMoved, "replaced"}, {errBehind, "behind"}, {errGone, "gone"}, {errMixed, "mixed_versions"},
+	{errBlind, "blind"}, {errBehind, "behind"}, {errGone, "gone"}, {errMixed, "mixed_versions"},
 }
 
 const unreachable = "unreachable"
@@ -64,10 +64,28 @@ func (f *Feed) tellTrouble(trouble error) {
 	}
 }
 
+// warnAfter is how long trouble lasts before it is logged.
+const warnAfter = time.Second
+
+// warning is what is logged of a trouble.
+type warning struct {
+	since  time.Time // zero: there is none
+	logged bool
+}
+
+// logTrouble logs trouble that lasts: a look that counts follows others at once. The caller holds the lock.
 func (f *Feed) logTrouble(err error) {
-	if err == nil {
-		f.Logger.Info("guards are answered again")
-	} else if !errors.Is(err, errNoLook) {
+	w := &f.warning
+	switch {
+	case err == nil:
+		if w.logged {
+			f.Logger.Info("guards are answered again")
+		}
+		*w = warning{}
+	case w.since.IsZero():
+		w.since = time.Now()
+	case !w.logged && time.Since(w.since) >= warnAfter:
 		f.Logger.Warn("the feed cannot be read; guards ask at each call", "error", err)
+		w.logged = true
 	}
 }
