@@ -92,8 +92,10 @@ type world struct {
 	wg     sync.WaitGroup
 	begun  time.Time
 	hidden bool
-	length int // of the stream
+	length int  // of the stream
+	smooth bool // nothing is late or lost but by an event
 	steps  atomic.Int64
+	sent   atomic.Int64 // pipelines
 	over   atomic.Bool
 
 	mu        sync.Mutex
@@ -104,6 +106,9 @@ type world struct {
 	records   map[int]int // of the other shard; nil: they are where the feed is
 	revoked   map[int]revocation
 	number    int
+	strangers int
+	lost      time.Time // when writes were lost last
+	wentBack  time.Time // when they were under the same replication id
 	log       []string
 	violation string
 }
@@ -162,7 +167,7 @@ func (w *world) intn(n int) int {
 	return w.rand.IntN(n)
 }
 
-func (w *world) chance(of int) bool                  { return w.intn(of) == 0 }
+func (w *world) chance(of int) bool                  { return !w.smooth && w.intn(of) == 0 }
 func (w *world) until(d time.Duration) time.Duration { return time.Duration(w.intn(int(d))) + 1 }
 
 // latency is mostly short.

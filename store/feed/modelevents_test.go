@@ -9,6 +9,10 @@ import (
 )
 
 func (w *world) happen(e modelEvent) {
+	// Who starts just after the data went back takes it for continuous until the others have noticed it.
+	if starts := e.What == "restart" || e.What == "kill"; starts && time.Since(w.wentBack) < 3500*time.Millisecond {
+		return
+	}
 	switch e.What {
 	case "revoke":
 		if r := w.anyReplica(); r != nil {
@@ -38,7 +42,9 @@ func (w *world) happen(e modelEvent) {
 		living := w.living()
 		living[e.Arg%len(living)].own.drop()
 	case "stranger":
-		w.wg.Go(func() { w.stranger(fmt.Sprint("old", e.Arg), 3500*time.Millisecond+w.until(2*time.Second), e.Arg%2 == 0) })
+		w.wg.Go(func() {
+			w.stranger(fmt.Sprint("old", e.Arg), 3500*time.Millisecond+w.until(2*time.Second), e.Arg%2 == 0)
+		})
 	case "break":
 		w.anyReplica().f.Break()
 	default:
@@ -57,6 +63,9 @@ func (w *world) toRedis(e modelEvent) {
 	case "delete":
 		p.write(func(d *data) { d.stream, d.last = nil, entryID{} })
 	case "memory":
+		if w.strangers > 0 { // it would show no watermark
+			return
+		}
 		p.oom = true
 		w.wg.Go(func() {
 			time.Sleep(w.until(3 * time.Second))
@@ -126,6 +135,7 @@ func (w *world) failover(lost, how int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	former := w.primary
+	w.lost = time.Now()
 	w.primary = w.newRedis(former.before(lost * 3))
 	w.primary.lag = former.lag + time.Duration(how-2)*time.Second
 	former.up, former.primary = how != 0, false
@@ -138,6 +148,7 @@ func (w *world) isolate(lost int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	former := w.primary
+	w.lost = time.Now()
 	w.primary = w.newRedis(former.before(lost * 3))
 	linger := time.Duration(w.rand.Int64N(int64(6 * time.Second)))
 	w.moved = time.Now().Add(linger)
@@ -166,7 +177,7 @@ func (w *world) goBack(more int) {
 			i = max(0, i-more*3)
 			d = p.past[i].d
 			p.past = p.past[:i]
-			p.d = d
+			p.d, w.lost, w.wentBack = d, time.Now(), time.Now()
 			p.wake()
 			w.log = append(w.log, w.ago(time.Now())+" went back\n")
 			return
@@ -185,6 +196,13 @@ func (w *world) lostBeats(d *data) bool {
 
 // stranger is a replica that does not append. Until it is noticed, what it revokes is known late.
 func (w *world) stranger(id string, lives time.Duration, leaves bool) {
+	w.mu.Lock()
+	if w.primary.oom {
+		w.mu.Unlock()
+		return
+	}
+	w.strangers++
+	w.mu.Unlock()
 	begun := time.Now()
 	for beat := begun; time.Since(begun) < lives && !w.isOver(); {
 		if time.Since(beat) >= 0 {
@@ -199,14 +217,18 @@ func (w *world) stranger(id string, lives time.Duration, leaves bool) {
 			continue
 		}
 		w.number++
-		number, node := w.number, w.primary
+		number, node, shown := w.number, w.primary, begun
+		if w.lost.After(begun) { // its watermark with the rest
+			shown = w.lost.Add(time.Second)
+		}
 		w.mu.Unlock()
 		w.setDeleted(h, number)
-		w.acknowledge(h, number, node, max(0, 2500*time.Millisecond-time.Since(begun)))
+		w.acknowledge(h, number, node, max(0, 2500*time.Millisecond-time.Since(shown)))
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.strangers--
 	if leaves {
-		w.mu.Lock()
-		defer w.mu.Unlock()
 		w.primary.write(func(d *data) { delete(d.marks, id) })
 	}
 }

@@ -250,6 +250,7 @@ type link struct {
 // send is a [sender].
 func (l *link) send(_ context.Context, cmds ...redis.Cmder) {
 	w := l.r.w
+	w.sent.Add(1)
 	fail := func() {
 		for _, cmd := range cmds {
 			cmd.SetErr(io.ErrUnexpectedEOF)
