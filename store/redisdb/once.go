@@ -55,7 +55,9 @@ func (h sendOnce) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 			cmds[i] = once{cmd}
 			err := next(ctx, cmds)
 			cmds[i] = cmd // the caller's slice
-			h.db.SettleAfter(ctx, errorsOf(cmds)...)
+			if err != nil {
+				h.db.SettleAfter(ctx, errorsOf(cmds)...)
+			}
 			return err
 		}
 		return next(ctx, cmds)
