@@ -25,10 +25,10 @@ const feedKey = "mk:feed"
 
 var errNotAppended = errors.New("the feed is away")
 
-// feed announces revocations with one XADD.
-type feed struct{ fails atomic.Bool }
+// announced announces revocations with one XADD.
+type announced struct{ fails atomic.Bool }
 
-func (f *feed) announce() *store.Announce {
+func (f *announced) announce() *store.Announce {
 	return &store.Announce{
 		Append: func(ctx context.Context, revocations []store.Revocation) []redis.Cmder {
 			args := []any{"xadd", feedKey, "*"}
@@ -51,7 +51,7 @@ func (f *feed) announce() *store.Announce {
 }
 
 // read is which kinds were announced, by what they are about.
-func (f *feed) read(t *testing.T, b *storetest.Backend) map[string][]string {
+func (f *announced) read(t *testing.T, b *storetest.Backend) map[string][]string {
 	t.Helper()
 	entries, ok := b.Do("XRANGE", feedKey, "-", "+").([]any)
 	if !ok {
@@ -237,7 +237,7 @@ func TestNewSecretIsShownThoughTheAnnouncementIsLost(t *testing.T) {
 func TestManyChangesAreAnnouncedAtOnce(t *testing.T) {
 	t.Parallel()
 	b, ctx := storetest.Cluster(t, "--appendonly", "yes", "--appendfsync", "always").Backend(t), t.Context()
-	var f feed
+	var f announced
 	s := b.Open(t, func(o *store.Options) {
 		o.Announce, o.Durability = f.announce(), config.Durability{Fsync: true}
 	})
@@ -328,7 +328,7 @@ func TestRevokingAllIsAnnounced(t *testing.T) {
 func TestRevocationAndAnnouncementAreOneRoundTrip(t *testing.T) {
 	t.Parallel()
 	b, ctx := storetest.Redis(t).Backend(t), t.Context()
-	var f feed
+	var f announced
 	var sent [][]string
 	s := b.Open(t, func(o *store.Options) {
 		o.Announce = f.announce()

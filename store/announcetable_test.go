@@ -23,7 +23,7 @@ type scene struct {
 	t    *testing.T
 	b    *storetest.Backend
 	s    *store.Store
-	feed feed
+	feed announced
 	loss loss
 }
 

@@ -21,11 +21,20 @@ func (s *Store) Run(ctx context.Context) {
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
+		if s.feed != nil {
+			s.feed.Beat(ctx)
+			defer s.feed.Leave(context.WithoutCancel(ctx))
+		}
 		if s.monitor != nil {
 			s.monitor.Run(ctx)
 		}
 	}()
 	defer func() { <-stopped }()
+	if s.feed != nil {
+		looking := make(chan struct{})
+		go func() { defer close(looking); s.feed.Run(ctx) }()
+		defer func() { <-looking }()
+	}
 	flush, purge := time.NewTicker(flushEvery), time.NewTicker(purgeEvery)
 	defer flush.Stop()
 	defer purge.Stop()

@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/mintkeep/mintkeep/config"
+	"github.com/mintkeep/mintkeep/store/feed"
 	"github.com/mintkeep/mintkeep/store/redisdb"
 	"github.com/mintkeep/mintkeep/store/rollback"
 )
@@ -25,6 +26,9 @@ type Options struct {
 
 	// Announce tells others of each revocation. Nil: none.
 	Announce *Announce
+
+	// Feed appends each revocation to the feed, for guards, instead of Announce.
+	Feed bool
 
 	// Now is the clock of everything that is computed in this process, and of the embedded
 	// store's expiry. A real Redis ages its keys by its own. Nil: time.Now.
@@ -46,6 +50,7 @@ type Store struct {
 	rdb      redis.UniversalClient // of db
 	monitor  *rollback.Monitor     // nil when embedded: what is in this process cannot be rolled back
 	announce *Announce
+	feed     *feed.Feed // nil: none
 	now      func() time.Time
 	log      *slog.Logger
 
@@ -80,7 +85,7 @@ func Open(opts Options) (*Store, error) {
 		Observe: opts.Observe, Instrument: opts.Instrument, Dial: opts.Dial,
 	}
 	if opts.URL != "" {
-		s.monitor = s.newMonitor()
+		s.monitor = s.newMonitor(opts.Feed)
 		o.Hook, o.OnConnect = s.monitor.Hook(), s.monitor.Connected
 	}
 	var err error
@@ -88,24 +93,36 @@ func Open(opts Options) (*Store, error) {
 		return nil, err
 	}
 	s.rdb = s.db.Client
-	s.credentials = credentials{embedded: s.db.IsEmbedded(), now: s.now}
+	s.credentials = credentials{s.db.IsEmbedded()}
 	if s.monitor != nil {
 		s.monitor.Attach(s.db)
+	}
+	if opts.Feed {
+		s.feed, s.announce = s.newFeed()
 	}
 	return s, nil
 }
 
-func (s *Store) newMonitor() *rollback.Monitor {
+func (s *Store) newMonitor(feeds bool) *rollback.Monitor {
 	o := rollback.Options{Key: epochKey, FenceKey: fenceKey, ExistsField: metaField, Logger: s.log, Now: s.now}
-	if s.announce != nil {
-		o.Announce, o.Announced = s.announce.again, s.announce.Check
+	if s.announce != nil || feeds {
+		o.Announce = func(ctx context.Context, payloads []any) []redis.Cmder { return s.announce.again(ctx, payloads) }
+		o.Announced = func(cmds []redis.Cmder) error { return s.announce.Check(cmds) }
+	}
+	if feeds {
+		o.OnLoss = func() { s.feed.Break() }
 	}
 	return rollback.New(o)
 }
 
 // Close closes every connection, and with the embedded store everything that was in it. It may be
 // called again. Operations still under way fail with ErrUnavailable.
-func (s *Store) Close() error { return s.db.Close() }
+func (s *Store) Close() error {
+	if s.feed != nil {
+		_ = s.feed.Close()
+	}
+	return s.db.Close()
+}
 
 // Ping tells whether the store can answer: nil, or an error that matches ErrUnavailable.
 //

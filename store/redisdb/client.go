@@ -29,9 +29,12 @@ const slotsEvery = 2 * time.Second
 // DialFunc makes a connection, as net.Dialer.DialContext does.
 type DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// newClient makes the client for a target. It connects to nothing yet.
-func newClient(t target, from Options, by *credentials) redis.UniversalClient {
+// newClient makes the client for a target. It connects to nothing yet. adjust changes its settings.
+func newClient(t target, from Options, by *credentials, adjust ...func(*redis.UniversalOptions)) redis.UniversalClient {
 	o := clientOptions()
+	for _, f := range adjust {
+		f(o)
+	}
 	o.Addrs = t.addrs
 	o.CredentialsProviderContext = by.provide
 	o.SentinelUsername, o.SentinelPassword = t.sentinelUser, t.sentinelPassword

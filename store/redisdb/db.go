@@ -52,6 +52,7 @@ type DB struct {
 	// Client sends commands as they are. What it returns has not been through [Unavailable].
 	Client redis.UniversalClient
 
+	options     Options
 	target      target // where Client leads; empty when embedded
 	credentials credentials
 	wrapDial    func(DialFunc) DialFunc // may be nil
@@ -77,7 +78,7 @@ type DB struct {
 // and the same with rediss for TLS. It connects to nothing yet, so that a server may start before its Redis
 // does. The only error is a bad URL, and it never quotes the URL.
 func Open(o Options) (*DB, error) {
-	db := &DB{now: o.Now, barriers: make(chan struct{}, maxBarriers)}
+	db := &DB{options: o, now: o.Now, barriers: make(chan struct{}, maxBarriers)}
 	if db.now == nil {
 		db.now = time.Now
 	}

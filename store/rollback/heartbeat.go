@@ -179,6 +179,9 @@ func (m *Monitor) noticeRollback(ctx context.Context, seen, found []observation)
 		return false
 	}
 	if !m.IsQuarantined() {
+		if m.OnLoss != nil {
+			m.OnLoss()
+		}
 		m.lose()
 		m.db.CloseConnections() // some may lead to another Redis than the one that was read
 	}

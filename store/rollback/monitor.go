@@ -7,6 +7,7 @@ import (
 	rng "math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,6 +43,9 @@ type Options struct {
 	Announce  func(ctx context.Context, payloads []any) []redis.Cmder
 	Announced func([]redis.Cmder) error
 
+	// OnLoss is called when it is noticed that Redis has lost writes, before the breaker closes again. Nil: nothing.
+	OnLoss func()
+
 	Logger *slog.Logger     // nil: slog.Default
 	Now    func() time.Time // nil: time.Now
 }
@@ -54,9 +58,10 @@ type Monitor struct {
 	logger         *slog.Logger
 	now            func() time.Time
 	keys           []string // one, or one for each part of a cluster
-	watermarkField string   // of this replica
-	usesField      string   // likewise
-	countings      [][]any  // of each key: the command by which a use is counted, which nothing changes
+	replica        string   // a random id of this replica
+	watermarkField string
+	usesField      string  // likewise
+	countings      [][]any // of each key: the command by which a use is counted, which nothing changes
 
 	breaker breaker
 	log     redoLog
@@ -87,7 +92,7 @@ type Monitor struct {
 func New(o Options) *Monitor {
 	id := randomID()
 	m := &Monitor{
-		Options: o, logger: o.Logger, now: o.Now,
+		Options: o, logger: o.Logger, now: o.Now, replica: id,
 		watermarkField: watermarkPrefix + id, usesField: usesPrefix + id,
 		wake: make(chan struct{}, 1), hasStarted: make(chan struct{}),
 	}
@@ -103,6 +108,28 @@ func New(o Options) *Monitor {
 // randomID tells lineages and replicas apart. It is no secret.
 func randomID() string {
 	return strconv.FormatUint(rng.Uint64(), 36) + strconv.FormatUint(rng.Uint64(), 36) //nolint:gosec // it keeps no one out
+}
+
+// Replica is a random id of this replica, by which its watermark is known.
+func (m *Monitor) Replica() string { return m.replica }
+
+// Watermarks reads, from the epoch key by which the loss of a key would be seen, the counter, and the watermark of each
+// replica of any version.
+func (m *Monitor) Watermarks(ctx context.Context, key string) (counter int64, of map[string]int64, err error) {
+	fields, err := m.client.HGetAll(ctx, m.keys[m.part(key)]).Result()
+	if err != nil {
+		return 0, nil, redisdb.Unavailable("read watermarks", err)
+	}
+	of = map[string]int64{}
+	for field, value := range fields {
+		n, _ := strconv.ParseInt(value, 10, 64) // what is no number is not a watermark that moves
+		if id, isWatermark := strings.CutPrefix(field, watermarkPrefix); isWatermark {
+			of[id] = n
+		} else if field == counterField {
+			counter = n
+		}
+	}
+	return counter, of, nil
 }
 
 // Hook is the breaker, for [redisdb.Options].

@@ -1,0 +1,94 @@
+package feed
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// The fields of an entry: the tag, and one of the others.
+const (
+	tagField     = "t"
+	voidsField   = "v"
+	markField    = "m"
+	restateField = "k"
+	breakField   = "r"
+	probeField   = "p"
+)
+
+// maxEntries is how many entries the stream has; Redis trims whole nodes, so there may be some more.
+const maxEntries = 1 << 14
+
+// entry is one of the stream.
+type entry struct {
+	Cursor
+	field string // the other field, and
+	value string // what it has, but for voids
+	voids []Handle
+	read  time.Time // when this replica had read it
+}
+
+// resets is whether cursors from before it are no longer valid.
+func (e *entry) resets() bool { return e.field == markField || e.field == breakField }
+
+// wakes is whether waiting guards are answered because of it.
+func (e *entry) wakes() bool { return e.field != restateField }
+
+var errEntry = errors.New("an entry of the feed cannot be read")
+
+// parseEntry reads an entry. What a newer version appended, or what is damaged, is a break: it may void anything.
+func parseEntry(m redis.XMessage, read time.Time) (entry, error) {
+	e := entry{read: read, field: breakField}
+	var err error
+	if e.id, err = parseEntryID(m.ID); err != nil {
+		return e, errors.Join(errEntry, err)
+	}
+	if text, _ := m.Values[tagField].(string); len(text) == len(e.tag) {
+		e.tag = tag([]byte(text))
+	}
+	for _, field := range []string{voidsField, markField, restateField, probeField} {
+		value, there := m.Values[field].(string)
+		if !there {
+			continue
+		}
+		if field == voidsField {
+			if e.voids, err = decodeHandles(value); err != nil {
+				return e, nil
+			}
+		} else {
+			e.value = value
+		}
+		e.field = field
+	}
+	return e, nil
+}
+
+func newTag() tag {
+	var t tag
+	_, _ = rand.Read(t[:]) // never fails
+	return t
+}
+
+// appendCommand is the XADD of one entry.
+func (f *Feed) appendCommand(ctx context.Context, field, value string) *redis.StringCmd {
+	t := newTag()
+	return redis.NewStringCmd(ctx, "xadd", f.Key, "maxlen", "~", maxEntries, "*", tagField, string(t[:]), field, value)
+}
+
+// Void makes the commands that append these handles, and with all a break, which voids everything.
+func (f *Feed) Void(ctx context.Context, handles []Handle, all bool) (cmds []redis.Cmder) {
+	for part := range slices.Chunk(handles, maxEntryHandles) {
+		cmds = append(cmds, f.appendCommand(ctx, voidsField, encodeHandles(part)))
+	}
+	if all {
+		cmds = append(cmds, f.appendCommand(ctx, breakField, "1"))
+	}
+	return cmds
+}
+
+// Delete is the command that deletes the feed, which makes every cursor invalid. Redis accepts it when it is out of memory.
+func (f *Feed) Delete(ctx context.Context) *redis.IntCmd { return redis.NewIntCmd(ctx, "del", f.Key) }

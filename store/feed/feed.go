@@ -1,0 +1,115 @@
+package feed
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/mintkeep/mintkeep/store/redisdb"
+)
+
+// Options for [New]. Key, BeatsKey and DB are required.
+type Options struct {
+	// Key is that of the stream. BeatsKey is in the same slot of a cluster: a hash, replica → its beat.
+	Key, BeatsKey string
+	DB            *redisdb.DB
+
+	// Replica is the id of this replica, by which Watermarks has it too.
+	Replica string
+	// Watermarks reads the watermarks of all replicas, those of other versions too. Nil: there is only this one.
+	Watermarks func(context.Context) (Watermarks, error)
+	// Trusted is whether the breaker is closed. Nil: always.
+	Trusted func() bool
+	// OnConnect is shown the feed's own connection before its first look. Nil: nothing is checked.
+	OnConnect func(context.Context, *redis.Conn) error
+
+	// Observe is told of each entry that was read, in the order of the feed; all: everything is void. It must not block.
+	Observe func(handles []Handle, all bool)
+
+	Logger *slog.Logger // nil: slog.Default
+}
+
+// Watermarks are those of all replicas that use a Redis.
+type Watermarks struct {
+	Counter int64
+	Of      map[string]int64 // replica → the counter that it saw last
+}
+
+// Feed is what one replica knows of the feed. It is safe for concurrent use.
+type Feed struct {
+	Options
+	client redis.UniversalClient // of its own: one connection
+	beats  beats
+	pace   pace
+
+	dialled atomic.Uint64 // counts the connections of client
+	breaks  atomic.Uint64 // counts the reasons for a mark; see Break
+	polled  atomic.Int64  // when a guard was answered last, in nanoseconds since begun
+	begun   time.Time
+	wanted  chan struct{} // has something when a guard polls
+	hurried atomic.Int64  // how many wait for the next look
+
+	look lookState // only Run's
+
+	mu      sync.Mutex
+	ring    ring
+	last    looked        // the newest look that counts
+	trouble error         // why there is none since; nil: there is
+	waiting int           // polls
+	news    chan struct{} // closed when waiting polls have something to say
+	looks   chan struct{} // closed at the end of each look
+}
+
+// New makes a feed. It reads nothing before Run. With Options that have Watermarks, it closes nothing but its own client:
+// see Close.
+func New(o Options) *Feed {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	f := &Feed{
+		Options: o, begun: time.Now(), wanted: make(chan struct{}, 1),
+		news: make(chan struct{}), looks: make(chan struct{}), trouble: errNoLook,
+	}
+	f.client = o.DB.Apart(func(ctx context.Context, conn *redis.Conn) error {
+		f.dialled.Add(1)
+		if o.OnConnect == nil {
+			return nil
+		}
+		return o.OnConnect(ctx, conn)
+	})
+	return f
+}
+
+// Close closes the feed's own connection.
+func (f *Feed) Close() error { return f.client.Close() }
+
+// Break makes every cursor invalid before this replica's next look counts: Redis may have lost what was appended.
+func (f *Feed) Break() { f.breaks.Add(1) }
+
+// Status is the state of the feed, for operators.
+type Status struct {
+	Trouble error         // why guards get no answer; nil: they do
+	LookAge time.Duration // since the newest look that counts was sent; negative: there was none
+	Waiting int           // polls
+	Entries int           // that this replica keeps
+	Reach   time.Duration // how far back they go
+}
+
+// Status tells the state of the feed.
+func (f *Feed) Status() Status {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := Status{Trouble: f.trouble, LookAge: -1, Waiting: f.waiting, Entries: len(f.ring.entries)}
+	if !f.last.sent.IsZero() {
+		s.LookAge = time.Since(f.last.sent)
+	}
+	if len(f.ring.entries) > 0 {
+		oldest, newest := f.ring.entries[0].id.ms, f.ring.newest().id.ms
+		s.Reach = time.Duration(newest-oldest) * time.Millisecond //nolint:gosec // milliseconds of one clock
+	}
+	return s
+}

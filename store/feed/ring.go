@@ -1,0 +1,128 @@
+package feed
+
+import "slices"
+
+const (
+	// maxRing and maxRingHandles bound the memory of the entries that a replica keeps: 64 bytes an entry and 16 a handle.
+	maxRing        = maxEntries + maxEntries/4
+	maxRingHandles = 1 << 18
+	// maxAnswer is how many handles one answer has.
+	maxAnswer = 4_096
+	// restateAfter is after how many entries the replication id is appended again, so that a trim does not lose it.
+	restateAfter = maxEntries / 2
+)
+
+// ring has the last entries of the stream, without a gap. The caller holds the lock of the Feed.
+//
+// A position is the number of an entry since this ring was begun. Positions of an earlier ring say nothing: epoch tells
+// the rings apart.
+type ring struct {
+	epoch   uint64
+	entries []entry
+	first   uint64 // position of entries[0]
+	handles int
+
+	lastReset   uint64 // position of the last entry that resets
+	replication string // the replication id that the newest mark names; empty: there is none
+	restated    uint64 // position of the entry that said so last
+
+	last answerPart // what the last answer had: most guards ask for the same
+}
+
+type answerPart struct {
+	from, to uint64
+	voids    *Voids
+	more     bool
+}
+
+// restart empties the ring.
+func (r *ring) restart() { *r = ring{epoch: r.epoch + 1} }
+
+// end is the position behind the last entry.
+func (r *ring) end() uint64 { return r.first + uint64(len(r.entries)) }
+
+// newest is the last entry; nil: there is none.
+func (r *ring) newest() *entry {
+	if len(r.entries) == 0 {
+		return nil
+	}
+	return &r.entries[len(r.entries)-1]
+}
+
+func (r *ring) add(e entry) {
+	at := r.end()
+	r.entries = append(r.entries, e)
+	r.handles += len(e.voids)
+	switch e.field {
+	case markField:
+		r.lastReset, r.replication, r.restated = at, e.value, at
+	case breakField:
+		r.lastReset = at
+	case restateField:
+		if e.value != r.replication { // by a replica that was late: who reads nothing but this appends a mark
+			r.replication = ""
+		}
+		r.restated = at
+	}
+	if len(r.entries) > maxRing || r.handles > maxRingHandles {
+		r.trim()
+	}
+}
+
+// trim drops the oldest eighth, so that it is not done for each entry.
+func (r *ring) trim() {
+	n := max(1, len(r.entries)/8)
+	for _, e := range r.entries[:n] {
+		r.handles -= len(e.voids)
+	}
+	r.entries = slices.Clone(r.entries[n:])
+	r.first += uint64(n)
+}
+
+// find is the position behind the entry of a cursor; false: the cursor is not valid.
+func (r *ring) find(c Cursor) (behind uint64, ok bool) {
+	i, there := slices.BinarySearchFunc(r.entries, c.id, func(e entry, id entryID) int { return e.id.compare(id) })
+	if !there || r.entries[i].tag != c.tag {
+		return 0, false
+	}
+	behind = r.first + uint64(i) + 1
+	return behind, r.continues(behind)
+}
+
+// continues is whether everything since this position is there, and nothing in it resets.
+func (r *ring) continues(from uint64) bool {
+	return from > r.lastReset && from > r.first && from <= r.end()
+}
+
+// isAhead is whether the cursor may be of an entry that was not read yet.
+func (r *ring) isAhead(c Cursor) bool {
+	newest := r.newest()
+	return newest == nil || c.id.compare(newest.id) > 0
+}
+
+// cursorBefore is the cursor of the entry before this position.
+func (r *ring) cursorBefore(at uint64) Cursor { return r.entries[at-1-r.first].Cursor }
+
+// since is what follows a position for which continues holds: at most maxAnswer handles, and whether there are more.
+func (r *ring) since(from uint64) answerPart {
+	if r.last.voids != nil && r.last.from == from && (r.last.to == r.end() || r.last.more) {
+		return r.last
+	}
+	p := answerPart{from: from, to: from, voids: &Voids{}}
+	has := map[Handle]bool{}
+	for _, e := range r.entries[from-r.first:] {
+		if len(has)+len(e.voids) > maxAnswer {
+			p.more = true
+			break
+		}
+		for _, h := range e.voids {
+			if !has[h] {
+				has[h] = true
+				p.voids.handles = append(p.voids.handles, h)
+			}
+		}
+		p.to++
+	}
+	r.last = p
+	return p
+}
