@@ -90,9 +90,7 @@ func (b *batcher) alone(ctx context.Context, cmds []redis.Cmder) {
 
 func (b *batcher) send(ctx context.Context, cmds []redis.Cmder) {
 	p := b.client.Pipeline()
-	for _, cmd := range cmds {
-		_ = p.Process(ctx, cmd)
-	}
+	_ = p.BatchProcess(ctx, cmds...)
 	_, _ = p.Exec(ctx) // each command has its own error, see unanswered
 }
 

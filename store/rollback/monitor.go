@@ -61,7 +61,8 @@ type Monitor struct {
 	keys           []string // one, or one for each part of a cluster
 	replica        string   // a random id of this replica
 	watermarkField string
-	usesField      string // likewise
+	usesField      string  // likewise
+	countings      [][]any // of each key: the command by which a use is counted, which nothing changes
 
 	breaker breaker
 	log     redoLog
@@ -141,7 +142,10 @@ func (m *Monitor) Attach(db *redisdb.DB) {
 	if db.IsCluster() {
 		m.keys = partKeys(m.Key)
 	}
-	m.uses = make([]int64, len(m.keys))
+	m.uses, m.countings = make([]int64, len(m.keys)), make([][]any, len(m.keys))
+	for i, key := range m.keys {
+		m.countings[i] = []any{"hincrby", key, m.usesField, 1}
+	}
 }
 
 // partKeys are names that lie in one sixteenth of the slots each.
