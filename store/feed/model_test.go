@@ -99,7 +99,7 @@ type world struct {
 	sent   atomic.Int64 // pipelines
 	// between is called behind each command. Nil: nothing happens there.
 	between func(*redisModel, redis.Cmder)
-	over   atomic.Bool
+	over    atomic.Bool
 
 	mu        sync.Mutex
 	rand      *rand.Rand
