@@ -8,9 +8,12 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // inWorld runs a test with replicas at a Redis that is a model, in virtual time.
@@ -138,6 +141,29 @@ func TestUntrustedRedis(t *testing.T) {
 		time.Sleep(time.Second)
 		if _, err := r.f.Poll(t.Context(), Question{Arrived: time.Now()}); !errors.Is(err, errUntrusted) || len(trusted) < 2 {
 			t.Errorf("%v after %d looks", err, len(trusted)/2)
+		}
+	})
+}
+
+// What is deleted in the middle of a look is noticed by the same look: what the end of the ring still is, was continued.
+func TestFeedIsDeletedDuringALook(t *testing.T) {
+	var armed, appended atomic.Bool
+	inWorld(t, 1, func(w *world) {
+		w.between = func(n *redisModel, cmd redis.Cmder) {
+			switch name := cmd.Name(); {
+			case name == "xdel" && armed.CompareAndSwap(true, false):
+				n.do(w.replicas[0].f.Void(context.Background(), []Handle{modelHandle(1)}, false)[0])
+				appended.Store(true)
+			case (name == "xread" || name == "xrange") && appended.CompareAndSwap(true, false):
+				w.toRedis(modelEvent{What: "delete"})
+			}
+		}
+	}, func(t *testing.T, w *world) {
+		r := w.replicas[0]
+		after := r.ask(t, "", 0).Cursor.String()
+		armed.Store(true)
+		if a := r.ask(t, after, 0); !a.Reset {
+			t.Errorf("the answer is %+v", a)
 		}
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
 )
 
@@ -96,7 +97,9 @@ type world struct {
 	smooth bool // nothing is late or lost but by an event
 	steps  atomic.Int64
 	sent   atomic.Int64 // pipelines
-	over   atomic.Bool
+	// between is called behind each command. Nil: nothing happens there.
+	between func(*redisModel, redis.Cmder)
+	over    atomic.Bool
 
 	mu        sync.Mutex
 	rand      *rand.Rand

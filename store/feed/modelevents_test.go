@@ -10,7 +10,7 @@ import (
 
 func (w *world) happen(e modelEvent) {
 	// Who starts just after the data went back takes it for continuous until the others have noticed it.
-	if starts := e.What == "restart" || e.What == "kill"; starts && time.Since(w.wentBack) < 3500*time.Millisecond {
+	if starts := e.What == "restart" || e.What == "kill"; starts && time.Since(w.wentBack) < beatsTime+500*time.Millisecond {
 		return
 	}
 	switch e.What {
@@ -43,13 +43,13 @@ func (w *world) happen(e modelEvent) {
 		w.start()
 	case "stop":
 		living := w.living()
-		living[e.Arg%len(living)].stopped.Store(int64(time.Since(w.begun)) + int64(w.until(5*time.Second)))
+		living[e.Arg%len(living)].stopped.Store(int64(time.Since(w.begun)) + int64(w.until(7*time.Second)))
 	case "drop":
 		living := w.living()
 		living[e.Arg%len(living)].own.drop()
 	case "stranger":
 		w.wg.Go(func() {
-			w.stranger(fmt.Sprint("old", e.Arg), 3500*time.Millisecond+w.until(2*time.Second), e.Arg%2 == 0)
+			w.stranger(fmt.Sprint("old", e.Arg), blindTime+500*time.Millisecond+w.until(2*time.Second), e.Arg%2 == 0)
 		})
 	case "break":
 		w.anyReplica().f.Break()

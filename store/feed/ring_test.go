@@ -151,6 +151,13 @@ func TestPartIsNotFresh(t *testing.T) {
 	if late := f.fresh(Question{Arrived: now.Add(6 * time.Millisecond)}, 3); late >= 0 {
 		t.Errorf("fresh is %s by a look from before the arrival", late)
 	}
+	if _, _, counts := f.hasLooked(q); !counts {
+		t.Error("a look from behind the arrival does not count")
+	}
+	f.trouble = errBehind
+	if _, _, counts := f.hasLooked(q); counts || f.fresh(q, 3) >= 0 {
+		t.Error("it counts when the next one was at another Redis")
+	}
 }
 
 // The replication id is known by the newest mark, or, if that was trimmed, by an entry that restates it.
