@@ -16,11 +16,11 @@ const (
 	beatEvery = time.Second
 	// beatsTime is how long the beats of the last replica that appends outlive it. Whoever finds none appends a mark: in
 	// the meantime credentials may have been revoked by something that does not append.
-	beatsTime = 3 * time.Second
+	beatsTime = 5 * time.Second
 	// mixedTime is how long the watermark of a replica that does not append must not have moved.
 	mixedTime = 3 * time.Second
 	// blindTime is after how long without a look at the other replicas one may have come and gone.
-	blindTime = 3 * time.Second
+	blindTime = 5 * time.Second
 	// activeHeartbeats is by how many heartbeats of all replicas the watermark of one that runs may be behind.
 	activeHeartbeats = 16
 )

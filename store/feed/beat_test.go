@@ -105,7 +105,7 @@ func TestBeatsOfOthersThatStartAndLeave(t *testing.T) {
 func TestBeatsOfABlindReplica(t *testing.T) {
 	s := newSeconds(t)
 	s.alone()
-	s.now = s.now.Add(3 * time.Second)
+	s.now = s.now.Add(blindTime)
 	if got := s.b.check(s.now); !errors.Is(got, errBlind) {
 		t.Errorf("before the next beat: %v", got)
 	}

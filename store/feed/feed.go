@@ -63,8 +63,9 @@ type Feed struct {
 	ring      ring
 	onVoid    []func(handles []Handle, all bool)
 	onTrouble []func(reason string)
-	last      looked        // the newest look that counts
-	trouble   error         // why there is none since; nil: there is
+	last      looked // the newest look that counts
+	trouble   error  // why there is none since; nil: there is
+	warning   warning
 	waiting   int           // polls
 	news      chan struct{} // closed when waiting polls have something to say
 	looks     chan struct{} // closed at the end of each look
@@ -91,6 +92,7 @@ func New(o Options) *Feed {
 		pipeline(ctx, node, cmds)
 	}
 	f.pool = func(ctx context.Context, cmds ...redis.Cmder) { pipeline(ctx, o.DB.Client, cmds) }
+	f.ring.sharded = o.DB.IsCluster()
 	f.close, f.redial = client.Close, redial
 	return f
 }

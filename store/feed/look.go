@@ -332,9 +332,7 @@ func (f *Feed) append(ctx context.Context, cmd *redis.StringCmd) {
 func (f *Feed) publish(sent time.Time, woken bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if (err == nil) != (f.trouble == nil) {
-		f.logTrouble(err)
-	}
+	f.logTrouble(err)
 	f.tellTrouble(err)
 	if f.trouble = err; err == nil {
 		f.last = looked{sent, f.ring.end()}

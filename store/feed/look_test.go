@@ -4,11 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // inWorld runs a test with replicas at a Redis that is a model, in virtual time.
@@ -140,6 +145,47 @@ func TestUntrustedRedis(t *testing.T) {
 	})
 }
 
+// What is deleted in the middle of a look is noticed by the same look: what the end of the ring still is, was continued.
+func TestFeedIsDeletedDuringALook(t *testing.T) {
+	var armed, appended atomic.Bool
+	inWorld(t, 1, func(w *world) {
+		w.between = func(n *redisModel, cmd redis.Cmder) {
+			switch name := cmd.Name(); {
+			case name == "xdel" && armed.CompareAndSwap(true, false):
+				n.do(w.replicas[0].f.Void(context.Background(), []Handle{modelHandle(1)}, false)[0])
+				appended.Store(true)
+			case (name == "xread" || name == "xrange") && appended.CompareAndSwap(true, false):
+				w.toRedis(modelEvent{What: "delete"})
+			}
+		}
+	}, func(t *testing.T, w *world) {
+		r := w.replicas[0]
+		after := r.ask(t, "", 0).Cursor.String()
+		armed.Store(true)
+		if a := r.ask(t, after, 0); !a.Reset {
+			t.Errorf("the answer is %+v", a)
+		}
+	})
+}
+
+// If another entry is where the last one was, Redis has lost data: what was read counts for nothing.
+func TestLastEntryIsReplaced(t *testing.T) {
+	inWorld(t, 1, func(*world) {}, func(t *testing.T, w *world) {
+		r := w.replicas[0]
+		after := r.ask(t, "", 0).Cursor.String()
+		w.mu.Lock()
+		w.primary.write(func(d *data) {
+			d.stream = slices.Clone(d.stream)
+			d.stream[len(d.stream)-1].Values = map[string]any{tagField: "another!", voidsField: "0123456789abcdef"}
+		})
+		w.mu.Unlock()
+		time.Sleep(time.Second)
+		if a := r.ask(t, after, 0); !a.Reset || len(r.f.ring.entries) != 2 {
+			t.Errorf("%+v, %d entries", a, len(r.f.ring.entries))
+		}
+	})
+}
+
 // The observers are told in the order of the feed, and may ask the feed something.
 func TestObservers(t *testing.T) {
 	inWorld(t, 1, func(*world) {}, func(t *testing.T, w *world) {
@@ -158,6 +204,42 @@ func TestObservers(t *testing.T) {
 			t.Errorf("told %v, want %v", told, want)
 		}
 	})
+}
+
+// A trouble that lasts is logged once, and its end.
+func TestTroubleIsLogged(t *testing.T) {
+	inWorld(t, 1, func(*world) {}, func(t *testing.T, w *world) {
+		r := w.replicas[0]
+		var log strings.Builder
+		r.f.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		var reasons []string
+		r.f.OnTrouble(func(reason string) { reasons = append(reasons, reason) })
+		r.ask(t, "", 0)
+		for range 3 {
+			w.toRedis(modelEvent{What: "delete"})
+			r.ask(t, "", 0)
+		}
+		if log.Len() > 0 {
+			t.Errorf("a short trouble is logged:\n%s", log.String())
+		}
+		w.setPrimary(false)
+		time.Sleep(5 * time.Second)
+		w.setPrimary(true)
+		r.ask(t, "", 0)
+		if got := log.String(); strings.Count(got, "the feed cannot be read") != 1 || strings.Count(got, "answered again") != 1 {
+			t.Errorf("of a trouble of 5 s is logged:\n%s", got)
+		}
+		if want := []string{"gone", "gone", "gone", "unreachable"}; !slices.Equal(reasons, want) {
+			t.Errorf("observed %v, want %v", reasons, want)
+		}
+	})
+}
+
+func (w *world) setPrimary(primary bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.primary.primary = primary
+	w.primary.wake()
 }
 
 func TestGathering(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
 )
 
@@ -23,7 +24,7 @@ import (
 //
 //	go test ./store/feed -run TestModel -rapid.checks=300   the long form
 func TestModel(t *testing.T) {
-	unlessGiven(t, "rapid.checks", "6")
+	unlessGiven(t, "rapid.checks", "40")
 	steps := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		plan := modelPlan{
@@ -72,7 +73,7 @@ type modelEvent struct {
 // modelEvents are what may happen, and how often.
 var modelEvents = map[string]int{
 	"revoke": 40, "enable": 15, "rest": 10,
-	"failover": 4, "isolate": 2, "go back": 3, "trim": 3, "delete": 2, "memory": 2, "clock": 2,
+	"failover": 4, "lose": 4, "isolate": 2, "go back": 3, "trim": 3, "delete": 2, "memory": 2, "clock": 2,
 	"restart": 4, "kill": 3, "stop": 5, "drop": 4, "stranger": 2, "break": 1,
 }
 
@@ -96,7 +97,9 @@ type world struct {
 	smooth bool // nothing is late or lost but by an event
 	steps  atomic.Int64
 	sent   atomic.Int64 // pipelines
-	over   atomic.Bool
+	// between is called behind each command. Nil: nothing happens there.
+	between func(*redisModel, redis.Cmder)
+	over    atomic.Bool
 
 	mu        sync.Mutex
 	rand      *rand.Rand

@@ -10,7 +10,7 @@ import (
 
 func (w *world) happen(e modelEvent) {
 	// Who starts just after the data went back takes it for continuous until the others have noticed it.
-	if starts := e.What == "restart" || e.What == "kill"; starts && time.Since(w.wentBack) < 3500*time.Millisecond {
+	if starts := e.What == "restart" || e.What == "kill"; starts && time.Since(w.wentBack) < beatsTime+500*time.Millisecond {
 		return
 	}
 	switch e.What {
@@ -21,9 +21,15 @@ func (w *world) happen(e modelEvent) {
 	case "enable":
 		w.enable(e.Arg % modelHandles)
 	case "failover":
-		w.failover(e.Arg%4, e.Arg%3)
+		w.failover(e.Arg%4*3, e.Arg%3)
+	case "lose": // what was appended just now, which some guards have read
+		if r := w.anyReplica(); r != nil {
+			w.wg.Go(func() { w.revoke(r, e.Arg%modelHandles) })
+			time.Sleep(w.until(10 * time.Millisecond))
+			w.failover(1+e.Arg%2, e.Arg%3)
+		}
 	case "isolate":
-		w.isolate(e.Arg % 4)
+		w.isolate(e.Arg % 4 * 3)
 	case "go back":
 		w.goBack(e.Arg % 3)
 	case "restart":
@@ -37,13 +43,13 @@ func (w *world) happen(e modelEvent) {
 		w.start()
 	case "stop":
 		living := w.living()
-		living[e.Arg%len(living)].stopped.Store(int64(time.Since(w.begun)) + int64(w.until(5*time.Second)))
+		living[e.Arg%len(living)].stopped.Store(int64(time.Since(w.begun)) + int64(w.until(7*time.Second)))
 	case "drop":
 		living := w.living()
 		living[e.Arg%len(living)].own.drop()
 	case "stranger":
 		w.wg.Go(func() {
-			w.stranger(fmt.Sprint("old", e.Arg), 3500*time.Millisecond+w.until(2*time.Second), e.Arg%2 == 0)
+			w.stranger(fmt.Sprint("old", e.Arg), blindTime+500*time.Millisecond+w.until(2*time.Second), e.Arg%2 == 0)
 		})
 	case "break":
 		w.anyReplica().f.Break()
@@ -87,7 +93,7 @@ func (w *world) revoke(r *replicaModel, h int) {
 		return
 	}
 	w.number++
-	number, node := w.number, w.primary
+	number := w.number
 	w.mu.Unlock()
 	w.setDeleted(h, number)
 	if w.records != nil {
@@ -105,17 +111,14 @@ func (w *world) revoke(r *replicaModel, h int) {
 			return
 		}
 	}
-	w.acknowledge(h, number, node, 0)
+	w.acknowledge(h, number, 0)
 }
 
-// acknowledge notes a revocation, if its pipeline went to one Redis.
-func (w *world) acknowledge(h, number int, by *redisModel, excess time.Duration) {
+// acknowledge notes a revocation.
+func (w *world) acknowledge(h, number int, excess time.Duration) {
 	w.note("revocation %d of %d is acknowledged", number, h)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.primary != by && w.records == nil {
-		return
-	}
 	if time.Now().Before(w.moved) { // the feed's connection may lead to the former primary until the next beat
 		excess = max(excess, 2500*time.Millisecond)
 	}
@@ -136,7 +139,7 @@ func (w *world) failover(lost, how int) {
 	defer w.mu.Unlock()
 	former := w.primary
 	w.lost = time.Now()
-	w.primary = w.newRedis(former.before(lost * 3))
+	w.primary = w.newRedis(former.before(lost))
 	w.primary.lag = former.lag + time.Duration(how-2)*time.Second
 	former.up, former.primary = how != 0, false
 	former.wake()
@@ -149,7 +152,7 @@ func (w *world) isolate(lost int) {
 	defer w.mu.Unlock()
 	former := w.primary
 	w.lost = time.Now()
-	w.primary = w.newRedis(former.before(lost * 3))
+	w.primary = w.newRedis(former.before(lost))
 	linger := time.Duration(w.rand.Int64N(int64(6 * time.Second)))
 	w.moved = time.Now().Add(linger)
 	for h, r := range w.revoked { // what is being acknowledged, and voids that were lost
@@ -217,13 +220,13 @@ func (w *world) stranger(id string, lives time.Duration, leaves bool) {
 			continue
 		}
 		w.number++
-		number, node, shown := w.number, w.primary, begun
+		number, shown := w.number, begun
 		if w.lost.After(begun) { // its watermark with the rest
 			shown = w.lost.Add(time.Second)
 		}
 		w.mu.Unlock()
 		w.setDeleted(h, number)
-		w.acknowledge(h, number, node, max(0, 2500*time.Millisecond-time.Since(shown)))
+		w.acknowledge(h, number, max(0, 2500*time.Millisecond-time.Since(shown)))
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -310,6 +310,9 @@ func (l *link) execute(n *redisModel, cmds []redis.Cmder) bool {
 			}
 			return false
 		}
+		if l.r.w.between != nil {
+			l.r.w.between(n, cmd)
+		}
 		if l.r.w.chance(20) { // others come in between
 			time.Sleep(l.r.w.until(2 * time.Millisecond))
 		}

@@ -24,8 +24,8 @@ type Answer struct {
 	// Fresh is the time from the arrival of the question until the newest look was sent whose entries are all in this
 	// answer, or before it. Negative: that was before the question arrived.
 	Fresh time.Duration
-	// Read is when this replica read the first of the voids, but for repeated ones; zero: there are none. It may have been appended as long before
-	// as voids are gathered.
+	// Read is when this replica read the first of the voids, but for repeated ones; zero: there are none. It may have been
+	// appended as long before as voids are gathered.
 	Read time.Time
 }
 

@@ -23,6 +23,7 @@ const (
 // the rings apart.
 type ring struct {
 	epoch   uint64
+	sharded bool // the deletions are on other servers, which may lose them alone
 	entries []entry
 	first   uint64 // position of entries[0]
 	handles int
@@ -45,7 +46,7 @@ type answerPart struct {
 const disputed = "disputed"
 
 // restart empties the ring.
-func (r *ring) restart() { *r = ring{epoch: r.epoch + 1} }
+func (r *ring) restart() { *r = ring{epoch: r.epoch + 1, sharded: r.sharded} }
 
 // end is the position behind the last entry.
 func (r *ring) end() uint64 { return r.first + uint64(len(r.entries)) }
@@ -60,7 +61,7 @@ func (r *ring) newest() *entry {
 
 func (r *ring) add(e entry) {
 	at := r.end()
-	if e.field == repeatField {
+	if e.field == repeatField && !r.sharded {
 		e.voids = r.unheard(e.voids)
 	}
 	r.entries = append(r.entries, e)
@@ -86,7 +87,8 @@ func (r *ring) add(e entry) {
 }
 
 // unheard are those of repeated handles that none of the last entries has. Who goes on behind an entry that has a handle was
-// told of it, or has forgotten everything since.
+// told of it, or has forgotten everything since. The entry is there, so that the deletion before it was not lost meanwhile,
+// and no one has asked in between: but for a cluster, where a guard may have asked while the deletion was lost.
 func (r *ring) unheard(handles []Handle) (left []Handle) {
 	missing := map[Handle]bool{}
 	for _, h := range handles {

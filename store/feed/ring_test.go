@@ -17,7 +17,7 @@ func ringOf(fields ...string) *ring {
 	for i, field := range fields {
 		name, value, _ := strings.Cut(field, " ")
 		e := entry{Cursor: cursorAt(uint64(i + 1)), field: name, value: value}
-		if name == voidsField {
+		if name == voidsField || name == repeatField {
 			e.voids = []Handle{OfClient(value)}
 		}
 		r.add(e)
@@ -151,6 +151,13 @@ func TestPartIsNotFresh(t *testing.T) {
 	if late := f.fresh(Question{Arrived: now.Add(6 * time.Millisecond)}, 3); late >= 0 {
 		t.Errorf("fresh is %s by a look from before the arrival", late)
 	}
+	if _, _, counts := f.hasLooked(q); !counts {
+		t.Error("a look from behind the arrival does not count")
+	}
+	f.trouble = errBehind
+	if _, _, counts := f.hasLooked(q); counts || f.fresh(q, 3) >= 0 {
+		t.Error("it counts when the next one was at another Redis")
+	}
 }
 
 // The replication id is known by the newest mark, or, if that was trimmed, by an entry that restates it.
@@ -176,6 +183,27 @@ func TestReplicationIsRestated(t *testing.T) {
 	}
 }
 
+// A repetition of what guards were told is dropped. In a cluster the deletion may have been lost, and guards may have asked,
+// since they were told.
+func TestRepetitions(t *testing.T) {
+	r := ringOf("m one", "v a", "a a", "a b", "a b")
+	if p := r.since(1); len(p.voids.handles) != 2 || r.handles != 2 || p.to != r.end() {
+		t.Errorf("%+v", p)
+	}
+	if p := r.since(3); len(p.voids.handles) != 1 {
+		t.Errorf("behind the first of them: %+v", p)
+	}
+	sharded := &ring{sharded: true}
+	sharded.restart()
+	for _, e := range ringOf("m one", "v a").entries {
+		sharded.add(e)
+	}
+	sharded.add(entry{Cursor: cursorAt(3), field: repeatField, voids: []Handle{OfClient("a")}})
+	if p := sharded.since(2); len(p.voids.handles) != 1 {
+		t.Errorf("in a cluster: %+v", p)
+	}
+}
+
 func TestEntryIsRead(t *testing.T) {
 	h := OfClient("billing")
 	for name, tt := range map[string]struct {
@@ -183,6 +211,7 @@ func TestEntryIsRead(t *testing.T) {
 		want   string
 	}{
 		"voids":                    {map[string]any{"t": "12345678", "v": string(h[:])}, voidsField},
+		"repeated voids":           {map[string]any{"t": "12345678", "a": string(h[:])}, repeatField},
 		"a mark":                   {map[string]any{"t": "12345678", "m": "one"}, markField},
 		"a restated id":            {map[string]any{"t": "12345678", "k": "one"}, restateField},
 		"a probe":                  {map[string]any{"t": "12345678", "p": "1"}, probeField},
@@ -197,7 +226,7 @@ func TestEntryIsRead(t *testing.T) {
 		"nothing":                  {nil, breakField},
 	} {
 		e, err := parseEntry(redis.XMessage{ID: "7-1", Values: tt.values}, time.Now())
-		if err != nil || e.field != tt.want || e.id != (entryID{7, 1}) || (tt.want == voidsField) != (len(e.voids) == 1) {
+		if err != nil || e.field != tt.want || e.id != (entryID{7, 1}) || (tt.want == voidsField || tt.want == repeatField) != (len(e.voids) == 1) {
 			t.Errorf("%s: %+v, %v", name, e, err)
 		}
 	}

@@ -3,6 +3,7 @@ package feed
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/mintkeep/mintkeep/store/redisdb"
 )
@@ -23,8 +24,15 @@ var reasons = []struct {
 	trouble error
 	reason  string
 }{
-	{errNoLook, ""}, {errMore, ""}, {errUnmarked, ""}, {errNotPrimary, "not_primary"}, {errUntrusted, "untrusted"},
-	{errBlind, "blind"}, {errBehind, "behind"}, {errGone, "gone"}, {errMixed, "mixed_versions"},
+	{errNoLook, ""},
+	{errMore, ""},
+	{errUnmarked, ""},
+	{errNotPrimary, "not_primary"},
+	{errUntrusted, "untrusted"},
+	{errBlind, "blind"},
+	{errBehind, "behind"},
+	{errGone, "gone"},
+	{errMixed, "mixed_versions"},
 }
 
 const unreachable = "unreachable"
@@ -63,10 +71,28 @@ func (f *Feed) tellTrouble(trouble error) {
 	}
 }
 
+// warnAfter is how long trouble lasts before it is logged.
+const warnAfter = time.Second
+
+// warning is what is logged of a trouble.
+type warning struct {
+	since  time.Time // zero: there is none
+	logged bool
+}
+
+// logTrouble logs trouble that lasts: a look that counts follows others at once. The caller holds the lock.
 func (f *Feed) logTrouble(err error) {
-	if err == nil {
-		f.Logger.Info("guards are answered again")
-	} else if !errors.Is(err, errNoLook) {
+	w := &f.warning
+	switch {
+	case err == nil:
+		if w.logged {
+			f.Logger.Info("guards are answered again")
+		}
+		*w = warning{}
+	case w.since.IsZero():
+		w.since = time.Now()
+	case !w.logged && time.Since(w.since) >= warnAfter:
 		f.Logger.Warn("the feed cannot be read; guards ask at each call", "error", err)
+		w.logged = true
 	}
 }
