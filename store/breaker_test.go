@@ -19,6 +19,7 @@ var answersAnyway = []string{
 	"Close", "Flush", // of nothing that was noted
 	"CheckDurability", "Confirm", "ConfirmRevoked", "ConfirmUnknown", // ask nothing with the durability ack
 	"CheckKill",          // asks on connections of its own
+	"CheckFeed",          // asks nothing without a feed
 	"ReplaceCredentials", // rejects the sample
 	"Recorded",           // asks nothing about no event
 	"ReplaceKeyring",     // rejects the sample

@@ -13,7 +13,7 @@ import (
 func TestFeedLookThatIsLate(t *testing.T) {
 	t.Parallel()
 	eachLate(t, func(t *testing.T, r twoReplicas) {
-		s, other := runFeed(t, r.Backend.Through(r.p)), r.Backend.Open(t, feeding)
+		s, other := runFeed(t, r.Through(r.p)), r.Open(t, feeding)
 		create(t, other, "a")
 		g := settled(t, s)
 		var want []feed.Handle
@@ -55,7 +55,7 @@ func ofFeed(field string) storetest.Match {
 func TestFeedVoidThatIsLate(t *testing.T) {
 	t.Parallel()
 	eachLateAlive(t, func(t *testing.T, r twoReplicas) {
-		late := r.Backend.Through(r.p).Open(t, feeding)
+		late := r.Through(r.p).Open(t, feeding)
 		s := runFeed(t, r.Backend)
 		create(t, s, "a")
 		g := settled(t, s)
@@ -80,7 +80,7 @@ func TestFeedVoidThatIsLate(t *testing.T) {
 func TestFeedDeletionThatIsLate(t *testing.T) {
 	t.Parallel()
 	eachLateAlive(t, func(t *testing.T, r twoReplicas) {
-		late := r.Backend.Through(r.p).Open(t, feeding)
+		late := r.Through(r.p).Open(t, feeding)
 		s := runFeed(t, r.Backend)
 		create(t, s, "a")
 		g := settled(t, s)
