@@ -24,8 +24,15 @@ var reasons = []struct {
 	trouble error
 	reason  string
 }{
-	{errNoLook, ""}, {errMore, ""}, {errUnmarked, ""}, {errNotPrimary, "not_primary"}, {errUntrusted, "untrusted"},
-	{errMoved, "replaced"}, {errBehind, "behind"}, {errGone, "gone"}, {errMixed, "mixed_versions"},
+	{errNoLook, ""},
+	{errMore, ""},
+	{errUnmarked, ""},
+	{errNotPrimary, "not_primary"},
+	{errUntrusted, "untrusted"},
+	{errMoved, "replaced"},
+	{errBehind, "behind"},
+	{errGone, "gone"},
+	{errMixed, "mixed_versions"},
 }
 
 const unreachable = "unreachable"
