@@ -93,7 +93,7 @@ func Open(opts Options) (*Store, error) {
 		return nil, err
 	}
 	s.rdb = s.db.Client
-	s.credentials = credentials{embedded: s.db.IsEmbedded(), now: s.now}
+	s.credentials = credentials{s.db.IsEmbedded()}
 	if s.monitor != nil {
 		s.monitor.Attach(s.db)
 	}

@@ -137,7 +137,7 @@ func (b *batcher) together(batch []*call) {
 			close(c.done)
 		}
 	}()
-	var cmds []redis.Cmder
+	cmds := make([]redis.Cmder, 0, len(batch))
 	latest := time.Time{}
 	for _, c := range batch {
 		if c.err = c.ctx.Err(); c.err != nil { // its caller has given up, or is about to
