@@ -31,7 +31,10 @@ func (c *doctorCommand) init() {
 
 // Help says what the outcomes mean.
 func (c *doctorCommand) Help() string {
-	return "Reads the same settings as serve, and changes no data. Exits 0 if no check failed, with or without warnings, and 1 if a check failed."
+	return `Reads the same settings as serve, and changes no data. Exits 0 if no check failed, with or without warnings, and 1 if a check failed.
+
+If MINTKEEP_CLIENT_ID is set, with MINTKEEP_CLIENT_SECRET or MINTKEEP_CLIENT_KEY_FILE, it also polls the feed through MINTKEEP_ISSUER as
+this client, which needs the scope mintkeep:introspect: so it notices a proxy that holds polls.`
 }
 
 // doctorTime is for all checks together.
