@@ -78,15 +78,19 @@ func (r *ring) add(e entry) {
 	}
 }
 
-// unheard are those of repeated handles that none of the last entries has. Who goes on behind an entry that has a handle was
-// told of it, or has forgotten everything since.
+// unheard are those of repeated handles that none of the last entries has, since the last one that resets. Who goes on behind
+// an entry that has a handle was told of it, or has forgotten everything since. What was appended before a reset is of another
+// revocation, or another Redis.
 func (r *ring) unheard(handles []Handle) (left []Handle) {
 	missing := map[Handle]bool{}
 	for _, h := range handles {
 		missing[h] = true
 	}
-	for i := len(r.entries) - 1; i >= max(0, len(r.entries)-repeatReach) && len(missing) > 0; i-- {
-		for _, h := range r.entries[i].voids {
+	for i, e := range slices.Backward(r.entries) {
+		if len(missing) == 0 || i < len(r.entries)-repeatReach || r.first+uint64(i) <= r.lastReset {
+			break
+		}
+		for _, h := range e.voids {
 			delete(missing, h)
 		}
 	}
