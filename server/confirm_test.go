@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -313,23 +312,25 @@ func TestConfirmRequest(t *testing.T) {
 	s.Get(t, confirmPath, rs.Basic()).Want(t, http.StatusMethodNotAllowed, "method_not_allowed")
 }
 
-// What Redis cannot answer about one of the credentials is 503 for all of them. What it holds of one, but is of a newer
-// version, is not confirmed.
+// A record that cannot be read is not confirmed; that of an owner confirms nothing. What Redis does not answer is 503 for all
+// groups.
 func TestConfirmUnreadable(t *testing.T) {
-	server := storetest.Redis(t)
-	b := server.Backend(t)
+	b := storetest.Redis(t).Backend(t)
 	s := servertest.New(t, b)
 	rs, _ := introspectors(t, s)
-	c := s.Register(t, servertest.M{"scope": "read"})
-	good, newer, wrong := keep(t, s, rs, s.Token(t, c)), keptAnswer{"newer", "AAAAAAAAAAA"}, keptAnswer{"wrong", "AAAAAAAAAAA"}
-	key := func(v keptAnswer) []byte { d := store.DigestOf(v.presented); return append([]byte("mk:t:"), d[:]...) }
-	b.Do("set", key(newer), bytes.Repeat([]byte("9"), 17))
-	if bits := confirmed(t, s, rs.Basic(), groupOf("client", c.ID, newer, good))[0]; bits[0] || !bits[1] {
-		t.Errorf("a newer record, and a good one: got %v, want [false true]", bits)
+	c, lost := s.Register(t, servertest.M{"scope": "read"}), s.Register(t, servertest.M{"scope": "read"})
+	good, hidden := keep(t, s, rs, s.Token(t, c)), keep(t, s, rs, s.Token(t, lost))
+	newer, odd := keptAnswer{"newer", "AAAAAAAAAAA"}, keptAnswer{"odd", "AAAAAAAAAAA"}
+	key := func(v keptAnswer) string { d := store.DigestOf(v.presented); return "mk:t:" + string(d[:]) }
+	b.Do("set", key(newer), strings.Repeat("9", 17))
+	b.Do("hset", "mk:c:"+lost.ID, "meta", "9{}")
+	got := confirmed(t, s, rs.Basic(), groupOf("client", lost.ID, hidden), groupOf("client", c.ID, newer, good))
+	if got[0][0] || got[1][0] || !got[1][1] {
+		t.Errorf("got %v, want [[false] [false true]]", got)
 	}
-	b.Do("rpush", key(wrong), "x")
-	got := postConfirm(t, s, groupsBody(t, groupOf("client", c.ID, good), groupOf("client", c.ID, wrong)), rs.Basic())
-	if got.Want(t, http.StatusServiceUnavailable, "temporarily_unavailable").Header.Get("Retry-After") == "" {
+	b.Do("rpush", key(odd), "x")
+	answer := postConfirm(t, s, groupsBody(t, groupOf("client", c.ID, good), groupOf("client", c.ID, odd)), rs.Basic())
+	if answer.Want(t, http.StatusServiceUnavailable, "temporarily_unavailable").Header.Get("Retry-After") == "" {
 		t.Error("503 without Retry-After")
 	}
 }

@@ -21,53 +21,48 @@ type Owned struct {
 // ReadOwned reads the credentials and the owners of all groups in one round trip. An error is for what could not be read:
 // then nothing is known of any.
 func (s *Store) ReadOwned(ctx context.Context, groups []Owned) error {
-	var cmds []redis.Cmder
+	n := 0
+	for _, g := range groups {
+		n += 2 + len(g.Digests)
+	}
+	cmds := make([]redis.Cmder, 0, n)
 	owner := func(key string) *redis.MapStringStringCmd {
 		cmd := redis.NewMapStringStringCmd(ctx, "hgetall", key)
 		cmds = append(cmds, cmd)
 		return cmd
 	}
-	reads := make([]ownedReads, len(groups))
+	clients, users := make([]*redis.MapStringStringCmd, len(groups)), make([]*redis.MapStringStringCmd, len(groups))
+	reads := make([][]*redis.StringCmd, len(groups))
 	for i, g := range groups {
 		if g.ClientID != "" {
-			reads[i].client = owner(clientKey(g.ClientID))
+			clients[i] = owner(clientKey(g.ClientID))
 		}
 		if g.UserID != "" {
-			reads[i].user = owner(userKey(g.UserID))
+			users[i] = owner(userKey(g.UserID))
 		}
-		reads[i].records = make([]*redis.StringCmd, len(g.Digests))
-		for j, d := range g.Digests {
-			reads[i].records[j] = s.credentials.get(ctx, d)
-			cmds = append(cmds, reads[i].records[j])
+		reads[i] = make([]*redis.StringCmd, len(g.Digests))
+		for j, d := range g.Digests { // one command each: in a cluster they lie on different nodes
+			reads[i][j] = s.credentials.get(ctx, d)
+			cmds = append(cmds, reads[i][j])
 		}
 	}
 	if err := s.db.Do(ctx, "read credentials", cmds...); err != nil {
 		return err
 	}
 	for i := range groups {
-		reads[i].into(&groups[i], &s.decoded)
-	}
-	return nil
-}
-
-// ownedReads are the commands of one group.
-type ownedReads struct {
-	client, user *redis.MapStringStringCmd // nil: none is read
-	records      []*redis.StringCmd
-}
-
-// into decodes the answers. What cannot be decoded stays nil.
-func (r *ownedReads) into(g *Owned, decoded *decoded) {
-	if r.client != nil {
-		g.Client, _ = decoded.client(g.ClientID, r.client.Val())
-	}
-	if r.user != nil {
-		g.User, _ = decoded.user(g.UserID, r.user.Val())
-	}
-	g.Credentials = make([]*Credential, len(r.records))
-	for i, cmd := range r.records {
-		if record, err := decodeCredential(cmd); err == nil {
-			g.Credentials[i] = record
+		g := &groups[i]
+		if clients[i] != nil { // of a record that cannot be decoded there is nothing
+			g.Client, _ = s.decoded.client(g.ClientID, clients[i].Val())
+		}
+		if users[i] != nil {
+			g.User, _ = s.decoded.user(g.UserID, users[i].Val())
+		}
+		g.Credentials = make([]*Credential, len(g.Digests))
+		for j, cmd := range reads[i] {
+			if record, err := decodeCredential(cmd); err == nil {
+				g.Credentials[j] = record
+			}
 		}
 	}
+	return nil
 }

@@ -2,35 +2,22 @@ package bearer
 
 import "github.com/mintkeep/mintkeep/store"
 
-// JWT is whether the presented credential says itself what it allows. Its digest vouches for that, so that nothing of it can
-// change.
-func (p Presented) JWT() bool { return p.claims != nil }
-
-// JWT is [Presented.JWT] of a credential by its record alone.
-func JWT(record *store.Credential) bool { return record.Key == nil && len(record.Claims) == 0 }
-
 // Owned is the principal of a credential of which the digest and the owners are known, or nil if it is not active, or is
-// another's: an access token is a client's alone, an API key a user's. The claims of a JWT are not known, so the principal
-// has none. That it has expired is known by its record, which Redis then forgets.
+// another's: an access token is a client's alone, an API key a user's. Only the client has the generation of a token's record,
+// and Redis forgets the record when the token expires. So no claims are read, and the principal has none.
 func (v *Verifier) Owned(record *store.Credential, client *store.Client, user *store.User) *Principal {
 	switch {
-	case record == nil || (client == nil) == (user == nil):
-		return nil
-	case record.Key != nil:
-		if user == nil || record.Key.UserID != user.ID || v.keyExpired(record.Key) || !keyOf(record, user) {
-			return nil
+	case record == nil || client != nil && user != nil:
+	case record.Key != nil && user != nil:
+		if record.Key.UserID == user.ID && !v.keyExpired(record.Key) && keyOf(record, user) {
+			return &Principal{Key: record.Key, User: user, Record: record}
 		}
-		return &Principal{Key: record.Key, User: user}
-	case client == nil || !tokenOf(record, client):
-		return nil
-	case JWT(record):
-		return &Principal{Client: client}
+	case record.Key == nil && client != nil:
+		if tokenOf(record, client) {
+			return &Principal{Client: client, Record: record}
+		}
 	}
-	claims := v.Issued(Presented{}, record)
-	if claims == nil || claims.ClientID != client.ID {
-		return nil
-	}
-	return &Principal{Claims: claims, Client: client}
+	return nil
 }
 
 // tokenOf is whether the client still has the generation of the token's record.

@@ -100,7 +100,7 @@ func (v *Verifier) Principal(ctx context.Context, p Presented, record *store.Cre
 	if !tokenOf(record, client) {
 		return nil, nil
 	}
-	return &Principal{Claims: claims, Client: client}, nil
+	return &Principal{Claims: claims, Client: client, Record: record}, nil
 }
 
 // use uses an assertion where nothing is read.
@@ -122,7 +122,7 @@ func (v *Verifier) keyPrincipal(ctx context.Context, record *store.Credential, u
 	if !keyOf(record, user) {
 		return nil, nil
 	}
-	return &Principal{Key: record.Key, User: user}, nil
+	return &Principal{Key: record.Key, User: user, Record: record}, nil
 }
 
 // owner is whose credential was presented, if there is a record of it although it is not active: that of a client or a user that

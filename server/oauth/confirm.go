@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"net/http"
 
-	"github.com/mintkeep/mintkeep/server/bearer"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -19,7 +18,11 @@ func (s *Server) Confirm(w http.ResponseWriter, r *http.Request) error {
 	if _, err := s.subscriber(r); err != nil {
 		return err
 	}
-	groups, err := readGroups(r)
+	var request confirmRequest
+	if err := web.DecodeJSON(r, &request); err != nil {
+		return err
+	}
+	groups, err := request.parse()
 	if err != nil {
 		return err
 	}
@@ -50,7 +53,7 @@ func (s *Server) bits(g confirmGroup, owned store.Owned) []byte {
 	}
 	for i, record := range owned.Credentials {
 		p := s.verifier.Owned(record, owned.Client, owned.User)
-		if p != nil && s.state(p, bearer.JWT(record)) == g.states[i] {
+		if p != nil && s.state(p) == g.states[i] {
 			bits[i/8] |= 1 << (i % 8)
 		}
 	}
@@ -64,21 +67,20 @@ type confirmGroup struct {
 	states       []credentialState // as digests
 }
 
-// readGroups reads the body. Members that are not known are ignored.
-func readGroups(r *http.Request) ([]confirmGroup, error) {
-	var body struct {
-		Groups []struct {
-			Client  string   `json:"client"`
-			User    string   `json:"user"`
-			Digests []string `json:"digests"`
-			States  []string `json:"states"`
-		} `json:"groups"`
-	}
-	if err := web.DecodeJSON(r, &body); err != nil {
-		return nil, err
-	}
+// confirmRequest is the body. Members that are not known are ignored.
+type confirmRequest struct {
+	Groups []struct {
+		Client  string   `json:"client"`
+		User    string   `json:"user"`
+		Digests []string `json:"digests"`
+		States  []string `json:"states"`
+	} `json:"groups"`
+}
+
+// parse checks the request. The error names the member that is wrong.
+func (q *confirmRequest) parse() ([]confirmGroup, error) {
 	total := 0
-	for _, g := range body.Groups {
+	for _, g := range q.Groups {
 		if len(g.Digests) == 0 {
 			return nil, web.InvalidRequest("groups: each group must have digests")
 		}
@@ -87,8 +89,8 @@ func readGroups(r *http.Request) ([]confirmGroup, error) {
 	if total == 0 || total > maxConfirmed {
 		return nil, web.InvalidRequest("groups: must have 1 to 1,000 digests in all")
 	}
-	groups := make([]confirmGroup, len(body.Groups))
-	for i, g := range body.Groups {
+	groups := make([]confirmGroup, len(q.Groups))
+	for i, g := range q.Groups {
 		var err error
 		if groups[i], err = parseGroup(g.Client, g.User, g.Digests, g.States); err != nil {
 			return nil, err
@@ -132,6 +134,7 @@ func decodeExactly(into []byte, text string) bool {
 	if len(text) != strictBase64.EncodedLen(len(into)) {
 		return false
 	}
-	n, err := strictBase64.Decode(into, []byte(text))
+	var sent [43]byte // the longest that is decoded, without memory of its own
+	n, err := strictBase64.Decode(into, sent[:copy(sent[:], text)])
 	return err == nil && n == len(into)
 }

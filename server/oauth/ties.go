@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/mintkeep/mintkeep/server/bearer"
@@ -41,36 +40,35 @@ func (s *Server) tie(answer *introspection, asked bearer.Presented, principal *b
 		left := max(expires.Sub(s.now()).Milliseconds(), 0)
 		answer.Left = &left
 	}
-	state := s.state(principal, asked.JWT())
-	answer.State = encodeState(state)
+	state := s.state(principal)
+	answer.State = base64.RawURLEncoding.EncodeToString(state[:])
 }
 
 // credentialState is a digest of all that an active answer says and that may change while the credential stays the same.
 type credentialState [8]byte
 
-func encodeState(state credentialState) string { return base64.RawURLEncoding.EncodeToString(state[:]) }
-
-// state is that of an active credential: of its scope, its audience, its expiry, what it is bound to, and its owners. A JWT
-// says all that itself, so that it cannot change: its principal need not have claims.
-func (s *Server) state(p *bearer.Principal, jwt bool) credentialState {
-	const bound = "" // nothing is bound yet
-	switch {
-	case p.Key != nil:
-		return stateOf("key", s.config.Issuer, "", p.User.ID, p.Scope(), strconv.FormatInt(p.Key.ExpiresAt, 10), bound, s.config.Audience)
-	case jwt:
-		return stateOf("jwt", s.config.Issuer, p.Client.ID)
-	}
-	c := p.Claims
-	parts := []string{"token", c.Issuer, p.Client.ID, c.Subject, c.Scope, strconv.FormatInt(c.Expires, 10), bound}
-	return stateOf(append(parts, c.Audience...)...)
-}
-
-func stateOf(parts ...string) credentialState {
+// state is that of an active credential: of its scope, its audience, its expiry, what it is bound to, and its owners. An
+// opaque token has all that in its record. A JWT says it itself, so that it cannot change. Nothing is bound yet.
+func (s *Server) state(p *bearer.Principal) credentialState {
 	text := make([]byte, 0, 512)
-	for _, part := range parts {
-		text = binary.BigEndian.AppendUint64(text, uint64(len(part))) // "a", "bc" is not "ab", "c"
-		text = append(text, part...)
+	if key := p.Key; key != nil {
+		text = appendPart(text, "key")
+		text = appendPart(text, s.config.Issuer)
+		text = appendPart(text, p.User.ID)
+		text = appendPart(text, p.Scope())
+		text = appendPart(text, s.config.Audience)
+		text = binary.BigEndian.AppendUint64(text, uint64(key.ExpiresAt))
+	} else {
+		text = appendPart(text, "token")
+		text = appendPart(text, s.config.Issuer)
+		text = appendPart(text, p.Client.ID)
+		text = appendPart(text, p.Record.Claims)
 	}
 	digest := sha256.Sum256(text)
 	return credentialState(digest[:8])
+}
+
+// appendPart appends a part and its length before it: "a", "bc" is not "ab", "c".
+func appendPart[T string | []byte](text []byte, part T) []byte {
+	return append(binary.BigEndian.AppendUint64(text, uint64(len(part))), part...)
 }
