@@ -124,11 +124,8 @@ func TestChangesWakes(t *testing.T) {
 		waiting(t, s.Server, 1)
 		s.Admin(t, http.MethodPatch, "/admin/clients/billing", servertest.M{"disabled": true}).Want(t, http.StatusOK, "")
 		want := feed.OfClient("billing").String()
-		for c := range answered {
-			if c.Reset || len(c.Void) == 0 || c.Void[0] != want {
-				t.Errorf("the answer is %+v, want the void %s", c, want)
-			}
-			break
+		if c := <-answered; c.Reset || len(c.Void) == 0 || c.Void[0] != want {
+			t.Errorf("the answer is %+v, want the void %s", c, want)
 		}
 	})
 }

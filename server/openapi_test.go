@@ -82,6 +82,7 @@ func TestOpenAPIRoutes(t *testing.T) {
 		"POST /api/v1/keys",
 		"POST /api/v1/keys/{id}/rotate",
 		"POST /oauth/authorize",
+		"POST /oauth/changes",
 		"POST /oauth/confirm",
 		"POST /oauth/introspect",
 		"POST /oauth/revoke",
