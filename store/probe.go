@@ -132,5 +132,5 @@ func streamTime(id string) (uint64, error) {
 }
 
 func sinceOpened(at, opened uint64) time.Duration {
-	return time.Duration(max(at, opened)-opened) * time.Millisecond //nolint:gosec // milliseconds of one clock
+	return time.Duration(max(at, opened)-opened) * time.Millisecond
 }

@@ -136,8 +136,8 @@ func (g *guardPoll) poll(ctx context.Context, after string, wait time.Duration) 
 	sent := time.Now()
 	text, err := send(g.http, g.base, request)
 	answer.took = time.Since(sent)
-	if err != nil {
-		return answer, err
+	if err == nil {
+		err = json.Unmarshal(text, &answer)
 	}
-	return answer, json.Unmarshal(text, &answer)
+	return answer, err
 }

@@ -20,8 +20,8 @@ const (
 	MaxWait = 2 * time.Second
 	// quietTime is how long a guard must not be heard of beyond its lease before it counts as silent: a report may be so late.
 	quietTime = 2 * reportEvery
-	// heedTime is how long after a probe a replica that has guards, and does not report, is waited for. It may have stopped.
-	heedTime = 500 * time.Millisecond
+	// absentTime is how long after a probe a replica that has guards, and does not report, is waited for. It may have stopped.
+	absentTime = 500 * time.Millisecond
 	// hearTime is the least time after a probe after which a guard counts as silent: until then a replica that has heard it may
 	// not have reported.
 	hearTime = time.Second + quietTime
@@ -190,7 +190,7 @@ func (p *progress) add(read *store.ProbeReports) {
 // result judges what was gathered. Reports end ProbeTime after the probe, so later silence says nothing.
 func (p *progress) result(id string) *Progress {
 	age := min(p.age, ProbeTime)
-	result := &Progress{ID: id, Full: p.full, Complete: !p.full && (len(p.awaited) == 0 || age >= heedTime)}
+	result := &Progress{ID: id, Full: p.full, Complete: !p.full && (len(p.awaited) == 0 || age >= absentTime)}
 	for id, g := range p.guards {
 		one := Probed{ClientID: id.client, Instance: id.instance, Lease: g.lease, State: Waiting, Silence: max(0, age-g.heard)}
 		switch {

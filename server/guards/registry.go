@@ -118,7 +118,7 @@ func (r *Registry) note(p Poll) {
 	id := name{p.ClientID, p.Instance}
 	g := r.heard[id]
 	if g == nil {
-		if len(r.heard) >= MaxGuards && r.forget(p.At) == 0 {
+		if len(r.heard) >= MaxGuards && !r.makeRoom(p.At) {
 			r.full = p.At
 			return
 		}
@@ -142,15 +142,22 @@ func (r *Registry) isFull(now time.Time) bool {
 	return !r.full.IsZero() && now.Sub(r.full) < Remembered
 }
 
-// forget drops the guards that were not heard of for a minute, and says how many. The caller holds the lock.
-func (r *Registry) forget(now time.Time) (n int) {
+// makeRoom is whether there is room for one more guard. It looks for some to forget once a second, so that names that are
+// never used again cost little. The caller holds the lock.
+func (r *Registry) makeRoom(now time.Time) bool {
+	if now.Sub(r.full) >= time.Second {
+		r.forget(now)
+	}
+	return len(r.heard) < MaxGuards
+}
+
+// forget drops the guards that were not heard of for a minute. The caller holds the lock.
+func (r *Registry) forget(now time.Time) {
 	for id, g := range r.heard {
 		if now.Sub(g.At) > Remembered {
 			delete(r.heard, id)
-			n++
 		}
 	}
-	return n
 }
 
 // join has Run look up whether this is the first poll of the client within a day. The caller holds the lock.

@@ -1,6 +1,10 @@
 package feed
 
-import "context"
+import (
+	"context"
+
+	"github.com/mintkeep/mintkeep/store/redisdb"
+)
 
 // ProbeRead is a probe that was read from the feed, and where it is in what this replica keeps.
 type ProbeRead struct {
@@ -13,7 +17,7 @@ type ProbeRead struct {
 func (f *Feed) Probe(ctx context.Context, id string) error {
 	cmd := f.appendCommand(ctx, probeField, id)
 	_ = f.DB.Client.Process(ctx, cmd)
-	return cmd.Err()
+	return redisdb.Unavailable("append a probe", cmd.Err())
 }
 
 // OnProbe has tell called with each probe that is read, old ones too: the feed is read from its beginning when this replica
