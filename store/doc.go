@@ -34,8 +34,7 @@
 //	mk:kd:<key id>               hash    day → uses on that day                         31 days             Flush, Run
 //	mk:s:<32 bytes of digest>    string  a session of the dashboard                     12 h unused         CreateSession, Session, the revocations
 //	mk:ps:<user id>              zset    digests of a user's sessions, by their expiry  7 days              CreateSession, the revocations
-//	mk:o:<16 bytes of digest>    string  a submitted form, and its outcome; or a client 1 hour; 1 day       ClaimIdempotencyKey, CompleteIdempotencyKey, GuardJoined
-//	                                     that polled the feed on a day
+//	mk:o:<16 bytes of digest>    string  a submitted form, and its outcome              1 hour              ClaimIdempotencyKey, CompleteIdempotencyKey
 //	mk:n:<hour modulo 27>        hash    "minute what" → how many                       25½ hours           Flush
 //	mk:nc:<client id>:<0 to 2>   hash    of an hour: "minute what" → token requests     1½ hours            Flush, DeleteClient
 //	mk:nd:<client id>:<0 to 2>   hash    of a day: "quarter of an hour what" → the same 1½ days             Flush, DeleteClient
@@ -50,6 +49,11 @@
 //	mk:audit                     stream  changes; field e is an [Event]                 100,000 or 90 days  Audit, Run
 //	mk:audit:<0 to 31>           stream  users' changes of what is their own, likewise  last 3,125          Audit
 //	mk:refusals                  stream  rejections, likewise                           last 10,000         AuditRefusal
+//	mk:guards                    hash    replica → 1: what it has heard of guards       1 minute            SaveGuards; GuardsParts clears it
+//	mk:guards:of:<replica>       string  the guards that it has heard: a [GuardsPart]   1 minute            SaveGuards
+//	mk:guards:joined:<client id> string  1: a guard has polled as this client           1 day               GuardJoined
+//	mk:guards:probe:{mk:feed}:<id>
+//	                             stream  reports about a probe: each a [ProbeReport]    1 minute            OpenProbe, ReportProbe
 //	mk:epoch                     hash    counter and watermarks; see package rollback   no expiry           Run; watermarks are swept
 //	mk:epoch:<n>:<i>             hash    the same, of a sixteenth of a cluster's slots  no expiry           the same
 //	mk:epoch:alive               string  1: a replica watches Redis                     5 s                 Run

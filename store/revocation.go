@@ -166,7 +166,7 @@ func (s *Store) known(ctx context.Context, op string) error {
 	switch {
 	case s.monitor.IsFull():
 		return unavailable(op, errNoRoom)
-	case s.monitor.Unannounced() > 0:
+	case !s.monitor.AnnouncedAll(ctx):
 		return unavailable(op, errNotAppended)
 	}
 	return s.resolve(ctx, op)

@@ -126,8 +126,8 @@ func TestRevocationWithALostAnswerIsAppended(t *testing.T) {
 			t.Errorf("%s sent no pipeline that begins with %s", name, rows[name].loses)
 		}
 	}
-	_ = calls["RevokeLeaked"](ctx) // its caller repeats it, for the secrets behind the keys
 	b.Do("DEL", feedKey)           // what was lost is the answer alone
+	_ = calls["RevokeLeaked"](ctx) // its caller repeats it, for the secrets behind the keys
 	for range 3 {
 		sc.s.Heartbeat(ctx)
 	}

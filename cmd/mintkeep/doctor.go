@@ -55,6 +55,7 @@ func (c *doctorCommand) Run(ctx context.Context, p process) error {
 	defer cancel()
 	checks := doctor.Examine(ctx, doctor.Options{Config: cfg, Warnings: warnings, Store: s})
 	checks = append(checks, c.server(ctx, p)...)
+	checks = append(checks, c.polls(ctx, p, cfg)...)
 	if err := c.print(p, checks); err != nil {
 		return err
 	}

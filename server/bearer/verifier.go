@@ -97,7 +97,7 @@ func (v *Verifier) Principal(ctx context.Context, p Presented, record *store.Cre
 	} else if err := v.use(ctx, used); err != nil {
 		return nil, err
 	}
-	if !client.Enabled || !record.Generation.Matches(client.Generation) {
+	if !tokenOf(record, client) {
 		return nil, nil
 	}
 	return &Principal{Claims: claims, Client: client}, nil
@@ -112,14 +112,14 @@ func (v *Verifier) use(ctx context.Context, used *store.ReplayRecord) error {
 }
 
 func (v *Verifier) keyPrincipal(ctx context.Context, record *store.Credential, used *store.ReplayRecord) (*Principal, error) {
-	if record.Key.ExpiresAt != 0 && v.Now().UnixMilli() >= record.Key.ExpiresAt {
+	if v.keyExpired(record.Key) {
 		return nil, v.use(ctx, used)
 	}
 	user, err := v.Store.UserOnce(ctx, record.Key.UserID, used)
 	if err != nil {
 		return nil, ignoreNotFound(err)
 	}
-	if !user.Enabled || !record.Generation.Matches(user.Generation) {
+	if !keyOf(record, user) {
 		return nil, nil
 	}
 	return &Principal{Key: record.Key, User: user}, nil

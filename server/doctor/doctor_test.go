@@ -45,7 +45,7 @@ func (p patient) options(t *testing.T) doctor.Options {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := store.Open(store.Options{URL: p.url, Durability: cfg.RevokeDurability, Now: func() time.Time { return time.Now().Add(p.ahead) }})
+	s, err := store.Open(store.Options{URL: p.url, Durability: cfg.RevokeDurability, Feed: cfg.Feed, Now: func() time.Time { return time.Now().Add(p.ahead) }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,7 @@ package oauth
 import (
 	"errors"
 	"net/http"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/mintkeep/mintkeep/server/audit"
@@ -78,12 +78,8 @@ func answerOf(err error) error {
 // ownKey is the API key of a request in which a key revokes itself: it is the bearer and the token, and there
 // is no client. Any other use of Bearer is a failed client authentication.
 func (s *Server) ownKey(r *http.Request) (string, error) {
-	headers := r.Header.Values("Authorization")
-	if len(headers) != 1 {
-		return "", nil
-	}
-	scheme, bearer, _ := strings.Cut(headers[0], " ")
-	if bearer = strings.Trim(bearer, " "); !strings.EqualFold(scheme, "Bearer") || bearer == "" {
+	bearer := bearerToken(r)
+	if bearer == "" {
 		return "", nil
 	}
 	form, err := web.Form(r)
@@ -94,10 +90,10 @@ func (s *Server) ownKey(r *http.Request) (string, error) {
 		return "", err
 	}
 	switch {
-	case form.Has("client_id") || form.Has("client_secret") || form.Has("client_assertion") || form.Has("client_assertion_type"):
-		return "", web.InvalidRequest("Multiple authentication methods; use one")
+	case slices.ContainsFunc(credentialParameters, form.Has):
+		return "", errMultipleMethods
 	case !form.Has("token"):
-		return "", web.InvalidRequest("token is missing")
+		return "", errNoToken
 	case form.Get("token") != bearer:
 		return "", web.InvalidRequest("An API key can revoke only itself: token must be the key in the Authorization header")
 	}

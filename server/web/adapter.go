@@ -104,6 +104,9 @@ func (a *Adapter) handle(to route) gin.HandlerFunc {
 		}
 		err := a.run(c, x, to)
 		if err != nil {
+			if to.waits && a.draining.Load() {
+				c.Writer.Header()["Connection"] = closing
+			}
 			failed := answer(err)
 			failed.headers(c.Writer.Header())
 			to.fail(c.Writer, c.Request.WithContext(x), failed)

@@ -54,8 +54,11 @@ func Gone(w http.ResponseWriter) error {
 	return nil
 }
 
-// Encoded writes a JSON body in parts, of which requests may share some.
-func Encoded(w http.ResponseWriter, parts ...[]byte) error {
+// Encoded answers a request that has waited, with a JSON body in parts, of which requests may share some.
+func Encoded(w http.ResponseWriter, r *http.Request, parts ...[]byte) error {
+	if from(r.Context()).adapter.draining.Load() { // perhaps since it began to wait
+		w.Header()["Connection"] = closing
+	}
 	w.Header()["Content-Type"] = jsonContent
 	for _, part := range parts {
 		_, _ = w.Write(part) // a caller who went away gets no answer

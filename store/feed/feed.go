@@ -56,6 +56,7 @@ type Feed struct {
 	begun   time.Time
 	wanted  chan struct{} // has something when a guard polls
 	hurried atomic.Int64  // how many wait for the next look
+	probed  atomic.Pointer[func(ProbeRead)]
 
 	look lookState // only Run's
 

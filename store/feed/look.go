@@ -285,6 +285,7 @@ func (f *Feed) addEntries(a answer) (woken bool, err error) {
 			f.look.marked = f.look.marking
 		}
 		f.observe(e)
+		f.observeProbe(e, f.ring.end()-1)
 	}
 	if len(a.entries) >= f.limit {
 		return woken, errMore

@@ -57,3 +57,16 @@ func (m *Monitor) announced(ctx context.Context, a announcement) {
 		m.hurry()
 	}
 }
+
+// AnnouncedAll is whether no payload is to be announced, other than those of deletions that are sent again. A process that
+// does not Run announces them now.
+func (m *Monitor) AnnouncedAll(ctx context.Context) bool {
+	if m.Unannounced() > 0 && !m.runs.Load() {
+		m.heartbeats.Lock()
+		defer m.heartbeats.Unlock()
+		a := m.newAnnouncement(ctx, nil)
+		_, _ = m.client.Pipelined(ctx, func(p redis.Pipeliner) error { a.send(ctx, p); return nil })
+		m.announced(ctx, a)
+	}
+	return m.Unannounced() == 0
+}

@@ -416,3 +416,20 @@ func TestInDoubtTransactionIsResolved(t *testing.T) {
 		t.Errorf("a field was deleted: %v", f.hashes)
 	}
 }
+
+// A process that does not run announces what is left to announce when it is asked.
+func TestAnnouncementWithoutHeartbeats(t *testing.T) {
+	a := newAnnouncing(t)
+	one := "one"
+	a.m.NoteAnnouncement(&one)
+	a.fails = errors.New("the feed is away")
+	if a.m.AnnouncedAll(t.Context()) {
+		t.Error("all is announced, and the feed is away")
+	}
+	a.want("asked", []any{&one})
+	a.fails = nil
+	if !a.m.AnnouncedAll(t.Context()) || a.m.Unannounced() != 0 {
+		t.Errorf("%d are not announced", a.m.Unannounced())
+	}
+	a.want("asked again", []any{&one})
+}
