@@ -86,16 +86,20 @@ func (r *ring) add(e entry) {
 	}
 }
 
-// unheard are those of repeated handles that none of the last entries has. Who goes on behind an entry that has a handle was
-// told of it, or has forgotten everything since. The entry is there, so that the deletion before it was not lost meanwhile,
-// and no one has asked in between: but for a cluster, where a guard may have asked while the deletion was lost.
+// unheard are those of repeated handles that none of the last entries has, since the last one that resets. Who goes on behind
+// an entry that has a handle was told of it, or has forgotten everything since. What was appended before a reset is of another
+// revocation, or another Redis. What is behind it is there, so that the deletion before it was not lost meanwhile, and no guard
+// has asked in between: but for a cluster, where a guard may have asked while the deletion was lost.
 func (r *ring) unheard(handles []Handle) (left []Handle) {
 	missing := map[Handle]bool{}
 	for _, h := range handles {
 		missing[h] = true
 	}
-	for i := len(r.entries) - 1; i >= max(0, len(r.entries)-repeatReach) && len(missing) > 0; i-- {
-		for _, h := range r.entries[i].voids {
+	for i, e := range slices.Backward(r.entries) {
+		if len(missing) == 0 || i < len(r.entries)-repeatReach || r.first+uint64(i) <= r.lastReset {
+			break
+		}
+		for _, h := range e.voids {
 			delete(missing, h)
 		}
 	}
