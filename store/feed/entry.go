@@ -61,14 +61,15 @@ func parseEntry(m redis.XMessage, read time.Time) (entry, error) {
 		if !there {
 			continue
 		}
+		isRead := true
 		if field == voidsField || field == repeatField {
-			if e.voids, err = decodeHandles(value); err != nil {
-				return e, nil
-			}
+			e.voids, isRead = decodeHandles(value)
 		} else {
 			e.value = value
 		}
-		e.field = field
+		if isRead {
+			e.field = field
+		}
 	}
 	return e, nil
 }

@@ -247,7 +247,7 @@ func TestGathering(t *testing.T) {
 		var p pace
 		for _, tt := range []struct {
 			took, want time.Duration
-		}{{time.Millisecond, gatherMin}, {20 * time.Millisecond, 80 * time.Millisecond}, {time.Second, gatherMax}} {
+		}{{time.Millisecond, minGather}, {20 * time.Millisecond, 80 * time.Millisecond}, {time.Second, maxGather}} {
 			p.wake(2)
 			p.answered()
 			time.Sleep(tt.took)
@@ -259,11 +259,11 @@ func TestGathering(t *testing.T) {
 		if p.looked(false, true, nil); p.pause != 0 {
 			t.Errorf("after a look that has waited: %s", p.pause)
 		}
-		if p.looked(false, false, nil); p.pause != gatherMin {
+		if p.looked(false, false, nil); p.pause != minGather {
 			t.Errorf("after a look that has not: %s", p.pause)
 		}
-		for _, want := range []time.Duration{20, 40, 80, 160, 250, 250} {
-			if p.looked(false, false, errBehind); p.pause != want*time.Millisecond {
+		for _, want := range []int{20, 40, 80, 160, 250, 250} {
+			if p.looked(false, false, errBehind); p.pause != time.Duration(want)*time.Millisecond {
 				t.Errorf("after an error: %s, want %dms", p.pause, want)
 			}
 		}

@@ -24,7 +24,11 @@ import (
 //
 //	go test ./store/feed -run TestModel -rapid.checks=300   the long form
 func TestModel(t *testing.T) {
-	unlessGiven(t, "rapid.checks", "40")
+	checks := "40"
+	if testing.Short() { // with the race detector
+		checks = "6"
+	}
+	unlessGiven(t, "rapid.checks", checks)
 	steps := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		plan := modelPlan{

@@ -26,7 +26,6 @@ type guardModel struct {
 	stamp  int         // counts voids and resets
 	voided map[int]int // handle → the stamp of its last void
 	reset  int         // the stamp of the last reset
-	log    []string
 }
 
 func modelHandle(h int) Handle { return OfClient(fmt.Sprint(h)) }
@@ -34,7 +33,7 @@ func modelHandle(h int) Handle { return OfClient(fmt.Sprint(h)) }
 func (g *guardModel) run() {
 	for !g.w.isOver() {
 		answered := make(chan struct{})
-		wait := []time.Duration{0, 100, 450}[g.w.intn(3)] * time.Millisecond
+		wait := time.Duration([]int{0, 100, 450}[g.w.intn(3)]) * time.Millisecond
 		g.w.wg.Go(func() { defer close(answered); g.poll(wait) })
 		late := time.NewTimer(wait + 150*time.Millisecond)
 		select {

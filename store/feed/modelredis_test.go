@@ -204,7 +204,8 @@ func (n *redisModel) xread(c *redis.XStreamSliceCmd) bool {
 	count, _ := strconv.Atoi(fmt.Sprint(args[2]))
 	end := time.Now()
 	if strings.EqualFold(fmt.Sprint(args[3]), "block") {
-		end = end.Add(time.Duration(args[4].(int64)) * time.Millisecond)
+		block, _ := args[4].(int64)
+		end = end.Add(time.Duration(block) * time.Millisecond)
 	}
 	for {
 		i, found := n.find(last)

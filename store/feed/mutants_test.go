@@ -29,17 +29,27 @@ func TestMutants(t *testing.T) {
 			if !*allMutants && name != "no-mark-at-a-new-id" && name != "more-forgets" {
 				return // that the patch applies was tested
 			}
-			cmd := exec.CommandContext(t.Context(), "go", "test", "-vet=off", "-overlay", overlay, "-skip", "TestMutants", "-failfast", "-timeout", "5m", ".",
+			tests := filepath.Join(t.TempDir(), "feed.test")
+			if out, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-overlay", overlay, "-o", tests, ".").CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			units := exec.CommandContext(t.Context(), tests, "-test.skip=TestMutants|TestModel", "-test.failfast", "-test.timeout=5m")
+			model := exec.CommandContext(t.Context(), tests, "-test.run=TestModel", "-test.timeout=5m",
 				"-rapid.checks=400", "-rapid.seed=1", "-rapid.nofailfile", "-rapid.shrinktime=1ms")
-			out, err := cmd.CombinedOutput()
-			switch {
-			case err == nil:
+			if !fails(t, units) && !fails(t, model) {
 				t.Error("no test fails")
-			case !strings.Contains(string(out), "--- FAIL: "):
-				t.Errorf("%v\n%s", err, out)
 			}
 		})
 	}
+}
+
+func fails(t *testing.T, tests *exec.Cmd) bool {
+	t.Helper()
+	out, err := tests.CombinedOutput()
+	if err != nil && !strings.Contains(string(out), "--- FAIL: ") && !strings.Contains(string(out), "panic: ") {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return err != nil
 }
 
 // applyMutant writes the changed file and the overlay that names it.
