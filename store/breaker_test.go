@@ -130,6 +130,8 @@ func sample(ctx context.Context, b *storetest.Backend, t reflect.Type) reflect.V
 			}
 		}
 		return v
+	case t == reflect.TypeFor[store.Owned]():
+		return reflect.ValueOf(store.Owned{ClientID: "a"})
 	case t.Kind() == reflect.Slice:
 		return reflect.Append(reflect.MakeSlice(t, 0, 1), sample(ctx, b, t.Elem()))
 	case t.Kind() == reflect.String:

@@ -51,7 +51,7 @@
 //	mk:refusals                  stream  rejections, likewise                           last 10,000         AuditRefusal
 //	mk:guards                    hash    replica → 1: what it has heard of guards       1 minute            SaveGuards; GuardsParts clears it
 //	mk:guards:of:<replica>       string  the guards that it has heard: a [GuardsPart]   1 minute            SaveGuards
-//	mk:guards:joined:<client id> string  1: a guard has polled as this client           1 day               GuardJoined
+//	mk:guards:joined:<client>    string  1: a guard has polled as this client           1 day               GuardJoined
 //	mk:guards:probe:{mk:feed}:<id>
 //	                             stream  reports about a probe: each a [ProbeReport]    1 minute            OpenProbe, ReportProbe
 //	mk:epoch                     hash    counter and watermarks; see package rollback   no expiry           Run; watermarks are swept

@@ -221,7 +221,7 @@ func TestMissingRights(t *testing.T) {
 	p := patient{url: strings.Replace(srv.URL(), "://", "://mint:hunter2@", 1)}
 	for rules, want := range map[string][]string{
 		"+@all":              nil,
-		"+@all -hgetall":     {"fail rights"},
+		"+@all -hgetall":     {"fail rights", "fail feed"},
 		"+@all -exists":      {"fail redis", "fail rights"},
 		"+@all -info":        {"unknown info", "warn rights"},
 		"+@all -time":        {"unknown clock", "warn rights"},
