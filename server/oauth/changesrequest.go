@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/mintkeep/mintkeep/server/web"
@@ -137,10 +138,11 @@ func (m *members) nonce() string {
 
 // number is a whole number from 0 to most; absent: otherwise.
 func (m *members) number(name string, otherwise, most int64) int64 {
-	if !m.o.Has(name) {
+	raw := m.o[name]
+	if web.IsNull(raw) {
 		return otherwise
 	}
-	n, err := web.Decode[int64](m.o[name], "a number")
+	n, err := strconv.ParseInt(string(raw), 10, 64) // 1e3 is no whole number for Go's JSON either
 	if err != nil || n < 0 || n > most {
 		m.fail(name, fmt.Sprintf("must be a whole number from 0 to %d", most))
 		return 0

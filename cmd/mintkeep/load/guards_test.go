@@ -21,11 +21,11 @@ const (
 func TestGuards(t *testing.T) {
 	wanted(t, "guards")
 	redis := storetest.Redis(t)
-	a, b := newStand(t, redis), newStand(t, redis)
+	a, b := newStand(t, redis, "MINTKEEP_PPROF=true"), newStand(t, redis)
 	single := 20
 	r := newRevoked(a.tokens(single + int(changeRate*lasts.Seconds())))
 	cpu := func() time.Duration { return a.server.Usage(t).CPU + b.server.Usage(t).CPU }
-	memory := a.server.Usage(t).Resident
+	resident, live := a.server.Usage(t).Resident, a.server.Live(t)
 	g := startGuards(t, guardCount, a.client, r, a.addr(), b.addr())
 	report := newTable("what|value|wanted")
 	defer report.print()
@@ -38,7 +38,9 @@ func TestGuards(t *testing.T) {
 	report.add("idle, cores of both servers|%.3f|0.2", idle)
 	report.add("idle, polls a second|%.0f|", float64(polls)/lasts.Seconds())
 	report.add("idle, µs a poll|%.0f|", idle*lasts.Seconds()/float64(polls)*1e6)
-	report.add("memory, KiB a waiting guard|%.1f|64", float64(a.server.Usage(t).Resident-memory)/1024/(guardCount/2))
+	perGuard := func(bytes int64) float64 { return float64(bytes) / 1024 / (guardCount / 2) }
+	report.add("resident memory, KiB a waiting guard|%.1f|", perGuard(a.server.Usage(t).Resident-resident))
+	report.add("without garbage|%.1f|64", perGuard(a.server.Live(t)-live))
 
 	before, began := cpu(), time.Now()
 	for i := range single {
