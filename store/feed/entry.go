@@ -24,11 +24,11 @@ const (
 // maxEntries is how many entries the stream has; Redis trims whole nodes, so there may be some more.
 const maxEntries = 1 << 14
 
-// entry is one of the stream.
+// entry is an entry of the stream.
 type entry struct {
 	Cursor
-	field string // the other field, and
-	value string // what it has, but for handles
+	field string // the field beside the tag
+	value string // its value, if that is not handles
 	voids []Handle
 	read  time.Time // when this replica had read it
 }
@@ -41,7 +41,7 @@ func (e *entry) wakes() bool { return e.field != restateField && e.field != repe
 
 var errEntry = errors.New("an entry of the feed cannot be read")
 
-// parseEntry reads an entry. What a newer version appended, or what is damaged, is a break: it may void anything.
+// parseEntry reads an entry. One of a newer version, or a damaged one, is a break: it may void anything.
 func parseEntry(m redis.XMessage, read time.Time) (entry, error) {
 	e := entry{read: read, field: breakField}
 	var err error
@@ -86,12 +86,12 @@ func (f *Feed) appendCommand(ctx context.Context, field, value string) *redis.St
 	return redis.NewStringCmd(ctx, "xadd", f.Key, "maxlen", "~", maxEntries, "*", tagField, string(t[:]), field, value)
 }
 
-// Void makes the commands that append these handles, and with all a break, which voids everything.
+// Void makes the commands that append these handles; all: also a break, which voids everything.
 func (f *Feed) Void(ctx context.Context, handles []Handle, all bool) (cmds []redis.Cmder) {
 	return f.appendHandles(ctx, voidsField, handles, all)
 }
 
-// Repeat is Void for handles that were appended before: guards that wait are not answered because of them.
+// Repeat is Void for handles that were appended before: they answer no waiting poll.
 func (f *Feed) Repeat(ctx context.Context, handles []Handle, all bool) (cmds []redis.Cmder) {
 	return f.appendHandles(ctx, repeatField, handles, all)
 }
