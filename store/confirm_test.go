@@ -60,7 +60,8 @@ func TestCrashBetweenDeletionAndAppend(t *testing.T) {
 	}
 }
 
-// What finds nothing to do tells guards again, for an earlier attempt may not have done so; what may not be ours does not.
+// A revocation that finds nothing to do is appended again, because an earlier attempt may not have been. One of a credential
+// that cannot be ours is not.
 func TestNothingToDoIsAppended(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, ctx := b.Open(t, func(o *store.Options) { o.Feed = true }), t.Context()
@@ -138,7 +139,7 @@ func TestAnotherMethodIsAppended(t *testing.T) {
 	}
 }
 
-// A second brings so many appends for what is not found, and of these so many for strangers.
+// The appends for credentials that are not found are limited to 100 a second, and to 10 for callers without authentication.
 func TestUnknownRevocationsAreLimited(t *testing.T) {
 	t.Parallel()
 	b, ctx := storetest.Redis(t).Backend(t), t.Context()
@@ -160,7 +161,7 @@ func TestUnknownRevocationsAreLimited(t *testing.T) {
 		b.Do("DEL", feedKey)
 		b.Clock.Advance(time.Second)
 		if n := fill("strangers", stranger); n != 10 {
-			t.Errorf("strangers had %d revocations confirmed", n)
+			t.Errorf("callers without authentication had %d revocations confirmed", n)
 		}
 		if n := fill("clients", client); n != 90 {
 			t.Errorf("clients had %d revocations confirmed", n)
