@@ -211,7 +211,7 @@ func confirmThousand(t *testing.T, s *servertest.Server, rs servertest.Client) {
 	postConfirm(t, s, groupsBody(t, groups...), rs.Basic()).Want(t, http.StatusBadRequest, "invalid_request")
 }
 
-// Who may confirm: a client that is registered for mintkeep:introspect, by whatever it authenticates with.
+// A client that is registered for mintkeep:introspect may confirm, by any authentication method.
 func TestConfirmAuthenticates(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		e := newTokenEndpoint(t, b)
