@@ -196,6 +196,7 @@ func newVerdict(d digest, i introspection, q *question) *verdict {
 		c.IssuedAt = time.Unix(i.IssuedAt, 0)
 	}
 	v := &verdict{digest: d, credential: c, state: i.State, bound: len(i.Binding) > 0, sent: q.sent, expires: never, stamp: q.stamp}
+	c.verdict = v
 	if i.Expires > 0 {
 		c.Expires = time.Unix(i.Expires, 0)
 	}

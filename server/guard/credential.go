@@ -17,6 +17,8 @@ type Credential struct {
 	Audiences []string
 	IssuedAt  time.Time
 	Expires   time.Time // zero: never
+
+	verdict *verdict // that says so; nil: it was made by a test
 }
 
 // Has is whether the credential has a scope.

@@ -22,6 +22,8 @@ type Guard struct {
 	flights flights
 	used    used
 
+	confirming confirming
+
 	known         atomic.Pointer[instant] // up to then it has every void; nil: blind
 	misconfigured atomic.Bool             // Mintkeep rejects this guard's own client
 	closed        atomic.Bool

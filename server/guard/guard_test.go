@@ -1,6 +1,8 @@
 package guard_test
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -134,12 +136,55 @@ func TestResetForgetsEverything(t *testing.T) {
 	s := settled(t)
 	token := s.m.Token("billing", orders, "read")
 	s.want("/read", token, http.StatusOK)
+	revoked := s.m.Token("billing", orders, "read")
+	s.want("/read", revoked, http.StatusOK)
+	s.m.Reset()
+	s.m.Revoke(revoked)
+	s.m.Settle(s.g)
+	s.want("/read", revoked, http.StatusUnauthorized)
+	s.want("/read", token, http.StatusOK)
+}
+
+func TestWatch(t *testing.T) {
+	s := settled(t, short)
+	open := func(text string) context.Context {
+		t.Helper()
+		c, err := s.g.Check(t.Context(), guard.Presented{Authorization: []string{"Bearer " + text}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := s.g.Watch(t.Context(), c)
+		t.Cleanup(stop)
+		return ctx
+	}
+	ends := func(ctx context.Context, want error) {
+		t.Helper()
+		select {
+		case <-ctx.Done():
+			if err := context.Cause(ctx); !errors.Is(err, want) {
+				t.Errorf("ended with %v, want %v", err, want)
+			}
+		case <-time.After(time.Minute):
+			t.Errorf("does not end with %v", want)
+		}
+	}
+	kept := open(s.m.Token("billing", orders, "read"))
+	token := s.m.Token("other", orders, "read")
+	revoked := open(token)
+	expired := open(s.m.TokenFor(time.Second, "billing", orders, "read"))
+	s.m.Revoke(token)
+	ends(revoked, guard.ErrRevoked)
+	ends(expired, guard.ErrExpired)
 	s.m.Reset()
 	s.m.Settle(s.g)
-	s.want("/read", token, http.StatusOK)
-	if n := s.m.Asked(token); n != 2 {
-		t.Errorf("asked %d times", n)
+	s.m.FeedDown()
+	s.stale()
+	time.Sleep(250 * time.Millisecond) // in which it is confirmed
+	if err := context.Cause(kept); err != nil {
+		t.Errorf("the stream ended with %v", err)
 	}
+	s.m.Down()
+	ends(kept, guard.ErrStale)
 }
 
 func TestStrictRoutesAskEachTime(t *testing.T) {

@@ -38,6 +38,7 @@ type verdict struct {
 	sent       instant
 	expires    time.Duration // by the monotonic clock
 	stamp      uint64        // what had been voided when the question was sent
+	handles    []handle      // of all ties, its own among them
 	ties       []*tie        // of others than the credential itself
 	slot       int           // in the clock of its shard
 	used       atomic.Bool   // since the hand of that clock passed
@@ -114,6 +115,7 @@ func (m *memory) now() uint64 {
 // keep remembers a verdict, unless something that it depends on was voided since its question was sent. handles are its ties,
 // its own among them.
 func (m *memory) keep(v *verdict, handles []handle) bool {
+	v.handles = handles
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.holds(v.stamp, handles) {
@@ -205,11 +207,32 @@ func (m *memory) prune(now instant) {
 	}
 }
 
-// reset forgets everything.
-func (m *memory) reset() {
+// reset makes every verdict unusable, and returns those that were used lately, at most so many.
+func (m *memory) reset(most int) (used []*verdict) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	for i := range m.shards {
+		used = m.shards[i].appendUsed(used, most)
+	}
 	m.resetLocked()
+	return used
+}
+
+// forget drops a verdict, if it is still the one about its credential.
+func (m *memory) forget(v *verdict) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.shard(v.digest.handle()).dropOnly(v) {
+		m.release(v)
+	}
+}
+
+// olderThan are verdicts whose question was sent before that, at most so many.
+func (m *memory) olderThan(mono time.Duration, most int) (old []*verdict) {
+	for i := range m.shards {
+		old = m.shards[i].appendOlder(old, mono, most)
+	}
+	return old
 }
 
 func (m *memory) resetLocked() {

@@ -18,6 +18,8 @@ const (
 	retryMax  = time.Second
 	minWait   = 100 * time.Millisecond
 	maxWait   = 2 * time.Second
+	// resetsApart is the time between two resets after which verdicts are confirmed.
+	resetsApart = 10 * time.Second
 	version   = "0.1.0"
 )
 
@@ -64,17 +66,19 @@ type poller struct {
 	keys     string
 	lastLog  time.Duration
 	resetAt  time.Duration
+	oldAt    time.Duration // when old verdicts were looked for
 }
 
 // poll polls until ctx is done.
 func (g *Guard) poll(ctx context.Context) {
-	p := &poller{g: g, instance: instanceName(), lastLog: -time.Hour}
+	p := &poller{g: g, instance: instanceName(), lastLog: -time.Hour, resetAt: -time.Hour}
 	for ctx.Err() == nil {
 		answer := p.hedged(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		p.process(answer)
+		p.process(ctx, answer)
+		p.confirmOld(ctx)
 		if p.retry > 0 {
 			jitter := 0.8 + 0.4*mathrand.Float64() //nolint:gosec // it spreads the polls
 			select {
@@ -149,7 +153,7 @@ func (p *poller) once(ctx context.Context, wait time.Duration) polled {
 }
 
 // process applies an answer: first what it voids, then how fresh it is.
-func (p *poller) process(a polled) {
+func (p *poller) process(ctx context.Context, a polled) {
 	g := p.g
 	if a.err != nil {
 		p.failed(a.err)
@@ -164,7 +168,11 @@ func (p *poller) process(a polled) {
 	}
 	now := g.clock()
 	if a.changes.Reset {
-		g.memory.reset()
+		used := g.memory.reset(confirmAfterReset)
+		if now.mono-p.resetAt > resetsApart { // not in a storm of resets
+			g.startConfirming(ctx, used)
+		}
+		p.resetAt = now.mono
 		g.counts.resets.Add(1)
 		g.observe(Event{Kind: WasReset})
 	} else if len(handles) > 0 {
@@ -192,6 +200,16 @@ func (p *poller) process(a polled) {
 	if before := g.known.Load(); before == nil || known.mono > before.mono {
 		g.known.Store(&known)
 	}
+}
+
+// confirmOld confirms the verdicts that are older than confirmAge, a part of them each second.
+func (p *poller) confirmOld(ctx context.Context) {
+	now := p.g.clock().mono
+	if now-p.oldAt < time.Second {
+		return
+	}
+	p.oldAt = now
+	p.g.startConfirming(ctx, p.g.memory.olderThan(now-confirmAge, confirmAtOnce))
 }
 
 func voidHandles(texts []string) ([]handle, error) {

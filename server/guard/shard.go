@@ -1,6 +1,9 @@
 package guard
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // shard is a part of the verdicts, at most as many as it has slots. If there are more, the CLOCK algorithm drops one that
 // was not used lately.
@@ -95,4 +98,34 @@ func (s *shard) len() int {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return len(s.by)
+}
+
+// dropOnly removes exactly this verdict, and not a newer one about the same credential.
+func (s *shard) dropOnly(v *verdict) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.by[v.digest.handle()] != v {
+		return false
+	}
+	s.remove(v)
+	return true
+}
+
+func (s *shard) appendUsed(to []*verdict, most int) []*verdict {
+	return s.appendIf(to, most, func(v *verdict) bool { return v.used.Load() })
+}
+
+func (s *shard) appendOlder(to []*verdict, mono time.Duration, most int) []*verdict {
+	return s.appendIf(to, most, func(v *verdict) bool { return v.sent.mono < mono })
+}
+
+func (s *shard) appendIf(to []*verdict, most int, is func(*verdict) bool) []*verdict {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, v := range s.slots {
+		if len(to) < most && v != nil && is(v) {
+			to = append(to, v)
+		}
+	}
+	return to
 }

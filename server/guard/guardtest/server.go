@@ -78,6 +78,7 @@ func NewServer(tb testing.TB) *Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /oauth/introspect", s.introspect)
 	mux.HandleFunc("POST /oauth/changes", s.changes)
+	mux.HandleFunc("POST /oauth/confirm", s.confirm)
 	mux.HandleFunc("GET /.well-known/jwks.json", s.jwks)
 	s.server = httptest.NewServer(mux)
 	s.URL = s.server.URL
@@ -310,8 +311,8 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) {
 	s.asked[text]++
 	c, held := s.credentials[text], s.held
 	members := map[string]any{"active": false}
-	if c != nil && !c.revoked && !s.disabled[c.owner] && (c.expires.IsZero() || time.Now().Before(c.expires)) {
-		members = map[string]any{"active": true, "ties": []string{credentialHandle(text), ownerHandle(c.owner)}}
+	if s.isActive(c) {
+		members = map[string]any{"active": true, "ties": []string{credentialHandle(text), ownerHandle(c.owner)}, "state": c.state()}
 		for name, value := range c.members {
 			members[name] = value
 		}
@@ -328,6 +329,54 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	answer(w, members)
+}
+
+func (s *Server) isActive(c *credential) bool {
+	return c != nil && !c.revoked && !s.disabled[c.owner] && (c.expires.IsZero() || time.Now().Before(c.expires))
+}
+
+// state is another one after each change of what the credential is worth.
+func (c *credential) state() string {
+	digest := sha256.Sum256(fmt.Append(nil, c.members["scope"], c.members["aud"], c.expires, c.owner))
+	return base64.RawURLEncoding.EncodeToString(digest[:8])
+}
+
+func (s *Server) confirm(w http.ResponseWriter, r *http.Request) {
+	var q struct {
+		Groups []struct {
+			Client, User    string
+			Digests, States []string
+		}
+	}
+	switch err := json.NewDecoder(r.Body).Decode(&q); {
+	case s.isDown():
+		unavailable(w)
+		return
+	case !isGuard(w, r):
+		return
+	case err != nil:
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	by := map[string]*credential{}
+	for text, c := range s.credentials {
+		digest := sha256.Sum256([]byte(text))
+		by[base64.RawURLEncoding.EncodeToString(digest[:])] = c
+	}
+	active := []string{}
+	for _, g := range q.Groups {
+		bits := make([]byte, (len(g.Digests)+7)/8)
+		for i, digest := range g.Digests {
+			c := by[digest]
+			if s.isActive(c) && c.state() == g.States[i] && (c.owner == "client "+g.Client || c.owner == "user "+g.User) {
+				bits[i/8] |= 1 << (i % 8)
+			}
+		}
+		active = append(active, base64.RawURLEncoding.EncodeToString(bits))
+	}
+	answer(w, map[string]any{"active": active})
 }
 
 func (s *Server) changes(w http.ResponseWriter, r *http.Request) {
