@@ -20,7 +20,7 @@ const (
 	maxWait   = 2 * time.Second
 	// resetsApart is the time between two resets after which verdicts are confirmed.
 	resetsApart = 10 * time.Second
-	version   = "0.1.0"
+	version     = "0.1.0"
 )
 
 // changes is an answer of POST /oauth/changes.
