@@ -93,3 +93,6 @@ func (r *Refusal) write(w http.ResponseWriter) {
 	w.WriteHeader(r.Status)
 	_ = json.NewEncoder(w).Encode(map[string]string{"error": code, "error_description": r.Description})
 }
+
+// WriteRefusal writes a refusal as RFC 6750 §3 says, with a JSON object.
+func WriteRefusal(w http.ResponseWriter, r *Refusal) { r.write(w) }
