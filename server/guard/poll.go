@@ -50,7 +50,6 @@ type pollRequest struct {
 
 // polled is one poll that is over.
 type polled struct {
-	after   string // the cursor with which it was sent
 	sent    instant
 	changes changes
 	err     error
@@ -103,7 +102,8 @@ func (p *poller) wait() time.Duration {
 	return min(max(p.g.config.MaxStale*45/100, minWait), maxWait)
 }
 
-// hedged polls, and if no answer comes in time, polls once more on another connection. The first answer wins.
+// hedged polls, and if no answer comes in time, polls once more on another connection. The first answer wins. The other one is
+// cancelled and never read: it is about a cursor that the guard does not have any more.
 func (p *poller) hedged(ctx context.Context) polled {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // and with it the other one
@@ -131,7 +131,7 @@ func (p *poller) hedged(ctx context.Context) polled {
 func (p *poller) once(ctx context.Context, wait time.Duration) polled {
 	g := p.g
 	nonce := rand.Text()
-	a := polled{after: p.cursor}
+	a := polled{}
 	request := pollRequest{
 		After: p.cursor, Wait: wait.Milliseconds(), Nonce: nonce, Instance: p.instance, Lease: g.config.MaxStale.Milliseconds(),
 		Used: g.used.take(g.clock()), Served: g.counts.served.Load(), Refused: g.counts.refused.Load(),
@@ -158,9 +158,6 @@ func (p *poller) process(ctx context.Context, a polled) {
 	if a.err != nil {
 		p.failed(a.err)
 		return
-	}
-	if a.after != p.cursor {
-		return // a late one
 	}
 	handles, err := voidHandles(a.changes.Void)
 	if err != nil {
