@@ -44,6 +44,9 @@ type Config struct {
 
 	RevokeDurability Durability `name:"revoke-durability" default:"ack" placeholder:"MODE" example:"fsync" help:"What must hold before a revocation is answered with success: ack (Redis has applied it), fsync (it is on Redis's disk) or replicas:N (N Redis replicas have it, 1 to 9). The server refuses to start if Redis cannot guarantee it."`
 
+	Feed        bool `name:"feed" default:"on" placeholder:"on|off" example:"on" help:"on tells guards, which keep the answers of introspection in memory, of each revocation (POST /oauth/changes). off: there is no feed, and guards ask at each call. Set it to the same on all replicas."`
+	FeedWaiting int  `name:"feed-waiting" default:"8192" placeholder:"COUNT" example:"8192" help:"How many polls of guards one replica holds at once, 1 to 1000000. Further polls are answered with 503."`
+
 	TrustedProxies []netip.Prefix `name:"trusted-proxies" placeholder:"CIDR,..." absent:"none" example:"10.0.0.0/8,192.0.2.7" help:"Addresses and networks of your reverse proxies, separated by commas. X-Forwarded-For is trusted only from these."`
 	TLSCert        string         `name:"tls-cert" placeholder:"PATH" absent:"none" example:"/etc/mintkeep/tls.crt" help:"File with the certificate chain in PEM. If it is set, the server uses TLS. It is reloaded when the file changes."`
 	TLSKey         string         `name:"tls-key" placeholder:"PATH" absent:"none" example:"/etc/mintkeep/tls.key" help:"File with the private key of the certificate in PEM."`

@@ -25,6 +25,8 @@ func Load(src Source) (*Config, []string, error) {
 	c.MetadataCompat = read(l, "metadata-compat", parseBool)
 	c.AssertionAudience = read(l, "assertion-audience", parseAssertionAudience)
 	c.RevokeDurability = read(l, "revoke-durability", parseDurability)
+	c.Feed = read(l, "feed", parseSwitch)
+	c.FeedWaiting = read(l, "feed-waiting", parseFeedWaiting)
 	c.TrustedProxies = read(l, "trusted-proxies", parseProxies)
 	c.TLSCert = read(l, "tls-cert", asIs)
 	c.TLSKey = read(l, "tls-key", asIs)

@@ -85,6 +85,7 @@ func TestNothingConfigured(t *testing.T) {
 		MetadataCompat:  true,
 
 		AssertionAudience: []string{"issuer"},
+		Feed:              true, FeedWaiting: 8192,
 
 		MetricsAddr: "127.0.0.1:9464",
 		LogLevel:    slog.LevelInfo,
@@ -116,6 +117,8 @@ func TestEverythingConfigured(t *testing.T) {
 		"MINTKEEP_KEY_PREFIX=acme",
 		"MINTKEEP_KEY_CREATE_RATE=5/h",
 		"MINTKEEP_METADATA_COMPAT=false",
+		"MINTKEEP_FEED=off",
+		"MINTKEEP_FEED_WAITING=100",
 		"MINTKEEP_ASSERTION_AUDIENCE=issuer",
 		"MINTKEEP_REVOKE_DURABILITY=replicas:2",
 		"MINTKEEP_TRUSTED_PROXIES=10.1.2.3/8, 192.0.2.7,2001:db8::/32, ::ffff:127.0.0.0/104,::ffff:192.0.2.8,::ffff:192.0.2.9/128",
@@ -146,6 +149,7 @@ func TestEverythingConfigured(t *testing.T) {
 		KeyCreateRate:     config.Rate{Count: 5, Window: time.Hour},
 		AssertionAudience: []string{"issuer"},
 		RevokeDurability:  config.Durability{Replicas: 2},
+		FeedWaiting:       100,
 		TrustedProxies: []netip.Prefix{
 			netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::/32"),
 			netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("192.0.2.8/32"), netip.MustParsePrefix("192.0.2.9/32"),

@@ -23,6 +23,8 @@ const (
 	minAdminToken = 32
 	minRotation   = time.Hour
 	maxKeyScopes  = 50
+
+	maxFeedWaiting = 1_000_000
 )
 
 func asIs(s string) (string, error) { return s, nil }
@@ -200,6 +202,20 @@ func parseBool(s string) (bool, error) {
 		return false, errors.New("must be true or false")
 	}
 	return s == "true", nil
+}
+
+// parseSwitch accepts on and off.
+func parseSwitch(s string) (bool, error) {
+	_, err := oneOf("on", "off")(s)
+	return err == nil && s == "on", err
+}
+
+func parseFeedWaiting(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 || n > maxFeedWaiting {
+		return 0, fmt.Errorf("must be a number from 1 to %d", maxFeedWaiting)
+	}
+	return n, nil
 }
 
 func parseAddr(s string) (string, error) {

@@ -2,7 +2,7 @@ package config
 
 import "errors"
 
-// Storage is where the data is kept, what seals it there and how durable a change of it must be, for the command that
+// Storage is where the data is kept, what seals it there, and what must hold before a change of it is done, for the command that
 // reseals it. It reads those settings alone, and fills in no others.
 func Storage(src Source) (*Config, []string, error) {
 	l := newLoader(src)
@@ -11,7 +11,7 @@ func Storage(src Source) (*Config, []string, error) {
 	if !l.given("master-key") {
 		l.mistake("master-key", errors.New("is required with Redis"))
 	}
-	return l.part(c, "redis-url", "revoke-durability", "master-key")
+	return l.part(c, "redis-url", "revoke-durability", "feed", "master-key")
 }
 
 // Kept is Storage without the master keys, for the command that revokes what a restored Redis brought back: it needs no
@@ -19,7 +19,7 @@ func Storage(src Source) (*Config, []string, error) {
 func Kept(src Source) (*Config, []string, error) {
 	l := newLoader(src)
 	c := l.kept()
-	return l.part(c, "redis-url", "revoke-durability")
+	return l.part(c, "redis-url", "revoke-durability", "feed")
 }
 
 func (l *loader) kept() *Config {
@@ -29,6 +29,7 @@ func (l *loader) kept() *Config {
 	return &Config{
 		RedisURL:         read(l, "redis-url", redisURL),
 		RevokeDurability: read(l, "revoke-durability", parseDurability),
+		Feed:             read(l, "feed", parseSwitch),
 	}
 }
 

@@ -1,6 +1,9 @@
 package server
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Timeouts are the patience of a server with the network.
 type Timeouts = timeouts
@@ -16,3 +19,6 @@ func (s *Server) DrainUntil(over <-chan struct{}) { s.sleep = func(time.Duration
 
 // KeepBudget gives the requests of s the store time of a real server, before the first of them. servertest has more.
 func (s *Server) KeepBudget() { s.adapter.StoreBudget = 0 }
+
+// RunGuards has s write what it hears of guards, as Serve does.
+func (s *Server) RunGuards(ctx context.Context) { s.guards.Run(ctx) }

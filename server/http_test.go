@@ -17,7 +17,7 @@ import (
 
 // allRoutes are the paths of the server, with the methods that each takes.
 var allRoutes = map[string][]string{
-	"/oauth/token": {"POST"}, "/oauth/introspect": {"POST"}, "/oauth/revoke": {"POST"}, "/oauth/authorize": {"GET", "HEAD", "POST"},
+	"/oauth/token": {"POST"}, "/oauth/introspect": {"POST"}, "/oauth/revoke": {"POST"}, "/oauth/confirm": {"POST"}, "/oauth/authorize": {"GET", "HEAD", "POST"},
 	"/.well-known/oauth-authorization-server": {"GET", "HEAD"}, "/.well-known/jwks.json": {"GET", "HEAD"},
 	"/.well-known/openid-configuration": {"GET", "HEAD"},
 	"/admin/clients":                    {"GET", "HEAD", "POST"}, "/admin/clients/c1": {"DELETE", "GET", "HEAD", "PATCH"},

@@ -171,11 +171,6 @@ func TestIntrospection(t *testing.T) {
 			wantInactive(t, s, rs1, token, "the scope was taken away")
 			s.Admin(t, http.MethodPatch, "/admin/clients/"+rs1.ID, servertest.M{"scope": "mintkeep:introspect"}).Want(t, http.StatusOK, "")
 		})
-		t.Run("a bearer token does not authenticate the caller", func(t *testing.T) {
-			for _, bearer := range []string{token, s.AdminToken, "x"} {
-				post(t, "token="+token, servertest.Bearer(bearer)).Want(t, http.StatusUnauthorized, "invalid_client")
-			}
-		})
 		t.Run("other parameters are ignored", func(t *testing.T) {
 			for _, form := range []string{"&scope=nobody-has-this", "&token_type_hint=refresh_token", "&token_type_hint=%00", "&x=y"} {
 				got := post(t, "token="+token+form, rs1.Basic()).Want(t, http.StatusOK, "").JSON(t)

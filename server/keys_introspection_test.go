@@ -43,7 +43,7 @@ func TestKeyIntrospection(t *testing.T) {
 			wantInactive(t, other, rs2, k.Plain, "a stranger asks")
 			// The key itself is no client, and nor is its owner.
 			form := url.Values{"token": {k.Plain}}.Encode()
-			s.Post(t, "/oauth/introspect", form, servertest.Bearer(k.Plain)).Want(t, 401, "invalid_client")
+			s.Post(t, "/oauth/introspect", form, servertest.Bearer(k.Plain)).Want(t, 401, "invalid_token")
 			s.Post(t, "/oauth/introspect", form+"&client_id="+u1.ID+"&client_secret="+k.Plain).Want(t, 401, "invalid_client")
 			s.Post(t, "/oauth/introspect", form+"&client_id="+k.ID+"&client_secret="+k.Plain).Want(t, 401, "invalid_client")
 		})

@@ -26,6 +26,12 @@ func storeRoutes(t *testing.T, s *servertest.Server, c servertest.Client, token 
 	path := clientsPath + "/" + c.ID
 	for what, ask := range map[string]func() servertest.Response{
 		"token": post("/oauth/token", grantCC), "introspect": post("/oauth/introspect", "token="+token), "revoke": post("/oauth/revoke", "token="+token),
+		"introspect by a token": func() servertest.Response {
+			return s.Post(t, "/oauth/introspect", "token=x", servertest.Bearer(token))
+		},
+		"confirm": func() servertest.Response {
+			return postConfirm(t, s, groupsBody(t, groupOf("client", c.ID, keptAnswer{token, "AAAAAAAAAAA"})), c.Basic())
+		},
 		"introspect junk": post("/oauth/introspect", "token=x"), "revoke junk": post("/oauth/revoke", "token=x"),
 		"register": admin(http.MethodPost, clientsPath, servertest.M{"client_id": "lost"}), "list": admin(http.MethodGet, clientsPath, nil),
 		"show": admin(http.MethodGet, path, nil), "patch": admin(http.MethodPatch, path, servertest.M{"client_name": "x"}),

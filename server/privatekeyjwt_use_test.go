@@ -129,6 +129,9 @@ func TestPrivateKeyJWTBudget(t *testing.T) {
 			{"introspection of nothing", 2, func() { c.ask(t, "/oauth/introspect", "x", c.sign(t, nil, nil)).Want(t, 200, "") }},
 			{"revocation", 3, func() { c.ask(t, "/oauth/revoke", token, c.sign(t, nil, nil)).Want(t, 200, "") }},
 		} {
+			if b.Name == "cluster" && budget.what == "revocation" { // where the feed may be on another node
+				budget.most++
+			}
 			if cost := e.trips(t, budget.do); total(cost) > budget.most {
 				t.Errorf("%s costs the round trips %v, want at most %d", budget.what, cost, budget.most)
 			}

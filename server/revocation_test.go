@@ -89,7 +89,10 @@ func TestRevocation(t *testing.T) {
 					b.Clock.Advance(time.Hour + time.Second)
 					s.Revoke(t, c1, token).Want(t, http.StatusOK, "")
 				})
-				t.Run("concurrent revocations and introspections", func(t *testing.T) { revokedConcurrently(t, s, other, c1, rs) })
+				t.Run("concurrent revocations and introspections", func(t *testing.T) {
+					b.Clock.Advance(time.Second) // which brings more revocations of what is not found
+					revokedConcurrently(t, s, other, c1, rs)
+				})
 				t.Run("nothing is left in Redis", func(t *testing.T) {
 					b.Clock.Advance(2 * time.Hour) // what earlier rows left has expired
 					s.Store.Flush(t.Context())
@@ -100,6 +103,8 @@ func TestRevocation(t *testing.T) {
 					}
 					s.Revoke(t, c1, token).Want(t, http.StatusOK, "")
 					after, digest := b.Dump(t), store.DigestOf(token)
+					delete(before, "mk:feed") // which has half of the digest, for guards
+					delete(after, "mk:feed")
 					if diff := cmp.Diff(before, after); diff != "" {
 						t.Errorf("(-before +after):\n%s", diff)
 					}

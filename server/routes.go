@@ -59,6 +59,10 @@ func (s *Server) oauthRoutes(r router) {
 	r.on("POST", oauth.TokenPath, web.FormBody, oauth.NotCrossSite(s.oauth.Token))
 	r.on("POST", oauth.IntrospectPath, web.FormBody, oauth.NotCrossSite(s.oauth.Introspect))
 	r.on("POST", oauth.RevokePath, web.FormBody, oauth.NotCrossSite(s.oauth.Revoke))
+	if s.options.Store.Feed() != nil {
+		r.POST(oauth.ChangesPath, r.adapter.Waiting(web.JSONBody, oauth.NotCrossSite(s.oauth.Changes)))
+	}
+	r.on("POST", oauth.ConfirmPath, web.JSONBody, oauth.NotCrossSite(s.oauth.Confirm))
 	if s.options.Config.MetadataCompat {
 		r.always(oauth.AuthorizePath, s.oauth.Authorize)
 		r.POST(oauth.AuthorizePath, r.adapter.Always(s.oauth.Authorize))
@@ -107,6 +111,9 @@ func (s *Server) adminRoutes(r router) {
 	r.get("/admin/stats", admin(s.admin.Stats))
 	r.get("/admin/signing-keys", admin(s.admin.ListSigningKeys))
 	r.on("POST", "/admin/signing-keys/rotate", web.MaybeJSON, admin(s.admin.RotateSigningKey))
+	r.get("/admin/guards", admin(s.admin.ListGuards))
+	r.on("POST", "/admin/guards/probe", web.NoBody, admin(s.admin.ProbeGuards))
+	r.get("/admin/guards/probe/:id", admin(s.admin.ShowProbe))
 	r.get("/admin/audit", admin(s.admin.ListEvents))
 }
 
@@ -181,6 +188,7 @@ func (s *Server) pageRoutes(r *gin.Engine) {
 	see("/operator/keys", operator(s.pages.OperatorKeys))
 	see("/operator/keys/:id", operator(s.pages.OperatorKey))
 	confirm("/operator/keys/:id/revoke", operator(s.pages.OperatorRevoke))
+	see("/operator/guards", operator(s.pages.Guards))
 	see("/operator/audit", operator(s.pages.Audit))
 	see("/operator/audit.jsonl", operator(s.pages.DownloadAudit))
 }

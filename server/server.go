@@ -21,6 +21,7 @@ import (
 	"github.com/mintkeep/mintkeep/server/clients"
 	"github.com/mintkeep/mintkeep/server/dashboard"
 	"github.com/mintkeep/mintkeep/server/fdreserve"
+	"github.com/mintkeep/mintkeep/server/guards"
 	"github.com/mintkeep/mintkeep/server/keys"
 	"github.com/mintkeep/mintkeep/server/metrics"
 	"github.com/mintkeep/mintkeep/server/oauth"
@@ -97,6 +98,7 @@ type Server struct {
 	certificate   *keyPair // nil without TLS
 	adapter       *web.Adapter
 	engine        *gin.Engine
+	guards        *guards.Registry
 	oauth         *oauth.Server
 	admin         *admin.Admin
 	api           *api.API
@@ -139,10 +141,11 @@ func New(o Options) (*Server, error) {
 	}
 	userRegistry := &users.Registry{Store: o.Store, Config: o.Config, Audit: log, Now: o.Now}
 	keyRegistry := &keys.Registry{Store: o.Store, Config: o.Config, Audit: log, Now: o.Now}
+	s.guards = guards.New(guards.Options{Store: o.Store, Audit: log, Now: o.Now, Logger: o.Logger})
 	rotator := &signingkeys.Rotator{Ring: o.Ring, Audit: log, Now: o.Now}
 	s.oauth, err = oauth.New(oauth.Options{
 		Config: o.Config, Store: o.Store, Ring: o.Ring, Verifier: verifier, Audit: log, Keys: keyRegistry, Metrics: o.Metrics, Now: o.Now,
-		AuthMethods: o.AuthMethods, RemoteKeys: s.remoteKeys,
+		AuthMethods: o.AuthMethods, RemoteKeys: s.remoteKeys, Guards: s.guards,
 	})
 	if err != nil {
 		return nil, err
@@ -152,7 +155,7 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s.pages, err = dashboard.New(dashboard.Options{
-		Config: o.Config, Store: o.Store, Ring: o.Ring, Vault: vault, Audit: log, Clients: clientRegistry, Users: userRegistry, Keys: keyRegistry, Now: o.Now,
+		Config: o.Config, Store: o.Store, Ring: o.Ring, Vault: vault, Audit: log, Clients: clientRegistry, Users: userRegistry, Keys: keyRegistry, Guards: s.guards, Now: o.Now,
 		SigningKeys: rotator, PasswordCost: o.PasswordCost,
 	})
 	if err != nil {
@@ -161,7 +164,7 @@ func New(o Options) (*Server, error) {
 	s.adminResource = adminResource(verifier, log)
 	s.admin = admin.New(admin.Options{
 		Config: o.Config, Store: o.Store, Ring: o.Ring, Vault: vault, Verifier: verifier, Audit: log,
-		Clients: clientRegistry, Users: userRegistry, Keys: keyRegistry, SigningKeys: rotator, Now: o.Now,
+		Clients: clientRegistry, Users: userRegistry, Keys: keyRegistry, Guards: s.guards, SigningKeys: rotator, Now: o.Now,
 	})
 	s.adapter = &web.Adapter{
 		Logger:         o.Logger,
@@ -195,6 +198,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	running.Go(func() { s.options.Ring.Run(background) })
 	running.Go(func() { s.options.Store.Run(background) })
 	running.Go(func() { s.remoteKeys.Run(background) })
+	running.Go(func() { s.guards.Run(background) })
 	defer running.Wait()
 	defer stop()
 

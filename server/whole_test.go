@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"log/slog"
@@ -9,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mintkeep/mintkeep/config"
 	"github.com/mintkeep/mintkeep/server"
@@ -24,6 +26,7 @@ import (
 func BenchmarkWhole(b *testing.B) {
 	h, s := wholeServer(b)
 	basic, key := principals(b, s)
+	cursor := pollsOf(b, h, s, basic)
 	issue := func() *http.Request { return posted("/oauth/token", basic, "grant_type=client_credentials&scope=read") }
 	token := strings.Split(answered(b, h, issue()), `"`)[3]
 	for name, request := range map[string]func() *http.Request{
@@ -36,6 +39,7 @@ func BenchmarkWhole(b *testing.B) {
 			r.Header.Set("Authorization", "Bearer "+key)
 			return r
 		},
+		"poll": func() *http.Request { return polled(basic, cursor) }, // which finds something at once
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
@@ -44,6 +48,33 @@ func BenchmarkWhole(b *testing.B) {
 			}
 		})
 	}
+}
+
+// pollsOf has the store look at the feed, and returns the cursor before a void that is in it.
+func pollsOf(b *testing.B, h http.Handler, s *store.Store, basic string) (cursor string) {
+	b.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	go s.Run(ctx)
+	b.Cleanup(stop)
+	for deadline := time.Now().Add(time.Minute); cursor == ""; {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, polled(basic, ""))
+		if _, rest, ok := strings.Cut(w.Body.String(), `"cursor":"`); ok {
+			cursor, _, _ = strings.Cut(rest, `"`)
+		} else if time.Now().After(deadline) {
+			b.Fatal(w.Body)
+		}
+	}
+	wellDone(b, s.CreateClient(b.Context(), &store.Client{ID: "another", Enabled: true}))
+	wellDone(b, s.DisableClient(b.Context(), "another", store.Cause{}))
+	return cursor
+}
+
+func polled(authorization, after string) *http.Request {
+	r := posted("/oauth/changes", authorization, `{"after":"`+after+`","wait":450,"nonce":"k3J9xQ2mZr0a","instance":"orders-1",`+
+		`"lease":1000,"served":1523,"refused":12,"entries":812,"version":"0.3.0"}`)
+	r.Header.Set("Content-Type", "application/json")
+	return r
 }
 
 func posted(path, authorization, body string) *http.Request {
@@ -75,7 +106,7 @@ func wholeServer(b *testing.B) (http.Handler, *store.Store) {
 	wellDone(b, err)
 	logger := slog.New(slog.DiscardHandler)
 	m := metrics.New(metrics.Sources{})
-	s, err := store.Open(store.Options{URL: redis.URL(), Logger: logger, Observe: m.Redis})
+	s, err := store.Open(store.Options{URL: redis.URL(), Logger: logger, Observe: m.Redis, Feed: true, CountVoid: m.FeedVoid})
 	wellDone(b, err)
 	b.Cleanup(func() { _ = s.Close() })
 	ring, err := signing.New(signing.Options{
@@ -95,7 +126,7 @@ func principals(b *testing.B, s *store.Store) (basic, key string) {
 	secret, key := credential.NewSecret("mk"), credential.NewKey("mk")
 	wellDone(b, s.CreateClient(b.Context(), &store.Client{
 		ID:       "bench",
-		Metadata: store.ClientMetadata{Scope: "read write", GrantTypes: []string{"client_credentials"}},
+		Metadata: store.ClientMetadata{Scope: "read write mintkeep:introspect", GrantTypes: []string{"client_credentials"}},
 		Secrets:  []store.Secret{{ID: store.NewSecretID(), Digest: store.DigestOf(secret)}},
 	}))
 	u := &store.User{ID: store.NewUserID(), Metadata: store.UserMetadata{Email: "bench@example.com"}}

@@ -113,7 +113,7 @@ func (s *Store) CreateKey(ctx context.Context, k *APIKey, owner *User) error {
 	if !k.ExpiresAt.IsZero() {
 		record.ExpiresAt = k.ExpiresAt.UnixMilli()
 	}
-	if err := s.rdb.Process(ctx, s.credentials.put(ctx, k.Digest, encodeKeyRecord(owner.Generation, record), k.ExpiresAt)); err != nil {
+	if err := s.rdb.Process(ctx, s.credentials.put(ctx, k.Digest, encodeKeyRecord(owner.Generation, record), k.ExpiresAt, s.now())); err != nil {
 		return unavailable("create key", err)
 	}
 	if err := s.lookAgain(ctx, k); err != nil {
@@ -183,7 +183,7 @@ func (s *Store) changeKey(ctx context.Context, op string, d Digest, change func(
 				_ = p.Process(ctx, s.credentials.deletion(d).Command(ctx))
 				return
 			}
-			_ = p.Process(ctx, s.credentials.put(ctx, d, encodeKeyRecord(c.Generation, c.Key), c.Key.Expires()))
+			_ = p.Process(ctx, s.credentials.put(ctx, d, encodeKeyRecord(c.Generation, c.Key), c.Key.Expires(), s.now()))
 		}
 		return t, nil
 	})

@@ -19,6 +19,7 @@ var answersAnyway = []string{
 	"Close", "Flush", // of nothing that was noted
 	"CheckDurability", "Confirm", "ConfirmRevoked", "ConfirmUnknown", // ask nothing with the durability ack
 	"CheckKill",          // asks on connections of its own
+	"CheckFeed",          // asks nothing without a feed
 	"ReplaceCredentials", // rejects the sample
 	"Recorded",           // asks nothing about no event
 	"ReplaceKeyring",     // rejects the sample
@@ -129,6 +130,8 @@ func sample(ctx context.Context, b *storetest.Backend, t reflect.Type) reflect.V
 			}
 		}
 		return v
+	case t == reflect.TypeFor[store.Owned]():
+		return reflect.ValueOf(store.Owned{ClientID: "a"})
 	case t.Kind() == reflect.Slice:
 		return reflect.Append(reflect.MakeSlice(t, 0, 1), sample(ctx, b, t.Elem()))
 	case t.Kind() == reflect.String:

@@ -129,6 +129,7 @@ func (s *Store) UpdateClient(ctx context.Context, id string, cause Cause, change
 			return t, err
 		}
 		oldName = c.Metadata.Name
+		method, alg := c.Metadata.AuthMethod, c.Metadata.SigningAlg
 		revokes, err := change(&c.Metadata)
 		if err != nil {
 			return t, &planError{err}
@@ -139,6 +140,9 @@ func (s *Store) UpdateClient(ctx context.Context, id string, cause Cause, change
 		}
 		write := append([]any{metaField, encodeRecord(c.Metadata)}, markers.drawn...)
 		t.steps = markers.steps(cause, id, fields)
+		if len(t.steps) == 0 && (c.Metadata.AuthMethod != method || c.Metadata.SigningAlg != alg) { // how it authenticated may not do any more
+			t.steps = append(t.steps, step{Revocation: cause.clientKeyRevocation(id)})
+		}
 		if revokes && c.Enabled { // a disabled one gets its generation when it is enabled
 			old := rollback.OfFields(clientKey(id), genField).While(genField, fields[genField])
 			t.steps = append(t.steps, step{Revocation: cause.clientRevocation(id), deletions: []rollback.Deletion{old}})
@@ -253,7 +257,7 @@ func (s *Store) DeleteClient(ctx context.Context, id string, cause Cause) error 
 		c, err = s.decoded.client(id, fields)
 	}
 	if errors.Is(err, ErrNotFound) {
-		return cmp.Or(s.confirmGone(ctx, "delete client", clientKey(id), metaField), err)
+		return cmp.Or(s.confirmGone(ctx, "delete client", clientKey(id), metaField, cause.clientRevocation(id)), err)
 	}
 	// An unreadable record can be deleted too.
 	condition := lifeField

@@ -167,13 +167,19 @@ func marking(fields map[string]string, m *ClientMetadata) (c markerChange, err e
 	return c, nil
 }
 
+// clientKeyRevocation is a Revocation of what a client authenticates with.
+func (c Cause) clientKeyRevocation(clientID string) Revocation {
+	r := c.revocation(ClientKeyRevoked)
+	r.ClientID = clientID
+	return r
+}
+
 // steps are what the change revokes, of a client whose record has these fields.
 func (c markerChange) steps(cause Cause, clientID string, fields map[string]string) []step {
 	if len(c.removed) == 0 {
 		return nil
 	}
-	revoked := step{Revocation: cause.revocation(ClientKeyRevoked)}
-	revoked.ClientID = clientID
+	revoked := step{Revocation: cause.clientKeyRevocation(clientID)}
 	for _, marker := range c.removed {
 		revoked.deletions = append(revoked.deletions, rollback.OfFields(clientKey(clientID), marker).While(marker, fields[marker]))
 	}

@@ -70,10 +70,7 @@ func credentialField(d Digest) (key, field string) {
 }
 
 // credentials makes the commands by which credentials are read and written.
-type credentials struct {
-	embedded bool
-	now      func() time.Time
-}
+type credentials struct{ embedded bool }
 
 // watchedKey is the key to watch while a credential is changed.
 func (c credentials) watchedKey(d Digest) string {
@@ -102,7 +99,7 @@ func (c credentials) has(ctx context.Context, d Digest) *redis.IntCmd {
 }
 
 // put writes a record that expires by itself; a zero time: never.
-func (c credentials) put(ctx context.Context, d Digest, value []byte, expires time.Time) redis.Cmder {
+func (c credentials) put(ctx context.Context, d Digest, value []byte, expires, now time.Time) redis.Cmder {
 	switch {
 	case c.embedded && expires.IsZero():
 		key, field := credentialField(d)
@@ -113,7 +110,7 @@ func (c credentials) put(ctx context.Context, d Digest, value []byte, expires ti
 	case expires.IsZero():
 		return redis.NewStatusCmd(ctx, "set", credentialKey(d), value)
 	}
-	left := max(expires.Sub(c.now()).Milliseconds(), 1) // 0 is an error
+	left := max(expires.Sub(now).Milliseconds(), 1) // 0 is an error
 	return redis.NewStatusCmd(ctx, "set", credentialKey(d), value, "px", left)
 }
 
@@ -192,7 +189,8 @@ func encodeKeyRecord(g Generation, k *KeyRecord) []byte {
 // SaveToken makes an access token valid until expires. used is the assertion by which its client has authenticated, which
 // is used in the same round trip: see [Store.UseOnce] for the errors; nil: none. After an error no one may have the token.
 func (s *Store) SaveToken(ctx context.Context, d Digest, c Credential, expires time.Time, used *ReplayRecord) error {
-	if !expires.After(s.now()) { // expired before it was written
+	now := s.now()
+	if !expires.After(now) { // expired before it was written
 		if used != nil {
 			return s.UseOnce(ctx, used)
 		}
@@ -202,7 +200,7 @@ func (s *Store) SaveToken(ctx context.Context, d Digest, c Credential, expires t
 	value = append(value, tokenRecord)
 	value = append(value, c.Generation[:]...)
 	value = append(value, c.Claims...)
-	put := s.credentials.put(ctx, d, value, expires)
+	put := s.credentials.put(ctx, d, value, expires, now)
 	if used != nil {
 		return s.saveTokenOnce(ctx, d, put, used)
 	}

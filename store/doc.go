@@ -49,11 +49,18 @@
 //	mk:audit                     stream  changes; field e is an [Event]                 100,000 or 90 days  Audit, Run
 //	mk:audit:<0 to 31>           stream  users' changes of what is their own, likewise  last 3,125          Audit
 //	mk:refusals                  stream  rejections, likewise                           last 10,000         AuditRefusal
+//	mk:guards                    hash    replica → 1: what it has heard of guards       1 minute            SaveGuards; GuardsParts clears it
+//	mk:guards:of:<replica>       string  the guards that it has heard: a [GuardsPart]   1 minute            SaveGuards
+//	mk:guards:joined:<client>    string  1: a guard has polled as this client           1 day               GuardJoined
+//	mk:guards:probe:{mk:feed}:<id>
+//	                             stream  reports about a probe: each a [ProbeReport]    1 minute            OpenProbe, ReportProbe
 //	mk:epoch                     hash    counter and watermarks; see package rollback   no expiry           Run; watermarks are swept
 //	mk:epoch:<n>:<i>             hash    the same, of a sixteenth of a cluster's slots  no expiry           the same
 //	mk:epoch:alive               string  1: a replica watches Redis                     5 s                 Run
 //	mk:epoch:alive:<epoch key>   string  the same, of a sixteenth; {} around the key    5 s                 Run
 //	mk:fence                     string  the millisecond of the last mintkeep fence     no expiry           Fence
+//	mk:feed                      stream  voids, and what package feed adds to them      last 16,384         the revocations, Run; Fence deletes it
+//	mk:feed:beats:{mk:feed}      hash    replica → its beat: it appends to the feed     3 s                 Run
 //	mk:ping                      –       never written; Ping asks whether it is there
 //
 // "Inactive" counts from the revocation or the expiry of a key, before which there is no expiry. What is only an entry of
@@ -99,7 +106,7 @@
 //
 //	method              kinds                       by
 //	CreateClient        client                      a transaction: an earlier client may have had the id
-//	UpdateClient        client, clientkey           a transaction, if a scope, an audience or a grant is taken away; if a public key is
+//	UpdateClient        client, clientkey           a transaction, if a scope, an audience or a grant is taken away; if a public key is, or the method changes
 //	EnableClient        client                      a transaction
 //	DisableClient       client                      HDEL mk:c:<id> on gen; nothing of it is valid until EnableClient
 //	RevokeClientTokens  client                      HDEL mk:c:<id> gen; the next generation is drawn now, or by StartGeneration
@@ -141,7 +148,24 @@
 // a field with a random value, which is another each time, on, gen, sess, op, pwlife, invite, the marker of a public key, and for
 // the deletion of a client life. What this replica has enabled again, a replay does not disable.
 //
-// [Announce] tells others of each revocation, in the same pipeline.
+// # The feed
+//
+// Guards keep answers of introspection. So each revocation is appended to the feed (see package feed) before it is
+// acknowledged: what it voids, by its kind:
+//
+//	kind              voids
+//	token, key        what is known of the credential
+//	client            of all tokens of the client
+//	user              of all keys of the user
+//	secret, clientkey that the client has authenticated: replicas remember that for guards
+//	all               everything
+//	others            nothing
+//
+// The append goes behind the deletion, in the same pipeline and before the barrier; in a cluster in a pipeline of its own,
+// with its barrier. A revocation that finds nothing to delete appends too, for an earlier attempt may not have done so: see
+// confirm. What is sent again is appended again, by the heartbeat. If Redis rejects the append, because it is out of memory,
+// the feed is deleted, and guards forget everything. If that fails too, the result is [ErrUnconfirmed], and the next
+// heartbeat appends it.
 //
 // # Records
 //

@@ -12,9 +12,14 @@ import (
 )
 
 // Fence declares the data that is in Redis now valid: quarantined replicas accept it as it is. The caller first revokes
-// what a restored Redis has brought back. It returns the fence: the present millisecond, or one more than the last fence.
+// what a restored Redis has brought back. The feed is deleted, so that guards forget all that they were told before, also
+// by a process without a feed. It returns the fence: the present millisecond, or one more than the last fence.
 func (s *Store) Fence(ctx context.Context) (fence int64, err error) {
-	err = s.transact(ctx, "fence", fenceKey, func(tx *redis.Tx) (t transaction, err error) {
+	const op = "fence"
+	if err := s.deleteFeed(ctx, op); err != nil && (s.feed != nil || redisdb.ErrorPrefix(err) != "NOPERM") {
+		return 0, err
+	}
+	err = s.transact(ctx, op, fenceKey, func(tx *redis.Tx) (t transaction, err error) {
 		last, err := tx.Get(ctx, fenceKey).Result()
 		if redisdb.Failure(err) != nil {
 			return t, err

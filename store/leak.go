@@ -128,9 +128,13 @@ func (s *Store) RevokeLeaked(ctx context.Context, digests []Digest, cause Cause)
 	}); err != nil && !errors.Is(err, redis.Nil) {
 		return nil, unavailable("find leaked credentials", err)
 	}
-	leaks, err = s.revokeLeakedRecords(ctx, digests, records, cause)
-	if err != nil {
-		return leaks, err
+	isSecret := make([]bool, len(digests)) // false, if that is not known
+	for i := range digests {
+		isSecret[i] = len(importers[i].Val()) > 0 || i < len(created.Val()) && created.Val()[i] != nil
+	}
+	leaks, unconfirmed := s.revokeLeakedRecords(ctx, digests, isSecret, records, cause)
+	if redisdb.Failed(unconfirmed) {
+		return leaks, unconfirmed
 	}
 	if err := created.Err(); err != nil {
 		return leaks, unavailable("find leaked secrets", err)
@@ -145,12 +149,13 @@ func (s *Store) RevokeLeaked(ctx context.Context, digests []Digest, cause Cause)
 			if leak != nil {
 				leaks = append(leaks, *leak)
 			}
-			if err != nil {
+			if redisdb.Failed(err) {
 				return leaks, err
 			}
+			unconfirmed = redisdb.MostSevere(unconfirmed, err)
 		}
 	}
-	return leaks, nil
+	return leaks, unconfirmed
 }
 
 // revokeLeakedSecret revokes the secret that an entry of the index names; nil if it is not there, or the entry is empty.
@@ -170,13 +175,17 @@ func (s *Store) revokeLeakedSecret(ctx context.Context, d Digest, entry string, 
 }
 
 // revokeLeakedRecords revokes first, and finds the owners then: what cannot be read is revoked too.
-func (s *Store) revokeLeakedRecords(ctx context.Context, digests []Digest, records []*redis.StringCmd, cause Cause) (leaks []Leak, err error) {
+func (s *Store) revokeLeakedRecords(ctx context.Context, digests []Digest, isSecret []bool, records []*redis.StringCmd, cause Cause) (leaks []Leak, err error) {
 	var steps []step
 	var there []int // the place of each in the report
 	for i, record := range records {
-		if !errors.Is(record.Err(), redis.Nil) || s.db.NeedsBarrier(ctx) { // what is gone may not be confirmed yet
+		gone := errors.Is(record.Err(), redis.Nil)
+		// What is gone may not be confirmed yet, and guards may not have heard of it.
+		if !gone || s.db.NeedsBarrier(ctx) || s.feed != nil && !isSecret[i] {
 			c, _ := decodeCredential(record)
-			steps, there = append(steps, s.credentials.step(cause, digests[i], c)), append(there, i)
+			st := s.credentials.step(cause, digests[i], c)
+			st.silent = gone && isSecret[i]
+			steps, there = append(steps, st), append(there, i)
 		}
 	}
 	deleted, unconfirmed := s.revoke(ctx, "revoke leaked credentials", steps...)

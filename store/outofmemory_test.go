@@ -2,10 +2,12 @@ package store_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/feed"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
@@ -15,7 +17,7 @@ func TestRevocationOutOfMemory(t *testing.T) {
 		if b.Server == nil {
 			return // it has no such limit
 		}
-		s, ctx := b.Open(t), t.Context()
+		s, ctx := b.Open(t, func(o *store.Options) { o.Feed = true }), t.Context()
 		tokens := map[string]store.Digest{}
 		for _, id := range []string{"disabled", "deleted", "ended", "secret", "token"} {
 			create(t, s, id)
@@ -124,4 +126,42 @@ func endOf(all bool, err error) error {
 		return errors.New("not all were live")
 	}
 	return err
+}
+
+// What a guard is told while Redis takes no writes for want of memory: nothing, so that it asks at each call. Once there is
+// memory again it forgets all its answers, once, and goes on.
+func TestFeedOutOfMemory(t *testing.T) {
+	t.Parallel()
+	srv := storetest.Redis(t)
+	b, ctx := srv.Backend(t), t.Context()
+	s := b.Open(t, func(o *store.Options) { o.Feed = true })
+	running(t, s)
+	create(t, s, "a")
+	first, second := issue(t, b, s, "a", "first"), issue(t, b, s, "a", "second")
+	g := &guard{t: t, s: s}
+	g.poll(0)
+	srv.Config("maxmemory-policy", "noeviction")
+	srv.Config("maxmemory", "1")
+
+	must(t, s.RevokeToken(ctx, first, store.Cause{}))
+	if live(t, s, "a", first) {
+		t.Error("the token is active")
+	}
+	if b.Do("EXISTS", feedKey) != int64(0) {
+		t.Error("the feed is there")
+	}
+	_, err := s.Feed().Poll(ctx, feed.Question{After: g.after, Arrived: time.Now()})
+	wantErr(t, "a poll without memory", err, store.ErrUnavailable)
+
+	srv.Config("maxmemory", "0")
+	eventually(t, "the deletion is covered", func() bool { return s.Pending() == 0 && s.Unannounced() == 0 })
+	g.reset = 0
+	g.poll(0)
+	must(t, s.RevokeToken(ctx, second, store.Cause{}))
+	for !slices.Contains(g.void, feed.OfCredential(second)) {
+		g.poll(time.Second)
+	}
+	if g.reset != 1 {
+		t.Errorf("the guard had to forget everything %d times", g.reset)
+	}
 }

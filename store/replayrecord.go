@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -96,21 +95,21 @@ type singleUse struct {
 }
 
 // beginUse makes the commands. An error: the assertion must not be used.
-func (s *Store) beginUse(ctx context.Context, used *ReplayRecord) (u singleUse, cmds []redis.Cmder, err error) {
+func (s *Store) beginUse(ctx context.Context, used *ReplayRecord) (u singleUse, err error) {
 	u.record = used
 	left := used.Expires.Sub(s.now()) + clocksApart
 	if s.monitor == nil {
-		return u, nil, s.replays.use(used, s.now(), left)
+		return u, s.replays.use(used, s.now(), left)
 	}
 	key := replayKey(used.Digest)
 	if u.use, err = s.monitor.NewUse(ctx, key); err != nil {
-		return u, nil, err
+		return u, err
 	}
 	if err := s.checkLoss(used); err != nil {
-		return u, nil, err
+		return u, err
 	}
 	u.set = redis.NewStatusCmd(ctx, "set", key, replayValue, "nx", "px", max(left.Milliseconds(), 1))
-	return u, []redis.Cmder{u.set, u.use.Count}, nil
+	return u, nil
 }
 
 // checkUse tells by the answers whether this was the first use.
@@ -141,11 +140,16 @@ func (s *Store) doOnce(ctx context.Context, op string, used *ReplayRecord, cmds 
 	if used == nil {
 		return false, s.db.Do(ctx, op, cmds...)
 	}
-	u, first, err := s.beginUse(ctx, used)
+	u, err := s.beginUse(ctx, used)
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", op, err)
 	}
-	if all := slices.Concat(first, cmds); len(all) > 0 {
+	all := cmds
+	if u.set != nil {
+		all = append(make([]redis.Cmder, 0, 2+len(cmds)), u.set, u.use.Count)
+		all = append(all, cmds...)
+	}
+	if len(all) > 0 {
 		if err := s.db.Send(ctx, op, all...); err != nil {
 			return false, err
 		}

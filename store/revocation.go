@@ -17,12 +17,12 @@ import (
 // Kind is what a revocation concerns.
 type Kind string
 
-// The kinds of revocations. All but the last three say that what is known about a credential is no longer true.
+// The kinds of revocations. The last three void nothing in the feed.
 const (
 	TokenRevoked     Kind = "token"     // an access token: Digest
 	KeyRevoked       Kind = "key"       // an API key, revoked or changed: Digest, and KeyID and UserID where they are known
 	SecretRevoked    Kind = "secret"    // a client secret: ClientID, SecretID
-	ClientKeyRevoked Kind = "clientkey" // a public key of a client, or the URL of its keys: ClientID
+	ClientKeyRevoked Kind = "clientkey" // a public key of a client, the URL of its keys, or its authentication method: ClientID
 	ClientRevoked    Kind = "client"    // all tokens of a client, or what they are worth: ClientID
 	UserRevoked      Kind = "user"      // all keys of a user, or what they are worth: UserID
 	AllRevoked       Kind = "all"       // all tokens, or all sessions, of all
@@ -33,7 +33,7 @@ const (
 
 // Revocation is one change by which a credential is no longer valid, or no longer valid for what it was. Each method
 // that revokes something makes one and goes through [Store.revoke] or [Store.transact]: nothing else deletes from a
-// record. It is announced (see [Announce]), and the redo log keeps it with its deletion.
+// record. What it voids is appended to the feed, and the redo log keeps that with the deletion.
 type Revocation struct {
 	Kind                              Kind
 	ClientID, UserID, KeyID, SecretID string
@@ -49,63 +49,13 @@ func (c Cause) revocation(kind Kind) Revocation {
 	return Revocation{Kind: kind, At: c.At, Actor: c.Actor, Reason: c.Reason}
 }
 
-// Announce tells others of revocations, through the same Redis. Both functions are required, and are called by many
-// requests at once.
-type Announce struct {
-	// Append makes the commands that announce revocations. They are sent behind the deletions, on the same connection
-	// and before the durability barrier; in a cluster in a pipeline of their own, with its barrier. A deletion that is
-	// sent again is announced again: each one by the next heartbeat, and after a rollback. The key of a command is its
-	// first argument.
-	Append func(context.Context, []Revocation) []redis.Cmder
-	// Check reads their answers. With an error the revocation is applied and not announced: its caller gets
-	// [ErrUnconfirmed], and each heartbeat announces it again until Check has no error.
-	Check func([]redis.Cmder) error
-}
-
-// step is a revocation and the deletions by which it takes effect. A step of a transaction may have none, and is announced
-// alone.
+// step is a revocation and the deletions by which it takes effect. A step of a transaction may have none, and is only
+// appended to the feed.
 type step struct {
 	Revocation
 	deletions []rollback.Deletion
-	// silent: what is revoked was announced by another step.
+	// silent: another step voids what is revoked.
 	silent bool
-}
-
-// commands make the commands that announce steps; none without an Announce.
-func (a *Announce) commands(ctx context.Context, steps []step) []redis.Cmder {
-	if a == nil {
-		return nil
-	}
-	var revocations []Revocation
-	for _, st := range steps {
-		if !st.silent {
-			revocations = append(revocations, st.Revocation)
-		}
-	}
-	if len(revocations) == 0 {
-		return nil
-	}
-	return a.Append(ctx, revocations)
-}
-
-// check makes an error of the answers to an announcement.
-func (a *Announce) check(op string, cmds []redis.Cmder) error {
-	if len(cmds) == 0 {
-		return nil
-	}
-	if err := a.Check(cmds); err != nil {
-		return fmt.Errorf("%s: %w: not announced: %w", op, ErrUnconfirmed, err)
-	}
-	return nil
-}
-
-// again makes the commands for the redo log, whose payloads are revocations.
-func (a *Announce) again(ctx context.Context, payloads []any) []redis.Cmder {
-	revocations := make([]Revocation, len(payloads))
-	for i, p := range payloads {
-		revocations[i] = *p.(*Revocation)
-	}
-	return a.Append(ctx, revocations)
 }
 
 // revoke applies the deletions of steps, and tells how much the first deletion of each step deleted: nothing, if it was
@@ -125,18 +75,18 @@ func (s *Store) revoke(ctx context.Context, op string, steps ...step) ([]int64, 
 			}
 		}
 	}
-	announcement := s.announce.commands(ctx, steps)
-	err := s.db.Apply(ctx, op, cmds, announcement...)
-	entries := s.entriesOf(steps)
+	voids := s.voidsOf(steps)
+	appends := s.appends(ctx, voids)
+	err := s.db.Apply(ctx, op, cmds, appends...)
 	if redisdb.Failed(err) { // the caller may try again, find nothing to delete, and so leave nothing to remember
-		s.noteUnacknowledged(entries, cmds, err)
+		s.noteUnacknowledged(entriesOf(steps, voids, false), cmds, err)
 		return nil, err
 	}
-	unannounced := s.announce.check(op, announcement)
-	if unannounced != nil {
-		s.announceLater(steps)
+	unheard := s.appended(ctx, op, appends)
+	if unheard != nil {
+		s.appendLater(voids...)
 	}
-	err = redisdb.MostSevere(err, s.note(op, entries...), unannounced)
+	err = redisdb.MostSevere(err, s.note(op, entriesOf(steps, voids, unheard == nil)...), unheard)
 	deleted := make([]int64, len(steps))
 	for i, cmd := range first {
 		deleted[i] = cmd.Val()
@@ -144,27 +94,12 @@ func (s *Store) revoke(ctx context.Context, op string, steps ...step) ([]int64, 
 	return deleted, err
 }
 
-// entriesOf are the deletions of steps as the redo log keeps them: with the revocation, if it is to be announced again.
-func (s *Store) entriesOf(steps []step) (entries []rollback.Entry) {
-	for _, st := range steps {
-		var payload any
-		if s.announce != nil && !st.silent {
-			r := st.Revocation
-			payload = &r
-		}
-		for _, d := range st.deletions {
-			entries = append(entries, rollback.Entry{Deletion: d, Payload: payload})
-		}
-	}
-	return entries
-}
-
 // errNoRoom is why a revocation is not confirmed while Redis is out of memory and the redo log is full.
 var errNoRoom = errors.New("the revocation log is full (16,384 entries): Redis accepts no watermark, probably because it is out of memory")
 
-// errNotAnnounced is why a revocation that finds nothing to delete is no success: an earlier attempt may not have been
-// announced yet.
-var errNotAnnounced = errors.New("revocations are not announced yet")
+// errNotAppended is why a revocation that finds nothing to delete is no success: guards may not have heard of an earlier
+// attempt.
+var errNotAppended = errors.New("the feed does not have all revocations yet")
 
 // note remembers deletions that were applied. Those for which there is no room are not confirmed.
 func (s *Store) note(op string, entries ...rollback.Entry) error {
@@ -216,13 +151,13 @@ func (s *Store) revokeFields(ctx context.Context, op, key string, r Revocation, 
 	case err != nil:
 		return unavailable(op, err)
 	case !there:
-		return cmp.Or(s.confirmGone(ctx, op, key, metaField), ErrNotFound)
+		return cmp.Or(s.confirmGone(ctx, op, key, metaField, r), ErrNotFound)
 	}
 	_, err = s.revoke(ctx, op, step{Revocation: r, deletions: deletions})
 	return err
 }
 
-// known is nil if this replica remembers every deletion that it was the first to apply, and has announced it. It comes
+// known is nil if this replica remembers every deletion that it was the first to apply, and the feed has it. It comes
 // before the answer that there is nothing to do. It resolves the in-doubt transactions.
 func (s *Store) known(ctx context.Context, op string) error {
 	if s.monitor == nil {
@@ -231,8 +166,8 @@ func (s *Store) known(ctx context.Context, op string) error {
 	switch {
 	case s.monitor.IsFull():
 		return unavailable(op, errNoRoom)
-	case s.monitor.Unannounced() > 0:
-		return unavailable(op, errNotAnnounced)
+	case !s.monitor.AnnouncedAll(ctx):
+		return unavailable(op, errNotAppended)
 	}
 	return s.resolve(ctx, op)
 }
@@ -249,48 +184,4 @@ func (s *Store) resolve(ctx context.Context, op string) error {
 		return fmt.Errorf("%s: %w: %w", op, ErrUnconfirmed, errNoRoom)
 	}
 	return nil
-}
-
-// confirmGone is for a revocation that finds nothing to delete in a client's or a user's record: the field is not there.
-// "It is gone" says that it stays so. A change that is on its way must fail, so that changeField is deleted all the same.
-// And an earlier attempt may have been applied and not confirmed: the barrier is on the same connection.
-func (s *Store) confirmGone(ctx context.Context, op, key, field string) error {
-	mark, gone := redis.NewIntCmd(ctx, "hdel", key, changeField), redis.NewIntCmd(ctx, "hexists", key, field)
-	return s.confirm(ctx, op, gone, mark, gone)
-}
-
-// confirm sends commands, and the barrier behind them. gone is one of them: its answer is 0 if what was revoked is gone.
-func (s *Store) confirm(ctx context.Context, op string, gone *redis.IntCmd, cmds ...*redis.IntCmd) error {
-	if err := s.known(ctx, op); err != nil {
-		return err
-	}
-	err := s.db.Apply(ctx, op, cmds)
-	switch {
-	case errors.Is(err, ErrUnconfirmed): // nothing was applied
-		return unavailable(op, errors.New(err.Error()))
-	case err == nil && gone.Val() != 0:
-		return unavailable(op, errors.New("what was revoked is active again"))
-	}
-	return err
-}
-
-// ConfirmRevoked is nil if a credential which was not found stays so: an earlier revocation may have been applied and not
-// confirmed. ErrUnavailable if that is not known, or the credential is there.
-func (s *Store) ConfirmRevoked(ctx context.Context, d Digest) error {
-	const op = "confirm a revocation"
-	if !s.db.NeedsBarrier(ctx) { // Redis's own answer is enough
-		return s.known(ctx, op)
-	}
-	gone := redis.NewIntCmd(ctx, "exists", credentialKey(d))
-	return s.confirm(ctx, op, gone, gone)
-}
-
-// Confirm says that everything which Redis has applied until now lasts as [Options.Durability] asks: for a caller that
-// finds nothing to do, because an earlier attempt was applied and not confirmed.
-func (s *Store) Confirm(ctx context.Context) error {
-	const op = "confirm"
-	if err := s.known(ctx, op); err != nil {
-		return err
-	}
-	return s.db.Barrier(ctx, op)
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -61,7 +62,7 @@ func (s *Store) Run(ctx context.Context) {
 
 // Flush writes the last uses and the statistics of this process. What could not be written is lost.
 func (s *Store) Flush(ctx context.Context) error {
-	used := s.uses.take()
+	used, unread := s.takeReported(ctx, s.uses.take())
 	if err := writeUses(ctx, s.rdb, used); err != nil {
 		return err
 	}
@@ -75,7 +76,7 @@ func (s *Store) Flush(ctx context.Context) error {
 	if err := s.statistics.flush(ctx, s.rdb, now); err != nil {
 		return err
 	}
-	return writeClientCounts(ctx, s.rdb, s.clientCounts.take(), now)
+	return errors.Join(unread, writeClientCounts(ctx, s.rdb, s.clientCounts.take(), now))
 }
 
 func (s *Store) inBackground(ctx context.Context, failed string, do func(context.Context) error) {

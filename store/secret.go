@@ -141,7 +141,7 @@ func (s *Store) RevokeSecret(ctx context.Context, id, secretID string, cause Cau
 	record, err := s.rdb.HGet(ctx, clientKey(id), secretField+secretID).Result()
 	switch {
 	case errors.Is(err, redis.Nil):
-		return cmp.Or(s.confirmGone(ctx, op, clientKey(id), secretField+secretID), ErrNotFound)
+		return cmp.Or(s.confirmGone(ctx, op, clientKey(id), secretField+secretID, cause.secretRevocation(id, secretID)), ErrNotFound)
 	case err != nil:
 		return unavailable(op, err)
 	}

@@ -24,11 +24,10 @@ type Options struct {
 	// lasts as long as this process, ignores it.
 	Durability config.Durability
 
-	// Announce tells others of each revocation. Nil: none.
-	Announce *Announce
-
-	// Feed appends each revocation to the feed, for guards, instead of Announce.
-	Feed bool
+	// Feed appends what each revocation voids to the feed, for guards. CountVoid is told of each void that is appended, by
+	// what it is of; it may be nil.
+	Feed      bool
+	CountVoid func(kind string)
 
 	// Now is the clock of everything that is computed in this process, and of the embedded
 	// store's expiry. A real Redis ages its keys by its own. Nil: time.Now.
@@ -46,13 +45,13 @@ type Options struct {
 // Store is the one place where Mintkeep keeps anything. It is safe for concurrent use, and any number
 // of them may share one Redis.
 type Store struct {
-	db       *redisdb.DB
-	rdb      redis.UniversalClient // of db
-	monitor  *rollback.Monitor     // nil when embedded: what is in this process cannot be rolled back
-	announce *Announce
-	feed     *feed.Feed // nil: none
-	now      func() time.Time
-	log      *slog.Logger
+	db      *redisdb.DB
+	rdb     redis.UniversalClient // of db
+	monitor *rollback.Monitor     // nil when embedded: what is in this process cannot be rolled back
+	feed    *feed.Feed            // nil: none
+	onVoid  func(kind string)
+	now     func() time.Time
+	log     *slog.Logger
 
 	credentials credentials
 	decoded     decoded
@@ -65,6 +64,7 @@ type Store struct {
 	sweptClient string         // how far sweepSecrets has come; likewise
 	sweptWords  [2]string      // how far sweepDirectories has come with clients and with users; likewise
 	creating    [32]sync.Mutex // by the last character of the id of the user whose key is created
+	unknown     unknownLimit   // of revocations of what is not found
 	failures    counters       // of authentications, and
 	calls       counters       // of clients with a rate, where Redis does not count them
 	replays     replays        // where Redis does not have them
@@ -73,7 +73,7 @@ type Store struct {
 // Open makes a Store from the URL in opts. It connects to nothing yet, so that a server may start before its Redis
 // does; [Store.Ping] tells. The only error is a bad URL, and it never quotes the URL.
 func Open(opts Options) (*Store, error) {
-	s := &Store{now: opts.Now, log: opts.Logger, announce: opts.Announce, statistics: newStatistics()}
+	s := &Store{now: opts.Now, log: opts.Logger, onVoid: opts.CountVoid, statistics: newStatistics()}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -93,23 +93,23 @@ func Open(opts Options) (*Store, error) {
 		return nil, err
 	}
 	s.rdb = s.db.Client
-	s.credentials = credentials{embedded: s.db.IsEmbedded(), now: s.now}
+	s.credentials = credentials{s.db.IsEmbedded()}
 	if s.monitor != nil {
 		s.monitor.Attach(s.db)
 	}
 	if opts.Feed {
-		s.feed, s.announce = s.newFeed()
+		s.feed = s.newFeed()
 	}
 	return s, nil
 }
 
 func (s *Store) newMonitor(feeds bool) *rollback.Monitor {
 	o := rollback.Options{Key: epochKey, FenceKey: fenceKey, ExistsField: metaField, Logger: s.log, Now: s.now}
-	if s.announce != nil || feeds {
-		o.Announce = func(ctx context.Context, payloads []any) []redis.Cmder { return s.announce.again(ctx, payloads) }
-		o.Announced = func(cmds []redis.Cmder) error { return s.announce.Check(cmds) }
-	}
 	if feeds {
+		o.Announce = s.appendAgain
+		o.Announced = func(ctx context.Context, appends []redis.Cmder) error {
+			return s.appended(redisdb.WithoutBarrier(ctx), "append to the feed again", appends)
+		}
 		o.OnLoss = func() { s.feed.Break() }
 	}
 	return rollback.New(o)

@@ -13,7 +13,7 @@ import (
 
 // transaction is what a plan wants to be written in one MULTI.
 type transaction struct {
-	// write queues the commands. Nil: there is nothing to write.
+	// write queues the commands. Nil: there is nothing to write, and the steps, if there are any, are only appended to the feed.
 	write func(redis.Pipeliner)
 	// steps are what the transaction revokes. Their deletions are part of write, or follow from it; a replay after a
 	// rollback sends them alone.
@@ -68,24 +68,26 @@ func (s *Store) transact(ctx context.Context, op, key string, plan func(*redis.T
 	defer release()
 	for range maxTries {
 		var t transaction // what was sent
-		var announcement []redis.Cmder
+		var voids []*void
+		var appends []redis.Cmder
 		err := s.rdb.Watch(ctx, func(tx *redis.Tx) (err error) {
 			planned, err := plan(tx)
 			if err != nil {
 				return err
 			}
-			if t = planned; t.write == nil {
+			t = planned
+			var written []redis.Cmder
+			if t.write != nil {
+				if written, err = tx.TxPipelined(ctx, func(p redis.Pipeliner) error { t.write(p); return nil }); err != nil {
+					return err
+				}
+			}
+			voids = s.voidsOf(t.steps)
+			appends = s.appends(ctx, voids)
+			if len(written) == 0 && len(appends) == 0 {
 				return nil
 			}
-			written, err := tx.TxPipelined(ctx, func(p redis.Pipeliner) error { t.write(p); return nil })
-			if err != nil {
-				return err
-			}
-			announcement = s.announce.commands(ctx, t.steps)
-			if len(written) == 0 && len(announcement) == 0 {
-				return nil
-			}
-			return applied(op, s.sendBehind(ctx, op, tx, announcement))
+			return applied(op, s.sendBehind(ctx, op, tx, appends))
 		}, key)
 		var verdict *planError
 		switch {
@@ -98,7 +100,7 @@ func (s *Store) transact(ctx context.Context, op, key string, plan func(*redis.T
 				s.db.SettleAfter(ctx, err)
 			}
 		}
-		return s.transacted(ctx, op, key, t, announcement, err)
+		return s.transacted(ctx, op, key, t, voids, appends, err)
 	}
 	return fmt.Errorf("%s: %w", op, ErrConflict)
 }
@@ -111,24 +113,25 @@ func applied(op string, err error) error {
 	return err
 }
 
-// sendBehind sends the announcement and the barrier behind a transaction. In a cluster the announcement may lie on
-// another server.
-func (s *Store) sendBehind(ctx context.Context, op string, tx *redis.Tx, announcement []redis.Cmder) error {
-	if !s.db.IsCluster() || len(announcement) == 0 {
-		return s.db.SendBehind(ctx, op, tx, announcement...)
+// sendBehind sends the appends and the barrier behind a transaction. In a cluster the feed may lie on another server.
+func (s *Store) sendBehind(ctx context.Context, op string, tx *redis.Tx, appends []redis.Cmder) error {
+	if !s.db.IsCluster() || len(appends) == 0 {
+		return s.db.SendBehind(ctx, op, tx, appends...)
 	}
-	return redisdb.MostSevere(s.db.SendBehind(ctx, op, tx), s.db.ApplyBehind(ctx, op, announcement...))
+	return redisdb.MostSevere(s.db.SendBehind(ctx, op, tx), s.db.ApplyBehind(ctx, op, appends...))
 }
 
 // transacted remembers what came of a transaction. If it may have been applied, a heartbeat finds that out.
-func (s *Store) transacted(ctx context.Context, op, key string, t transaction, announcement []redis.Cmder, err error) error {
-	entries := s.entriesOf(t.steps)
+func (s *Store) transacted(ctx context.Context, op, key string, t transaction, voids []*void, appends []redis.Cmder, err error) error {
 	if redisdb.Failed(err) {
+		if voids == nil { // the transaction has no answer
+			voids = s.voidsOf(t.steps)
+		}
 		if s.monitor != nil && redisdb.IsUncertain(err) {
-			s.monitor.NoteInDoubt(entries...)
-			for _, st := range t.steps {
-				if len(st.deletions) == 0 { // the others are announced once it is known what became of them
-					s.announceLater([]step{st})
+			s.monitor.NoteInDoubt(entriesOf(t.steps, voids, false)...)
+			for i, st := range t.steps {
+				if len(st.deletions) == 0 { // the others are appended once it is known what became of them
+					s.appendLater(voids[i])
 				}
 			}
 		}
@@ -137,31 +140,22 @@ func (s *Store) transacted(ctx context.Context, op, key string, t transaction, a
 	if s.monitor != nil && t.enabled != "" {
 		s.monitor.Forget(key, t.enabled, t.value)
 	}
-	unannounced := s.announce.check(op, announcement)
-	if err != nil || unannounced != nil {
-		s.announceLater(t.steps)
+	unheard := s.appended(ctx, op, appends)
+	if err != nil || unheard != nil {
+		s.appendLater(voids...)
 	}
-	err = redisdb.MostSevere(err, unannounced)
+	heard := err == nil && unheard == nil
+	err = redisdb.MostSevere(err, unheard)
 	if err != nil && redisdb.IsWithoutBarrier(ctx) {
-		// Without a barrier it is the announcement that failed. An error would lose what is shown once.
-		s.log.WarnContext(ctx, "announcing a change failed; the next heartbeat retries", "error", err)
+		// Without a barrier it is the append that failed. An error would lose what is shown once.
+		s.log.WarnContext(ctx, "appending a change to the feed failed; the next heartbeat retries", "error", err)
 		err = nil
 	}
-	err = redisdb.MostSevere(err, s.note(op, entries...))
+	err = redisdb.MostSevere(err, s.note(op, entriesOf(t.steps, voids, heard)...))
 	if err != nil {
 		return err
 	}
 	return s.resolve(ctx, op)
-}
-
-// announceLater has the next heartbeat announce steps of which it is not known whether they were announced.
-func (s *Store) announceLater(steps []step) {
-	for _, st := range steps {
-		if s.monitor != nil && s.announce != nil && !st.silent {
-			r := st.Revocation
-			s.monitor.NoteAnnouncement(&r)
-		}
-	}
 }
 
 // write is a transaction that revokes nothing.

@@ -21,8 +21,9 @@ const (
 
 // uses are the last uses of secrets and keys that were not flushed yet.
 type uses struct {
-	mu   sync.Mutex
-	last map[use]recorded
+	mu       sync.Mutex
+	last     map[use]recorded
+	reported map[string]recorded // key id → what guards have counted
 }
 
 // recorded is a last use, and how many there were.
@@ -59,13 +60,14 @@ func (s *Store) RecordKeyUse(userID, keyID, from string) {
 func (u *uses) record(at use, last Use) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if _, known := u.last[at]; !known && len(u.last) >= maxUses {
+	before, known := u.last[at]
+	if !known && len(u.last) >= maxUses {
 		return
 	}
 	if u.last == nil {
 		u.last = map[use]recorded{}
 	}
-	u.last[at] = recorded{last, u.last[at].n + 1}
+	u.last[at] = recorded{last, before.n + 1}
 }
 
 // KeyUses tells when each of the keys was last used, and through whom, to within the 5 s before

@@ -182,16 +182,19 @@ func (s *Store) EnableUser(ctx context.Context, id string, cause Cause) error {
 	})
 }
 
-// PromoteUser makes an operator of a user. It changes nothing of one who is an operator.
+// PromoteUser makes an operator of a user. It changes nothing of one who is an operator, which guards are told again.
 func (s *Store) PromoteUser(ctx context.Context, id string, cause Cause) error {
 	return s.change(ctx, "promote user", userKey(id), func(fields map[string]string) (t transaction, err error) {
 		u, err := s.decoded.user(id, fields)
-		if err != nil || u.Role() == Operator {
+		if err != nil {
 			return t, err
+		}
+		t.steps = []step{{Revocation: cause.userRevocation(UserRevoked, id)}}
+		if u.Role() == Operator {
+			return t, nil
 		}
 		g := NewGeneration()
 		t.write = func(p redis.Pipeliner) { p.HSet(ctx, userKey(id), operatorField, g[:]) }
-		t.steps = []step{{Revocation: cause.userRevocation(UserRevoked, id)}}
 		return t, nil
 	})
 }
@@ -207,7 +210,7 @@ func (s *Store) DemoteUser(ctx context.Context, id string, cause Cause) error {
 func (s *Store) DeleteUser(ctx context.Context, id string, cause Cause) error {
 	u, err := s.User(ctx, id)
 	if errors.Is(err, ErrNotFound) {
-		return cmp.Or(s.confirmGone(ctx, "delete user", userKey(id), metaField), err)
+		return cmp.Or(s.confirmGone(ctx, "delete user", userKey(id), metaField, cause.userRevocation(UserRevoked, id)), err)
 	}
 	// An unreadable record can be deleted too. No key is valid from here on: its owner is not there.
 	record := rollback.OfKey(userKey(id))

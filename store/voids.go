@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/redis/go-redis/v9"
 
@@ -16,8 +17,8 @@ const (
 	beatsKey = "mk:feed:beats:{mk:feed}" // in the slot of the feed
 )
 
-// newFeed is the feed to which the revocations of this store are appended, and the Announce that does so.
-func (s *Store) newFeed() (*feed.Feed, *Announce) {
+// newFeed is the feed to which the revocations of this store are appended.
+func (s *Store) newFeed() *feed.Feed {
 	o := feed.Options{Key: feedKey, BeatsKey: beatsKey, DB: s.db, Logger: s.log}
 	if s.monitor != nil {
 		o.Replica = s.monitor.Replica()
@@ -28,51 +29,144 @@ func (s *Store) newFeed() (*feed.Feed, *Announce) {
 		o.Trusted = func() bool { return s.monitor.State() == rollback.Closed }
 		o.OnConnect = s.monitor.Connected
 	}
-	f := feed.New(o)
-	return f, &Announce{
-		Append: func(ctx context.Context, revocations []Revocation) []redis.Cmder {
-			handles, all := voidsOf(revocations)
-			return f.Void(ctx, handles, all)
-		},
-		Check: func(cmds []redis.Cmder) error {
-			var errs []error
-			for _, cmd := range cmds {
-				errs = append(errs, redisdb.Failure(cmd.Err()))
-			}
-			return errors.Join(errs...)
-		},
-	}
+	return feed.New(o)
 }
 
 // Feed is what guards are told; nil: this store has none.
 func (s *Store) Feed() *feed.Feed { return s.feed }
 
-// voidsOf are the handles of revocations, each once; all: everything is void.
-func voidsOf(revocations []Revocation) (handles []feed.Handle, all bool) {
+// void is what a revocation voids in the feed. The redo log keeps it with the deletion.
+type void struct {
+	kind   Kind
+	handle feed.Handle
+	all    bool // everything
+}
+
+// voidOf is what a revocation voids; nil: no answer of introspection and no remembered authentication depends on it.
+func voidOf(r Revocation) *void {
+	switch r.Kind {
+	case TokenRevoked, KeyRevoked:
+		return &void{kind: r.Kind, handle: feed.OfCredential(r.Digest)}
+	case ClientRevoked:
+		return &void{kind: r.Kind, handle: feed.OfClient(r.ClientID)}
+	case UserRevoked:
+		return &void{kind: r.Kind, handle: feed.OfUser(r.UserID)}
+	case SecretRevoked, ClientKeyRevoked:
+		return &void{kind: r.Kind, handle: feed.OfAuthentication(r.ClientID)}
+	case AllRevoked:
+		return &void{kind: r.Kind, all: true}
+	case SessionRevoked, InviteRevoked, PasswordReset:
+	}
+	return nil
+}
+
+// voidsOf are what each step voids; without a feed nothing.
+func (s *Store) voidsOf(steps []step) []*void {
+	voids := make([]*void, len(steps))
+	for i, st := range steps {
+		if s.feed != nil && !st.silent {
+			voids[i] = voidOf(st.Revocation)
+		}
+	}
+	return voids
+}
+
+// handlesOf are the handles of voids, each once; all: everything is void.
+func handlesOf(voids []*void) (handles []feed.Handle, all bool) {
 	has := map[feed.Handle]bool{}
-	for _, r := range revocations {
-		h, voids := voidOf(r)
-		all = all || r.Kind == AllRevoked
-		if voids && !has[h] {
-			has[h] = true
-			handles = append(handles, h)
+	for _, v := range voids {
+		switch {
+		case v == nil:
+		case v.all:
+			all = true
+		case !has[v.handle]:
+			has[v.handle] = true
+			handles = append(handles, v.handle)
 		}
 	}
 	return handles, all
 }
 
-// voidOf is the handle of a revocation; false: no answer of introspection and no remembered authentication depends on it.
-func voidOf(r Revocation) (h feed.Handle, voids bool) {
-	switch r.Kind {
-	case TokenRevoked, KeyRevoked:
-		return feed.OfCredential(r.Digest), true
-	case ClientRevoked:
-		return feed.OfClient(r.ClientID), true
-	case UserRevoked:
-		return feed.OfUser(r.UserID), true
-	case SecretRevoked, ClientKeyRevoked:
-		return feed.OfAuthentication(r.ClientID), true
-	case AllRevoked, SessionRevoked, InviteRevoked, PasswordReset:
+// appends are the commands that append voids to the feed. They go behind the deletions, on the same connection and before
+// the durability barrier; in a cluster in a pipeline of their own, with its barrier. They are in no MULTI with the
+// deletions: a Redis that is out of memory would reject both.
+func (s *Store) appends(ctx context.Context, voids []*void) []redis.Cmder {
+	if s.feed == nil {
+		return nil
 	}
-	return h, false
+	s.countVoids(voids)
+	handles, all := handlesOf(voids)
+	return s.feed.Void(ctx, handles, all)
+}
+
+// appended reads the answers to appends. With an error the revocation is applied, and guards may not hear of it. If Redis
+// has rejected an append, because it is out of memory, the feed is deleted instead: guards forget everything then.
+func (s *Store) appended(ctx context.Context, op string, appends []redis.Cmder) error {
+	var errs []error
+	rejected := false
+	for _, cmd := range appends {
+		id, err := cmd.(*redis.StringCmd).Result()
+		if err == nil && id == "" {
+			err = errNotSent
+		}
+		errs = append(errs, err)
+		rejected = rejected || redisdb.ErrorPrefix(err) != ""
+	}
+	err := errors.Join(errs...)
+	if err == nil {
+		return nil
+	}
+	if rejected {
+		deleted := s.deleteFeed(ctx, op)
+		if deleted == nil {
+			s.log.WarnContext(ctx, "Redis rejected what is appended to the feed, which was deleted; guards ask at each call", "error", err)
+			return nil
+		}
+		err = errors.Join(err, deleted)
+	}
+	return fmt.Errorf("%s: %w: the feed does not have it: %w", op, ErrUnconfirmed, err)
+}
+
+var errNotSent = errors.New("it was not sent")
+
+// deleteFeed makes every cursor invalid. Redis accepts it when it is out of memory.
+func (s *Store) deleteFeed(ctx context.Context, op string) error {
+	return s.db.Apply(ctx, op, []*redis.IntCmd{redis.NewIntCmd(ctx, "del", feedKey)})
+}
+
+// appendAgain makes the commands for the redo log, whose payloads are voids.
+func (s *Store) appendAgain(ctx context.Context, payloads []any, repeats bool) []redis.Cmder {
+	voids := make([]*void, len(payloads))
+	for i, p := range payloads {
+		voids[i] = p.(*void)
+	}
+	s.countVoids(voids)
+	handles, all := handlesOf(voids)
+	if repeats {
+		return s.feed.Repeat(ctx, handles, all)
+	}
+	return s.feed.Void(ctx, handles, all)
+}
+
+// appendLater has the next heartbeat append voids of which it is not known whether the feed has them.
+func (s *Store) appendLater(voids ...*void) {
+	for _, v := range voids {
+		if s.monitor != nil && v != nil {
+			s.monitor.NoteAnnouncement(v)
+		}
+	}
+}
+
+// entriesOf are the deletions of steps as the redo log keeps them, with what each step voids. appended: the feed has it.
+func entriesOf(steps []step, voids []*void, appended bool) (entries []rollback.Entry) {
+	for i, st := range steps {
+		for _, d := range st.deletions {
+			e := rollback.Entry{Deletion: d, Announced: appended}
+			if voids[i] != nil { // a nil in an interface is not nil
+				e.Payload = voids[i]
+			}
+			entries = append(entries, e)
+		}
+	}
+	return entries
 }

@@ -148,11 +148,16 @@ func (c *clientShow) Run(ctx context.Context, admin *api, out printer) error {
 	return out.client(client)
 }
 
-type clientDisable struct{ target }
+type clientDisable struct {
+	target
+	waiting
+}
 
 // Run disables the client.
-func (c *clientDisable) Run(ctx context.Context, admin *api, out printer) error {
-	return change(ctx, admin, out, c.path(), map[string]any{"disabled": true})
+func (c *clientDisable) Run(ctx context.Context, p process, admin *api, out printer) error {
+	return c.after(ctx, p, admin, out, func(out printer) error {
+		return change(ctx, admin, out, c.path(), map[string]any{"disabled": true})
+	})
 }
 
 type clientEnable struct{ target }
@@ -170,24 +175,32 @@ func change(ctx context.Context, admin *api, out printer, path string, members m
 	return out.client(client)
 }
 
-type clientDelete struct{ target }
+type clientDelete struct {
+	target
+	waiting
+}
 
 // Run deletes the client.
-func (c *clientDelete) Run(ctx context.Context, admin *api, out printer) error {
+func (c *clientDelete) Run(ctx context.Context, p process, admin *api, out printer) error {
 	if err := admin.delete(ctx, c.path(), nil); err != nil {
 		return err
 	}
-	return out.done("Deleted client %s and revoked its tokens", c.ID)
+	return c.after(ctx, p, admin, out, func(out printer) error { return out.done("Deleted client %s and revoked its tokens", c.ID) })
 }
 
-type clientRevokeTokens struct{ target }
+type clientRevokeTokens struct {
+	target
+	waiting
+}
 
 // Run revokes the client's tokens.
-func (c *clientRevokeTokens) Run(ctx context.Context, admin *api, out printer) error {
+func (c *clientRevokeTokens) Run(ctx context.Context, p process, admin *api, out printer) error {
 	if _, err := admin.post(ctx, c.path("revoke-tokens"), nil); err != nil {
 		return err
 	}
-	return out.done("Revoked every token issued to client %s until now", c.ID)
+	return c.after(ctx, p, admin, out, func(out printer) error {
+		return out.done("Revoked every token issued to client %s until now", c.ID)
+	})
 }
 
 type clientRefreshKeys struct{ target }

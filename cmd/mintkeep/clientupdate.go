@@ -19,6 +19,7 @@ type clientUpdate struct {
 	target
 	metadata
 	keyCheck
+	waiting
 	AddKey    *string  `placeholder:"PATH" help:"Add the public keys in this file to those that are registered: a JWK, a JWK set, or PEM; - is the standard input. A client has at most 10."`
 	RemoveKey []string `sep:"none" placeholder:"KEY" help:"Remove the registered public key with this key id or thumbprint, as client show lists them. May be given more than once."`
 	Clear     []string `placeholder:"FLAG" help:"Reset a value to its default, by the name of its flag: --clear=token-ttl,audience."`
@@ -53,8 +54,12 @@ func (c *clientUpdate) Validate() error {
 // editsKeys is whether single keys are added or removed.
 func (c *clientUpdate) editsKeys() bool { return c.AddKey != nil || len(c.RemoveKey) > 0 }
 
-// Run sends what was given as a merge patch, in which null clears (RFC 7396).
+// Run sends what was given as a merge patch, in which null clears (RFC 7396). What is taken away is revoked.
 func (c *clientUpdate) Run(ctx context.Context, p process, admin *api, out printer) error {
+	return c.after(ctx, p, admin, out, func(out printer) error { return c.update(ctx, p, admin, out) })
+}
+
+func (c *clientUpdate) update(ctx context.Context, p process, admin *api, out printer) error {
 	members, err := c.request(p)
 	if err != nil {
 		return err

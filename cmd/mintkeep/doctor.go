@@ -31,7 +31,10 @@ func (c *doctorCommand) init() {
 
 // Help says what the outcomes mean.
 func (c *doctorCommand) Help() string {
-	return "Reads the same settings as serve, and changes no data. Exits 0 if no check failed, with or without warnings, and 1 if a check failed."
+	return `Reads the same settings as serve, and changes no data. Exits 0 if no check failed, with or without warnings, and 1 if a check failed.
+
+If MINTKEEP_CLIENT_ID is set, with MINTKEEP_CLIENT_SECRET or MINTKEEP_CLIENT_KEY_FILE, it also polls the feed through MINTKEEP_ISSUER as
+this client, which needs the scope mintkeep:introspect: so it notices a proxy that holds polls.`
 }
 
 // doctorTime is for all checks together.
@@ -45,7 +48,7 @@ func (c *doctorCommand) Run(ctx context.Context, p process) error {
 		return usageError{err}
 	}
 	s, err := store.Open(store.Options{
-		URL: cfg.RedisURL.Reveal(), Durability: cfg.RevokeDurability, Logger: newLogger(cfg, p.stderr),
+		URL: cfg.RedisURL.Reveal(), Durability: cfg.RevokeDurability, Feed: cfg.Feed, Logger: newLogger(cfg, p.stderr),
 	})
 	if err != nil {
 		return usageError{err}
@@ -55,6 +58,7 @@ func (c *doctorCommand) Run(ctx context.Context, p process) error {
 	defer cancel()
 	checks := doctor.Examine(ctx, doctor.Options{Config: cfg, Warnings: warnings, Store: s})
 	checks = append(checks, c.server(ctx, p)...)
+	checks = append(checks, c.polls(ctx, p, cfg)...)
 	if err := c.print(p, checks); err != nil {
 		return err
 	}

@@ -52,7 +52,7 @@ func (c *fenceCommand) Run(ctx context.Context, p process) error {
 		return err
 	}
 	s, err := store.Open(store.Options{
-		URL: cfg.RedisURL.Reveal(), Durability: cfg.RevokeDurability, Logger: slog.New(slog.DiscardHandler),
+		URL: cfg.RedisURL.Reveal(), Durability: cfg.RevokeDurability, Feed: cfg.Feed, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return usageError{err}

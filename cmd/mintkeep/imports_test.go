@@ -19,18 +19,19 @@ import (
 // ours it may import; a new one takes its place here first. Features never import each other, and use cases neither.
 // The kit has three floors: the lower are for the upper too.
 var (
-	below    = []string{"store", "store/redisdb", "config"}
+	below    = []string{"store", "store/feed", "store/redisdb", "config"}
 	lowerKit = []string{"server/adminapi", "server/credential", "server/fdreserve", "server/jwks", "server/metrics", "server/overload", "server/scope", "server/seal", "server/web"}
 	upperKit = []string{"server/assertion", "server/audit", "server/bearer", "server/invite", "server/password", "server/remotekeys", "server/signing"}
 	kit      = slices.Concat(lowerKit, upperKit)
-	useCases = []string{"server/clients", "server/keys", "server/signingkeys", "server/users"}
+	useCases = []string{"server/clients", "server/guards", "server/keys", "server/signingkeys", "server/users"}
 	features = []string{"server/admin", "server/api", "server/dashboard", "server/oauth"}
 
 	plan = map[string][]string{
 		"config":             {},
 		"store/redisdb":      {"config"},
 		"store/rollback":     {"store/redisdb"},
-		"store":              {"store/rollback", "store/redisdb", "config"},
+		"store/feed":         {"store/redisdb"},
+		"store":              {"store/rollback", "store/feed", "store/redisdb", "config"},
 		"store/storetest":    {"store", "store/redisdb", "config"},
 		"server/credential":  below,
 		"server/fdreserve":   {},
@@ -49,6 +50,7 @@ var (
 		"server/remotekeys":  slices.Concat(below, lowerKit),
 		"server/signing":     slices.Concat(below, lowerKit),
 		"server/clients":     slices.Concat(below, kit),
+		"server/guards":      slices.Concat(below, kit),
 		"server/keys":        slices.Concat(below, kit),
 		"server/signingkeys": slices.Concat(below, kit),
 		"server/users":       slices.Concat(below, kit),
@@ -56,7 +58,7 @@ var (
 		"server/dashboard":   slices.Concat(below, kit, useCases),
 		"server/api":         slices.Concat(below, kit, useCases),
 		"server/oauth":       slices.Concat(below, kit, useCases),
-		"server/doctor":      slices.Concat(below, []string{"server/audit", "server/password", "server/remotekeys", "server/seal", "server/signing"}),
+		"server/doctor":      slices.Concat(below, []string{"store/feed", "server/audit", "server/guards", "server/password", "server/remotekeys", "server/seal", "server/signing"}),
 		"server":             slices.Concat(below, kit, useCases, features),
 		"server/fence":       slices.Concat(below, lowerKit, []string{"server/audit", "server/invite"}),
 		"server/rekey":       slices.Concat(below, lowerKit, []string{"server/audit", "server/password", "server/signing"}),

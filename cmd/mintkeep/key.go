@@ -137,11 +137,12 @@ func (c *keyShow) Run(ctx context.Context, admin *api, out printer) error {
 
 type keyRotate struct {
 	keyTarget
+	waiting
 	Overlap *time.Duration `placeholder:"DURATION" help:"How long the current key stays valid; 0s revokes it now. Default: 24h."`
 }
 
 // Run creates the successor.
-func (c *keyRotate) Run(ctx context.Context, admin *api, out printer) error {
+func (c *keyRotate) Run(ctx context.Context, p process, admin *api, out printer) error {
 	body := map[string]any{}
 	if c.Overlap != nil {
 		body["overlap"] = c.Overlap.String()
@@ -150,18 +151,19 @@ func (c *keyRotate) Run(ctx context.Context, admin *api, out printer) error {
 	if err != nil {
 		return err
 	}
-	return out.key(rotated, keyNames{})
+	return c.after(ctx, p, admin, out, func(out printer) error { return out.key(rotated, keyNames{}) })
 }
 
 type keyRevoke struct {
 	keyTarget
+	waiting
 	Reason string `placeholder:"TEXT" help:"Why, for the owner and the audit log."`
 }
 
 // Run revokes the key.
-func (c *keyRevoke) Run(ctx context.Context, admin *api, out printer) error {
+func (c *keyRevoke) Run(ctx context.Context, p process, admin *api, out printer) error {
 	if err := admin.delete(ctx, c.path(), filters(map[string]string{"reason": c.Reason})); err != nil {
 		return err
 	}
-	return out.done("Revoked key %s", c.ID)
+	return c.after(ctx, p, admin, out, func(out printer) error { return out.done("Revoked key %s", c.ID) })
 }

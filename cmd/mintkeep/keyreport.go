@@ -13,7 +13,7 @@ import (
 )
 
 // keyReport revokes what has leaked.
-type keyReport struct{}
+type keyReport struct{ waiting }
 
 // Help tells what is looked for, and of the exit code.
 func (*keyReport) Help() string {
@@ -40,7 +40,7 @@ func (c *keyReport) Run(ctx context.Context, p process, admin *api, out printer)
 	if err := leak.read(ctx, p.stdin); err != nil {
 		return leak.unfinished(err)
 	}
-	return leak.print(out)
+	return c.after(ctx, p, admin, out, leak.print)
 }
 
 const (

@@ -45,6 +45,7 @@ const (
 	exitUsage  = 2 // the command line or the configuration is wrong
 
 	exitInactive = 3 // introspect: the credential is not active
+	exitGuards   = 4 // --wait: some guards may not know yet what was revoked
 )
 
 // commandLine is the grammar.
@@ -53,6 +54,7 @@ type commandLine struct {
 	Client      clientCommand      `cmd:"" help:"Register and manage clients, over the admin API of a running server."`
 	User        userCommand        `cmd:"" help:"Invite and manage users, over the admin API of a running server."`
 	Key         keyCommand         `cmd:"" help:"Create, list, rotate and revoke API keys, and report leaked credentials."`
+	Guard       guardCommand       `cmd:"" help:"List the guards: services that keep answers of introspection, and learn what was revoked."`
 	SigningKey  signingKeyCommand  `cmd:"" name:"signing-key" help:"List and rotate the keys that sign JWTs."`
 	Audit       auditCommand       `cmd:"" help:"Export the audit log, over the admin API of a running server."`
 	Token       tokenCommand       `cmd:"" help:"Fetch an access token as a client, and print it."`
@@ -68,7 +70,7 @@ type commandLine struct {
 const description = `OAuth 2.0 authorization server for machines.
 
 Exit codes: 0 done; 1 the operation failed; 2 the command line or the configuration is wrong; 3 introspect:
-the credential is not active.
+the credential is not active; 4 --wait: it is revoked, and some guards may not know yet.
 
 With --json, an error is one JSON object on the standard error: {"error":"…","error_description":"…"}.`
 
@@ -84,6 +86,9 @@ func run(ctx context.Context, p process) int {
 	}
 	if errors.Is(err, errInactive) {
 		return exitInactive // the answer is printed
+	}
+	if errors.Is(err, errGuards) {
+		return exitGuards // likewise
 	}
 	p.report(err)
 	if usage := (usageError{}); errors.As(err, &usage) {

@@ -13,11 +13,12 @@ import (
 
 type clientRotate struct {
 	target
+	waiting
 	Overlap *time.Duration `placeholder:"DURATION" help:"How long the current secret stays valid; 0s revokes it now. Default: 24h."`
 }
 
 // Run creates a second secret.
-func (c *clientRotate) Run(ctx context.Context, admin *api, out printer) error {
+func (c *clientRotate) Run(ctx context.Context, p process, admin *api, out printer) error {
 	body := map[string]any{}
 	if c.Overlap != nil {
 		body["overlap"] = c.Overlap.String()
@@ -26,7 +27,7 @@ func (c *clientRotate) Run(ctx context.Context, admin *api, out printer) error {
 	if err != nil {
 		return err
 	}
-	return out.rotated(c, rotated)
+	return c.after(ctx, p, admin, out, func(out printer) error { return out.rotated(c, rotated) })
 }
 
 // rotated shows a second secret, and what becomes of the one before.
@@ -80,6 +81,7 @@ func (c *clientSecrets) Run(ctx context.Context, admin *api, out printer) error 
 
 type clientRevokeSecret struct {
 	target
+	waiting
 	Secret string `arg:"" name:"secret-id" help:"The secret's id, as client secrets lists it; not the secret itself."`
 	Yes    bool   `help:"Do not ask for confirmation. It asks where the newest secret is to be revoked, and an older one stays."`
 }
@@ -104,7 +106,7 @@ func (c *clientRevokeSecret) Run(ctx context.Context, p process, admin *api, out
 	if err := admin.delete(ctx, c.path("secrets", c.Secret), nil); err != nil {
 		return err
 	}
-	return out.done("Revoked secret %s of client %s", c.Secret, c.ID)
+	return c.after(ctx, p, admin, out, func(out printer) error { return out.done("Revoked secret %s of client %s", c.Secret, c.ID) })
 }
 
 // older is an older secret that is active while the newest one is to be revoked; empty if there is none. A server that does not

@@ -21,6 +21,7 @@ import (
 	"github.com/mintkeep/mintkeep/server/metrics"
 	"github.com/mintkeep/mintkeep/server/signing"
 	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/feed"
 	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
@@ -95,11 +96,13 @@ func assemble(cfg *config.Config, logger *slog.Logger) (*parts, error) {
 		Behind:      func() bool { return a.store.Quarantined() },
 		ActiveSince: func() time.Time { return a.ring.ActiveSince() },
 		KeySets:     func() metrics.KeySets { return a.server.KeySets() },
+		Feed:        a.feedState(cfg),
 	})
 	descriptors := fdreserve.New()
 	var err error
 	a.store, err = store.Open(store.Options{
-		URL: cfg.RedisURL.Reveal(), Durability: cfg.RevokeDurability, Logger: logger, Observe: a.metrics.Redis, Dial: descriptors.Dialer,
+		URL: cfg.RedisURL.Reveal(), Durability: cfg.RevokeDurability, Feed: cfg.Feed, CountVoid: a.metrics.FeedVoid,
+		Logger: logger, Observe: a.metrics.Redis, Dial: descriptors.Dialer,
 	})
 	if err != nil {
 		return nil, usageError{err}
@@ -121,14 +124,26 @@ func assemble(cfg *config.Config, logger *slog.Logger) (*parts, error) {
 	return a, err
 }
 
+// feedState is the state of the feed for the metrics; nil: there is none.
+func (a *parts) feedState(cfg *config.Config) func() feed.Status {
+	if !cfg.Feed {
+		return nil
+	}
+	return func() feed.Status { return a.store.Feed().Status() }
+}
+
 // load checks Redis and fetches the signing keys, or creates the first. If Redis does not answer yet, the server runs
-// and is not ready. A wrong master key, or a Redis that cannot keep revocations as configured, is an error.
+// and is not ready. A wrong master key, or a Redis that cannot keep revocations as configured, or denies what the feed needs, is an
+// error.
 func (a *parts) load(ctx context.Context, logger *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	unsure := a.store.CheckDurability(ctx)
 	if errors.Is(unsure, store.ErrDurability) {
 		return usageError{unsure}
+	}
+	if denied := a.store.CheckFeed(ctx); errors.Is(denied, redisdb.ErrRights) {
+		return usageError{denied}
 	}
 	err := a.ring.Load(ctx)
 	switch {

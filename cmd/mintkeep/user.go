@@ -124,6 +124,7 @@ func (c *userShow) Run(ctx context.Context, admin *api, out printer) error {
 
 type userUpdate struct {
 	userTarget
+	waiting
 	Email *string `placeholder:"EMAIL" help:"Email address, by which the user signs in."`
 	Name  *string `placeholder:"NAME" help:"Display name."`
 	Role  *string `placeholder:"ROLE" help:"developer or operator."`
@@ -148,15 +149,20 @@ func (c *userUpdate) members() map[string]any {
 }
 
 // Run sends what was given as a merge patch.
-func (c *userUpdate) Run(ctx context.Context, admin *api, out printer) error {
-	return c.change(ctx, admin, out, c.members())
+func (c *userUpdate) Run(ctx context.Context, p process, admin *api, out printer) error {
+	return c.after(ctx, p, admin, out, func(out printer) error { return c.change(ctx, admin, out, c.members()) })
 }
 
-type userDisable struct{ userTarget }
+type userDisable struct {
+	userTarget
+	waiting
+}
 
 // Run disables the user.
-func (c *userDisable) Run(ctx context.Context, admin *api, out printer) error {
-	return c.change(ctx, admin, out, map[string]any{"disabled": true})
+func (c *userDisable) Run(ctx context.Context, p process, admin *api, out printer) error {
+	return c.after(ctx, p, admin, out, func(out printer) error {
+		return c.change(ctx, admin, out, map[string]any{"disabled": true})
+	})
 }
 
 type userEnable struct{ userTarget }
@@ -178,10 +184,13 @@ func (t userTarget) change(ctx context.Context, admin *api, out printer, members
 	return out.user(user)
 }
 
-type userDelete struct{ userTarget }
+type userDelete struct {
+	userTarget
+	waiting
+}
 
 // Run deletes the user.
-func (c *userDelete) Run(ctx context.Context, admin *api, out printer) error {
+func (c *userDelete) Run(ctx context.Context, p process, admin *api, out printer) error {
 	path, err := c.path(ctx, admin)
 	if err != nil {
 		return err
@@ -189,7 +198,9 @@ func (c *userDelete) Run(ctx context.Context, admin *api, out printer) error {
 	if err := admin.delete(ctx, path, nil); err != nil {
 		return err
 	}
-	return out.done("Deleted user %s and revoked their API keys", c.User)
+	return c.after(ctx, p, admin, out, func(out printer) error {
+		return out.done("Deleted user %s and revoked their API keys", c.User)
+	})
 }
 
 type userInvite struct {

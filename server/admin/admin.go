@@ -8,6 +8,7 @@ import (
 	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/bearer"
 	"github.com/mintkeep/mintkeep/server/clients"
+	"github.com/mintkeep/mintkeep/server/guards"
 	"github.com/mintkeep/mintkeep/server/keys"
 	"github.com/mintkeep/mintkeep/server/seal"
 	"github.com/mintkeep/mintkeep/server/signing"
@@ -28,6 +29,7 @@ type Options struct {
 	Clients  *clients.Registry
 	Users    *users.Registry
 	Keys     *keys.Registry
+	Guards   *guards.Registry
 	Now      func() time.Time
 
 	SigningKeys *signingkeys.Rotator

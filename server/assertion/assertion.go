@@ -46,7 +46,10 @@ func Parse(compact string) *Assertion {
 
 func (a *Assertion) parse(compact string) bool {
 	last := strings.LastIndexByte(compact, '.')
-	if last < 0 || len(compact) > MaxSize || strings.ContainsAny(compact, "\r\n") { // which package base64 ignores
+	if last < 0 || len(compact) > MaxSize {
+		return false
+	}
+	if strings.IndexByte(compact, '\r') >= 0 || strings.IndexByte(compact, '\n') >= 0 { // which package base64 ignores
 		return false
 	}
 	a.signed = compact[:last]

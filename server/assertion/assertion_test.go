@@ -8,7 +8,9 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -179,6 +181,27 @@ func BenchmarkAssertion(b *testing.B) {
 			}
 		}
 	})
+}
+
+// A name that stands twice is found, however many others there are.
+func TestMemberTwice(t *testing.T) {
+	for _, n := range []int{1, 2, 15, 16, 17, 40} {
+		var names []string
+		for i := range n {
+			names = append(names, fmt.Sprintf(`"m%d":0`, i))
+		}
+		object := func(more ...string) string {
+			return b64.EncodeToString([]byte("{" + strings.Join(append(slices.Clone(names), more...), ",") + "}"))
+		}
+		if !members(object(), func(string, string) {}) {
+			t.Errorf("%d different names are rejected", n)
+		}
+		for i := range n {
+			if members(object(names[i]), func(string, string) {}) {
+				t.Errorf("name %d of %d stands twice, and is accepted", i+1, n)
+			}
+		}
+	}
 }
 
 // What the walk through an object finds is what package json finds.

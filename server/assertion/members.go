@@ -2,6 +2,7 @@ package assertion
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -18,15 +19,14 @@ func members(encoded string, each func(name, value string)) bool {
 	if rest[0] != '{' {
 		return false
 	}
-	seen := make(map[string]struct{}, 8)
+	var seen names
 	rest = trim(rest[1:])
 	for rest[0] != '}' {
 		n := valueLength(rest)
 		name, _ := text(rest[:n])
-		if _, twice := seen[name]; twice {
+		if !seen.add(name) {
 			return false
 		}
-		seen[name] = struct{}{}
 		rest = trim(trim(rest[n:])[1:]) // behind the colon
 		n = valueLength(rest)
 		each(name, rest[:n])
@@ -37,7 +37,44 @@ func members(encoded string, each func(name, value string)) bool {
 	return true
 }
 
-func trim(s string) string { return strings.TrimLeft(s, " \t\r\n") }
+// names are the different names of an object's members. An assertion has few; a map is for one that has many, since its sender
+// chooses how many.
+type names struct {
+	few  [16]string
+	n    int
+	many map[string]struct{}
+}
+
+// add is false for a name that is there.
+func (s *names) add(name string) bool {
+	if s.n < len(s.few) {
+		if slices.Contains(s.few[:s.n], name) {
+			return false
+		}
+		s.few[s.n] = name
+		s.n++
+		return true
+	}
+	if s.many == nil {
+		s.many = make(map[string]struct{}, 2*len(s.few))
+		for _, one := range s.few {
+			s.many[one] = struct{}{}
+		}
+	}
+	if _, there := s.many[name]; there {
+		return false
+	}
+	s.many[name] = struct{}{}
+	return true
+}
+
+// trim is s without the white space of JSON in front.
+func trim(s string) string {
+	for len(s) > 0 && (s[0] == ' ' || s[0] == '\t' || s[0] == '\r' || s[0] == '\n') {
+		s = s[1:]
+	}
+	return s
+}
 
 // valueLength is how long the value is with which valid JSON begins.
 func valueLength(s string) int {
@@ -90,5 +127,12 @@ func text(value string) (s string, ok bool) {
 	if strings.IndexByte(value, '\\') < 0 {
 		return value[1 : len(value)-1], true
 	}
-	return s, json.Unmarshal([]byte(value), &s) == nil
+	return unescaped(value)
+}
+
+// unescaped is the string that has escapes. It is apart from text, whose result would be allocated otherwise.
+func unescaped(value string) (string, bool) {
+	var s string
+	err := json.Unmarshal([]byte(value), &s)
+	return s, err == nil
 }

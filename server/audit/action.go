@@ -38,6 +38,8 @@ const (
 	KeyLeaked             Action = "key.leaked"
 	SigningKeyRotated     Action = "signing_key.rotated"
 	SigningKeyCompromised Action = "signing_key.compromised"
+	GuardJoined           Action = "guard.joined" // a client's first poll of the feed in a day
+	GuardsProbed          Action = "guard.probed"
 	Fenced                Action = "fence"
 )
 
@@ -58,7 +60,7 @@ func Actions() []Action {
 		UserCreated, UserUpdated, UserEnabled, UserDisabled, UserPromoted, UserDemoted, UserDeleted, UserInvited,
 		UserPasswordSet, UserPasswordRevoked, UserSignedOut, SessionCreated, SessionRevoked,
 		KeyCreated, KeyRotated, KeyRenamed, KeyRevoked, KeyLeaked,
-		SigningKeyRotated, SigningKeyCompromised, Fenced,
+		SigningKeyRotated, SigningKeyCompromised, GuardJoined, GuardsProbed, Fenced,
 		ClientRejected, AdminRejected, APIRejected, SessionRejected, DashboardRejected,
 	}
 }

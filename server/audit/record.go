@@ -18,6 +18,7 @@ type Record struct {
 // The targets that have no id.
 const (
 	SigningKeysTarget = "signing-keys"
+	GuardsTarget      = "guards"
 	StoreTarget       = "store"
 )
 

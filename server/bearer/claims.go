@@ -28,7 +28,7 @@ type Audience []string
 // MarshalJSON writes the shorter form where it can.
 func (a Audience) MarshalJSON() ([]byte, error) {
 	if len(a) == 1 {
-		return json.Marshal(a[0])
+		return json.Marshal(&a[0])
 	}
 	return json.Marshal([]string(a))
 }

@@ -15,6 +15,8 @@ type Principal struct {
 
 	Key  *store.KeyRecord
 	User *store.User
+
+	Record *store.Credential // by which the credential is active
 }
 
 // Scope is what the credential allows at this moment. A key's mintkeep:admin counts while its owner is the operator that

@@ -21,6 +21,8 @@ type ProtectedResource struct {
 	Needed string
 	// Rejection is the action of a rejection in the audit log.
 	Rejection audit.Action
+	// TokensOnly: an API key is rejected, whatever its scope.
+	TokensOnly bool
 	// FailureBucket names a secret that any caller may try to guess here, whose failures are counted by themselves. Empty:
 	// only credentials of ours are taken, whose checksum gives junk away, and the failures of an address are counted.
 	FailureBucket string
@@ -72,6 +74,8 @@ func (p *ProtectedResource) Admit(r *http.Request, presented, needed string) (*P
 	switch {
 	case who == nil:
 		return nil, p.reject(r, true, "not active", func(ctx context.Context) audit.Actor { return p.Verifier.owner(ctx, parsed) })
+	case who.Key != nil && p.TokensOnly:
+		return nil, p.reject(r, true, "not an access token", who.Actor)
 	case who.Claims != nil && !slices.Contains(who.Claims.Audience, p.Verifier.Issuer):
 		return nil, p.reject(r, true, "wrong audience", who.Actor)
 	}
@@ -116,9 +120,13 @@ func (p *ProtectedResource) reject(r *http.Request, counts bool, reason string, 
 		}
 		p.Audit.Reject(r.Context(), by(r.Context()), p.Rejection, audit.Reason(reason))
 	}
+	description := "The credential is unknown, expired or revoked, or it is an access token whose aud does not contain this server's issuer"
+	if p.TokensOnly {
+		description += ", or an API key, which is not accepted here"
+	}
 	return &web.Error{
 		Status: http.StatusUnauthorized, Code: "invalid_token", Challenge: p.Challenge + `, error="invalid_token"`,
-		Description: "The credential is unknown, expired or revoked, or it is an access token whose aud does not contain this server's issuer",
+		Description: description,
 	}
 }
 

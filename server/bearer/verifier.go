@@ -28,6 +28,14 @@ type Presented struct {
 	claims *Claims // nil for an opaque token or an API key
 }
 
+// ClientID is the client that a JWT names; false: it is none. Nothing vouches for it before there is a record.
+func (p Presented) ClientID() (id string, isJWT bool) {
+	if p.claims == nil {
+		return "", false
+	}
+	return p.claims.ClientID, true
+}
+
 // Parse tells apart, without the store, what cannot be an active credential of this server.
 func (v *Verifier) Parse(text string) (p Presented, plausible bool) {
 	switch {
@@ -89,10 +97,10 @@ func (v *Verifier) Principal(ctx context.Context, p Presented, record *store.Cre
 	} else if err := v.use(ctx, used); err != nil {
 		return nil, err
 	}
-	if !client.Enabled || !record.Generation.Matches(client.Generation) {
+	if !tokenOf(record, client) {
 		return nil, nil
 	}
-	return &Principal{Claims: claims, Client: client}, nil
+	return &Principal{Claims: claims, Client: client, Record: record}, nil
 }
 
 // use uses an assertion where nothing is read.
@@ -104,17 +112,17 @@ func (v *Verifier) use(ctx context.Context, used *store.ReplayRecord) error {
 }
 
 func (v *Verifier) keyPrincipal(ctx context.Context, record *store.Credential, used *store.ReplayRecord) (*Principal, error) {
-	if record.Key.ExpiresAt != 0 && v.Now().UnixMilli() >= record.Key.ExpiresAt {
+	if v.keyExpired(record.Key) {
 		return nil, v.use(ctx, used)
 	}
 	user, err := v.Store.UserOnce(ctx, record.Key.UserID, used)
 	if err != nil {
 		return nil, ignoreNotFound(err)
 	}
-	if !user.Enabled || !record.Generation.Matches(user.Generation) {
+	if !keyOf(record, user) {
 		return nil, nil
 	}
-	return &Principal{Key: record.Key, User: user}, nil
+	return &Principal{Key: record.Key, User: user, Record: record}, nil
 }
 
 // owner is whose credential was presented, if there is a record of it although it is not active: that of a client or a user that

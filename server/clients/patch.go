@@ -52,7 +52,7 @@ func (g *Registry) PatchIf(ctx context.Context, id string, o web.Object, unchang
 		c.Enabled = false
 	}
 	// What was so already may be a revocation that was applied before, and not confirmed.
-	return c, g.Store.Confirm(ctx)
+	return c, g.Store.Confirm(ctx, p.before()...)
 }
 
 // check checks what the patch makes of the client, and fetches its key set if that is another one.
@@ -110,6 +110,7 @@ func (g *Registry) update(ctx context.Context, c *store.Client, p *patch, by aud
 	if err != nil || len(changed) == 0 {
 		return g.settle(ctx, c, p, by, err)
 	}
+	p.changed = changed
 	what := record(audit.ClientUpdated, c.ID, map[string]string{"changed": strings.Join(changed, " ")})
 	for _, member := range Members {
 		if slices.Contains(changed, member.Name) {
@@ -127,7 +128,8 @@ func (g *Registry) update(ctx context.Context, c *store.Client, p *patch, by aud
 				return false, err
 			}
 			_, err = in.patch(m, p.object)
-			return in.narrower(before, *m), err
+			p.narrowed = in.narrower(before, *m)
+			return p.narrowed, err
 		})
 		return err
 	})
@@ -144,7 +146,29 @@ type patch struct {
 	disabled *bool // nil: not in it
 
 	unchanged func(*store.ClientMetadata) bool // see PatchIf
+
+	changed  []string // members that it has changed
+	narrowed bool     // the client lost something by it that its tokens may have
 }
+
+// before are the revocations that an earlier attempt at the patch may have made, and guards may not have heard of.
+func (p *patch) before() (revoked []store.Revocation) {
+	if !p.narrowed && slices.ContainsFunc(narrowing, p.object.Names) {
+		revoked = append(revoked, store.Revocation{Kind: store.ClientRevoked, ClientID: p.id})
+	}
+	for _, member := range authenticating {
+		if p.object.Names(member) && !slices.Contains(p.changed, member) {
+			return append(revoked, store.Revocation{Kind: store.ClientKeyRevoked, ClientID: p.id})
+		}
+	}
+	return revoked
+}
+
+// The members by which a client may lose what its tokens have, and those that say how it authenticates.
+var (
+	narrowing      = []string{"scope", "grant_types", "audience"}
+	authenticating = []string{jwksMember, jwksURIMember, methodMember, signingAlgMember}
+)
 
 func (p *patch) checkUnchanged(m *store.ClientMetadata) error {
 	if p.unchanged != nil && !p.unchanged(m) {

@@ -9,6 +9,7 @@ import (
 	"github.com/mintkeep/mintkeep/config"
 	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/clients"
+	"github.com/mintkeep/mintkeep/server/guards"
 	"github.com/mintkeep/mintkeep/server/keys"
 	"github.com/mintkeep/mintkeep/server/password"
 	"github.com/mintkeep/mintkeep/server/seal"
@@ -29,6 +30,7 @@ type Options struct {
 	Clients *clients.Registry
 	Users   *users.Registry
 	Keys    *keys.Registry
+	Guards  *guards.Registry
 	Now     func() time.Time
 
 	SigningKeys *signingkeys.Rotator
@@ -46,6 +48,7 @@ type Dashboard struct {
 	clients   *clients.Registry
 	users     *users.Registry
 	keys      *keys.Registry
+	guards    *guards.Registry
 	rotator   *signingkeys.Rotator
 	now       func() time.Time
 	passwords *password.Hasher
@@ -61,7 +64,7 @@ type Dashboard struct {
 // New reads the templates; it is ready when it returns.
 func New(o Options) (*Dashboard, error) {
 	d := &Dashboard{
-		config: o.Config, store: o.Store, ring: o.Ring, audit: o.Audit, clients: o.Clients, users: o.Users, keys: o.Keys, rotator: o.SigningKeys, now: o.Now,
+		config: o.Config, store: o.Store, ring: o.Ring, audit: o.Audit, clients: o.Clients, users: o.Users, keys: o.Keys, guards: o.Guards, rotator: o.SigningKeys, now: o.Now,
 		passwords: password.New(password.Options{Vault: o.Vault, From: web.AddressOf, Cost: o.PasswordCost}),
 		forms:     formTokens{o.Vault},
 		origins:   http.NewCrossOriginProtection(),

@@ -1,6 +1,7 @@
 package dashboard_test
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"net/http"
@@ -176,6 +177,10 @@ func (g *gallery) operator() {
 	g.look("person-self", "/operator/users/"+g.ada.ID)
 	g.look("operator-keys", "/operator/keys?state=all")
 	g.look("operator-key", "/operator/keys/"+g.used.ID)
+	g.look("guards-none", "/operator/guards")
+	g.guards()
+	g.look("guards", "/operator/guards")
+	g.look("guards-late", "/operator/guards?state=late")
 	g.look("audit", "/operator/audit")
 	g.look("audit-rejections", "/operator/audit?which=refusals")
 	g.look("user-disable", "/operator/users/"+g.bob.ID+"/disable")
@@ -183,6 +188,33 @@ func (g *gallery) operator() {
 	g.fill("#confirm", "another")
 	g.press("button.dangerous")
 	g.inspect("user-delete-rejected")
+}
+
+// guards poll once each: some have stopped then, and some say little of themselves.
+func (g *gallery) guards() {
+	g.t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	ran := make(chan struct{})
+	go func() { defer close(ran); g.s.Store.Run(ctx) }()
+	defer func() { stop(); <-ran }()
+	client := g.s.Register(g.t, servertest.M{"client_id": "orders", "client_name": "Orders", "scope": "mintkeep:introspect"})
+	poll := func(members servertest.M) {
+		members["nonce"], members["wait"] = "k3J9xQ2mZr0a", 0
+		for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
+			if g.s.Admin(g.t, http.MethodPost, "/oauth/changes", members, client.Basic()).Status == http.StatusOK {
+				return
+			}
+		}
+		g.t.Fatal("no poll is answered")
+	}
+	poll(servertest.M{"instance": "orders-7d9f6b5c4d-x2x7q/stopped", "lease": 1000, "entries": 812, "version": "0.1.0"})
+	poll(servertest.M{})
+	g.clock.Advance(5 * time.Second)
+	for i := range 3 {
+		name := fmt.Sprintf("orders-7d9f6b5c4d-x2x7q/%d", i)
+		poll(servertest.M{"instance": name, "lease": 1000, "entries": 99_812, "version": "0.1.0", "served": 0})
+	}
+	poll(servertest.M{"instance": strings.Repeat("unbroken", 16), "lease": 10_000, "entries": 3, "version": "0.1.0-rc.1+0123456789abcdef"})
 }
 
 func (g *gallery) signIn() {

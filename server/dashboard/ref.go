@@ -41,6 +41,7 @@ func (d *Dashboard) refs(ctx context.Context, subjects ...string) (names refs, e
 // labelsOf are the labels of what has no id.
 var labelsOf = map[string]string{
 	audit.AdminTokenName: "admin token", audit.NextAdminTokenName: "next admin token", audit.SigningKeysTarget: "signing keys",
+	audit.GuardsTarget: "guards",
 }
 
 // of is how an operator's page names a subject of the audit log.

@@ -66,6 +66,7 @@ func Examine(ctx context.Context, o Options) []Check {
 	checks = append(checks, setUp(d)...)
 	checks = append(checks, revocations(o.Config.RevokeDurability, durable(ctx, o.Store))...)
 	checks = append(checks, lateWrites(ctx, o.Store, d.User))
+	checks = append(checks, feed(ctx, o)...)
 	return append(checks, data(ctx, o)...)
 }
 

@@ -45,7 +45,7 @@ func (p patient) options(t *testing.T) doctor.Options {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := store.Open(store.Options{URL: p.url, Durability: cfg.RevokeDurability, Now: func() time.Time { return time.Now().Add(p.ahead) }})
+	s, err := store.Open(store.Options{URL: p.url, Durability: cfg.RevokeDurability, Feed: cfg.Feed, Now: func() time.Time { return time.Now().Add(p.ahead) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +221,7 @@ func TestMissingRights(t *testing.T) {
 	p := patient{url: strings.Replace(srv.URL(), "://", "://mint:hunter2@", 1)}
 	for rules, want := range map[string][]string{
 		"+@all":              nil,
-		"+@all -hgetall":     {"fail rights"},
+		"+@all -hgetall":     {"fail rights", "fail feed"},
 		"+@all -exists":      {"fail redis", "fail rights"},
 		"+@all -info":        {"unknown info", "warn rights"},
 		"+@all -time":        {"unknown clock", "warn rights"},

@@ -18,8 +18,9 @@ const (
 )
 
 // atRest is how long a connection must have been idle to be closed. The next request of a caller that sends one after
-// another is probably on its way already, and would get no answer.
-const atRest = 100 * time.Millisecond
+// another is probably on its way already, and would get no answer: it may come from the other side of the world, 300 ms
+// away, or from a busy machine.
+const atRest = 500 * time.Millisecond
 
 // connections are those that the server serves: how many each address has, and which of them have no request.
 type connections struct {
@@ -96,11 +97,17 @@ func (s *connections) changed(c net.Conn, to http.ConnState) {
 	s.busy(it)
 	switch to {
 	case http.StateIdle:
-		it.since = s.now()
-		it.place, it.placeOfCaller = s.idle.PushBack(it), it.caller.idle.PushBack(it)
+		forget(it.conn) // the server has answered it
+		s.rest(it)
 	case http.StateClosed, http.StateHijacked:
 		s.remove(it)
 	}
+}
+
+// rest puts a connection that is in neither list at the end of both: it is idle from now on.
+func (s *connections) rest(it *connection) {
+	it.since = s.now()
+	it.place, it.placeOfCaller = s.idle.PushBack(it), it.caller.idle.PushBack(it)
 }
 
 // busy takes a connection out of the lists.
@@ -128,18 +135,25 @@ func (s *connections) closeIdle() bool {
 	return s.closeFirst(&s.idle)
 }
 
+// closeFirst closes the first of the list that is at rest. The server tells that a connection is active only when it has
+// read the whole head of a request. So one that has received something is not closed, and counts as idle from now on. What
+// arrives between that check and the close is lost, as it is when an idle timeout passes (RFC 9112 §9.5).
 func (s *connections) closeFirst(idle *list.List) bool {
-	first := idle.Front()
-	if first == nil {
-		return false
+	for first := idle.Front(); first != nil; first = idle.Front() {
+		it := first.Value.(*connection)
+		if s.now().Sub(it.since) < atRest { // and so are the others
+			return false
+		}
+		if hasReceived(it.conn) {
+			s.busy(it)
+			s.rest(it)
+			continue
+		}
+		s.remove(it)
+		_ = it.conn.Close()
+		return true
 	}
-	it := first.Value.(*connection)
-	if s.now().Sub(it.since) < atRest { // and so are the others
-		return false
-	}
-	s.remove(it)
-	_ = it.conn.Close()
-	return true
+	return false
 }
 
 // addressOf is the peer's, and the zero address for what is no TCP connection.

@@ -42,6 +42,9 @@ func (l *Listener) ConnState(c net.Conn, to http.ConnState) { l.conns.changed(c,
 func (l *Listener) Accept() (net.Conn, error) {
 	for {
 		c, err := l.Listener.Accept()
+		if err == nil {
+			c = watched(c)
+		}
 		switch {
 		case Exhausted(err):
 			if !l.conns.closeIdle() {

@@ -49,7 +49,7 @@ var replays = map[audit.Action]Step{
 var settled = []audit.Action{
 	audit.ClientCreated, audit.ClientEnabled, audit.ClientTokensRevoked, audit.ClientKeysRefreshed, audit.TokenLeaked, audit.KeyCreated, audit.KeyRenamed,
 	audit.UserCreated, audit.UserEnabled, audit.UserPromoted, audit.UserSignedOut, audit.SessionCreated, audit.SessionRevoked,
-	audit.SigningKeyRotated, audit.Fenced,
+	audit.SigningKeyRotated, audit.GuardJoined, audit.GuardsProbed, audit.Fenced,
 	audit.ClientRejected, audit.AdminRejected, audit.APIRejected, audit.SessionRejected, audit.DashboardRejected,
 }
 

@@ -32,6 +32,12 @@
 //	mintkeep_remote_key_sets                                fetched key sets that can be used
 //	mintkeep_remote_key_sets_overdue                        of these, past their time because they cannot be fetched
 //	mintkeep_remote_key_oldest_seconds                      since the oldest one in use was fetched
+//	mintkeep_feed_subscribers                               polls of guards that wait
+//	mintkeep_feed_look_age_seconds                          since the last successful look; absent while no guard polls
+//	mintkeep_feed_voids_total{kind}                         appended, by what was revoked or changed
+//	mintkeep_feed_resets_total{reason}                      first, malformed, broken: guards that forget all their answers
+//	mintkeep_feed_propagation_seconds                       from the reading of a void to the answers that carry it
+//	mintkeep_feed_broken_total{reason}                      times the feed began not to answer guards
 //	mintkeep_build_info{version,goversion}                  always 1
 //
 // and the usual go_* and process_* ones.

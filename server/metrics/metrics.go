@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/mintkeep/mintkeep/store/feed"
 	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
@@ -19,6 +20,7 @@ type Sources struct {
 	Behind      func() bool              // whether the store is quarantined; nil: that series is absent
 	ActiveSince func() time.Time         // when the signing key became active; nil or zero: its age is absent
 	KeySets     func() KeySets           // the key sets that are fetched from clients; nil: those series are absent
+	Feed        func() feed.Status       // nil: there is no feed, and those series are absent
 	Now         func() time.Time         // nil: time.Now
 }
 
@@ -36,6 +38,7 @@ type Metrics struct {
 	notFetched     prometheus.Counter
 	redisDurations *table[string, prometheus.Observer]
 	redisErrors    *table[string, prometheus.Counter]
+	feed           feedCounts
 }
 
 // New returns Metrics with a registry of its own.
@@ -45,6 +48,7 @@ func New(from Sources) *Metrics {
 	m.registerTokens()
 	m.registerRedis()
 	m.registerKeySets()
+	m.registerFeed()
 	m.registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -61,6 +65,9 @@ func New(from Sources) *Metrics {
 	}
 	if from.KeySets != nil {
 		m.registry.MustRegister(newKeySets(from.KeySets))
+	}
+	if from.Feed != nil {
+		m.registry.MustRegister(newFeedState(from.Feed))
 	}
 	return m
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/mintkeep/mintkeep/server/metrics"
 	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/feed"
 	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
@@ -223,6 +224,7 @@ func TestManual(t *testing.T) {
 		Behind:      func() bool { return true },
 		ActiveSince: time.Now,
 		KeySets:     func() metrics.KeySets { return metrics.KeySets{} },
+		Feed:        func() feed.Status { return feed.Status{Polled: true} },
 	})
 	m.Request("/", "GET", 200, time.Second)
 	m.Redis("get", time.Second, nil)
@@ -259,6 +261,10 @@ func TestNil(t *testing.T) {
 	m.Introspected(true)
 	m.Redis("get", time.Second, errors.New("down"))
 	m.KeysFetched(true)
+	m.FeedVoid("token")
+	m.FeedReset(metrics.ResetFirst)
+	m.FeedBroken("gone")
+	m.FeedPropagated(time.Second)
 
 	w := httptest.NewRecorder()
 	m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
@@ -281,4 +287,29 @@ func TestKeySets(t *testing.T) {
 		"mintkeep_remote_key_sets 3",
 		"mintkeep_remote_key_sets_overdue 1",
 	})
+}
+
+func TestFeed(t *testing.T) {
+	status := feed.Status{Waiting: 3, LookAge: -1}
+	m := metrics.New(metrics.Sources{Feed: func() feed.Status { return status }})
+	m.FeedVoid("client")
+	m.FeedVoid("a kind that is new")
+	m.FeedReset(metrics.ResetBroken)
+	m.FeedBroken("mixed_versions")
+	m.FeedPropagated(20 * time.Millisecond)
+	got := scrape(t, m)
+	for _, want := range []string{
+		`mintkeep_feed_voids_total{kind="client"} 1`, `mintkeep_feed_voids_total{kind="other"} 1`, `mintkeep_feed_voids_total{kind="user"} 0`,
+		`mintkeep_feed_resets_total{reason="broken"} 1`, `mintkeep_feed_broken_total{reason="mixed_versions"} 1`,
+		"mintkeep_feed_propagation_seconds_count 1", "mintkeep_feed_subscribers 3",
+	} {
+		if !strings.Contains(got, "\n"+want+"\n") {
+			t.Errorf("the scrape lacks %s", want)
+		}
+	}
+	equal(t, samples(got, "mintkeep_feed_look_age_seconds"), nil)
+	status = feed.Status{Polled: true, LookAge: 90 * time.Millisecond}
+	equal(t, samples(scrape(t, m), "mintkeep_feed_look_age_seconds"), []string{"mintkeep_feed_look_age_seconds 0.09"})
+	status.Polled = false // nothing looks: the age says nothing
+	equal(t, samples(scrape(t, m), "mintkeep_feed_look_age_seconds"), nil)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/mintkeep/mintkeep/server/assertion"
 	"github.com/mintkeep/mintkeep/server/audit"
@@ -46,8 +47,9 @@ type Presented struct {
 
 // Verified is what a method has found out about presented credentials.
 type Verified struct {
-	Rejected string // the reason, for the audit log alone; empty: they are the client's
-	SecretID string // of the client's active secret, if that was presented
+	Rejected string    // the reason, for the audit log alone; empty: they are the client's
+	SecretID string    // of the client's active secret, if that was presented
+	Until    time.Time // when that secret expires; zero: never
 
 	// Digest of the presented secret, by which the audit log may tell that it was this client's once.
 	Digest store.Digest
@@ -126,6 +128,7 @@ type caller struct {
 	*store.Client
 	presented Presented
 	used      *store.ReplayRecord // is to be written with what the request does; nil: nothing is
+	until     time.Time           // the presented secret expires then; zero: never, or no secret was presented
 }
 
 // authenticate returns the client that sends the request, after one round trip.
@@ -154,7 +157,7 @@ func (s *Server) authenticateBy(r *http.Request, form url.Values,
 	case v.Rejected != "":
 		return caller{}, s.failed(r, p, c, v)
 	}
-	return caller{c, p, v.Used}, nil
+	return caller{c, p, v.Used, v.Until}, nil
 }
 
 // failed rejects credentials that are not those of c, which is nil for an unknown client.

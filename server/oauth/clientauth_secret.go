@@ -28,7 +28,7 @@ func (bySecret) Verify(_ context.Context, s *Server, c *store.Client, p Presente
 		switch {
 		case !secrets[i].Digest.Equal(v.Digest) || secrets[i].ID == "":
 		case secrets[i].ActiveAt(now):
-			v.SecretID = secrets[i].ID
+			v.SecretID, v.Until = secrets[i].ID, secrets[i].ExpiresAt
 		default:
 			v.Rejected = expiredSecret
 		}

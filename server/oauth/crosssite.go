@@ -2,7 +2,6 @@ package oauth
 
 import (
 	"net/http"
-	"slices"
 
 	"github.com/mintkeep/mintkeep/server/web"
 )
@@ -17,8 +16,8 @@ var errCrossSite = &web.Error{
 // NotCrossSite is h, but for requests that a page of another site has a browser send.
 func NotCrossSite(h web.Handler) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		for _, site := range []string{"cross-site", "same-site"} {
-			if slices.Contains(r.Header.Values("Sec-Fetch-Site"), site) {
+		for _, site := range r.Header["Sec-Fetch-Site"] {
+			if site == "cross-site" || site == "same-site" {
 				return errCrossSite
 			}
 		}

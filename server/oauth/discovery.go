@@ -19,6 +19,8 @@ const (
 	TokenPath      = "/oauth/token"
 	IntrospectPath = "/oauth/introspect"
 	RevokePath     = "/oauth/revoke"
+	ConfirmPath    = "/oauth/confirm"
+	ChangesPath    = "/oauth/changes"
 	MetadataPath   = "/.well-known/oauth-authorization-server"
 	JWKSPath       = "/.well-known/jwks.json"
 
@@ -47,13 +49,28 @@ func metadata(c *config.Config, offers clients.Offers) ([]byte, error) {
 		JWKS                  string   `json:"jwks_uri"`
 		GrantTypes            []string `json:"grant_types_supported"`
 		SubjectTypes          []string `json:"subject_types_supported"`
+		*feedEndpoints
 		*compat
 	}{
 		issuer, issuer + TokenPath, methods, algorithms, issuer + IntrospectPath, methods, algorithms, issuer + RevokePath, methods, algorithms,
 		issuer + JWKSPath, offers.GrantTypes,
 		[]string{"public"}, // without which libraries for OpenID Connect read nothing
-		newCompat(c),
+		newFeedEndpoints(c), newCompat(c),
 	})
+}
+
+// feedEndpoints are those for services that keep answers of introspection, by names of Mintkeep's own.
+type feedEndpoints struct {
+	Changes string `json:"mintkeep_changes_endpoint"`
+	Confirm string `json:"mintkeep_confirm_endpoint"`
+}
+
+// newFeedEndpoints is nil, and the members are absent, where there is no feed.
+func newFeedEndpoints(c *config.Config) *feedEndpoints {
+	if !c.Feed {
+		return nil
+	}
+	return &feedEndpoints{c.Issuer + ChangesPath, c.Issuer + ConfirmPath}
 }
 
 // compat are the members that a server without the authorization code grant could leave out. The SDKs of MCP read no

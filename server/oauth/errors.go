@@ -45,3 +45,10 @@ var errForeignToken = &web.Error{
 func invalidScope(description string) *web.Error {
 	return &web.Error{Status: http.StatusBadRequest, Code: "invalid_scope", Description: description}
 }
+
+// errMultipleMethods: a Bearer credential, and client authentication in the body (RFC 6749 §2.3).
+var errMultipleMethods = &web.Error{
+	Status: http.StatusBadRequest, Code: "invalid_request", Description: "Multiple authentication methods; use one",
+}
+
+var errNoToken = &web.Error{Status: http.StatusBadRequest, Code: "invalid_request", Description: "token is missing"}

@@ -2,11 +2,13 @@ package oauth
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"net/url"
 	"strings"
 	"testing"
 
+	"github.com/mintkeep/mintkeep/server/credential"
 	"github.com/mintkeep/mintkeep/server/scope"
 	"github.com/mintkeep/mintkeep/server/web"
 )
@@ -74,6 +76,49 @@ func FuzzScope(f *testing.F) {
 			case asked == "" && scope.IsOwn(token):
 				t.Fatalf("%q was granted without being asked for", token)
 			}
+		}
+	})
+}
+
+// What is asked to confirm is rejected with 400, or read as it was sent: each digest with its state, and an owner that may be
+// looked up.
+func FuzzConfirm(f *testing.F) {
+	digest, state := strings.Repeat("A", 43), strings.Repeat("A", 11)
+	for _, seed := range []string{
+		`{"groups":[{"client":"billing","digests":["` + digest + `"],"states":["` + state + `"]}]}`,
+		`{"groups":[{"client":"a","user":"b","digests":["` + digest + `","` + digest[1:] + `B"],"states":["` + state + `"]}]}`,
+		`{"groups":[{"user":"` + credential.NewSecret("mk") + `","digests":["` + digest + `"],"states":["` + state + `"]},{}]}`,
+		`{"groups":[null,{"digests":null}]}`, `{"groups":{}}`, `{`, `null`,
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		var q confirmRequest
+		if json.Unmarshal([]byte(body), &q) != nil {
+			return // DecodeJSON rejects it
+		}
+		groups, err := q.parse()
+		if err != nil {
+			if web.Code(err) != "invalid_request" {
+				t.Fatalf("got %v", err)
+			}
+			return
+		}
+		total := 0
+		for i, g := range groups {
+			total += len(g.digests)
+			for j := range g.digests {
+				got := base64.RawURLEncoding.EncodeToString(g.digests[j][:]) + base64.RawURLEncoding.EncodeToString(g.states[j][:])
+				if want := q.Groups[i].Digests[j] + q.Groups[i].States[j]; got != want {
+					t.Fatalf("got %s, want %s", got, want)
+				}
+			}
+			if len(g.states) != len(g.digests) || g.client == "" && g.user == "" || credential.WellFormed(g.client) || credential.WellFormed(g.user) {
+				t.Fatalf("%+v passes", g)
+			}
+		}
+		if total < 1 || total > 1000 {
+			t.Fatalf("%d digests pass", total)
 		}
 	})
 }

@@ -3,11 +3,13 @@ package oauth
 import (
 	"context"
 	"net/http"
+	"net/url"
 
 	"github.com/mintkeep/mintkeep/server/bearer"
 	"github.com/mintkeep/mintkeep/server/scope"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/feed"
 )
 
 // introspection is RFC 7662 §2.2 for an active credential. An inactive one has nothing but active.
@@ -22,6 +24,12 @@ type introspection struct {
 	Audience  bearer.Audience `json:"aud"`
 	Issuer    string          `json:"iss"`
 	ID        string          `json:"jti"`
+
+	// Of an answer to ties=true. It depends on what these handles name. Left is in how many milliseconds the credential
+	// expires by this server's clock, absent if it never does. State is what POST /oauth/confirm compares.
+	Ties  []feed.Handle `json:"ties,omitempty"`
+	Left  *int64        `json:"left,omitempty"`
+	State string        `json:"state,omitempty"`
 }
 
 var inactive = struct {
@@ -30,13 +38,9 @@ var inactive = struct {
 
 // Introspect answers POST /oauth/introspect (RFC 7662), for access tokens and API keys alike.
 func (s *Server) Introspect(w http.ResponseWriter, r *http.Request) error {
-	asked, err := s.inspect(r)
+	asked, principal, err := s.introspect(r)
 	if err != nil {
 		return err
-	}
-	principal, err := s.verifier.Principal(r.Context(), asked.presented, asked.record, asked.caller.Client, asked.caller.used)
-	if err != nil {
-		return s.replayed(r, asked.caller, err)
 	}
 	// RFC 7662 §4: a caller that is not entitled to know gets the answer for a token that does not exist.
 	if principal != nil && !entitled(asked.caller.Client, principal) {
@@ -50,7 +54,54 @@ func (s *Server) Introspect(w http.ResponseWriter, r *http.Request) error {
 	if principal.Key != nil {
 		s.store.RecordKeyUse(principal.User.ID, principal.Key.ID, "client:"+asked.caller.ID)
 	}
-	return web.JSON(w, http.StatusOK, s.describe(principal))
+	answer := s.describe(principal)
+	if asked.ties {
+		s.tie(&answer, asked.presented, principal)
+	}
+	return web.JSON(w, http.StatusOK, answer)
+}
+
+// introspect authenticates the caller, by its access token or as a client, and returns the principal of the credential that
+// it asks about; nil: that is inactive.
+func (s *Server) introspect(r *http.Request) (asked inspection, principal *bearer.Principal, err error) {
+	if token := bearerToken(r); token != "" {
+		return s.introspectBy(r, token)
+	}
+	if asked, err = s.inspect(r); err != nil {
+		return asked, nil, err
+	}
+	if asked.ties, err = wantsTies(asked.form); err != nil {
+		return asked, nil, err
+	}
+	principal, err = s.verifier.Principal(r.Context(), asked.presented, asked.record, asked.caller.Client, asked.caller.used)
+	if err != nil {
+		return asked, nil, s.replayed(r, asked.caller, err)
+	}
+	return asked, principal, nil
+}
+
+// introspectBy is introspect for a caller with an access token, which costs up to two round trips more.
+func (s *Server) introspectBy(r *http.Request, token string) (asked inspection, principal *bearer.Principal, err error) {
+	form, err := web.Form(r)
+	if err != nil {
+		return asked, nil, err
+	}
+	who, err := s.admit(r, token, form)
+	if err != nil {
+		return asked, nil, err
+	}
+	if !form.Has("token") {
+		return asked, nil, errNoToken
+	}
+	if asked.ties, err = wantsTies(form); err != nil {
+		return asked, nil, err
+	}
+	asked.caller.Client = who.Client
+	var plausible bool
+	if asked.presented, plausible = s.verifier.Parse(form.Get("token")); plausible {
+		principal, err = s.verifier.Resolve(r.Context(), asked.presented)
+	}
+	return asked, principal, err
 }
 
 // entitled is whether the caller may introspect everything, or asks about its own token.
@@ -74,9 +125,11 @@ func (s *Server) describe(principal *bearer.Principal) introspection {
 	}
 }
 
-// inspection is a credential that a client asks about: who asks, what was presented, and the record under its
+// inspection is a credential that a client asks about: the request, who asks, what was presented, and the record under its
 // digest, or nil.
 type inspection struct {
+	form      url.Values
+	ties      bool // the caller of introspection asks for the ties
 	caller    caller
 	presented bearer.Presented
 	record    *store.Credential
@@ -97,12 +150,12 @@ func (s *Server) inspect(r *http.Request) (asked inspection, err error) {
 			return c, err
 		}
 	}
-	asked.presented = presented
+	asked.form, asked.presented = form, presented
 	if asked.caller, err = s.authenticateBy(r, form, read); err != nil {
 		return asked, err
 	}
 	if !form.Has("token") {
-		return asked, web.InvalidRequest("token is missing")
+		return asked, errNoToken
 	}
 	return asked, nil
 }

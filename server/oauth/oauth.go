@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/go-oauth2/oauth2/v4/manage"
@@ -8,14 +9,16 @@ import (
 	"github.com/mintkeep/mintkeep/config"
 	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/bearer"
+	"github.com/mintkeep/mintkeep/server/guards"
 	"github.com/mintkeep/mintkeep/server/keys"
 	"github.com/mintkeep/mintkeep/server/metrics"
 	"github.com/mintkeep/mintkeep/server/remotekeys"
 	"github.com/mintkeep/mintkeep/server/signing"
 	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/feed"
 )
 
-// Options for New. All but Metrics and Now are required.
+// Options for New. All but Metrics, Now and Guards are required.
 type Options struct {
 	Config   *config.Config
 	Store    *store.Store
@@ -31,6 +34,9 @@ type Options struct {
 
 	// RemoteKeys fetches the keys of clients that publish them at a URL.
 	RemoteKeys *remotekeys.Fetcher
+
+	// Guards is told of each poll of the feed. nil: they are not listed.
+	Guards *guards.Registry
 }
 
 // Server answers the /oauth and /.well-known routes.
@@ -49,6 +55,14 @@ type Server struct {
 
 	remote     *remotekeys.Fetcher
 	registered registeredKeys
+
+	guards     *guards.Registry
+	feed       *feed.Feed // nil: none
+	polling    atomic.Int64
+	remembered *remembered
+	keySet     atomic.Pointer[keySetName]
+
+	subscribers *bearer.ProtectedResource // takes their access tokens
 }
 
 // New creates the OAuth server.
@@ -56,10 +70,16 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		config: o.Config, store: o.Store, ring: o.Ring, verifier: o.Verifier, audit: o.Audit, keys: o.Keys,
 		metrics: o.Metrics, now: o.Now, methods: o.AuthMethods, remote: o.RemoteKeys,
+		guards: o.Guards, feed: o.Store.Feed(),
 	}
 	if s.now == nil {
 		s.now = time.Now
 	}
+	if s.feed != nil {
+		s.remembered = newRemembered(s.feed, s.now)
+		s.feed.OnTrouble(s.metrics.FeedBroken)
+	}
+	s.subscribers = subscriberResource(o.Verifier, o.Audit)
 	s.manager = manage.NewManager()
 	s.manager.MapClientStorage(clientStore{})
 	s.manager.MapAccessGenerate(generator{ring: o.Ring, brand: o.Config.KeyPrefix})

@@ -3,7 +3,8 @@ package oauth
 import (
 	"errors"
 	"net/http"
-	"strings"
+	"slices"
+	"time"
 
 	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/credential"
@@ -44,7 +45,7 @@ func (s *Server) revokeToken(r *http.Request) error {
 	case asked.presented.Digest == (store.Digest{}): // it cannot be one of ours
 		return nil
 	case asked.record == nil:
-		return s.store.ConfirmRevoked(r.Context(), asked.presented.Digest)
+		return answerOf(s.store.ConfirmRevoked(r.Context(), asked.presented.Digest, s.mayHaveIssued(r, asked)))
 	}
 	if asked.record.Key != nil { // a user's, never a client's
 		return errForeignToken
@@ -55,15 +56,30 @@ func (s *Server) revokeToken(r *http.Request) error {
 	return s.store.RevokeToken(r.Context(), asked.presented.Digest, s.audit.Cause(audit.Client(r.Context(), asked.caller.ID), "revoked by its client"))
 }
 
+// mayHaveIssued is whether a token without a record may be one that an earlier attempt has revoked: an opaque token or an
+// API key with the right checksum, or a JWT of the caller's that was signed here.
+func (s *Server) mayHaveIssued(r *http.Request, asked inspection) bool {
+	client, isJWT := asked.presented.ClientID()
+	if !isJWT {
+		return true
+	}
+	form, err := web.Form(r)
+	return err == nil && client == asked.caller.ID && s.ring.Signed(form.Get("token"))
+}
+
+// answerOf makes an answer of the error of a revocation that finds nothing.
+func answerOf(err error) error {
+	if errors.Is(err, store.ErrManyUnknown) {
+		return web.TooManyRequests(time.Second)
+	}
+	return err
+}
+
 // ownKey is the API key of a request in which a key revokes itself: it is the bearer and the token, and there
 // is no client. Any other use of Bearer is a failed client authentication.
 func (s *Server) ownKey(r *http.Request) (string, error) {
-	headers := r.Header.Values("Authorization")
-	if len(headers) != 1 {
-		return "", nil
-	}
-	scheme, bearer, _ := strings.Cut(headers[0], " ")
-	if bearer = strings.Trim(bearer, " "); !strings.EqualFold(scheme, "Bearer") || bearer == "" {
+	bearer := bearerToken(r)
+	if bearer == "" {
 		return "", nil
 	}
 	form, err := web.Form(r)
@@ -74,10 +90,10 @@ func (s *Server) ownKey(r *http.Request) (string, error) {
 		return "", err
 	}
 	switch {
-	case form.Has("client_id") || form.Has("client_secret") || form.Has("client_assertion") || form.Has("client_assertion_type"):
-		return "", web.InvalidRequest("Multiple authentication methods; use one")
+	case slices.ContainsFunc(credentialParameters, form.Has):
+		return "", errMultipleMethods
 	case !form.Has("token"):
-		return "", web.InvalidRequest("token is missing")
+		return "", errNoToken
 	case form.Get("token") != bearer:
 		return "", web.InvalidRequest("An API key can revoke only itself: token must be the key in the Authorization header")
 	}
@@ -108,5 +124,5 @@ func (s *Server) revokeKey(r *http.Request, key string) error {
 	if tokenLike || record != nil { // the latter is a token of an earlier brand
 		return errInvalidClient
 	}
-	return s.store.ConfirmUnknown(r.Context(), t.Digest)
+	return answerOf(s.store.ConfirmUnknown(r.Context(), t.Digest))
 }

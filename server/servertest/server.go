@@ -20,6 +20,7 @@ import (
 	"github.com/mintkeep/mintkeep/server/password"
 	"github.com/mintkeep/mintkeep/server/signing"
 	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/feed"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
@@ -68,9 +69,14 @@ func New(t testing.TB, b *storetest.Backend, environ ...string) *Server {
 	cfg := s.configure(t, environ)
 	s.Config = cfg
 
-	s.Metrics = metrics.New(metrics.Sources{Now: b.Clock.Now})
+	sources := metrics.Sources{Now: b.Clock.Now}
+	if cfg.Feed {
+		sources.Feed = func() feed.Status { return s.Store.Feed().Status() }
+	}
+	s.Metrics = metrics.New(sources)
 	s.Store = b.Open(t, func(o *store.Options) {
 		o.Logger, o.Observe, o.Durability = logger, s.Metrics.Redis, cfg.RevokeDurability
+		o.Feed, o.CountVoid = cfg.Feed, s.Metrics.FeedVoid
 	})
 	var err error
 	s.Ring, err = signing.New(signing.Options{

@@ -112,10 +112,8 @@ func (g *Registry) update(ctx context.Context, u *store.User, p spec, by audit.A
 
 // admit promotes and enables.
 func (g *Registry) admit(ctx context.Context, u *store.User, p spec, by audit.Actor) error {
-	if p.promotes() && u.Role() != store.Operator {
-		if err := g.Audit.Change(ctx, by, record(audit.UserPromoted, u.ID, nil).Changed("role", store.Developer, store.Operator), func(ctx context.Context) error {
-			return g.Store.PromoteUser(ctx, u.ID, g.Audit.Cause(by, ""))
-		}); err != nil {
+	if p.promotes() {
+		if err := g.promote(ctx, u, by); err != nil {
 			return err
 		}
 	}
@@ -127,4 +125,14 @@ func (g *Registry) admit(ctx context.Context, u *store.User, p spec, by audit.Ac
 		return enable(ctx)
 	}
 	return g.Audit.Change(ctx, by, record(audit.UserEnabled, u.ID, nil).Changed("disabled", "true", "false"), enable)
+}
+
+// promote promotes a user. For one who is an operator there is nothing to record, but guards may not have heard of an
+// earlier attempt.
+func (g *Registry) promote(ctx context.Context, u *store.User, by audit.Actor) error {
+	promote := func(ctx context.Context) error { return g.Store.PromoteUser(ctx, u.ID, g.Audit.Cause(by, "")) }
+	if u.Role() == store.Operator {
+		return promote(ctx)
+	}
+	return g.Audit.Change(ctx, by, record(audit.UserPromoted, u.ID, nil).Changed("role", store.Developer, store.Operator), promote)
 }

@@ -40,13 +40,17 @@ type Adapter struct {
 	HSTS bool
 
 	draining atomic.Bool
+	drained  drained
 	noise    sampler
 	limiter  overload.Limiter
 }
 
 // Drain makes every connection close after its present answer, so that clients and load balancers
-// move away before the server stops listening.
-func (a *Adapter) Drain() { a.draining.Store(true) }
+// move away before the server stops listening. Requests that wait are answered; see [Wait].
+func (a *Adapter) Drain() {
+	a.draining.Store(true)
+	a.drained.close()
+}
 
 // Handle makes a gin handler of h, which is given requests with the declared body alone. Its errors are
 // answered in JSON.
@@ -81,11 +85,15 @@ type route struct {
 	handler Handler
 	fail    Fail
 	always  bool // without admission control
+	waits   bool // takes its turn itself, and is logged at debug
 }
 
 func (a *Adapter) handle(to route) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		x := &request{Context: c.Request.Context(), route: c.FullPath(), params: c.Params, sampleSuccess: to.always, start: time.Now()}
+		x := &request{
+			Context: c.Request.Context(), adapter: a, caller: c.Request.Context(), route: c.FullPath(), params: c.Params,
+			sampleSuccess: to.always, routine: to.waits, start: time.Now(),
+		}
 		x.id, x.serverID = requestIDs(c.Request)
 		x.address = clientAddress(c.Request, a.TrustedProxies)
 		a.headers(c.Writer.Header(), x.id)
@@ -96,6 +104,9 @@ func (a *Adapter) handle(to route) gin.HandlerFunc {
 		}
 		err := a.run(c, x, to)
 		if err != nil {
+			if to.waits && a.draining.Load() {
+				c.Writer.Header()["Connection"] = closing
+			}
 			failed := answer(err)
 			failed.headers(c.Writer.Header())
 			to.fail(c.Writer, c.Request.WithContext(x), failed)
@@ -125,7 +136,7 @@ func (a *Adapter) run(c *gin.Context, x *request, to route) (err error) {
 	if x.body, err = to.body.read(c.Writer, c.Request); err != nil {
 		return err
 	}
-	if !to.always { // and only after the body was read, or slow senders could take all the room
+	if !to.always && !to.waits { // and only after the body was read, or slow senders could take all the room
 		if !a.limiter.Acquire(x.Context, x.start) {
 			return overloaded()
 		}
@@ -134,9 +145,12 @@ func (a *Adapter) run(c *gin.Context, x *request, to route) (err error) {
 	if a.draining.Load() { // perhaps since the body began to arrive
 		c.Writer.Header()["Connection"] = closing
 	}
+	x.budget = cmp.Or(a.StoreBudget, defaultStoreBudget)
+	if to.waits {
+		return to.handler(c.Writer, c.Request.WithContext(x))
+	}
 	// Store work is not abandoned when the caller hangs up: a revocation that was begun is finished, and
 	// the budget bounds it anyway.
-	x.budget = cmp.Or(a.StoreBudget, defaultStoreBudget)
 	x.startBudget()
 	defer func() { x.cancel() }()
 	return to.handler(c.Writer, c.Request.WithContext(x))
@@ -176,6 +190,9 @@ func (a *Adapter) record(c *gin.Context, x *request, err error) {
 		a.Count(c.FullPath(), c.Request.Method, status, took)
 	}
 	level := levelOf(status)
+	if x.routine && status < http.StatusBadRequest || status == statusGone {
+		level = slog.LevelDebug
+	}
 	if !a.Logger.Enabled(c, level) {
 		return
 	}

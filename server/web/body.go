@@ -165,7 +165,10 @@ func DecodeJSON(r *http.Request, v any) error {
 	if len(body) == 0 && r.ContentLength == 0 {
 		return nil
 	}
-	d := json.NewDecoder(bytes.NewReader(body))
+	if json.Unmarshal(body, v) == nil {
+		return nil
+	}
+	d := json.NewDecoder(bytes.NewReader(body)) // which tells what is wrong
 	err := d.Decode(v)
 	if err == nil {
 		_, err = d.Token()

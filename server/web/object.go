@@ -33,10 +33,27 @@ func IsNull(raw json.RawMessage) bool { return raw == nil || string(raw) == "nul
 
 // Decode reads a member's value; kind says what it must be.
 func Decode[T any](raw json.RawMessage, kind string) (v T, err error) {
+	if text, ok := any(&v).(*string); ok && isPlain(raw) {
+		*text = string(raw[1 : len(raw)-1])
+		return v, nil
+	}
 	if json.Unmarshal(raw, &v) != nil {
 		return v, errors.New("must be " + kind)
 	}
 	return v, nil
+}
+
+// isPlain is whether a value of JSON is a string of printable ASCII without an escape, which decodes to itself.
+func isPlain(raw json.RawMessage) bool {
+	if len(raw) < 2 || raw[0] != '"' || raw[len(raw)-1] != '"' {
+		return false
+	}
+	for _, c := range raw[1 : len(raw)-1] {
+		if c < ' ' || c > '~' || c == '\\' || c == '"' {
+			return false
+		}
+	}
+	return true
 }
 
 // ObjectOf is an object with these members, each a value that JSON has: for a form, which is not read from JSON. An empty

@@ -18,6 +18,8 @@ import (
 // saves a context value for each of its parts.
 type request struct {
 	context.Context
+	adapter       *Adapter
+	caller        context.Context // ends when the caller goes away
 	id            string
 	serverID      string // its own, if id is the caller's; else empty
 	address       netip.Addr
@@ -27,6 +29,7 @@ type request struct {
 	notes         []slog.Attr
 	kept          map[any]any // see Keep
 	sampleSuccess bool        // the log may leave it out
+	routine       bool        // the log has its success at debug alone
 	start         time.Time
 	budget        time.Duration // of store time
 	cancel        context.CancelFunc

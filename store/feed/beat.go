@@ -2,6 +2,7 @@ package feed
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -15,7 +16,7 @@ const (
 	beatEvery = time.Second
 	// beatsTime is how long the beats of the last replica that appends outlive it. Whoever finds none appends a mark: in
 	// the meantime credentials may have been revoked by something that does not append.
-	beatsTime = 3 * time.Second
+	beatsTime = 5 * time.Second
 	// mixedTime is how long the watermark of a replica that does not append must not have moved.
 	mixedTime = 3 * time.Second
 	// blindTime is after how long without a look at the other replicas one may have come and gone.
@@ -26,27 +27,37 @@ const (
 
 var errMixed = unavailable("a replica of an older version, or with MINTKEEP_FEED=off, uses this Redis: it does not append what it revokes")
 
+var errBlind = unavailable("the other replicas were not seen lately")
+
 // beats say of each replica that appends what it revokes that it runs. While its feed is not known to be continuous, its
 // beats are negative.
 type beats struct {
-	beating      sync.Mutex
-	acknowledged atomic.Int64 // the last beat that the pool has written
-	continuous   atomic.Bool  // a look of this replica has counted
+	beating      chan struct{} // has something while a beat is under way
+	acknowledged atomic.Int64  // the last beat that the pool has written
+	continuous   atomic.Uint64 // Feed.breaks when a look of this replica counted last, and one
 
 	mu         sync.Mutex
+	alone      bool  // there are no others
 	trouble    error // why no look counts
 	began      bool
 	checked    time.Time // when the others were seen last
 	seen       map[string]int64
-	mixedUntil time.Time // zero: no other version runs
+	appends    map[string]bool // each that has beaten, and has a beat or a watermark still
+	mixedUntil time.Time       // zero: no other version runs
 }
 
-// check is why no look counts; nil: the other replicas append too.
-func (b *beats) check() error {
+// check is why no look counts that is sent now; nil: the other replicas append too. A process that was stopped goes on with
+// a look: by its own clock it learns that it has missed beats.
+func (b *beats) check(now time.Time) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.began {
+	switch {
+	case b.alone:
+		return nil
+	case !b.began:
 		return errNoLook
+	case b.trouble == nil && now.Sub(b.checked) > 2*beatEvery:
+		return errBlind
 	}
 	return b.trouble
 }
@@ -54,10 +65,6 @@ func (b *beats) check() error {
 // beat beats until ctx is done.
 func (f *Feed) beat(ctx context.Context) {
 	if f.Watermarks == nil {
-		f.beats.mu.Lock()
-		f.beats.began = true
-		f.beats.mu.Unlock()
-		f.Break()
 		return
 	}
 	tick := time.NewTicker(beatEvery)
@@ -79,28 +86,49 @@ func (f *Feed) Beat(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	f.beats.beating.Lock()
-	defer f.beats.beating.Unlock()
-	n := f.beats.acknowledged.Load() + 1
-	value := n
-	if !f.beats.continuous.Load() {
-		value = -n
+	select {
+	case f.beats.beating <- struct{}{}:
+	case <-ctx.Done():
+		return
 	}
-	var others *redis.MapStringStringCmd
-	_, err := f.DB.Client.Pipelined(ctx, func(p redis.Pipeliner) error {
-		others = p.HGetAll(ctx, f.BeatsKey) // before this beat, which lets those of dead replicas live on
-		p.HSet(ctx, f.BeatsKey, f.Replica, value)
-		p.PExpire(ctx, f.BeatsKey, beatsTime)
-		return nil
-	})
-	var w Watermarks
-	if err == nil {
-		f.beats.acknowledged.Store(n)
-		w, err = f.Watermarks(ctx)
+	defer func() { <-f.beats.beating }()
+	last := f.beats.acknowledged.Load()
+	value := last + 1
+	if f.beats.continuous.Load() != f.breaks.Load()+1 {
+		value = -value
+	}
+	// The watermarks are read before the beats: who has a watermark has beaten by then, if it appends.
+	w, err := f.Watermarks(ctx)
+	others := redis.NewMapStringStringCmd(ctx, "hgetall", f.BeatsKey) // before this beat, which lets those of dead replicas live on
+	write := redis.NewIntCmd(ctx, "hset", f.BeatsKey, f.Replica, value)
+	expire := redis.NewBoolCmd(ctx, "pexpire", f.BeatsKey, beatsTime.Milliseconds())
+	f.pool(ctx, others, write, expire)
+	if written := errors.Join(others.Err(), write.Err(), expire.Err()); written != nil {
+		err = errors.Join(err, written)
+	} else {
+		if beatOf(others.Val()[f.Replica]) < last { // Redis has lost the last beat, and perhaps what was appended before
+			f.Break()
+		}
+		f.beats.acknowledged.Store(last + 1) // after the break, so that no look counts in between
 	}
 	if f.beats.judge(f.Replica, time.Now(), others.Val(), w, err) {
 		f.Break()
 	}
+}
+
+// awaitBeat waits for a beat that is under way.
+func (b *beats) awaitBeat(ctx context.Context) {
+	select {
+	case b.beating <- struct{}{}:
+		<-b.beating
+	case <-ctx.Done():
+	}
+}
+
+// beatOf is the number of a beat.
+func beatOf(text string) int64 {
+	n, _ := strconv.ParseInt(text, 10, 64) // none is 0
+	return max(n, -n)
 }
 
 // Leave takes the beat of this replica out. It comes after the watermark was taken out.
@@ -110,7 +138,7 @@ func (f *Feed) Leave(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	_ = f.DB.Client.HDel(ctx, f.BeatsKey, f.Replica).Err()
+	f.pool(ctx, redis.NewIntCmd(ctx, "hdel", f.BeatsKey, f.Replica))
 }
 
 // judge decides whether looks count, by the beats and the watermarks of all replicas, or by the error of reading them. It is
@@ -124,18 +152,14 @@ func (b *beats) judge(self string, now time.Time, others map[string]string, w Wa
 	}
 	first := !b.began
 	if first {
-		b.began, broken = true, true
-		for id, beat := range others {
-			if n, _ := strconv.ParseInt(beat, 10, 64); id != self && n > 0 {
-				broken = false
-			}
-		}
-	} else if now.Sub(b.checked) > blindTime {
-		broken = true
+		b.began, broken = true, !isContinuous(self, others, w)
+	} else {
+		broken = now.Sub(b.checked) > blindTime
 	}
 	b.checked = now
 	if b.moves(self, first, others, w) {
 		b.mixedUntil = now.Add(mixedTime)
+		broken = true // at once, so that the beats say so to a replica that starts
 	}
 	b.trouble = nil
 	if !b.mixedUntil.IsZero() {
@@ -148,17 +172,38 @@ func (b *beats) judge(self string, now time.Time, others map[string]string, w Wa
 	return broken
 }
 
-// moves is whether a replica runs that does not append. A watermark that is seen for the first time shows that at the next
-// beat, when its replica has beaten too if it appends.
-func (b *beats) moves(self string, first bool, others map[string]string, w Watermarks) (moves bool) {
-	for id, at := range w.Of {
-		if _, appends := others[id]; appends || id == self {
-			continue
-		}
-		if before, known := b.seen[id]; first && w.Counter-at <= activeHeartbeats || known && at != before {
-			moves = true
+// isContinuous is whether another replica runs whose feed is continuous. The beats of dead replicas are there as long as any
+// replica beats: their watermarks tell them apart.
+func isContinuous(self string, others map[string]string, w Watermarks) bool {
+	for id, beat := range others {
+		at, runs := w.Of[id]
+		n, _ := strconv.ParseInt(beat, 10, 64)
+		if id != self && n > 0 && runs && w.Counter-at <= activeHeartbeats {
+			return true
 		}
 	}
-	b.seen = w.Of
+	return false
+}
+
+// moves is whether a replica runs that does not append. Who has beaten once appends as long as it lives: its beats may have
+// expired while Redis was away.
+func (b *beats) moves(self string, first bool, others map[string]string, w Watermarks) (moves bool) {
+	appends := map[string]bool{}
+	for id := range others {
+		appends[id] = true
+	}
+	for id, at := range w.Of {
+		if appends[id] || b.appends[id] || id == self {
+			appends[id] = true
+			continue
+		}
+		before, known := b.seen[id]
+		if first {
+			moves = moves || w.Counter-at <= activeHeartbeats
+		} else {
+			moves = moves || !known || at != before
+		}
+	}
+	b.seen, b.appends = w.Of, appends
 	return moves
 }

@@ -10,6 +10,7 @@
 // The feed is one stream, mk:feed, of at most some 16,384 entries. Each has a random tag, and one of these fields:
 //
 //	v   voids: 1 to 256 handles of 16 bytes
+//	a   the same again, by the heartbeat that covers the deletions: no waiting poll is answered because of them
 //	m   a mark: the replication id of the primary to which it was appended
 //	k   the same id again, so that it is known after the mark was trimmed
 //	r   a break: everything is void

@@ -14,6 +14,7 @@ import (
 const (
 	tagField     = "t"
 	voidsField   = "v"
+	repeatField  = "a"
 	markField    = "m"
 	restateField = "k"
 	breakField   = "r"
@@ -27,7 +28,7 @@ const maxEntries = 1 << 14
 type entry struct {
 	Cursor
 	field string // the other field, and
-	value string // what it has, but for voids
+	value string // what it has, but for handles
 	voids []Handle
 	read  time.Time // when this replica had read it
 }
@@ -36,7 +37,7 @@ type entry struct {
 func (e *entry) resets() bool { return e.field == markField || e.field == breakField }
 
 // wakes is whether waiting guards are answered because of it.
-func (e *entry) wakes() bool { return e.field != restateField }
+func (e *entry) wakes() bool { return e.field != restateField && e.field != repeatField }
 
 var errEntry = errors.New("an entry of the feed cannot be read")
 
@@ -47,22 +48,28 @@ func parseEntry(m redis.XMessage, read time.Time) (entry, error) {
 	if e.id, err = parseEntryID(m.ID); err != nil {
 		return e, errors.Join(errEntry, err)
 	}
-	if text, _ := m.Values[tagField].(string); len(text) == len(e.tag) {
-		e.tag = tag([]byte(text))
+	text, _ := m.Values[tagField].(string)
+	if len(text) != len(e.tag) {
+		return e, nil
 	}
-	for _, field := range []string{voidsField, markField, restateField, probeField} {
+	e.tag = tag([]byte(text))
+	if len(m.Values) != 2 {
+		return e, nil
+	}
+	for _, field := range []string{voidsField, repeatField, markField, restateField, probeField} {
 		value, there := m.Values[field].(string)
 		if !there {
 			continue
 		}
-		if field == voidsField {
-			if e.voids, err = decodeHandles(value); err != nil {
-				return e, nil
-			}
+		isRead := true
+		if field == voidsField || field == repeatField {
+			e.voids, isRead = decodeHandles(value)
 		} else {
 			e.value = value
 		}
-		e.field = field
+		if isRead {
+			e.field = field
+		}
 	}
 	return e, nil
 }
@@ -81,8 +88,17 @@ func (f *Feed) appendCommand(ctx context.Context, field, value string) *redis.St
 
 // Void makes the commands that append these handles, and with all a break, which voids everything.
 func (f *Feed) Void(ctx context.Context, handles []Handle, all bool) (cmds []redis.Cmder) {
+	return f.appendHandles(ctx, voidsField, handles, all)
+}
+
+// Repeat is Void for handles that were appended before: guards that wait are not answered because of them.
+func (f *Feed) Repeat(ctx context.Context, handles []Handle, all bool) (cmds []redis.Cmder) {
+	return f.appendHandles(ctx, repeatField, handles, all)
+}
+
+func (f *Feed) appendHandles(ctx context.Context, field string, handles []Handle, all bool) (cmds []redis.Cmder) {
 	for part := range slices.Chunk(handles, maxEntryHandles) {
-		cmds = append(cmds, f.appendCommand(ctx, voidsField, encodeHandles(part)))
+		cmds = append(cmds, f.appendCommand(ctx, field, encodeHandles(part)))
 	}
 	if all {
 		cmds = append(cmds, f.appendCommand(ctx, breakField, "1"))

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"sync"
 )
@@ -51,16 +50,17 @@ func encodeHandles(handles []Handle) string {
 	return string(text)
 }
 
-func decodeHandles(text string) ([]Handle, error) {
+// decodeHandles is false if the text is none of encodeHandles.
+func decodeHandles(text string) (handles []Handle, ok bool) {
 	const size = len(Handle{})
 	if len(text) == 0 || len(text)%size != 0 || len(text) > maxEntryHandles*size {
-		return nil, fmt.Errorf("%d bytes are no handles", len(text))
+		return nil, false
 	}
-	handles := make([]Handle, 0, len(text)/size)
+	handles = make([]Handle, 0, len(text)/size)
 	for part := range slices.Chunk([]byte(text), size) {
 		handles = append(handles, Handle(part))
 	}
-	return handles, nil
+	return handles, true
 }
 
 // Voids are handles in the order of the feed, each once. Many answers share them, and their JSON.

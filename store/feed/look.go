@@ -3,7 +3,7 @@ package feed
 import (
 	"context"
 	"errors"
-	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,20 +23,6 @@ const (
 	wantedTime = time.Minute
 )
 
-// Why guards get no answer.
-var (
-	errNoLook     = unavailable("the feed was not read yet")
-	errNotPrimary = unavailable("the feed was read from a Redis that is not the primary")
-	errUntrusted  = unavailable("this Redis may have lost writes, so the feed is not read")
-	errMoved      = unavailable("the connection to the feed was replaced while it was read")
-	errBehind     = unavailable("the feed was read from a Redis that has less than the one that is written to")
-	errMore       = unavailable("there is more in the feed than was read")
-	errGone       = unavailable("what was read of the feed is gone")
-	errUnmarked   = unavailable("the feed has no mark of this Redis yet")
-)
-
-func unavailable(text string) error { return fmt.Errorf("%w: %s", redisdb.ErrUnavailable, text) }
-
 // looked is a look that counts: all that was appended before it was sent is in the ring, before this position.
 type looked struct {
 	sent time.Time
@@ -49,8 +35,8 @@ type lookState struct {
 	marking uint64  // Feed.breaks before that
 	marked  uint64  // Feed.breaks before the last mark that was read
 	gone    entryID // the entry that was gone when the ring was restarted
-	connID  string  // the replication id of a Redis that tells none
-	conn    uint64  // the connection that it stands for
+	hidden  uint64  // the connection by which Redis did not tell its replication id
+	unheard []entry // what the observers were not told yet
 }
 
 // Run looks while guards poll, until ctx is done. It says once a second that this replica appends what it revokes.
@@ -96,6 +82,11 @@ func (f *Feed) Look(ctx context.Context) {
 	}
 	f.publish(a.sent, woken, err)
 	f.pace.looked(woken, a.blocked, err)
+	switch {
+	case err == nil, errors.Is(err, errMore), errors.Is(err, errGone), errors.Is(err, errUnmarked):
+	default: // a former primary may be at the other end, for as long as the connection lasts
+		f.redial()
+	}
 }
 
 // answer is that of one look.
@@ -112,15 +103,12 @@ type answer struct {
 // read sends one look, and checks that its answers are those of the primary that the pool writes to. The order matters: what
 // the last command still finds, XREAD has continued.
 func (f *Feed) read(ctx context.Context) (a answer, err error) {
+	a.sent = time.Now()
 	if !f.isTrusted() {
 		return a, errUntrusted
 	}
-	if err := f.beats.check(); err != nil {
+	if err := f.beats.check(a.sent); err != nil {
 		return a, err
-	}
-	node, err := f.node(ctx)
-	if err != nil {
-		return a, redisdb.Unavailable("look", err)
 	}
 	f.mu.Lock()
 	last, empty := f.end()
@@ -131,21 +119,11 @@ func (f *Feed) read(ctx context.Context) (a answer, err error) {
 	}
 	a.blocked = block > 0
 	a.acknowledged = f.beats.acknowledged.Load()
-	connection := f.dialled.Load()
-	a.sent = time.Now()
 	cmds := f.lookCommands(ctx, last, block)
-	_, _ = node.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for _, cmd := range cmds.all() {
-			_ = p.Process(ctx, cmd)
-		}
-		return nil
-	})
+	f.own(ctx, cmds.all()...)
 	a.read = time.Now()
 	if err := cmds.err(); err != nil {
 		return a, redisdb.Unavailable("look", err)
-	}
-	if now := f.dialled.Load(); now != connection && connection > 0 {
-		return a, errMoved
 	}
 	if a.replication, err = f.replicationOf(cmds.info); err != nil {
 		return a, err
@@ -155,8 +133,7 @@ func (f *Feed) read(ctx context.Context) (a answer, err error) {
 	}
 	a.last = cmds.last.Val()
 	if cmds.beat != nil {
-		a.beat, _ = cmds.beat.Int64()
-		a.beat = max(a.beat, -a.beat)
+		a.beat = beatOf(cmds.beat.Val())
 	}
 	return a, nil
 }
@@ -167,14 +144,6 @@ func (f *Feed) end() (last entryID, empty bool) {
 		return e.id, false
 	}
 	return entryID{}, true
-}
-
-// node is the client of the server that has the stream.
-func (f *Feed) node(ctx context.Context) (*redis.Client, error) {
-	if c, ok := f.client.(*redis.ClusterClient); ok {
-		return c.MasterForKey(ctx, f.Key)
-	}
-	return f.client.(*redis.Client), nil
 }
 
 func (f *Feed) isTrusted() bool { return f.Trusted == nil || f.Trusted() }
@@ -194,7 +163,7 @@ func (f *Feed) lookCommands(ctx context.Context, last entryID, block time.Durati
 		c.beat = redis.NewStringCmd(ctx, "hget", f.BeatsKey, f.Replica)
 	}
 	c.canary = redis.NewIntCmd(ctx, "xdel", f.Key, "0-0")
-	read := []any{"xread", "count", lookEntries}
+	read := []any{"xread", "count", f.limit}
 	if block > 0 {
 		read = append(read, "block", block.Milliseconds())
 	}
@@ -226,7 +195,8 @@ func (c lookCommands) err() error {
 }
 
 // replicationOf is the id that names the history of this primary. Redis draws a new one at each promotion, and at each
-// restart of a primary. Where Redis tells none, each connection has its own.
+// restart of a primary. Empty: Redis tells none, so that each connection may be to another one, and needs a mark of this
+// replica.
 func (f *Feed) replicationOf(info *redis.StringCmd) (string, error) {
 	if info == nil {
 		return "embedded", nil
@@ -241,43 +211,45 @@ func (f *Feed) replicationOf(info *redis.StringCmd) (string, error) {
 			id = value
 		}
 	}
-	switch {
-	case role != "" && role != "master":
+	if role != "" && role != "master" {
 		return "", errNotPrimary
-	case id != "":
-		return id, nil
 	}
-	if at := f.dialled.Load(); f.look.connID == "" || f.look.conn != at {
-		t := newTag()
-		f.look.connID, f.look.conn = fmt.Sprintf("connection %x", t[:]), at
+	if at := f.dialled.Load(); id == "" && f.look.hidden != at {
+		f.look.hidden = at
+		f.Break()
 	}
-	return f.look.connID, nil
+	return id, nil
 }
 
 // take adds what was read to the ring. It is nil if the look counts. woken: waiting polls have something to say.
 func (f *Feed) take(ctx context.Context, a answer) (woken bool, err error) {
 	f.mu.Lock()
 	woken, err = f.addEntries(a)
-	if err == nil && (f.look.marked != f.breaks.Load() || f.ring.replication != a.replication) {
-		err = errUnmarked
-	}
-	restate := f.ring.end()-f.ring.restated > restateAfter
+	isMarked := a.replication == "" || a.replication == f.ring.replication
+	restates := f.ring.end()-f.ring.restated > restateAfter
 	f.mu.Unlock()
-	switch {
-	case errors.Is(err, errUnmarked):
-		f.appendMark(ctx, a.replication)
-	case err == nil && restate:
-		f.append(ctx, f.appendCommand(ctx, restateField, a.replication))
-	}
-	switch {
-	case err != nil:
+	f.tellObservers()
+	if err != nil {
 		return woken, err
-	case a.beat < a.acknowledged:
+	}
+	if a.beat > f.beats.acknowledged.Load() {
+		f.beats.awaitBeat(ctx) // it may find that what was appended before it is lost
+	}
+	if a.beat < a.acknowledged || a.beat > f.beats.acknowledged.Load() {
 		return woken, errBehind
-	case !f.isTrusted():
+	}
+	if !f.isTrusted() {
 		return woken, errUntrusted
 	}
-	f.beats.continuous.Store(true)
+	breaks := f.breaks.Load() // now: if Redis was not trusted for a moment, there was a break
+	if !isMarked || f.look.marked != breaks {
+		f.appendMark(ctx, a.replication)
+		return woken, errUnmarked
+	}
+	if restates && a.replication != "" {
+		f.append(ctx, f.appendCommand(ctx, restateField, a.replication))
+	}
+	f.beats.continuous.Store(breaks + 1)
 	return woken, nil
 }
 
@@ -292,6 +264,7 @@ func (f *Feed) addEntries(a answer) (woken bool, err error) {
 		if !found {
 			f.look.gone = newest.id
 			f.ring.restart()
+			f.observe(entry{field: breakField}) // what was not read may be gone with it
 			return true, errGone
 		}
 	}
@@ -312,20 +285,38 @@ func (f *Feed) addEntries(a answer) (woken bool, err error) {
 			f.look.marked = f.look.marking
 		}
 		f.observe(e)
+		f.observeProbe(e, f.ring.end()-1)
 	}
-	if len(a.entries) >= lookEntries {
+	if len(a.entries) >= f.limit {
 		return woken, errMore
 	}
 	return woken, nil
 }
 
+// observe has the observers told of an entry.
 func (f *Feed) observe(e entry) {
-	if f.Observe != nil && (len(e.voids) > 0 || e.resets()) {
-		f.Observe(e.voids, e.resets())
+	if len(e.voids) > 0 || e.resets() {
+		f.look.unheard = append(f.look.unheard, e)
 	}
 }
 
-// appendMark makes every older cursor invalid. The next look reads it.
+// tellObservers tells them, without the lock: they may ask the feed something.
+func (f *Feed) tellObservers() {
+	f.mu.Lock()
+	told := slices.Clone(f.onVoid)
+	f.mu.Unlock()
+	if f.Observe != nil {
+		told = append(told, f.Observe)
+	}
+	for _, e := range f.look.unheard {
+		for _, tell := range told {
+			tell(e.voids, e.resets())
+		}
+	}
+	f.look.unheard = nil
+}
+
+// appendMark makes every older cursor invalid. The next look reads it. A break that comes now is not covered by it.
 func (f *Feed) appendMark(ctx context.Context, replication string) {
 	f.look.mark, f.look.marking = newTag(), f.breaks.Load()
 	f.append(ctx, redis.NewStringCmd(ctx, "xadd", f.Key, "maxlen", "~", maxEntries, "*", tagField, string(f.look.mark[:]), markField, replication))
@@ -333,12 +324,8 @@ func (f *Feed) appendMark(ctx context.Context, replication string) {
 
 // append sends what no look counts on before it has read it.
 func (f *Feed) append(ctx context.Context, cmd *redis.StringCmd) {
-	node, err := f.node(ctx)
-	if err == nil {
-		err = node.Process(ctx, cmd)
-	}
-	if err != nil {
-		f.Logger.DebugContext(ctx, "appending to the feed failed; the next look tries again", "error", err)
+	if f.own(ctx, cmd); cmd.Err() != nil {
+		f.Logger.DebugContext(ctx, "appending to the feed failed; the next look tries again", "error", cmd.Err())
 	}
 }
 
@@ -346,9 +333,8 @@ func (f *Feed) append(ctx context.Context, cmd *redis.StringCmd) {
 func (f *Feed) publish(sent time.Time, woken bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if (err == nil) != (f.trouble == nil) {
-		f.logTrouble(err)
-	}
+	f.logTrouble(err)
+	f.tellTrouble(err)
 	if f.trouble = err; err == nil {
 		f.last = looked{sent, f.ring.end()}
 	}
@@ -359,12 +345,4 @@ func (f *Feed) publish(sent time.Time, woken bool, err error) {
 	}
 	close(f.looks)
 	f.looks = make(chan struct{})
-}
-
-func (f *Feed) logTrouble(err error) {
-	if err == nil {
-		f.Logger.Info("guards are answered again")
-	} else if !errors.Is(err, errNoLook) {
-		f.Logger.Warn("the feed cannot be read; guards ask at each call", "error", err)
-	}
 }

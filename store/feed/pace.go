@@ -8,18 +8,19 @@ import (
 )
 
 const (
-	// Voids are gathered for gatherMin, so that they travel together; longer if it takes long to answer all guards, up to
-	// gatherMax: so answering them takes at most a quarter of the time.
-	gatherMin = 10 * time.Millisecond
-	gatherMax = 200 * time.Millisecond
-	// retryMin, doubled at each failure up to retryMax, is the time until the next look after one that failed.
-	retryMin = 10 * time.Millisecond
-	retryMax = 250 * time.Millisecond
+	// Voids are gathered for minGather, so that they travel together; longer if it takes long to answer all guards, up to
+	// maxGather: so answering them takes at most a quarter of the time.
+	minGather = 10 * time.Millisecond
+	maxGather = 200 * time.Millisecond
+	// minRetry, doubled at each failure up to maxRetry, is the time until the next look after one that failed.
+	minRetry = 10 * time.Millisecond
+	maxRetry = 250 * time.Millisecond
 )
 
 // pace is the time between two looks.
 type pace struct {
-	pause time.Duration // only Run's
+	pause    time.Duration // only Run's, as
+	unmarked bool          // whether the last look found no mark
 
 	mu      sync.Mutex
 	woken   time.Time // when waiting polls were woken last, and
@@ -54,20 +55,23 @@ func (p *pace) gather() time.Duration {
 	if p.pending > 0 {
 		took = max(took, time.Since(p.woken))
 	}
-	return min(max(4*took, gatherMin), gatherMax)
+	return min(max(4*took, minGather), maxGather)
 }
 
-// looked decides how long to wait after a look.
+// looked decides how long to wait after a look. What it has begun is gone on with at once; but a mark may be rejected, if
+// Redis is out of memory.
 func (p *pace) looked(woken, blocked bool, err error) {
+	wasUnmarked := p.unmarked
+	p.unmarked = errors.Is(err, errUnmarked)
 	switch {
-	case errors.Is(err, errMore), errors.Is(err, errGone), errors.Is(err, errUnmarked) && p.pause < retryMin:
+	case errors.Is(err, errMore), errors.Is(err, errGone), p.unmarked && !wasUnmarked:
 		p.pause = 0
 	case err != nil:
-		p.pause = min(max(2*p.pause, retryMin), retryMax)
+		p.pause = min(max(2*p.pause, minRetry), maxRetry)
 	case woken:
 		p.pause = p.gather()
 	case !blocked:
-		p.pause = gatherMin
+		p.pause = minGather
 	default:
 		p.pause = 0
 	}

@@ -24,6 +24,9 @@ type Answer struct {
 	// Fresh is the time from the arrival of the question until the newest look was sent whose entries are all in this
 	// answer, or before it. Negative: that was before the question arrived.
 	Fresh time.Duration
+	// Read is when this replica read the first of the voids, but for repeated ones; zero: there are none. It may have been
+	// appended as long before as voids are gathered.
+	Read time.Time
 }
 
 // lookPatience is how long a poll that needs a look waits for one.
@@ -123,7 +126,7 @@ func (f *Feed) answerNow(ctx context.Context, q Question, epoch, from uint64) (*
 // answer says what follows a position that continues. The caller holds the lock.
 func (f *Feed) answer(q Question, from uint64) *Answer {
 	part := f.ring.since(from)
-	return &Answer{Cursor: f.ring.cursorBefore(part.to), Voids: part.voids, More: part.more, Fresh: f.fresh(q, part.to)}
+	return &Answer{Cursor: f.ring.cursorBefore(part.to), Voids: part.voids, More: part.more, Fresh: f.fresh(q, part.to), Read: part.read}
 }
 
 // fresh is Answer.Fresh of an answer with all entries before a position. The caller holds the lock.
@@ -149,18 +152,15 @@ func (f *Feed) reset(ctx context.Context, q Question) (*Answer, error) {
 
 // awaitLook waits for a look that was sent after the question arrived and that counts. The error is why there is none.
 func (f *Feed) awaitLook(ctx context.Context, q Question) error {
+	looks, trouble, counts := f.hasLooked(q)
+	if counts {
+		return nil
+	}
 	f.hurried.Add(1)
 	defer f.hurried.Add(-1)
 	patience := time.NewTimer(lookPatience)
 	defer patience.Stop()
-	for {
-		f.mu.Lock()
-		looks, trouble := f.looks, f.trouble
-		counts := trouble == nil && !f.last.sent.Before(q.Arrived)
-		f.mu.Unlock()
-		if counts {
-			return nil
-		}
+	for ; !counts; looks, trouble, counts = f.hasLooked(q) {
 		select {
 		case <-looks:
 		case <-patience.C:
@@ -174,6 +174,14 @@ func (f *Feed) awaitLook(ctx context.Context, q Question) error {
 			return ctx.Err()
 		}
 	}
+	return nil
+}
+
+// hasLooked is whether a look counts that was sent after the question arrived; if not, why, and when the next has ended.
+func (f *Feed) hasLooked(q Question) (next <-chan struct{}, trouble error, counts bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.looks, f.trouble, f.trouble == nil && !f.last.sent.Before(q.Arrived)
 }
 
 var errDraining = unavailable("this replica is shutting down")

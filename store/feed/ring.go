@@ -1,11 +1,16 @@
 package feed
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 const (
 	// maxRing and maxRingHandles bound the memory of the entries that a replica keeps: 64 bytes an entry and 16 a handle.
 	maxRing        = maxEntries + maxEntries/4
 	maxRingHandles = 1 << 18
+	// repeatReach is among how many entries a repeated handle is looked for.
+	repeatReach = 1_024
 	// maxAnswer is how many handles one answer has.
 	maxAnswer = 4_096
 	// restateAfter is after how many entries the replication id is appended again, so that a trim does not lose it.
@@ -18,12 +23,13 @@ const (
 // the rings apart.
 type ring struct {
 	epoch   uint64
+	sharded bool // the deletions are on other servers, which may lose them alone
 	entries []entry
 	first   uint64 // position of entries[0]
 	handles int
 
 	lastReset   uint64 // position of the last entry that resets
-	replication string // the replication id that the newest mark names; empty: there is none
+	replication string // the replication id that the newest mark names; empty: there is none; or disputed
 	restated    uint64 // position of the entry that said so last
 
 	last answerPart // what the last answer had: most guards ask for the same
@@ -33,10 +39,14 @@ type answerPart struct {
 	from, to uint64
 	voids    *Voids
 	more     bool
+	read     time.Time // when its first void was, but for repeated ones; zero: it has none
 }
 
+// disputed is no replication id.
+const disputed = "disputed"
+
 // restart empties the ring.
-func (r *ring) restart() { *r = ring{epoch: r.epoch + 1} }
+func (r *ring) restart() { *r = ring{epoch: r.epoch + 1, sharded: r.sharded} }
 
 // end is the position behind the last entry.
 func (r *ring) end() uint64 { return r.first + uint64(len(r.entries)) }
@@ -51,6 +61,9 @@ func (r *ring) newest() *entry {
 
 func (r *ring) add(e entry) {
 	at := r.end()
+	if e.field == repeatField && !r.sharded {
+		e.voids = r.unheard(e.voids)
+	}
 	r.entries = append(r.entries, e)
 	r.handles += len(e.voids)
 	switch e.field {
@@ -59,14 +72,43 @@ func (r *ring) add(e entry) {
 	case breakField:
 		r.lastReset = at
 	case restateField:
-		if e.value != r.replication { // by a replica that was late: who reads nothing but this appends a mark
-			r.replication = ""
+		switch r.replication {
+		case "": // the mark was trimmed
+			r.replication = e.value
+		case e.value:
+		default: // by a replica that was late: who reads this appends a mark, and only that tells the id again
+			r.replication = disputed
 		}
 		r.restated = at
 	}
 	if len(r.entries) > maxRing || r.handles > maxRingHandles {
 		r.trim()
 	}
+}
+
+// unheard are those of repeated handles that none of the last entries has, since the last one that resets. Who goes on behind
+// an entry that has a handle was told of it, or has forgotten everything since. The entry is there, so that the deletion
+// before it was not lost meanwhile, and no one has asked in between: but for a cluster, where a guard may have asked while the
+// deletion was lost. What was appended before a reset is of another revocation, or another Redis.
+func (r *ring) unheard(handles []Handle) (left []Handle) {
+	missing := map[Handle]bool{}
+	for _, h := range handles {
+		missing[h] = true
+	}
+	for i, e := range slices.Backward(r.entries) {
+		if len(missing) == 0 || i < len(r.entries)-repeatReach || r.first+uint64(i) <= r.lastReset {
+			break
+		}
+		for _, h := range e.voids {
+			delete(missing, h)
+		}
+	}
+	for _, h := range handles {
+		if missing[h] {
+			left = append(left, h)
+		}
+	}
+	return left
 }
 
 // trim drops the oldest eighth, so that it is not done for each entry.
@@ -114,6 +156,9 @@ func (r *ring) since(from uint64) answerPart {
 		if len(has)+len(e.voids) > maxAnswer {
 			p.more = true
 			break
+		}
+		if p.read.IsZero() && len(e.voids) > 0 && e.wakes() {
+			p.read = e.read
 		}
 		for _, h := range e.voids {
 			if !has[h] {

@@ -90,9 +90,7 @@ func (b *batcher) alone(ctx context.Context, cmds []redis.Cmder) {
 
 func (b *batcher) send(ctx context.Context, cmds []redis.Cmder) {
 	p := b.client.Pipeline()
-	for _, cmd := range cmds {
-		_ = p.Process(ctx, cmd)
-	}
+	_ = p.BatchProcess(ctx, cmds...)
 	_, _ = p.Exec(ctx) // each command has its own error, see unanswered
 }
 
@@ -137,7 +135,7 @@ func (b *batcher) together(batch []*call) {
 			close(c.done)
 		}
 	}()
-	var cmds []redis.Cmder
+	cmds := make([]redis.Cmder, 0, len(batch))
 	latest := time.Time{}
 	for _, c := range batch {
 		if c.err = c.ctx.Err(); c.err != nil { // its caller has given up, or is about to

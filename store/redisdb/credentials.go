@@ -64,7 +64,7 @@ func (t target) sameRedis(other target) bool {
 func (db *DB) try(ctx context.Context, t target, l *login) error {
 	trial := &credentials{}
 	trial.current.Store(l)
-	c := newClient(t, Options{Dial: db.wrapDial}, trial)
+	c := newClient(t, Options{Dial: db.options.Dial}, trial)
 	defer c.Close()
 	return eachPrimary(ctx, c, func(ctx context.Context, c *redis.Client) error { return c.Ping(ctx).Err() })
 }

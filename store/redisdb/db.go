@@ -55,7 +55,6 @@ type DB struct {
 	options     Options
 	target      target // where Client leads; empty when embedded
 	credentials credentials
-	wrapDial    func(DialFunc) DialFunc // may be nil
 	memory      *memory
 	now         func() time.Time
 	durability  config.Durability
@@ -109,7 +108,7 @@ func (db *DB) dial(o Options) (err error) {
 	if db.target, err = parseURL(o.URL); err != nil {
 		return err
 	}
-	db.durability, db.wrapDial = o.Durability, o.Dial
+	db.durability = o.Durability
 	db.credentials.current.Store(&login{db.target.user, db.target.password})
 	db.Client = newClient(db.target, o, &db.credentials)
 	if o.Hook != nil {

@@ -2,6 +2,7 @@ package redisdb
 
 import (
 	"context"
+	"slices"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -55,17 +56,13 @@ func (h sendOnce) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 			cmds[i] = once{cmd}
 			err := next(ctx, cmds)
 			cmds[i] = cmd // the caller's slice
-			h.db.SettleAfter(ctx, errorsOf(cmds)...)
+			if i := slices.IndexFunc(cmds, hasNoAnswer); i >= 0 {
+				h.db.SettleAfter(ctx, cmds[i].Err())
+			}
 			return err
 		}
 		return next(ctx, cmds)
 	}
 }
 
-func errorsOf(cmds []redis.Cmder) []error {
-	errs := make([]error, len(cmds))
-	for i, cmd := range cmds {
-		errs[i] = cmd.Err()
-	}
-	return errs
-}
+func hasNoAnswer(cmd redis.Cmder) bool { return isUnanswered(cmd.Err()) }

@@ -74,6 +74,9 @@ type Entry struct {
 	Deletion
 	// Payload is given back to [Options.Announce] when the deletion is sent again. It is a pointer, or nil.
 	Payload any
+	// Announced: the payload was announced behind the deletion. The heartbeat that covers the deletion announces it as a
+	// repetition. After a rollback it counts as not announced.
+	Announced bool
 
 	// unacknowledged: the caller got an error, and the deletion may or may not have been applied.
 	unacknowledged bool

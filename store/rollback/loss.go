@@ -198,7 +198,7 @@ func (m *Monitor) NewUse(ctx context.Context, key string) (Use, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return Use{
-		Count: redis.NewIntCmd(ctx, "hincrby", m.keys[part], m.usesField, 1),
+		Count: redis.NewIntCmd(ctx, m.countings[part]...),
 		m:     m, part: part, before: m.uses[part],
 	}, nil
 }

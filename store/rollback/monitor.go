@@ -38,10 +38,11 @@ type Options struct {
 	ExistsField string
 
 	// Announce makes the commands that go behind deletions which are sent again, from the payloads of their entries.
+	// repeats: all of them were announced before, and Redis is not known to have lost that.
 	// Announced reads their answers. After an error the next heartbeat announces these payloads again. It decides nothing
 	// else: the breaker closes, and deletions are covered, without it. Both are nil, or none is.
-	Announce  func(ctx context.Context, payloads []any) []redis.Cmder
-	Announced func([]redis.Cmder) error
+	Announce  func(ctx context.Context, payloads []any, repeats bool) []redis.Cmder
+	Announced func(context.Context, []redis.Cmder) error
 
 	// OnLoss is called when it is noticed that Redis has lost writes, before the breaker closes again. Nil: nothing.
 	OnLoss func()
@@ -60,7 +61,8 @@ type Monitor struct {
 	keys           []string // one, or one for each part of a cluster
 	replica        string   // a random id of this replica
 	watermarkField string
-	usesField      string // likewise
+	usesField      string  // likewise
+	countings      [][]any // of each key: the command by which a use is counted, which nothing changes
 
 	breaker breaker
 	log     redoLog
@@ -140,7 +142,10 @@ func (m *Monitor) Attach(db *redisdb.DB) {
 	if db.IsCluster() {
 		m.keys = partKeys(m.Key)
 	}
-	m.uses = make([]int64, len(m.keys))
+	m.uses, m.countings = make([]int64, len(m.keys)), make([][]any, len(m.keys))
+	for i, key := range m.keys {
+		m.countings[i] = []any{"hincrby", key, m.usesField, 1}
+	}
 }
 
 // partKeys are names that lie in one sixteenth of the slots each.

@@ -60,7 +60,7 @@ func (l *redoLog) begin(now time.Time, floor []int64) {
 }
 
 // note remembers deletions that were applied, or perhaps were. It says whether there is something to cover now, and
-// whether there was room for all. What it does not remember is announced all the same.
+// whether there was room for all. What it does not remember and was not announced is announced all the same.
 func (l *redoLog) note(entries ...Entry) (noted, room bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -68,13 +68,13 @@ func (l *redoLog) note(entries ...Entry) (noted, room bool) {
 	for _, e := range entries {
 		switch {
 		case len(l.segments) == 0: // what was deleted before the first heartbeat is not remembered
-			l.addUnannounced(e.Payload)
+			l.addUnannouncedOf(e)
 			continue
 		case e.deletesNothing():
 			continue
 		case !l.makeRoom():
 			room = false
-			l.addUnannounced(e.Payload)
+			l.addUnannouncedOf(e)
 			continue
 		}
 		last := &l.segments[len(l.segments)-1]
@@ -84,6 +84,12 @@ func (l *redoLog) note(entries ...Entry) (noted, room bool) {
 		noted = true
 	}
 	return noted, room
+}
+
+func (l *redoLog) addUnannouncedOf(e Entry) {
+	if !e.Announced {
+		l.addUnannounced(e.Payload)
+	}
 }
 
 // addUnannounced has the next heartbeat announce a payload. More than MaxEntries are not remembered.
@@ -215,7 +221,10 @@ func (l *redoLog) replayAll() int {
 func (l *redoLog) setAllPending() {
 	l.pending, l.replaysAll = nil, true
 	for _, s := range l.segments {
-		l.pending = append(l.pending, s.entries...)
+		for _, e := range s.entries {
+			e.Announced = false // the announcement may be lost too
+			l.pending = append(l.pending, e)
+		}
 	}
 }
 

@@ -255,11 +255,14 @@ func newAnnouncing(t *testing.T) *announcing {
 	t.Helper()
 	a := &announcing{}
 	f, m := scripted(t, func(o *Options) {
-		o.Announce = func(ctx context.Context, payloads []any) []redis.Cmder {
+		o.Announce = func(ctx context.Context, payloads []any, repeats bool) []redis.Cmder {
+			if repeats {
+				payloads = append([]any{"again"}, payloads...)
+			}
 			a.all = append(a.all, payloads)
 			return []redis.Cmder{redis.NewStatusCmd(ctx, "announce")}
 		}
-		o.Announced = func([]redis.Cmder) error { return a.fails }
+		o.Announced = func(context.Context, []redis.Cmder) error { return a.fails }
 	})
 	a.play = &play{t, f, m}
 	a.heartbeat()
@@ -289,6 +292,25 @@ func TestAnnouncements(t *testing.T) {
 	before()
 	a.heartbeat()
 	a.want("rolled back", []any{&one, &two})
+}
+
+// What was announced behind its deletion is announced as a repetition, until a rollback: then it counts as not announced.
+func TestAnnouncementsAreRepeated(t *testing.T) {
+	a := newAnnouncing(t)
+	before := a.f.copy()
+	one, two := "one", "two"
+	announced := Entry{Deletion: OfKey("a"), Payload: &one, Announced: true}
+	a.m.Note(announced)
+	a.heartbeat()
+	a.want("announced before", []any{"again", &one})
+	a.m.Note(announced, Entry{Deletion: OfKey("b"), Payload: &two})
+	a.heartbeat()
+	a.want("one of two was announced before", []any{&one, &two})
+	before()
+	a.heartbeat()
+	a.want("rolled back", []any{&one, &two})
+	a.heartbeat()
+	a.want("covered")
 }
 
 // While nothing can be announced, deletions are covered and the breaker closes all the same: what stays is announced
@@ -328,6 +350,10 @@ func TestAnnouncementBeforeTheFirstHeartbeat(t *testing.T) {
 	a.m.NoteAnnouncement(&alone)
 	a.heartbeat()
 	a.want("the first heartbeat", []any{&one, &alone})
+	a.f, a.m = scripted(t, func(o *Options) { o.Announce, o.Announced = a.m.Announce, a.m.Announced })
+	a.m.Note(Entry{Deletion: OfKey("a"), Payload: &one, Announced: true})
+	a.heartbeat()
+	a.want("the first heartbeat after what was announced")
 }
 
 // A rollback between two rounds of one heartbeat has it begin with the first entry again: the breaker does not close
@@ -389,4 +415,21 @@ func TestInDoubtTransactionIsResolved(t *testing.T) {
 	if f.hashes["lost"]["gen"] != "old" || f.hashes["made"]["gen"] != "new" {
 		t.Errorf("a field was deleted: %v", f.hashes)
 	}
+}
+
+// A process that does not run announces what is left to announce when it is asked.
+func TestAnnouncementWithoutHeartbeats(t *testing.T) {
+	a := newAnnouncing(t)
+	one := "one"
+	a.m.NoteAnnouncement(&one)
+	a.fails = errors.New("the feed is away")
+	if a.m.AnnouncedAll(t.Context()) {
+		t.Error("all is announced, and the feed is away")
+	}
+	a.want("asked", []any{&one})
+	a.fails = nil
+	if !a.m.AnnouncedAll(t.Context()) || a.m.Unannounced() != 0 {
+		t.Errorf("%d are not announced", a.m.Unannounced())
+	}
+	a.want("asked again", []any{&one})
 }

@@ -93,6 +93,12 @@ func (b *Backend) Impatient() *Backend {
 	return b
 }
 
+// Patient undoes Impatient, for a test that holds what a store sends and has it wait.
+func (b *Backend) Patient() *Backend {
+	b.impatient = false
+	return b
+}
+
 // wait makes the timeouts of a client, which was not used yet, those of a test.
 func wait(rdb redis.UniversalClient) {
 	switch c := rdb.(type) {

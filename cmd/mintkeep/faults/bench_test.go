@@ -68,6 +68,7 @@ func (f fault) run(t *testing.T) {
 	f.lift(s)
 	s.lifted = s.log.Now()
 	s.awaitQuiet(f)
+	s.awaitGuards()
 	s.finish()
 	if f.then != nil {
 		f.then(s)
@@ -163,8 +164,8 @@ func (s *scene) report(f fault, v history.Result, more holdings) {
 	if f.control != "" {
 		violations += fmt.Sprintf(" (%snot promised: %s)", kinds(v.Violations), f.control)
 	}
-	printLine(s.t, fmt.Sprintf("%-29s %-10s %6d calls %5d × 503 %4d lost  %s  %5d revocations %5d checks after  slowest %.2f s  recovered in %.1f s  goroutines %+d  files %+d",
-		f.name, setting, l.calls, l.unavailable, l.lost, violations, v.Revoked, v.CheckedAfter, l.slowest.Seconds(), recovered.Seconds(), more.goroutines, more.files))
+	printLine(s.t, fmt.Sprintf("%-29s %-10s %6d calls %5d × 503 %4d lost  %s  %5d revocations %5d checks after %6d by guards  slowest %.2f s  recovered in %.1f s  goroutines %+d  files %+d",
+		f.name, setting, l.calls, l.unavailable, l.lost, violations, v.Revoked, v.CheckedAfter, s.guards.answers.Load(), l.slowest.Seconds(), recovered.Seconds(), more.goroutines, more.files))
 	if l.complaints > 0 {
 		s.t.Errorf("%d unexpected answers:\n%s", l.complaints, strings.Join(l.unexpected, "\n"))
 	}

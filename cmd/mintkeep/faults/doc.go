@@ -16,6 +16,8 @@
 //   - [github.com/mintkeep/mintkeep/cmd/mintkeep/processtest] runs two servers. Before them stands a front, a load
 //     balancer that asks /readyz and repeats nothing that may have been applied.
 //   - The load: workers with a client and a user each. They record every call in a history.
+//   - Guards keep what introspection said, and are told by the feed what to forget. Each answer from memory is a check, which
+//     may say active at most one lease, 1 s, after a revocation was acknowledged.
 //   - Writes of one server that reach Redis late: each kind is held, a revocation is acknowledged by the other server, and
 //     then the write is delivered.
 //   - [github.com/mintkeep/mintkeep/cmd/mintkeep/faults/history] checks it. Last of all, every credential of the run is

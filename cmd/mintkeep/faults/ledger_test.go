@@ -56,6 +56,13 @@ func (l *ledger) note(what string, a processtest.Answer, expected ...int) {
 	}
 }
 
+// wrong notes an answer that must not be, of a call that is not counted.
+func (l *ledger) wrong(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.complain(format, args...)
+}
+
 func (l *ledger) complain(format string, args ...any) {
 	l.complaints++
 	if len(l.unexpected) < 10 {

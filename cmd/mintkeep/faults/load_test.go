@@ -50,6 +50,7 @@ type load struct {
 	working sync.RWMutex // held for writing while the load pauses
 
 	disperse func() // stops the crowd
+	guards   *guards
 }
 
 // strangers gives every request an address of its own, as if through a trusted proxy: the failures that are intended
@@ -68,7 +69,7 @@ func newCaller(url string) processtest.Caller {
 	}}
 }
 
-// run starts n workers.
+// run starts n workers, and the guards.
 func (l *load) run(n int) {
 	ctx, stop := context.WithCancel(context.Background())
 	l.stop = stop
@@ -76,6 +77,7 @@ func (l *load) run(n int) {
 		w := &worker{load: l, number: i + 1, dice: rand.New(rand.NewPCG(uint64(i), 7))}
 		l.workers.Go(func() { w.work(ctx) })
 	}
+	l.guard(ctx.Done())
 }
 
 // finish stops the workers after their current calls.

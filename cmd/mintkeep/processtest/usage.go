@@ -2,6 +2,7 @@ package processtest
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"strconv"
 	"strings"
@@ -74,4 +75,14 @@ func UsageOf(pid int) (u Usage, err error) {
 		Resident: pages * int64(os.Getpagesize()),
 		Files:    len(files),
 	}, nil
+}
+
+// Live collects garbage in the server, and is how many bytes its live objects and its stacks take. The server runs with
+// MINTKEEP_PPROF=true.
+func (s *Server) Live(tb testing.TB) int64 {
+	tb.Helper()
+	if a := (Caller{URL: s.metrics}).Get("/debug/pprof/heap?gc=1"); !a.Is(http.StatusOK) {
+		tb.Fatalf("collect garbage: %d %v", a.Status, a.Err)
+	}
+	return int64(s.Metric(tb, "go_memstats_heap_alloc_bytes") + s.Metric(tb, "go_memstats_stack_inuse_bytes"))
 }

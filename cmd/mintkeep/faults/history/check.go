@@ -162,7 +162,7 @@ func (c *credential) verify(p Promise, r *Result) {
 			violated(Unissued, check)
 		case revoked:
 			violated(StillActive, check)
-		case slices.ContainsFunc(inactive, func(e Event) bool { return c.mustHold(e, check) && !c.undone(e, check, p) }):
+		case check.Lease == 0 && slices.ContainsFunc(inactive, func(e Event) bool { return c.mustHold(e, check) && !c.undone(e, check, p) }):
 			violated(ActiveAgain, check)
 		}
 	}
@@ -173,7 +173,7 @@ func (c *credential) verify(p Promise, r *Result) {
 // not after a revocation that began later and was acknowledged.
 func (c *credential) mustHold(e, check Event) bool {
 	known := e.Answer == Done || e.Answer == Inactive
-	if !known || e.End >= check.Start || e.Start < c.issue.End {
+	if !known || e.End >= check.Start-check.Lease || e.Start < c.issue.End {
 		return false
 	}
 	return !slices.ContainsFunc(c.enablings, func(on Event) bool {

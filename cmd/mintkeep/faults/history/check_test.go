@@ -30,6 +30,11 @@ func TestVerify(t *testing.T) {
 	inactive := func(start, end int) Event { return at(start, end, Check, "t", Inactive) }
 	unknown := func(start, end int) Event { return at(start, end, Check, "t", Unknown) }
 	revoked := func(start, end int, answer Answer) Event { return at(start, end, Revoke, "t", answer) }
+	remembered := func(start, lease int) Event {
+		e := active(start, start)
+		e.Lease = time.Duration(lease) * time.Millisecond
+		return e
+	}
 	group := func(op Op, start, end int, answer Answer) Event { return at(start, end, op, "g", answer) }
 	for name, c := range map[string]struct {
 		events []Event
@@ -56,15 +61,18 @@ func TestVerify(t *testing.T) {
 		"never issued, inactive":                         {[]Event{inactive(2, 3)}, 0, nil},
 		"issued without an answer, active":               {[]Event{at(0, 1, Issue, "t", Unknown), active(2, 3)}, 0, []Kind{Unissued}},
 
-		"its group revoked":                        {[]Event{token(0, 1, "g"), group(Revoke, 2, 3, Done), active(4, 5)}, 0, []Kind{StillActive}},
-		"another group revoked":                    {[]Event{token(0, 1, "h"), group(Revoke, 2, 3, Done), active(4, 5)}, 0, nil},
-		"another group is no reason":               {[]Event{token(0, 1, "h"), group(Revoke, 2, 3, Done), inactive(4, 5)}, 0, []Kind{WronglyDenied}},
-		"its group revoked before it was issued":   {[]Event{group(Revoke, 0, 1, Done), token(2, 3, "g"), active(4, 5)}, 0, nil},
-		"that is no reason either":                 {[]Event{group(Revoke, 0, 1, Done), token(2, 3, "g"), inactive(4, 5)}, 0, []Kind{WronglyDenied}},
-		"its group revoked while it was issued":    {[]Event{token(2, 6, "g"), group(Revoke, 3, 4, Done), active(7, 8), active(9, 10)}, 0, nil},
-		"or inactive, and forever":                 {[]Event{token(2, 6, "g"), group(Revoke, 3, 4, Done), inactive(7, 8), active(9, 10)}, 0, []Kind{ActiveAgain}},
-		"an old unanswered revocation may be late": {[]Event{group(Revoke, 0, 1, Unknown), token(2, 3, "g"), inactive(4, 5)}, 0, nil},
-		"a token is not enabled":                   {[]Event{token(0, 1, "g"), group(Revoke, 2, 3, Done), group(Enable, 4, 5, Done), active(6, 7)}, 0, []Kind{StillActive}},
+		"from memory, within the lease":             {[]Event{token(0, 1), revoked(4, 5, Done), remembered(15, 10)}, 0, nil},
+		"from memory, after the lease":              {[]Event{token(0, 1), revoked(4, 5, Done), remembered(16, 10)}, 0, []Kind{StillActive}},
+		"from memory, what was revoked unannounced": {[]Event{token(0, 1), revoked(4, 5, Unknown), inactive(6, 7), remembered(30, 10)}, 0, nil},
+		"its group revoked":                         {[]Event{token(0, 1, "g"), group(Revoke, 2, 3, Done), active(4, 5)}, 0, []Kind{StillActive}},
+		"another group revoked":                     {[]Event{token(0, 1, "h"), group(Revoke, 2, 3, Done), active(4, 5)}, 0, nil},
+		"another group is no reason":                {[]Event{token(0, 1, "h"), group(Revoke, 2, 3, Done), inactive(4, 5)}, 0, []Kind{WronglyDenied}},
+		"its group revoked before it was issued":    {[]Event{group(Revoke, 0, 1, Done), token(2, 3, "g"), active(4, 5)}, 0, nil},
+		"that is no reason either":                  {[]Event{group(Revoke, 0, 1, Done), token(2, 3, "g"), inactive(4, 5)}, 0, []Kind{WronglyDenied}},
+		"its group revoked while it was issued":     {[]Event{token(2, 6, "g"), group(Revoke, 3, 4, Done), active(7, 8), active(9, 10)}, 0, nil},
+		"or inactive, and forever":                  {[]Event{token(2, 6, "g"), group(Revoke, 3, 4, Done), inactive(7, 8), active(9, 10)}, 0, []Kind{ActiveAgain}},
+		"an old unanswered revocation may be late":  {[]Event{group(Revoke, 0, 1, Unknown), token(2, 3, "g"), inactive(4, 5)}, 0, nil},
+		"a token is not enabled":                    {[]Event{token(0, 1, "g"), group(Revoke, 2, 3, Done), group(Enable, 4, 5, Done), active(6, 7)}, 0, []Kind{StillActive}},
 
 		"a key is disabled":                    {[]Event{key(0, 1, "g"), group(Revoke, 2, 3, Done), active(4, 5)}, 0, []Kind{StillActive}},
 		"and enabled":                          {[]Event{key(0, 1, "g"), group(Revoke, 2, 3, Done), inactive(4, 5), group(Enable, 6, 7, Done), active(8, 9)}, 0, nil},

@@ -4,6 +4,7 @@
 // [Log.Verify] finds the violations of what Mintkeep promises for each credential:
 //
 //	StillActive   after an acknowledged revocation, every check that begins later says inactive
+//	              (one that is answered from memory: that begins more than its lease later)
 //	ActiveAgain   after a check that said inactive, every later one does, unless the group was disabled and enabled,
 //	              or Redis has lost an unacknowledged revocation
 //	Unissued      a credential that was never issued is never active

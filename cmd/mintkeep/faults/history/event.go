@@ -44,6 +44,9 @@ type Event struct {
 	Groups []string
 	// Reversible is of an issue: whether the revocation of its group only lasts until the group is enabled.
 	Reversible bool
+	// Lease is of a check that was answered from memory: how long after an acknowledged revocation it may still say active.
+	// Zero: Redis was asked.
+	Lease time.Duration
 	// Note is for the reader of a violation: which server, which status.
 	Note string
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/feed"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
@@ -23,21 +24,24 @@ type scene struct {
 	t    *testing.T
 	b    *storetest.Backend
 	s    *store.Store
-	feed announced
-	loss loss
+	keys map[string]store.Digest // user → their key
+
+	loss   loss
+	reject rejecting
 }
 
 func newScene(t *testing.T, b *storetest.Backend) *scene {
 	t.Helper()
-	sc := &scene{t: t, b: b}
+	sc := &scene{t: t, b: b, keys: map[string]store.Digest{}}
 	sc.s = b.Open(t, func(o *store.Options) {
-		o.Announce = sc.feed.announce()
+		o.Feed = true
 		before := o.Instrument
 		o.Instrument = func(rdb redis.UniversalClient) {
 			if before != nil {
 				before(rdb)
 			}
 			rdb.AddHook(&sc.loss)
+			rdb.AddHook(&sc.reject)
 		}
 	})
 	return sc
@@ -61,7 +65,7 @@ type row struct {
 	// loses and after are the pipeline whose answer is lost: what it begins with, and how many of those pass before.
 	loses string
 	after int
-	// replayed is whether there is a deletion, here or in what prepare does, so that it is announced again after a rollback.
+	// replayed is whether there is a deletion, here or in what prepare does, so that it is appended again after a rollback.
 	replayed bool
 }
 
@@ -88,6 +92,7 @@ func onKey(loses string, call func(ctx context.Context, sc *scene, k *store.APIK
 	return row{func(sc *scene, name string) (string, func(context.Context) error) {
 		u, _ := sc.user(name)
 		k := makeKey(sc.t, sc.b, sc.s, u, name, time.Hour)
+		sc.keys[u.ID] = k.Digest
 		return u.ID, func(ctx context.Context) error { return call(ctx, sc, k) }
 	}, loses, 0, true}
 }
@@ -146,6 +151,7 @@ var rows = map[string]row{
 		u.ID = u.ID[:len(u.ID)-len(name)] + strings.ToLower(name) // one id for the key's user and the secret's client
 		must(sc.t, sc.s.CreateUser(sc.t.Context(), &store.User{ID: u.ID, Metadata: store.UserMetadata{Email: "2" + u.Metadata.Email}}))
 		k := makeKey(sc.t, sc.b, sc.s, read(sc.t, sc.s, u.ID), name, time.Hour)
+		sc.keys[u.ID] = k.Digest
 		create(sc.t, sc.s, u.ID)
 		return u.ID, func(ctx context.Context) error {
 			_, err := sc.s.RevokeLeaked(ctx, []store.Digest{k.Digest, store.DigestOf("secret of " + u.ID)}, store.Cause{At: sc.b.Clock.Now()})
@@ -223,7 +229,7 @@ func table(t *testing.T) map[string][]string {
 	return kinds
 }
 
-// played is a scene in which each row's object is there, and nothing was announced yet.
+// played is a scene in which each row's object is there, and the feed is empty.
 func played(t *testing.T, b *storetest.Backend) (sc *scene, abouts map[string]string, calls map[string]func(context.Context) error) {
 	t.Helper()
 	sc, abouts, calls = newScene(t, b), map[string]string{}, map[string]func(context.Context) error{}
@@ -240,21 +246,65 @@ func played(t *testing.T, b *storetest.Backend) (sc *scene, abouts map[string]st
 	return sc, abouts, calls
 }
 
+// want is that the feed has what the rows void, and nothing else.
 func (sc *scene) want(abouts map[string]string, kinds map[string][]string) {
 	sc.t.Helper()
-	names, want, got := map[string]string{}, map[string][]string{}, map[string][]string{}
+	if diff := cmp.Diff(sc.labels(abouts, kinds), sc.label(abouts, readFeed(sc.t, sc.b).voids)); diff != "" {
+		sc.t.Errorf("in the feed (-want +got)\n%s", diff)
+	}
+}
+
+// label is what handles of the feed are of: "UpdateClient clientkey".
+func (sc *scene) label(abouts map[string]string, voids map[feed.Handle]int) map[string]bool {
+	names := map[feed.Handle]string{}
 	for name, about := range abouts {
-		names[about] = name
-		if len(kinds[name]) > 0 {
-			want[name] = kinds[name]
+		for _, kind := range tableOf(sc.t)[name] {
+			if h, voids := sc.handleOf(kind, about); voids {
+				names[h] = name + " " + kind
+			}
 		}
 	}
-	for about, kinds := range sc.feed.read(sc.t, sc.b) {
-		got[names[about]] = kinds
+	labels := map[string]bool{}
+	for h := range voids {
+		if names[h] == "" {
+			names[h] = "something else: " + h.String()
+		}
+		labels[names[h]] = true
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		sc.t.Errorf("announced (-want +got)\n%s", diff)
+	return labels
+}
+
+// labels are those of all handles of the rows.
+func (sc *scene) labels(abouts map[string]string, kinds map[string][]string) map[string]bool {
+	labels := map[string]bool{}
+	for name, about := range abouts {
+		for _, kind := range kinds[name] {
+			if _, voids := sc.handleOf(kind, about); voids {
+				labels[name+" "+kind] = true
+			}
+		}
 	}
+	return labels
+}
+
+// handleOf is what a revocation of a kind voids; false: nothing.
+func (sc *scene) handleOf(kind, about string) (h feed.Handle, voids bool) {
+	switch kind {
+	case "token":
+		return feed.OfCredential([32]byte([]byte(about))), true
+	case "key":
+		return feed.OfCredential(sc.keys[about]), true
+	case "client":
+		return feed.OfClient(about), true
+	case "user":
+		return feed.OfUser(about), true
+	case "secret", "clientkey":
+		return feed.OfAuthentication(about), true
+	case "invite", "password", "session":
+	default:
+		sc.t.Errorf("the kind %s is not known", kind)
+	}
+	return h, false
 }
 
 // tableOf is table for the rows; a leaked token is like any other.

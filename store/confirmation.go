@@ -1,0 +1,68 @@
+package store
+
+import (
+	"context"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Owned are credentials, by their digests, and who is said to own them: a client, a user, or one for the other. ReadOwned
+// sets the rest. What is not there is nil, and so is what this version cannot read: a caller learns of neither whether it is
+// active.
+type Owned struct {
+	ClientID, UserID string // empty: none is said to
+	Digests          []Digest
+
+	Client      *Client
+	User        *User
+	Credentials []*Credential // as Digests
+}
+
+// ReadOwned reads the credentials and the owners of all groups in one round trip. An error is for what could not be read:
+// then nothing is known of any.
+func (s *Store) ReadOwned(ctx context.Context, groups []Owned) error {
+	n := 0
+	for _, g := range groups {
+		n += 2 + len(g.Digests)
+	}
+	cmds := make([]redis.Cmder, 0, n)
+	owner := func(key string) *redis.MapStringStringCmd {
+		cmd := redis.NewMapStringStringCmd(ctx, "hgetall", key)
+		cmds = append(cmds, cmd)
+		return cmd
+	}
+	clients, users := make([]*redis.MapStringStringCmd, len(groups)), make([]*redis.MapStringStringCmd, len(groups))
+	reads := make([][]*redis.StringCmd, len(groups))
+	for i, g := range groups {
+		if g.ClientID != "" {
+			clients[i] = owner(clientKey(g.ClientID))
+		}
+		if g.UserID != "" {
+			users[i] = owner(userKey(g.UserID))
+		}
+		reads[i] = make([]*redis.StringCmd, len(g.Digests))
+		for j, d := range g.Digests { // one command each: in a cluster they lie on different nodes
+			reads[i][j] = s.credentials.get(ctx, d)
+			cmds = append(cmds, reads[i][j])
+		}
+	}
+	if err := s.db.Do(ctx, "read credentials", cmds...); err != nil {
+		return err
+	}
+	for i := range groups {
+		g := &groups[i]
+		if clients[i] != nil { // of a record that cannot be decoded there is nothing
+			g.Client, _ = s.decoded.client(g.ClientID, clients[i].Val())
+		}
+		if users[i] != nil {
+			g.User, _ = s.decoded.user(g.UserID, users[i].Val())
+		}
+		g.Credentials = make([]*Credential, len(g.Digests))
+		for j, cmd := range reads[i] {
+			if record, err := decodeCredential(cmd); err == nil {
+				g.Credentials[j] = record
+			}
+		}
+	}
+	return nil
+}
