@@ -113,7 +113,7 @@ func (g *Guard) ask(ctx context.Context, text string, d digest, strict bool) (*v
 			q.verdict = g.memory.find(d, now)
 			g.flights.end(d, q)
 		default:
-			go g.carry(text, d, q)
+			go g.carry(text, d, q) //nolint:gosec // no caller's context may end it: others wait for it too
 		}
 		select {
 		case <-q.done:

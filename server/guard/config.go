@@ -153,7 +153,7 @@ func isLoopback(host string) bool {
 }
 
 func readSecret(path string) (string, error) {
-	b, err := os.ReadFile(path) //nolint:gosec // the operator's own file
+	b, err := os.ReadFile(path)
 	if err != nil {
 		return "", err
 	}

@@ -150,7 +150,7 @@ func (g *Guard) check(ctx context.Context, p Presented, need *requirements) (*Cr
 	if refusal != nil {
 		return nil, refusal
 	}
-	if refusal = g.allows(v, need); refusal != nil {
+	if refusal := g.allows(v, need); refusal != nil {
 		return nil, refusal
 	}
 	g.used.note(v)

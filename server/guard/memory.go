@@ -114,12 +114,12 @@ func (m *memory) now() uint64 {
 
 // keep remembers a verdict, unless something that it depends on was voided since its question was sent. handles are its ties,
 // its own among them.
-func (m *memory) keep(v *verdict, handles []handle) bool {
+func (m *memory) keep(v *verdict, handles []handle) {
 	v.handles = handles
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.holds(v.stamp, handles) {
-		return false
+		return
 	}
 	own := v.digest.handle()
 	for _, h := range handles {
@@ -137,7 +137,6 @@ func (m *memory) keep(v *verdict, handles []handle) bool {
 	for _, gone := range m.shard(own).put(v) {
 		m.release(gone)
 	}
-	return true
 }
 
 // holds is whether none of these was voided since the stamp. The caller holds the lock.

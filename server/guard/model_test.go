@@ -51,7 +51,7 @@ type model struct {
 }
 
 func newModel(t *testing.T, seed uint64) *model {
-	m := &model{t: t, dice: rand.New(rand.NewPCG(seed, 1)), revoked: map[string]time.Time{}, applied: map[string]bool{}, changed: make(chan struct{})} //nolint:gosec // a test
+	m := &model{t: t, dice: rand.New(rand.NewPCG(seed, 1)), revoked: map[string]time.Time{}, applied: map[string]bool{}, changed: make(chan struct{})}
 	for i := range m.names {
 		m.renew(i)
 		m.owner[i] = i % modelClients
@@ -362,7 +362,7 @@ func TestModel(t *testing.T) {
 	var hits, voids, resets uint64
 	for n := 0; n*round < *modelChecks && !t.Failed(); n++ {
 		synctest.Test(t, func(t *testing.T) {
-			m := newModel(t, uint64(n)) //nolint:gosec // a small number
+			m := newModel(t, uint64(n))
 			g, err := newGuard(Config{
 				Issuer: "https://auth.example.com", ClientID: "guard", ClientSecret: "secret", Audiences: []string{"orders"}, MaxStale: modelLease,
 				HTTPClient: &http.Client{Transport: m}, Logger: slog.New(slog.DiscardHandler),
@@ -391,7 +391,7 @@ func TestModel(t *testing.T) {
 		})
 	}
 	t.Logf("%d answers from memory, %d voids, %d resets", hits, voids, resets)
-	if hits < uint64(*modelChecks)/5 || voids == 0 || resets == 0 { //nolint:gosec // a positive number
+	if hits < uint64(*modelChecks)/5 || voids == 0 || resets == 0 {
 		t.Error("the run proves nothing")
 	}
 }

@@ -13,11 +13,11 @@ import (
 )
 
 const (
-	hedgeTime = 150 * time.Millisecond // how much longer than asked an answer may take, and how long a second poll waits
-	retryMin  = 50 * time.Millisecond
-	retryMax  = time.Second
-	minWait   = 100 * time.Millisecond
-	maxWait   = 2 * time.Second
+	hedgeTime  = 150 * time.Millisecond // how much longer than asked an answer may take, and how long a second poll waits
+	retryLeast = 50 * time.Millisecond
+	retryMost  = time.Second
+	minWait    = 100 * time.Millisecond
+	maxWait    = 2 * time.Second
 	// resetsApart is the time between two resets after which verdicts are confirmed.
 	resetsApart = 10 * time.Second
 	version     = "0.1.0"
@@ -223,10 +223,10 @@ func voidHandles(texts []string) ([]handle, error) {
 
 // failed waits longer after each failure, and has the next poll open a new connection.
 func (p *poller) failed(err error) {
-	p.retry = min(max(2*p.retry, retryMin), retryMax)
+	p.retry = min(max(2*p.retry, retryLeast), retryMost)
 	var status *statusError
 	if errors.As(err, &status) && status.retryAfter > 0 {
-		p.retry = min(max(p.retry, status.retryAfter), retryMax)
+		p.retry = min(max(p.retry, status.retryAfter), retryMost)
 	}
 	if errors.Is(err, errRejected) {
 		p.g.misconfigure(err)

@@ -97,7 +97,7 @@ func New(c Config) (*Source, error) {
 }
 
 func readSecret(path string) (string, error) {
-	b, err := os.ReadFile(path) //nolint:gosec // the operator's own file
+	b, err := os.ReadFile(path)
 	return strings.TrimRight(string(b), "\r\n"), err
 }
 

@@ -32,8 +32,10 @@ var recipes = map[string]struct {
 	"nginx": {"nginx.conf", "nginx", func(config string) []string {
 		return []string{"-c", config, "-g", "daemon off; pid " + filepath.Dir(config) + "/nginx.pid; error_log stderr;"}
 	}, func(p *os.Process) error { return p.Signal(syscall.SIGHUP) }},
-	"haproxy": {"haproxy.cfg", "haproxy", func(config string) []string { return []string{"-W", "-f", config} },
-		func(p *os.Process) error { return p.Signal(syscall.SIGUSR2) }},
+	"haproxy": {
+		"haproxy.cfg", "haproxy", func(config string) []string { return []string{"-W", "-f", config} },
+		func(p *os.Process) error { return p.Signal(syscall.SIGUSR2) },
+	},
 	"caddy": {"Caddyfile", "caddy", func(config string) []string { return []string{"run", "--adapter", "caddyfile", "--config", config} }, nil},
 }
 
@@ -68,6 +70,9 @@ func newGateway(t *testing.T, name string, change ...func(*guard.Config)) *gatew
 	recipe := recipes[name]
 	program, err := exec.LookPath(recipe.program)
 	if err != nil {
+		program, err = exec.LookPath("/usr/sbin/" + recipe.program)
+	}
+	if err != nil {
 		if strings.Contains(os.Getenv("MINTKEEP_TEST_REQUIRE"), recipe.program) {
 			t.Fatal(err)
 		}
@@ -96,7 +101,7 @@ func newGateway(t *testing.T, name string, change ...func(*guard.Config)) *gatew
 	config := filepath.Join(folder, recipe.file)
 	gw.write(config, text)
 	gw.write(filepath.Join(folder, "mintkeep-guard.lua"), gw.read("mintkeep-guard.lua"))
-	cmd := exec.Command(program, recipe.args(config)...) //nolint:gosec,noctx // it is stopped below
+	cmd := exec.Command(program, recipe.args(config)...)
 	cmd.Env = append(os.Environ(), "MINTKEEP_GUARD_URL=http://"+tcp, "HOME="+folder)
 	cmd.Stdout, cmd.Stderr = &gw.output, &gw.output
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -141,7 +146,7 @@ func (gw *gateway) write(path, text string) {
 // sidecar serves on a socket, which everyone may use here, and on an address.
 func (gw *gateway) sidecar(socket, addr string) {
 	gw.t.Helper()
-	h := newSidecar(gw.g, settings{}, newCounters(), slog.New(slog.NewTextHandler(io.Discard, nil)))
+	h := newSidecar(gw.g, settings{}, newCounters(), slog.New(slog.DiscardHandler))
 	server := &http.Server{Handler: h, ReadHeaderTimeout: time.Minute, ConnState: func(_ net.Conn, s http.ConnState) {
 		if s == http.StateNew {
 			gw.mu.Lock()
@@ -150,14 +155,14 @@ func (gw *gateway) sidecar(socket, addr string) {
 		}
 	}}
 	for _, at := range []string{"unix:" + socket, addr} {
-		l, err := listen(at)
+		l, err := listen(gw.t.Context(), at)
 		if err != nil {
 			gw.t.Fatal(err)
 		}
 		go func() { _ = server.Serve(l) }()
 	}
 	for path := socket; path != "/"; path = filepath.Dir(path) { // the workers of nginx have another user
-		_ = os.Chmod(path, 0o777) //nolint:gosec // a temporary folder
+		_ = os.Chmod(path, 0o777)
 		if strings.HasSuffix(filepath.Dir(path), os.TempDir()) || filepath.Dir(path) == os.TempDir() {
 			break
 		}

@@ -54,7 +54,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stderr 
 		return exitUsage
 	}
 	defer func() { _ = g.Close() }()
-	listener, err := listen(s.addr)
+	listener, err := listen(ctx, s.addr)
 	if err != nil {
 		_, _ = fmt.Fprintln(stderr, "MINTKEEP_GUARD_ADDR:", err)
 		return 1
@@ -89,19 +89,19 @@ func serve(ctx context.Context, listener net.Listener, h http.Handler) error {
 const socketMode = 0o660
 
 // listen listens on host:port, or on unix:path, where it replaces a socket that no process listens on any more.
-func listen(addr string) (net.Listener, error) {
+func listen(ctx context.Context, addr string) (net.Listener, error) {
 	path, isSocket := strings.CutPrefix(addr, "unix:")
 	if !isSocket {
-		return net.Listen("tcp", addr)
+		return (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	}
 	if info, err := os.Stat(path); err == nil && info.Mode()&fs.ModeSocket != 0 {
-		if c, err := net.Dial("unix", path); err == nil {
+		if c, err := (&net.Dialer{}).DialContext(ctx, "unix", path); err == nil {
 			_ = c.Close()
 			return nil, errors.New("another process listens on " + path)
 		}
 		_ = os.Remove(path)
 	}
-	listener, err := net.Listen("unix", path)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
 	if err != nil {
 		return nil, err
 	}

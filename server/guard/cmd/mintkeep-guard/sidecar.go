@@ -178,7 +178,7 @@ func (s *sidecar) ready(w http.ResponseWriter) {
 }
 
 func readToken(path string) (string, error) {
-	b, err := os.ReadFile(path) //nolint:gosec // the operator's own file
+	b, err := os.ReadFile(path)
 	if token := strings.TrimSpace(string(b)); err != nil || token != "" {
 		return token, err
 	}

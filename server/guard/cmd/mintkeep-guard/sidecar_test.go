@@ -56,12 +56,7 @@ func newStand(t *testing.T, token string) *stand {
 // ask sends a request whose target is exactly so.
 func (s *stand) ask(method, target string, header http.Header, body string) (*http.Response, string) {
 	s.t.Helper()
-	conn, err := net.Dial("tcp", s.url)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer func() { _ = conn.Close() }()
-	r, err := http.NewRequest(method, "http://"+s.url, strings.NewReader(body)) //nolint:noctx // a test
+	r, err := http.NewRequest(method, "http://"+s.url, strings.NewReader(body))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -214,16 +209,16 @@ func TestSettings(t *testing.T) {
 // A socket has the mode 0660, and one that was left behind is replaced.
 func TestSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "guard.sock")
-	first, err := listen("unix:" + path)
+	first, err := listen(t.Context(), "unix:"+path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := listen("unix:" + path); err == nil {
+	if _, err := listen(t.Context(), "unix:"+path); err == nil {
 		t.Error("the socket of a process that runs was replaced")
 	}
 	first.(*net.UnixListener).SetUnlinkOnClose(false)
 	_ = first.Close()
-	second, err := listen("unix:" + path)
+	second, err := listen(t.Context(), "unix:"+path)
 	if err != nil {
 		t.Fatal(err)
 	}
