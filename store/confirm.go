@@ -52,22 +52,24 @@ func (s *Store) confirm(ctx context.Context, op string, revoked []Revocation, go
 
 // ConfirmRevoked is nil if a credential which was not found stays so: an earlier revocation may have been applied and not
 // confirmed. ours: it may be one that was issued here, which guards are then told to forget. ErrUnavailable if that is not
-// known, or the credential is there; ErrManyUnknown if too many such revocations came in this second.
-func (s *Store) ConfirmRevoked(ctx context.Context, d Digest, ours bool) error {
-	return s.confirmRevoked(ctx, d, ours, false)
+// known, or the credential is there; ErrManyUnknown if too many such revocations came in this second, from this client or
+// from all.
+func (s *Store) ConfirmRevoked(ctx context.Context, d Digest, ours bool, clientID string) error {
+	return s.confirmRevoked(ctx, d, ours, clientID)
 }
 
 // ConfirmUnknown is [Store.ConfirmRevoked] for a caller who is not authenticated. Such callers share confirmations of
 // their own, so that they delay no revocation by others.
 func (s *Store) ConfirmUnknown(ctx context.Context, d Digest) error {
-	return s.confirmRevoked(redisdb.Unauthenticated(ctx), d, true, true)
+	return s.confirmRevoked(redisdb.Unauthenticated(ctx), d, true, "")
 }
 
-func (s *Store) confirmRevoked(ctx context.Context, d Digest, ours, stranger bool) error {
+// confirmRevoked is for the client with this id, or if that is empty for a stranger.
+func (s *Store) confirmRevoked(ctx context.Context, d Digest, ours bool, clientID string) error {
 	const op = "confirm a revocation"
 	var revoked []Revocation
 	if ours && s.feed != nil && !s.unknown.has(s.now(), d) {
-		if !s.unknown.take(s.now(), stranger) {
+		if !s.unknown.take(s.now(), clientID) {
 			return ErrManyUnknown
 		}
 		revoked = append(revoked, Revocation{Kind: TokenRevoked, Digest: d})
@@ -101,25 +103,27 @@ func (s *Store) Confirm(ctx context.Context, revoked ...Revocation) error {
 var ErrManyUnknown = errors.New("too many revocations of unknown credentials")
 
 // Revocations of what is not found are appended too. So that they cannot drive everything else out of the feed, each
-// replica appends so many a second, and of those by callers who are not authenticated so many.
+// replica appends so many a second. Of those one client has so many, so that it does not delay the others', and callers who
+// are not authenticated have so many together.
 const (
 	unknownPerSecond   = 100
+	clientPerSecond    = 50
 	strangersPerSecond = 10
 )
 
 // unknownLimit counts the revocations of what is not found, in one second.
 type unknownLimit struct {
-	mu      sync.Mutex
-	second  int64
-	all     int
-	strange int             // of these, by callers who are not authenticated
-	heard   map[Digest]bool // the feed has them: what is repeated does not count
+	mu     sync.Mutex
+	second int64
+	all    int
+	of     map[string]int  // client → of these; empty: by callers who are not authenticated
+	heard  map[Digest]bool // the feed has them: what is repeated does not count
 }
 
 // enter begins the next second, if it is one. The caller holds the lock.
 func (l *unknownLimit) enter(now time.Time) {
 	if second := now.Unix(); second != l.second {
-		l.second, l.all, l.strange, l.heard = second, 0, 0, map[Digest]bool{}
+		l.second, l.all, l.of, l.heard = second, 0, map[string]int{}, map[Digest]bool{}
 	}
 }
 
@@ -137,17 +141,19 @@ func (l *unknownLimit) add(now time.Time, d Digest) {
 	l.heard[d] = true
 }
 
-// take counts one more; false: there were so many in this second.
-func (l *unknownLimit) take(now time.Time, stranger bool) bool {
+// take counts one more by the client with this id; false: there were so many in this second.
+func (l *unknownLimit) take(now time.Time, clientID string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.enter(now)
-	if l.all >= unknownPerSecond || stranger && l.strange >= strangersPerSecond {
+	most := clientPerSecond
+	if clientID == "" {
+		most = strangersPerSecond
+	}
+	if l.all >= unknownPerSecond || l.of[clientID] >= most {
 		return false
 	}
 	l.all++
-	if stranger {
-		l.strange++
-	}
+	l.of[clientID]++
 	return true
 }
