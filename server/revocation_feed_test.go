@@ -20,7 +20,7 @@ func inFeed(t *testing.T, b *storetest.Backend) map[feed.Handle]int {
 	entries, _ := b.Do("XRANGE", "mk:feed", "-", "+").([]any)
 	for _, e := range entries {
 		values := e.([]any)[1].([]any)
-		if values[2] != "v" {
+		if values[2] != "v" && values[2] != "l" {
 			t.Errorf("the feed has a %v", values[2])
 			continue
 		}

@@ -52,22 +52,24 @@ func (s *Store) confirm(ctx context.Context, op string, revoked []Revocation, go
 
 // ConfirmRevoked is nil if a credential which was not found stays so: an earlier revocation may have been applied and not
 // confirmed. ours: it may have been issued here; then it is appended to the feed. ErrUnavailable if it is not known whether
-// it stays so, or if the credential is there; ErrManyUnknown if too many such revocations came within this second.
-func (s *Store) ConfirmRevoked(ctx context.Context, d Digest, ours bool) error {
-	return s.confirmRevoked(ctx, d, ours, false)
+// it stays so, or if the credential is there; ErrManyUnknown if too many such revocations came within this second, from this
+// client or from all.
+func (s *Store) ConfirmRevoked(ctx context.Context, d Digest, ours bool, clientID string) error {
+	return s.confirmRevoked(ctx, d, ours, clientID)
 }
 
 // ConfirmUnknown is [Store.ConfirmRevoked] for a caller who is not authenticated. Such callers share confirmations of
 // their own, so that they delay no revocation by others.
 func (s *Store) ConfirmUnknown(ctx context.Context, d Digest) error {
-	return s.confirmRevoked(redisdb.Unauthenticated(ctx), d, true, true)
+	return s.confirmRevoked(redisdb.Unauthenticated(ctx), d, true, "")
 }
 
-func (s *Store) confirmRevoked(ctx context.Context, d Digest, ours, unauthenticated bool) error {
+// confirmRevoked is for the client with this id; empty: for a caller who is not authenticated.
+func (s *Store) confirmRevoked(ctx context.Context, d Digest, ours bool, clientID string) error {
 	const op = "confirm a revocation"
 	var revoked []Revocation
 	if ours && s.feed != nil && !s.unknown.has(s.now(), d) {
-		if !s.unknown.take(s.now(), unauthenticated) {
+		if !s.unknown.take(s.now(), clientID) {
 			return ErrManyUnknown
 		}
 		revoked = append(revoked, Revocation{Kind: TokenRevoked, Digest: d})
@@ -101,25 +103,26 @@ func (s *Store) Confirm(ctx context.Context, revoked ...Revocation) error {
 var ErrManyUnknown = errors.New("too many revocations of unknown credentials")
 
 // Revocations of credentials that are not found are appended too. Each replica limits them, so that they cannot push
-// everything else out of the feed.
+// everything else out of the feed, and so that one client does not delay those of the others.
 const (
 	unknownPerSecond         = 100
+	clientPerSecond          = 50 // of these, by one client
 	unauthenticatedPerSecond = 10 // of these, by callers who are not authenticated
 )
 
 // unknownLimit counts the revocations of credentials that are not found, within one second.
 type unknownLimit struct {
-	mu              sync.Mutex
-	second          int64
-	all             int
-	unauthenticated int             // of these, by callers who are not authenticated
-	appended        map[Digest]bool // a revocation of these does not count again: the feed has it
+	mu       sync.Mutex
+	second   int64
+	all      int
+	of       map[string]int  // client → of these; empty: by callers who are not authenticated
+	appended map[Digest]bool // a revocation of these does not count again: the feed has it
 }
 
 // enter begins the next second, if it is one. The caller holds the lock.
 func (l *unknownLimit) enter(now time.Time) {
 	if second := now.Unix(); second != l.second {
-		l.second, l.all, l.unauthenticated, l.appended = second, 0, 0, map[Digest]bool{}
+		l.second, l.all, l.of, l.appended = second, 0, map[string]int{}, map[Digest]bool{}
 	}
 }
 
@@ -137,17 +140,19 @@ func (l *unknownLimit) add(now time.Time, d Digest) {
 	l.appended[d] = true
 }
 
-// take counts one more; false: the limit of this second is reached.
-func (l *unknownLimit) take(now time.Time, unauthenticated bool) bool {
+// take counts one more by the client with this id; false: the limit of this second is reached.
+func (l *unknownLimit) take(now time.Time, clientID string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.enter(now)
-	if l.all >= unknownPerSecond || unauthenticated && l.unauthenticated >= unauthenticatedPerSecond {
+	most := clientPerSecond
+	if clientID == "" {
+		most = unauthenticatedPerSecond
+	}
+	if l.all >= unknownPerSecond || l.of[clientID] >= most {
 		return false
 	}
 	l.all++
-	if unauthenticated {
-		l.unauthenticated++
-	}
+	l.of[clientID]++
 	return true
 }

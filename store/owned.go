@@ -24,10 +24,13 @@ func (s *Store) ReadOwned(ctx context.Context, groups []Owned) error {
 		n += 2 + len(g.Digests)
 	}
 	cmds := make([]redis.Cmder, 0, n)
-	owner := func(key string) *redis.MapStringStringCmd {
-		cmd := redis.NewMapStringStringCmd(ctx, "hgetall", key)
-		cmds = append(cmds, cmd)
-		return cmd
+	owners := map[string]*redis.MapStringStringCmd{}
+	owner := func(key string) *redis.MapStringStringCmd { // once: a request may name one with a large record hundreds of times
+		if owners[key] == nil {
+			owners[key] = redis.NewMapStringStringCmd(ctx, "hgetall", key)
+			cmds = append(cmds, owners[key])
+		}
+		return owners[key]
 	}
 	clients, users := make([]*redis.MapStringStringCmd, len(groups)), make([]*redis.MapStringStringCmd, len(groups))
 	reads := make([][]*redis.StringCmd, len(groups))

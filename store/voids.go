@@ -96,6 +96,9 @@ func (s *Store) appends(ctx context.Context, voids []*void) []redis.Cmder {
 	}
 	s.countVoids(voids)
 	handles, all := handlesOf(voids)
+	if redisdb.IsUnauthenticated(ctx) {
+		return s.feed.VoidLater(ctx, handles, all)
+	}
 	return s.feed.Void(ctx, handles, all)
 }
 

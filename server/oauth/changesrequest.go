@@ -21,8 +21,8 @@ const (
 	maxVersion  = 64
 	maxLease    = 3_600_000 // ms
 	maxUsed     = 256
-	maxUses     = 1_000_000_000
-	maxUsedAgo  = 86_400 // s
+	maxUses     = 10_000_000 // of one key: what many polls tell in a day does not overflow the sum in Redis
+	maxUsedAgo  = 86_400     // s
 	maxCount    = 1 << 53
 )
 

@@ -19,6 +19,9 @@ const (
 	beatsTime = 5 * time.Second
 	// mixedTime is for how long the watermark of a replica that does not append must not move before looks count again.
 	mixedTime = 3 * time.Second
+	// unsureTime is for how long a replica that starts waits for a watermark to move: two beats, because that of a running replica
+	// may not move between one and the next.
+	unsureTime = 3 * beatEvery / 2
 	// blindTime: if this replica has not seen the others for so long, one that does not append may have come and gone.
 	blindTime = 5 * time.Second
 	// activeHeartbeats: a replica runs if its watermark is behind the counter by at most so many heartbeats of all replicas.
@@ -36,14 +39,15 @@ type beats struct {
 	acknowledged atomic.Int64  // the last beat that the pool has written
 	continuous   atomic.Uint64 // 1 more than Feed.breaks was when a look of this replica counted last; 0: none has
 
-	mu         sync.Mutex
-	alone      bool  // there are no others
-	trouble    error // why no look counts
-	began      bool
-	checked    time.Time // when the others were seen last
-	seen       map[string]int64
-	appends    map[string]bool // replicas that have beaten, and still have a beat or a watermark
-	mixedUntil time.Time       // zero: no other version runs
+	mu          sync.Mutex
+	alone       bool  // there are no others
+	trouble     error // why no look counts
+	began       bool
+	checked     time.Time // when the others were seen last
+	seen        map[string]int64
+	appends     map[string]bool // replicas that have beaten, and still have a beat or a watermark
+	mixedUntil  time.Time       // zero: no other version runs
+	unsureUntil time.Time       // until then it is not known whether one runs
 }
 
 // check is why a look that is sent now does not count; nil: the other replicas append too. A process that was stopped may go on
@@ -111,6 +115,8 @@ func (f *Feed) Beat(ctx context.Context) {
 		}
 		f.beats.acknowledged.Store(last + 1) // after the break, so that no look counts in between
 	}
+	f.beats.mu.Lock() // until after the break, so that no look counts in between
+	defer f.beats.mu.Unlock()
 	if f.beats.judge(f.Replica, time.Now(), others.Val(), w, err) {
 		f.Break()
 	}
@@ -142,10 +148,8 @@ func (f *Feed) Leave(ctx context.Context) {
 }
 
 // judge decides whether looks count, by the beats and the watermarks of all replicas, or by the error of reading them.
-// broken: a mark is needed, because a replica that does not append may have revoked credentials.
+// broken: a mark is needed, because a replica that does not append may have revoked credentials. The caller holds the lock.
 func (b *beats) judge(self string, now time.Time, others map[string]string, w Watermarks, err error) (broken bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	if err != nil {
 		b.trouble = unavailable("the other replicas are not known: " + err.Error())
 		return false
@@ -157,11 +161,17 @@ func (b *beats) judge(self string, now time.Time, others map[string]string, w Wa
 		broken = now.Sub(b.checked) > blindTime
 	}
 	b.checked = now
-	if b.moves(self, first, others, w) {
+	moves, perhaps := b.moves(self, first, others, w)
+	if perhaps && broken { // no other replica has watched them
+		b.unsureUntil = now.Add(unsureTime)
+	}
+	if moves {
 		b.mixedUntil = now.Add(mixedTime)
 		broken = true // at once, so that the beats say so to a replica that starts
 	}
-	b.trouble = nil
+	if b.trouble = nil; now.Before(b.unsureUntil) {
+		b.trouble = errNoLook
+	}
 	if !b.mixedUntil.IsZero() {
 		if now.Before(b.mixedUntil) {
 			b.trouble = errMixed
@@ -185,9 +195,10 @@ func isContinuous(self string, others map[string]string, w Watermarks) bool {
 	return false
 }
 
-// moves is whether a replica runs that does not append. One that has ever beaten appends: its beats may have expired while
+// moves is whether a replica runs that does not append, and perhaps whether one may: at first, one that heartbeats once a
+// second is far behind one that revokes all the time. One that has ever beaten appends: its beats may have expired while
 // Redis was away.
-func (b *beats) moves(self string, first bool, others map[string]string, w Watermarks) (moves bool) {
+func (b *beats) moves(self string, first bool, others map[string]string, w Watermarks) (moves, perhaps bool) {
 	appends := map[string]bool{}
 	for id := range others {
 		appends[id] = true
@@ -199,11 +210,11 @@ func (b *beats) moves(self string, first bool, others map[string]string, w Water
 		}
 		before, known := b.seen[id]
 		if first {
-			moves = moves || w.Counter-at <= activeHeartbeats
+			moves, perhaps = moves || w.Counter-at <= activeHeartbeats, true
 		} else {
 			moves = moves || !known || at != before
 		}
 	}
 	b.seen, b.appends = w.Of, appends
-	return moves
+	return moves, perhaps
 }

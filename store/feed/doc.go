@@ -10,6 +10,7 @@
 // The feed is one stream, mk:feed, of at most some 16,384 entries. Each has a random tag, and one of these fields:
 //
 //	v   voids: 1 to 256 handles of 16 bytes
+//	l   voids that answer no waiting poll: callers without client authentication have caused them
 //	a   voids that the heartbeat repeats when it covers the deletions: they answer no waiting poll
 //	m   a mark: the replication id of the primary to which it was appended
 //	k   that id once more, so that it is known after the mark was trimmed

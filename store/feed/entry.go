@@ -14,6 +14,7 @@ import (
 const (
 	tagField     = "t"
 	voidsField   = "v"
+	laterField   = "l" // as voidsField, for which no one is woken
 	repeatField  = "a"
 	markField    = "m"
 	restateField = "k"
@@ -37,7 +38,14 @@ type entry struct {
 func (e *entry) resets() bool { return e.field == markField || e.field == breakField }
 
 // wakes is whether waiting guards are answered because of it.
-func (e *entry) wakes() bool { return e.field != restateField && e.field != repeatField }
+func (e *entry) wakes() bool {
+	return e.field != restateField && e.field != repeatField && e.field != laterField
+}
+
+// hasVoids is whether the field has handles.
+func hasVoids(field string) bool {
+	return field == voidsField || field == laterField || field == repeatField
+}
 
 var errEntry = errors.New("an entry of the feed cannot be read")
 
@@ -56,13 +64,13 @@ func parseEntry(m redis.XMessage, read time.Time) (entry, error) {
 	if len(m.Values) != 2 {
 		return e, nil
 	}
-	for _, field := range []string{voidsField, repeatField, markField, restateField, probeField} {
+	for _, field := range []string{voidsField, laterField, repeatField, markField, restateField, probeField} {
 		value, there := m.Values[field].(string)
 		if !there {
 			continue
 		}
 		isRead := true
-		if field == voidsField || field == repeatField {
+		if hasVoids(field) {
 			e.voids, isRead = decodeHandles(value)
 		} else {
 			e.value = value
@@ -91,7 +99,13 @@ func (f *Feed) Void(ctx context.Context, handles []Handle, all bool) (cmds []red
 	return f.appendHandles(ctx, voidsField, handles, all)
 }
 
-// Repeat is Void for handles that were appended before: they answer no waiting poll.
+// VoidLater is Void, but it answers no waiting poll: each poll ends within the lease of its guard. So what anyone can cause
+// costs no more polls.
+func (f *Feed) VoidLater(ctx context.Context, handles []Handle, all bool) (cmds []redis.Cmder) {
+	return f.appendHandles(ctx, laterField, handles, all)
+}
+
+// Repeat is VoidLater for handles that were appended before: those that guards were told are left out.
 func (f *Feed) Repeat(ctx context.Context, handles []Handle, all bool) (cmds []redis.Cmder) {
 	return f.appendHandles(ctx, repeatField, handles, all)
 }

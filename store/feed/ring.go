@@ -32,7 +32,8 @@ type ring struct {
 	replication string // the replication id of the newest mark; empty: there is none; or disputed
 	restated    uint64 // position of the last entry with a replication id
 
-	last answerPart // what the last answer had: most guards ask for the same
+	last answerPart      // what the last answer had: most guards ask for the same
+	has  map[Handle]bool // what since has found; kept for its memory: a guard may ask from far back at each poll
 }
 
 type answerPart struct {
@@ -46,7 +47,7 @@ type answerPart struct {
 const disputed = "disputed"
 
 // restart empties the ring.
-func (r *ring) restart() { *r = ring{epoch: r.epoch + 1, sharded: r.sharded} }
+func (r *ring) restart() { *r = ring{epoch: r.epoch + 1, sharded: r.sharded, has: r.has} }
 
 // end is the position behind the last entry.
 func (r *ring) end() uint64 { return r.first + uint64(len(r.entries)) }
@@ -151,7 +152,11 @@ func (r *ring) since(from uint64) answerPart {
 		return r.last
 	}
 	p := answerPart{from: from, to: from, voids: &Voids{}}
-	has := map[Handle]bool{}
+	if r.has == nil {
+		r.has = make(map[Handle]bool, maxAnswer)
+	}
+	has := r.has
+	clear(has)
 	for _, e := range r.entries[from-r.first:] {
 		if len(has)+len(e.voids) > maxAnswer {
 			p.more = true
