@@ -172,6 +172,7 @@ func TestChangesBadRequests(t *testing.T) {
 		"257 used keys":            {servertest.M{"used": used}, "used"},
 		"used keys of two parts":   {servertest.M{"used": []any{[]any{"key_1", 1}}}, "used"},
 		"a key used 0 times":       {servertest.M{"used": []any{[]any{"key_1", 0, 0}}}, "used"},
+		"a key used too often":     {servertest.M{"used": []any{[]any{"key_1", 10_000_001, 0}}}, "used"},
 		"a key used tomorrow":      {servertest.M{"used": []any{[]any{"key_1", 1, -1}}}, "used"},
 		"an empty instance":        {servertest.M{"instance": ""}, "instance"},
 		"a long instance":          {servertest.M{"instance": strings.Repeat("a", 129)}, "instance"},

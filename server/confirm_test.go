@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -82,6 +83,26 @@ func confirmed(t testing.TB, s *servertest.Server, by servertest.Edit, groups ..
 func confirmedOne(t testing.TB, s *servertest.Server, by servertest.Edit, owner, id string, v keptAnswer) bool {
 	t.Helper()
 	return confirmed(t, s, by, groupOf(owner, id, v))[0][0]
+}
+
+// An owner is read once, however many groups name it: the record of one may be large.
+func TestConfirmReadsAnOwnerOnce(t *testing.T) {
+	t.Parallel()
+	b := storetest.Redis(t).Backend(t)
+	s := servertest.New(t, b)
+	rs, _ := introspectors(t, s)
+	c := s.Register(t, servertest.M{"scope": "read"})
+	v := keep(t, s, rs, s.Token(t, c))
+	groups := slices.Repeat([]servertest.M{groupOf("client", c.ID, v)}, 100)
+	b.Do("CONFIG", "RESETSTAT")
+	for _, bits := range confirmed(t, s, rs.Basic(), groups...) {
+		if !bits[0] {
+			t.Fatal("an active token is not confirmed")
+		}
+	}
+	if stats := b.Do("INFO", "commandstats").(string); !strings.Contains(stats, "cmdstat_hgetall:calls=2,") { // it, and the caller
+		t.Errorf("Redis was asked\n%s", stats)
+	}
 }
 
 // What is confirmed is active, is its owner's, and says what it said.
@@ -211,7 +232,7 @@ func confirmThousand(t *testing.T, s *servertest.Server, rs servertest.Client) {
 	postConfirm(t, s, groupsBody(t, groups...), rs.Basic()).Want(t, http.StatusBadRequest, "invalid_request")
 }
 
-// Who may confirm: a client that is registered for mintkeep:introspect, by whatever it authenticates with.
+// A client that is registered for mintkeep:introspect may confirm, by any authentication method.
 func TestConfirmAuthenticates(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		e := newTokenEndpoint(t, b)

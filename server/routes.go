@@ -22,7 +22,7 @@ func (s *Server) routes() *gin.Engine {
 	s.oauthRoutes(r)
 	s.apiRoutes(r)
 	s.adminRoutes(r)
-	s.pageRoutes(r.Engine)
+	s.pageRoutes(pageRouter{r.Engine, s})
 	r.always("/healthz", s.healthz)
 	r.always("/readyz", s.readyz)
 	r.always("/openapi.yaml", openAPI)
@@ -117,80 +117,93 @@ func (s *Server) adminRoutes(r router) {
 	r.get("/admin/audit", admin(s.admin.ListEvents))
 }
 
+// pageRouter adds routes that answer with a page.
+type pageRouter struct {
+	*gin.Engine
+	s *Server
+}
+
+func (r pageRouter) page(method, path string, body web.Body, h web.Handler) {
+	r.Handle(method, path, r.s.adapter.Page(body, h, r.s.pages.Refuse))
+}
+
+func (r pageRouter) see(path string, h web.Handler) {
+	r.page("GET", path, web.NoBody, h)
+	r.page("HEAD", path, web.NoBody, h)
+}
+
+// confirm is for a dangerous change: GET asks, with a form that is a POST to the same path.
+func (r pageRouter) confirm(path string, h web.Handler) {
+	r.see(path, h)
+	r.page("POST", path, web.FormBody, h)
+}
+
 // pageRoutes are the pages of the dashboard.
-func (s *Server) pageRoutes(r *gin.Engine) {
-	page := func(method, path string, body web.Body, h web.Handler) {
-		r.Handle(method, path, s.adapter.Page(body, h, s.pages.Refuse))
-	}
-	see := func(path string, h web.Handler) {
-		page("GET", path, web.NoBody, h)
-		page("HEAD", path, web.NoBody, h)
-	}
-	// A dangerous change: GET asks, with a form that is a POST to the same path.
-	confirm := func(path string, h web.Handler) {
-		see(path, h)
-		page("POST", path, web.FormBody, h)
-	}
+func (s *Server) pageRoutes(r pageRouter) {
 	static := s.adapter.AlwaysPage(s.pages.Static, s.pages.Refuse)
 	r.GET("/static/:name", static)
 	r.HEAD("/static/:name", static)
 
 	// Every caller sees these.
-	see("/docs", s.pages.Docs)
-	see("/login", s.pages.LoginPage)
-	page("POST", "/login", web.FormBody, s.pages.Login)
-	see("/invite/:code", s.pages.InvitePage)
-	page("POST", "/invite/:code", web.FormBody, s.pages.Redeem)
+	r.see("/docs", s.pages.Docs)
+	r.see("/login", s.pages.LoginPage)
+	r.page("POST", "/login", web.FormBody, s.pages.Login)
+	r.see("/invite/:code", s.pages.InvitePage)
+	r.page("POST", "/invite/:code", web.FormBody, s.pages.Redeem)
 
 	user := s.pages.SignedIn
-	see("/", user(s.pages.Root))
-	page("POST", "/logout", web.FormBody, user(s.pages.Logout))
-	see("/settings", user(s.pages.Settings))
-	see("/settings/keys/new", user(s.pages.NewKeyPage))
-	page("POST", "/settings/keys", web.FormBody, user(s.pages.CreateKey))
-	see("/settings/keys/:id", user(s.pages.KeyPage))
-	page("POST", "/settings/keys/:id/rename", web.FormBody, user(s.pages.RenameKey))
-	page("POST", "/settings/keys/:id/rotate", web.FormBody, user(s.pages.RotateKey))
-	confirm("/settings/keys/:id/revoke", user(s.pages.RevokeKey))
-	see("/settings/profile", user(s.pages.Profile))
-	page("POST", "/settings/profile", web.FormBody, user(s.pages.SaveName))
-	page("POST", "/settings/password", web.FormBody, user(s.pages.ChangePassword))
-	page("POST", "/settings/sessions/end", web.FormBody, user(s.pages.RevokeSession))
-	confirm("/settings/sessions/revoke-all", user(s.pages.RevokeSessions))
+	r.see("/", user(s.pages.Root))
+	r.page("POST", "/logout", web.FormBody, user(s.pages.Logout))
+	r.see("/settings", user(s.pages.Settings))
+	r.see("/settings/keys/new", user(s.pages.NewKeyPage))
+	r.page("POST", "/settings/keys", web.FormBody, user(s.pages.CreateKey))
+	r.see("/settings/keys/:id", user(s.pages.KeyPage))
+	r.page("POST", "/settings/keys/:id/rename", web.FormBody, user(s.pages.RenameKey))
+	r.page("POST", "/settings/keys/:id/rotate", web.FormBody, user(s.pages.RotateKey))
+	r.confirm("/settings/keys/:id/revoke", user(s.pages.RevokeKey))
+	r.see("/settings/profile", user(s.pages.Profile))
+	r.page("POST", "/settings/profile", web.FormBody, user(s.pages.SaveName))
+	r.page("POST", "/settings/password", web.FormBody, user(s.pages.ChangePassword))
+	r.page("POST", "/settings/sessions/end", web.FormBody, user(s.pages.RevokeSession))
+	r.confirm("/settings/sessions/revoke-all", user(s.pages.RevokeSessions))
+	s.operatorRoutes(r)
+}
 
+// operatorRoutes are the pages for operators.
+func (s *Server) operatorRoutes(r pageRouter) {
 	operator := s.pages.OperatorOnly
-	see("/operator", operator(s.pages.Overview))
-	see("/operator/clients", operator(s.pages.Clients))
-	see("/operator/clients/new", operator(s.pages.NewClientPage))
-	page("POST", "/operator/clients", web.FormBody, operator(s.pages.RegisterClient))
-	see("/operator/clients/:id", operator(s.pages.ClientPage))
-	page("POST", "/operator/clients/:id", web.FormBody, operator(s.pages.ChangeClient))
-	page("POST", "/operator/clients/:id/secrets", web.FormBody, operator(s.pages.RotateSecret))
-	confirm("/operator/clients/:id/secrets/:secret_id/revoke", operator(s.pages.RevokeSecret))
-	see("/operator/clients/:id/keys", operator(s.pages.ClientKeysPage))
-	page("POST", "/operator/clients/:id/keys", web.FormBody, operator(s.pages.SaveClientKeys))
-	confirm("/operator/clients/:id/keys/:thumbprint/remove", operator(s.pages.RemoveClientKey))
-	page("POST", "/operator/clients/:id/refresh-keys", web.FormBody, operator(s.pages.RefreshClientKeys))
-	confirm("/operator/clients/:id/disable", operator(s.pages.DisableClient))
-	page("POST", "/operator/clients/:id/enable", web.FormBody, operator(s.pages.EnableClient))
-	confirm("/operator/clients/:id/revoke-tokens", operator(s.pages.RevokeTokens))
-	confirm("/operator/clients/:id/delete", operator(s.pages.DeleteClient))
-	confirm("/operator/signing-keys/rotate", operator(s.pages.RotateSigningKeys))
-	see("/operator/users", operator(s.pages.Users))
-	page("POST", "/operator/users", web.FormBody, operator(s.pages.CreateUser))
-	see("/operator/users/:id", operator(s.pages.UserPage))
-	page("POST", "/operator/users/:id/invite", web.FormBody, operator(s.pages.InviteUser))
-	confirm("/operator/users/:id/disable", operator(s.pages.DisableUser))
-	page("POST", "/operator/users/:id/enable", web.FormBody, operator(s.pages.EnableUser))
-	confirm("/operator/users/:id/promote", operator(s.pages.PromoteUser))
-	confirm("/operator/users/:id/demote", operator(s.pages.DemoteUser))
-	confirm("/operator/users/:id/delete", operator(s.pages.DeleteUser))
-	see("/operator/keys", operator(s.pages.OperatorKeys))
-	see("/operator/keys/:id", operator(s.pages.OperatorKey))
-	confirm("/operator/keys/:id/revoke", operator(s.pages.OperatorRevoke))
-	see("/operator/guards", operator(s.pages.Guards))
-	see("/operator/audit", operator(s.pages.Audit))
-	see("/operator/audit.jsonl", operator(s.pages.DownloadAudit))
+	r.see("/operator", operator(s.pages.Overview))
+	r.see("/operator/clients", operator(s.pages.Clients))
+	r.see("/operator/clients/new", operator(s.pages.NewClientPage))
+	r.page("POST", "/operator/clients", web.FormBody, operator(s.pages.RegisterClient))
+	r.see("/operator/clients/:id", operator(s.pages.ClientPage))
+	r.page("POST", "/operator/clients/:id", web.FormBody, operator(s.pages.ChangeClient))
+	r.page("POST", "/operator/clients/:id/secrets", web.FormBody, operator(s.pages.RotateSecret))
+	r.confirm("/operator/clients/:id/secrets/:secret_id/revoke", operator(s.pages.RevokeSecret))
+	r.see("/operator/clients/:id/keys", operator(s.pages.ClientKeysPage))
+	r.page("POST", "/operator/clients/:id/keys", web.FormBody, operator(s.pages.SaveClientKeys))
+	r.confirm("/operator/clients/:id/keys/:thumbprint/remove", operator(s.pages.RemoveClientKey))
+	r.page("POST", "/operator/clients/:id/refresh-keys", web.FormBody, operator(s.pages.RefreshClientKeys))
+	r.confirm("/operator/clients/:id/disable", operator(s.pages.DisableClient))
+	r.page("POST", "/operator/clients/:id/enable", web.FormBody, operator(s.pages.EnableClient))
+	r.confirm("/operator/clients/:id/revoke-tokens", operator(s.pages.RevokeTokens))
+	r.confirm("/operator/clients/:id/delete", operator(s.pages.DeleteClient))
+	r.confirm("/operator/signing-keys/rotate", operator(s.pages.RotateSigningKeys))
+	r.see("/operator/users", operator(s.pages.Users))
+	r.page("POST", "/operator/users", web.FormBody, operator(s.pages.CreateUser))
+	r.see("/operator/users/:id", operator(s.pages.UserPage))
+	r.page("POST", "/operator/users/:id/invite", web.FormBody, operator(s.pages.InviteUser))
+	r.confirm("/operator/users/:id/disable", operator(s.pages.DisableUser))
+	r.page("POST", "/operator/users/:id/enable", web.FormBody, operator(s.pages.EnableUser))
+	r.confirm("/operator/users/:id/promote", operator(s.pages.PromoteUser))
+	r.confirm("/operator/users/:id/demote", operator(s.pages.DemoteUser))
+	r.confirm("/operator/users/:id/delete", operator(s.pages.DeleteUser))
+	r.see("/operator/keys", operator(s.pages.OperatorKeys))
+	r.see("/operator/keys/:id", operator(s.pages.OperatorKey))
+	r.confirm("/operator/keys/:id/revoke", operator(s.pages.OperatorRevoke))
+	r.see("/operator/guards", operator(s.pages.Guards))
+	r.see("/operator/audit", operator(s.pages.Audit))
+	r.see("/operator/audit.jsonl", operator(s.pages.DownloadAudit))
 }
 
 // wrongMethod answers what the router knows by another method; it has set Allow. OPTIONS is a question

@@ -36,7 +36,7 @@ func wantTies(t *testing.T, answer servertest.M, presented string, owner feed.Ha
 	}
 }
 
-// A service that keeps answers is told on what they depend, how long they hold, and what to confirm them by.
+// A service that keeps answers learns what they depend on, how long they hold, and by what to confirm them.
 func TestIntrospectionWithTies(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, other := servertest.New(t, b), servertest.New(t, b)
@@ -114,7 +114,7 @@ func leave(t *testing.T, b *storetest.Backend, answer servertest.M, left time.Du
 	b.Clock.Advance(time.Unix(int64(answer["exp"].(float64)), 0).Sub(b.Clock.Now()) - left)
 }
 
-// What is left of a credential is rounded down, and nothing is left of one that is inactive.
+// The time that is left of a credential is rounded down. One that is inactive has none.
 func TestIntrospectionTellsWhatIsLeft(t *testing.T) {
 	b := storetest.Embedded(t)
 	s := servertest.New(t, b)

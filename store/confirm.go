@@ -11,9 +11,9 @@ import (
 	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
-// This is for what finds nothing to do. An earlier attempt may have been applied, and not confirmed, or the feed may not
-// have it: another replica made it, or crashed before it could. So before a caller is told that it is done, that is
-// confirmed, and appended to the feed again.
+// This file is for a revocation that finds nothing to do. An earlier attempt may have been applied and not confirmed; or it
+// was made by another replica, which crashed before it could append to the feed. So before the caller gets success, the
+// revocation is confirmed, and appended once more.
 
 // confirmGone is for a revocation that finds nothing to delete in a client's or a user's record: the field is not there.
 // "It is gone" says that it stays so. A change that is on its way must fail, so that changeField is deleted all the same.
@@ -51,23 +51,25 @@ func (s *Store) confirm(ctx context.Context, op string, revoked []Revocation, go
 }
 
 // ConfirmRevoked is nil if a credential which was not found stays so: an earlier revocation may have been applied and not
-// confirmed. ours: it may be one that was issued here, which guards are then told to forget. ErrUnavailable if that is not
-// known, or the credential is there; ErrManyUnknown if too many such revocations came in this second.
-func (s *Store) ConfirmRevoked(ctx context.Context, d Digest, ours bool) error {
-	return s.confirmRevoked(ctx, d, ours, false)
+// confirmed. ours: it may have been issued here; then it is appended to the feed. ErrUnavailable if it is not known whether
+// it stays so, or if the credential is there; ErrManyUnknown if too many such revocations came within this second, from this
+// client or from all.
+func (s *Store) ConfirmRevoked(ctx context.Context, d Digest, ours bool, clientID string) error {
+	return s.confirmRevoked(ctx, d, ours, clientID)
 }
 
 // ConfirmUnknown is [Store.ConfirmRevoked] for a caller who is not authenticated. Such callers share confirmations of
 // their own, so that they delay no revocation by others.
 func (s *Store) ConfirmUnknown(ctx context.Context, d Digest) error {
-	return s.confirmRevoked(redisdb.Unauthenticated(ctx), d, true, true)
+	return s.confirmRevoked(redisdb.Unauthenticated(ctx), d, true, "")
 }
 
-func (s *Store) confirmRevoked(ctx context.Context, d Digest, ours, stranger bool) error {
+// confirmRevoked is for the client with this id; empty: for a caller who is not authenticated.
+func (s *Store) confirmRevoked(ctx context.Context, d Digest, ours bool, clientID string) error {
 	const op = "confirm a revocation"
 	var revoked []Revocation
 	if ours && s.feed != nil && !s.unknown.has(s.now(), d) {
-		if !s.unknown.take(s.now(), stranger) {
+		if !s.unknown.take(s.now(), clientID) {
 			return ErrManyUnknown
 		}
 		revoked = append(revoked, Revocation{Kind: TokenRevoked, Digest: d})
@@ -96,30 +98,31 @@ func (s *Store) Confirm(ctx context.Context, revoked ...Revocation) error {
 	return s.db.Barrier(ctx, op)
 }
 
-// ErrManyUnknown: more credentials which are not found were to be revoked than the feed takes of them. The caller may
-// repeat it in a second.
+// ErrManyUnknown: too many revocations of credentials that are not found came within a second. The caller may repeat it in the
+// next one.
 var ErrManyUnknown = errors.New("too many revocations of unknown credentials")
 
-// Revocations of what is not found are appended too. So that they cannot drive everything else out of the feed, each
-// replica appends so many a second, and of those by callers who are not authenticated so many.
+// Revocations of credentials that are not found are appended too. Each replica limits them, so that they cannot push
+// everything else out of the feed, and so that one client does not delay those of the others.
 const (
-	unknownPerSecond   = 100
-	strangersPerSecond = 10
+	unknownPerSecond         = 100
+	clientPerSecond          = 50 // of these, by one client
+	unauthenticatedPerSecond = 10 // of these, by callers who are not authenticated
 )
 
-// unknownLimit counts the revocations of what is not found, in one second.
+// unknownLimit counts the revocations of credentials that are not found, within one second.
 type unknownLimit struct {
-	mu      sync.Mutex
-	second  int64
-	all     int
-	strange int             // of these, by callers who are not authenticated
-	heard   map[Digest]bool // the feed has them: what is repeated does not count
+	mu       sync.Mutex
+	second   int64
+	all      int
+	of       map[string]int  // client → of these; empty: by callers who are not authenticated
+	appended map[Digest]bool // a revocation of these does not count again: the feed has it
 }
 
 // enter begins the next second, if it is one. The caller holds the lock.
 func (l *unknownLimit) enter(now time.Time) {
 	if second := now.Unix(); second != l.second {
-		l.second, l.all, l.strange, l.heard = second, 0, 0, map[Digest]bool{}
+		l.second, l.all, l.of, l.appended = second, 0, map[string]int{}, map[Digest]bool{}
 	}
 }
 
@@ -127,27 +130,29 @@ func (l *unknownLimit) has(now time.Time, d Digest) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.enter(now)
-	return l.heard[d]
+	return l.appended[d]
 }
 
 func (l *unknownLimit) add(now time.Time, d Digest) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.enter(now)
-	l.heard[d] = true
+	l.appended[d] = true
 }
 
-// take counts one more; false: there were so many in this second.
-func (l *unknownLimit) take(now time.Time, stranger bool) bool {
+// take counts one more by the client with this id; false: the limit of this second is reached.
+func (l *unknownLimit) take(now time.Time, clientID string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.enter(now)
-	if l.all >= unknownPerSecond || stranger && l.strange >= strangersPerSecond {
+	most := clientPerSecond
+	if clientID == "" {
+		most = unauthenticatedPerSecond
+	}
+	if l.all >= unknownPerSecond || l.of[clientID] >= most {
 		return false
 	}
 	l.all++
-	if stranger {
-		l.strange++
-	}
+	l.of[clientID]++
 	return true
 }

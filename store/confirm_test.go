@@ -54,13 +54,14 @@ func TestCrashBetweenDeletionAndAppend(t *testing.T) {
 	if n := len(readFeed(t, b).voids); n != 0 {
 		t.Errorf("%d voids were appended", n)
 	}
-	must(t, other.ConfirmRevoked(ctx, d, true))
+	must(t, other.ConfirmRevoked(ctx, d, true, "a"))
 	if n := readFeed(t, b).voids[feed.OfCredential(d)]; n != 1 {
 		t.Errorf("the token is void %d times", n)
 	}
 }
 
-// What finds nothing to do tells guards again, for an earlier attempt may not have done so; what may not be ours does not.
+// A revocation that finds nothing to do is appended again, because an earlier attempt may not have been. One of a credential
+// that cannot be ours is not.
 func TestNothingToDoIsAppended(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, ctx := b.Open(t, func(o *store.Options) { o.Feed = true }), t.Context()
@@ -80,9 +81,9 @@ func TestNothingToDoIsAppended(t *testing.T) {
 			do   func() error
 			want []feed.Handle
 		}{
-			"a credential":                {func() error { return s.ConfirmRevoked(ctx, d, true) }, []feed.Handle{credential}},
+			"a credential":                {func() error { return s.ConfirmRevoked(ctx, d, true, "a") }, []feed.Handle{credential}},
 			"a credential of a stranger":  {func() error { return s.ConfirmUnknown(ctx, d) }, []feed.Handle{credential}},
-			"what was not issued here":    {func() error { return s.ConfirmRevoked(ctx, d, false) }, nil},
+			"what was not issued here":    {func() error { return s.ConfirmRevoked(ctx, d, false, "a") }, nil},
 			"a leaked credential":         {func() error { return second(s.RevokeLeaked(ctx, []store.Digest{d}, store.Cause{})) }, []feed.Handle{credential}},
 			"a client that is not there":  {func() error { return notFound(s.DeleteClient(ctx, "gone", store.Cause{})) }, []feed.Handle{client}},
 			"a disabled one, likewise":    {func() error { return notFound(s.DisableClient(ctx, "gone", store.Cause{})) }, []feed.Handle{client}},
@@ -138,7 +139,8 @@ func TestAnotherMethodIsAppended(t *testing.T) {
 	}
 }
 
-// A second brings so many appends for what is not found, and of these so many for strangers.
+// The appends for credentials that are not found are limited to 100 a second, to 50 for one client, and to 10 for callers
+// without authentication.
 func TestUnknownRevocationsAreLimited(t *testing.T) {
 	t.Parallel()
 	b, ctx := storetest.Redis(t).Backend(t), t.Context()
@@ -155,19 +157,26 @@ func TestUnknownRevocationsAreLimited(t *testing.T) {
 		}
 	}
 	stranger := func(d store.Digest) error { return s.ConfirmUnknown(ctx, d) }
-	client := func(d store.Digest) error { return s.ConfirmRevoked(ctx, d, true) }
+	client := func(d store.Digest) error { return s.ConfirmRevoked(ctx, d, true, "a") }
+	another := func(d store.Digest) error { return s.ConfirmRevoked(ctx, d, true, "b") }
 	for range 2 {
 		b.Do("DEL", feedKey)
 		b.Clock.Advance(time.Second)
 		if n := fill("strangers", stranger); n != 10 {
-			t.Errorf("strangers had %d revocations confirmed", n)
+			t.Errorf("callers without authentication had %d revocations confirmed", n)
 		}
-		if n := fill("clients", client); n != 90 {
-			t.Errorf("clients had %d revocations confirmed", n)
+		if n := fill("clients", client); n != 50 {
+			t.Errorf("one client had %d revocations confirmed", n)
 		}
-		must(t, s.ConfirmRevoked(ctx, store.DigestOf("not ours"), false))
+		if n := fill("others", another); n != 40 {
+			t.Errorf("another client had %d revocations confirmed", n)
+		}
+		must(t, s.ConfirmRevoked(ctx, store.DigestOf("not ours"), false, "a"))
 		must(t, s.RevokeToken(ctx, store.DigestOf("found"), store.Cause{}))
 		must(t, s.ConfirmUnknown(ctx, store.DigestOf("clients0"))) // the feed has it
+		if n := readFeed(t, b).entries["l"]; n != 10 {
+			t.Errorf("%d entries wake no guard", n)
+		}
 		if n := len(readFeed(t, b).voids); n != 101 {
 			t.Errorf("%d voids were appended", n)
 		}
@@ -175,7 +184,7 @@ func TestUnknownRevocationsAreLimited(t *testing.T) {
 	off := b.Open(t)
 	for range 200 {
 		must(t, off.ConfirmUnknown(ctx, store.DigestOf("x")))
-		must(t, off.ConfirmRevoked(ctx, store.DigestOf("x"), true))
+		must(t, off.ConfirmRevoked(ctx, store.DigestOf("x"), true, "a"))
 	}
 }
 

@@ -60,7 +60,7 @@
 //	mk:epoch:alive:<epoch key>   string  the same, of a sixteenth; {} around the key    5 s                 Run
 //	mk:fence                     string  the millisecond of the last mintkeep fence     no expiry           Fence
 //	mk:feed                      stream  voids, and what package feed adds to them      last 16,384         the revocations, Run; Fence deletes it
-//	mk:feed:beats:{mk:feed}      hash    replica → its beat: it appends to the feed     3 s                 Run
+//	mk:feed:beats:{mk:feed}      hash    replica → its beat: it appends to the feed     5 s                 Run
 //	mk:ping                      –       never written; Ping asks whether it is there
 //
 // "Inactive" counts from the revocation or the expiry of a key, before which there is no expiry. What is only an entry of

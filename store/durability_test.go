@@ -68,7 +68,7 @@ func revocations(t *testing.T, b *storetest.Backend, s *store.Store) map[string]
 		"replace an invite": func(ctx context.Context) error {
 			return s.InviteUser(ctx, people["invited"].ID, store.Invite{}, store.Cause{})
 		},
-		"say that it is gone": func(ctx context.Context) error { return s.ConfirmRevoked(ctx, store.DigestOf("nobody's"), true) },
+		"say that it is gone": func(ctx context.Context) error { return s.ConfirmRevoked(ctx, store.DigestOf("nobody's"), true, "a") },
 		"say that it holds":   func(ctx context.Context) error { return s.Confirm(ctx) },
 	}
 	ends["end keys"] = func(ctx context.Context) error {
@@ -326,7 +326,7 @@ func TestAckAsksNothing(t *testing.T) {
 			do    func() error
 		}{
 			"checks": {0, func() error {
-				return errors.Join(s.CheckDurability(ctx), s.Confirm(ctx), s.ConfirmRevoked(ctx, store.DigestOf("x"), true))
+				return errors.Join(s.CheckDurability(ctx), s.Confirm(ctx), s.ConfirmRevoked(ctx, store.DigestOf("x"), true, "a"))
 			}},
 			"end no secret":     {2, func() error { return s.RevokeSecret(ctx, "nobody", "sec_1", store.Cause{}) }},
 			"disable nobody":    {2, func() error { return s.DisableClient(ctx, "nobody", store.Cause{}) }},

@@ -202,7 +202,7 @@ func runFeed(t *testing.T, b *storetest.Backend, change ...func(*store.Options))
 	return s
 }
 
-// awaitContinuous waits until so many replicas say that their feed is continuous: who starts from now on needs no mark.
+// awaitContinuous waits until so many replicas say that their feed is continuous: a replica that starts from now on needs no mark.
 func awaitContinuous(t *testing.T, srv *storetest.Server, n int) {
 	t.Helper()
 	srv.Await("replicas whose feed is continuous", func(ctx context.Context, c *redis.Client) bool {

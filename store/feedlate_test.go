@@ -76,7 +76,7 @@ func TestFeedVoidThatIsLate(t *testing.T) {
 	})
 }
 
-// A deletion of the feed, for want of memory, that arrives late, after the feed was begun again, resets the guards once.
+// A deletion of the feed, because Redis was out of memory, that arrives late, after the feed has begun again, resets the guards once.
 func TestFeedDeletionThatIsLate(t *testing.T) {
 	t.Parallel()
 	eachLateAlive(t, func(t *testing.T, r twoReplicas) {

@@ -10,8 +10,7 @@ import (
 
 const (
 	guardsKey = "mk:guards" // a hash: replica → 1
-	// guardsLifetime is how long what a replica says of guards is kept after it was written. It is the time for which a
-	// guard is known.
+	// guardsLifetime is how long the list of a replica is kept. A guard is known for as long.
 	guardsLifetime = time.Minute
 	// joinedLifetime is for how long a client is known to have polled.
 	joinedLifetime = 24 * time.Hour
@@ -40,7 +39,7 @@ type GuardsPart struct {
 	Replica string        `json:"-"`
 	Age     time.Duration `json:"-"` // since it was written, by Redis's clock
 	Guards  []HeardGuard  `json:"g"`
-	Full    bool          `json:"f,omitempty"` // there were too many
+	Full    bool          `json:"f,omitempty"` // there were too many, and some are missing
 }
 
 // SaveGuards writes what this replica says of guards, for a minute. The embedded store has no other replica to read it.

@@ -180,7 +180,7 @@ func (s *Store) revokeLeakedRecords(ctx context.Context, digests []Digest, isSec
 	var there []int // the place of each in the report
 	for i, record := range records {
 		gone := errors.Is(record.Err(), redis.Nil)
-		// What is gone may not be confirmed yet, and guards may not have heard of it.
+		// What is gone may not be confirmed yet, and the feed may not have it.
 		if !gone || s.db.NeedsBarrier(ctx) || s.feed != nil && !isSecret[i] {
 			c, _ := decodeCredential(record)
 			st := s.credentials.step(cause, digests[i], c)

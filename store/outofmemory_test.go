@@ -128,8 +128,8 @@ func endOf(all bool, err error) error {
 	return err
 }
 
-// What a guard is told while Redis takes no writes for want of memory: nothing, so that it asks at each call. Once there is
-// memory again it forgets all its answers, once, and goes on.
+// While Redis is out of memory a guard gets no answer, so it asks at each call. Once there is memory again it forgets all its
+// answers, once, and goes on.
 func TestFeedOutOfMemory(t *testing.T) {
 	t.Parallel()
 	srv := storetest.Redis(t)

@@ -95,7 +95,7 @@ func TestOutOfMemoryThenRollback(t *testing.T) {
 	if ended != rollback.MaxEntries {
 		t.Errorf("%d ends were acknowledged, want %d", ended, rollback.MaxEntries)
 	}
-	if err := s.ConfirmRevoked(ctx, tokens[len(tokens)-1], true); !errors.Is(err, store.ErrUnavailable) {
+	if err := s.ConfirmRevoked(ctx, tokens[len(tokens)-1], true, "a"); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("what may come back is confirmed to be gone: %v", err)
 	}
 	empty()

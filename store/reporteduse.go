@@ -11,7 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// reportedLate is how long after the revocation of a key a use of it may have been: guards answer from memory.
+// reportedLate is how long after the revocation of a key it may have been used: guards answer from memory.
 const reportedLate = time.Minute
 
 // ReportKeyUse records n uses of the API key with this id, the last of them being last, as a guard has counted them. Run
@@ -41,7 +41,7 @@ func isKeyID(id string) bool {
 	})
 }
 
-// and is both, with the later of the two as the last.
+// and is the sum of both, with the later of their last uses.
 func (r recorded) and(other recorded) recorded {
 	if other.At.After(r.At) {
 		r.Use = other.Use
@@ -75,7 +75,7 @@ func (s *Store) takeReported(ctx context.Context, used map[use]recorded) (map[us
 	return used, nil
 }
 
-// placesOf says where the last use of each key is written that exists, and what is there.
+// placesOf says, of each key that exists, where its last use is written, and which one is there now.
 func (s *Store) placesOf(ctx context.Context, ids []string, reported map[string]recorded) (map[use]Use, error) {
 	descriptions := make([]*redis.StringCmd, len(ids))
 	p := s.rdb.Pipeline()
@@ -112,8 +112,8 @@ func (s *Store) placesOf(ctx context.Context, ids []string, reported map[string]
 	return places, nil
 }
 
-// usedAfter is whether the key was not valid any more, long before this time.
+// usedAfter is whether the key had been invalid for longer than reportedLate by this time.
 func usedAfter(k *APIKey, at time.Time) bool {
-	end := k.inactiveFrom()
-	return !end.IsZero() && at.Sub(end) > reportedLate
+	inactive := k.inactiveFrom()
+	return !inactive.IsZero() && at.Sub(inactive) > reportedLate
 }

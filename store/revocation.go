@@ -82,11 +82,11 @@ func (s *Store) revoke(ctx context.Context, op string, steps ...step) ([]int64, 
 		s.noteUnacknowledged(entriesOf(steps, voids, false), cmds, err)
 		return nil, err
 	}
-	unheard := s.appended(ctx, op, appends)
-	if unheard != nil {
+	notAppended := s.appended(ctx, op, appends)
+	if notAppended != nil {
 		s.appendLater(voids...)
 	}
-	err = redisdb.MostSevere(err, s.note(op, entriesOf(steps, voids, unheard == nil)...), unheard)
+	err = redisdb.MostSevere(err, s.note(op, entriesOf(steps, voids, notAppended == nil)...), notAppended)
 	deleted := make([]int64, len(steps))
 	for i, cmd := range first {
 		deleted[i] = cmd.Val()
@@ -97,7 +97,7 @@ func (s *Store) revoke(ctx context.Context, op string, steps ...step) ([]int64, 
 // errNoRoom is why a revocation is not confirmed while Redis is out of memory and the redo log is full.
 var errNoRoom = errors.New("the revocation log is full (16,384 entries): Redis accepts no watermark, probably because it is out of memory")
 
-// errNotAppended is why a revocation that finds nothing to delete is no success: guards may not have heard of an earlier
+// errNotAppended is why a revocation that finds nothing to delete is no success: the feed may not have that of an earlier
 // attempt.
 var errNotAppended = errors.New("the feed does not have all revocations yet")
 

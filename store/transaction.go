@@ -140,18 +140,18 @@ func (s *Store) transacted(ctx context.Context, op, key string, t transaction, v
 	if s.monitor != nil && t.enabled != "" {
 		s.monitor.Forget(key, t.enabled, t.value)
 	}
-	unheard := s.appended(ctx, op, appends)
-	if err != nil || unheard != nil {
+	notAppended := s.appended(ctx, op, appends)
+	if err != nil || notAppended != nil {
 		s.appendLater(voids...)
 	}
-	heard := err == nil && unheard == nil
-	err = redisdb.MostSevere(err, unheard)
+	isAppended := err == nil && notAppended == nil
+	err = redisdb.MostSevere(err, notAppended)
 	if err != nil && redisdb.IsWithoutBarrier(ctx) {
 		// Without a barrier it is the append that failed. An error would lose what is shown once.
 		s.log.WarnContext(ctx, "appending a change to the feed failed; the next heartbeat retries", "error", err)
 		err = nil
 	}
-	err = redisdb.MostSevere(err, s.note(op, entriesOf(t.steps, voids, heard)...))
+	err = redisdb.MostSevere(err, s.note(op, entriesOf(t.steps, voids, isAppended)...))
 	if err != nil {
 		return err
 	}

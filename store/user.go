@@ -182,7 +182,8 @@ func (s *Store) EnableUser(ctx context.Context, id string, cause Cause) error {
 	})
 }
 
-// PromoteUser makes an operator of a user. It changes nothing of one who is an operator, which guards are told again.
+// PromoteUser makes an operator of a user. For one who is an operator already it changes nothing, and appends to the feed once
+// more.
 func (s *Store) PromoteUser(ctx context.Context, id string, cause Cause) error {
 	return s.change(ctx, "promote user", userKey(id), func(fields map[string]string) (t transaction, err error) {
 		u, err := s.decoded.user(id, fields)

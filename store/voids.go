@@ -42,7 +42,7 @@ type void struct {
 	all    bool // everything
 }
 
-// voidOf is what a revocation voids; nil: no answer of introspection and no remembered authentication depends on it.
+// voidOf is what a revocation voids; nil: neither an answer of introspection nor a remembered authentication depends on it.
 func voidOf(r Revocation) *void {
 	switch r.Kind {
 	case TokenRevoked, KeyRevoked:
@@ -96,11 +96,14 @@ func (s *Store) appends(ctx context.Context, voids []*void) []redis.Cmder {
 	}
 	s.countVoids(voids)
 	handles, all := handlesOf(voids)
+	if redisdb.IsUnauthenticated(ctx) {
+		return s.feed.VoidLater(ctx, handles, all)
+	}
 	return s.feed.Void(ctx, handles, all)
 }
 
-// appended reads the answers to appends. With an error the revocation is applied, and guards may not hear of it. If Redis
-// has rejected an append, because it is out of memory, the feed is deleted instead: guards forget everything then.
+// appended reads the answers to appends. With an error the revocation is applied, and guards may not learn of it. If Redis
+// rejects an append, because it is out of memory, the feed is deleted instead: then guards forget everything.
 func (s *Store) appended(ctx context.Context, op string, appends []redis.Cmder) error {
 	var errs []error
 	rejected := false

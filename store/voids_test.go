@@ -33,7 +33,7 @@ func readFeed(t *testing.T, b *storetest.Backend) appended {
 		}
 		field, value := values[2].(string), values[3].(string)
 		a.entries[field]++
-		of := map[string]map[feed.Handle]int{"v": a.voids, "a": a.repeats}[field]
+		of := map[string]map[feed.Handle]int{"v": a.voids, "l": a.voids, "a": a.repeats}[field]
 		for ; of != nil && value != ""; value = value[16:] {
 			of[feed.Handle([]byte(value[:16]))]++
 		}

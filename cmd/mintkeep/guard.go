@@ -14,7 +14,7 @@ type guardCommand struct {
 	output
 }
 
-// Help tells of the environment, and what a guard is.
+// Help says what a guard is, and names the environment.
 func (*guardCommand) Help() string {
 	return `A guard is a service that keeps answers of introspection in memory, and polls the server
 to learn what was revoked. A guard is late when what it knows is older than its lease: it

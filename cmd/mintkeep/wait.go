@@ -19,7 +19,7 @@ import (
 
 // waiting is the flag of the commands that revoke something.
 type waiting struct {
-	Wait waitTime `help:"Wait until each guard has read what was revoked, at most 2s, or --wait=DURATION up to 10s. Exits 4 if a guard has not until then."`
+	Wait waitTime `help:"Wait until each guard has read what was revoked, at most 2s, or --wait=DURATION up to 10s. Exits 4 if a guard has not by then."`
 }
 
 // waitTime is the value of --wait, which may be left out. Zero: the flag was not given.
@@ -28,7 +28,7 @@ type waitTime time.Duration
 const (
 	defaultWait = waitTime(2 * time.Second)
 	minWait     = waitTime(100 * time.Millisecond)
-	maxWait     = waitTime(10 * time.Second) // so long the server counts guards
+	maxWait     = waitTime(10 * time.Second) // the server counts for as long which guards pass a probe
 )
 
 // IsBool lets the flag have no value.
@@ -161,7 +161,7 @@ func notAll(p *adminapi.ProbeProgress) error {
 // maxNamed is how many guards are named that have not passed.
 const maxNamed = 5
 
-// guardsLine tells of a probe in one line.
+// guardsLine is the result of a probe in one line.
 func guardsLine(p *adminapi.ProbeProgress) string {
 	if p.Guards == 0 {
 		return "No guard is connected"

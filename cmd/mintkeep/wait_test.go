@@ -76,7 +76,7 @@ func probedGuard(instance, state string, heard int) string {
 	return fmt.Sprintf(`{"instance":%q,"client_id":"orders","state":%q,"passed_ms":null,"lease_ms":1000,"last_heard_ms":%d}`, instance, state, heard)
 }
 
-// What is said of the guards, and the exit code.
+// The line about the guards, and the exit code.
 func TestWaitSaysWhichGuardsDoNotKnow(t *testing.T) {
 	var seven []string
 	for i := range 7 {

@@ -7,8 +7,8 @@ type Guard struct {
 	Instance         string    `json:"instance"` // the name that it gives itself; may be empty
 	ClientID         string    `json:"client_id"`
 	Version          string    `json:"version"`  // may be empty
-	LeaseMS          *int64    `json:"lease_ms"` // null: it does not tell
-	LagMS            *int64    `json:"lag_ms"`   // null: it was told nothing fresh yet
+	LeaseMS          *int64    `json:"lease_ms"` // null: it does not say
+	LagMS            *int64    `json:"lag_ms"`   // null: no answer had fresh yet
 	Entries          int64     `json:"entries"`
 	ServedPerMinute  int64     `json:"served_per_minute"`
 	RefusedPerMinute int64     `json:"refused_per_minute"`

@@ -148,10 +148,10 @@ type patch struct {
 	unchanged func(*store.ClientMetadata) bool // see PatchIf
 
 	changed  []string // members that it has changed
-	narrowed bool     // the client lost something by it that its tokens may have
+	narrowed bool     // it has taken away something that tokens of the client may have
 }
 
-// before are the revocations that an earlier attempt at the patch may have made, and guards may not have heard of.
+// before are the revocations that an earlier attempt at the patch may have made, and that may not be in the feed.
 func (p *patch) before() (revoked []store.Revocation) {
 	if !p.narrowed && slices.ContainsFunc(narrowing, p.object.Names) {
 		revoked = append(revoked, store.Revocation{Kind: store.ClientRevoked, ClientID: p.id})

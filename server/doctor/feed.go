@@ -70,7 +70,7 @@ func guardChecks(ctx context.Context, o Options) []Check {
 	case len(list.Guards) == 0:
 		c.Found = "none was heard of within the last minute"
 	case list.Full:
-		c.State, c.Found = Warn, fmt.Sprintf("more than %d: the others are not listed, and a revocation that waits does not count them", guards.MaxGuards)
+		c.State, c.Found = Warn, fmt.Sprintf("more than %d: the others are not listed, and --wait does not count them", guards.MaxGuards)
 		c.Fix = "give each instance one name that stays: mintkeep guard list shows those that poll"
 	case len(late) > 0:
 		c.State, c.Found = Warn, fmt.Sprintf("%d of %d late: %s; they ask at each call", len(late), len(list.Guards), firstOf(late))
@@ -79,7 +79,7 @@ func guardChecks(ctx context.Context, o Options) []Check {
 	checks := []Check{c}
 	if len(unversioned) > 0 {
 		checks = append(checks, Check{
-			Name: "guard versions", State: Warn, Found: fmt.Sprintf("%d of %d tell no version: %s", len(unversioned), len(list.Guards), firstOf(unversioned)),
+			Name: "guard versions", State: Warn, Found: fmt.Sprintf("%d of %d send no version: %s", len(unversioned), len(list.Guards), firstOf(unversioned)),
 			Fix: "have each guard send its version when it polls, so that you see which ones to update",
 		})
 	}

@@ -61,7 +61,7 @@ func TestFeedAndGuards(t *testing.T) {
 	if c := found(t, checks, "guards"); c.Found != "2 of 3 late: an unnamed one of client billing, orders-2; they ask at each call" {
 		t.Errorf("late guards: %+v", c)
 	}
-	if c := found(t, checks, "guard versions"); c.Found != "1 of 3 tell no version: an unnamed one of client billing" {
+	if c := found(t, checks, "guard versions"); c.Found != "1 of 3 send no version: an unnamed one of client billing" {
 		t.Errorf("guards without a version: %+v", c)
 	}
 }

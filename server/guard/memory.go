@@ -34,7 +34,7 @@ type verdict struct {
 	digest     digest
 	credential *Credential
 	state      string // of the credential, for [Guard.confirm]
-	bound      bool   // to a key of its holder, whose proof this version cannot check
+	bound      bool   // to a key; this version cannot check a proof of possession
 	sent       instant
 	expires    time.Duration // by the monotonic clock
 	stamp      uint64        // what had been voided when the question was sent

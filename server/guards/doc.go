@@ -1,5 +1,5 @@
-// Package guards knows the guards: the instances of services that keep answers of introspection, and poll the feed to
-// learn what was revoked. An instance has the name that it gives itself, and belongs to the client as which it polls.
+// Package guards lists and probes the guards: the instances of services that keep answers of introspection, and poll the
+// feed to learn what was revoked. An instance has the name that it gives itself, and belongs to the client as which it polls.
 //
 //	[Registry.Asked]   a poll has arrived: the guard has read everything before its cursor
 //	[Registry.Heard]   a poll was answered

@@ -15,9 +15,8 @@ type Guard struct {
 	Instance string // the name that it gives itself; may be empty
 	ClientID string
 	Version  string        // may be empty
-	Lease    time.Duration // zero: it does not tell
-	// Lag is the age of what it knows, as far as the server can tell: if it got the last answer. Negative: it was told
-	// nothing fresh yet.
+	Lease    time.Duration // zero: it does not say
+	// Lag is the age of what it knows, if it got the last answer. Negative: no answer had fresh yet.
 	Lag     time.Duration
 	Entries int
 	// Served and Refused are counts of a minute.

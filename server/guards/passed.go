@@ -16,14 +16,13 @@ import (
 )
 
 const (
-	// MaxWait is how long [Registry.Passed] waits.
+	// MaxWait is how long [Registry.Passed] waits at most.
 	MaxWait = 2 * time.Second
-	// quietTime is how long a guard must not be heard of beyond its lease before it counts as silent: a report may be so late.
+	// quietTime is for how much longer than its lease a guard must be silent before it counts as silent: a report may be so late.
 	quietTime = 2 * reportEvery
-	// absentTime is how long after a probe a replica that has guards, and does not report, is waited for. It may have stopped.
+	// absentTime is for how long after a probe it waits for a replica that has guards and does not report. That may have stopped.
 	absentTime = 500 * time.Millisecond
-	// hearTime is the least time after a probe after which a guard counts as silent: until then a replica that has heard it may
-	// not have reported.
+	// hearTime is how long after a probe no guard counts as silent yet: a replica that has heard it may not have reported.
 	hearTime = time.Second + quietTime
 )
 
@@ -92,8 +91,8 @@ func (r *Registry) mayProbe(now time.Time) bool {
 	return true
 }
 
-// Passed tells which guards have passed a probe. It waits until that is known of each, and at most so long. ErrNotFound of
-// the store if there is no such probe, or if it was a minute ago.
+// Passed tells which guards have passed a probe. It waits until that is known of each, at most for the time wait. ErrNotFound of
+// the store if there is no such probe, or if it was more than a minute ago.
 func (r *Registry) Passed(ctx context.Context, id string, wait time.Duration) (*Progress, error) {
 	if r.Store.Feed() == nil {
 		return nil, ErrNoFeed

@@ -15,7 +15,7 @@ import (
 const (
 	// MaxGuards is how many instances are known at once. Others are not listed, and known to be missing.
 	MaxGuards = 10_000
-	// Remembered is how long a guard is known after it was heard of last.
+	// Remembered is for how long a guard is known after its last poll.
 	Remembered = time.Minute
 	// MaxLease is the longest lease of a guard. One that does not tell its lease is taken to have it.
 	MaxLease = 10 * time.Second
@@ -51,8 +51,8 @@ type Poll struct {
 	At              time.Time // when the poll arrived, or for Heard when it was answered
 	Address         string    // from where it came, for the audit log; may be empty
 
-	// Lag is how old what the guard knows is at the time of the answer, if it gets it: At less the moment that the answer's
-	// fresh means. Negative if the answer has none, or if there is more. Asked ignores it.
+	// Lag is the age of what the guard knows once it has the answer: from the moment that the answer's fresh names until At.
+	// Negative if the answer has no fresh, or if there is more. Asked ignores it.
 	Lag time.Duration
 }
 
@@ -94,7 +94,7 @@ type name struct{ client, instance string }
 type guard struct {
 	Poll
 	began time.Time // when it polled with this cursor first
-	known time.Time // what it knows is as of then; zero: it was told nothing fresh yet
+	known time.Time // up to then it knows everything; zero: it got no fresh yet
 	rate  rate
 }
 
@@ -142,8 +142,8 @@ func (r *Registry) isFull(now time.Time) bool {
 	return !r.full.IsZero() && now.Sub(r.full) < Remembered
 }
 
-// makeRoom is whether there is room for one more guard. It looks for some to forget once a second, so that names that are
-// never used again cost little. The caller holds the lock.
+// makeRoom is whether there is room for one more guard. It forgets old ones at most once a second, so that instances that never
+// poll again cost little. The caller holds the lock.
 func (r *Registry) makeRoom(now time.Time) bool {
 	if now.Sub(r.full) >= time.Second {
 		r.forget(now)

@@ -9,9 +9,11 @@ import (
 )
 
 const (
-	// writeEvery is how often this replica writes what it has heard. A new guard is written within a second.
+	// writeEvery is how often this replica writes what it has heard. A new guard is written within a second, while there are at
+	// most fewGuards: all are written together, and a service that has a new name at each poll would have that done all the time.
 	writeEvery    = 10 * time.Second
 	writeNewEvery = time.Second
+	fewGuards     = 1_000
 	// reportEvery is how often the polls are reported while a probe is open.
 	reportEvery = 50 * time.Millisecond
 	// writeTime bounds each write.
@@ -52,11 +54,11 @@ func (r *Registry) Run(ctx context.Context) {
 	}
 }
 
-// takeNew is whether there is a guard that was not written yet.
+// takeNew is whether a guard that was not written yet is to be written now.
 func (r *Registry) takeNew() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	isNew := r.isNew
+	isNew := r.isNew && len(r.heard) <= fewGuards
 	r.isNew = false
 	return isNew
 }

@@ -12,8 +12,8 @@ import (
 // Why a guard is told to forget all its answers.
 const (
 	ResetFirst     = "first"     // it polls for the first time
-	ResetMalformed = "malformed" // its cursor is none
-	ResetBroken    = "broken"    // its cursor does not continue: a trim, a failover, a restore
+	ResetMalformed = "malformed" // what it sent is no cursor
+	ResetBroken    = "broken"    // its cursor is not valid any more: a trim, a failover, a restore
 )
 
 var propagationBuckets = []float64{0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5}

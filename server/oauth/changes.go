@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// pollPatience bounds a poll, whatever happens. It is looked at when a poll begins to wait later than pollBegins.
+	// pollPatience bounds a poll that begins to wait later than pollBegins after its arrival. The others end earlier by themselves.
 	pollPatience = 2450 * time.Millisecond
 	pollBegins   = 500 * time.Millisecond
 )
@@ -42,7 +42,7 @@ func (s *Server) Changes(w http.ResponseWriter, r *http.Request) error {
 	return feedUnavailable(err)
 }
 
-// await polls the feed, without a turn of admission control, until there is something to say.
+// await asks the feed, which answers when something is void or the wait is over. It holds no turn of admission control.
 func (s *Server) await(r *http.Request, p *poll) (*feed.Answer, error) {
 	ctx := r.Context()
 	q := feed.Question{After: p.After, Wait: p.wait, Arrived: p.arrived, Drain: web.Wait(ctx)}
@@ -57,7 +57,7 @@ func (s *Server) await(r *http.Request, p *poll) (*feed.Answer, error) {
 	return s.feed.Poll(ctx, q)
 }
 
-// answerPoll answers a poll, and notes what the guard has told and is told.
+// answerPoll answers a poll, and notes what the guard has reported and what it is told.
 func (s *Server) answerPoll(w http.ResponseWriter, r *http.Request, p *poll, a *feed.Answer) error {
 	now := time.Now()
 	s.record(p)
@@ -97,8 +97,8 @@ func (s *Server) answerPoll(w http.ResponseWriter, r *http.Request, p *poll, a *
 	return web.Encoded(w, r, head, voids, tail)
 }
 
-// record records the uses of API keys that a guard has counted, as introspection does. They are recorded with the answer, so
-// that a guard that gets none may send them again.
+// record records the uses of API keys that a guard has counted, as introspection does. It comes with the answer: a guard that gets
+// none sends them again.
 func (s *Server) record(p *poll) {
 	if len(p.used) == 0 {
 		return
@@ -125,7 +125,7 @@ func (s *Server) count(p *poll, a *feed.Answer, now time.Time) {
 	s.metrics.FeedReset(reason)
 }
 
-// keySetName is a name of the published key set, as guards compare it.
+// keySetName names the published key set: guards compare it.
 type keySetName struct{ etag, name string }
 
 // keySetNameSize is how many characters it has.
@@ -143,7 +143,7 @@ func (s *Server) keySetName() string {
 	return known.name
 }
 
-// feedRetry is what a guard is asked to wait when it is not answered. It asks at each call until then.
+// feedRetry is the Retry-After of a poll that is not answered. Meanwhile the guard introspects at each call.
 const feedRetry = time.Second
 
 var errTooManyPolls = &web.Error{
@@ -152,7 +152,7 @@ var errTooManyPolls = &web.Error{
 	Cause: errors.New("more polls than MINTKEEP_FEED_WAITING"),
 }
 
-// feedUnavailable is the answer when the feed can say nothing. Err is for the log.
+// feedUnavailable is the answer to a poll that the feed cannot answer. err is for the log.
 func feedUnavailable(err error) *web.Error {
 	return &web.Error{
 		Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable",

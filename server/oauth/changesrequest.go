@@ -21,13 +21,13 @@ const (
 	maxVersion  = 64
 	maxLease    = 3_600_000 // ms
 	maxUsed     = 256
-	maxUses     = 1_000_000_000
-	maxUsedAgo  = 86_400 // s
+	maxUses     = 10_000_000 // of one key: what many polls tell in a day does not overflow the sum in Redis
+	maxUsedAgo  = 86_400     // s
 	maxCount    = 1 << 53
 )
 
-// readPoll reads a poll and authenticates the guard. That takes a turn of admission control if a remembered authentication
-// does not do.
+// readPoll reads a poll and authenticates the guard. That takes a turn of admission control, unless the authentication is
+// remembered.
 func (s *Server) readPoll(r *http.Request) (*poll, error) {
 	if clientID, ok := s.remembered.byHeader(r); ok {
 		return s.parsePoll(r, clientID)
@@ -74,7 +74,7 @@ func (s *Server) parsePoll(r *http.Request, clientID string) (*poll, error) {
 	return s.pollOf(r, o, clientID)
 }
 
-// pollOf reads the members. The error is of the first that is wrong.
+// pollOf reads the members. The error names the first one that is wrong.
 func (s *Server) pollOf(r *http.Request, o web.Object, clientID string) (*poll, error) {
 	p := &poll{arrived: web.Arrived(r.Context())}
 	p.ClientID, p.At, p.Address = clientID, s.now(), web.Address(r).String()
@@ -94,7 +94,8 @@ func (s *Server) pollOf(r *http.Request, o web.Object, clientID string) (*poll, 
 	return p, nil
 }
 
-// cursorText is the text of after. What is no text is no cursor, as any other text that is none.
+// cursorText is the value of after; empty: it is absent. Anything but a string becomes a text that is no cursor: such a poll is
+// answered with a reset, and not with 400.
 func cursorText(raw json.RawMessage) string {
 	if len(raw) == 0 || string(raw) == "null" {
 		return ""

@@ -25,7 +25,7 @@ type introspection struct {
 	Issuer    string          `json:"iss"`
 	ID        string          `json:"jti"`
 
-	// Of an answer to ties=true. It depends on what these handles name. Left is in how many milliseconds the credential
+	// With ties=true only. The answer depends on what the handles name. Left is in how many milliseconds the credential
 	// expires by this server's clock, absent if it never does. State is what POST /oauth/confirm compares.
 	Ties  []feed.Handle `json:"ties,omitempty"`
 	Left  *int64        `json:"left,omitempty"`

@@ -19,7 +19,7 @@ const (
 	// maxRemembered bounds the memory, and maxOfClient what one client has of it.
 	maxRemembered = 10_000
 	maxOfClient   = 64
-	// maxForgotten is how many voids an authentication under way may miss before it is not remembered.
+	// maxForgotten is how many of the last voids are known. An authentication during which more came is not remembered.
 	maxForgotten = 1_024
 )
 
@@ -27,8 +27,8 @@ const (
 type presentedDigest [sha256.Size]byte
 
 // remembered has the guards that were authenticated within the last minute, so that their polls cost no command of Redis.
-// What an authentication depends on is void by the feed, as it is for a guard: it is forgotten then. While the feed is not
-// current, nothing is remembered. A failure never is.
+// The feed says when something that an authentication depends on is void; then it is forgotten. While the feed is not
+// current, no authentication is taken from memory. A failure is never remembered.
 type remembered struct {
 	feed *feed.Feed
 	now  func() time.Time

@@ -45,7 +45,7 @@ func (s *Server) revokeToken(r *http.Request) error {
 	case asked.presented.Digest == (store.Digest{}): // it cannot be one of ours
 		return nil
 	case asked.record == nil:
-		return answerOf(s.store.ConfirmRevoked(r.Context(), asked.presented.Digest, s.mayHaveIssued(r, asked)))
+		return answerOf(s.store.ConfirmRevoked(r.Context(), asked.presented.Digest, s.mayHaveIssued(r, asked), asked.caller.ID))
 	}
 	if asked.record.Key != nil { // a user's, never a client's
 		return errForeignToken

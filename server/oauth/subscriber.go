@@ -63,7 +63,7 @@ func (s *Server) subscriber(r *http.Request) (subscriber, error) {
 	}, nil
 }
 
-// subscriberResource is what takes the access token of a subscriber.
+// subscriberResource checks the access token of a subscriber.
 func subscriberResource(v *bearer.Verifier, log *audit.Log) *bearer.ProtectedResource {
 	return &bearer.ProtectedResource{
 		Verifier: v, Audit: log, Challenge: `Bearer realm="mintkeep"`, Rejection: audit.APIRejected, TokensOnly: true,

@@ -12,7 +12,7 @@ import (
 	"github.com/mintkeep/mintkeep/store/feed"
 )
 
-// wantsTies is whether the caller of introspection keeps the answer, and so asks on what it depends.
+// wantsTies is whether the caller keeps the answer, and so asks what it depends on.
 func wantsTies(form url.Values) (bool, error) {
 	switch form.Get("ties") {
 	case "":

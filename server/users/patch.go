@@ -127,8 +127,8 @@ func (g *Registry) admit(ctx context.Context, u *store.User, p spec, by audit.Ac
 	return g.Audit.Change(ctx, by, record(audit.UserEnabled, u.ID, nil).Changed("disabled", "true", "false"), enable)
 }
 
-// promote promotes a user. For one who is an operator there is nothing to record, but guards may not have heard of an
-// earlier attempt.
+// promote promotes a user. For one who is an operator already there is nothing to record, but an earlier attempt may not be
+// in the feed.
 func (g *Registry) promote(ctx context.Context, u *store.User, by audit.Actor) error {
 	promote := func(ctx context.Context) error { return g.Store.PromoteUser(ctx, u.ID, g.Audit.Cause(by, "")) }
 	if u.Role() == store.Operator {

@@ -12,8 +12,8 @@ import (
 // statusGone is counted for a request whose caller went away while it waited, as nginx has it. It is never read.
 const statusGone = 499
 
-// Waiting is Handle for requests that wait: their handler takes its turn itself, by [Turn], for as long as it works, and
-// then waits by [Wait]. The log has their successes at debug alone.
+// Waiting is Handle for requests that wait: their handler takes a turn by [Turn] only while it works, and then calls [Wait]. Their
+// successes are logged at debug.
 func (a *Adapter) Waiting(body Body, h Handler) gin.HandlerFunc {
 	return a.handle(route{body: body, handler: h, fail: inJSON, waits: true})
 }
@@ -33,9 +33,9 @@ func Turn(ctx context.Context) (release func(), err error) {
 	}, nil
 }
 
-// Wait says that a request does nothing from here on but wait, which it is to do until its context is done, because the
-// caller went away, or until the drain. Its body is dropped. The drain is nil for one that came while the server drained:
-// its caller has no other replica yet.
+// Wait says that the request only waits from now on: until its context is done, because the caller went away, or until drain
+// is closed. Its body is dropped. drain is nil for a request that came while the server drained: its caller does not know
+// another replica yet, so it is served as usual.
 func Wait(ctx context.Context) (drain <-chan struct{}) {
 	x := from(ctx)
 	x.body = nil

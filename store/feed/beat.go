@@ -12,16 +12,19 @@ import (
 )
 
 const (
-	// beatEvery is the time between two beats. An older primary that is still read is noticed by the next one.
+	// beatEvery is the time between two beats. If a former primary is still read, the next beat shows it.
 	beatEvery = time.Second
-	// beatsTime is how long the beats of the last replica that appends outlive it. Whoever finds none appends a mark: in
-	// the meantime credentials may have been revoked by something that does not append.
+	// beatsTime is how long the beats stay after the last one. A replica that starts and finds none appends a mark: in the
+	// meantime a replica that does not append may have revoked credentials.
 	beatsTime = 5 * time.Second
-	// mixedTime is how long the watermark of a replica that does not append must not have moved.
+	// mixedTime is for how long the watermark of a replica that does not append must not move before looks count again.
 	mixedTime = 3 * time.Second
-	// blindTime is after how long without a look at the other replicas one may have come and gone.
+	// unsureTime is for how long a replica that starts waits for a watermark to move: two beats, because that of a running replica
+	// may not move between one and the next.
+	unsureTime = 3 * beatEvery / 2
+	// blindTime: if this replica has not seen the others for so long, one that does not append may have come and gone.
 	blindTime = 5 * time.Second
-	// activeHeartbeats is by how many heartbeats of all replicas the watermark of one that runs may be behind.
+	// activeHeartbeats: a replica runs if its watermark is behind the counter by at most so many heartbeats of all replicas.
 	activeHeartbeats = 16
 )
 
@@ -34,20 +37,21 @@ var errBlind = unavailable("the other replicas were not seen lately")
 type beats struct {
 	beating      chan struct{} // has something while a beat is under way
 	acknowledged atomic.Int64  // the last beat that the pool has written
-	continuous   atomic.Uint64 // Feed.breaks when a look of this replica counted last, and one
+	continuous   atomic.Uint64 // 1 more than Feed.breaks was when a look of this replica counted last; 0: none has
 
-	mu         sync.Mutex
-	alone      bool  // there are no others
-	trouble    error // why no look counts
-	began      bool
-	checked    time.Time // when the others were seen last
-	seen       map[string]int64
-	appends    map[string]bool // each that has beaten, and has a beat or a watermark still
-	mixedUntil time.Time       // zero: no other version runs
+	mu          sync.Mutex
+	alone       bool  // there are no others
+	trouble     error // why no look counts
+	began       bool
+	checked     time.Time // when the others were seen last
+	seen        map[string]int64
+	appends     map[string]bool // replicas that have beaten, and still have a beat or a watermark
+	mixedUntil  time.Time       // zero: no other version runs
+	unsureUntil time.Time       // until then it is not known whether one runs
 }
 
-// check is why no look counts that is sent now; nil: the other replicas append too. A process that was stopped goes on with
-// a look: by its own clock it learns that it has missed beats.
+// check is why a look that is sent now does not count; nil: the other replicas append too. A process that was stopped may go on
+// with a look: its clock tells that it has missed beats.
 func (b *beats) check(now time.Time) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -97,9 +101,9 @@ func (f *Feed) Beat(ctx context.Context) {
 	if f.beats.continuous.Load() != f.breaks.Load()+1 {
 		value = -value
 	}
-	// The watermarks are read before the beats: who has a watermark has beaten by then, if it appends.
+	// The watermarks are read before the beats: a replica that appends has beaten before it has a watermark.
 	w, err := f.Watermarks(ctx)
-	others := redis.NewMapStringStringCmd(ctx, "hgetall", f.BeatsKey) // before this beat, which lets those of dead replicas live on
+	others := redis.NewMapStringStringCmd(ctx, "hgetall", f.BeatsKey) // before this beat, which prolongs those of dead replicas
 	write := redis.NewIntCmd(ctx, "hset", f.BeatsKey, f.Replica, value)
 	expire := redis.NewBoolCmd(ctx, "pexpire", f.BeatsKey, beatsTime.Milliseconds())
 	f.pool(ctx, others, write, expire)
@@ -111,6 +115,8 @@ func (f *Feed) Beat(ctx context.Context) {
 		}
 		f.beats.acknowledged.Store(last + 1) // after the break, so that no look counts in between
 	}
+	f.beats.mu.Lock() // until after the break, so that no look counts in between
+	defer f.beats.mu.Unlock()
 	if f.beats.judge(f.Replica, time.Now(), others.Val(), w, err) {
 		f.Break()
 	}
@@ -131,7 +137,7 @@ func beatOf(text string) int64 {
 	return max(n, -n)
 }
 
-// Leave takes the beat of this replica out. It comes after the watermark was taken out.
+// Leave removes the beat of this replica. It comes after its watermark was removed.
 func (f *Feed) Leave(ctx context.Context) {
 	if f.Watermarks == nil {
 		return
@@ -141,11 +147,9 @@ func (f *Feed) Leave(ctx context.Context) {
 	f.pool(ctx, redis.NewIntCmd(ctx, "hdel", f.BeatsKey, f.Replica))
 }
 
-// judge decides whether looks count, by the beats and the watermarks of all replicas, or by the error of reading them. It is
-// true if a mark is needed: something that does not append may have revoked credentials.
+// judge decides whether looks count, by the beats and the watermarks of all replicas, or by the error of reading them.
+// broken: a mark is needed, because a replica that does not append may have revoked credentials. The caller holds the lock.
 func (b *beats) judge(self string, now time.Time, others map[string]string, w Watermarks, err error) (broken bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	if err != nil {
 		b.trouble = unavailable("the other replicas are not known: " + err.Error())
 		return false
@@ -157,11 +161,17 @@ func (b *beats) judge(self string, now time.Time, others map[string]string, w Wa
 		broken = now.Sub(b.checked) > blindTime
 	}
 	b.checked = now
-	if b.moves(self, first, others, w) {
+	moves, perhaps := b.moves(self, first, others, w)
+	if perhaps && broken { // no other replica has watched them
+		b.unsureUntil = now.Add(unsureTime)
+	}
+	if moves {
 		b.mixedUntil = now.Add(mixedTime)
 		broken = true // at once, so that the beats say so to a replica that starts
 	}
-	b.trouble = nil
+	if b.trouble = nil; now.Before(b.unsureUntil) {
+		b.trouble = errNoLook
+	}
 	if !b.mixedUntil.IsZero() {
 		if now.Before(b.mixedUntil) {
 			b.trouble = errMixed
@@ -172,8 +182,8 @@ func (b *beats) judge(self string, now time.Time, others map[string]string, w Wa
 	return broken
 }
 
-// isContinuous is whether another replica runs whose feed is continuous. The beats of dead replicas are there as long as any
-// replica beats: their watermarks tell them apart.
+// isContinuous is whether another replica runs whose feed is continuous. The beats of dead replicas stay as long as any
+// replica beats; a dead replica is known by its watermark.
 func isContinuous(self string, others map[string]string, w Watermarks) bool {
 	for id, beat := range others {
 		at, runs := w.Of[id]
@@ -185,9 +195,10 @@ func isContinuous(self string, others map[string]string, w Watermarks) bool {
 	return false
 }
 
-// moves is whether a replica runs that does not append. Who has beaten once appends as long as it lives: its beats may have
-// expired while Redis was away.
-func (b *beats) moves(self string, first bool, others map[string]string, w Watermarks) (moves bool) {
+// moves is whether a replica runs that does not append, and perhaps whether one may: at first, one that heartbeats once a
+// second is far behind one that revokes all the time. One that has ever beaten appends: its beats may have expired while
+// Redis was away.
+func (b *beats) moves(self string, first bool, others map[string]string, w Watermarks) (moves, perhaps bool) {
 	appends := map[string]bool{}
 	for id := range others {
 		appends[id] = true
@@ -199,11 +210,11 @@ func (b *beats) moves(self string, first bool, others map[string]string, w Water
 		}
 		before, known := b.seen[id]
 		if first {
-			moves = moves || w.Counter-at <= activeHeartbeats
+			moves, perhaps = moves || w.Counter-at <= activeHeartbeats, true
 		} else {
 			moves = moves || !known || at != before
 		}
 	}
 	b.seen, b.appends = w.Of, appends
-	return moves
+	return moves, perhaps
 }

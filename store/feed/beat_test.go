@@ -1,9 +1,13 @@
 package feed
 
 import (
+	"context"
 	"errors"
+	"runtime"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // seconds is what one replica, "me", sees at each of its beats.
@@ -78,7 +82,9 @@ func TestBeatsWhenTheFeedIsOffForAWhile(t *testing.T) {
 func TestBeatsAfterAnOldVersionWasKilled(t *testing.T) {
 	s := newSeconds(t)
 	s.w.Of["killed"] = s.w.Counter - activeHeartbeats - 5
-	s.alone()
+	s.beat("the first replica", true, errNoLook, "me")
+	s.beats["me"] = "-2"
+	s.beat("alone", false, errNoLook, "me")
 	for range 5 {
 		s.beat("its watermark stays", false, nil, "me")
 	}
@@ -88,6 +94,44 @@ func TestBeatsAfterAnOldVersionWasKilled(t *testing.T) {
 	recent.beat("it may still run", false, errMixed, "me")
 	recent.beat("it may still run", false, errMixed, "me")
 	recent.beat("it does not", true, nil, "me")
+}
+
+// While another replica revokes all the time, an idle one of an older version is far behind, and runs all the same.
+func TestBeatsOfAStartBesideAnIdleOldVersion(t *testing.T) {
+	for name, other := range map[string]string{"where all else is old": "", "beside one that appends": "-9"} {
+		s := newSeconds(t)
+		s.w.Of["old"] = s.w.Counter - 100
+		if other != "" {
+			s.beats["busy"] = other
+		}
+		s.w.Of["busy"] = s.w.Counter - activeHeartbeats - 1
+		s.beat(name, true, errNoLook, "me")
+		s.beat(name+", a heartbeat later", true, errMixed, "me", "old")
+	}
+	watched := newSeconds(t)
+	watched.w.Of["killed"] = watched.w.Counter - 100
+	watched.beats["other"] = "9"
+	watched.beat("another replica has watched what was killed", false, nil, "me", "other")
+}
+
+// No look counts between the verdict of a beat and the break that it asks for.
+func TestBreakComesWithTheBeat(t *testing.T) {
+	for range 5_000 {
+		f := newFeed(Options{Replica: "me", Watermarks: func(context.Context) (Watermarks, error) { return Watermarks{}, nil }})
+		f.pool = func(context.Context, ...redis.Cmder) {}
+		done := make(chan struct{})
+		go func() { defer close(done); f.Beat(t.Context()) }()
+		now := time.Now()
+		for i := 0; f.beats.check(now) != nil; i++ {
+			if i%1_000 == 999 { // on one processor
+				runtime.Gosched()
+			}
+		}
+		if f.breaks.Load() == 0 {
+			t.Fatal("a look counts before the mark of the start")
+		}
+		<-done
+	}
 }
 
 func TestBeatsOfOthersThatStartAndLeave(t *testing.T) {

@@ -10,14 +10,15 @@
 // The feed is one stream, mk:feed, of at most some 16,384 entries. Each has a random tag, and one of these fields:
 //
 //	v   voids: 1 to 256 handles of 16 bytes
-//	a   the same again, by the heartbeat that covers the deletions: no waiting poll is answered because of them
+//	l   voids that answer no waiting poll: callers without client authentication have caused them
+//	a   voids that the heartbeat repeats when it covers the deletions: they answer no waiting poll
 //	m   a mark: the replication id of the primary to which it was appended
-//	k   the same id again, so that it is known after the mark was trimmed
+//	k   that id once more, so that it is known after the mark was trimmed
 //	r   a break: everything is void
 //	p   a probe: its id
 //
-// A cursor is the id and the tag of an entry. It continues only where exactly that entry is, with no mark and no break
-// behind it. After everything else the guard forgets all its answers: after a trim, a failover, a restore.
+// A cursor is the id and the tag of an entry. It is valid while exactly that entry is there, with no mark and no break
+// behind it. Otherwise, as after a trim, a failover or a restore, the guard forgets all its answers.
 //
 // docs/consistency.md proves that no guard answers from memory longer than its lease after a revocation was acknowledged.
 package feed

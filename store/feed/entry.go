@@ -14,6 +14,7 @@ import (
 const (
 	tagField     = "t"
 	voidsField   = "v"
+	laterField   = "l" // as voidsField, for which no one is woken
 	repeatField  = "a"
 	markField    = "m"
 	restateField = "k"
@@ -24,11 +25,11 @@ const (
 // maxEntries is how many entries the stream has; Redis trims whole nodes, so there may be some more.
 const maxEntries = 1 << 14
 
-// entry is one of the stream.
+// entry is an entry of the stream.
 type entry struct {
 	Cursor
-	field string // the other field, and
-	value string // what it has, but for handles
+	field string // the field beside the tag
+	value string // its value, if that is not handles
 	voids []Handle
 	read  time.Time // when this replica had read it
 }
@@ -37,11 +38,18 @@ type entry struct {
 func (e *entry) resets() bool { return e.field == markField || e.field == breakField }
 
 // wakes is whether waiting guards are answered because of it.
-func (e *entry) wakes() bool { return e.field != restateField && e.field != repeatField }
+func (e *entry) wakes() bool {
+	return e.field != restateField && e.field != repeatField && e.field != laterField
+}
+
+// hasVoids is whether the field has handles.
+func hasVoids(field string) bool {
+	return field == voidsField || field == laterField || field == repeatField
+}
 
 var errEntry = errors.New("an entry of the feed cannot be read")
 
-// parseEntry reads an entry. What a newer version appended, or what is damaged, is a break: it may void anything.
+// parseEntry reads an entry. One of a newer version, or a damaged one, is a break: it may void anything.
 func parseEntry(m redis.XMessage, read time.Time) (entry, error) {
 	e := entry{read: read, field: breakField}
 	var err error
@@ -56,13 +64,13 @@ func parseEntry(m redis.XMessage, read time.Time) (entry, error) {
 	if len(m.Values) != 2 {
 		return e, nil
 	}
-	for _, field := range []string{voidsField, repeatField, markField, restateField, probeField} {
+	for _, field := range []string{voidsField, laterField, repeatField, markField, restateField, probeField} {
 		value, there := m.Values[field].(string)
 		if !there {
 			continue
 		}
 		isRead := true
-		if field == voidsField || field == repeatField {
+		if hasVoids(field) {
 			e.voids, isRead = decodeHandles(value)
 		} else {
 			e.value = value
@@ -86,12 +94,18 @@ func (f *Feed) appendCommand(ctx context.Context, field, value string) *redis.St
 	return redis.NewStringCmd(ctx, "xadd", f.Key, "maxlen", "~", maxEntries, "*", tagField, string(t[:]), field, value)
 }
 
-// Void makes the commands that append these handles, and with all a break, which voids everything.
+// Void makes the commands that append these handles; all: also a break, which voids everything.
 func (f *Feed) Void(ctx context.Context, handles []Handle, all bool) (cmds []redis.Cmder) {
 	return f.appendHandles(ctx, voidsField, handles, all)
 }
 
-// Repeat is Void for handles that were appended before: guards that wait are not answered because of them.
+// VoidLater is Void, but it answers no waiting poll: each poll ends within the lease of its guard. So what anyone can cause
+// costs no more polls.
+func (f *Feed) VoidLater(ctx context.Context, handles []Handle, all bool) (cmds []redis.Cmder) {
+	return f.appendHandles(ctx, laterField, handles, all)
+}
+
+// Repeat is VoidLater for handles that were appended before: those that guards were told are left out.
 func (f *Feed) Repeat(ctx context.Context, handles []Handle, all bool) (cmds []redis.Cmder) {
 	return f.appendHandles(ctx, repeatField, handles, all)
 }

@@ -24,7 +24,7 @@ type Options struct {
 	Watermarks func(context.Context) (Watermarks, error)
 	// Trusted is whether the breaker is closed. Nil: always.
 	Trusted func() bool
-	// OnConnect is shown the feed's own connection before its first look. Nil: nothing is checked.
+	// OnConnect checks the feed's own connection before the first look on it. Nil: nothing is checked.
 	OnConnect func(context.Context, *redis.Conn) error
 
 	// Observe is told of each entry that was read, in the order of the feed; all: everything is void. It must not block.
@@ -39,7 +39,7 @@ type Watermarks struct {
 	Of      map[string]int64 // replica → the counter that it saw last
 }
 
-// Feed is what one replica knows of the feed. It is safe for concurrent use.
+// Feed is the feed as one replica appends to it and reads it. It is safe for concurrent use.
 type Feed struct {
 	Options
 	limit  int    // how many entries a look reads at most
@@ -55,7 +55,7 @@ type Feed struct {
 	polled  atomic.Int64  // when a guard was answered last, in nanoseconds since begun
 	begun   time.Time
 	wanted  chan struct{} // has something when a guard polls
-	hurried atomic.Int64  // how many wait for the next look
+	hurried atomic.Int64  // how many polls wait for the next look, which then does not block
 	probed  atomic.Pointer[func(ProbeRead)]
 
 	look lookState // only Run's
@@ -142,14 +142,14 @@ func (f *Feed) OnVoid(observe func(handles []Handle, all bool)) {
 	f.onVoid = append(f.onVoid, observe)
 }
 
-// OnTrouble has observe told, in a word, why no guard is answered, each time that begins. It must not block.
+// OnTrouble has observe told, by one of [Reasons], each time that guards begin to get no answer. It must not block.
 func (f *Feed) OnTrouble(observe func(reason string)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.onTrouble = append(f.onTrouble, observe)
 }
 
-// IsCurrent is whether all that was appended until age ago was read, and observed.
+// IsCurrent is whether everything that was appended longer than age ago was read, and the observers know it.
 func (f *Feed) IsCurrent(age time.Duration) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -166,7 +166,7 @@ type Status struct {
 	Reach   time.Duration // how far back they go
 }
 
-// Status tells the state of the feed.
+// Status is the present state.
 func (f *Feed) Status() Status {
 	f.mu.Lock()
 	defer f.mu.Unlock()

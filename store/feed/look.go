@@ -29,17 +29,17 @@ type looked struct {
 	end  uint64
 }
 
-// lookState is what one look leaves to the next.
+// lookState is what a look leaves to the next one.
 type lookState struct {
 	mark    tag     // of the mark that was appended last
 	marking uint64  // Feed.breaks before that
-	marked  uint64  // Feed.breaks before the last mark that was read
+	marked  uint64  // Feed.breaks before the last of these marks that was read
 	gone    entryID // the entry that was gone when the ring was restarted
 	hidden  uint64  // the connection by which Redis did not tell its replication id
-	unheard []entry // what the observers were not told yet
+	unseen  []entry // what the observers were not told yet
 }
 
-// Run looks while guards poll, until ctx is done. It says once a second that this replica appends what it revokes.
+// Run looks while guards poll, and beats once a second, until ctx is done.
 func (f *Feed) Run(ctx context.Context) {
 	beating := make(chan struct{})
 	go func() { defer close(beating); f.beat(ctx) }()
@@ -95,7 +95,7 @@ type answer struct {
 	blocked      bool // whether it waited for an entry
 	replication  string
 	entries      []redis.XMessage
-	last         []redis.XMessage // what is now where the ring ends
+	last         []redis.XMessage // what Redis has under the id of the last entry of the ring
 	beat         int64            // of this replica, as this Redis has it, and
 	acknowledged int64            // as the pool had written it before
 }
@@ -179,7 +179,7 @@ func (c lookCommands) all() []redis.Cmder {
 	return []redis.Cmder{c.info, c.canary, c.entries, c.last, c.beat}
 }
 
-// err is why the look does not count. INFO may be denied. A canary that is refused, for whatever reason, is no proof.
+// err is why the look does not count. INFO may be denied. A canary that is rejected, for whatever reason, is no proof.
 func (c lookCommands) err() error {
 	failed := []error{c.canary.Err(), c.last.Err()}
 	if err := c.entries.Err(); !errors.Is(err, redis.Nil) {
@@ -221,7 +221,7 @@ func (f *Feed) replicationOf(info *redis.StringCmd) (string, error) {
 	return id, nil
 }
 
-// take adds what was read to the ring. It is nil if the look counts. woken: waiting polls have something to say.
+// take adds what was read to the ring. The error is why the look does not count. woken: waiting polls are answered.
 func (f *Feed) take(ctx context.Context, a answer) (woken bool, err error) {
 	f.mu.Lock()
 	woken, err = f.addEntries(a)
@@ -253,7 +253,7 @@ func (f *Feed) take(ctx context.Context, a answer) (woken bool, err error) {
 	return woken, nil
 }
 
-// addEntries does so. The caller holds the lock.
+// addEntries adds to the ring what a look has read, if the ring still continues. The caller holds the lock.
 func (f *Feed) addEntries(a answer) (woken bool, err error) {
 	if newest := f.ring.newest(); newest != nil {
 		found := len(a.last) == 1
@@ -293,14 +293,14 @@ func (f *Feed) addEntries(a answer) (woken bool, err error) {
 	return woken, nil
 }
 
-// observe has the observers told of an entry.
+// observe keeps an entry for tellObservers.
 func (f *Feed) observe(e entry) {
 	if len(e.voids) > 0 || e.resets() {
-		f.look.unheard = append(f.look.unheard, e)
+		f.look.unseen = append(f.look.unseen, e)
 	}
 }
 
-// tellObservers tells them, without the lock: they may ask the feed something.
+// tellObservers tells them what is void, without the lock: they may ask the feed something.
 func (f *Feed) tellObservers() {
 	f.mu.Lock()
 	told := slices.Clone(f.onVoid)
@@ -308,12 +308,12 @@ func (f *Feed) tellObservers() {
 	if f.Observe != nil {
 		told = append(told, f.Observe)
 	}
-	for _, e := range f.look.unheard {
+	for _, e := range f.look.unseen {
 		for _, tell := range told {
 			tell(e.voids, e.resets())
 		}
 	}
-	f.look.unheard = nil
+	f.look.unseen = nil
 }
 
 // appendMark makes every older cursor invalid. The next look reads it. A break that comes now is not covered by it.
@@ -322,14 +322,14 @@ func (f *Feed) appendMark(ctx context.Context, replication string) {
 	f.append(ctx, redis.NewStringCmd(ctx, "xadd", f.Key, "maxlen", "~", maxEntries, "*", tagField, string(f.look.mark[:]), markField, replication))
 }
 
-// append sends what no look counts on before it has read it.
+// append sends an entry. Its error may be lost: no look counts before it has read the entry.
 func (f *Feed) append(ctx context.Context, cmd *redis.StringCmd) {
 	if f.own(ctx, cmd); cmd.Err() != nil {
 		f.Logger.DebugContext(ctx, "appending to the feed failed; the next look tries again", "error", cmd.Err())
 	}
 }
 
-// publish tells the polls what became of a look.
+// publish tells the polls the result of a look.
 func (f *Feed) publish(sent time.Time, woken bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

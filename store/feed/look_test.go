@@ -145,7 +145,7 @@ func TestUntrustedRedis(t *testing.T) {
 	})
 }
 
-// What is deleted in the middle of a look is noticed by the same look: what the end of the ring still is, was continued.
+// A deletion of the feed in the middle of a look is noticed by the same look: XRANGE comes after XREAD.
 func TestFeedIsDeletedDuringALook(t *testing.T) {
 	var armed, appended atomic.Bool
 	inWorld(t, 1, func(w *world) {

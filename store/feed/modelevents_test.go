@@ -9,7 +9,7 @@ import (
 )
 
 func (w *world) happen(e modelEvent) {
-	// Who starts just after the data went back takes it for continuous until the others have noticed it.
+	// A replica that starts just after the data went back takes the feed for continuous until the others have noticed.
 	if starts := e.What == "restart" || e.What == "kill"; starts && time.Since(w.wentBack) < beatsTime+500*time.Millisecond {
 		return
 	}

@@ -241,7 +241,7 @@ func (n *redisModel) xread(c *redis.XStreamSliceCmd) bool {
 	}
 }
 
-// link is the way of a replica to Redis.
+// link is a connection of a replica to Redis.
 type link struct {
 	r    *replicaModel
 	pool bool

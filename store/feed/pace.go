@@ -20,7 +20,7 @@ const (
 // pace is the time between two looks.
 type pace struct {
 	pause    time.Duration // only Run's, as
-	unmarked bool          // whether the last look found no mark
+	unmarked bool          // the last look has appended a mark
 
 	mu      sync.Mutex
 	woken   time.Time // when waiting polls were woken last, and
@@ -58,8 +58,8 @@ func (p *pace) gather() time.Duration {
 	return min(max(4*took, minGather), maxGather)
 }
 
-// looked decides how long to wait after a look. What it has begun is gone on with at once; but a mark may be rejected, if
-// Redis is out of memory.
+// looked decides how long to wait after a look. Not at all, if there is more to read, or a mark was just appended. If the
+// mark is still missing after that, Redis has rejected it.
 func (p *pace) looked(woken, blocked bool, err error) {
 	wasUnmarked := p.unmarked
 	p.unmarked = errors.Is(err, errUnmarked)

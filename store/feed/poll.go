@@ -21,11 +21,11 @@ type Answer struct {
 	Voids *Voids
 	// More: there are more voids, so that the guard asks again at once.
 	More bool
-	// Fresh is the time from the arrival of the question until the newest look was sent whose entries are all in this
-	// answer, or before it. Negative: that was before the question arrived.
+	// Fresh: all that was appended until so long after the arrival of the question is in this answer or in earlier ones. It is
+	// the time at which the newest look was sent that read nothing else. Negative: that was before the question arrived.
 	Fresh time.Duration
-	// Read is when this replica read the first of the voids, but for repeated ones; zero: there are none. It may have been
-	// appended as long before as voids are gathered.
+	// Read is when this replica read the first of the voids, repeated ones apart; zero: there are none. That void may have
+	// been appended up to 200 ms earlier: voids are gathered.
 	Read time.Time
 }
 

@@ -12,8 +12,8 @@ type ProbeRead struct {
 	epoch, at uint64
 }
 
-// Probe appends an entry that voids nothing. Waiting guards are answered because of it, so that their next polls tell that
-// they have read all that was appended before.
+// Probe appends an entry that voids nothing. It answers the waiting polls, so the next poll of each guard shows that it has read
+// everything that was appended before.
 func (f *Feed) Probe(ctx context.Context, id string) error {
 	cmd := f.appendCommand(ctx, probeField, id)
 	_ = f.DB.Client.Process(ctx, cmd)

@@ -23,30 +23,31 @@ const (
 // the rings apart.
 type ring struct {
 	epoch   uint64
-	sharded bool // the deletions are on other servers, which may lose them alone
+	sharded bool // it is a cluster: deletions are on other servers, which may lose them alone
 	entries []entry
 	first   uint64 // position of entries[0]
 	handles int
 
 	lastReset   uint64 // position of the last entry that resets
-	replication string // the replication id that the newest mark names; empty: there is none; or disputed
-	restated    uint64 // position of the entry that said so last
+	replication string // the replication id of the newest mark; empty: there is none; or disputed
+	restated    uint64 // position of the last entry with a replication id
 
-	last answerPart // what the last answer had: most guards ask for the same
+	last answerPart      // what the last answer had: most guards ask for the same
+	has  map[Handle]bool // what since has found; kept for its memory: a guard may ask from far back at each poll
 }
 
 type answerPart struct {
 	from, to uint64
 	voids    *Voids
 	more     bool
-	read     time.Time // when its first void was, but for repeated ones; zero: it has none
+	read     time.Time // when its first void was read, repeated ones apart; zero: it has none
 }
 
-// disputed is no replication id.
+// disputed is no replication id: two entries have different ones.
 const disputed = "disputed"
 
 // restart empties the ring.
-func (r *ring) restart() { *r = ring{epoch: r.epoch + 1, sharded: r.sharded} }
+func (r *ring) restart() { *r = ring{epoch: r.epoch + 1, sharded: r.sharded, has: r.has} }
 
 // end is the position behind the last entry.
 func (r *ring) end() uint64 { return r.first + uint64(len(r.entries)) }
@@ -62,7 +63,7 @@ func (r *ring) newest() *entry {
 func (r *ring) add(e entry) {
 	at := r.end()
 	if e.field == repeatField && !r.sharded {
-		e.voids = r.unheard(e.voids)
+		e.voids = r.unrepeated(e.voids)
 	}
 	r.entries = append(r.entries, e)
 	r.handles += len(e.voids)
@@ -76,7 +77,7 @@ func (r *ring) add(e entry) {
 		case "": // the mark was trimmed
 			r.replication = e.value
 		case e.value:
-		default: // by a replica that was late: who reads this appends a mark, and only that tells the id again
+		default: // a late replica has written it: each replica that reads it appends a mark, which settles the id
 			r.replication = disputed
 		}
 		r.restated = at
@@ -86,11 +87,11 @@ func (r *ring) add(e entry) {
 	}
 }
 
-// unheard are those of repeated handles that none of the last entries has, since the last one that resets. Who goes on behind
-// an entry that has a handle was told of it, or has forgotten everything since. The entry is there, so that the deletion
-// before it was not lost meanwhile, and no one has asked in between: but for a cluster, where a guard may have asked while the
-// deletion was lost. What was appended before a reset is of another revocation, or another Redis.
-func (r *ring) unheard(handles []Handle) (left []Handle) {
+// unrepeated are those of repeated handles that none of the last entries since the last reset has. A guard whose cursor is
+// behind an entry was told of its handles. As long as the entry is there, Redis has not lost the deletion before it, so
+// no guard was told meanwhile that the credential is active. In a cluster this does not hold: the deletion is on another
+// shard, which may have lost it alone. What was appended before a reset belongs to another revocation, or another Redis.
+func (r *ring) unrepeated(handles []Handle) (left []Handle) {
 	missing := map[Handle]bool{}
 	for _, h := range handles {
 		missing[h] = true
@@ -151,7 +152,11 @@ func (r *ring) since(from uint64) answerPart {
 		return r.last
 	}
 	p := answerPart{from: from, to: from, voids: &Voids{}}
-	has := map[Handle]bool{}
+	if r.has == nil {
+		r.has = make(map[Handle]bool, maxAnswer)
+	}
+	has := r.has
+	clear(has)
 	for _, e := range r.entries[from-r.first:] {
 		if len(has)+len(e.voids) > maxAnswer {
 			p.more = true

@@ -17,7 +17,7 @@ func ringOf(fields ...string) *ring {
 	for i, field := range fields {
 		name, value, _ := strings.Cut(field, " ")
 		e := entry{Cursor: cursorAt(uint64(i + 1)), field: name, value: value}
-		if name == voidsField || name == repeatField {
+		if hasVoids(name) {
 			e.voids = []Handle{OfClient(value)}
 		}
 		r.add(e)
@@ -204,6 +204,15 @@ func TestRepetitions(t *testing.T) {
 	}
 }
 
+// What strangers cause wakes no one. It is told all the same, also of what guards were told before.
+func TestVoidsThatWakeNoOne(t *testing.T) {
+	f := newFeed(Options{})
+	f.ring = *ringOf("m one", "v a", "l a", "l b")
+	if p := f.ring.since(2); len(p.voids.handles) != 2 || !p.read.IsZero() || f.wakesSince(2) || !f.wakesSince(1) {
+		t.Errorf("%+v, wakes %v", p, f.wakesSince(2))
+	}
+}
+
 func TestEntryIsRead(t *testing.T) {
 	h := OfClient("billing")
 	for name, tt := range map[string]struct {
@@ -211,6 +220,7 @@ func TestEntryIsRead(t *testing.T) {
 		want   string
 	}{
 		"voids":                    {map[string]any{"t": "12345678", "v": string(h[:])}, voidsField},
+		"voids that wake no one":   {map[string]any{"t": "12345678", "l": string(h[:])}, laterField},
 		"repeated voids":           {map[string]any{"t": "12345678", "a": string(h[:])}, repeatField},
 		"a mark":                   {map[string]any{"t": "12345678", "m": "one"}, markField},
 		"a restated id":            {map[string]any{"t": "12345678", "k": "one"}, restateField},
@@ -226,7 +236,7 @@ func TestEntryIsRead(t *testing.T) {
 		"nothing":                  {nil, breakField},
 	} {
 		e, err := parseEntry(redis.XMessage{ID: "7-1", Values: tt.values}, time.Now())
-		if err != nil || e.field != tt.want || e.id != (entryID{7, 1}) || (tt.want == voidsField || tt.want == repeatField) != (len(e.voids) == 1) {
+		if err != nil || e.field != tt.want || e.id != (entryID{7, 1}) || hasVoids(tt.want) != (len(e.voids) == 1) {
 			t.Errorf("%s: %+v, %v", name, e, err)
 		}
 	}

@@ -19,7 +19,7 @@ var (
 	errUnmarked   = unavailable("the feed has no mark of this Redis yet")
 )
 
-// reasons are the troubles in a word each. What each start has is none.
+// reasons has a word for each trouble. Those without one occur at each start.
 var reasons = []struct {
 	trouble error
 	reason  string
@@ -62,7 +62,7 @@ func reasonOf(trouble error) string {
 
 func unavailable(text string) error { return fmt.Errorf("%w: %s", redisdb.ErrUnavailable, text) }
 
-// tellTrouble tells the observers, if it is another one than before. The caller holds the lock.
+// tellTrouble tells the observers, if the reason has changed. The caller holds the lock.
 func (f *Feed) tellTrouble(trouble error) {
 	if reason := reasonOf(trouble); reason != "" && reason != reasonOf(f.trouble) {
 		for _, observe := range f.onTrouble {
@@ -80,7 +80,7 @@ type warning struct {
 	logged bool
 }
 
-// logTrouble logs trouble that lasts: a look that counts follows others at once. The caller holds the lock.
+// logTrouble logs trouble that lasts. Most looks that do not count are followed at once by one that does. The caller holds the lock.
 func (f *Feed) logTrouble(err error) {
 	w := &f.warning
 	switch {

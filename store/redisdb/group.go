@@ -63,7 +63,7 @@ type groupKey struct {
 
 // groupOf is the group for a call of ctx to a server.
 func (db *DB) groupOf(ctx context.Context, node *redis.Client) *group {
-	key := groupKey{node.Options().Addr, ctx.Value(unauthenticatedKey{}) != nil}
+	key := groupKey{node.Options().Addr, IsUnauthenticated(ctx)}
 	db.groups.mu.Lock()
 	defer db.groups.mu.Unlock()
 	g := db.groups.all[key]
@@ -87,6 +87,9 @@ type unauthenticatedKey struct{}
 func Unauthenticated(ctx context.Context) context.Context {
 	return context.WithValue(ctx, unauthenticatedKey{}, true)
 }
+
+// IsUnauthenticated is whether ctx is of [Unauthenticated].
+func IsUnauthenticated(ctx context.Context) bool { return ctx.Value(unauthenticatedKey{}) != nil }
 
 // errTooLate: a call waited so long for its round that there is no time left for the barrier.
 var errTooLate = errors.New("too many revocations are waiting for confirmation")

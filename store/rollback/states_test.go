@@ -417,7 +417,7 @@ func TestInDoubtTransactionIsResolved(t *testing.T) {
 	}
 }
 
-// A process that does not run announces what is left to announce when it is asked.
+// A process that does not run announces, when it is asked, what was not announced yet.
 func TestAnnouncementWithoutHeartbeats(t *testing.T) {
 	a := newAnnouncing(t)
 	one := "one"

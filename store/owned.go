@@ -6,11 +6,10 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Owned are credentials, by their digests, and who is said to own them: a client, a user, or one for the other. ReadOwned
-// sets the rest. What is not there is nil, and so is what this version cannot read: a caller learns of neither whether it is
-// active.
+// Owned are credentials, by their digests, and who owns them, as the caller says: a client or a user. ReadOwned sets the rest. A
+// record that does not exist is nil, and so is one that this version cannot read: of neither is it known whether it is active.
 type Owned struct {
-	ClientID, UserID string // empty: none is said to
+	ClientID, UserID string // empty: the caller names none
 	Digests          []Digest
 
 	Client      *Client
@@ -18,18 +17,20 @@ type Owned struct {
 	Credentials []*Credential // as Digests
 }
 
-// ReadOwned reads the credentials and the owners of all groups in one round trip. An error is for what could not be read:
-// then nothing is known of any.
+// ReadOwned reads the credentials and the owners of all groups in one round trip. With an error nothing is known of any.
 func (s *Store) ReadOwned(ctx context.Context, groups []Owned) error {
 	n := 0
 	for _, g := range groups {
 		n += 2 + len(g.Digests)
 	}
 	cmds := make([]redis.Cmder, 0, n)
-	owner := func(key string) *redis.MapStringStringCmd {
-		cmd := redis.NewMapStringStringCmd(ctx, "hgetall", key)
-		cmds = append(cmds, cmd)
-		return cmd
+	owners := map[string]*redis.MapStringStringCmd{}
+	owner := func(key string) *redis.MapStringStringCmd { // once: a request may name one with a large record hundreds of times
+		if owners[key] == nil {
+			owners[key] = redis.NewMapStringStringCmd(ctx, "hgetall", key)
+			cmds = append(cmds, owners[key])
+		}
+		return owners[key]
 	}
 	clients, users := make([]*redis.MapStringStringCmd, len(groups)), make([]*redis.MapStringStringCmd, len(groups))
 	reads := make([][]*redis.StringCmd, len(groups))
