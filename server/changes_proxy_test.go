@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,6 +46,9 @@ func TestChangesBehindProxies(t *testing.T) {
 			binary, err := exec.LookPath(name)
 			if err != nil {
 				if binary = "/usr/sbin/" + name; exec.Command(binary, "-v").Run() != nil {
+					if slices.Contains(strings.Split(os.Getenv("MINTKEEP_TEST_REQUIRE"), ","), name) {
+						t.Fatal(name + " is not installed, and MINTKEEP_TEST_REQUIRE asks for it")
+					}
 					t.Skip(name + " is not installed")
 				}
 			}

@@ -65,6 +65,13 @@ var (
 		"server/servertest":  slices.Concat(below, kit, useCases, features, []string{"server", "store/storetest"}),
 		"cmd/mintkeep":       slices.Concat(below, kit, useCases, features, []string{"server", "server/doctor", "server/fence", "server/rekey"}),
 
+		// The guard's own module: a service imports it without Mintkeep.
+		"server/guard":                    {},
+		"server/guard/guardtest":          {"server/guard"},
+		"server/guard/tokens":             {},
+		"server/guard/cmd/mintkeep-guard": {"server/guard"},
+		"server/guard/e2e":                {},
+
 		"cmd/mintkeep/load":           {},
 		"cmd/mintkeep/processtest":    {},
 		"cmd/mintkeep/faults":         {},

@@ -1,0 +1,226 @@
+package guard
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	// maxQuestions are under way at once, and maxCallers wait for them. What is more is 503. Credentials that are known do not
+	// wait.
+	maxQuestions = 64
+	maxCallers   = 512
+)
+
+// question asks Mintkeep about one credential. All callers who may share the answer wait for it.
+type question struct {
+	started bool // its callers came before it was sent
+	done    chan struct{}
+
+	// When done is closed:
+	sent    instant
+	stamp   uint64
+	verdict *verdict
+	handles []handle
+	refusal *Refusal
+}
+
+// flights are the questions that are under way or wait for their turn.
+type flights struct {
+	mu      sync.Mutex
+	by      map[digest][]*question // at most two: one that was sent, and the next one
+	callers int
+	turns   chan struct{}
+}
+
+func (f *flights) init() {
+	f.by, f.turns = map[digest][]*question{}, make(chan struct{}, maxQuestions)
+}
+
+// join is the question that a caller waits for, whether the caller has to start it, and whether it was sent before the caller
+// came. nil: too many wait.
+func (f *flights) join(d digest, maySent bool) (q *question, lead, sent bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.callers >= maxCallers {
+		return nil, false, false
+	}
+	f.callers++
+	for _, q := range f.by[d] {
+		if !q.started {
+			return q, false, false
+		}
+		if maySent {
+			return q, false, true
+		}
+	}
+	q = &question{done: make(chan struct{})}
+	f.by[d] = append(f.by[d], q)
+	return q, true, false
+}
+
+func (f *flights) leave() {
+	f.mu.Lock()
+	f.callers--
+	f.mu.Unlock()
+}
+
+// start notes that the question is sent now.
+func (f *flights) start(q *question) {
+	f.mu.Lock()
+	q.started = true
+	f.mu.Unlock()
+}
+
+func (f *flights) end(d digest, q *question) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var rest []*question
+	for _, other := range f.by[d] {
+		if other != q {
+			rest = append(rest, other)
+		}
+	}
+	if len(rest) == 0 {
+		delete(f.by, d)
+	} else {
+		f.by[d] = rest
+	}
+	close(q.done)
+}
+
+// ask asks Mintkeep, or waits for the answer to a question that another caller asks.
+func (g *Guard) ask(ctx context.Context, text string, d digest, strict bool) (*verdict, *Refusal) {
+	if refusal := g.precheck(ctx, text); refusal != nil {
+		return nil, refusal
+	}
+	for {
+		state, _ := g.state(g.clock())
+		if state == Shut {
+			return nil, unavailable("closed")
+		}
+		q, lead, sent := g.flights.join(d, !strict && state == Current)
+		if q == nil {
+			return nil, unavailable("too_many")
+		}
+		switch now := g.clock(); {
+		case !lead:
+		case !strict && state == Current && g.memory.find(d, now) != nil: // another question has just ended
+			q.verdict = g.memory.find(d, now)
+			g.flights.end(d, q)
+		default:
+			go g.carry(text, d, q) //nolint:gosec // no caller's context may end it: others wait for it too
+		}
+		select {
+		case <-q.done:
+			g.flights.leave()
+		case <-ctx.Done():
+			g.flights.leave()
+			return nil, unavailable("cancelled")
+		}
+		if sent && !g.sharable(q) || q.verdict == nil && q.refusal == nil {
+			continue
+		}
+		return q.verdict, q.refusal
+	}
+}
+
+// sharable is whether the answer serves a caller who came after the question was sent.
+func (g *Guard) sharable(q *question) bool {
+	if q.verdict == nil {
+		return false
+	}
+	age, agree := q.sent.age(g.clock())
+	return agree && age <= g.config.MaxStale && g.memory.stillHolds(q.stamp, q.handles)
+}
+
+// carry asks the question when it has a turn. No caller's context ends it, since others wait too.
+func (g *Guard) carry(text string, d digest, q *question) {
+	g.flights.turns <- struct{}{}
+	defer func() { <-g.flights.turns }()
+	g.flights.start(q)
+	q.stamp, q.sent = g.memory.now(), g.clock()
+	g.counts.asks.Add(1)
+	g.observe(Event{Kind: Asked})
+	i, err := g.mint.introspect(context.Background(), text)
+	g.answer(q, d, i, err)
+	g.flights.end(d, q)
+}
+
+// answer reads the answer, and keeps it if it may be kept.
+func (g *Guard) answer(q *question, d digest, i introspection, err error) {
+	switch {
+	case errors.Is(err, errRejected):
+		g.misconfigure(err)
+		q.refusal = unavailable("misconfigured")
+		return
+	case err != nil:
+		q.refusal = unavailable("unreachable")
+		var status *statusError
+		if errors.As(err, &status) && status.retryAfter > 0 {
+			q.refusal.RetryAfter = status.retryAfter
+		}
+		return
+	case !i.Active:
+		q.refusal = invalid("revoked_or_unknown")
+		g.memory.keepInactive(d, q.stamp, g.clock())
+		return
+	}
+	handles, err := parseHandles(i.Ties)
+	if err != nil {
+		q.refusal = unavailable("no_ties") // an older Mintkeep, which does not say what the answer depends on
+		return
+	}
+	q.handles = handles
+	q.verdict = newVerdict(d, i, q)
+	if g.clock().mono >= q.verdict.expires {
+		q.verdict, q.refusal = nil, invalid("expired")
+		return
+	}
+	g.memory.keep(q.verdict, handles)
+}
+
+func newVerdict(d digest, i introspection, q *question) *verdict {
+	c := &Credential{
+		ID: i.ID, Type: "bearer", Subject: i.Subject, ClientID: i.ClientID,
+		Scopes: strings.Fields(i.Scope), Audiences: i.Audience,
+	}
+	if strings.EqualFold(i.TokenType, "api_key") {
+		c.Type = "api_key"
+	}
+	if i.IssuedAt > 0 {
+		c.IssuedAt = time.Unix(i.IssuedAt, 0)
+	}
+	v := &verdict{digest: d, credential: c, state: i.State, bound: len(i.Binding) > 0, sent: q.sent, expires: never, stamp: q.stamp}
+	c.verdict = v
+	if i.Expires > 0 {
+		c.Expires = time.Unix(i.Expires, 0)
+	}
+	if i.Left != nil {
+		v.expires = q.sent.mono + time.Duration(*i.Left)*time.Millisecond
+	} else if i.Expires > 0 {
+		v.expires = q.sent.mono // it expires, and nothing says when by our clock
+	}
+	return v
+}
+
+var errNoTies = errors.New("the answer has no ties")
+
+func parseHandles(texts []string) ([]handle, error) {
+	if len(texts) == 0 {
+		return nil, errNoTies
+	}
+	handles := make([]handle, len(texts))
+	for i, text := range texts {
+		b, err := base64.RawURLEncoding.Strict().DecodeString(text)
+		if err != nil || len(b) != handleSize {
+			return nil, errNoTies
+		}
+		handles[i] = handle(b)
+	}
+	return handles, nil
+}

@@ -1,0 +1,109 @@
+// Command mintkeep-guard is the guard as a process beside a service or a gateway: it checks credentials by HTTP, on loopback
+// or on a unix socket.
+//
+//	GET /verify?scope=read               200 with X-Auth-* headers, or 401, 403, 503
+//	GET /verify/scope=read/the/path      the same, for gateways that append their caller's path
+//	POST /introspect                     RFC 7662, from memory
+//	GET /readyz, /metrics
+//
+// What is required stands in the URL that the gateway's configuration writes. Nothing that the gateway's caller sends changes
+// it. The settings are environment variables: see [settings].
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/mintkeep/mintkeep/server/guard"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Getenv, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// exitUsage is the exit code for wrong settings.
+const exitUsage = 2
+
+func run(ctx context.Context, args []string, getenv func(string) string, stderr io.Writer) int {
+	log := slog.New(slog.NewJSONHandler(stderr, nil))
+	s, err := readSettings(args, getenv)
+	if err != nil {
+		_, _ = fmt.Fprintln(stderr, err)
+		return exitUsage
+	}
+	s.guard.Logger = log
+	counts := newCounters()
+	s.guard.Observe = counts.observe
+	g, err := guard.New(s.guard)
+	if err != nil {
+		_, _ = fmt.Fprintln(stderr, strings.ReplaceAll(err.Error(), "guard: ", ""))
+		return exitUsage
+	}
+	defer func() { _ = g.Close() }()
+	listener, err := listen(ctx, s.addr)
+	if err != nil {
+		_, _ = fmt.Fprintln(stderr, "MINTKEEP_GUARD_ADDR:", err)
+		return 1
+	}
+	log.Info("listening", "address", s.addr)
+	if err := serve(ctx, listener, newSidecar(g, s, counts, log)); err != nil {
+		log.Error("stopped", "error", err.Error())
+		return 1
+	}
+	return 0
+}
+
+// serve answers until ctx is done, and then finishes the requests that are under way.
+func serve(ctx context.Context, listener net.Listener, h http.Handler) error {
+	server := &http.Server{
+		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: 5 * time.Minute,
+		MaxHeaderBytes: 32 << 10,
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	return server.Shutdown(ctx)
+}
+
+// socketMode lets the group of the process connect.
+const socketMode = 0o660
+
+// listen listens on host:port, or on unix:path, where it replaces a socket that no process listens on any more.
+func listen(ctx context.Context, addr string) (net.Listener, error) {
+	path, isSocket := strings.CutPrefix(addr, "unix:")
+	if !isSocket {
+		return (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	}
+	if info, err := os.Stat(path); err == nil && info.Mode()&fs.ModeSocket != 0 {
+		if c, err := (&net.Dialer{}).DialContext(ctx, "unix", path); err == nil {
+			_ = c.Close()
+			return nil, errors.New("another process listens on " + path)
+		}
+		_ = os.Remove(path)
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, err
+	}
+	return listener, os.Chmod(path, socketMode)
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mintkeep/mintkeep/server/guard"
+)
+
+// settings are read from the environment:
+//
+//	MINTKEEP_ISSUER                the issuer of Mintkeep
+//	MINTKEEP_CLIENT_ID             a client with the scope mintkeep:introspect
+//	MINTKEEP_CLIENT_SECRET_FILE    its secret
+//	MINTKEEP_GUARD_AUDIENCES       the names of the service, separated by commas
+//	MINTKEEP_GUARD_ADDR            127.0.0.1:8181, or unix:/run/mintkeep-guard.sock
+//	MINTKEEP_GUARD_MAX_STALE       1s
+//	MINTKEEP_GUARD_WHEN_STALE      ask, closed or grace:10s
+//	MINTKEEP_GUARD_MAX_ENTRIES     100000
+//	MINTKEEP_GUARD_PUBLIC_URL      the URL of the service, for the challenges
+//	MINTKEEP_GUARD_TOKEN_FILE      what callers of /introspect send as Bearer; without it they send nothing
+type settings struct {
+	guard guard.Config
+	addr  string
+	token string
+}
+
+const listenAnywhere = "--listen-anywhere"
+
+func readSettings(args []string, getenv func(string) string) (s settings, err error) {
+	var mistakes []error
+	wrong := func(name, format string, a ...any) {
+		mistakes = append(mistakes, fmt.Errorf("%s: %s", name, fmt.Sprintf(format, a...)))
+	}
+	for _, arg := range args {
+		if arg != listenAnywhere {
+			wrong(arg, "unknown argument; the only one is %s", listenAnywhere)
+		}
+	}
+	s.guard = guard.Config{
+		Issuer: getenv("MINTKEEP_ISSUER"), ClientID: getenv("MINTKEEP_CLIENT_ID"),
+		ClientSecretFile: getenv("MINTKEEP_CLIENT_SECRET_FILE"), PublicURL: getenv("MINTKEEP_GUARD_PUBLIC_URL"),
+	}
+	for _, name := range []string{"MINTKEEP_ISSUER", "MINTKEEP_CLIENT_ID", "MINTKEEP_CLIENT_SECRET_FILE", "MINTKEEP_GUARD_AUDIENCES"} {
+		if getenv(name) == "" {
+			wrong(name, "is required")
+		}
+	}
+	for name := range strings.SplitSeq(getenv("MINTKEEP_GUARD_AUDIENCES"), ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			s.guard.Audiences = append(s.guard.Audiences, name)
+		}
+	}
+	if text := getenv("MINTKEEP_GUARD_MAX_STALE"); text != "" {
+		if s.guard.MaxStale, err = time.ParseDuration(text); err != nil {
+			wrong("MINTKEEP_GUARD_MAX_STALE", "%q is no duration, such as 1s", text)
+		}
+	}
+	if text := getenv("MINTKEEP_GUARD_MAX_ENTRIES"); text != "" {
+		if s.guard.MaxEntries, err = strconv.Atoi(text); err != nil {
+			wrong("MINTKEEP_GUARD_MAX_ENTRIES", "%q is no number", text)
+		}
+	}
+	if s.guard.WhenStale, err = parseMode(getenv("MINTKEEP_GUARD_WHEN_STALE")); err != nil {
+		wrong("MINTKEEP_GUARD_WHEN_STALE", "%v", err)
+	}
+	if s.addr = getenv("MINTKEEP_GUARD_ADDR"); s.addr == "" {
+		s.addr = "127.0.0.1:8181"
+	}
+	if !isLocal(s.addr) && !slices.Contains(args, listenAnywhere) {
+		wrong("MINTKEEP_GUARD_ADDR", "%s can be reached from other machines: use loopback or unix:PATH, or start with %s", s.addr, listenAnywhere)
+	}
+	if path := getenv("MINTKEEP_GUARD_TOKEN_FILE"); path != "" {
+		if s.token, err = readToken(path); err != nil {
+			wrong("MINTKEEP_GUARD_TOKEN_FILE", "%v", err)
+		}
+	}
+	return s, errors.Join(mistakes...)
+}
+
+func parseMode(text string) (guard.Mode, error) {
+	grace, isGrace := strings.CutPrefix(text, "grace:")
+	switch {
+	case text == "", text == "ask":
+		return guard.Ask, nil
+	case text == "closed":
+		return guard.Closed, nil
+	case isGrace:
+		d, err := time.ParseDuration(grace)
+		return guard.Grace(d), err
+	}
+	return guard.Ask, fmt.Errorf("%q is not ask, closed or grace:DURATION", text)
+}
+
+func isLocal(addr string) bool {
+	if strings.HasPrefix(addr, "unix:") {
+		return true
+	}
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil || host == "localhost" {
+		return err == nil
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}

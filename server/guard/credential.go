@@ -1,0 +1,81 @@
+package guard
+
+import (
+	"crypto/sha256"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Credential is an active credential, as Mintkeep described it. It is shared: do not change it.
+type Credential struct {
+	ID        string // jti of an access token, or the id of an API key
+	Type      string // "bearer" for an access token, "api_key" for an API key
+	Subject   string // the client of a token, the user of a key
+	ClientID  string // of a token
+	Scopes    []string
+	Audiences []string
+	IssuedAt  time.Time
+	Expires   time.Time // zero: never
+
+	verdict *verdict // that says so; nil: it was made by a test
+}
+
+// Has is whether the credential has a scope.
+func (c *Credential) Has(scope string) bool { return slices.Contains(c.Scopes, scope) }
+
+// Presented is how a caller authenticates.
+type Presented struct {
+	// Authorization are the values of all Authorization headers.
+	Authorization []string
+	// InQuery is whether the request has an access_token in its query, where it must not be (RFC 6750 §2.3, RFC 9700 §4.3.2).
+	InQuery bool
+}
+
+// maxCredential is the longest credential, in bytes.
+const maxCredential = 8 << 10
+
+// credential takes the credential out of the Authorization header: exactly one, with the scheme Bearer (RFC 6750 §2.1).
+func (p Presented) credential() (string, *Refusal) {
+	switch {
+	case len(p.Authorization) > 1:
+		return "", badRequest("several_credentials", "Send one Authorization header.")
+	case len(p.Authorization) == 0:
+		return "", missing()
+	}
+	scheme, credential, _ := strings.Cut(p.Authorization[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return "", missing()
+	}
+	credential = strings.TrimLeft(credential, " ")
+	switch {
+	case credential == "":
+		return "", badRequest("malformed", "The Authorization header has no credential.")
+	case len(credential) > maxCredential:
+		return "", invalid("too_long")
+	case !isToken68(credential):
+		return "", invalid("malformed")
+	}
+	return credential, nil
+}
+
+// isToken68 is whether s has the syntax of b64token (RFC 6750 §2.1).
+func isToken68(s string) bool {
+	s = strings.TrimRight(s, "=")
+	for i := range len(s) {
+		c := s[i]
+		if c < '0' && !strings.ContainsRune("-.+/", rune(c)) || '9' < c && c < 'A' || 'Z' < c && c < 'a' && c != '_' || 'z' < c && c != '~' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// digestOf is the SHA-256 of a credential. It copies one of the usual length to the stack.
+func digestOf(text string) digest {
+	var buffer [1 << 10]byte
+	if len(text) > len(buffer) {
+		return sha256.Sum256([]byte(text))
+	}
+	return sha256.Sum256(buffer[:copy(buffer[:], text)])
+}

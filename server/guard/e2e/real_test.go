@@ -1,0 +1,203 @@
+package e2e
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mintkeep/mintkeep/server/guard"
+)
+
+// program is the real Mintkeep, built once.
+var program = sync.OnceValues(func() (string, error) {
+	folder, err := os.MkdirTemp("", "mintkeep")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(folder, "mintkeep")
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", path, "./cmd/mintkeep")
+	cmd.Dir = "../../.."
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("%w: %s", err, out)
+	}
+	return path, err
+})
+
+const adminToken = "a-token-for-tests-that-is-long-enough"
+
+// process is the real server, with its data in memory.
+type process struct {
+	t       *testing.T
+	url     string
+	secrets map[string]string // of clients
+	users   map[string]string // name → id
+	keys    map[string]string // API key → id
+}
+
+var listening = regexp.MustCompile(`"msg":"listening","address":"([^"]+)"`)
+
+func newReal(t *testing.T) backend {
+	t.Helper()
+	path, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), path, "serve")
+	cmd.Env = append(os.Environ(), "MINTKEEP_ADDR=127.0.0.1:0", "MINTKEEP_METRICS_ADDR=", "MINTKEEP_LOG_FORMAT=json",
+		"MINTKEEP_ADMIN_TOKEN="+adminToken, "MINTKEEP_ISSUER=http://localhost:8080", "MINTKEEP_KEY_SCOPES=read write refund")
+	log, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	address := make(chan string, 1)
+	go func() {
+		for lines := bufio.NewScanner(log); lines.Scan(); {
+			if m := listening.FindSubmatch(lines.Bytes()); m != nil {
+				address <- string(m[1])
+			}
+		}
+		close(address)
+	}()
+	b := &process{t: t, secrets: map[string]string{}, users: map[string]string{}, keys: map[string]string{}}
+	select {
+	case a := <-address:
+		b.url = "http://" + a
+	case <-time.After(time.Minute):
+	}
+	if b.url == "http://" || b.url == "" {
+		t.Fatal("mintkeep does not listen")
+	}
+	b.register("guard", "mintkeep:introspect")
+	return b
+}
+
+func (b *process) call(method, path, body string, want int) map[string]any {
+	b.t.Helper()
+	r, err := http.NewRequestWithContext(b.t.Context(), method, b.url+path, strings.NewReader(body))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+adminToken)
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+		if method == http.MethodPatch {
+			r.Header.Set("Content-Type", "application/merge-patch+json")
+		}
+	}
+	return b.do(r, want)
+}
+
+func (b *process) do(r *http.Request, want int) map[string]any {
+	b.t.Helper()
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != want {
+		b.t.Fatalf("%s %s: %d %s %v", r.Method, r.URL.Path, response.StatusCode, text, err)
+	}
+	var members map[string]any
+	_ = json.Unmarshal(text, &members)
+	return members
+}
+
+func (b *process) register(id, scope string) {
+	b.t.Helper()
+	if b.secrets[id] == "" {
+		body, _ := json.Marshal(map[string]any{"client_id": id, "scope": scope, "audience": []string{orders, other}})
+		b.secrets[id] = b.call("POST", "/admin/clients", string(body), 201)["client_secret"].(string)
+	}
+}
+
+func (b *process) form(path, client string, values url.Values, want int) map[string]any {
+	b.t.Helper()
+	r, err := http.NewRequestWithContext(b.t.Context(), "POST", b.url+path, strings.NewReader(values.Encode()))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	r.SetBasicAuth(client, b.secrets[client])
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return b.do(r, want)
+}
+
+func (b *process) Token(client, audience string, scopes ...string) string {
+	b.t.Helper()
+	b.register(client, "read write refund")
+	values := url.Values{"grant_type": {"client_credentials"}, "resource": {audience}, "scope": {strings.Join(scopes, " ")}}
+	return b.form("/oauth/token", client, values, 200)["access_token"].(string)
+}
+
+func (b *process) Key(user string, scopes ...string) string {
+	b.t.Helper()
+	if b.users[user] == "" {
+		b.users[user] = b.call("POST", "/admin/users", `{"email":"`+user+`@example.com"}`, 201)["id"].(string)
+	}
+	k := b.call("POST", "/admin/users/"+b.users[user]+"/keys", `{"name":"k","scope":"`+strings.Join(scopes, " ")+`"}`, 201)
+	b.keys[k["key"].(string)] = k["id"].(string)
+	return k["key"].(string)
+}
+
+// KeyAudience is the audience of every API key.
+func (b *process) KeyAudience() string { return "http://localhost:8080" }
+
+func (b *process) Revoke(client, credential string) {
+	b.t.Helper()
+	if id := b.keys[credential]; id != "" {
+		b.call("DELETE", "/admin/keys/"+id, "", 204)
+		return
+	}
+	b.form("/oauth/revoke", client, url.Values{"token": {credential}}, 200)
+}
+
+func (b *process) DisableClient(client string) {
+	b.t.Helper()
+	b.call("PATCH", "/admin/clients/"+client, `{"disabled":true}`, 200)
+}
+
+func (b *process) DisableUser(user string, disabled bool) {
+	b.t.Helper()
+	b.call("PATCH", "/admin/users/"+b.users[user], fmt.Sprintf(`{"disabled":%v}`, disabled), 200)
+}
+
+func (b *process) Guard(c guard.Config) *guard.Guard {
+	b.t.Helper()
+	c.Issuer, c.ClientID, c.ClientSecret = "http://localhost:8080", "guard", b.secrets["guard"]
+	target, err := url.Parse(b.url)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	c.HTTPClient = &http.Client{Transport: rewrite{target.Host}}
+	g, err := guard.New(c)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { _ = g.Close() })
+	return g
+}
+
+// rewrite sends what is for the issuer to the address on which the server listens.
+type rewrite struct{ host string }
+
+func (w rewrite) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.URL.Host = w.host
+	return http.DefaultTransport.RoundTrip(r)
+}

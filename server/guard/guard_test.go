@@ -1,0 +1,392 @@
+package guard_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mintkeep/mintkeep/server/guard"
+	"github.com/mintkeep/mintkeep/server/guard/guardtest"
+)
+
+const orders = "https://orders.example.com"
+
+// service is a service with a route for each scope, behind a guard.
+type service struct {
+	t *testing.T
+	m *guardtest.Server
+	g *guard.Guard
+	h http.Handler
+}
+
+func newService(t *testing.T, change ...func(*guard.Config)) *service {
+	t.Helper()
+	m := guardtest.NewServer(t)
+	c := guard.Config{Audiences: []string{orders}, PublicURL: orders}
+	for _, f := range change {
+		f(&c)
+	}
+	s := &service{t: t, m: m, g: m.Guard(c)}
+	show := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		who, ok := guard.From(r.Context())
+		if !ok {
+			t.Error("no credential in the context")
+			return
+		}
+		_, _ = w.Write([]byte(who.Subject))
+	})
+	mux := http.NewServeMux()
+	mux.Handle("/read", s.g.Require("read")(show))
+	mux.Handle("/strict", s.g.Require("read", guard.Strict)(show))
+	mux.Handle("/refund", s.g.Require("refund")(show))
+	s.h = mux
+	return s
+}
+
+// settled is a service whose guard is current.
+func settled(t *testing.T, change ...func(*guard.Config)) *service {
+	t.Helper()
+	s := newService(t, change...)
+	s.m.Settle(s.g)
+	return s
+}
+
+func (s *service) get(path, credential string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(http.MethodGet, path, nil)
+	if credential != "" {
+		r.Header.Set("Authorization", "Bearer "+credential)
+	}
+	return s.do(r)
+}
+
+func (s *service) do(r *http.Request) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	s.h.ServeHTTP(w, r)
+	return w
+}
+
+func (s *service) want(path, credential string, status int) *httptest.ResponseRecorder {
+	s.t.Helper()
+	w := s.get(path, credential)
+	if w.Code != status {
+		s.t.Fatalf("%s: %d %s, want %d", path, w.Code, w.Body, status)
+	}
+	return w
+}
+
+func TestEachCredentialIsAskedAboutOnce(t *testing.T) {
+	s := settled(t)
+	for name, credential := range map[string]string{"token": s.m.Token("billing", orders, "read"), "key": s.m.Key("ada", orders, "read")} {
+		for range 3 {
+			s.want("/read", credential, http.StatusOK)
+		}
+		if n := s.m.Asked(credential); n != 1 {
+			t.Errorf("%s: asked %d times", name, n)
+		}
+	}
+}
+
+func TestRevocationsReachTheGuard(t *testing.T) {
+	s := settled(t)
+	token, other, key, narrowed := s.m.Token("billing", orders, "read"), s.m.Token("other", orders, "read"), s.m.Key("ada", orders, "read"), s.m.Key("bob", orders, "read")
+	for _, c := range []string{token, other, key, narrowed} {
+		s.want("/read", c, http.StatusOK)
+	}
+	s.m.Revoke(token)
+	s.m.DisableClient("other")
+	s.m.DisableUser("ada", true)
+	s.m.Narrow(narrowed, "write")
+	s.m.Settle(s.g)
+	s.want("/read", token, http.StatusUnauthorized)
+	s.want("/read", other, http.StatusUnauthorized)
+	s.want("/read", key, http.StatusUnauthorized)
+	s.want("/read", narrowed, http.StatusForbidden)
+	s.m.DisableUser("ada", false)
+	s.m.Settle(s.g)
+	s.want("/read", key, http.StatusOK)
+}
+
+// An answer whose question was sent before the void serves the caller who waited for it, and no one else.
+func TestAnswerThatIsOlderThanTheVoid(t *testing.T) {
+	s := settled(t)
+	token := s.m.Token("billing", orders, "read")
+	release := s.m.Hold()
+	first := make(chan int)
+	go func() { first <- s.get("/read", token).Code }()
+	for s.m.Asked(token) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	s.m.Revoke(token)
+	s.m.Settle(s.g)
+	second := make(chan int)
+	go func() { second <- s.get("/read", token).Code }()
+	release()
+	<-first
+	if code := <-second; code != http.StatusUnauthorized {
+		t.Errorf("who came after the revocation got %d", code)
+	}
+	s.want("/read", token, http.StatusUnauthorized)
+}
+
+func TestResetForgetsEverything(t *testing.T) {
+	s := settled(t)
+	token := s.m.Token("billing", orders, "read")
+	s.want("/read", token, http.StatusOK)
+	revoked := s.m.Token("billing", orders, "read")
+	s.want("/read", revoked, http.StatusOK)
+	s.m.Reset()
+	s.m.Revoke(revoked)
+	s.m.Settle(s.g)
+	s.want("/read", revoked, http.StatusUnauthorized)
+	s.want("/read", token, http.StatusOK)
+}
+
+func TestWatch(t *testing.T) {
+	s := settled(t, short)
+	open := func(text string) context.Context {
+		t.Helper()
+		c, err := s.g.Check(t.Context(), guard.Presented{Authorization: []string{"Bearer " + text}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := s.g.Watch(t.Context(), c)
+		t.Cleanup(stop)
+		return ctx
+	}
+	ends := func(ctx context.Context, want error) {
+		t.Helper()
+		select {
+		case <-ctx.Done():
+			if err := context.Cause(ctx); !errors.Is(err, want) {
+				t.Errorf("ended with %v, want %v", err, want)
+			}
+		case <-time.After(time.Minute):
+			t.Errorf("does not end with %v", want)
+		}
+	}
+	kept := open(s.m.Token("billing", orders, "read"))
+	token := s.m.Token("other", orders, "read")
+	revoked := open(token)
+	expired := open(s.m.TokenFor(time.Second, "billing", orders, "read"))
+	s.m.Revoke(token)
+	ends(revoked, guard.ErrRevoked)
+	ends(expired, guard.ErrExpired)
+	s.m.Reset()
+	s.m.Settle(s.g)
+	s.m.FeedDown()
+	s.stale()
+	time.Sleep(250 * time.Millisecond) // in which it is confirmed
+	if err := context.Cause(kept); err != nil {
+		t.Errorf("the stream ended with %v", err)
+	}
+	s.m.Down()
+	ends(kept, guard.ErrStale)
+}
+
+func TestStrictRoutesAskEachTime(t *testing.T) {
+	s := settled(t)
+	token := s.m.Token("billing", orders, "read")
+	for range 3 {
+		s.want("/strict", token, http.StatusOK)
+	}
+	if n := s.m.Asked(token); n != 3 {
+		t.Errorf("asked %d times", n)
+	}
+	s.m.Revoke(token)
+	s.want("/strict", token, http.StatusUnauthorized)
+}
+
+// stale waits until the lease of the guard has run out.
+func (s *service) stale() {
+	s.t.Helper()
+	for began := time.Now(); s.g.Stats().State == guard.Current; time.Sleep(5 * time.Millisecond) {
+		if time.Since(began) > time.Minute {
+			s.t.Fatal("the guard stays current")
+		}
+	}
+}
+
+func short(c *guard.Config) { c.MaxStale = 300 * time.Millisecond }
+
+func TestWithoutTheFeedEachCallAsks(t *testing.T) {
+	s := settled(t, short)
+	token := s.m.Token("billing", orders, "read")
+	s.want("/read", token, http.StatusOK)
+	s.m.FeedDown()
+	s.stale()
+	s.want("/read", token, http.StatusOK)
+	s.m.Revoke(token)
+	s.want("/read", token, http.StatusUnauthorized)
+	if n := s.m.Asked(token); n != 3 {
+		t.Errorf("asked %d times", n)
+	}
+	s.m.Up()
+	s.m.Settle(s.g)
+	s.want("/read", token, http.StatusUnauthorized)
+}
+
+func TestWithoutMintkeep(t *testing.T) {
+	for name, c := range map[string]struct {
+		mode  guard.Mode
+		known int
+	}{"ask": {guard.Ask, 503}, "closed": {guard.Closed, 503}, "grace": {guard.Grace(time.Minute), 200}} {
+		t.Run(name, func(t *testing.T) {
+			s := settled(t, short, func(config *guard.Config) { config.WhenStale = c.mode })
+			token, unknown := s.m.Token("billing", orders, "read"), s.m.Token("billing", orders, "read")
+			s.want("/read", token, http.StatusOK)
+			s.m.Down()
+			s.stale()
+			s.want("/read", token, c.known)
+			if w := s.want("/read", unknown, http.StatusServiceUnavailable); w.Header().Get("Retry-After") == "" {
+				t.Error("503 without Retry-After")
+			}
+			s.want("/strict", token, http.StatusServiceUnavailable)
+		})
+	}
+}
+
+func TestStartsBeforeMintkeep(t *testing.T) {
+	s := newService(t)
+	s.m.Down()
+	token := s.m.Token("billing", orders, "read")
+	s.want("/read", token, http.StatusServiceUnavailable)
+	s.m.Up()
+	s.m.Settle(s.g)
+	s.want("/read", token, http.StatusOK)
+}
+
+func TestChallenges(t *testing.T) {
+	s := settled(t)
+	token := s.m.Token("billing", orders, "read")
+	metadata := `resource_metadata="https://orders.example.com/.well-known/oauth-protected-resource"`
+	for name, c := range map[string]struct {
+		change    func(*http.Request)
+		status    int
+		challenge []string
+		lacks     string
+	}{
+		"nothing":        {func(*http.Request) {}, 401, []string{"Bearer realm=", metadata}, "error="},
+		"another scheme": {func(r *http.Request) { r.SetBasicAuth("a", "b") }, 401, []string{"Bearer realm="}, "error="},
+		"two headers":    {func(r *http.Request) { r.Header["Authorization"] = []string{"Bearer a", "Bearer b"} }, 400, nil, ""},
+		"no value":       {func(r *http.Request) { r.Header.Set("Authorization", "Bearer ") }, 400, nil, ""},
+		"in the query":   {func(r *http.Request) { r.URL.RawQuery = "access_token=" + token }, 400, nil, ""},
+		"junk":           {func(r *http.Request) { r.Header.Set("Authorization", "Bearer junk") }, 401, []string{`error="invalid_token"`, metadata}, ""},
+		"too long":       {func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+strings.Repeat("a", 9<<10)) }, 401, []string{`error="invalid_token"`}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := httptest.NewRequest(http.MethodGet, "/read", nil)
+			c.change(r)
+			w := s.do(r)
+			if w.Code != c.status {
+				t.Errorf("%d %s, want %d", w.Code, w.Body, c.status)
+			}
+			got := w.Header().Get("WWW-Authenticate")
+			for _, want := range c.challenge {
+				if !strings.Contains(got, want) {
+					t.Errorf("the challenge is %s, which lacks %s", got, want)
+				}
+			}
+			if c.lacks != "" && strings.Contains(got, c.lacks) || len(c.challenge) == 0 && got != "" {
+				t.Errorf("the challenge is %s", got)
+			}
+		})
+	}
+	if w := s.want("/refund", token, http.StatusForbidden); !strings.Contains(w.Header().Get("WWW-Authenticate"), `error="insufficient_scope"`) ||
+		!strings.Contains(w.Header().Get("WWW-Authenticate"), `scope="refund"`) {
+		t.Errorf("the challenge is %s", w.Header().Get("WWW-Authenticate"))
+	}
+}
+
+// What Mintkeep cannot have issued, or not for this service, costs no question.
+func TestJunkIsNotAskedAbout(t *testing.T) {
+	s := settled(t)
+	good := s.m.Token("billing", orders, "read")
+	s.want("/read", good, http.StatusOK)
+	before := s.m.AskedInAll()
+	claims := func(change func(map[string]any)) string {
+		now := time.Now().Unix()
+		c := map[string]any{"iss": s.m.URL, "sub": "x", "aud": orders, "exp": now + 60, "iat": now}
+		change(c)
+		return s.m.Sign(c)
+	}
+	for name, token := range map[string]string{
+		"a wrong checksum":  "mk_" + strings.Repeat("a", 46),
+		"a wrong signature": good[:len(good)-4] + map[bool]string{true: "AAAA", false: "BBBB"}[!strings.HasSuffix(good, "AAAA")],
+		"another issuer":    claims(func(c map[string]any) { c["iss"] = "https://evil.example.com" }),
+		"expired":           claims(func(c map[string]any) { c["exp"] = time.Now().Unix() - 120 }),
+		"not yet":           claims(func(c map[string]any) { c["nbf"] = time.Now().Unix() + 120 }),
+		"none":              "eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0.e30.",
+	} {
+		if w := s.get("/read", token); w.Code != http.StatusUnauthorized {
+			t.Errorf("%s: %d", name, w.Code)
+		}
+	}
+	if n := s.m.AskedInAll() - before; n != 0 {
+		t.Errorf("asked %d times", n)
+	}
+	forged := claims(func(map[string]any) {})
+	s.want("/read", forged, http.StatusUnauthorized)
+	if n := s.m.Asked(forged); n != 1 {
+		t.Errorf("a token that was signed and never issued was asked about %d times", n)
+	}
+}
+
+func TestAudience(t *testing.T) {
+	s := settled(t)
+	s.want("/read", s.m.Token("billing", "https://other.example.com", "read"), http.StatusUnauthorized)
+	s.want("/read", s.m.Key("ada", "https://auth.example.com", "read"), http.StatusUnauthorized)
+}
+
+func TestExpiry(t *testing.T) {
+	s := settled(t)
+	token := s.m.TokenFor(1500*time.Millisecond, "billing", orders, "read")
+	began := time.Now()
+	s.want("/read", token, http.StatusOK)
+	for s.get("/read", token).Code == http.StatusOK {
+		if time.Since(began) > time.Minute {
+			t.Fatal("the token does not expire")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if took := time.Since(began); took < 1400*time.Millisecond {
+		t.Errorf("expired after %v", took)
+	}
+}
+
+func TestCallersShareOneQuestion(t *testing.T) {
+	s := settled(t)
+	token := s.m.Token("billing", orders, "read")
+	release := s.m.Hold()
+	codes := make(chan int, 100)
+	for range cap(codes) {
+		go func() { codes <- s.get("/read", token).Code }()
+	}
+	for s.m.Asked(token) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	release()
+	for range cap(codes) {
+		if code := <-codes; code != http.StatusOK {
+			t.Errorf("got %d", code)
+		}
+	}
+	if n := s.m.Asked(token); n > 2 {
+		t.Errorf("asked %d times", n)
+	}
+}
+
+func TestMistakes(t *testing.T) {
+	_, err := guard.New(guard.Config{Issuer: "http://auth.example.com", MaxStale: time.Minute})
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, name := range []string{"Issuer", "ClientID", "ClientSecret", "Audiences", "MaxStale"} {
+		if !strings.Contains(err.Error(), name) {
+			t.Errorf("the error does not name %s: %v", name, err)
+		}
+	}
+}

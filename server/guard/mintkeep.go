@@ -1,0 +1,197 @@
+package guard
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	questionTime = 2500 * time.Millisecond
+	keysTime     = 5 * time.Second
+	maxAnswer    = 1 << 20
+)
+
+// The ways in which Mintkeep answers other than 200.
+var errRejected = errors.New("the guard's own client is rejected: check its secret, and that it has the scope mintkeep:introspect")
+
+// statusError is another status than 200.
+type statusError struct {
+	status     int
+	retryAfter time.Duration
+}
+
+func (e *statusError) Error() string { return fmt.Sprintf("the answer of Mintkeep is %d", e.status) }
+
+// mintkeep is the server, as the guard's client.
+type mintkeep struct {
+	config *Config
+	base   string
+	client *http.Client
+	own    bool // the connections are the guard's own
+
+	mu     sync.Mutex
+	secret string
+}
+
+func newMintkeep(c *Config) *mintkeep {
+	m := &mintkeep{config: c, base: strings.TrimSuffix(c.Issuer, "/"), client: c.HTTPClient, secret: c.ClientSecret}
+	if m.client == nil {
+		t := http.DefaultTransport.(*http.Transport).Clone()
+		t.MaxIdleConnsPerHost = maxQuestions
+		m.client, m.own = &http.Client{
+			Transport:     t,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		}, true
+	}
+	if c.ClientSecretFile != "" {
+		m.secret, _ = readSecret(c.ClientSecretFile) // complete has read it
+	}
+	return m
+}
+
+// close closes idle connections, so that the next request has a new one: a load balancer may choose another replica.
+func (m *mintkeep) close() {
+	if m.own {
+		m.client.CloseIdleConnections()
+	}
+}
+
+// authorize authenticates a request.
+func (m *mintkeep) authorize(ctx context.Context, r *http.Request) error {
+	if m.config.Token != nil {
+		token, err := m.config.Token(ctx)
+		if err != nil {
+			return fmt.Errorf("fetch the guard's token: %w", err)
+		}
+		r.Header.Set("Authorization", "Bearer "+token)
+		return nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	pair := url.QueryEscape(m.config.ClientID) + ":" + url.QueryEscape(m.secret) // RFC 6749 §2.3.1
+	r.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(pair)))
+	return nil
+}
+
+// renew reads the secret again after it was rejected, and tells whether it is another.
+func (m *mintkeep) renew() bool {
+	if m.config.ClientSecretFile == "" {
+		return false
+	}
+	secret, err := readSecret(m.config.ClientSecretFile)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err != nil || secret == m.secret {
+		return false
+	}
+	m.secret = secret
+	return true
+}
+
+// post sends a request and reads the JSON object of its answer into result.
+func (m *mintkeep) post(ctx context.Context, path, contentType string, body []byte, result any) error {
+	err := m.postOnce(ctx, path, contentType, body, result)
+	if errors.Is(err, errRejected) && m.renew() {
+		err = m.postOnce(ctx, path, contentType, body, result)
+	}
+	return err
+}
+
+func (m *mintkeep) postOnce(ctx context.Context, path, contentType string, body []byte, result any) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, m.base+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	if err := m.authorize(ctx, r); err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", contentType)
+	r.Header.Set("Accept", "application/json")
+	return m.do(r, result)
+}
+
+func (m *mintkeep) do(r *http.Request, result any) error {
+	answer, err := m.client.Do(r)
+	if err != nil {
+		var e *url.Error
+		if errors.As(err, &e) {
+			err = e.Err // without the URL
+		}
+		return err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return err
+	case answer.StatusCode == http.StatusUnauthorized, answer.StatusCode == http.StatusForbidden:
+		return errRejected
+	case answer.StatusCode != http.StatusOK:
+		seconds, _ := strconv.Atoi(answer.Header.Get("Retry-After"))
+		return &statusError{answer.StatusCode, time.Duration(seconds) * time.Second}
+	case len(text) > maxAnswer:
+		return errors.New("the answer of Mintkeep is too long")
+	}
+	return json.Unmarshal(text, result)
+}
+
+// introspection is an answer of POST /oauth/introspect with ties=true.
+type introspection struct {
+	Active    bool            `json:"active"`
+	Scope     string          `json:"scope"`
+	ClientID  string          `json:"client_id"`
+	Subject   string          `json:"sub"`
+	TokenType string          `json:"token_type"`
+	Audience  audience        `json:"aud"`
+	IssuedAt  int64           `json:"iat"`
+	Expires   int64           `json:"exp"`
+	ID        string          `json:"jti"`
+	Binding   json.RawMessage `json:"cnf"`
+	Ties      []string        `json:"ties"`
+	Left      *int64          `json:"left"`
+	State     string          `json:"state"`
+}
+
+// audience is one string or many (RFC 7662 §2.2).
+type audience []string
+
+func (a *audience) UnmarshalJSON(b []byte) error {
+	var one string
+	if json.Unmarshal(b, &one) == nil {
+		*a = audience{one}
+		return nil
+	}
+	return json.Unmarshal(b, (*[]string)(a))
+}
+
+func (m *mintkeep) introspect(ctx context.Context, credential string) (i introspection, err error) {
+	ctx, cancel := context.WithTimeout(ctx, questionTime)
+	defer cancel()
+	form := url.Values{"token": {credential}, "ties": {"true"}}.Encode()
+	err = m.post(ctx, "/oauth/introspect", "application/x-www-form-urlencoded", []byte(form), &i)
+	return i, err
+}
+
+// keys fetches the published keys.
+func (m *mintkeep) keys(ctx context.Context) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, keysTime)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, m.base+"/.well-known/jwks.json", nil)
+	if err != nil {
+		return nil, err
+	}
+	var text json.RawMessage
+	err = m.do(r, &text)
+	return text, err
+}
