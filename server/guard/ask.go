@@ -49,15 +49,17 @@ func (f *flights) join(d digest, maySent bool) (q *question, lead, sent bool) {
 	if f.callers >= maxCallers {
 		return nil, false, false
 	}
-	f.callers++
 	for _, q := range f.by[d] {
-		if !q.started {
-			return q, false, false
+		if q.started && !maySent {
+			continue
 		}
-		if maySent {
-			return q, false, true
-		}
+		f.callers++
+		return q, false, q.started
 	}
+	if len(f.by) >= maxCallers { // also those whose callers went away
+		return nil, false, false
+	}
+	f.callers++
 	q = &question{done: make(chan struct{})}
 	f.by[d] = append(f.by[d], q)
 	return q, true, false
