@@ -9,6 +9,7 @@ import (
 	mathrand "math/rand/v2"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -21,6 +22,7 @@ const (
 	// resetsApart is the time between two resets after which verdicts are confirmed.
 	resetsApart = 10 * time.Second
 	version     = "0.1.0"
+	maxHost     = 100 // of the name of the instance, which has at most 128 characters
 )
 
 // changes is an answer of POST /oauth/changes.
@@ -88,13 +90,20 @@ func (g *Guard) poll(ctx context.Context) {
 	}
 }
 
-// instanceName tells this process from others in the operator's list.
+// instanceName tells this guard from others in the operator's list. A process may have two, and each container of one host the
+// same number of its process. A name that is shared counts as one guard when an operator waits until all know of a revocation.
 func instanceName() string {
 	host, err := os.Hostname()
 	if err != nil || host == "" {
 		host = "unknown"
 	}
-	return host + "/" + strconv.Itoa(os.Getpid())
+	host = strings.Map(func(r rune) rune {
+		if r <= ' ' || r > '~' {
+			return -1
+		}
+		return r
+	}, host)
+	return host[:min(len(host), maxHost)] + "/" + strconv.Itoa(os.Getpid()) + "-" + strings.ToLower(rand.Text()[:4])
 }
 
 // wait is how long a poll may wait: so that the lease is extended twice in its time.
