@@ -267,6 +267,12 @@ func TestConfirmAuthenticates(t *testing.T) {
 		wantChallenge(t, postConfirm(t, s, body, c.Basic()), http.StatusForbidden, "insufficient_scope", subscriberScope)
 		wantChallenge(t, postConfirm(t, s, body, servertest.Bearer(token)), http.StatusForbidden, "insufficient_scope", subscriberScope)
 		postConfirm(t, s, with(servertest.M{"client_id": 1, "client_secret": rs.Secret})).Want(t, http.StatusBadRequest, "invalid_request")
+		for what, header := range map[string]func(*http.Request){"a token": servertest.Bearer(by), "a secret": rs.Basic()} {
+			got := postConfirm(t, s, with(servertest.M{"client_id": rs.ID, "client_secret": rs.Secret}), header)
+			if got.Want(t, http.StatusBadRequest, "invalid_request"); got.Status != http.StatusBadRequest {
+				t.Errorf("%s in the header and another in the body", what)
+			}
+		}
 		postConfirm(t, s, body, rs.Basic(), servertest.Header("Sec-Fetch-Site", "cross-site")).Want(t, http.StatusForbidden, "access_denied")
 		s.Revoke(t, rs, by).Want(t, http.StatusOK, "")
 		wantChallenge(t, postConfirm(t, s, body, servertest.Bearer(by)), http.StatusUnauthorized, "invalid_token", subscriberChallenge)

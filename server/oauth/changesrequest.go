@@ -76,6 +76,9 @@ func (s *Server) parsePoll(r *http.Request, clientID string) (*poll, error) {
 
 // pollOf reads the members. The error names the first one that is wrong.
 func (s *Server) pollOf(r *http.Request, o web.Object, clientID string) (*poll, error) {
+	if err := onlyOneMethod(r, o); err != nil {
+		return nil, err
+	}
 	p := &poll{arrived: web.Arrived(r.Context())}
 	p.ClientID, p.At, p.Address = clientID, s.now(), web.Address(r).String()
 	p.After = cursorText(o["after"])

@@ -26,6 +26,13 @@ func (s *Server) Confirm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	o, err := web.ReadObject(r)
+	if err == nil {
+		err = onlyOneMethod(r, o)
+	}
+	if err != nil {
+		return err
+	}
 	owned := make([]store.Owned, len(groups))
 	for i, g := range groups {
 		owned[i] = store.Owned{ClientID: g.client, UserID: g.user, Digests: g.digests}

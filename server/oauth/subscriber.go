@@ -86,6 +86,14 @@ func (s *Server) admit(r *http.Request, token string, form url.Values) (*bearer.
 // credentialParameters are those by which a client authenticates in the body.
 var credentialParameters = []string{"client_id", "client_secret", "client_assertion", "client_assertion_type"}
 
+// onlyOneMethod rejects a body of JSON that has client authentication beside an Authorization header (RFC 6749 §2.3).
+func onlyOneMethod(r *http.Request, o web.Object) error {
+	if len(r.Header["Authorization"]) > 0 && slices.ContainsFunc(credentialParameters, o.Has) {
+		return errMultipleMethods
+	}
+	return nil
+}
+
 // bearerToken is the credential of an Authorization header of the scheme Bearer; empty: there is none.
 func bearerToken(r *http.Request) string {
 	headers := r.Header["Authorization"]
