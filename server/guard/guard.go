@@ -27,6 +27,7 @@ type Guard struct {
 	known         atomic.Pointer[instant] // up to then it has every void; nil: blind
 	misconfigured atomic.Bool             // Mintkeep rejects this guard's own client
 	closed        atomic.Bool
+	hinted        atomic.Int64 // when hint logged last, by the monotonic clock, plus one
 	counts        counts
 
 	stop    context.CancelFunc
@@ -126,11 +127,24 @@ func (g *Guard) checked(ctx context.Context, p Presented, need *requirements) (*
 	c, refusal := g.check(ctx, p, need)
 	if refusal != nil {
 		g.counts.refused.Add(1)
+		g.hint(refusal.Reason)
 		g.observe(Event{Kind: Refused, Reason: refusal.Reason})
 		return nil, g.challenge(refusal, need.scopes)
 	}
 	g.counts.served.Add(1)
 	return c, nil
+}
+
+// hint logs, at most once a minute, a refusal that a wrong Config causes for every caller.
+func (g *Guard) hint(reason string) {
+	if reason != "issuer" && reason != "audience" {
+		return
+	}
+	now, last := int64(g.clock().mono)+1, g.hinted.Load()
+	if (last == 0 || now-last > int64(time.Minute)) && g.hinted.CompareAndSwap(last, now) {
+		g.config.Logger.Warn("guard: a credential of another issuer, or for another service, is rejected; if all are, compare the configuration with the credential",
+			"reason", reason, "issuer", g.config.Issuer, "audiences", g.config.Audiences)
+	}
 }
 
 func (g *Guard) check(ctx context.Context, p Presented, need *requirements) (*Credential, *Refusal) {

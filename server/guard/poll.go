@@ -67,6 +67,7 @@ type poller struct {
 	keys     string
 	lastLog  time.Duration
 	resetAt  time.Duration
+	failing  bool          // the last poll was not answered
 	oldAt    time.Duration // when old verdicts were looked for
 }
 
@@ -187,6 +188,10 @@ func (p *poller) process(ctx context.Context, a polled) {
 		g.observe(Event{Kind: Voided, Count: len(handles)})
 	}
 	p.cursor, p.retry = a.changes.Cursor, 0
+	if p.failing {
+		p.failing = false
+		g.config.Logger.Info("guard: the feed of revocations answers again")
+	}
 	g.misconfigured.Store(false)
 	if a.changes.Keys != p.keys {
 		p.keys = a.changes.Keys
@@ -241,6 +246,7 @@ func (p *poller) failed(err error) {
 		p.g.misconfigure(err)
 	}
 	p.g.mint.close()
+	p.failing = true
 	if now := p.g.clock(); now.mono-p.lastLog > time.Minute {
 		p.lastLog = now.mono
 		p.g.config.Logger.Warn("guard: the feed of revocations does not answer", "error", err.Error())

@@ -254,8 +254,8 @@ func TestGateways(t *testing.T) {
 			if c := gw.want(401, "GET", "/orders/", "").Header.Get("WWW-Authenticate"); !strings.HasPrefix(c, "Bearer ") || strings.Contains(c, "error=") {
 				t.Errorf("the challenge is %s", c)
 			}
-			if c := gw.want(401, "GET", "/orders/", "junk").Header.Get("WWW-Authenticate"); !strings.Contains(c, `error="invalid_token"`) {
-				t.Errorf("the challenge is %s", c)
+			if c := gw.want(401, "GET", "/orders/", "junk").Header.Values("WWW-Authenticate"); len(c) != 1 || !strings.Contains(c[0], `error="invalid_token"`) {
+				t.Errorf("the challenges are %q", c)
 			}
 			if c := gw.want(403, "GET", "/orders/", gw.m.Token("billing", orders, "write")).Header.Get("WWW-Authenticate"); !strings.Contains(c, `scope="read"`) {
 				t.Errorf("the challenge is %s", c)

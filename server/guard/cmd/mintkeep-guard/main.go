@@ -21,6 +21,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -30,17 +31,38 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Getenv, os.Stderr)
+	code := run(ctx, os.Args[1:], os.Getenv, os.Environ(), os.Stderr)
 	stop()
 	os.Exit(code)
 }
 
+// help is what --help prints.
+const help = `mintkeep-guard checks access tokens and API keys beside a service or a gateway. Settings:
+
+  MINTKEEP_ISSUER              the issuer of Mintkeep, as its tokens have it
+  MINTKEEP_CLIENT_ID           a client with the scope mintkeep:introspect
+  MINTKEEP_CLIENT_SECRET_FILE  a file with its secret
+  MINTKEEP_GUARD_AUDIENCES     the names of the service in tokens, separated by commas
+  MINTKEEP_GUARD_ADDR          127.0.0.1:8181, or unix:/run/mintkeep-guard.sock
+  MINTKEEP_GUARD_MAX_STALE     1s: how late a revocation may take effect, 300ms to 10s
+  MINTKEEP_GUARD_WHEN_STALE    ask, closed, or grace:10s
+  MINTKEEP_GUARD_MAX_ENTRIES   100000
+  MINTKEEP_GUARD_PUBLIC_URL    the URL of the service, for challenges
+  MINTKEEP_GUARD_TOKEN_FILE    what callers of /introspect send as Bearer
+
+  --listen-anywhere            allows an address that other machines reach
+`
+
 // exitUsage is the exit code for wrong settings.
 const exitUsage = 2
 
-func run(ctx context.Context, args []string, getenv func(string) string, stderr io.Writer) int {
+func run(ctx context.Context, args []string, getenv func(string) string, environ []string, stderr io.Writer) int {
+	if slices.ContainsFunc(args, func(arg string) bool { return arg == "--help" || arg == "-h" }) {
+		_, _ = fmt.Fprint(stderr, help)
+		return 0
+	}
 	log := slog.New(slog.NewJSONHandler(stderr, nil))
-	s, err := readSettings(args, getenv)
+	s, err := readSettings(args, getenv, environ)
 	if err != nil {
 		_, _ = fmt.Fprintln(stderr, err)
 		return exitUsage

@@ -33,10 +33,23 @@ type settings struct {
 
 const listenAnywhere = "--listen-anywhere"
 
-func readSettings(args []string, getenv func(string) string) (s settings, err error) {
+// guardSettings are those that begin with MINTKEEP_GUARD_.
+var guardSettings = []string{
+	"MINTKEEP_GUARD_AUDIENCES", "MINTKEEP_GUARD_ADDR", "MINTKEEP_GUARD_MAX_STALE", "MINTKEEP_GUARD_WHEN_STALE", "MINTKEEP_GUARD_MAX_ENTRIES",
+	"MINTKEEP_GUARD_PUBLIC_URL", "MINTKEEP_GUARD_TOKEN_FILE",
+}
+
+// readSettings reads the settings. environ has the names of all variables, of which some may be misspelt.
+func readSettings(args []string, getenv func(string) string, environ []string) (s settings, err error) {
 	var mistakes []error
 	wrong := func(name, format string, a ...any) {
 		mistakes = append(mistakes, fmt.Errorf("%s: %s", name, fmt.Sprintf(format, a...)))
+	}
+	for _, entry := range environ {
+		name, _, _ := strings.Cut(entry, "=")
+		if strings.HasPrefix(name, "MINTKEEP_GUARD_") && !slices.Contains(guardSettings, name) {
+			wrong(name, "is not a setting of this version")
+		}
 	}
 	for _, arg := range args {
 		if arg != listenAnywhere {

@@ -18,12 +18,13 @@ import (
 type sidecar struct {
 	guard  *guard.Guard
 	token  string
+	closed bool // a stale guard answers 503
 	counts *counters
 	log    *slog.Logger
 }
 
 func newSidecar(g *guard.Guard, s settings, c *counters, log *slog.Logger) http.Handler {
-	return &sidecar{guard: g, token: s.token, counts: c, log: log}
+	return &sidecar{guard: g, token: s.token, closed: s.guard.WhenStale == guard.Closed, counts: c, log: log}
 }
 
 // ServeHTTP goes by the raw request target: nothing is decoded or cleaned before the requirements are read.
@@ -169,12 +170,13 @@ func (s *sidecar) introspect(w http.ResponseWriter, r *http.Request) {
 
 // ready is 200 while checks can be answered.
 func (s *sidecar) ready(w http.ResponseWriter) {
-	switch state := s.guard.Stats().State; state {
-	case guard.Current, guard.Stale:
-		write(w, http.StatusOK, "", string(state))
-	default:
-		write(w, http.StatusServiceUnavailable, "temporarily_unavailable", "The guard is "+string(state)+".")
+	state, status := s.guard.Stats().State, http.StatusServiceUnavailable
+	if state == guard.Current || state == guard.Stale && !s.closed {
+		status = http.StatusOK
 	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]guard.State{"state": state})
 }
 
 func readToken(path string) (string, error) {

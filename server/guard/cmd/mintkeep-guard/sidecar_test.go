@@ -179,8 +179,11 @@ func TestSettings(t *testing.T) {
 		args  []string
 		set   [2]string
 		wrong string
+
+		misspelt string
 	}{
 		"good":                  {},
+		"a misspelt setting":    {misspelt: "MINTKEEP_GUARD_MAXSTALE", wrong: "MINTKEEP_GUARD_MAXSTALE"},
 		"a socket":              {set: [2]string{"MINTKEEP_GUARD_ADDR", "unix:/run/x.sock"}},
 		"grace":                 {set: [2]string{"MINTKEEP_GUARD_WHEN_STALE", "grace:10s"}},
 		"anywhere":              {set: [2]string{"MINTKEEP_GUARD_ADDR", "0.0.0.0:8181"}, wrong: "MINTKEEP_GUARD_ADDR"},
@@ -196,7 +199,7 @@ func TestSettings(t *testing.T) {
 				return c.set[1]
 			}
 			return good[name]
-		})
+		}, []string{"MINTKEEP_GUARD_ADDR=x", c.misspelt + "=x"})
 		switch {
 		case (err != nil) != (c.wrong != ""), err != nil && !strings.Contains(err.Error(), c.wrong):
 			t.Errorf("%s: %v", name, err)
@@ -240,7 +243,7 @@ func TestRun(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	code := make(chan int)
-	go func() { code <- run(ctx, nil, func(name string) string { return environ[name] }, io.Discard) }()
+	go func() { code <- run(ctx, nil, func(name string) string { return environ[name] }, nil, io.Discard) }()
 	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	}}}
@@ -261,7 +264,7 @@ func TestRun(t *testing.T) {
 	if got := <-code; got != 0 {
 		t.Errorf("exit code %d", got)
 	}
-	if got := run(t.Context(), nil, func(string) string { return "" }, io.Discard); got != exitUsage {
+	if got := run(t.Context(), nil, func(string) string { return "" }, nil, io.Discard); got != exitUsage {
 		t.Errorf("without settings: exit code %d", got)
 	}
 }
