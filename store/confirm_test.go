@@ -15,7 +15,7 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-// crash is a hook that ends the connections of a replica before the first append, for good.
+// crash is a hook that ends the connections of a replica before the first append.
 type crash struct{ happened bool }
 
 func (c *crash) DialHook(next redis.DialHook) redis.DialHook          { return next }

@@ -123,7 +123,7 @@ func TestRenewalInTheBackground(t *testing.T) {
 	want(t, s, "token-1")
 	at.advance(90 * time.Second)
 	i.set(func() { i.down = true })
-	want(t, s, "token-1") // and nobody notices that the renewal fails
+	want(t, s, "token-1") // and no caller notices that the renewal fails
 	i.set(func() { i.down = false })
 	for began := time.Now(); i.issued() < 2; time.Sleep(time.Millisecond) {
 		at.advance(20 * time.Millisecond)
