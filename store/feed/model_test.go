@@ -103,6 +103,7 @@ type world struct {
 	sent   atomic.Int64 // pipelines
 	// between is called behind each command. Nil: nothing happens there.
 	between func(*redisModel, redis.Cmder)
+	trusted func() bool // of each replica; nil: always
 	over    atomic.Bool
 
 	mu        sync.Mutex
@@ -265,7 +266,7 @@ func (w *world) start() {
 	w.replicas = append(w.replicas, r)
 	w.mu.Unlock()
 	r.f = newFeed(Options{
-		Key: modelKey, BeatsKey: modelBeats, Replica: r.id, Logger: slog.New(slog.DiscardHandler), Watermarks: r.watermarks,
+		Key: modelKey, BeatsKey: modelBeats, Replica: r.id, Logger: slog.New(slog.DiscardHandler), Watermarks: r.watermarks, Trusted: w.trusted,
 	})
 	r.f.limit = 5
 	r.own = &link{r: r}
