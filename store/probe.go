@@ -48,7 +48,7 @@ type ProbeReports struct {
 	last    string        // the id of the last entry that was read
 }
 
-// OpenProbe makes a place for the reports about a probe. It comes before the entry of the feed, so that whoever reads that
+// OpenProbe makes a place for the reports about a probe. It comes before the entry of the feed, so that a replica that reads that
 // finds it.
 func (s *Store) OpenProbe(ctx context.Context, id string) error {
 	return s.ReportProbe(ctx, id, ProbeReport{})

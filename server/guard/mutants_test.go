@@ -26,7 +26,7 @@ func TestMutants(t *testing.T) {
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".mutant"), func(t *testing.T) {
 			overlay := mutate(t, file)
-			cmd := exec.CommandContext(t.Context(), "go", "test", "-vet=off", "-overlay", overlay, "-run", "TestModel", "-model", "200000", ".")
+			cmd := exec.CommandContext(t.Context(), "go", "test", "-vet=off", "-overlay", overlay, "-run", "TestModel", "-model", "2000000", ".")
 			out, err := cmd.CombinedOutput()
 			if err == nil {
 				t.Error("the model test does not find it")
