@@ -68,8 +68,10 @@ func revocations(t *testing.T, b *storetest.Backend, s *store.Store) map[string]
 		"replace an invite": func(ctx context.Context) error {
 			return s.InviteUser(ctx, people["invited"].ID, store.Invite{}, store.Cause{})
 		},
-		"say that it is gone": func(ctx context.Context) error { return s.ConfirmRevoked(ctx, store.DigestOf("an unknown token"), true, "a") },
-		"say that it holds":   func(ctx context.Context) error { return s.Confirm(ctx) },
+		"say that it is gone": func(ctx context.Context) error {
+			return s.ConfirmRevoked(ctx, store.DigestOf("an unknown token"), true, "a")
+		},
+		"say that it holds": func(ctx context.Context) error { return s.Confirm(ctx) },
 	}
 	ends["end keys"] = func(ctx context.Context) error {
 		_, err := s.RevokeKeys(ctx, []*store.APIKey{keys["several"]}, at)
