@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/alecthomas/kong"
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/mintkeep/mintkeep/server/adminapi"
@@ -20,9 +21,23 @@ type clientUpdate struct {
 	metadata
 	keyCheck
 	waiting
-	AddKey    *string  `placeholder:"PATH" help:"Add the public keys in this file to those that are registered: a JWK, a JWK set, or PEM; - is the standard input. A client has at most 10."`
-	RemoveKey []string `sep:"none" placeholder:"KEY" help:"Remove the registered public key with this key id or thumbprint, as client show lists them. May be given more than once."`
-	Clear     []string `placeholder:"FLAG" help:"Reset a value to its default, by the name of its flag: --clear=token-ttl,audience."`
+	AddKey    *string      `placeholder:"PATH" help:"Add the public keys in this file to those that are registered: a JWK, a JWK set, or PEM; - is the standard input. A client has at most 10."`
+	RemoveKey publicKeyIDs `placeholder:"KEY" help:"Remove the registered public key with this key id or thumbprint, as client show lists them. May be given more than once."`
+	Clear     []string     `placeholder:"FLAG" help:"Reset a value to its default, by the name of its flag: --clear=token-ttl,audience."`
+}
+
+// publicKeyIDs are key ids and thumbprints. One thumbprint in 64 begins with "-",
+// so what follows the flag is its value whatever it looks like.
+type publicKeyIDs []string
+
+// Decode adds the value of one flag.
+func (n *publicKeyIDs) Decode(ctx *kong.DecodeContext) error {
+	name := ctx.Scan.Pop()
+	if name.IsEOL() {
+		return errors.New("expected the id or the thumbprint of a key")
+	}
+	*n = append(*n, name.String())
+	return nil
 }
 
 // Validate checks what is to be cleared, and that a key set is either changed or replaced.
