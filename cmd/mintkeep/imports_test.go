@@ -72,6 +72,7 @@ var (
 		"server/guard/cmd/mintkeep-guard": {"server/guard"},
 		"server/guard/e2e":                {},
 
+		"cmd/mintkeep/deploy":         {},
 		"cmd/mintkeep/load":           {},
 		"cmd/mintkeep/processtest":    {},
 		"cmd/mintkeep/faults":         {},
