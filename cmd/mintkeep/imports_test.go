@@ -74,6 +74,7 @@ var (
 
 		"cmd/mintkeep/deploy":         {},
 		"cmd/mintkeep/load":           {},
+		"docs/deploy/helm/test":       {}, // a module of its own
 		"cmd/mintkeep/processtest":    {},
 		"cmd/mintkeep/faults":         {},
 		"cmd/mintkeep/faults/history": {},

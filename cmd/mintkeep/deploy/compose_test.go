@@ -187,7 +187,7 @@ func TestComposeRights(t *testing.T) {
 	i := newInstallation(t, "auth.localhost")
 	acl := read(t, filepath.Join(i.dir, "secrets/redis-acl"))
 	for _, user := range []string{"mintkeep", "mintkeep-backup"} {
-		found := regexp.MustCompile(`(?m)^user `+user+` on #[0-9a-f]{64} (.*)$`).FindStringSubmatch(acl)
+		found := regexp.MustCompile(`(?m)^user ` + user + ` on #[0-9a-f]{64} (.*)$`).FindStringSubmatch(acl)
 		if want := storetest.DocumentedRights(user); found == nil || found[1] != want {
 			t.Errorf("%s has %q, want %q", user, found, want)
 		}

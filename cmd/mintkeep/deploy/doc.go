@@ -2,6 +2,6 @@
 // systemd units with the command, the settings and the files that stand there, without a container engine and without systemd.
 // Only addresses and paths are replaced.
 //
-// The chart and the releases need modules that nothing else here does. They have a module of their own, docs/deploy/test, and
+// The chart and the releases need modules that nothing else here does. They have a module of their own, docs/deploy/helm/test, and
 // .ci/release.
 package deploy

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"flag"
 	"math/big"
 	"net/http"
 	"os"
@@ -24,13 +25,39 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
+// installed is where a package was unpacked: then its files are tested, and not those of the repository.
+var installed = flag.String("installed", "", "the folder that a Debian package was unpacked to, for the tests of units")
+
+// unitFile is the text of a unit, or of its environment file.
+func unitFile(t *testing.T, file string) string {
+	t.Helper()
+	name, isUnit := strings.CutSuffix(file, ".service")
+	switch {
+	case *installed == "":
+		return read(t, filepath.Join(recipes, file))
+	case isUnit:
+		return read(t, filepath.Join(*installed, "usr/lib/systemd/system", file))
+	default:
+		return read(t, filepath.Join(*installed, "etc", strings.TrimSuffix(name, ".env"), file))
+	}
+}
+
+// program is that of the package, or the one that was built.
+func program(t *testing.T, name string, built func(testing.TB) string) string {
+	t.Helper()
+	if *installed != "" {
+		return filepath.Join(*installed, "usr/bin", name)
+	}
+	return built(t)
+}
+
 // unit is a systemd unit: the values of each directive, in their order.
 type unit map[string][]string
 
 func readUnit(t *testing.T, file string) unit {
 	t.Helper()
 	u := unit{}
-	for line := range strings.Lines(read(t, filepath.Join(recipes, file))) {
+	for line := range strings.Lines(unitFile(t, file)) {
 		if name, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok && !strings.HasPrefix(name, "#") {
 			u[name] = append(u[name], value)
 		}
@@ -52,7 +79,7 @@ func (u unit) credentials() map[string]string {
 func variables(t *testing.T, file string) (set, proposed map[string]string) {
 	t.Helper()
 	set, proposed = map[string]string{}, map[string]string{}
-	for _, match := range regexp.MustCompile(`(?m)^(#?)(MINTKEEP_[A-Z_]+)=(.*)$`).FindAllStringSubmatch(read(t, filepath.Join(recipes, file)), -1) {
+	for _, match := range regexp.MustCompile(`(?m)^(#?)(MINTKEEP_[A-Z_]+)=(.*)$`).FindAllStringSubmatch(unitFile(t, file), -1) {
 		if match[1] == "#" {
 			proposed[match[2]] = match[3]
 		} else {
@@ -69,8 +96,7 @@ func TestUnitsAreAccepted(t *testing.T) {
 	systemd := find(t, "systemd-analyze")
 	dir := t.TempDir()
 	for file := range units {
-		text := read(t, filepath.Join(recipes, file))
-		text = regexp.MustCompile(`(?m)^ExecStart=\S+`).ReplaceAllString(text, "ExecStart=/bin/true")
+		text := regexp.MustCompile(`(?m)^ExecStart=\S+`).ReplaceAllString(unitFile(t, file), "ExecStart=/bin/true")
 		write(t, filepath.Join(dir, file), text)
 		if out, err := exec.Command(systemd, "verify", filepath.Join(dir, file)).CombinedOutput(); err != nil || len(out) != 0 {
 			t.Errorf("%s: %v\n%s", file, err, out)
@@ -240,7 +266,9 @@ func TestUnitReloads(t *testing.T) {
 	if _, err := redis.Do("ACL", "SETUSER", "mintkeep", "on", ">first", ">second", "~*", "+@all"); err != nil {
 		t.Fatal(err)
 	}
-	redisURL := func(password string) string { return strings.Replace(redis.URL(), "://", "://mintkeep:"+password+"@", 1) }
+	redisURL := func(password string) string {
+		return strings.Replace(redis.URL(), "://", "://mintkeep:"+password+"@", 1)
+	}
 	certificate, key := selfSigned(t)
 	addr := freeAddr(t)
 	change := map[string]string{"MINTKEEP_ADDR": addr, "MINTKEEP_ISSUER": "https://localhost:" + portOf(addr), "MINTKEEP_METRICS_ADDR": ""}
@@ -248,7 +276,7 @@ func TestUnitReloads(t *testing.T) {
 	for _, name := range []string{"MINTKEEP_TLS_CERT", "MINTKEEP_TLS_KEY"} {
 		change[name] = proposed[name]
 	}
-	p := startUnit(t, "mintkeep.service", processtest.Program(t), map[string]string{
+	p := startUnit(t, "mintkeep.service", program(t, "mintkeep", processtest.Program), map[string]string{
 		"redis-url": redisURL("first"), "master-key": processtest.MasterKey, "admin-token": processtest.AdminToken,
 		"tls-certificate": certificate, "tls-key": key,
 	}, change)
@@ -314,7 +342,7 @@ func TestGuardUnit(t *testing.T) {
 	secret := m.Admin(http.MethodPost, "/admin/clients", `{"client_id":"orders","scope":"mintkeep:introspect","grant_types":[]}`).
 		Member(t, http.StatusCreated, "client_secret")
 	addr := freeAddr(t)
-	p := startUnit(t, "mintkeep-guard.service", processtest.Guard(t), map[string]string{"client-secret": secret}, map[string]string{
+	p := startUnit(t, "mintkeep-guard.service", program(t, "mintkeep-guard", processtest.Guard), map[string]string{"client-secret": secret}, map[string]string{
 		"MINTKEEP_ISSUER": m.URL, "MINTKEEP_GUARD_ADDR": addr,
 	})
 	g := processtest.Caller{URL: "http://" + addr}
