@@ -72,7 +72,9 @@ var (
 		"server/guard/cmd/mintkeep-guard": {"server/guard"},
 		"server/guard/e2e":                {},
 
+		"cmd/mintkeep/deploy":         {},
 		"cmd/mintkeep/load":           {},
+		"docs/deploy/helm/test":       {}, // a module of its own
 		"cmd/mintkeep/processtest":    {},
 		"cmd/mintkeep/faults":         {},
 		"cmd/mintkeep/faults/history": {},

@@ -31,7 +31,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Getenv, os.Environ(), os.Stderr)
+	code := run(ctx, os.Args[1:], os.Getenv, os.Environ(), os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
@@ -51,14 +51,30 @@ const help = `mintkeep-guard checks access tokens and API keys beside a service 
   MINTKEEP_GUARD_TOKEN_FILE    what callers of /introspect send as Bearer
 
   --listen-anywhere            allows an address that other machines reach
+
+Commands:
+
+  healthcheck                  asks the guard at MINTKEEP_GUARD_ADDR whether it is ready: exit code 0 or 1
+  version                      the version, and the commit that it was built from
 `
 
 // exitUsage is the exit code for wrong settings.
 const exitUsage = 2
 
-func run(ctx context.Context, args []string, getenv func(string) string, environ []string, stderr io.Writer) int {
+func run(ctx context.Context, args []string, getenv func(string) string, environ []string, stdout, stderr io.Writer) int {
 	if slices.ContainsFunc(args, func(arg string) bool { return arg == "--help" || arg == "-h" }) {
 		_, _ = fmt.Fprint(stderr, help)
+		return 0
+	}
+	if len(args) == 1 && args[0] == "version" {
+		printVersion(stdout)
+		return 0
+	}
+	if len(args) == 1 && args[0] == "healthcheck" {
+		if err := healthcheck(ctx, addrOf(getenv)); err != nil {
+			_, _ = fmt.Fprintln(stderr, err)
+			return 1
+		}
 		return 0
 	}
 	log := slog.New(slog.NewJSONHandler(stderr, nil))
