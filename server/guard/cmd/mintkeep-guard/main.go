@@ -93,8 +93,10 @@ func run(ctx context.Context, args []string, getenv func(string) string, environ
 func serve(ctx context.Context, listener net.Listener, h http.Handler) error {
 	server := &http.Server{
 		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: 5 * time.Minute,
-		MaxHeaderBytes: 32 << 10,
+		MaxHeaderBytes: 32 << 10, Protocols: &http.Protocols{},
 	}
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetUnencryptedHTTP2(true) // Envoy may ask so
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {
