@@ -31,6 +31,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	go keepSmall(ctx)
 	code := run(ctx, os.Args[1:], os.Getenv, os.Environ(), os.Stderr)
 	stop()
 	os.Exit(code)
