@@ -243,7 +243,9 @@ func TestRun(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	code := make(chan int)
-	go func() { code <- run(ctx, nil, func(name string) string { return environ[name] }, nil, io.Discard) }()
+	go func() {
+		code <- run(ctx, nil, func(name string) string { return environ[name] }, nil, io.Discard, io.Discard)
+	}()
 	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	}}}
@@ -264,7 +266,7 @@ func TestRun(t *testing.T) {
 	if got := <-code; got != 0 {
 		t.Errorf("exit code %d", got)
 	}
-	if got := run(t.Context(), nil, func(string) string { return "" }, nil, io.Discard); got != exitUsage {
+	if got := run(t.Context(), nil, func(string) string { return "" }, nil, io.Discard, io.Discard); got != exitUsage {
 		t.Errorf("without settings: exit code %d", got)
 	}
 }
