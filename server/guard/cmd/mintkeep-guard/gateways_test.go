@@ -72,13 +72,19 @@ func (gw *gateway) rejects(t *testing.T, token string) {
 	if a, err := gw.ask(http.DefaultClient, "OPTIONS", "/orders/", ""); err != nil || a.StatusCode != 401 && (!gw.introspects || a.StatusCode != 403) {
 		t.Errorf("OPTIONS without a credential: %d %v", a.StatusCode, err)
 	}
-	gw.challenges(t, gw.want(403, "GET", "/orders/", gw.m.Token("billing", orders, "write")), "insufficient_scope")
+	gw.challenges(t, gw.want(403, "GET", "/orders/?scope=write", gw.m.Token("billing", orders, "write")), "insufficient_scope")
 	gw.challenges(t, gw.want(403, "GET", "/orders/", gw.m.Token("billing", orders, "readers", "read-all")), "insufficient_scope")
 	gw.challenges(t, gw.want(401, "GET", "/orders/", gw.m.Token("billing", "https://other.example.com", "read")), "invalid_token")
+	writer := gw.m.Token("billing", orders, "write")
 	for _, path := range []string{
-		"/orders/../scope=x/", "/orders/%2e%2e/", "/orders/?scope=write", "/_verify?scope=none", "/verify", "/verify/scope=none/", "/orders/?strict=0",
+		"/orders/../scope=write/", "/orders/%2e%2e/scope=write/", "/orders/?scope=write", "/orders/?strict=0&audience=x", "/orders/%3fscope=write",
+		"/_verify?scope=write", "/verify?scope=write", "/verify/scope=write/", "/introspect", "/%2e%2e/orders/", "//orders/", "/orders",
 	} {
-		if a, err := gw.ask(http.DefaultClient, "GET", path, ""); err != nil || a.StatusCode == 200 {
+		a, err := gw.ask(http.DefaultClient, "GET", path, writer, func(r *http.Request) {
+			r.Header["X-Original-Uri"], r.Header["X-Forwarded-Uri"] = []string{"/verify?scope=write"}, []string{"/verify?scope=write"}
+			r.Header["X-Forwarded-Method"], r.Header["X-Original-Method"] = []string{"OPTIONS"}, []string{"OPTIONS"}
+		})
+		if err != nil || a.StatusCode == 200 {
 			t.Errorf("%s: %v %s", path, err, a.text)
 		}
 	}
