@@ -26,7 +26,7 @@ func TestBarsOfTheProcess(t *testing.T) {
 		t.Skip("it measures: see -bars")
 	}
 	program := filepath.Join(t.TempDir(), "mintkeep-guard")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", program, ".") //nolint:noctx // it ends
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", program, ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -114,7 +114,7 @@ func TestBarsOfNginx(t *testing.T) {
 	}
 	const place = "        location /orders/ {"
 	open := "        location /open/ {\n            proxy_http_version 1.1;\n            proxy_set_header Connection \"\";\n            proxy_pass http://orders;\n        }\n"
-	if err := os.WriteFile(path, bytes.Replace(text, []byte(place), []byte(open+place), 1), 0o644); err != nil { //nolint:gosec // as openFolder
+	if err := os.WriteFile(path, bytes.Replace(text, []byte(place), []byte(open+place), 1), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if err := gw.reload(gw); err != nil {

@@ -172,7 +172,7 @@ func openFolder(t *testing.T) string {
 	t.Helper()
 	folder := t.TempDir()
 	for path := folder; path != os.TempDir() && path != "/"; path = filepath.Dir(path) {
-		if err := os.Chmod(path, 0o777); err != nil { //nolint:gosec // the workers of a gateway have another user
+		if err := os.Chmod(path, 0o777); err != nil { // the workers of a gateway have another user
 			t.Fatal(err)
 		}
 	}
@@ -188,7 +188,7 @@ func (gw *gateway) write(service string) {
 			gw.t.Fatal(err)
 		}
 		changed := strings.ReplaceAll(gw.files.Replace(string(text)), "127.0.0.1:9000", service)
-		if err := os.WriteFile(filepath.Join(gw.folder, file), []byte(changed), 0o644); err != nil { //nolint:gosec // as openFolder
+		if err := os.WriteFile(filepath.Join(gw.folder, file), []byte(changed), 0o644); err != nil {
 			gw.t.Fatal(err)
 		}
 	}
@@ -200,7 +200,7 @@ func (gw *gateway) command(program string, args []string) *exec.Cmd {
 	for i := range args {
 		args[i] = replace.Replace(args[i])
 	}
-	cmd := exec.Command(program, args...) //nolint:noctx // the cleanup ends it
+	cmd := exec.Command(program, args...)
 	cmd.Env = append(os.Environ(), "HOME="+gw.folder)
 	return cmd
 }
@@ -281,7 +281,7 @@ func (gw *gateway) sidecar(socket, addr string) {
 		}
 		go func() { _ = server.Serve(l) }()
 	}
-	if err := os.Chmod(socket, 0o777); err != nil { //nolint:gosec // as openFolder
+	if err := os.Chmod(socket, 0o777); err != nil {
 		gw.t.Fatal(err)
 	}
 	gw.kill = sync.OnceFunc(func() { _ = server.Close() })

@@ -49,7 +49,7 @@ func newProcess(t *testing.T, m *guardtest.Server, socket, program string) *proc
 	if program == "" {
 		program, _ = os.Executable()
 	}
-	p.cmd = exec.Command(program) //nolint:noctx // the cleanup ends it
+	p.cmd = exec.Command(program)
 	p.cmd.Env = []string{
 		asCommand + "=1", "MINTKEEP_ISSUER=" + m.URL, "MINTKEEP_CLIENT_ID=" + guardtest.ClientID, "MINTKEEP_CLIENT_SECRET_FILE=" + secret,
 		"MINTKEEP_GUARD_AUDIENCES=" + orders, "MINTKEEP_GUARD_ADDR=unix:" + socket,
