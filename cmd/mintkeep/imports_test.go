@@ -71,6 +71,7 @@ var (
 		"server/guard/tokens":             {},
 		"server/guard/cmd/mintkeep-guard": {"server/guard"},
 		"server/guard/e2e":                {},
+		"server/guard/schemas":            {},
 
 		"cmd/mintkeep/deploy":         {},
 		"cmd/mintkeep/load":           {},

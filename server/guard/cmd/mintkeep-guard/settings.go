@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,6 +39,23 @@ const listenAnywhere = "--listen-anywhere"
 var guardSettings = []string{
 	"MINTKEEP_GUARD_AUDIENCES", "MINTKEEP_GUARD_ADDR", "MINTKEEP_GUARD_MAX_STALE", "MINTKEEP_GUARD_WHEN_STALE", "MINTKEEP_GUARD_MAX_ENTRIES",
 	"MINTKEEP_GUARD_PUBLIC_URL", "MINTKEEP_GUARD_TOKEN_FILE",
+}
+
+// fieldsOfGuard are the names that the guard's own errors have for settings.
+var fieldsOfGuard = map[string]string{
+	"Issuer": "MINTKEEP_ISSUER", "ClientID": "MINTKEEP_CLIENT_ID", "ClientSecretFile": "MINTKEEP_CLIENT_SECRET_FILE",
+	"Audiences": "MINTKEEP_GUARD_AUDIENCES", "MaxStale": "MINTKEEP_GUARD_MAX_STALE", "MaxEntries": "MINTKEEP_GUARD_MAX_ENTRIES",
+	"WhenStale": "MINTKEEP_GUARD_WHEN_STALE", "PublicURL": "MINTKEEP_GUARD_PUBLIC_URL",
+}
+
+var startOfError = regexp.MustCompile(`(?m)^guard: (\w+)`)
+
+// inVariables is an error of [guard.New], with the names that the user has typed.
+func inVariables(err error) string {
+	return startOfError.ReplaceAllStringFunc(err.Error(), func(start string) string {
+		field := strings.TrimPrefix(start, "guard: ")
+		return cmp.Or(fieldsOfGuard[field], field)
+	})
 }
 
 // readSettings reads the settings. environ has the names of all variables, of which some may be misspelt.
@@ -84,7 +103,9 @@ func readSettings(args []string, getenv func(string) string, environ []string) (
 		wrong("MINTKEEP_GUARD_WHEN_STALE", "%v", err)
 	}
 	s.addr = addrOf(getenv)
-	if !isLocal(s.addr) && !slices.Contains(args, listenAnywhere) {
+	if !isAddr(s.addr) {
+		wrong("MINTKEEP_GUARD_ADDR", "%q is not HOST:PORT or unix:PATH", s.addr)
+	} else if !isLocal(s.addr) && !slices.Contains(args, listenAnywhere) {
 		wrong("MINTKEEP_GUARD_ADDR", "%s can be reached from other machines: use loopback or unix:PATH, or start with %s", s.addr, listenAnywhere)
 	}
 	if path := getenv("MINTKEEP_GUARD_TOKEN_FILE"); path != "" {
@@ -115,6 +136,15 @@ func parseMode(text string) (guard.Mode, error) {
 		return guard.Grace(d), err
 	}
 	return guard.Ask, fmt.Errorf("%q is not ask, closed or grace:DURATION", text)
+}
+
+// isAddr is whether an address can be listened on.
+func isAddr(addr string) bool {
+	if path, isSocket := strings.CutPrefix(addr, "unix:"); isSocket {
+		return path != ""
+	}
+	_, port, err := net.SplitHostPort(addr)
+	return err == nil && port != ""
 }
 
 func isLocal(addr string) bool {
