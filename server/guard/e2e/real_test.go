@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -55,6 +56,7 @@ const adminToken = "a-token-for-tests-that-is-long-enough"
 type process struct {
 	t       *testing.T
 	url     string
+	issuer  string
 	secrets map[string]string // of clients
 	users   map[string]string // name → id
 	keys    map[string]string // API key → id
@@ -62,11 +64,34 @@ type process struct {
 
 var listening = regexp.MustCompile(`"msg":"listening","address":"([^"]+)"`)
 
+// newReal is one whose issuer is not where it listens, so that its guards need a network of their own.
 func newReal(t *testing.T) backend {
 	t.Helper()
+	return startReal(t, "127.0.0.1:0", "http://localhost:8080")
+}
+
+// newRealAtItsIssuer is one that every program reaches.
+func newRealAtItsIssuer(t *testing.T) *process {
+	t.Helper()
+	addr := freeAddr(t)
+	return startReal(t, addr, "http://"+addr)
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+func startReal(t *testing.T, addr, issuer string) *process {
+	t.Helper()
 	cmd := exec.CommandContext(t.Context(), build(t, "../../..", "./cmd/mintkeep"), "serve")
-	cmd.Env = append(os.Environ(), "MINTKEEP_ADDR=127.0.0.1:0", "MINTKEEP_METRICS_ADDR=", "MINTKEEP_LOG_FORMAT=json",
-		"MINTKEEP_ADMIN_TOKEN="+adminToken, "MINTKEEP_ISSUER=http://localhost:8080", "MINTKEEP_KEY_SCOPES=read write refund")
+	cmd.Env = append(os.Environ(), "MINTKEEP_ADDR="+addr, "MINTKEEP_METRICS_ADDR=", "MINTKEEP_LOG_FORMAT=json",
+		"MINTKEEP_ADMIN_TOKEN="+adminToken, "MINTKEEP_ISSUER="+issuer, "MINTKEEP_KEY_SCOPES=read write refund")
 	log, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +109,7 @@ func newReal(t *testing.T) backend {
 		}
 		close(address)
 	}()
-	b := &process{t: t, secrets: map[string]string{}, users: map[string]string{}, keys: map[string]string{}}
+	b := &process{t: t, issuer: issuer, secrets: map[string]string{}, users: map[string]string{}, keys: map[string]string{}}
 	select {
 	case a := <-address:
 		b.url = "http://" + a
@@ -132,7 +157,7 @@ func (b *process) do(r *http.Request, want int) map[string]any {
 func (b *process) register(id, scope string) {
 	b.t.Helper()
 	if b.secrets[id] == "" {
-		members := map[string]any{"client_id": id, "scope": scope, "audience": []string{orders, other}}
+		members := map[string]any{"client_id": id, "scope": scope, "audience": []string{orders, other, "https://api.example.com"}}
 		if strings.HasPrefix(id, "opaque-") {
 			members["access_token_format"] = "opaque"
 		}
@@ -176,7 +201,7 @@ func (b *process) Opaque(client, audience string, scopes ...string) string {
 }
 
 // KeyAudience is the audience of every API key.
-func (b *process) KeyAudience() string { return "http://localhost:8080" }
+func (b *process) KeyAudience() string { return b.issuer }
 
 func (b *process) Revoke(client, credential string) {
 	b.t.Helper()
@@ -216,7 +241,7 @@ func (b *process) DisableUser(user string, disabled bool) {
 
 func (b *process) Guard(c guard.Config) *guard.Guard {
 	b.t.Helper()
-	c.Issuer, c.ClientID, c.ClientSecret = "http://localhost:8080", "guard", b.secrets["guard"]
+	c.Issuer, c.ClientID, c.ClientSecret = b.issuer, "guard", b.secrets["guard"]
 	target, err := url.Parse(b.url)
 	if err != nil {
 		b.t.Fatal(err)

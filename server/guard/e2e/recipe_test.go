@@ -1,5 +1,7 @@
 package e2e
 
+// What docs/guard.md shows for gRPC.
+
 import (
 	"context"
 	"errors"
@@ -12,8 +14,6 @@ import (
 
 	"github.com/mintkeep/mintkeep/server/guard"
 )
-
-// This file is what docs/guard.md shows for gRPC.
 
 // unary lets calls through whose credential has all of these scopes.
 func unary(g *guard.Guard, scopes ...string) grpc.UnaryServerInterceptor {

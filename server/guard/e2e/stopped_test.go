@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,16 +22,8 @@ type sidecar struct {
 func newSidecar(t *testing.T, b backend, environ ...string) *sidecar {
 	t.Helper()
 	program := build(t, "../", "./cmd/mintkeep-guard")
-	secret := filepath.Join(t.TempDir(), "secret")
-	if err := os.WriteFile(secret, []byte(b.GuardSecret()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &sidecar{addr: l.Addr().String()}
-	_ = l.Close()
+	secret := secretFile(t, b.GuardSecret())
+	s := &sidecar{addr: freeAddr(t)}
 	cmd := exec.Command(program)
 	cmd.Env = append(append(os.Environ(), "MINTKEEP_ISSUER="+b.Address(), "MINTKEEP_CLIENT_ID=guard", "MINTKEEP_CLIENT_SECRET_FILE="+secret,
 		"MINTKEEP_GUARD_AUDIENCES="+b.KeyAudience(), "MINTKEEP_GUARD_ADDR="+s.addr), environ...)

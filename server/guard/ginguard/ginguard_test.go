@@ -18,6 +18,7 @@ const orders = "https://orders.example.com"
 // service is a gin service with a guarded group, in which a route requires more than the group.
 type service struct {
 	m      *guardtest.Server
+	g      *guard.Guard
 	h      *gin.Engine
 	ran    []string       // the handlers that ran
 	events map[string]int // of the guard, by kind
@@ -47,6 +48,7 @@ func newService(t *testing.T, change ...func(*guard.Config)) *service {
 		f(&c)
 	}
 	g := s.m.Guard(c)
+	s.g = g
 	s.m.Settle(g)
 	handler := func(name string) gin.HandlerFunc {
 		return func(c *gin.Context) {
