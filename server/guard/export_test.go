@@ -2,6 +2,7 @@ package guard
 
 import (
 	"encoding/base64"
+	"hash/crc32"
 	"time"
 )
 
@@ -24,3 +25,16 @@ func HandleOf(credential string) string {
 	h := digestOf(credential).handle()
 	return base64.RawURLEncoding.EncodeToString(h[:])
 }
+
+// Checksummed is a well-formed credential: the body and its checksum.
+func Checksummed(body string) string {
+	sum, digits := crc32.ChecksumIEEE([]byte(body)), [checksumLen]byte{}
+	for i := checksumLen - 1; i >= 0; i-- {
+		digits[i] = alphabet[sum%uint32(len(alphabet))]
+		sum /= uint32(len(alphabet))
+	}
+	return body + string(digits[:])
+}
+
+// checksummed is a well-formed opaque token.
+func checksummed(random string) string { return Checksummed("mkt_" + random) }

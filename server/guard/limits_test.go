@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"hash/crc32"
 	"hash/fnv"
 	"io"
 	"log/slog"
@@ -46,18 +45,7 @@ func newCrowd() *crowd { return &crowd{revoked: map[string]bool{}, changed: make
 
 // numbered is a credential: it is active if the number is even.
 func numbered(n int) string {
-	body := fmt.Sprintf("mkt_%040d", n)
-	return body + checksum(body)
-}
-
-func checksum(body string) string {
-	const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-	sum, digits := crc32.ChecksumIEEE([]byte(body)), [6]byte{}
-	for i := 5; i >= 0; i-- {
-		digits[i] = alphabet[sum%62]
-		sum /= 62
-	}
-	return string(digits[:])
+	return guard.Checksummed(fmt.Sprintf("mkt_%040d", n))
 }
 
 // revoke revokes credentials, and tells the guard.

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"log/slog"
 	"math/rand/v2"
@@ -63,17 +62,6 @@ func newModel(t *testing.T, seed uint64) *model {
 func (m *model) renew(i int) {
 	m.next++
 	m.names[i] = checksummed(fmt.Sprintf("%040d", m.next))
-}
-
-// checksummed is a well-formed opaque token.
-func checksummed(random string) string {
-	body := "mkt_" + random
-	sum, digits := crc32.ChecksumIEEE([]byte(body)), [checksumLen]byte{}
-	for i := checksumLen - 1; i >= 0; i-- {
-		digits[i] = alphabet[sum%uint32(len(alphabet))]
-		sum /= uint32(len(alphabet))
-	}
-	return body + string(digits[:])
 }
 
 func (m *model) roll(n int) int {
