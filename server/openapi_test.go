@@ -87,6 +87,7 @@ func TestOpenAPIRoutes(t *testing.T) {
 		"POST /oauth/introspect",
 		"POST /oauth/revoke",
 		"POST /oauth/token",
+		"PUT /admin/clients/{id}",
 	}
 	var got []string
 	for path, item := range doc.Paths.Map() {

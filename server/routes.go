@@ -88,6 +88,7 @@ func (s *Server) adminRoutes(r router) {
 	r.on("POST", "/admin/clients", web.JSONBody, admin(s.admin.CreateClient))
 	r.get("/admin/clients", admin(s.admin.ListClients))
 	r.get("/admin/clients/:id", admin(s.admin.ShowClient))
+	r.on("PUT", "/admin/clients/:id", web.JSONBody, admin(s.admin.ReplaceClient))
 	r.on("PATCH", "/admin/clients/:id", web.MergePatch, admin(s.admin.PatchClient))
 	r.on("DELETE", "/admin/clients/:id", web.NoBody, admin(s.admin.DeleteClient))
 	r.get("/admin/clients/:id/secrets", admin(s.admin.ListSecrets))

@@ -25,7 +25,7 @@ func TestNewClientID(t *testing.T) {
 	for _, body := range []string{`{}`, `{"client_id":null}`} {
 		one, _ := newClientID(parse(t, body))
 		two, _ := newClientID(parse(t, body))
-		if checkID(one) != nil || !strings.HasPrefix(one, "c_") || one == two {
+		if CheckID(one) != nil || !strings.HasPrefix(one, "c_") || one == two {
 			t.Errorf("%s: got %q and %q", body, one, two)
 		}
 	}
