@@ -7,6 +7,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/mintkeep/mintkeep/server/api"
+	"github.com/mintkeep/mintkeep/server/declare"
 	"github.com/mintkeep/mintkeep/server/oauth"
 	"github.com/mintkeep/mintkeep/server/web"
 )
@@ -26,6 +27,7 @@ func (s *Server) routes() *gin.Engine {
 	r.always("/healthz", s.healthz)
 	r.always("/readyz", s.readyz)
 	r.always("/openapi.yaml", openAPI)
+	r.always(declare.SchemaPath, applySchema)
 
 	r.NoRoute(s.adapter.Always(func(http.ResponseWriter, *http.Request) error {
 		return web.NotFound("Page")
@@ -225,10 +227,22 @@ func wrongMethod(w http.ResponseWriter, r *http.Request) error {
 var OpenAPI []byte
 
 func openAPI(w http.ResponseWriter, _ *http.Request) error {
+	return document(w, "application/yaml", OpenAPI)
+}
+
+// declarations is the JSON Schema of what "mintkeep apply" reads.
+var declarations = declare.Schema()
+
+func applySchema(w http.ResponseWriter, _ *http.Request) error {
+	return document(w, "application/schema+json", declarations)
+}
+
+// document writes what is the same for all callers until the next version.
+func document(w http.ResponseWriter, contentType string, text []byte) error {
 	h := w.Header()
-	h.Set("Content-Type", "application/yaml")
+	h.Set("Content-Type", contentType)
 	h.Set("Cache-Control", "public, max-age=300")
 	h.Del("Pragma")
-	_, _ = w.Write(OpenAPI)
+	_, _ = w.Write(text)
 	return nil
 }
