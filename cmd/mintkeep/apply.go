@@ -49,7 +49,7 @@ func (c *applyCommand) Run(ctx context.Context, p process, admin *api, out print
 		return err
 	}
 	admin.keepConnections(applyWorkers)
-	plan, err := c.plan(ctx, admin, out, declared)
+	plan, err := c.plan(ctx, p, admin, out, declared)
 	if err != nil {
 		return err
 	}
@@ -73,10 +73,10 @@ func (c *applyCommand) Run(ctx context.Context, p process, admin *api, out print
 }
 
 // plan compares the files with the server, and finds out who has changed what differs.
-func (c *applyCommand) plan(ctx context.Context, admin *api, out printer, declared *declare.Declaration) (*declare.Plan, error) {
+func (c *applyCommand) plan(ctx context.Context, p process, admin *api, out printer, declared *declare.Declaration) (*declare.Plan, error) {
 	policy := declare.Policy{Adopt: c.Adopt, Prune: c.Prune}
 	if c.Prune {
-		spared, err := admin.spared(ctx)
+		spared, err := admin.spared(ctx, p)
 		if err != nil {
 			return nil, err
 		}

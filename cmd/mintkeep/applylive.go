@@ -54,15 +54,20 @@ func (a *api) live(ctx context.Context, withUsers bool) (live declare.Live, err 
 
 // spared are the objects that are never pruned: the demo client, and the client or user whose credential the command uses. An
 // admin token is of neither, and the server is not asked about it: that would be a rejected request.
-func (a *api) spared(ctx context.Context) ([]declare.Spared, error) {
+func (a *api) spared(ctx context.Context, p process) ([]declare.Spared, error) {
 	spared := []declare.Spared{{Kind: declare.KindClient, ID: demoClient, Why: "the demo client"}}
 	token := a.token.Reveal()
 	if !credential.WellFormed(token) && !strings.HasPrefix(token, "eyJ") {
 		return spared, nil
 	}
-	body, err := a.get(ctx, "/api/v1/users/me", nil)
-	if err != nil {
+	public, e := *a, newEnvironment(p)
+	public.base = e.url() // the listener for operators does not serve it
+	if err := e.err(); err != nil {
 		return nil, err
+	}
+	body, err := public.get(ctx, "/api/v1/users/me", nil)
+	if err != nil {
+		return nil, fmt.Errorf("asking whose credential this is, which is never deleted: %w", err)
 	}
 	me, err := parsed[struct{ Type, ID, Email string }](body)
 	if err != nil {
