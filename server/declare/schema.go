@@ -45,7 +45,7 @@ func Schema() []byte {
 		"$defs": jsonObject{
 			"client": jsonObject{
 				"type": []string{"object", "null"}, "additionalProperties": false, "properties": client,
-				"not": jsonObject{"required": []string{secretsMember, secretFileMember}},
+				"not": jsonObject{"type": "object", "required": []string{secretsMember, secretFileMember}},
 			},
 			"user": jsonObject{"type": []string{"object", "null"}, "additionalProperties": false, "properties": properties(userMembers)},
 		},
