@@ -124,8 +124,16 @@ func (p printer) plan(plan *declare.Plan) error {
 type applied struct {
 	Changes []declare.Line  `json:"changes"`
 	Made    int             `json:"made"` // objects of which all changes were made
+	Failed  []failedObject  `json:"failed,omitempty"`
 	Secrets []createdSecret `json:"secrets,omitempty"`
 	Invites []createdInvite `json:"invites,omitempty"`
+}
+
+// failedObject is an object of which not all changes were made.
+type failedObject struct {
+	Kind  string `json:"kind"`
+	ID    string `json:"id"`
+	Error string `json:"error"`
 }
 
 // createdSecret is a secret that the server has created, shown this once.

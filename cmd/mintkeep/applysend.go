@@ -91,6 +91,7 @@ func (a *applier) finish(step *declare.Step, err error) {
 		a.result.Made++
 		err = a.out.done("%sd %s %s", step.Verb, step.Kind, step.ID)
 	} else {
+		a.result.Failed = append(a.result.Failed, failedObject{step.Kind, step.ID, err.Error()})
 		err = fmt.Errorf("%s %s: %w", step.Kind, step.ID, err)
 	}
 	if err != nil {

@@ -94,7 +94,7 @@ var homes = []struct {
 	{"github.com/Shopify/toxiproxy/", []string{"store/storetest"}},
 	{"code.dny.dev/ssrf", []string{"server/remotekeys"}},
 	{"github.com/alecthomas/kong", []string{"cmd/mintkeep"}},
-	{"github.com/goccy/go-yaml", []string{"server/declare", "cmd/mintkeep"}}, // the command's tests
+	{"go.yaml.in/yaml", []string{"server/declare", "cmd/mintkeep"}}, // the command's tests
 }
 
 const modulePath = "github.com/mintkeep/mintkeep/"

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/mintkeep/mintkeep/server/adminapi"
 	"github.com/mintkeep/mintkeep/server/clients"
@@ -31,11 +31,11 @@ func Export(live Live, offers clients.Offers, as string) ([]byte, error) {
 	}
 	for i := range live.Clients {
 		d := of(live.Clients[i].ManagedBy)
-		d.clients = append(d.clients, yaml.MapItem{Key: live.Clients[i].ID, Value: live.Clients[i].inFile(offers)})
+		d.clients = append(d.clients, pair{live.Clients[i].ID, live.Clients[i].inFile(offers)})
 	}
 	for i := range live.Users {
 		d := of(live.Users[i].ManagedBy)
-		d.users = append(d.users, yaml.MapItem{Key: live.Users[i].Email, Value: userInFile(&live.Users[i])})
+		d.users = append(d.users, pair{live.Users[i].Email, userInFile(&live.Users[i])})
 	}
 	delete(documents, "")
 	var b bytes.Buffer
@@ -52,27 +52,56 @@ func Export(live Live, offers clients.Offers, as string) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-type document struct{ clients, users yaml.MapSlice }
+type document struct{ clients, users pairs }
 
 func (d *document) yaml(owner string) ([]byte, error) {
-	all := yaml.MapSlice{{Key: "version", Value: 1}, {Key: "owner", Value: owner}}
+	all := pairs{{"version", 1}, {"owner", owner}}
 	if len(d.clients) > 0 {
-		all = append(all, yaml.MapItem{Key: "clients", Value: d.clients})
+		all = append(all, pair{"clients", d.clients})
 	}
 	if len(d.users) > 0 {
-		all = append(all, yaml.MapItem{Key: "users", Value: d.users})
+		all = append(all, pair{"users", d.users})
 	}
-	text, err := yaml.Marshal(all)
-	if err != nil {
+	var b bytes.Buffer
+	encoder := yaml.NewEncoder(&b)
+	encoder.SetIndent(2)
+	if err := encoder.Encode(all); err != nil {
 		return nil, fmt.Errorf("write the declaration of %s: %w", owner, err)
 	}
-	return text, nil
+	return b.Bytes(), encoder.Close()
+}
+
+// pairs is a mapping in its order.
+type pairs []pair
+
+type pair struct {
+	name  string
+	value any
+}
+
+// MarshalYAML makes the mapping. What looks like a number or a truth value is quoted.
+func (all pairs) MarshalYAML() (any, error) {
+	mapping := &yaml.Node{Kind: yaml.MappingNode}
+	if len(all) == 0 {
+		mapping.Style = yaml.FlowStyle
+	}
+	for _, p := range all {
+		var name, value yaml.Node
+		if err := name.Encode(p.name); err != nil {
+			return nil, err
+		}
+		if err := value.Encode(p.value); err != nil {
+			return nil, err
+		}
+		mapping.Content = append(mapping.Content, &name, &value)
+	}
+	return mapping, nil
 }
 
 // inFile are the members of a client that have not their defaults.
-func (c *LiveClient) inFile(offers clients.Offers) yaml.MapSlice {
+func (c *LiveClient) inFile(offers clients.Offers) pairs {
 	defaults, _ := offers.Check(nil)
-	all := yaml.MapSlice{}
+	all := pairs{}
 	differ := func(m member) bool {
 		if m.name == "disabled" {
 			return c.Disabled
@@ -81,22 +110,22 @@ func (c *LiveClient) inFile(offers clients.Offers) yaml.MapSlice {
 	}
 	for _, m := range clientMembers {
 		if differ(m) {
-			all = append(all, yaml.MapItem{Key: m.name, Value: m.inFile(c.members[m.inAPI()])})
+			all = append(all, pair{m.name, m.inFile(c.members[m.inAPI()])})
 		}
 	}
 	return all
 }
 
-func userInFile(u *adminapi.User) yaml.MapSlice {
-	all := yaml.MapSlice{}
+func userInFile(u *adminapi.User) pairs {
+	all := pairs{}
 	if u.Name != "" {
-		all = append(all, yaml.MapItem{Key: "name", Value: u.Name})
+		all = append(all, pair{"name", u.Name})
 	}
 	if u.Role != store.Developer {
-		all = append(all, yaml.MapItem{Key: "role", Value: u.Role})
+		all = append(all, pair{"role", u.Role})
 	}
 	if u.Disabled {
-		all = append(all, yaml.MapItem{Key: "disabled", Value: true})
+		all = append(all, pair{"disabled", true})
 	}
 	return all
 }

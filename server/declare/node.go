@@ -3,10 +3,11 @@ package declare
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml/ast"
+	"go.yaml.in/yaml/v3"
 )
 
 // Place is where something stands in the files.
@@ -37,12 +38,8 @@ type reader struct {
 	mistakes []Mistake
 }
 
-func (r *reader) place(n ast.Node, path string) Place {
-	p := Place{File: r.file, Line: 1, Path: path}
-	if n != nil && n.GetToken() != nil {
-		p.Line = n.GetToken().Position.Line
-	}
-	return p
+func (r *reader) place(n *yaml.Node, path string) Place {
+	return Place{File: r.file, Line: max(n.Line, 1), Path: path}
 }
 
 func (r *reader) wrong(p Place, format string, args ...any) {
@@ -53,51 +50,38 @@ func (r *reader) wrong(p Place, format string, args ...any) {
 type entry struct {
 	name  string
 	place Place
-	value ast.Node
+	value *yaml.Node
 }
 
-// entries are the members of a mapping, each once. A mapping without members may be empty or null.
-func (r *reader) entries(n ast.Node, path string) (all []entry) {
-	var pairs []*ast.MappingValueNode
-	switch n := n.(type) {
-	case nil, *ast.NullNode:
+// entries are the members of a mapping, each once. A mapping without members may be null.
+func (r *reader) entries(n *yaml.Node, path string) (all []entry) {
+	if isNull(n) {
 		return nil
-	case *ast.MappingNode:
-		pairs = n.Values
-	case *ast.MappingValueNode:
-		pairs = []*ast.MappingValueNode{n}
-	default:
+	}
+	if n.Kind != yaml.MappingNode {
 		r.wrong(r.place(n, path), "must be a mapping of names to values")
 		return nil
 	}
 	seen := map[string]int{}
-	for _, pair := range pairs {
-		name, ok := keyOf(pair.Key)
-		at := r.place(pair.Key, joined(path, name))
-		first, twice := seen[name]
-		switch {
-		case !ok:
-			r.wrong(r.place(pair.Key, path), "must have plain names: anchors, aliases and merge keys are not read")
-		case twice:
-			r.wrong(at, "is there twice: line %d has it too", first)
-		default:
-			seen[name] = at.Line
-			all = append(all, entry{name, at, pair.Value})
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key := n.Content[i]
+		// A name is taken as it is written: 123 is a text, and so is true.
+		if key.Kind != yaml.ScalarNode || key.Tag == "!!merge" {
+			r.wrong(r.place(key, path), "must have plain names: aliases and merge keys are not read")
+			continue
 		}
+		at := r.place(key, joined(path, key.Value))
+		if first, twice := seen[key.Value]; twice {
+			r.wrong(at, "is there twice: line %d has it too", first)
+			continue
+		}
+		seen[key.Value] = at.Line
+		all = append(all, entry{key.Value, at, n.Content[i+1]})
 	}
 	return all
 }
 
-// keyOf is a name as it is written: 123 is a text, and so is true.
-func keyOf(key ast.MapKeyNode) (string, bool) {
-	switch key := key.(type) {
-	case *ast.StringNode:
-		return key.Value, true
-	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.NullNode:
-		return key.GetToken().Value, true
-	}
-	return "", false
-}
+func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
 
 func joined(path, name string) string {
 	if path == "" {
@@ -107,13 +91,11 @@ func joined(path, name string) string {
 }
 
 // str reads a string.
-func (r *reader) str(n ast.Node, p Place) (string, bool) {
-	switch n := n.(type) {
-	case *ast.StringNode:
+func (r *reader) str(n *yaml.Node, p Place) (string, bool) {
+	switch {
+	case n.Kind == yaml.ScalarNode && n.Tag == "!!str":
 		return n.Value, true
-	case *ast.LiteralNode:
-		return n.Value.Value, true
-	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
+	case n.Kind == yaml.ScalarNode && !isNull(n):
 		r.wrong(p, "must be a string: put it in quotes")
 	default:
 		r.wrong(p, "must be a string")
@@ -122,15 +104,14 @@ func (r *reader) str(n ast.Node, p Place) (string, bool) {
 }
 
 // strs reads a list of strings, each once, and each of them one word if oneWord says so.
-func (r *reader) strs(n ast.Node, p Place, oneWord bool) ([]string, bool) {
-	sequence, ok := n.(*ast.SequenceNode)
-	if !ok {
+func (r *reader) strs(n *yaml.Node, p Place, oneWord bool) ([]string, bool) {
+	if n.Kind != yaml.SequenceNode {
 		r.wrong(p, "must be a list of strings")
 		return nil, false
 	}
 	all, good := []string{}, true
 	seen := map[string]bool{}
-	for i, item := range sequence.Values {
+	for i, item := range n.Content {
 		at := r.place(item, fmt.Sprintf("%s[%d]", p.Path, i))
 		switch s, ok := r.str(item, at); {
 		case !ok:
@@ -151,7 +132,7 @@ func (r *reader) strs(n ast.Node, p Place, oneWord bool) ([]string, bool) {
 
 // value reads a member as the API has it; nil: it is not there, or wrong.
 func (r *reader) value(m *member, e entry) json.RawMessage {
-	if _, null := e.value.(*ast.NullNode); null || e.value == nil {
+	if isNull(e.value) {
 		return nil // the default, as in the API
 	}
 	var v any
@@ -166,10 +147,7 @@ func (r *reader) value(m *member, e entry) json.RawMessage {
 	case duration:
 		v, ok = r.seconds(e)
 	case boolean:
-		b, is := e.value.(*ast.BoolNode)
-		if v, ok = is && b.Value, is; !ok {
-			r.wrong(e.place, "must be true or false")
-		}
+		v, ok = r.boolean(e)
 	case object:
 		v, ok = r.json(e.value, e.place)
 	case text:
@@ -199,31 +177,36 @@ func (r *reader) seconds(e entry) (int64, bool) {
 	return int64(d / time.Second), true
 }
 
+func (r *reader) boolean(e entry) (value, ok bool) {
+	if e.value.Tag != "!!bool" || e.value.Decode(&value) != nil {
+		r.wrong(e.place, "must be true or false")
+		return false, false
+	}
+	return value, true
+}
+
 // json reads a value as JSON has it.
-func (r *reader) json(n ast.Node, p Place) (any, bool) {
-	switch n := n.(type) {
-	case *ast.StringNode, *ast.LiteralNode:
-		return r.str(n, p)
-	case *ast.BoolNode:
-		return n.Value, true
-	case *ast.IntegerNode:
-		return n.Value, true
-	case *ast.NullNode:
-		return nil, true
-	case *ast.SequenceNode:
+func (r *reader) json(n *yaml.Node, p Place) (any, bool) {
+	switch {
+	case n.Kind == yaml.SequenceNode:
 		all, good := []any{}, true
-		for i, item := range n.Values {
+		for i, item := range n.Content {
 			v, ok := r.json(item, r.place(item, fmt.Sprintf("%s[%d]", p.Path, i)))
 			all, good = append(all, v), good && ok
 		}
 		return all, good
-	case *ast.MappingNode, *ast.MappingValueNode:
+	case n.Kind == yaml.MappingNode:
 		all, good := map[string]any{}, true
 		for _, e := range r.entries(n, p.Path) {
 			v, ok := r.json(e.value, e.place)
 			all[e.name], good = v, good && ok
 		}
 		return all, good
+	case n.Kind == yaml.ScalarNode && slices.Contains([]string{"!!str", "!!bool", "!!int", "!!null"}, n.Tag):
+		var v any
+		if n.Decode(&v) == nil {
+			return v, true
+		}
 	}
 	r.wrong(p, "must be a string, true, false, a whole number, a list or a mapping")
 	return nil, false

@@ -137,16 +137,16 @@ func NewPlan(d *Declaration, live Live, policy Policy) (p *Plan, mistakes []Mist
 		return cmp.Compare(slices.Index(order, x.Verb), slices.Index(order, y.Verb))
 	})
 	if b.left > 0 && !policy.Prune {
-		b.note("%s of these owners in no file; --prune deletes what is in none", objects(b.left))
+		b.note("%s in no file; --prune deletes what is in none", ownedObjects(b.left))
 	}
 	return b.plan, b.mistakes
 }
 
-func objects(n int) string {
+func ownedObjects(n int) string {
 	if n == 1 {
-		return "1 object is"
+		return "1 object of these owners is"
 	}
-	return fmt.Sprintf("%d objects are", n)
+	return fmt.Sprintf("%d objects of these owners are", n)
 }
 
 type planner struct {

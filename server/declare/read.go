@@ -1,15 +1,17 @@
 package declare
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
+	"io"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/mintkeep/mintkeep/server/clients"
 	"github.com/mintkeep/mintkeep/server/users"
@@ -102,43 +104,45 @@ func (d *Declaration) duplicates() (mistakes []Mistake) {
 
 // read reads the documents of one file.
 func (r *reader) read(text []byte, d *Declaration) {
-	file, err := parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey()) // duplicates are found with their place here
-	if err != nil {
-		r.syntax(err)
-		return
-	}
-	for _, document := range file.Docs {
-		switch body := document.Body.(type) {
-		case nil, *ast.CommentGroupNode, *ast.NullNode:
-		default:
-			r.document(body, d)
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	for {
+		var document yaml.Node
+		switch err := decoder.Decode(&document); {
+		case errors.Is(err, io.EOF):
+			return
+		case err != nil:
+			r.syntax(err)
+			return
+		case len(document.Content) == 1 && !isNull(document.Content[0]): // else it is empty
+			r.document(document.Content[0], d)
 		}
 	}
 }
 
-// syntax notes what the parser cannot read. Its own text quotes the source, which may be a secret at the wrong place.
+// yamlError is how the decoder says where a file is not YAML.
+var yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
+
+// syntax notes what is not YAML.
 func (r *reader) syntax(err error) {
-	p, problem := Place{File: r.file, Line: 1}, "is not YAML"
-	var wrong yaml.Error
-	if errors.As(err, &wrong) {
-		if t := wrong.GetToken(); t != nil && t.Position != nil {
-			p.Line = t.Position.Line
+	p, problem := Place{File: r.file, Line: 1}, err.Error()
+	if found := yamlError.FindStringSubmatch(problem); found != nil {
+		if line, err := strconv.Atoi(found[1]); err == nil {
+			p.Line = line
 		}
-		problem += ": " + wrong.GetMessage()
+		problem = problem[len(found[0]):]
 	}
-	r.wrong(p, "%s", problem)
+	r.wrong(p, "is not YAML: %s", problem)
 }
 
 // document reads one document.
-func (r *reader) document(body ast.Node, d *Declaration) {
+func (r *reader) document(body *yaml.Node, d *Declaration) {
 	owner, version := "", false
 	at := r.place(body, "")
 	var clientNodes, userNodes []entry
 	for _, e := range r.entries(body, "") {
 		switch e.name {
 		case "version":
-			n, is := e.value.(*ast.IntegerNode)
-			if version = true; !is || n.GetToken().Value != "1" {
+			if version = true; e.value.Tag != "!!int" || e.value.Value != "1" {
 				r.wrong(e.place, "must be 1")
 			}
 		case "owner":

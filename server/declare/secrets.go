@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml/ast"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/mintkeep/mintkeep/server/adminapi"
 	"github.com/mintkeep/mintkeep/server/clients"
@@ -19,12 +19,12 @@ const maxSecrets = 2
 
 // digests reads the list of a client's secrets.
 func (r *reader) digests(e entry, clientID string) (all []string) {
-	sequence, ok := e.value.(*ast.SequenceNode)
-	if !ok || len(sequence.Values) == 0 || len(sequence.Values) > maxSecrets {
+	items := e.value.Content
+	if e.value.Kind != yaml.SequenceNode || len(items) == 0 || len(items) > maxSecrets {
 		r.wrong(e.place, "must be a list of 1 or 2, each with the sha256 of a secret")
 		return nil
 	}
-	for i, item := range sequence.Values {
+	for i, item := range items {
 		path := fmt.Sprintf("%s[%d]", e.place.Path, i)
 		there := false
 		for _, at := range r.entries(item, path) {
