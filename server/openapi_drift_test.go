@@ -14,7 +14,7 @@ import (
 // client has the members of a client's view.
 const client = `"client_id":"billing","client_name":"","scope":"","grant_types":[],"access_token_format":"jwt","audience":[],` +
 	`"disabled":false,"client_id_issued_at":1767225600,"created_at":"2026-01-01T00:00:00.123456789Z",` +
-	`"secrets":[{"id":"S1","created_at":"2026-01-01T00:00:00Z","last_used_at":null,"expires_at":null,"last_four":null,"in_use":true}],"keys":[]`
+	`"secrets":[{"id":"S1","created_at":"2026-01-01T00:00:00Z","last_used_at":null,"expires_at":null,"last_four":null,"in_use":true}],"keys":[],"etag":"\"x\""`
 
 // The members of a user, of a key, and of the answer that brings a new one.
 const (

@@ -62,6 +62,7 @@ func TestOpenAPIRoutes(t *testing.T) {
 		"GET /api/v1/keys",
 		"GET /api/v1/keys/{id}",
 		"GET /api/v1/users/me",
+		"GET /apply.schema.json",
 		"GET /healthz",
 		"GET /oauth/authorize",
 		"GET /openapi.yaml",
@@ -87,6 +88,7 @@ func TestOpenAPIRoutes(t *testing.T) {
 		"POST /oauth/introspect",
 		"POST /oauth/revoke",
 		"POST /oauth/token",
+		"PUT /admin/clients/{id}",
 	}
 	var got []string
 	for path, item := range doc.Paths.Map() {
@@ -109,7 +111,7 @@ func TestOpenAPIPromises(t *testing.T) {
 	doc := loadOpenAPI(t)
 	cacheable := []string{
 		"/.well-known/oauth-authorization-server", "/.well-known/openid-configuration", "/.well-known/oauth-protected-resource",
-		"/.well-known/jwks.json", "/openapi.yaml",
+		"/.well-known/jwks.json", "/openapi.yaml", "/apply.schema.json",
 	}
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mintkeep/mintkeep/server/api"
 	"github.com/mintkeep/mintkeep/server/dashboard"
+	"github.com/mintkeep/mintkeep/server/declare"
 	"github.com/mintkeep/mintkeep/server/oauth"
 	"github.com/mintkeep/mintkeep/server/web"
 )
@@ -39,6 +40,7 @@ func (s *Server) commonRoutes(r router) {
 	r.always("/healthz", s.healthz)
 	r.always("/readyz", s.readyz)
 	r.always("/openapi.yaml", openAPI)
+	r.always(declare.SchemaPath, applySchema)
 }
 
 // router adds routes that answer in JSON.
@@ -108,6 +110,7 @@ func (s *Server) adminRoutes(r router) {
 	r.on("POST", "/admin/clients", web.JSONBody, admin(s.admin.CreateClient))
 	r.get("/admin/clients", admin(s.admin.ListClients))
 	r.get("/admin/clients/:id", admin(s.admin.ShowClient))
+	r.on("PUT", "/admin/clients/:id", web.JSONBody, admin(s.admin.ReplaceClient))
 	r.on("PATCH", "/admin/clients/:id", web.MergePatch, admin(s.admin.PatchClient))
 	r.on("DELETE", "/admin/clients/:id", web.NoBody, admin(s.admin.DeleteClient))
 	r.get("/admin/clients/:id/secrets", admin(s.admin.ListSecrets))
@@ -240,10 +243,22 @@ func wrongMethod(w http.ResponseWriter, r *http.Request) error {
 var OpenAPI []byte
 
 func openAPI(w http.ResponseWriter, _ *http.Request) error {
+	return document(w, "application/yaml", OpenAPI)
+}
+
+// declarations is the JSON Schema of what "mintkeep apply" reads.
+var declarations = declare.Schema()
+
+func applySchema(w http.ResponseWriter, _ *http.Request) error {
+	return document(w, "application/schema+json", declarations)
+}
+
+// document writes what is the same for all callers until the next version.
+func document(w http.ResponseWriter, contentType string, text []byte) error {
 	h := w.Header()
-	h.Set("Content-Type", "application/yaml")
+	h.Set("Content-Type", contentType)
 	h.Set("Cache-Control", "public, max-age=300")
 	h.Del("Pragma")
-	_, _ = w.Write(OpenAPI)
+	_, _ = w.Write(text)
 	return nil
 }

@@ -59,11 +59,12 @@ var (
 		"server/api":         slices.Concat(below, kit, useCases),
 		"server/oauth":       slices.Concat(below, kit, useCases),
 		"server/doctor":      slices.Concat(below, []string{"store/feed", "server/audit", "server/guards", "server/password", "server/remotekeys", "server/seal", "server/signing"}),
-		"server":             slices.Concat(below, kit, useCases, features),
+		"server":             slices.Concat(below, kit, useCases, features, []string{"server/declare"}),
+		"server/declare":     slices.Concat(below, []string{"server/adminapi", "server/audit", "server/clients", "server/users", "server/web"}),
 		"server/fence":       slices.Concat(below, lowerKit, []string{"server/audit", "server/invite"}),
 		"server/rekey":       slices.Concat(below, lowerKit, []string{"server/audit", "server/password", "server/signing"}),
 		"server/servertest":  slices.Concat(below, kit, useCases, features, []string{"server", "store/storetest"}),
-		"cmd/mintkeep":       slices.Concat(below, kit, useCases, features, []string{"server", "server/doctor", "server/fence", "server/rekey"}),
+		"cmd/mintkeep":       slices.Concat(below, kit, useCases, features, []string{"server", "server/declare", "server/doctor", "server/fence", "server/rekey"}),
 
 		// The guard's own module: a service imports it without Mintkeep.
 		"server/guard":                    {},
@@ -98,6 +99,7 @@ var homes = []struct {
 	{"github.com/Shopify/toxiproxy/", []string{"store/storetest"}},
 	{"code.dny.dev/ssrf", []string{"server/remotekeys"}},
 	{"github.com/alecthomas/kong", []string{"cmd/mintkeep"}},
+	{"go.yaml.in/yaml", []string{"server/declare", "cmd/mintkeep"}}, // the command's tests
 }
 
 const modulePath = "github.com/mintkeep/mintkeep/"

@@ -9,6 +9,7 @@ type User struct {
 	Name        string    `json:"name"`
 	Role        string    `json:"role"`
 	Disabled    bool      `json:"disabled"`
+	ManagedBy   string    `json:"managed_by,omitempty"` // the owner of the declaration that the user is in
 	CreatedAt   time.Time `json:"created_at"`
 	PasswordSet bool      `json:"password_set"`
 	KeyScopes   string    `json:"key_scopes"` // that the user may give to a key; the server's own order

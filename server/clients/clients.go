@@ -60,15 +60,15 @@ func (g *Registry) readRegistration(o web.Object) (c *store.Client, plain string
 	}
 	c.Metadata.CreatedAt = g.Now().UTC().Truncate(time.Second) // client_id_issued_at has no more
 	switch method := c.Metadata.AuthMethod; {
-	case o.Has("client_secret") && !g.Offers.BySecret(method):
-		return nil, "", wrongMember("client_secret", errors.New("is not used with this "+methodMember))
-	case o.Has("client_secret"):
+	case bringsSecret(o) && !g.Offers.BySecret(method):
+		return nil, "", wrongMember(broughtBy(o), errors.New("is not used with this "+methodMember))
+	case bringsSecret(o):
 	case !g.Offers.BySecret(method), method == "" && c.Metadata.HasKeys(): // no secret without need
 		return c, "", nil
 	}
-	secret, plain, err := g.newSecret(o)
+	secret, plain, err := g.newSecret(o, c.ID)
 	if err != nil {
-		return nil, "", wrongMember("client_secret", err)
+		return nil, "", wrongMember(broughtBy(o), err)
 	}
 	c.Secrets = []store.Secret{secret}
 	return c, plain, nil
@@ -76,7 +76,7 @@ func (g *Registry) readRegistration(o web.Object) (c *store.Client, plain string
 
 // Client reads a client. No client has an id that cannot be registered.
 func (g *Registry) Client(ctx context.Context, id string) (*store.Client, error) {
-	if checkID(id) != nil {
+	if CheckID(id) != nil {
 		return nil, errNoClient
 	}
 	c, err := g.Store.Client(ctx, id)
@@ -105,7 +105,7 @@ func (g *Registry) RevokeTokens(ctx context.Context, id string, by audit.Actor) 
 
 // revoke revokes the whole client, or all its tokens. It reads nothing first, so that it works on a damaged record too.
 func (g *Registry) revoke(ctx context.Context, id string, by audit.Actor, action audit.Action, revoke func(context.Context, string, store.Cause) error) error {
-	if checkID(id) != nil {
+	if CheckID(id) != nil {
 		return errNoClient
 	}
 	return noClient(g.Audit.Revoke(ctx, by, record(action, id, nil), func(ctx context.Context) error {

@@ -177,6 +177,9 @@ func rotates(action audit.Action) bool {
 // rotated revokes what a rotation has replaced, once the overlap is over. Until then its owner has nothing else, should
 // the successor not be in the backup.
 func (p *Plan) rotated(e store.Event, now time.Time) {
+	if e.Detail["overlap"] == "unlimited" {
+		return // it has replaced nothing
+	}
 	overlap, err := time.ParseDuration(e.Detail["overlap"])
 	switch {
 	case err != nil || e.At.Add(overlap).After(now):
