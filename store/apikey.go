@@ -27,13 +27,15 @@ const (
 // KeyRecord is what the record of an active API key says: all that its use needs, but the owner. It is written
 // when the key is created and deleted when it is revoked.
 type KeyRecord struct {
-	ID        string `json:"id"`
-	UserID    string `json:"user"`
-	Name      string `json:"name"`
-	Scope     string `json:"scope"`
-	CreatedAt int64  `json:"created"`           // milliseconds since 1970
-	ExpiresAt int64  `json:"expires,omitempty"` // likewise; 0: never
-	RotatedTo string `json:"next,omitempty"`    // the key that replaces it
+	ID        string            `json:"id"`
+	UserID    string            `json:"user"`
+	Name      string            `json:"name"`
+	Scope     string            `json:"scope"`
+	CreatedAt int64             `json:"created"`           // milliseconds since 1970
+	ExpiresAt int64             `json:"expires,omitempty"` // likewise; 0: never
+	RotatedTo string            `json:"next,omitempty"`    // the key that replaces it
+	Metadata  map[string]string `json:"meta,omitempty"`
+	RateLimit Rate              `json:"rate,omitzero"` // zero: none
 
 	// Operator is the generation of the operator's role that its owner had when it was created; none if the owner was a
 	// developer.

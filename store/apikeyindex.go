@@ -30,6 +30,8 @@ type KeyFilter struct {
 	UserID string // of this user alone
 	Query  string // of whose id or name a word begins so, whatever their case
 	State  KeyState
+
+	UnusedSince time.Time // that were neither created nor used since then; zero: any
 }
 
 // KeyState narrows a listing of keys.
@@ -54,6 +56,9 @@ func (s *Store) Keys(ctx context.Context, f KeyFilter, after string, limit int) 
 	}
 	if f.UserID != "" {
 		l.directory, l.query = directory{ids: keysOfUser(f.UserID), latestFirst: true}, ""
+	}
+	if !f.UnusedSince.IsZero() {
+		after = s.unusedSince(&l, f.UnusedSince, after)
 	}
 	return l.page(ctx, s, after, limit)
 }
