@@ -17,6 +17,21 @@ type Key struct {
 	LastUsed   *KeyUse        `json:"last_used"`
 	Revocation *KeyRevocation `json:"ended"`
 	RotatedTo  *string        `json:"rotated_to"`
+
+	LastWeek *KeyCounts `json:"uses_7d,omitempty"`     // in a listing of the busiest keys
+	Days     []KeyDay   `json:"uses_by_day,omitempty"` // of a key that is shown by itself: 30, the oldest first
+}
+
+// KeyCounts is how often a key was used, and how often a use of it was rejected.
+type KeyCounts struct {
+	Uses     int64 `json:"uses"`
+	Rejected int64 `json:"rejected"`
+}
+
+// KeyDay is the uses of a key on a day (UTC).
+type KeyDay struct {
+	Date string `json:"date"`
+	KeyCounts
 }
 
 // KeyUse is when a key was last used, and from which address or through which client.
