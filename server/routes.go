@@ -99,7 +99,9 @@ func (s *Server) apiRoutes(r router) {
 	r.get(api.KeysPath, owner(s.api.ListKeys))
 	r.on("POST", api.KeysPath, web.JSONBody, owner(s.api.CreateKey))
 	r.get(api.KeysPath+"/:id", owner(s.api.ShowKey))
+	r.on("PATCH", api.KeysPath+"/:id", web.MergePatch, owner(s.api.PatchKey))
 	r.on("DELETE", api.KeysPath+"/:id", web.NoBody, owner(s.api.RevokeKey))
+	r.on("POST", api.KeysPath+"/revoke", web.JSONBody, owner(s.api.RevokeKeys))
 	r.on("POST", api.KeysPath+"/:id/rotate", web.MaybeJSON, owner(s.api.RotateKey))
 }
 
@@ -125,8 +127,10 @@ func (s *Server) adminRoutes(r router) {
 	r.on("POST", "/admin/users/:id/keys", web.JSONBody, admin(s.admin.CreateKey))
 	r.get("/admin/keys", admin(s.admin.ListKeys))
 	r.get("/admin/keys/:id", admin(s.admin.ShowKey))
+	r.on("PATCH", "/admin/keys/:id", web.MergePatch, admin(s.admin.PatchKey))
 	r.on("DELETE", "/admin/keys/:id", web.NoBody, admin(s.admin.RevokeKey))
 	r.on("POST", "/admin/keys/:id/rotate", web.MaybeJSON, admin(s.admin.RotateKey))
+	r.on("POST", "/admin/keys/revoke", web.JSONBody, admin(s.admin.RevokeKeys))
 	r.on("POST", "/admin/keys/report", web.JSONBody, admin(s.admin.ReportLeaks))
 	r.get("/admin/stats", admin(s.admin.Stats))
 	r.get("/admin/signing-keys", admin(s.admin.ListSigningKeys))

@@ -36,7 +36,7 @@ func FuzzCredentialRecord(f *testing.F) {
 			}
 			return
 		}
-		again, err := parseCredential(encodeKeyRecord(r.Generation, r.Key))
+		again, err := parseCredential(encodeKeyRecord(r))
 		if err != nil || again.Generation != r.Generation || !cmp.Equal(again.Key, r.Key, cmpopts.EquateEmpty()) {
 			t.Errorf("%q was read as %+v, and that as %+v, %v", value, r, again, err)
 		}

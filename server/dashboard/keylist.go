@@ -112,7 +112,7 @@ func stateOf(text string) (shown string, state store.KeyState) {
 	case "all":
 		return text, store.AnyState
 	case "inactive":
-		return text, store.StateInactive
+		return text, store.StateEnded
 	}
-	return "active", store.StateActive
+	return "active", store.StateLive
 }

@@ -16,7 +16,7 @@ import (
 const maxUnused = 399
 
 // ReadUnused reads unused, such as 90d: the page has only keys that were not used for so long. If no state is asked for, they
-// are active.
+// can be used, now or again.
 func (f *Filter) ReadUnused(query web.Query, now time.Time) error {
 	text, err := query.Text("unused")
 	if err != nil || text == "" {
@@ -29,7 +29,7 @@ func (f *Filter) ReadUnused(query web.Query, now time.Time) error {
 	}
 	f.unused, f.UnusedSince = text, now.AddDate(0, 0, -days)
 	if f.State == store.AnyState {
-		f.State = store.StateActive
+		f.State = store.StateLive
 	}
 	return nil
 }
