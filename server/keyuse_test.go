@@ -68,6 +68,17 @@ func TestKeyUsesByDay(t *testing.T) {
 		other.Active(t, stranger, revoked.Plain) // which may not know
 		check("a revoked key", revoked, "0 accepted, 2 rejected")
 
+		disabled := key(u)
+		s.Admin(t, http.MethodPatch, "/admin/keys/"+disabled.ID, servertest.M{"disabled": true}).Want(t, 200, "")
+		other.Me(t, disabled.Plain).Want(t, 401, "invalid_token")
+		check("a disabled key", disabled, "0 accepted, 1 rejected")
+
+		leaked := key(u)
+		s.Admin(t, http.MethodPost, "/admin/keys/report", servertest.M{"credentials": []string{leaked.Plain}}).Want(t, 200, "")
+		flush(t, s)
+		other.Me(t, leaked.Plain).Want(t, 401, "invalid_token")
+		check("a leaked key", leaked, "0 accepted, 1 rejected")
+
 		theirs := key(suspended)
 		s.Admin(t, http.MethodPatch, "/admin/users/"+suspended.ID, servertest.M{"disabled": true}).Want(t, 200, "")
 		other.Me(t, theirs.Plain).Want(t, 401, "invalid_token")
