@@ -32,7 +32,7 @@ func usesOf(t *testing.T, s *servertest.Server, k servertest.Key) string {
 	return fmt.Sprintf("%v accepted, %v rejected", last["uses"], last["rejected"])
 }
 
-// Accepted and rejected uses of a key are told apart, whoever rejects it and why.
+// Accepted and rejected uses of a key are told apart, at Mintkeep and by introspection, for each reason.
 func TestKeyUsesByDay(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, other := servertest.New(t, b), servertest.New(t, b)
