@@ -29,24 +29,50 @@ func countDay(ctx context.Context, p redis.Pipeliner, keyID string, u recorded) 
 
 func dayOf(t time.Time) int64 { return t.Unix() / 86400 }
 
-// Day is what was counted on one day.
+// Day is what was counted on one day: uses of a key that were accepted, and those that were rejected.
 type Day struct {
-	Start time.Time
-	Uses  int64
+	Start          time.Time
+	Uses, Rejected int64
 }
 
 // KeyDays tells how often a key was used on each of the last 30 days, today included, the oldest first. It lags
 // by the seconds before it is written.
 func (s *Store) KeyDays(ctx context.Context, keyID string) ([]Day, error) {
-	fields, err := s.rdb.HGetAll(ctx, keyDaysKey(keyID)).Result()
+	days, err := s.KeyDaysOf(ctx, []string{keyID})
 	if err != nil {
+		return nil, err
+	}
+	return days[0], nil
+}
+
+// KeyDaysOf is KeyDays of many keys, in one round trip.
+func (s *Store) KeyDaysOf(ctx context.Context, keyIDs []string) ([][]Day, error) {
+	if len(keyIDs) == 0 {
+		return nil, nil
+	}
+	cmds := make([]*redis.MapStringStringCmd, len(keyIDs))
+	if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, id := range keyIDs {
+			cmds[i] = p.HGetAll(ctx, keyDaysKey(id))
+		}
+		return nil
+	}); err != nil {
 		return nil, unavailable("read uses", err)
 	}
-	days, first := make([]Day, KeyDaysKept), dayOf(s.now())-KeyDaysKept+1
+	all := make([][]Day, len(keyIDs))
+	for i, cmd := range cmds {
+		all[i] = daysIn(cmd.Val(), dayOf(s.now()))
+	}
+	return all, nil
+}
+
+// daysIn are the last days in the fields of a hash, up to today.
+func daysIn(fields map[string]string, today int64) []Day {
+	days, first := make([]Day, KeyDaysKept), today-KeyDaysKept+1
 	for i := range days {
 		day := first + int64(i)
 		days[i].Start = time.Unix(day*86400, 0).UTC()
 		days[i].Uses, _ = strconv.ParseInt(fields[strconv.FormatInt(day, 10)], 10, 64)
 	}
-	return days, nil
+	return days
 }

@@ -65,7 +65,7 @@ func walk(t *testing.T, s *servertest.Server, l look) {
 	b.fill("#reason", "it was a test")
 	b.fill("#confirm", "deploy script")
 	b.press("button.dangerous")
-	b.says("The key is revoked. It stopped working at once.", "No key matches")
+	b.says("The key is revoked. It stopped working at 2", "UTC.", "No key matches")
 	s.Me(t, plain).Want(t, http.StatusUnauthorized, "invalid_token")
 
 	b.press("main .empty a")

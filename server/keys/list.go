@@ -80,19 +80,25 @@ func (g *Registry) Page(ctx context.Context, f Filter, cursors web.Cursors) (pag
 	if err != nil {
 		return page, err
 	}
-	uses, err := g.Store.KeyUses(ctx, found)
-	if err != nil {
-		return page, err
-	}
-	page.Items = make([]adminapi.Key, len(found))
-	for i, key := range found {
-		page.Items[i] = newView(key, uses[i])
-	}
-	if f.ForOperator {
-		err = g.nameOwners(ctx, found, page.Items)
-	}
+	page.Items, err = g.Views(ctx, found, f.ForOperator)
 	page.NextCursor = cursors.Seal(next, listing...)
 	return page, err
+}
+
+// Views shows keys and their last uses; to operators, with whose each is.
+func (g *Registry) Views(ctx context.Context, found []*store.APIKey, forOperator bool) ([]adminapi.Key, error) {
+	uses, err := g.Store.KeyUses(ctx, found)
+	if err != nil {
+		return nil, err
+	}
+	views := make([]adminapi.Key, len(found))
+	for i, key := range found {
+		views[i] = newView(key, uses[i])
+	}
+	if forOperator {
+		err = g.nameOwners(ctx, found, views)
+	}
+	return views, err
 }
 
 // nameOwners adds to each view whose key it is.
