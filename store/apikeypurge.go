@@ -48,7 +48,7 @@ func (s *Store) purgeOldestKeys(ctx context.Context, userID string) error {
 		if k == nil {
 			k = &APIKey{ID: ids[i]}
 		}
-		if k.Tombstone != nil || !k.Active && s.now().Sub(k.CreatedAt) > unfinished { // else it may be under way
+		if k.Tombstone != nil || !k.Revocable() && s.now().Sub(k.CreatedAt) > unfinished { // else it may be under way
 			k.UserID = userID
 			oldest = append(oldest, k)
 		}

@@ -33,7 +33,7 @@ var younger = map[string]bool{
 	"mk:nc:<client id>:<0 to 2>": true, "mk:nd:<client id>:<0 to 2>": true,
 	"mk:j:<16 bytes of digest>": true, "mk:epoch:alive": true, "mk:epoch:alive:<epoch key>": true,
 	"mk:nt:requests:<0 to 7>": true, "mk:nt:rejected:<0 to 7>": true, "mk:feed": true, "mk:feed:beats:{mk:feed}": true,
-	"mk:guards": true, "mk:guards:of:<replica>": true, "mk:guards:joined:<client>": true,
+	"mk:guards": true, "mk:guards:of:<replica>": true, "mk:guards:joined:<client>": true, "mk:kl:<user id>": true,
 }
 
 const recordHead = `# Everything that a Mintkeep of records 1 keeps in Redis, at 2026-01-02T03:04:05Z, as the commands that write it. What it was

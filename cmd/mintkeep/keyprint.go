@@ -29,7 +29,7 @@ func keyTable(wide bool) table {
 // owner is the email of a key's owner. One who is deleted has an id alone.
 func owner(k adminapi.Key) string { return cmp.Or(k.UserEmail, k.User) }
 
-// keyState is the state of a key in words: the API knows live and ended.
+// keyState is the state of a key in words. Version 0.1.0 knew live and ended.
 func keyState(k adminapi.Key) string {
 	switch {
 	case k.State == "live":
@@ -43,7 +43,10 @@ func keyState(k adminapi.Key) string {
 }
 
 func keyExpiry(k adminapi.Key) string {
-	if k.ExpiresAt == nil {
+	switch {
+	case k.ExpiresAt == nil && k.Revocation != nil: // it was revoked before
+		return ""
+	case k.ExpiresAt == nil:
 		return "never"
 	}
 	return stamp(k.ExpiresAt)

@@ -71,6 +71,35 @@ func (a *Admin) ShowKey(w http.ResponseWriter, r *http.Request, _ audit.Actor) e
 	return web.JSON(w, http.StatusOK, view)
 }
 
+// PatchKey answers PATCH /admin/keys/{id}. An operator who acts through a key enables none with more scopes than that key has.
+func (a *Admin) PatchKey(w http.ResponseWriter, r *http.Request, by audit.Actor) error {
+	o, err := web.ReadObject(r)
+	if err != nil {
+		return err
+	}
+	key, err := a.Keys.Key(r.Context(), web.Path(r, "id"))
+	if err != nil {
+		return err
+	}
+	if key, err = a.Keys.Patch(r.Context(), key, o, by); err != nil {
+		return beyond(err)
+	}
+	view, err := a.Keys.ViewForOperator(r.Context(), key)
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusOK, view)
+}
+
+// beyond answers that the key through which an operator acts lacks scopes of the other.
+func beyond(err error) error {
+	var beyond *keys.BeyondError
+	if errors.As(err, &beyond) {
+		return &web.Error{Status: http.StatusBadRequest, Code: "invalid_scope", Description: beyond.Error()}
+	}
+	return err
+}
+
 // RevokeKey answers DELETE /admin/keys/{id}.
 func (a *Admin) RevokeKey(w http.ResponseWriter, r *http.Request, by audit.Actor) error {
 	query, err := web.ReadQuery(r)
@@ -96,6 +125,23 @@ func (a *Admin) RevokeKey(w http.ResponseWriter, r *http.Request, by audit.Actor
 	return web.NoContent(w)
 }
 
+// RevokeKeys answers POST /admin/keys/revoke.
+func (a *Admin) RevokeKeys(w http.ResponseWriter, r *http.Request, by audit.Actor) error {
+	o, err := web.ReadObject(r)
+	if err != nil {
+		return err
+	}
+	several, err := keys.ReadSeveral(o, "revoked by an operator")
+	if err != nil {
+		return err
+	}
+	revoked, err := a.Keys.RevokeSeveral(r.Context(), several, "", by)
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusOK, revoked)
+}
+
 // RotateKey answers POST /admin/keys/{id}/rotate, by the one answer that has the successor in it. An operator who acts
 // through a key gives no more than that key has.
 func (a *Admin) RotateKey(w http.ResponseWriter, r *http.Request, by audit.Actor) error {
@@ -116,12 +162,8 @@ func (a *Admin) RotateKey(w http.ResponseWriter, r *http.Request, by audit.Actor
 		return err
 	}
 	successor, err := a.Keys.Rotate(r.Context(), owner, key, overlap, by)
-	var beyond *keys.BeyondError
-	if errors.As(err, &beyond) {
-		return &web.Error{Status: http.StatusBadRequest, Code: "invalid_scope", Description: beyond.Error()}
-	}
 	if err != nil {
-		return err
+		return beyond(err)
 	}
 	w.Header().Set("Location", a.Config.AdminOrigin()+"/admin/keys/"+successor.ID)
 	return web.JSON(w, http.StatusCreated, successor.ViewRotated(key))

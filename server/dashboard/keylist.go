@@ -25,6 +25,14 @@ var (
 	allKeys = keyPlace{"/operator/keys", "/operator/keys/", true}
 )
 
+// owner is whose keys the pages are about; empty: any user's.
+func (p keyPlace) owner(in *session) string {
+	if p.Operator {
+		return ""
+	}
+	return in.UserID
+}
+
 const (
 	// keysSorted is of how many keys at most a list is read whole: only then it is sorted, and searched for any part of a name.
 	keysSorted  = 2_000
@@ -42,6 +50,7 @@ type keyList struct {
 	Next    string // the URL of the next page of a list that is not counted
 	Cut     bool   // only the newest keys are in the list
 	None    bool   // the user has no key at all
+	Notices *keyNotices
 }
 
 // keyQuery is what the address of a list asks for.
@@ -129,6 +138,9 @@ func (d *Dashboard) Settings(w http.ResponseWriter, r *http.Request, in *session
 		}
 		list.None = had == 0
 	}
+	if list.Notices, err = d.noticesOf(r.Context(), in.UserID); err != nil {
+		return err
+	}
 	return d.show(w, http.StatusOK, "settings", in.page(r, "API keys", "keys", list))
 }
 
@@ -169,7 +181,7 @@ func (d *Dashboard) listWhole(ctx context.Context, list *keyList, userID string)
 	now, part := d.now(), strings.ToLower(list.Query)
 	var rows []keyRow
 	for _, view := range views {
-		if row := rowOf(view, now); wanted.wants(row, now) && row.has(part) {
+		if row := rowOf(view); wanted.fits(row, now) && row.has(part) {
 			rows = append(rows, row)
 		}
 	}
@@ -214,7 +226,7 @@ func (d *Dashboard) listOnward(r *http.Request, list *keyList) error {
 		return err
 	}
 	for _, view := range found.Items {
-		if row := rowOf(view, d.now()); wanted.wants(row, d.now()) {
+		if row := rowOf(view); wanted.fits(row, d.now()) {
 			list.Keys = append(list.Keys, row)
 		}
 	}

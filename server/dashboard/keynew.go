@@ -120,7 +120,7 @@ const sameNameField = "same_name"
 
 // keyNamed is an active key of the user that has this name, but for capitals; nil if there is none.
 func (d *Dashboard) keyNamed(ctx context.Context, userID, name string) (*store.APIKey, error) {
-	found, _, err := d.store.Keys(ctx, store.KeyFilter{UserID: userID, Query: name, State: store.StateActive}, "", 200)
+	found, _, err := d.store.Keys(ctx, store.KeyFilter{UserID: userID, Query: name, State: store.StateLive}, "", 200)
 	if err != nil {
 		return nil, err
 	}
@@ -151,13 +151,22 @@ func (d *Dashboard) again(w http.ResponseWriter, r *http.Request, in *session, f
 
 // keyLabels are the fields of the form by the members of a new key, and customLabels if its expiry is a date of the user's.
 var (
-	keyLabels    = labels{"name": {"name", "Name"}, "scope": {"scope", "Scopes"}, "expires_at": {"expiry", "Expiration"}}
-	customLabels = labels{"name": {"name", "Name"}, "scope": {"scope", "Scopes"}, "expires_at": {"expires_at", "Date and time"}}
+	keyLabels    = labelsWith("expiry", "Expiration")
+	customLabels = labelsWith("expires_at", "Date and time")
 )
+
+func labelsWith(expiry, label string) labels {
+	return labels{
+		"name": {"name", "Name"}, "description": {"description", "Description"}, "scope": {"scope", "Scopes"},
+		"rate_limit": {"rate_limit", "Rate limit"}, "expires_at": {expiry, label},
+	}
+}
 
 // readNewKey reads the form by the rules of the API.
 func (d *Dashboard) readNewKey(form url.Values) (keys.NewKey, error) {
-	members := map[string]any{"name": form.Get("name"), "scope": strings.Join(form["scope"], " ")}
+	members := map[string]any{
+		"name": form.Get("name"), "description": form.Get("description"), "scope": strings.Join(form["scope"], " "), "rate_limit": strings.TrimSpace(form.Get("rate_limit")),
+	}
 	if len(form["scope"]) == 0 {
 		return keys.NewKey{}, web.InvalidRequest("scope: must not be empty; select at least one")
 	}

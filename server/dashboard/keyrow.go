@@ -5,36 +5,25 @@ import (
 	"time"
 
 	"github.com/mintkeep/mintkeep/server/adminapi"
+	"github.com/mintkeep/mintkeep/store"
 )
 
 // keyRow is a key as the list and its own page show it.
 type keyRow struct {
 	adminapi.Key
 	Status keyStatus
-	Near   bool   // it expires within a week
-	Usable bool   // it is active: it has not expired, and is not revoked or disabled
+	Usable bool   // it works, or is disabled and may work again
 	Owner  ref    // for operators
 	New    bool   // it was created just now
 	Days   *spark // its uses of the last 30 days, in a list
 }
 
-func rowOf(view adminapi.Key, now time.Time) keyRow {
-	row := keyRow{Key: view, Owner: ownerOf(view.User, view.UserEmail)}
-	row.Near = view.Revocation == nil && view.ExpiresAt != nil && view.ExpiresAt.Sub(now) < 7*24*time.Hour
-	row.Usable = view.Revocation == nil
-	switch {
-	case row.Near:
-		row.State = "expiring"
-	case row.Usable:
-		row.State = "active"
-	case expired(view):
-		row.State = "expired"
-	default:
-		row.State = "revoked"
-	}
-	row.Status = statusOf(row.State)
-	return row
+func rowOf(view adminapi.Key) keyRow {
+	return keyRow{Key: view, Status: statusOf(view.State), Usable: view.Revocation == nil, Owner: ownerOf(view.User, view.UserEmail)}
 }
+
+// Near is whether the key expires within a week.
+func (k keyRow) Near() bool { return k.State == string(store.StateExpiring) }
 
 // through tells from which address, or through which client, a key was used.
 func through(from string) string {

@@ -43,23 +43,16 @@ func (d *Dashboard) revokeSelected(w http.ResponseWriter, r *http.Request, in *s
 	case len(ids) > keysPerPage:
 		return web.InvalidRequest("id: a page has at most %d keys", keysPerPage)
 	}
-	var found []*store.APIKey
-	for _, id := range ids {
-		key, err := d.keys.Key(r.Context(), id)
-		if err == nil && !at.Operator && key.UserID != in.UserID {
-			err = web.NotFound("Key")
-		}
-		if err != nil {
-			return err
-		}
-		found = append(found, key)
+	found, err := d.keys.All(r.Context(), ids, at.owner(in))
+	if err != nil {
+		return err
 	}
 	return d.revokeSeveral(w, r, in, several{at: at, keys: found, otherwise: otherwise})
 }
 
 // RevokeAllKeys answers GET and POST /settings/keys/revoke-all: all the keys of the user.
 func (d *Dashboard) RevokeAllKeys(w http.ResponseWriter, r *http.Request, in *session) error {
-	found, next, err := d.store.Keys(r.Context(), store.KeyFilter{UserID: in.UserID, State: store.StateActive}, "", keysSorted)
+	found, next, err := d.store.Keys(r.Context(), store.KeyFilter{UserID: in.UserID, State: store.StateLive}, "", keysSorted)
 	if err != nil {
 		return err
 	}
@@ -78,7 +71,7 @@ type several struct {
 }
 
 func (d *Dashboard) revokeSeveral(w http.ResponseWriter, r *http.Request, in *session, s several) error {
-	s.keys = slices.DeleteFunc(s.keys, func(k *store.APIKey) bool { return !k.Active })
+	s.keys = slices.DeleteFunc(s.keys, func(k *store.APIKey) bool { return !k.Revocable() })
 	if len(s.keys) == 0 {
 		return seeOther(w, s.at.List, "none-active")
 	}
@@ -94,8 +87,12 @@ func (d *Dashboard) revokeSeveral(w http.ResponseWriter, r *http.Request, in *se
 	if err != nil {
 		return d.confirmAgain(w, r, in, c, form, "reason", "Reason "+err.Error()+".")
 	}
-	for _, key := range s.keys {
-		if err := d.keys.Revoke(r.Context(), key, reason, in.Actor); err != nil && !errors.Is(err, store.ErrNotFound) {
+	for part := range slices.Chunk(s.keys, keysPerPage) {
+		several := keys.Several{Reason: reason}
+		for _, key := range part {
+			several.IDs = append(several.IDs, key.ID)
+		}
+		if _, err := d.keys.RevokeSeveral(r.Context(), several, s.at.owner(in), in.Actor); err != nil {
 			return err
 		}
 	}
@@ -117,7 +114,7 @@ func (d *Dashboard) severalQuestion(ctx context.Context, s several) (confirmatio
 	if s.all {
 		c.Title = "Revoke all your API keys?"
 		c.Effects = append([]string{"You have " + counted(len(views), "active API key") + "."}, c.Effects...)
-		c.Type, c.Kind = "revoke all", "words"
+		c.Type, c.Kind = "revoke all", "text"
 	} else {
 		c.Keep = url.Values{}
 	}
@@ -145,7 +142,7 @@ func (d *Dashboard) severalQuestion(ctx context.Context, s several) (confirmatio
 		c.Warning = fmt.Sprintf("%d keys were used within a day. Programs that use them stop working.", recent)
 	}
 	if recent > 0 && c.Type == "" {
-		c.Type, c.Kind = "revoke", "word"
+		c.Type, c.Kind = "revoke", "text"
 	}
 	return c, nil
 }

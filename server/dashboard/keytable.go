@@ -12,26 +12,22 @@ import (
 // keyFilter is what a list of keys may be narrowed to.
 type keyFilter struct {
 	value, label string
-	reads        store.KeyState // what the store has to read for it
-	wants        func(keyRow, time.Time) bool
+	reads        store.KeyState               // what the store lists for it
+	wants        func(keyRow, time.Time) bool // nil: all of these
 }
 
 // keyFilters are those of the lists; the first is the default.
 var keyFilters = []keyFilter{
-	{"active", "Active or disabled", store.StateActive, func(k keyRow, _ time.Time) bool { return k.Usable }},
-	{"expiring", "Expires soon", store.StateActive, inState("expiring")},
-	{"unused", "Not used for 90 days", store.StateActive, keyRow.unused},
-	{"disabled", "Disabled", store.AnyState, inState("disabled")},
-	{"inactive", "Revoked or expired", store.StateInactive, func(k keyRow, _ time.Time) bool { return !k.Usable }},
-	{"expired", "Expired", store.StateInactive, inState("expired")},
-	{"revoked", "Revoked", store.StateInactive, inState("revoked")},
-	{"rotated", "Rotated", store.StateInactive, inState("rotated")},
-	{"leaked", "Leaked", store.StateInactive, inState("leaked")},
-	{"all", "All", store.AnyState, func(keyRow, time.Time) bool { return true }},
-}
-
-func inState(name string) func(keyRow, time.Time) bool {
-	return func(k keyRow, _ time.Time) bool { return k.State == name }
+	{"active", "Active or disabled", store.StateLive, nil},
+	{"expiring", "Expires soon", store.StateExpiring, nil},
+	{"unused", "Not used for 90 days", store.StateLive, keyRow.unused},
+	{"disabled", "Disabled", store.StateDisabled, nil},
+	{"inactive", "Revoked or expired", store.StateEnded, nil},
+	{"expired", "Expired", store.StateExpired, nil},
+	{"revoked", "Revoked", store.StateRevoked, nil},
+	{"rotated", "Rotated", store.StateRotated, nil},
+	{"leaked", "Leaked", store.StateLeaked, nil},
+	{"all", "All", store.AnyState, nil},
 }
 
 // filterOf is the filter that an address names, or the default.
@@ -41,6 +37,8 @@ func filterOf(value string) keyFilter {
 	}
 	return keyFilters[0]
 }
+
+func (f keyFilter) fits(k keyRow, now time.Time) bool { return f.wants == nil || f.wants(k, now) }
 
 // States are the choices of the filter.
 func (l *keyList) States() (choices []choice) {

@@ -77,7 +77,7 @@ func (d *Dashboard) OperatorKey(w http.ResponseWriter, r *http.Request, in *sess
 	if err != nil {
 		return err
 	}
-	content, err := d.keyPage(r, in, key, true)
+	content, err := d.keyPage(r, in, key, allKeys)
 	if err != nil {
 		return err
 	}

@@ -167,11 +167,22 @@ func causeOf(e store.Event, reason string) store.Cause {
 
 func (r *run) revokeKey(e store.Event) error {
 	why := e.Detail["reason"]
-	if why == "" {
+	switch {
+	case e.Action == string(audit.KeyLeaked):
+		why = store.LeakReason
+	case why == "":
 		why = strings.TrimPrefix(e.Action, "key.")
 	}
 	_, err := r.Store.RevokeKey(r.ctx, idOf(e), causeOf(e, why))
 	return err
+}
+
+func (r *run) disableKey(e store.Event) error {
+	key, err := r.Store.Key(r.ctx, idOf(e))
+	if err != nil {
+		return err
+	}
+	return r.Store.DisableKey(r.ctx, key, causeOf(e, ""))
 }
 
 func (r *run) revokeSecret(e store.Event) error {

@@ -37,6 +37,7 @@ var replays = map[audit.Action]Step{
 	audit.SecretLeaked:   {Do: "revoke secret", replay: (*run).revokeSecret},
 	audit.KeyRevoked:     {Do: "revoke key", replay: (*run).revokeKey},
 	audit.KeyLeaked:      {Do: "revoke key", replay: (*run).revokeKey},
+	audit.KeyDisabled:    {Do: "disable key", replay: (*run).disableKey},
 	audit.UserDeleted:    {Do: "delete user", replay: (*run).deleteUser},
 	audit.UserDisabled:   {Do: "disable user", replay: (*run).disableUser},
 	audit.UserDemoted:    {Do: "demote user", replay: (*run).demoteUser},
@@ -47,7 +48,7 @@ var replays = map[audit.Action]Step{
 
 // What is revoked with all tokens and sessions, or gives something, or was rejected: there is nothing to do.
 var settled = []audit.Action{
-	audit.ClientCreated, audit.ClientEnabled, audit.ClientTokensRevoked, audit.ClientKeysRefreshed, audit.TokenLeaked, audit.KeyCreated, audit.KeyRenamed,
+	audit.ClientCreated, audit.ClientEnabled, audit.ClientTokensRevoked, audit.ClientKeysRefreshed, audit.TokenLeaked, audit.KeyCreated, audit.KeyRenamed, audit.KeyEnabled,
 	audit.UserCreated, audit.UserEnabled, audit.UserPromoted, audit.UserSignedOut, audit.SessionCreated, audit.SessionRevoked,
 	audit.SigningKeyRotated, audit.GuardJoined, audit.GuardsProbed, audit.Fenced,
 	audit.ClientRejected, audit.AdminRejected, audit.APIRejected, audit.SessionRejected, audit.DashboardRejected,
@@ -56,6 +57,7 @@ var settled = []audit.Action{
 // undone are the actions that undo a step, and which.
 var undone = map[audit.Action]string{
 	audit.ClientEnabled: "disable client", audit.ClientCreated: "disable client",
+	audit.KeyEnabled:      "disable key",
 	audit.UserPasswordSet: "revoke password",
 	audit.UserEnabled:     "disable user", audit.UserPromoted: "demote user", audit.UserDemoted: renewOperator,
 }
@@ -64,6 +66,7 @@ const renewOperator = "demote user and promote again"
 
 var reviews = map[audit.Action]string{
 	audit.ClientUpdated:         "the registration may be as it was before the change: see what was changed, and change it again",
+	audit.KeyUpdated:            "the key may be as it was before the change: see what was changed, and change it again",
 	audit.UserPasswordSet:       "the previous password is valid again: send an invite",
 	audit.UserPromoted:          "demoted and promoted again: no earlier key has mintkeep:admin any more: create new keys",
 	audit.SigningKeyCompromised: "the compromised keys may be published again: rotate once more, as compromised",
