@@ -66,7 +66,7 @@ func TestEditKey(t *testing.T) {
 	v.confirm(asked, edit).wantTo(path + "?done=key-narrowed")
 	replica.API(t, http.MethodGet, "/api/v1/keys", key.Plain, nil).Want(t, http.StatusForbidden, "insufficient_scope")
 	replica.Me(t, key.Plain).Want(t, http.StatusOK, "")
-	v.get(path + "?done=key-narrowed").says("The key is saved.", at.Format("2 Jan 2006, 15:04 UTC"))
+	v.get(path+"?done=key-narrowed").says("The key is saved.", at.Format("2 Jan 2006, 15:04 UTC"))
 
 	// Nothing is given back: the form does not offer it, and the answer to one that asks says why.
 	if got := v.get(edit).all("input"); len(got) == 0 || strings.Contains(v.get(edit).Body, `value="write"`) {
@@ -94,7 +94,7 @@ func TestDisableKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	own, theirs := "/settings/keys/"+key.ID, "/operator/keys/"+key.ID
-	p := v.get(own + "/disable").want(http.StatusOK).says("Disable the API key “deploy”?", "Used just now from 127.0.0.1.", "rejected at once")
+	p := v.get(own+"/disable").want(http.StatusOK).says("Disable the API key “deploy”?", "Used just now from 127.0.0.1.", "rejected at once")
 	if !p.cancelsTo(own) {
 		t.Error("Cancel has not the focus")
 	}
@@ -132,6 +132,6 @@ func TestNoticesOfKeys(t *testing.T) {
 	if p.link("in a log") != "/settings/keys/"+leaked.ID || p.link("soon over") == "" {
 		t.Errorf("the banner does not lead to the keys: %s", p.visible())
 	}
-	v.get("/settings/keys/" + leaked.ID).says("Leaked", "reported as leaked")
+	v.get("/settings/keys/"+leaked.ID).says("Leaked", "reported as leaked")
 	v.get("/settings?state=leaked").says("Leaked")
 }

@@ -62,7 +62,7 @@ func TestRevokeSeveral(t *testing.T) {
 
 		// An operator revokes keys of any users.
 		const all = "/operator/keys/revoke"
-		p = op.get(all + "?" + url.Values{"id": {id, kept.ID}}.Encode()).says("Revoke 2 API keys?", u.Email, "mallory@example.com")
+		p = op.get(all+"?"+url.Values{"id": {id, kept.ID}}.Encode()).says("Revoke 2 API keys?", u.Email, "mallory@example.com")
 		op.submit(p, all, "confirm", "revoke").wantTo("/operator/keys?done=revoked-several")
 		replica.Me(t, kept.Plain).Want(t, http.StatusUnauthorized, "invalid_token")
 	})
