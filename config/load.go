@@ -22,6 +22,7 @@ func Load(src Source) (*Config, []string, error) {
 	c.KeyScopes = read(l, "key-scopes", parseKeyScopes)
 	c.KeyPrefix = read(l, "key-prefix", parseKeyPrefix)
 	c.KeyCreateRate = read(l, "key-create-rate", ParseRate)
+	c.IntrospectOwner = read(l, "introspect-owner", oneOf("off", OwnerEmail))
 	c.MetadataCompat = read(l, "metadata-compat", parseBool)
 	c.AssertionAudience = read(l, "assertion-audience", parseAssertionAudience)
 	c.RevokeDurability = read(l, "revoke-durability", parseDurability)

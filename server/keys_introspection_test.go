@@ -28,7 +28,7 @@ func TestKeyIntrospection(t *testing.T) {
 				k := s.Key(t, u1, tt.metadata)
 				want := servertest.M{
 					"active": true, "scope": "read mintkeep:keys", "token_type": "api_key", "sub": u1.ID, "iss": servertest.Issuer,
-					"aud": "https://api.example.com", "iat": float64(b.Clock.Now().Unix()), "jti": k.ID,
+					"aud": "https://api.example.com", "iat": float64(b.Clock.Now().Unix()), "jti": k.ID, "name": "test",
 				}
 				if tt.exp != nil {
 					want["exp"] = tt.exp

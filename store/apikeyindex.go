@@ -30,6 +30,8 @@ type KeyFilter struct {
 	UserID string // of this user alone
 	Query  string // of whose id or name a word begins so, whatever their case
 	State  KeyState
+
+	UnusedSince time.Time // that were neither created nor used since then; zero: any
 }
 
 // Keys lists at most limit keys, the newest first; with a query, those that are found by name come last. A page may be short, even empty, before the last. after and next are as in [Store.Clients].
@@ -44,6 +46,9 @@ func (s *Store) Keys(ctx context.Context, f KeyFilter, after string, limit int) 
 	}
 	if f.UserID != "" {
 		l.directory, l.query = directory{ids: keysOfUser(f.UserID), latestFirst: true}, ""
+	}
+	if !f.UnusedSince.IsZero() {
+		after = s.unusedSince(&l, f.UnusedSince, after)
 	}
 	return l.page(ctx, s, after, limit)
 }

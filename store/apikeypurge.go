@@ -70,6 +70,7 @@ func (s *Store) dropKeys(ctx context.Context, keys []*APIKey) error {
 				p.HDel(ctx, keyUsesKey(k.UserID), k.ID)
 			}
 			p.Del(ctx, keyDaysKey(k.ID))
+			p.Del(ctx, formerKey(k.Digest))
 			p.Del(ctx, apiKeyKey(k.ID))
 			p.ZRem(ctx, allKeys.ids, k.ID)
 			p.ZRem(ctx, activeKeys, k.ID)

@@ -99,6 +99,7 @@ func (s *Store) writeTombstones(ctx context.Context, keys []*APIKey, cause Cause
 	for batch := range slices.Chunk(keys, batch) {
 		_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 			for _, k := range batch {
+				s.rejected.noteFormer(k.Digest, k.ID)
 				s.writeTombstone(ctx, p, k, cause)
 			}
 			return nil

@@ -33,7 +33,9 @@
 //	                                     the thumbprint of a key → the same; token,
 //	                                     rejected → the same of token requests
 //	mk:ku:<user id>              hash    key id → seconds of its last use, through whom 400 days            Flush, Run
-//	mk:kd:<key id>               hash    day → uses on that day                         31 days             Flush, Run
+//	mk:kd:<key id>               hash    day → uses on that day; r and the day → those  31 days             Flush, Run
+//	                                     that were rejected
+//	mk:kf:<16 bytes of digest>   string  the id of a key that is not active any more    31 days             Flush, Run
 //	mk:s:<32 bytes of digest>    string  a session of the dashboard                     12 h unused         CreateSession, Session, the revocations
 //	mk:ps:<user id>              zset    digests of a user's sessions, by their expiry  7 days              CreateSession, the revocations
 //	mk:o:<16 bytes of digest>    string  a submitted form, and its outcome              1 hour              ClaimIdempotencyKey, CompleteIdempotencyKey
@@ -42,7 +44,9 @@
 //	mk:nd:<client id>:<0 to 2>   hash    of a day: "quarter of an hour what" → the same 1½ days             Flush, DeleteClient
 //	mk:nt:requests:<0 to 7>      zset    of 10 minutes: client ids by token requests    65 minutes          Flush
 //	mk:nt:rejected:<0 to 7>      zset    of 10 minutes: client ids by rejected ones     65 minutes          Flush
-//	mk:r:<unit>:<client id>      string  calls of a client with a rate                  the window          CountCall
+//	mk:nt:keys:<0 to 8>          zset    of a day: key ids by their uses                7½ days             Flush
+//	mk:r:<unit>:<client id>      string  calls of a client, or uses of a key, with a    the window          CountCall
+//	                                     rate
 //	mk:f:<16 bytes of digest>    string  failures of a client from an address           1 minute            CountFailure
 //	mk:f:<address or /64>        string  failures from an address                       1 minute            CountFailure
 //	mk:f:<bucket>:<the same>     string  failures of another kind, likewise             1 minute            CountFailure, CountRejection

@@ -56,6 +56,7 @@ type Store struct {
 	credentials credentials
 	decoded     decoded
 	uses        uses
+	rejected    rejectedUses
 	statistics  statistics
 
 	clientCounts clientCounts

@@ -1,9 +1,11 @@
 package admin
 
 import (
+	"context"
 	"errors"
 	"net/http"
 
+	"github.com/mintkeep/mintkeep/server/adminapi"
 	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/keys"
 	"github.com/mintkeep/mintkeep/server/web"
@@ -33,29 +35,43 @@ func (a *Admin) CreateKey(w http.ResponseWriter, r *http.Request, by audit.Actor
 	return web.JSON(w, http.StatusCreated, created.View())
 }
 
-// ListKeys answers GET /admin/keys, newest first.
+// ListKeys answers GET /admin/keys, newest first, or the busiest ones.
 func (a *Admin) ListKeys(w http.ResponseWriter, r *http.Request, _ audit.Actor) error {
 	query, err := web.ReadQuery(r)
 	if err != nil {
 		return err
 	}
-	filter, err := keys.ReadFilter(query)
-	if err != nil {
+	list := a.listKeys
+	switch byUses, err := keys.ReadSort(query); {
+	case err != nil:
 		return err
+	case byUses:
+		list = a.Keys.Busiest
 	}
-	user, err := query.Text("user")
-	if err != nil {
-		return err
-	}
-	if filter.UserID, err = a.Users.IDOf(r.Context(), user); err != nil {
-		return err
-	}
-	filter.ForOperator = true
-	page, err := a.Keys.Page(r.Context(), filter, a.cursors)
+	page, err := list(r.Context(), query)
 	if err != nil {
 		return err
 	}
 	return web.JSON(w, http.StatusOK, page)
+}
+
+func (a *Admin) listKeys(ctx context.Context, query web.Query) (page adminapi.Page[adminapi.Key], err error) {
+	filter, err := keys.ReadFilter(query)
+	if err != nil {
+		return page, err
+	}
+	if err := filter.ReadUnused(query, a.Now()); err != nil {
+		return page, err
+	}
+	user, err := query.Text("user")
+	if err != nil {
+		return page, err
+	}
+	if filter.UserID, err = a.Users.IDOf(ctx, user); err != nil {
+		return page, err
+	}
+	filter.ForOperator = true
+	return a.Keys.Page(ctx, filter, a.cursors)
 }
 
 // ShowKey answers GET /admin/keys/{id}.

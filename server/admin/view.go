@@ -64,6 +64,7 @@ func (a *Admin) userView(u *store.User) adminapi.User {
 	return adminapi.User{
 		ID: u.ID, Email: u.Metadata.Email, Name: u.Metadata.Name, Role: u.Role(), Disabled: !u.Enabled,
 		CreatedAt: web.Time(u.Metadata.CreatedAt), PasswordSet: len(u.Password) > 0, KeyScopes: a.Keys.Allowed(u),
+		KeyScopeDescriptions: a.Config.KeyScopes.Descriptions(),
 	}
 }
 

@@ -18,6 +18,21 @@ type Key struct {
 	DisabledBy string         `json:"disabled_by,omitempty"`
 	Revocation *KeyRevocation `json:"ended"`
 	RotatedTo  *string        `json:"rotated_to"`
+
+	LastWeek *KeyCounts `json:"uses_7d,omitempty"`     // in a listing of the busiest keys
+	Days     []KeyDay   `json:"uses_by_day,omitempty"` // of a key that is shown by itself: 30, the oldest first
+}
+
+// KeyCounts is how often a key was used, and how often a use of it was rejected.
+type KeyCounts struct {
+	Uses     int64 `json:"uses"`
+	Rejected int64 `json:"rejected"`
+}
+
+// KeyDay is the uses of a key on a day (UTC).
+type KeyDay struct {
+	Date string `json:"date"`
+	KeyCounts
 }
 
 // KeyMembers are what a caller may say of an API key, but for its expiry.

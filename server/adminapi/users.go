@@ -12,6 +12,8 @@ type User struct {
 	CreatedAt   time.Time `json:"created_at"`
 	PasswordSet bool      `json:"password_set"`
 	KeyScopes   string    `json:"key_scopes"` // that the user may give to a key; the server's own order
+
+	KeyScopeDescriptions map[string]string `json:"key_scope_descriptions,omitempty"` // of those that MINTKEEP_KEY_SCOPES describes
 }
 
 // Invite is a link by which a user sets a password, shown this once.

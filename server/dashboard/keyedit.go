@@ -66,7 +66,7 @@ func (d *Dashboard) showKeyEdit(w http.ResponseWriter, r *http.Request, in *sess
 	}
 	content := keyEdit{apiKeyFields{Sent: sent, Problems: wrong}, key}
 	for token := range strings.FieldsSeq(key.Scope) {
-		content.Scopes = append(content.Scopes, choice{token, token, scopeHints[token], slices.Contains(sent["scope"], token)})
+		content.Scopes = append(content.Scopes, choice{token, token, d.keys.Description(token), slices.Contains(sent["scope"], token)})
 	}
 	return d.show(w, status, "keyedit", in.page(r, "Edit "+key.Name, "keys", content))
 }
@@ -104,9 +104,11 @@ func keyChanges(key *store.APIKey, form url.Values) (map[string]any, error) {
 // narrowings are what changes take away from a key. One that is wrong takes nothing away: it is rejected.
 func (d *Dashboard) narrowings(key *store.APIKey, changes map[string]any) (effects []string) {
 	if kept, changed := changes["scope"].(string); changed {
-		if lost := scope.Beyond(key.Scope, kept); len(lost) == 1 {
+		switch lost := scope.Beyond(key.Scope, kept); len(lost) {
+		case 0:
+		case 1:
 			effects = append(effects, "The scope "+lost[0]+" is removed at once. Requests that need it are rejected from then on.")
-		} else {
+		default:
 			effects = append(effects, "The scopes "+enumerated(lost)+" are removed at once. Requests that need them are rejected from then on.")
 		}
 	}

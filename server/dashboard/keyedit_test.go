@@ -21,6 +21,7 @@ func TestEditKey(t *testing.T) {
 	path := "/settings/keys/" + key.ID
 	edit := path + "/edit"
 
+	v.get(path + "?done=key-saved").says("The key is saved.")
 	v.submit(v.get(edit), edit, "name", "release", "description", "of the shop", "rate_limit", "600/m").wantTo(path + "?done=key-saved")
 	v.get(path).says("release", "of the shop", "600/m", "never")
 	again := v.get(edit)
@@ -99,7 +100,8 @@ func TestDisableKey(t *testing.T) {
 		t.Error("Cancel has not the focus")
 	}
 	replica.Me(t, key.Plain).Want(t, http.StatusOK, "")
-	v.submit(p, own+"/disable").wantTo(own + "?done=key-disabled")
+	done := v.submit(p, own+"/disable").wantTo(own + "?done=key-disabled")
+	v.get(done.Header.Get("Location")).says("The key is disabled. It stopped working at " + b.Clock.Now().UTC().Format("2 Jan 2006, 15:04"))
 	replica.Me(t, key.Plain).Want(t, http.StatusUnauthorized, "invalid_token")
 	v.get(own).says("Disabled", "Disabled by you", "rejected until it is enabled again")
 	if got := v.get("/settings?state=disabled").says("Disabled").keyNames(); len(got) != 1 {

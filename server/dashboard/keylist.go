@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/mintkeep/mintkeep/server/keys"
 	"github.com/mintkeep/mintkeep/server/web"
@@ -32,6 +33,9 @@ func (p keyPlace) owner(in *session) string {
 	}
 	return in.UserID
 }
+
+// unusedFor is for how long a key is not used before the pages call it unused.
+const unusedFor = 90 * 24 * time.Hour
 
 const (
 	// keysSorted is of how many keys at most a list is read whole: only then it is sorted, and searched for any part of a name.
@@ -169,7 +173,11 @@ func (d *Dashboard) listKeys(r *http.Request, at keyPlace, userID string) (*keyL
 // listWhole reads all the keys, and shows a page of those that match.
 func (d *Dashboard) listWhole(ctx context.Context, list *keyList, userID string) error {
 	wanted := filterOf(list.State)
-	found, next, err := d.store.Keys(ctx, store.KeyFilter{UserID: userID, State: wanted.reads}, "", keysSorted)
+	f := store.KeyFilter{UserID: userID, State: wanted.state}
+	if wanted.unused {
+		f.UnusedSince = d.now().Add(-unusedFor)
+	}
+	found, next, err := d.store.Keys(ctx, f, "", keysSorted)
 	if err != nil {
 		return err
 	}
@@ -178,10 +186,10 @@ func (d *Dashboard) listWhole(ctx context.Context, list *keyList, userID string)
 	if err != nil {
 		return err
 	}
-	now, part := d.now(), strings.ToLower(list.Query)
+	part := strings.ToLower(list.Query)
 	var rows []keyRow
 	for _, view := range views {
-		if row := rowOf(view); wanted.fits(row, now) && row.has(part) {
+		if row := rowOf(view); row.has(part) {
 			rows = append(rows, row)
 		}
 	}
@@ -216,9 +224,14 @@ func (d *Dashboard) listOnward(r *http.Request, list *keyList) error {
 		return err
 	}
 	wanted := filterOf(list.State)
-	f, err := keys.ReadFilterAs(query, wanted.reads)
+	f, err := keys.ReadFilterAs(query, wanted.state)
 	if err != nil {
 		return err
+	}
+	if wanted.unused {
+		if err := f.ReadUnused(web.Query{"unused": {"90d"}}, d.now()); err != nil {
+			return err
+		}
 	}
 	f.ForOperator = true
 	found, err := d.keys.Page(r.Context(), f, d.cursors)
@@ -226,9 +239,7 @@ func (d *Dashboard) listOnward(r *http.Request, list *keyList) error {
 		return err
 	}
 	for _, view := range found.Items {
-		if row := rowOf(view); wanted.fits(row, d.now()) {
-			list.Keys = append(list.Keys, row)
-		}
+		list.Keys = append(list.Keys, rowOf(view))
 	}
 	list.Total = len(list.Keys)
 	if found.NextCursor != "" {

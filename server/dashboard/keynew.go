@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/mintkeep/mintkeep/server/keys"
-	"github.com/mintkeep/mintkeep/server/scope"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -49,10 +48,10 @@ func (d *Dashboard) keyForm(in *session, sent url.Values, wrong problems) keyFor
 	f := keyForm{apiKeyFields: apiKeyFields{Sent: sent, Problems: wrong}, Once: rand.Text(), At: sent.Get("expires_at")}
 	scopes, expiry := sent["scope"], sent.Get("expiry")
 	if sent == nil {
-		scopes, expiry = leastScope(d.config.KeyScopes), defaultExpiry
+		scopes, expiry = leastScope(d.config.KeyScopes.Names()), defaultExpiry
 	}
 	for token := range strings.FieldsSeq(d.keys.Allowed(in.User)) {
-		f.Scopes = append(f.Scopes, choice{token, token, scopeHints[token], slices.Contains(scopes, token)})
+		f.Scopes = append(f.Scopes, choice{token, token, d.keys.Description(token), slices.Contains(scopes, token)})
 	}
 	now := d.now()
 	for _, days := range []string{"7", "30", defaultExpiry, "365"} {
@@ -73,11 +72,6 @@ func leastScope(scopes []string) []string {
 
 var lifetimes = map[string]time.Duration{
 	"7": 7 * 24 * time.Hour, "30": 30 * 24 * time.Hour, defaultExpiry: 90 * 24 * time.Hour, "365": 365 * 24 * time.Hour, "never": 0,
-}
-
-var scopeHints = map[string]string{
-	scope.Keys:  "manage your API keys through the API",
-	scope.Admin: "full access through the API, like an operator",
 }
 
 const newKeyTitle = "Create New API Key"

@@ -2,7 +2,6 @@ package dashboard
 
 import (
 	"strings"
-	"time"
 
 	"github.com/mintkeep/mintkeep/server/adminapi"
 	"github.com/mintkeep/mintkeep/store"
@@ -31,16 +30,4 @@ func through(from string) string {
 		return "through the client " + client
 	}
 	return "from " + from
-}
-
-// unusedFor is for how long a key is not used before the pages call it unused.
-const unusedFor = 90 * 24 * time.Hour
-
-// unused is whether a key that works was not used for long, nor created since.
-func (k keyRow) unused(now time.Time) bool {
-	last := k.CreatedAt
-	if k.LastUsed != nil {
-		last = k.LastUsed.At
-	}
-	return k.Usable && now.Sub(last) >= unusedFor
 }

@@ -12,22 +12,22 @@ import (
 // keyFilter is what a list of keys may be narrowed to.
 type keyFilter struct {
 	value, label string
-	reads        store.KeyState               // what the store lists for it
-	wants        func(keyRow, time.Time) bool // nil: all of these
+	state        store.KeyState
+	unused       bool // of these, those that were not used for 90 days
 }
 
 // keyFilters are those of the lists; the first is the default.
 var keyFilters = []keyFilter{
-	{"active", "Active or disabled", store.StateLive, nil},
-	{"expiring", "Expires soon", store.StateExpiring, nil},
-	{"unused", "Not used for 90 days", store.StateLive, keyRow.unused},
-	{"disabled", "Disabled", store.StateDisabled, nil},
-	{"inactive", "Revoked or expired", store.StateEnded, nil},
-	{"expired", "Expired", store.StateExpired, nil},
-	{"revoked", "Revoked", store.StateRevoked, nil},
-	{"rotated", "Rotated", store.StateRotated, nil},
-	{"leaked", "Leaked", store.StateLeaked, nil},
-	{"all", "All", store.AnyState, nil},
+	{"active", "Active or disabled", store.StateLive, false},
+	{"expiring", "Expires soon", store.StateExpiring, false},
+	{"unused", "Not used for 90 days", store.StateLive, true},
+	{"disabled", "Disabled", store.StateDisabled, false},
+	{"inactive", "Revoked or expired", store.StateEnded, false},
+	{"expired", "Expired", store.StateExpired, false},
+	{"revoked", "Revoked", store.StateRevoked, false},
+	{"rotated", "Rotated", store.StateRotated, false},
+	{"leaked", "Leaked", store.StateLeaked, false},
+	{"all", "All", store.AnyState, false},
 }
 
 // filterOf is the filter that an address names, or the default.
@@ -37,8 +37,6 @@ func filterOf(value string) keyFilter {
 	}
 	return keyFilters[0]
 }
-
-func (f keyFilter) fits(k keyRow, now time.Time) bool { return f.wants == nil || f.wants(k, now) }
 
 // States are the choices of the filter.
 func (l *keyList) States() (choices []choice) {

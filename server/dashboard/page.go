@@ -126,7 +126,10 @@ func seeOther(w http.ResponseWriter, location, done string) error {
 // the name of what it is about; %t is when it was done.
 var notices = map[string]string{
 	"revoked":         "The key is revoked. It stopped working %t.",
-	"renamed":         "The key is renamed.",
+	"key-saved":       "The key is saved.",
+	"key-narrowed":    "The key is saved. What it lost stopped working %t.",
+	"key-disabled":    "The key is disabled. It stopped working %t.",
+	"key-enabled":     "The key is enabled. It works again.",
 	"saved":           "The profile is saved.",
 	"password":        "The password is changed. Every other session has been signed out.",
 	"session":         "The session is signed out.",

@@ -27,13 +27,15 @@ func (g *Registry) Key(ctx context.Context, id string) (*store.APIKey, error) {
 	return key, err
 }
 
-// View shows a key and its last use.
+// View shows a key, its last use, and its uses by day.
 func (g *Registry) View(ctx context.Context, key *store.APIKey) (adminapi.Key, error) {
 	uses, err := g.Store.KeyUses(ctx, []*store.APIKey{key})
 	if err != nil {
 		return adminapi.Key{}, err
 	}
-	return newView(key, uses[0], g.Now()), nil
+	v := newView(key, uses[0], g.Now())
+	v.Days, err = g.days(ctx, key.ID)
+	return v, err
 }
 
 // Filter is a listing as its query asks for it.
@@ -43,6 +45,7 @@ type Filter struct {
 
 	limit  int
 	cursor string
+	unused string // as UnusedSince was asked for
 }
 
 // states are what a listing may be narrowed to.
@@ -75,7 +78,7 @@ func ReadFilterAs(query web.Query, state store.KeyState) (f Filter, err error) {
 
 // Page is one page of a listing, the newest keys first.
 func (g *Registry) Page(ctx context.Context, f Filter, cursors web.Cursors) (page adminapi.Page[adminapi.Key], err error) {
-	listing := []string{"keys", f.UserID, f.Query, string(f.State)}
+	listing := []string{"keys", f.UserID, f.Query, string(f.State), f.unused}
 	after, err := cursors.Open(f.cursor, listing...)
 	if err != nil {
 		return page, err

@@ -124,7 +124,7 @@ func (g *Registry) grant(owner *store.User, n NewKey, by audit.Actor) (*store.AP
 
 // Allowed are the scopes that a user may give to their keys.
 func (g *Registry) Allowed(owner *store.User) string {
-	allowed := strings.Join(append(append([]string{}, g.Config.KeyScopes...), scope.Keys), " ")
+	allowed := strings.Join(append(g.Config.KeyScopes.Names(), scope.Keys), " ")
 	if owner.Role() == store.Operator {
 		allowed += " " + scope.Admin
 	}
@@ -144,7 +144,7 @@ func checkAgainstKey(wanted string, by audit.Actor) error {
 
 func (g *Registry) defaultScope(by audit.Actor) string {
 	var granted []string
-	for _, token := range g.Config.KeyScopes {
+	for _, token := range g.Config.KeyScopes.Names() {
 		if by.Key == nil || scope.Has(by.Scope, token) {
 			granted = append(granted, token)
 		}

@@ -149,6 +149,14 @@ func TestIntrospect(t *testing.T) {
 	if _, body := s.ask(http.MethodPost, "/introspect", own, "token="+token); !strings.Contains(body, `"active":true`) || !strings.Contains(body, `"client_id":"billing"`) {
 		t.Errorf("got %s", body)
 	}
+	key := s.m.Key("ada", orders, "read")
+	s.m.Describe(key, map[string]any{"name": "backup", "metadata": map[string]string{"team": "storage"}, "username": "ada@example.com"})
+	_, body := s.ask(http.MethodPost, "/introspect", own, "token="+key)
+	for _, want := range []string{`"name":"backup"`, `"metadata":{"team":"storage"}`, `"username":"ada@example.com"`} {
+		if !strings.Contains(body, want) || strings.Contains(body, "rate_limit") {
+			t.Errorf("got %s, want %s", body, want)
+		}
+	}
 	s.m.Revoke(token)
 	s.m.Settle(s.g)
 	if _, body := s.ask(http.MethodPost, "/introspect", own, "token="+token); strings.TrimSpace(body) != `{"active":false}` {
