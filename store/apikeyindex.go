@@ -53,6 +53,16 @@ func (s *Store) Keys(ctx context.Context, f KeyFilter, after string, limit int) 
 	return l.page(ctx, s, after, limit)
 }
 
+// KeysListed is how many keys a listing has to look at, of a user or of all: active or not, and what is left of purged ones.
+func (s *Store) KeysListed(ctx context.Context, userID string) (int64, error) {
+	ids := allKeys.ids
+	if userID != "" {
+		ids = keysOfUser(userID)
+	}
+	n, err := s.rdb.ZCard(ctx, ids).Result()
+	return n, unavailable("count keys", err)
+}
+
 func (f KeyFilter) wants(k *APIKey, now time.Time) bool {
 	named := allKeys.finds(f.Query, k.ID, []string{k.Name})
 	mine := f.UserID == "" || f.UserID == k.UserID || k.Unreadable != nil // which stands in the user's own directory

@@ -19,7 +19,7 @@ const (
 // leakedKeysOf are the keys of a user that were reported as leaked, by the millisecond of the report.
 func leakedKeysOf(userID string) string { return "mk:kl:" + userID }
 
-// KeyNotice is a key that its owner should look at: it expires soon, or was reported as leaked.
+// KeyNotice is a key that its owner should look at: it expires soon and has no successor, or was reported as leaked.
 type KeyNotice struct {
 	KeyID string
 	State KeyState  // StateExpiring or StateLeaked
@@ -72,6 +72,9 @@ func (s *Store) KeyNotices(ctx context.Context, userID string) (notices []KeyNot
 		case StateLeaked:
 			notices = append(notices, KeyNotice{k.ID, state, k.Tombstone.At})
 		case StateExpiring:
+			if k.RotatedTo != "" { // it has a successor
+				continue
+			}
 			notices = append(notices, KeyNotice{k.ID, state, k.ExpiresAt})
 		}
 	}

@@ -158,6 +158,7 @@ func (b *tab) watch(event any) {
 			b.loaded = false
 		}
 		switch {
+		case strings.HasPrefix(e.Request.URL, "data:"): // a picture of the browser's own, in a field: our policy allows none
 		case !strings.HasPrefix(e.Request.URL, b.s.URL+"/"):
 			b.wrong = append(b.wrong, "a page has asked another origin for "+e.Request.URL)
 		case b.live && e.Type == network.ResourceTypeFetch:

@@ -49,7 +49,7 @@ func (d *Dashboard) revokeKey(w http.ResponseWriter, r *http.Request, in *sessio
 	if err := d.keys.Revoke(r.Context(), key, reason, in.Actor); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	return seeOther(w, how.Done, "revoked")
+	return seeOther(w, how.Done, d.stopped("revoked"))
 }
 
 // revokeInactive has nothing to ask: the key is revoked or has expired. A form that asks for it all the same may repeat a

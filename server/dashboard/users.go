@@ -114,7 +114,7 @@ func (d *Dashboard) showUser(w http.ResponseWriter, r *http.Request, in *session
 		if err != nil {
 			return err
 		}
-		p.Keys = append(p.Keys, rowOf(view, d.now()))
+		p.Keys = append(p.Keys, rowOf(view))
 	}
 	return d.show(w, status, "user", in.page(r, u.Metadata.Email, "operator", p))
 }

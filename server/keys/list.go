@@ -87,18 +87,13 @@ func (g *Registry) Page(ctx context.Context, f Filter, cursors web.Cursors) (pag
 	if err != nil {
 		return page, err
 	}
-	if page.Items, err = g.views(ctx, found); err != nil {
-		return page, err
-	}
-	if f.ForOperator {
-		err = g.nameOwners(ctx, found, page.Items)
-	}
+	page.Items, err = g.Views(ctx, found, f.ForOperator)
 	page.NextCursor = cursors.Seal(next, listing...)
 	return page, err
 }
 
-// views show keys with their last uses.
-func (g *Registry) views(ctx context.Context, found []*store.APIKey) ([]adminapi.Key, error) {
+// Views shows keys and their last uses; to operators, with whose each is.
+func (g *Registry) Views(ctx context.Context, found []*store.APIKey, forOperator bool) ([]adminapi.Key, error) {
 	uses, err := g.Store.KeyUses(ctx, found)
 	if err != nil {
 		return nil, err
@@ -107,7 +102,10 @@ func (g *Registry) views(ctx context.Context, found []*store.APIKey) ([]adminapi
 	for i, key := range found {
 		views[i] = newView(key, uses[i], g.Now())
 	}
-	return views, nil
+	if forOperator {
+		err = g.nameOwners(ctx, found, views)
+	}
+	return views, err
 }
 
 // Notices are the keys of a user that they should look at.

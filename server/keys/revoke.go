@@ -84,20 +84,31 @@ func ReadSeveral(o web.Object, otherwise string) (s Several, err error) {
 // errUnknownKeys does not tell which: a key of another user's is as one that does not exist.
 var errUnknownKeys = &web.Error{Status: http.StatusNotFound, Code: "not_found", Description: "Not all of the keys were found; nothing was revoked"}
 
+// All reads keys, if all of them exist and belong to the owner; empty: to any user.
+func (g *Registry) All(ctx context.Context, ids []string, owner string) ([]*store.APIKey, error) {
+	if slices.ContainsFunc(ids, func(id string) bool { return !keyIDs.MatchString(id) }) {
+		return nil, errUnknownKeys
+	}
+	found, err := g.Store.KeysByID(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range found {
+		if key == nil || owner != "" && key.UserID != owner {
+			return nil, errUnknownKeys
+		}
+	}
+	return found, nil
+}
+
 // RevokeSeveral revokes keys, if all of them exist and belong to the owner; empty: to any user. It tells what they were.
 func (g *Registry) RevokeSeveral(ctx context.Context, s Several, owner string, by audit.Actor) (revoked adminapi.RevokedKeys, err error) {
-	if slices.ContainsFunc(s.IDs, func(id string) bool { return !keyIDs.MatchString(id) }) {
-		return revoked, errUnknownKeys
-	}
-	found, err := g.Store.KeysByID(ctx, s.IDs)
+	found, err := g.All(ctx, s.IDs, owner)
 	if err != nil {
 		return revoked, err
 	}
 	now := g.Now()
 	for _, key := range found {
-		if key == nil || owner != "" && key.UserID != owner {
-			return revoked, errUnknownKeys
-		}
 		revoked.Keys = append(revoked.Keys, adminapi.RevokedKey{ID: key.ID, State: string(key.State(now))})
 	}
 	candidates := slices.DeleteFunc(slices.Clone(found), func(key *store.APIKey) bool { return !key.Revocable() })

@@ -65,13 +65,13 @@ func (g *Registry) Busiest(ctx context.Context, query web.Query) (page adminapi.
 	for i, a := range busiest {
 		found[i] = a.Key
 	}
-	if page.Items, err = g.views(ctx, found); err != nil {
+	if page.Items, err = g.Views(ctx, found, true); err != nil {
 		return page, err
 	}
 	for i, a := range busiest {
 		page.Items[i].LastWeek = &adminapi.KeyCounts{Uses: a.Uses, Rejected: a.Rejected}
 	}
-	return page, g.nameOwners(ctx, found, page.Items)
+	return page, nil
 }
 
 // days are the uses of a key by day, the oldest first.
