@@ -33,6 +33,7 @@ type applyServer struct {
 	url     string
 	changes atomic.Int64             // requests that change something
 	before  func(*http.Request) bool // of each of these; false: it is not answered. nil: nothing
+	lost    atomic.Int64             // so many of these are done, and answered with 503
 }
 
 func newApplyServer(t *testing.T) *applyServer {
@@ -51,6 +52,12 @@ func newApplyServer(t *testing.T) *applyServer {
 			if s.before != nil && !s.before(r) {
 				panic(http.ErrAbortHandler)
 			}
+		}
+		if r.Method != http.MethodGet && s.lost.Add(-1) >= 0 {
+			proxy.ServeHTTP(httptest.NewRecorder(), r)
+			w.Header().Set("Retry-After", "0")
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
 		}
 		proxy.ServeHTTP(w, r)
 	}))
@@ -451,6 +458,53 @@ func TestApplyRace(t *testing.T) {
 		}
 		s.apply(t, document("A", stage.extra)).want(t, exitOK) // the next run completes
 		s.apply(t, document("A", stage.extra), "--dry-run").want(t, exitOK)
+	}
+}
+
+// TestApplyUnconfirmed: a change that was made and not confirmed is sent again, for the version that it has made.
+func TestApplyUnconfirmed(t *testing.T) {
+	s := newApplyServer(t)
+	document := declaration("billing: {scope: [read]}", "gone: {}") + "users: {ada@example.com: {}}\n"
+	s.apply(t, document).want(t, exitOK)
+	for _, document := range []string{
+		declaration("billing: {scope: [write]}", "gone: {}"),
+		declaration("billing: {scope: [write]}", "gone: {}") + "users: {ada@example.com: {role: operator}}\n",
+		declaration("billing: {scope: [write]}") + "users: {ada@example.com: {role: operator}}\n",
+	} {
+		s.lost.Store(2)
+		s.apply(t, document, "--yes", "--prune").want(t, exitOK)
+		s.lost.Store(0)
+		s.apply(t, document, "--dry-run", "--prune").want(t, exitOK, "Nothing to do")
+		if strings.Contains(document, "users") {
+			continue
+		}
+		s.apply(t, document+"users: {ada@example.com: {}}\n").want(t, exitOK)
+	}
+	s.lost.Store(1)
+	s.apply(t, declaration("other: {}")).want(t, exitFailed, "client other: ", "503")
+}
+
+// TestApplyLongPath: the audit event has the end of a path that is longer than it may be.
+func TestApplyLongPath(t *testing.T) {
+	s := newApplyServer(t)
+	dir := t.TempDir()
+	for range 6 {
+		dir = filepath.Join(dir, strings.Repeat("ä", 30))
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "clients\n.yaml")
+	if err := os.WriteFile(path, []byte(declaration("billing: {secret_file: secret}")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "secret"), []byte(strings.Repeat("s", 40)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mintkeep(t, s.environ(""), "", "apply", "-f", path).want(t, exitOK)
+	event := s.Admin(t, http.MethodGet, "/admin/audit", nil).JSON(t)["items"].([]any)[0].(servertest.M)
+	if file := event["detail"].(servertest.M)["file"].(string); len(file) > 255 || !strings.HasSuffix(file, `/clients\n.yaml`) {
+		t.Errorf("the event has the file %q", file)
 	}
 }
 

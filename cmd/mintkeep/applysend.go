@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/mintkeep/mintkeep/server/declare"
 )
@@ -115,8 +117,20 @@ func (a *applier) step(ctx context.Context, s *declare.Step) error {
 
 // path is that of an object or of a list, with the declaration, which the audit event then has.
 func (a *applier) path(s *declare.Step, segments ...string) string {
-	return with(resource("/admin/"+s.Kind+"s", segments...), url.Values{"owner": {s.Owner}, "file": {s.File}})
+	return with(resource("/admin/"+s.Kind+"s", segments...), url.Values{"owner": {s.Owner}, "file": {recordable(s.File)}})
 }
+
+// recordable is the name of a file as an audit event has it: the end of a long path, in printable text.
+func recordable(file string) string {
+	name := printable(strings.ToValidUTF8(file, "?"))
+	for len(name) > maxFileName {
+		_, size := utf8.DecodeRuneInString(name)
+		name = name[size:]
+	}
+	return name
+}
+
+const maxFileName = 255 // bytes, as the server has it
 
 // remove deletes an object; a client only if it is still what the plan has seen.
 func (a *applier) remove(ctx context.Context, s *declare.Step) error {
