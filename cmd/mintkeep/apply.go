@@ -89,6 +89,12 @@ func (c *applyCommand) plan(ctx context.Context, p process, admin *api, out prin
 	if len(mistakes) > 0 {
 		return nil, out.mistakes(mistakes)
 	}
+	if mistakes, err = newApplier(admin, out, plan).check(ctx); err != nil {
+		return nil, err
+	}
+	if len(mistakes) > 0 {
+		return nil, out.mistakes(mistakes)
+	}
 	if err := admin.attribute(ctx, plan, live); err != nil {
 		return nil, err
 	}

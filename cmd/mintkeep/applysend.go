@@ -36,7 +36,7 @@ func newApplier(admin *api, out printer, plan *declare.Plan) *applier {
 // done is said.
 func (a *applier) run(ctx context.Context) error {
 	for _, verb := range []declare.Verb{declare.Create, declare.Update, declare.Delete} {
-		a.all(ctx, verb)
+		a.each(ctx, verb, func(step *declare.Step) { a.finish(step, a.step(ctx, step)) })
 	}
 	if err := ctx.Err(); err != nil && len(a.errs) == 0 {
 		a.errs = append(a.errs, err)
@@ -59,8 +59,8 @@ func (a *applier) summary() error {
 	return nil
 }
 
-// all does the steps of one verb.
-func (a *applier) all(ctx context.Context, verb declare.Verb) {
+// each does something with the steps of one verb, with some at once, until something has failed.
+func (a *applier) each(ctx context.Context, verb declare.Verb, do func(*declare.Step)) {
 	var running sync.WaitGroup
 	defer running.Wait()
 	room := make(chan struct{}, applyWorkers)
@@ -74,7 +74,7 @@ func (a *applier) all(ctx context.Context, verb declare.Verb) {
 		}
 		running.Go(func() {
 			defer func() { <-room }()
-			a.finish(step, a.step(ctx, step))
+			do(step)
 		})
 	}
 }

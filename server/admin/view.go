@@ -19,7 +19,7 @@ func (a *Admin) clientView(c *store.Client, uses store.ClientUses) adminapi.Clie
 		Audience: append([]string{}, m.Audience...), RateLimit: m.RateLimit.String(), Disabled: !c.Enabled,
 		IssuedAt: m.CreatedAt.Unix(), CreatedAt: web.Time(m.CreatedAt),
 		ManagedBy: m.ManagedBy, ETag: web.ETag(clients.Version(c)), Secrets: a.secretViews(c, uses.Secrets),
-		JWKS:    m.JWKS, JWKSURI: m.JWKSURI, SigningAlg: m.SigningAlg, Keys: keyViews(&m, uses.Keys),
+		JWKS: m.JWKS, JWKSURI: m.JWKSURI, SigningAlg: m.SigningAlg, Keys: keyViews(&m, uses.Keys),
 	}
 }
 
