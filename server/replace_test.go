@@ -62,6 +62,29 @@ func TestReplaceClient(t *testing.T) {
 	s.Admin(t, http.MethodDelete, billing, nil, ifMatch("*")).Want(t, http.StatusNotFound, "not_found")
 }
 
+// TestDryRun: a request that is only checked gets the errors that it would get, and changes nothing.
+func TestDryRun(t *testing.T) {
+	s := servertest.New(t, storetest.Embedded(t))
+	s.Admin(t, http.MethodPost, "/admin/clients?dry_run=true", servertest.M{"client_id": "billing"}).Want(t, http.StatusNoContent, "")
+	s.Admin(t, http.MethodGet, billing, nil).Want(t, http.StatusNotFound, "not_found")
+	s.Register(t, servertest.M{"client_id": "billing", "scope": "read"})
+	s.Admin(t, http.MethodPost, "/admin/clients?dry_run=true", servertest.M{"client_id": "billing"}).Want(t, http.StatusConflict, "conflict")
+	before := s.Admin(t, http.MethodGet, billing, nil)
+	etag := before.Header.Get("ETag")
+	for _, method := range []string{http.MethodPut, http.MethodPatch} {
+		s.Admin(t, method, billing+"?dry_run=true", servertest.M{"scope": "write", "disabled": true}, ifMatch(etag)).Want(t, http.StatusNoContent, "")
+		s.Admin(t, method, billing+"?dry_run=true", servertest.M{"access_token_ttl": 1 << 40}, ifMatch(etag)).Want(t, http.StatusBadRequest, "invalid_client_metadata")
+		s.Admin(t, method, billing+"?dry_run=true", servertest.M{}, ifMatch(`"x"`)).Want(t, http.StatusPreconditionFailed, "precondition_failed")
+		s.Admin(t, method, billing+"?dry_run=maybe", servertest.M{}, ifMatch(etag)).Want(t, http.StatusBadRequest, "invalid_request")
+	}
+	if after := s.Admin(t, http.MethodGet, billing, nil); after.Body != before.Body {
+		t.Errorf("got %s, want %s", after.Body, before.Body)
+	}
+	if events := s.Admin(t, http.MethodGet, "/admin/audit", nil).JSON(t)["items"].([]any); len(events) != 1 {
+		t.Errorf("got %d events, want that of the registration", len(events))
+	}
+}
+
 // TestReplaceClientRace: of many replacements of one version, exactly one is made. The others are told.
 func TestReplaceClientRace(t *testing.T) {
 	s := servertest.New(t, storetest.Embedded(t))

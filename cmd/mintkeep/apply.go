@@ -59,12 +59,11 @@ func (c *applyCommand) Run(ctx context.Context, p process, admin *api, out print
 	if c.DryRun {
 		return errors.Join(out.plan(plan), errDiffers)
 	}
-	if !out.json { // there it is in the one object at the end
-		if err := out.plan(plan); err != nil {
-			return err
-		}
+	asks := plan.Revoking() && !c.Yes
+	if err := out.announce(plan, asks); err != nil {
+		return err
 	}
-	if plan.Revoking() && !c.Yes {
+	if asks {
 		if err := confirm(ctx, p, "This revokes what the plan says."); err != nil {
 			return err
 		}
@@ -87,6 +86,12 @@ func (c *applyCommand) plan(ctx context.Context, p process, admin *api, out prin
 		return nil, err
 	}
 	plan, mistakes := declare.NewPlan(declared, live, policy)
+	if len(mistakes) > 0 {
+		return nil, out.mistakes(mistakes)
+	}
+	if mistakes, err = newApplier(admin, out, plan).check(ctx); err != nil {
+		return nil, err
+	}
 	if len(mistakes) > 0 {
 		return nil, out.mistakes(mistakes)
 	}
@@ -115,6 +120,19 @@ func (p printer) plan(plan *declare.Plan) error {
 	for _, line := range plan.Lines() {
 		if err := p.done("%s", line); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// announce prints a plan before it is carried out. For programs it is in the one object at the end; a question needs it before.
+func (p printer) announce(plan *declare.Plan, asks bool) error {
+	if !p.json {
+		return p.plan(plan)
+	}
+	if asks {
+		for _, line := range plan.Lines() {
+			p.note(line.String())
 		}
 	}
 	return nil

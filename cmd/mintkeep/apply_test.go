@@ -27,12 +27,13 @@ import (
 // declaredClients is how many clients TestApplyMany declares; the short form is enough to see what is sent.
 var declaredClients = flag.Int("declared", 30, "clients of TestApplyMany")
 
-// applied is a server to which declarations are applied. What the command sends is held to the OpenAPI document.
+// applyServer is a server to which declarations are applied. What the command sends is held to the OpenAPI document.
 type applyServer struct {
 	*servertest.Server
 	url     string
 	changes atomic.Int64             // requests that change something
 	before  func(*http.Request) bool // of each of these; false: it is not answered. nil: nothing
+	lost    atomic.Int64             // so many of these are done, and answered with 503
 }
 
 func newApplyServer(t *testing.T) *applyServer {
@@ -46,11 +47,19 @@ func newApplyServer(t *testing.T) *applyServer {
 		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }, Transport: s.HTTP.Transport,
 	}
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet {
-			s.changes.Add(1)
-			if s.before != nil && !s.before(r) {
-				panic(http.ErrAbortHandler)
-			}
+		if r.Method == http.MethodGet || r.URL.Query().Has("dry_run") {
+			proxy.ServeHTTP(w, r)
+			return
+		}
+		s.changes.Add(1)
+		if s.before != nil && !s.before(r) {
+			panic(http.ErrAbortHandler)
+		}
+		if s.lost.Add(-1) >= 0 {
+			proxy.ServeHTTP(httptest.NewRecorder(), r)
+			w.Header().Set("Retry-After", "0")
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
 		}
 		proxy.ServeHTTP(w, r)
 	}))
@@ -256,14 +265,17 @@ func TestApplyPrune(t *testing.T) {
 		"client runner stays: it is running this command", "client demo stays: it is the demo client")
 	prune().want(t, exitUsage, "--yes is required")
 	prune("--yes").want(t, exitOK, "deleted client gone", "deleted user gone@example.com")
+	self := s.User(t, servertest.M{"email": "self@example.com", "role": "operator", "managed_by": "platform"})
+	environ = s.environ(s.Key(t, self, servertest.M{"scope": "mintkeep:admin"}).Plain)
+	prune("--dry-run").want(t, exitDiffers, "- delete client runner ", "user self@example.com stays: it is running this command")
 	for id, want := range map[string]bool{"gone": false, "kept": true, demoClient: true, "foreign": true, "unowned": true, "runner": true} {
 		if got := s.has(t, id); got != want {
 			t.Errorf("%s: got %t, want %t", id, got, want)
 		}
 	}
 	users := s.Admin(t, http.MethodGet, "/admin/users", nil).JSON(t)["items"].([]any)
-	if len(users) != 1 || users[0].(servertest.M)["email"] != "kept@example.com" {
-		t.Errorf("got the users %v", users)
+	if len(users) != 2 {
+		t.Errorf("got the users %v, want the one that is kept and the one that asks", users)
 	}
 }
 
@@ -454,6 +466,66 @@ func TestApplyRace(t *testing.T) {
 	}
 }
 
+// TestApplyUnconfirmed: a change that was made and not confirmed is sent again, for the version that it has made.
+func TestApplyUnconfirmed(t *testing.T) {
+	s := newApplyServer(t)
+	document := declaration("billing: {scope: [read]}", "gone: {}") + "users: {ada@example.com: {}}\n"
+	s.apply(t, document).want(t, exitOK)
+	for _, document := range []string{
+		declaration("billing: {scope: [write]}", "gone: {}"),
+		declaration("billing: {scope: [write]}", "gone: {}") + "users: {ada@example.com: {role: operator}}\n",
+		declaration("billing: {scope: [write]}") + "users: {ada@example.com: {role: operator}}\n",
+	} {
+		s.lost.Store(2)
+		s.apply(t, document, "--yes", "--prune").want(t, exitOK)
+		s.lost.Store(0)
+		s.apply(t, document, "--dry-run", "--prune").want(t, exitOK, "Nothing to do")
+		if strings.Contains(document, "users") {
+			continue
+		}
+		s.apply(t, document+"users: {ada@example.com: {}}\n").want(t, exitOK)
+	}
+	s.lost.Store(1)
+	s.apply(t, declaration("other: {}")).want(t, exitFailed, "client other: ", "503")
+}
+
+// TestApplyChecks: what only the server knows to be wrong is said with its place too, before anything is changed.
+func TestApplyChecks(t *testing.T) {
+	s := newApplyServer(t)
+	s.apply(t, declaration("billing: {}")).want(t, exitOK)
+	s.apply(t, declaration("good: {}", "long: {access_token_ttl: 900000h}", "remote: {jwks_uri: 'http://a.example/jwks.json'}", "billing:", "  access_token_ttl: 900001h")).
+		want(t, exitUsage, "3 errors in the files; nothing was changed",
+			"(standard input):5: clients.long.access_token_ttl: must be at most", "(standard input):6: clients.remote.jwks_uri: ",
+			"(standard input):8: clients.billing.access_token_ttl: must be at most")
+	if s.has(t, "good") {
+		t.Error("something was changed")
+	}
+}
+
+// TestApplyLongPath: the audit event has the end of a path that is longer than it may be.
+func TestApplyLongPath(t *testing.T) {
+	s := newApplyServer(t)
+	dir := t.TempDir()
+	for range 6 {
+		dir = filepath.Join(dir, strings.Repeat("ä", 30))
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "clients\n.yaml")
+	if err := os.WriteFile(path, []byte(declaration("billing: {secret_file: secret}")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "secret"), []byte(strings.Repeat("s", 40)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mintkeep(t, s.environ(""), "", "apply", "-f", path).want(t, exitOK)
+	event := s.Admin(t, http.MethodGet, "/admin/audit", nil).JSON(t)["items"].([]any)[0].(servertest.M)
+	if file := event["detail"].(servertest.M)["file"].(string); len(file) > 255 || !strings.HasSuffix(file, `/clients\n.yaml`) {
+		t.Errorf("the event has the file %q", file)
+	}
+}
+
 // TestExport: what was exported differs in nothing.
 func TestExport(t *testing.T) {
 	s := newApplyServer(t)
@@ -494,11 +566,13 @@ func TestExport(t *testing.T) {
 // TestApplyStops: an error stops the run, which says what was done.
 func TestApplyStops(t *testing.T) {
 	s := newApplyServer(t)
-	got := s.apply(t, declaration("good: {}", "long: {access_token_ttl: 900000h}")).want(t, exitFailed,
-		"client long: access_token_ttl: must be at most", "run the command again for the rest")
-	if strings.Contains(got.stderr, "changed client") {
-		t.Errorf("got\n%s", got.stderr)
+	s.before = func(*http.Request) bool { return s.changes.Load() < 4 }
+	got := s.apply(t, declaration("a: {}", "b: {}", "c: {}", "d: {}", "e: {}", "f: {}", "g: {}", "h: {}")).want(t, exitFailed,
+		"client ", "cannot reach", "of 8 objects changed; run the command again for the rest")
+	if done := strings.Count(got.stdout, "created client "); !strings.Contains(got.stderr, fmt.Sprintf("\n%d of 8 objects", done)) {
+		t.Errorf("got\n%s%s", got.stdout, got.stderr)
 	}
+	s.before = nil
 	environ := []string{"MINTKEEP_URL=" + s.url, "MINTKEEP_ADMIN_TOKEN=" + strings.Repeat("x", 40)}
 	mintkeep(t, environ, declaration("other: {}"), "apply", "-f", "-").want(t, exitFailed, "401")
 }

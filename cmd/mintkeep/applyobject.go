@@ -21,15 +21,20 @@ func members(o declare.Object) map[string]any {
 	return all
 }
 
-// createClient registers a client. It is not repeated without an answer: a second attempt would find the id taken. A secret
-// that the server creates is printed at once, so that nothing that fails later loses it.
-func (a *applier) createClient(ctx context.Context, s *declare.Step) error {
+// newClient is the request that registers a client.
+func newClient(s *declare.Step) map[string]any {
 	body := members(s.Client.Object)
 	body["client_id"] = s.ID
 	if len(s.Client.Secrets) > 0 {
 		body["client_secret_sha256"] = s.Client.Secrets[0]
 	}
-	answer, err := a.admin.post(ctx, a.path(s), body)
+	return body
+}
+
+// createClient registers a client. It is not repeated without an answer: a second attempt would find the id taken. A secret
+// that the server creates is printed at once, so that nothing that fails later loses it.
+func (a *applier) createClient(ctx context.Context, s *declare.Step) error {
+	answer, err := a.admin.post(ctx, a.path(s), newClient(s))
 	if err != nil {
 		return err
 	}

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/mintkeep/mintkeep/server/declare"
 )
@@ -34,7 +36,7 @@ func newApplier(admin *api, out printer, plan *declare.Plan) *applier {
 // done is said.
 func (a *applier) run(ctx context.Context) error {
 	for _, verb := range []declare.Verb{declare.Create, declare.Update, declare.Delete} {
-		a.all(ctx, verb)
+		a.each(ctx, verb, func(step *declare.Step) { a.finish(step, a.step(ctx, step)) })
 	}
 	if err := ctx.Err(); err != nil && len(a.errs) == 0 {
 		a.errs = append(a.errs, err)
@@ -57,8 +59,8 @@ func (a *applier) summary() error {
 	return nil
 }
 
-// all does the steps of one verb.
-func (a *applier) all(ctx context.Context, verb declare.Verb) {
+// each does something with the steps of one verb, with some at once, until something has failed.
+func (a *applier) each(ctx context.Context, verb declare.Verb, do func(*declare.Step)) {
 	var running sync.WaitGroup
 	defer running.Wait()
 	room := make(chan struct{}, applyWorkers)
@@ -72,7 +74,7 @@ func (a *applier) all(ctx context.Context, verb declare.Verb) {
 		}
 		running.Go(func() {
 			defer func() { <-room }()
-			a.finish(step, a.step(ctx, step))
+			do(step)
 		})
 	}
 }
@@ -115,8 +117,20 @@ func (a *applier) step(ctx context.Context, s *declare.Step) error {
 
 // path is that of an object or of a list, with the declaration, which the audit event then has.
 func (a *applier) path(s *declare.Step, segments ...string) string {
-	return with(resource("/admin/"+s.Kind+"s", segments...), url.Values{"owner": {s.Owner}, "file": {s.File}})
+	return with(resource("/admin/"+s.Kind+"s", segments...), url.Values{"owner": {s.Owner}, "file": {recordable(s.File)}})
 }
+
+// recordable is the name of a file as an audit event has it: the end of a long path, in printable text.
+func recordable(file string) string {
+	name := printable(strings.ToValidUTF8(file, "?"))
+	for len(name) > maxFileName {
+		_, size := utf8.DecodeRuneInString(name)
+		name = name[size:]
+	}
+	return name
+}
+
+const maxFileName = 255 // bytes, as the server has it
 
 // remove deletes an object; a client only if it is still what the plan has seen.
 func (a *applier) remove(ctx context.Context, s *declare.Step) error {

@@ -23,6 +23,12 @@ func (a *Admin) CreateClient(w http.ResponseWriter, r *http.Request, by audit.Ac
 	if err != nil {
 		return err
 	}
+	switch only, err := dryRun(r); {
+	case err != nil:
+		return err
+	case only:
+		return checked(w, registry.CheckRegister(r.Context(), o))
+	}
 	c, plain, err := registry.Register(r.Context(), o, by)
 	if err != nil {
 		return err
@@ -142,6 +148,12 @@ func (a *Admin) PatchClient(w http.ResponseWriter, r *http.Request, by audit.Act
 	condition, err := patchCondition(r)
 	if err != nil {
 		return err
+	}
+	switch only, err := dryRun(r); {
+	case err != nil:
+		return err
+	case only:
+		return checked(w, registry.CheckPatch(r.Context(), id, o, condition))
 	}
 	uses, _ := a.Store.ClientUses(r.Context(), id)
 	c, err := registry.PatchIf(r.Context(), id, o, condition, by)

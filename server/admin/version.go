@@ -25,13 +25,36 @@ func (a *Admin) ReplaceClient(w http.ResponseWriter, r *http.Request, by audit.A
 	if err != nil {
 		return err
 	}
-	id := web.Path(r, "id")
+	id, condition := web.Path(r, "id"), sameVersion(match)
+	switch only, err := dryRun(r); {
+	case err != nil:
+		return err
+	case only:
+		return checked(w, registry.CheckReplace(r.Context(), id, o, condition))
+	}
 	uses, _ := a.Store.ClientUses(r.Context(), id)
-	c, err := registry.Replace(r.Context(), id, o, sameVersion(match), by)
+	c, err := registry.Replace(r.Context(), id, o, condition, by)
 	if err != nil {
 		return err
 	}
 	return showClient(w, http.StatusOK, a.clientView(c, uses))
+}
+
+// dryRun is whether the request is only to be checked.
+func dryRun(r *http.Request) (bool, error) {
+	query, err := web.ReadQuery(r)
+	if err != nil {
+		return false, err
+	}
+	return query.Flag("dry_run")
+}
+
+// checked answers a request that is only to be checked.
+func checked(w http.ResponseWriter, err error) error {
+	if err != nil {
+		return err
+	}
+	return web.NoContent(w)
 }
 
 // sameVersion is the condition If-Match. nil: there is none.

@@ -13,17 +13,7 @@ import (
 // Register registers a client (RFC 7591 §3.1). plain is its secret, to be shown this once; it is empty if the
 // operator brought one, the client's authentication method uses none, or the client has a key instead.
 func (g *Registry) Register(ctx context.Context, o web.Object, by audit.Actor) (c *store.Client, plain string, err error) {
-	c, plain, err = g.readRegistration(o)
-	if err != nil {
-		return nil, "", err
-	}
-	// Checked before the record is written. The store checks again.
-	if _, err := g.Store.Client(ctx, c.ID); err == nil {
-		return nil, "", taken()
-	} else if !errors.Is(err, store.ErrNotFound) {
-		return nil, "", err
-	}
-	if err := g.checkKeySet(ctx, "", c.Metadata.JWKSURI); err != nil {
+	if c, plain, err = g.prepare(ctx, o); err != nil {
 		return nil, "", err
 	}
 	what := granted(record(audit.ClientCreated, c.ID, nil), c)
@@ -32,6 +22,26 @@ func (g *Registry) Register(ctx context.Context, o web.Object, by audit.Actor) (
 		return nil, "", taken()
 	}
 	return c, plain, err
+}
+
+// CheckRegister says why a registration would be rejected. Nothing is changed.
+func (g *Registry) CheckRegister(ctx context.Context, o web.Object) error {
+	_, _, err := g.prepare(ctx, o)
+	return err
+}
+
+// prepare is all of a registration that comes before its record is written.
+func (g *Registry) prepare(ctx context.Context, o web.Object) (c *store.Client, plain string, err error) {
+	if c, plain, err = g.readRegistration(o); err != nil {
+		return nil, "", err
+	}
+	// The store checks again.
+	if _, err := g.Store.Client(ctx, c.ID); err == nil {
+		return nil, "", taken()
+	} else if !errors.Is(err, store.ErrNotFound) {
+		return nil, "", err
+	}
+	return c, plain, g.checkKeySet(ctx, "", c.Metadata.JWKSURI)
 }
 
 // granted is the record with what a new client is given.

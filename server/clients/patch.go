@@ -32,7 +32,7 @@ func (g *Registry) PatchIf(ctx context.Context, id string, o web.Object, conditi
 			return nil, err
 		}
 	}
-	if p.disables() && mayExist(err) {
+	if p.disables() && mayExist(err) && (err == nil || condition == nil) { // what cannot be read meets no condition
 		if err := g.disable(ctx, p.id, c, by); err != nil {
 			return nil, noClient(err)
 		}

@@ -44,16 +44,41 @@ func Version(c *store.Client) string {
 // Replace replaces the registration of a client (RFC 7592 §2.2): a member that o does not have gets its default. The secrets
 // stay as they are: they have an API of their own.
 func (g *Registry) Replace(ctx context.Context, id string, o web.Object, condition Condition, by audit.Actor) (*store.Client, error) {
-	whole := web.Object{"disabled": o["disabled"]}
+	return g.PatchIf(ctx, id, whole(o), condition, by)
+}
+
+// CheckReplace says why a replacement would be rejected. Nothing is changed.
+func (g *Registry) CheckReplace(ctx context.Context, id string, o web.Object, condition Condition) error {
+	return g.CheckPatch(ctx, id, whole(o), condition)
+}
+
+// CheckPatch says why a patch would be rejected. Nothing is changed.
+func (g *Registry) CheckPatch(ctx context.Context, id string, o web.Object, condition Condition) error {
+	p, err := g.readPatch(id, o)
+	if err != nil {
+		return err
+	}
+	p.condition = condition
+	c, err := g.Client(ctx, id)
+	if err != nil {
+		return err
+	}
+	p.wasEnabled = c.Enabled
+	return g.check(ctx, c, p)
+}
+
+// whole is a replacement as the merge patch that names every member.
+func whole(o web.Object) web.Object {
+	all := web.Object{"disabled": o["disabled"]}
 	for _, member := range Members {
-		whole[member.Name] = o[member.Name]
+		all[member.Name] = o[member.Name]
 	}
 	for _, name := range []string{"client_id", secretMember, digestMember} { // which cannot be changed
 		if o.Names(name) {
-			whole[name] = o[name]
+			all[name] = o[name]
 		}
 	}
-	return g.PatchIf(ctx, id, whole, condition, by)
+	return all
 }
 
 // DeleteIf deletes a client under a condition, which is checked before: a change in between is deleted with the client.

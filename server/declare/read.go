@@ -243,6 +243,15 @@ func (r *reader) secrets(c *Client, others []entry) {
 	}
 }
 
+// Rejected is an error of the server about a member, such as "scope: must be …", at its place in the files.
+func (o *Object) Rejected(description string) Mistake {
+	member, why, named := strings.Cut(description, ": ")
+	if _, there := o.places[member]; named && there {
+		return Mistake{o.placeOf(member), why}
+	}
+	return Mistake{o.Place, description}
+}
+
 // placeOf is where a member of the API is declared, or the whole object.
 func (o *Object) placeOf(member string) Place {
 	if p, there := o.places[member]; there {
