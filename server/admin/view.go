@@ -66,13 +66,3 @@ func (a *Admin) userView(u *store.User) adminapi.User {
 		CreatedAt: web.Time(u.Metadata.CreatedAt), PasswordSet: len(u.Password) > 0, KeyScopes: a.Keys.Allowed(u),
 	}
 }
-
-func eventView(e store.Event) adminapi.Event {
-	if e.Detail == nil {
-		e.Detail = map[string]string{}
-	}
-	return adminapi.Event{
-		ID: e.ID, At: web.Time(e.At), Actor: e.Actor, Via: e.Via, Action: e.Action, Target: e.Target,
-		Address: e.Address, RequestID: e.RequestID, ServerRequestID: e.ServerRequestID, Detail: e.Detail,
-	}
-}
