@@ -48,6 +48,8 @@ type Config struct {
 	FeedWaiting int  `name:"feed-waiting" default:"8192" placeholder:"COUNT" example:"8192" help:"How many polls of guards one replica holds at once, 1 to 1000000. Further polls are answered with 503."`
 
 	TrustedProxies []netip.Prefix `name:"trusted-proxies" placeholder:"CIDR,..." absent:"none" example:"10.0.0.0/8,192.0.2.7" help:"Addresses and networks of your reverse proxies, separated by commas. X-Forwarded-For is trusted only from these."`
+	AdminAddr      string         `name:"admin-addr" placeholder:"HOST:PORT" absent:"they are served at MINTKEEP_ADDR" example:"127.0.0.1:8081" help:"Listen address of what is for operators: /admin and the pages under /operator, with a sign-in of their own. They are not served at MINTKEEP_ADDR then."`
+	AdminURL       string         `name:"admin-url" placeholder:"ORIGIN" absent:"derived from a loopback MINTKEEP_ADMIN_ADDR (http://localhost:8081), required with another" example:"https://admin.internal.example" help:"Origin at which operators reach MINTKEEP_ADMIN_ADDR. Its cookies, forms and links are for this origin. The commands that call /admin take it too."`
 	TLSCert        string         `name:"tls-cert" placeholder:"PATH" absent:"none" example:"/etc/mintkeep/tls.crt" help:"File with the certificate chain in PEM. If it is set, the server uses TLS. It is reloaded when the file changes."`
 	TLSKey         string         `name:"tls-key" placeholder:"PATH" absent:"none" example:"/etc/mintkeep/tls.key" help:"File with the private key of the certificate in PEM."`
 
@@ -62,7 +64,7 @@ type Config struct {
 	AuditLog    string     `name:"audit-log" default:"off" placeholder:"off|stdout|PATH" example:"/var/log/mintkeep/audit.jsonl" help:"Where each event of the audit log is also written, as one line of JSON: off, stdout, or the path of a file, which is created with mode 0600 and reopened at SIGHUP."`
 
 	// Derived values follow the listener's real port (see Listening).
-	issuerDerived, audienceDerived bool
+	issuerDerived, audienceDerived, adminDerived bool
 }
 
 // Embedded is whether no Redis is configured, so that the data is in the memory of
@@ -74,6 +76,25 @@ func (c *Config) TLS() bool { return c.TLSCert != "" }
 
 // Loopback is whether only this machine can reach the server.
 func (c *Config) Loopback() bool { return Loopback(c.Addr) }
+
+// SeparateAdmin is whether /admin and the pages for operators are on a listener of their own.
+func (c *Config) SeparateAdmin() bool { return c.AdminAddr != "" }
+
+// AdminOrigin is the origin of /admin and of the pages for operators: the issuer if they have no listener of their own.
+func (c *Config) AdminOrigin() string {
+	if c.SeparateAdmin() {
+		return c.AdminURL
+	}
+	return c.Issuer
+}
+
+// AdminListening sets the address of the listener for operators, as Listening does that of the other.
+func (c *Config) AdminListening(addr net.Addr) {
+	if tcp, ok := addr.(*net.TCPAddr); ok && c.adminDerived {
+		host, _ := splitAddr(c.AdminAddr)
+		c.AdminURL = originOf(host, tcp.Port, c.TLS())
+	}
+}
 
 // Listening sets the address of the listener. It matters if the system chose the
 // port (":0") and the issuer is derived from the address.

@@ -8,6 +8,10 @@ func (c *Config) derive(src Source) {
 		host, port := splitAddr(c.Addr)
 		c.Issuer, c.issuerDerived = originOf(host, port, c.TLS()), true
 	}
+	if c.SeparateAdmin() && c.AdminURL == "" {
+		host, port := splitAddr(c.AdminAddr)
+		c.AdminURL, c.adminDerived = originOf(host, port, c.TLS()), true
+	}
 	if c.Audience == "" {
 		c.Audience, c.audienceDerived = c.Issuer, true
 	}

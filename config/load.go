@@ -28,6 +28,8 @@ func Load(src Source) (*Config, []string, error) {
 	c.Feed = read(l, "feed", parseSwitch)
 	c.FeedWaiting = read(l, "feed-waiting", parseFeedWaiting)
 	c.TrustedProxies = read(l, "trusted-proxies", parseProxies)
+	c.AdminAddr = read(l, "admin-addr", parseAddr)
+	c.AdminURL = read(l, "admin-url", ParseOrigin)
 	c.TLSCert = read(l, "tls-cert", asIs)
 	c.TLSKey = read(l, "tls-key", asIs)
 	c.FetchAllow = read(l, "fetch-allow", parseFetchAllow)
@@ -44,6 +46,7 @@ func Load(src Source) (*Config, []string, error) {
 	l.require()
 	l.relate(c)
 	l.relateAdminTokens(c)
+	l.relateAdminListener(c)
 	l.relateDurability(c)
 	l.relateTLS(c)
 	l.relateFetch(c)
@@ -193,5 +196,25 @@ func (l *loader) relateAdminTokens(c *Config) {
 		l.mistake("admin-token-next", errors.New("is set without MINTKEEP_ADMIN_TOKEN: set MINTKEEP_ADMIN_TOKEN; this second token is only for replacing it"))
 	case c.AdminTokenNext == c.AdminToken && c.AdminToken != "":
 		l.mistake("admin-token-next", errors.New("must differ from MINTKEEP_ADMIN_TOKEN: set it to the new token, or remove it"))
+	}
+}
+
+// relateAdminListener checks that the listener for operators is another than the public one, and that its origin is known
+// and is not that of the public one, whose cookies it must not share.
+func (l *loader) relateAdminListener(c *Config) {
+	if c.AdminAddr == "" {
+		if l.given("admin-url") && !l.given("admin-addr") {
+			l.mistake("admin-url", errors.New("is set without MINTKEEP_ADMIN_ADDR: set the address to listen at, or remove it"))
+		}
+		return
+	}
+	if _, port := splitAddr(c.AdminAddr); c.AdminAddr == c.Addr && port != 0 {
+		l.mistake("admin-addr", errors.New("must differ from MINTKEEP_ADDR"))
+	}
+	switch {
+	case !l.given("admin-url") && !Loopback(c.AdminAddr):
+		l.mistake("admin-url", errors.New("is required with a MINTKEEP_ADMIN_ADDR that is not a loopback address"))
+	case c.AdminURL != "" && c.AdminURL == c.Issuer:
+		l.mistake("admin-url", errors.New("must differ from MINTKEEP_ISSUER: it is the origin of another listener"))
 	}
 }

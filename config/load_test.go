@@ -280,7 +280,7 @@ func TestExamplesAreAccepted(t *testing.T) {
 		if s.NoFlag || strings.HasPrefix(s.Flag, "tls-") || s.Flag == "fetch-ca" {
 			continue
 		}
-		environ := withRedis()
+		environ := withRedis("MINTKEEP_ADMIN_ADDR=127.0.0.1:8081")
 		environ = slices.DeleteFunc(environ, func(e string) bool { return strings.HasPrefix(e, s.Name+"=") })
 		if _, _, err := config.Load(config.Source{Environ: append(environ, s.Name+"="+s.Example)}); err != nil {
 			t.Errorf("%s=%s: %v", s.Name, s.Example, err)

@@ -142,6 +142,34 @@ func TestProfilesOnLoopbackOnly(t *testing.T) {
 	}
 }
 
+func TestAdminListenerMistakes(t *testing.T) {
+	tests := []struct {
+		environ []string
+		want    string // empty: none
+	}{
+		{[]string{"MINTKEEP_ADMIN_ADDR=127.0.0.1:8081"}, ""},
+		{[]string{"MINTKEEP_ADMIN_ADDR=:8081", "MINTKEEP_ADMIN_URL=https://admin.internal.example"}, ""},
+		{[]string{"MINTKEEP_ADMIN_ADDR=:8081"}, "MINTKEEP_ADMIN_URL is required with a MINTKEEP_ADMIN_ADDR that is not a loopback address"},
+		{[]string{"MINTKEEP_ADMIN_URL=https://admin.internal.example"}, "MINTKEEP_ADMIN_URL is set without MINTKEEP_ADMIN_ADDR: set the address to listen at, or remove it"},
+		{[]string{"MINTKEEP_ADMIN_ADDR=8081"}, "MINTKEEP_ADMIN_ADDR must be host:port or :port"},
+		{[]string{"MINTKEEP_ADMIN_ADDR=127.0.0.1:8081", "MINTKEEP_ADMIN_URL=https://admin.internal.example/x"}, "MINTKEEP_ADMIN_URL must have no path"},
+		{
+			[]string{"MINTKEEP_ADDR=127.0.0.1:8080", "MINTKEEP_ADMIN_ADDR=127.0.0.1:8080"},
+			"MINTKEEP_ADMIN_ADDR must differ from MINTKEEP_ADDR",
+		},
+		{
+			[]string{"MINTKEEP_ADMIN_ADDR=127.0.0.1:8081", "MINTKEEP_ADMIN_URL=https://auth.example.com"},
+			"MINTKEEP_ADMIN_URL must differ from MINTKEEP_ISSUER: it is the origin of another listener",
+		},
+	}
+	for _, tt := range tests {
+		_, _, err := config.Load(config.Source{Environ: withRedis(tt.environ...)})
+		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%v: got %v, want %q", tt.environ, err, tt.want)
+		}
+	}
+}
+
 func TestEveryMistakeAtOnce(t *testing.T) {
 	got := mistakes(t, config.Source{
 		Environ: []string{

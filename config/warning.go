@@ -15,6 +15,9 @@ func (l *loader) warn(c *Config) {
 	if PlainOffLoopback(c.Issuer) || c.Issuer == "" && l.embedded && c.TLSCert == "" && derivedOffLoopback(c.Addr) {
 		l.warnings = append(l.warnings, "MINTKEEP_ISSUER is http on a non-loopback address: secrets and tokens are sent unencrypted; use TLS, here or at a proxy in front, and set an issuer that begins with https")
 	}
+	if PlainOffLoopback(c.AdminURL) {
+		l.warnings = append(l.warnings, "MINTKEEP_ADMIN_URL is http on a non-loopback address: passwords and admin tokens are sent unencrypted; use TLS, here or at a proxy in front, and set an origin that begins with https")
+	}
 	if l.embedded && c.Addr != "" && !c.Loopback() {
 		l.warnings = append(l.warnings, "MINTKEEP_ADDR is reachable from other machines, and the embedded store keeps its data in memory only: the data is lost on exit; set MINTKEEP_REDIS_URL to keep it")
 	}

@@ -25,6 +25,7 @@ func TestWarnings(t *testing.T) {
 	}{
 		{"canonical", []string{"MINTKEEP_ISSUER=HTTPS://Auth.Example.COM:443/"}, []string{"MINTKEEP_ISSUER is used in its canonical form, https://auth.example.com"}},
 		{"http off loopback", []string{"MINTKEEP_ISSUER=http://auth.example.com"}, []string{plainHTTP}},
+		{"operators by http off loopback", withRedis("MINTKEEP_ADMIN_ADDR=:8081", "MINTKEEP_ADMIN_URL=http://admin.internal.example"), []string{"MINTKEEP_ADMIN_URL is http on a non-loopback address: passwords and admin tokens are sent unencrypted; use TLS, here or at a proxy in front, and set an origin that begins with https"}},
 		{"http on loopback", []string{"MINTKEEP_ISSUER=http://[::1]:8080"}, nil},
 		{"http on localhost", []string{"MINTKEEP_ISSUER=http://auth.localhost:8080"}, nil},
 		{"embedded on every address", []string{"MINTKEEP_ADDR=:8080"}, []string{inMemory}},

@@ -18,7 +18,7 @@ func (s *Server) Hurry(change func(*Timeouts)) { change(&s.timeouts) }
 func (s *Server) DrainUntil(over <-chan struct{}) { s.sleep = func(time.Duration) { <-over } }
 
 // KeepBudget gives the requests of s the store time of a real server, before the first of them. servertest has more.
-func (s *Server) KeepBudget() { s.adapter.StoreBudget = 0 }
+func (s *Server) KeepBudget() { s.public.adapter.StoreBudget = 0 }
 
 // RunGuards has s write what it hears of guards, as Serve does.
 func (s *Server) RunGuards(ctx context.Context) { s.guards.Run(ctx) }

@@ -229,7 +229,7 @@ func TestStopWhileKeysAreFetched(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	stopped := make(chan error, 1)
-	go func() { stopped <- e.Server.Server.Serve(ctx, listener) }()
+	go func() { stopped <- e.Server.Server.Serve(ctx, listener, nil) }()
 	assertion := c.sign(t, nil, nil)
 	answer := make(chan servertest.Response, 1)
 	go func() { answer <- c.present(t, assertion) }() // at the other listener of the same server, which does not drain

@@ -16,8 +16,8 @@ const rejectionTimeout = 300 * time.Millisecond
 
 // rejecter answers the callers for whom there is no descriptor, or whose address has its share of them: probes as usual, all others with 503. It speaks no HTTP/2,
 // by which a caller may keep a connection without a request.
-func (s *Server) rejecter() *http.Server {
-	hs := s.httpServer()
+func (s *Server) rejecter(t *site) *http.Server {
+	hs := s.httpServer(t)
 	hs.Protocols = new(http.Protocols)
 	hs.Protocols.SetHTTP1(true)
 	hs.ReadHeaderTimeout, hs.ReadTimeout = rejectionTimeout, 2*rejectionTimeout

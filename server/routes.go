@@ -7,37 +7,57 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/mintkeep/mintkeep/server/api"
+	"github.com/mintkeep/mintkeep/server/dashboard"
 	"github.com/mintkeep/mintkeep/server/oauth"
 	"github.com/mintkeep/mintkeep/server/web"
 )
 
-// routes is the whole HTTP surface. Where not every caller may enter, the line says who may.
-func (s *Server) routes() *gin.Engine {
-	gin.SetMode(gin.ReleaseMode)
-	r := router{gin.New(), s.adapter}
-	r.RedirectTrailingSlash = false // a redirected POST would send its credentials again
-	r.HandleMethodNotAllowed = true
-	r.UseEscapedPath = true // a route's own segments are matched as they were sent; a parameter is decoded, once
-
+// publicRoutes are what the public listener serves. Where not every caller may enter, the line says who may.
+func (s *Server) publicRoutes(on *site) {
+	r := newRouter(on)
 	s.oauthRoutes(r)
 	s.apiRoutes(r)
+	s.userRoutes(pageRouter{r})
+	if !s.options.Config.SeparateAdmin() {
+		s.adminRoutes(r)
+		s.operatorRoutes(pageRouter{r})
+	}
+	s.commonRoutes(r)
+}
+
+// privateRoutes are what the listener for operators serves.
+func (s *Server) privateRoutes(on *site) {
+	r := newRouter(on)
 	s.adminRoutes(r)
-	s.pageRoutes(pageRouter{r.Engine, s})
+	s.operatorRoutes(pageRouter{r})
+	s.commonRoutes(r)
+}
+
+// commonRoutes are on both listeners.
+func (s *Server) commonRoutes(r router) {
+	s.signInRoutes(pageRouter{r})
 	r.always("/healthz", s.healthz)
 	r.always("/readyz", s.readyz)
 	r.always("/openapi.yaml", openAPI)
-
-	r.NoRoute(s.adapter.Always(func(http.ResponseWriter, *http.Request) error {
-		return web.NotFound("Page")
-	}))
-	r.NoMethod(s.adapter.Always(wrongMethod))
-	return r.Engine
 }
 
 // router adds routes that answer in JSON.
 type router struct {
 	*gin.Engine
 	adapter *web.Adapter
+	pages   *dashboard.Dashboard
+}
+
+func newRouter(on *site) router {
+	r := router{on.engine, on.adapter, on.pages}
+	r.RedirectTrailingSlash = false // a redirected POST would send its credentials again
+	r.HandleMethodNotAllowed = true
+	r.UseEscapedPath = true // a route's own segments are matched as they were sent; a parameter is decoded, once
+	r.NoRoute(on.adapter.Always(func(http.ResponseWriter, *http.Request) error {
+		return web.NotFound("Page")
+	}))
+	r.NoMethod(on.adapter.Always(wrongMethod))
+	return r
 }
 
 func (r router) on(method, path string, body web.Body, h web.Handler) {
@@ -118,13 +138,10 @@ func (s *Server) adminRoutes(r router) {
 }
 
 // pageRouter adds routes that answer with a page.
-type pageRouter struct {
-	*gin.Engine
-	s *Server
-}
+type pageRouter struct{ router }
 
 func (r pageRouter) page(method, path string, body web.Body, h web.Handler) {
-	r.Handle(method, path, r.s.adapter.Page(body, h, r.s.pages.Refuse))
+	r.Handle(method, path, r.adapter.Page(body, h, r.pages.Refuse))
 }
 
 func (r pageRouter) see(path string, h web.Handler) {
@@ -138,72 +155,71 @@ func (r pageRouter) confirm(path string, h web.Handler) {
 	r.page("POST", path, web.FormBody, h)
 }
 
-// pageRoutes are the pages of the dashboard.
-func (s *Server) pageRoutes(r pageRouter) {
-	static := s.adapter.AlwaysPage(s.pages.Static, s.pages.Refuse)
-	r.GET("/static/:name", static)
-	r.HEAD("/static/:name", static)
+// signInRoutes are what every page needs.
+func (*Server) signInRoutes(r pageRouter) {
+	r.both("/static/:name", r.adapter.AlwaysPage(r.pages.Static, r.pages.Refuse))
+	r.see("/login", r.pages.LoginPage)
+	r.page("POST", "/login", web.FormBody, r.pages.Login)
+	r.see("/", r.pages.SignedIn(r.pages.Root))
+	r.page("POST", "/logout", web.FormBody, r.pages.SignedIn(r.pages.Logout))
+}
 
-	// Every caller sees these.
-	r.see("/docs", s.pages.Docs)
-	r.see("/login", s.pages.LoginPage)
-	r.page("POST", "/login", web.FormBody, s.pages.Login)
-	r.see("/invite/:code", s.pages.InvitePage)
-	r.page("POST", "/invite/:code", web.FormBody, s.pages.Redeem)
+// userRoutes are the pages for every user, and those for all callers.
+func (*Server) userRoutes(r pageRouter) {
+	r.see("/docs", r.pages.Docs)
+	r.see("/invite/:code", r.pages.InvitePage)
+	r.page("POST", "/invite/:code", web.FormBody, r.pages.Redeem)
 
-	user := s.pages.SignedIn
-	r.see("/", user(s.pages.Root))
-	r.page("POST", "/logout", web.FormBody, user(s.pages.Logout))
-	r.see("/settings", user(s.pages.Settings))
-	r.see("/settings/keys/new", user(s.pages.NewKeyPage))
-	r.page("POST", "/settings/keys", web.FormBody, user(s.pages.CreateKey))
-	r.see("/settings/keys/:id", user(s.pages.KeyPage))
-	r.page("POST", "/settings/keys/:id/rename", web.FormBody, user(s.pages.RenameKey))
-	r.page("POST", "/settings/keys/:id/rotate", web.FormBody, user(s.pages.RotateKey))
-	r.confirm("/settings/keys/:id/revoke", user(s.pages.RevokeKey))
-	r.see("/settings/profile", user(s.pages.Profile))
-	r.page("POST", "/settings/profile", web.FormBody, user(s.pages.SaveName))
-	r.page("POST", "/settings/password", web.FormBody, user(s.pages.ChangePassword))
-	r.page("POST", "/settings/sessions/end", web.FormBody, user(s.pages.RevokeSession))
-	r.confirm("/settings/sessions/revoke-all", user(s.pages.RevokeSessions))
-	s.operatorRoutes(r)
+	user := r.pages.SignedIn
+	r.see("/settings", user(r.pages.Settings))
+	r.see("/settings/keys/new", user(r.pages.NewKeyPage))
+	r.page("POST", "/settings/keys", web.FormBody, user(r.pages.CreateKey))
+	r.see("/settings/keys/:id", user(r.pages.KeyPage))
+	r.page("POST", "/settings/keys/:id/rename", web.FormBody, user(r.pages.RenameKey))
+	r.page("POST", "/settings/keys/:id/rotate", web.FormBody, user(r.pages.RotateKey))
+	r.confirm("/settings/keys/:id/revoke", user(r.pages.RevokeKey))
+	r.see("/settings/profile", user(r.pages.Profile))
+	r.page("POST", "/settings/profile", web.FormBody, user(r.pages.SaveName))
+	r.page("POST", "/settings/password", web.FormBody, user(r.pages.ChangePassword))
+	r.page("POST", "/settings/sessions/end", web.FormBody, user(r.pages.RevokeSession))
+	r.confirm("/settings/sessions/revoke-all", user(r.pages.RevokeSessions))
 }
 
 // operatorRoutes are the pages for operators.
-func (s *Server) operatorRoutes(r pageRouter) {
-	operator := s.pages.OperatorOnly
-	r.see("/operator", operator(s.pages.Overview))
-	r.see("/operator/clients", operator(s.pages.Clients))
-	r.see("/operator/clients/new", operator(s.pages.NewClientPage))
-	r.page("POST", "/operator/clients", web.FormBody, operator(s.pages.RegisterClient))
-	r.see("/operator/clients/:id", operator(s.pages.ClientPage))
-	r.page("POST", "/operator/clients/:id", web.FormBody, operator(s.pages.ChangeClient))
-	r.page("POST", "/operator/clients/:id/secrets", web.FormBody, operator(s.pages.RotateSecret))
-	r.confirm("/operator/clients/:id/secrets/:secret_id/revoke", operator(s.pages.RevokeSecret))
-	r.see("/operator/clients/:id/keys", operator(s.pages.ClientKeysPage))
-	r.page("POST", "/operator/clients/:id/keys", web.FormBody, operator(s.pages.SaveClientKeys))
-	r.confirm("/operator/clients/:id/keys/:thumbprint/remove", operator(s.pages.RemoveClientKey))
-	r.page("POST", "/operator/clients/:id/refresh-keys", web.FormBody, operator(s.pages.RefreshClientKeys))
-	r.confirm("/operator/clients/:id/disable", operator(s.pages.DisableClient))
-	r.page("POST", "/operator/clients/:id/enable", web.FormBody, operator(s.pages.EnableClient))
-	r.confirm("/operator/clients/:id/revoke-tokens", operator(s.pages.RevokeTokens))
-	r.confirm("/operator/clients/:id/delete", operator(s.pages.DeleteClient))
-	r.confirm("/operator/signing-keys/rotate", operator(s.pages.RotateSigningKeys))
-	r.see("/operator/users", operator(s.pages.Users))
-	r.page("POST", "/operator/users", web.FormBody, operator(s.pages.CreateUser))
-	r.see("/operator/users/:id", operator(s.pages.UserPage))
-	r.page("POST", "/operator/users/:id/invite", web.FormBody, operator(s.pages.InviteUser))
-	r.confirm("/operator/users/:id/disable", operator(s.pages.DisableUser))
-	r.page("POST", "/operator/users/:id/enable", web.FormBody, operator(s.pages.EnableUser))
-	r.confirm("/operator/users/:id/promote", operator(s.pages.PromoteUser))
-	r.confirm("/operator/users/:id/demote", operator(s.pages.DemoteUser))
-	r.confirm("/operator/users/:id/delete", operator(s.pages.DeleteUser))
-	r.see("/operator/keys", operator(s.pages.OperatorKeys))
-	r.see("/operator/keys/:id", operator(s.pages.OperatorKey))
-	r.confirm("/operator/keys/:id/revoke", operator(s.pages.OperatorRevoke))
-	r.see("/operator/guards", operator(s.pages.Guards))
-	r.see("/operator/audit", operator(s.pages.Audit))
-	r.see("/operator/audit.jsonl", operator(s.pages.DownloadAudit))
+func (*Server) operatorRoutes(r pageRouter) {
+	operator := r.pages.OperatorOnly
+	r.see("/operator", operator(r.pages.Overview))
+	r.see("/operator/clients", operator(r.pages.Clients))
+	r.see("/operator/clients/new", operator(r.pages.NewClientPage))
+	r.page("POST", "/operator/clients", web.FormBody, operator(r.pages.RegisterClient))
+	r.see("/operator/clients/:id", operator(r.pages.ClientPage))
+	r.page("POST", "/operator/clients/:id", web.FormBody, operator(r.pages.ChangeClient))
+	r.page("POST", "/operator/clients/:id/secrets", web.FormBody, operator(r.pages.RotateSecret))
+	r.confirm("/operator/clients/:id/secrets/:secret_id/revoke", operator(r.pages.RevokeSecret))
+	r.see("/operator/clients/:id/keys", operator(r.pages.ClientKeysPage))
+	r.page("POST", "/operator/clients/:id/keys", web.FormBody, operator(r.pages.SaveClientKeys))
+	r.confirm("/operator/clients/:id/keys/:thumbprint/remove", operator(r.pages.RemoveClientKey))
+	r.page("POST", "/operator/clients/:id/refresh-keys", web.FormBody, operator(r.pages.RefreshClientKeys))
+	r.confirm("/operator/clients/:id/disable", operator(r.pages.DisableClient))
+	r.page("POST", "/operator/clients/:id/enable", web.FormBody, operator(r.pages.EnableClient))
+	r.confirm("/operator/clients/:id/revoke-tokens", operator(r.pages.RevokeTokens))
+	r.confirm("/operator/clients/:id/delete", operator(r.pages.DeleteClient))
+	r.confirm("/operator/signing-keys/rotate", operator(r.pages.RotateSigningKeys))
+	r.see("/operator/users", operator(r.pages.Users))
+	r.page("POST", "/operator/users", web.FormBody, operator(r.pages.CreateUser))
+	r.see("/operator/users/:id", operator(r.pages.UserPage))
+	r.page("POST", "/operator/users/:id/invite", web.FormBody, operator(r.pages.InviteUser))
+	r.confirm("/operator/users/:id/disable", operator(r.pages.DisableUser))
+	r.page("POST", "/operator/users/:id/enable", web.FormBody, operator(r.pages.EnableUser))
+	r.confirm("/operator/users/:id/promote", operator(r.pages.PromoteUser))
+	r.confirm("/operator/users/:id/demote", operator(r.pages.DemoteUser))
+	r.confirm("/operator/users/:id/delete", operator(r.pages.DeleteUser))
+	r.see("/operator/keys", operator(r.pages.OperatorKeys))
+	r.see("/operator/keys/:id", operator(r.pages.OperatorKey))
+	r.confirm("/operator/keys/:id/revoke", operator(r.pages.OperatorRevoke))
+	r.see("/operator/guards", operator(r.pages.Guards))
+	r.see("/operator/audit", operator(r.pages.Audit))
+	r.see("/operator/audit.jsonl", operator(r.pages.DownloadAudit))
 }
 
 // wrongMethod answers what the router knows by another method; it has set Allow. OPTIONS is a question

@@ -7,12 +7,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/gin-gonic/gin"
 
 	"github.com/mintkeep/mintkeep/config"
 	"github.com/mintkeep/mintkeep/server/admin"
@@ -31,7 +28,6 @@ import (
 	"github.com/mintkeep/mintkeep/server/signing"
 	"github.com/mintkeep/mintkeep/server/signingkeys"
 	"github.com/mintkeep/mintkeep/server/users"
-	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
 
@@ -100,13 +96,13 @@ type Server struct {
 	options       Options
 	adminTokens   adminTokens
 	certificate   *keyPair // nil without TLS
-	adapter       *web.Adapter
-	engine        *gin.Engine
+	public        *site
+	private       *site   // nil: operators have no listener of their own
+	sites         []*site // the one or both
 	guards        *guards.Registry
 	oauth         *oauth.Server
 	admin         *admin.Admin
 	api           *api.API
-	pages         *dashboard.Dashboard
 	adminResource *bearer.ProtectedResource
 	remoteKeys    *remotekeys.Fetcher
 	timeouts      timeouts
@@ -158,26 +154,18 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.pages, err = dashboard.New(dashboard.Options{
+	s.adminResource = adminResource(verifier, log)
+	s.admin = admin.New(admin.Options{
+		Config: o.Config, Store: o.Store, Ring: o.Ring, Vault: vault, Verifier: verifier, Audit: log,
+		Clients: clientRegistry, Users: userRegistry, Keys: keyRegistry, Guards: s.guards, SigningKeys: rotator, Now: o.Now,
+	})
+	err = s.addSites(dashboard.Options{
 		Config: o.Config, Store: o.Store, Ring: o.Ring, Vault: vault, Audit: log, Clients: clientRegistry, Users: userRegistry, Keys: keyRegistry, Guards: s.guards, Now: o.Now,
 		SigningKeys: rotator, PasswordCost: o.PasswordCost,
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.adminResource = adminResource(verifier, log)
-	s.admin = admin.New(admin.Options{
-		Config: o.Config, Store: o.Store, Ring: o.Ring, Vault: vault, Verifier: verifier, Audit: log,
-		Clients: clientRegistry, Users: userRegistry, Keys: keyRegistry, Guards: s.guards, SigningKeys: rotator, Now: o.Now,
-	})
-	s.adapter = &web.Adapter{
-		Logger:         o.Logger,
-		Count:          o.Metrics.Request,
-		StoreBudget:    o.StoreBudget,
-		TrustedProxies: o.Config.TrustedProxies,
-		HSTS:           strings.HasPrefix(o.Config.Issuer, "https://"),
-	}
-	s.engine = s.routes()
 	if o.Config.TLS() {
 		s.certificate, err = loadKeyPair(o.Config.TLSCert, o.Config.TLSKey, o.Logger)
 	}
@@ -187,13 +175,22 @@ func New(o Options) (*Server, error) {
 // KeySets says what is known of the key sets that are fetched from clients, for the metrics.
 func (s *Server) KeySets() metrics.KeySets { return s.remoteKeys.KeySets() }
 
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.ServeHTTP(w, r) }
+// ServeHTTP is what the public listener serves.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.public.ServeHTTP(w, r) }
 
-// Serve answers on the listener until ctx ends, and then drains: not ready at once, still serving for
+// Private is what the listener for operators serves. It is nil without MINTKEEP_ADMIN_ADDR.
+func (s *Server) Private() http.Handler {
+	if s.private == nil {
+		return nil
+	}
+	return s.private
+}
+
+// Serve answers on the listeners until ctx ends, and then drains: not ready at once, still serving for
 // the drain delay while every answer closes its connection, then finishing what is under way. It
-// returns nil after an orderly end.
-func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
-	hs := s.httpServer()
+// returns nil after an orderly end. private is the listener for operators, and nil without MINTKEEP_ADMIN_ADDR.
+func (s *Server) Serve(ctx context.Context, public, private net.Listener) error {
+	listeners := []net.Listener{public, private}[:len(s.sites)]
 	defer s.options.Descriptors.Close() // after the background, which may still dial
 	// The background outlives ctx: while the server drains, keys are still reloaded, and the last uses
 	// are written at the very end.
@@ -206,19 +203,23 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	defer running.Wait()
 	defer stop()
 
-	failed := make(chan error, 1)
-	go func() { failed <- s.listen(hs, listener) }()
+	failed := make(chan error, len(s.sites))
+	servers := make([]*http.Server, len(s.sites))
+	for i, t := range s.sites {
+		servers[i] = s.httpServer(t)
+		go func() { failed <- s.listen(servers[i], t, listeners[i]) }()
+	}
 	select {
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
 	}
-	return s.drain(hs)
+	return s.drain(servers)
 }
 
-func (s *Server) httpServer() *http.Server {
+func (s *Server) httpServer(t *site) *http.Server {
 	return &http.Server{
-		Handler:           s,
+		Handler:           t,
 		ReadHeaderTimeout: s.timeouts.Header,
 		ReadTimeout:       s.timeouts.Read,
 		WriteTimeout:      s.timeouts.Write,
@@ -229,33 +230,45 @@ func (s *Server) httpServer() *http.Server {
 }
 
 // listen serves the connections of listener, and rejects those for which there is no room.
-func (s *Server) listen(hs *http.Server, listener net.Listener) error {
-	rejecter, serve := s.rejecter(), (*http.Server).Serve
+func (s *Server) listen(hs *http.Server, t *site, listener net.Listener) error {
+	rejecter, serve := s.rejecter(t), (*http.Server).Serve
 	if s.certificate != nil {
 		hs.TLSConfig, rejecter.TLSConfig = s.certificate.config(s.timeouts.Certificate), s.certificate.config(s.timeouts.Certificate)
 		serve = func(hs *http.Server, l net.Listener) error { return hs.ServeTLS(l, "", "") }
 	}
-	admitted, rejected := s.options.Descriptors.Split(listener, s.adapter.Trusted)
+	admitted, rejected := s.options.Descriptors.Split(listener, t.adapter.Trusted)
 	hs.ConnState = admitted.ConnState
 	go func() { _ = serve(rejecter, rejected) }()
 	defer func() { _ = rejecter.Close() }()
 	return serve(hs, admitted)
 }
 
-func (s *Server) drain(hs *http.Server) error {
+func (s *Server) drain(servers []*http.Server) error {
 	s.options.Logger.Info("draining", "delay", s.options.DrainDelay.String())
 	s.draining.Store(true)
-	s.adapter.Drain()
+	for _, t := range s.sites {
+		t.adapter.Drain()
+	}
 	s.sleep(s.options.DrainDelay) // a second signal ends the process at once
 
 	ctx, cancel := context.WithTimeout(context.Background(), s.timeouts.Shutdown)
 	defer cancel()
+	failed := make([]error, len(servers))
+	var stopping sync.WaitGroup
+	for i, hs := range servers {
+		stopping.Go(func() { failed[i] = s.shutdown(ctx, hs) })
+	}
+	stopping.Wait()
+	s.options.Logger.Info("stopped")
+	return errors.Join(failed...)
+}
+
+func (s *Server) shutdown(ctx context.Context, hs *http.Server) error {
 	err := hs.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
 		// A caller that sends slowly can cause this, so it is no failure of the server.
 		s.options.Logger.Warn("shutdown timed out; the remaining requests were aborted", "after", s.timeouts.Shutdown.String())
 		err = hs.Close()
 	}
-	s.options.Logger.Info("stopped")
 	return err
 }

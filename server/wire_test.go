@@ -34,7 +34,7 @@ func serve(t *testing.T, s *servertest.Server) *served {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- s.Server.Serve(ctx, listener) }()
+	go func() { done <- s.Server.Serve(ctx, listener, nil) }()
 	v := &served{Server: s, addr: listener.Addr().String()}
 	stopped := false
 	v.stop = func() error {

@@ -27,7 +27,7 @@ type api struct {
 func newAPI(p process) (*api, error) {
 	e := newEnvironment(p)
 	a := &api{
-		base: e.url(), token: e.secret("MINTKEEP_ADMIN_TOKEN", `"$(cat admin-token)"`), http: e.httpClient(apiTimeout),
+		base: e.adminURL(), token: e.secret("MINTKEEP_ADMIN_TOKEN", `"$(cat admin-token)"`), http: e.httpClient(apiTimeout),
 	}
 	return a, e.err()
 }
@@ -36,6 +36,8 @@ func newAPI(p process) (*api, error) {
 const adminHelp = `Environment:
 
     MINTKEEP_URL            the server; default ` + defaultURL + `
+    MINTKEEP_ADMIN_URL      the server's listener for operators (MINTKEEP_ADMIN_ADDR);
+                            default MINTKEEP_URL
     MINTKEEP_ADMIN_TOKEN    its admin token, or an operator's API key or an access
                             token with the scope mintkeep:admin;
                             MINTKEEP_ADMIN_TOKEN_FILE names a file with it` + caHelp
@@ -103,7 +105,17 @@ func (a *api) call(ctx context.Context, method, path, contentType string, body m
 	if contentType != "" {
 		request.Header.Set("Content-Type", contentType)
 	}
-	return send(a.http, a.base, request)
+	answered, err := send(a.http, a.base, request)
+	return answered, hintOfListener(err)
+}
+
+// hintOfListener adds where to look to the answer of a listener that does not serve /admin at all.
+func hintOfListener(err error) error {
+	var rejected *apiError
+	if errors.As(err, &rejected) && rejected.Status == http.StatusNotFound && rejected.Description == "Page not found" {
+		return fmt.Errorf("%w; if operators have a listener of their own (MINTKEEP_ADMIN_ADDR), set MINTKEEP_ADMIN_URL to its origin", err)
+	}
+	return err
 }
 
 // send sends a request and returns the body of a successful answer.

@@ -55,7 +55,11 @@ func welcome(ctx context.Context, cfg *config.Config, address net.Addr, s *store
 	}
 	curl += " -u " + demoClient + ":" + secret
 	fetch := curl + " -d grant_type=client_credentials " + here + "/oauth/token"
-	_, err = fmt.Fprintf(w, banner, here, cfg.Issuer, fetch, curl, fetch, here, here, demoOperator, password, cfg.AdminToken.Reveal(), keep)
+	dashboard := here
+	if cfg.SeparateAdmin() {
+		dashboard = cfg.AdminURL
+	}
+	_, err = fmt.Fprintf(w, banner, here, cfg.Issuer, fetch, curl, fetch, here, dashboard, demoOperator, password, cfg.AdminToken.Reveal(), keep)
 	return err
 }
 

@@ -44,17 +44,27 @@ func (e *environment) set(names ...string) string {
 }
 
 // url is where the server is. Each command that asks for it sends a credential there.
-func (e *environment) url() string {
-	text := e.src.Get("MINTKEEP_URL")
+func (e *environment) url() string { return e.origin("MINTKEEP_URL", defaultURL) }
+
+// adminURL is where /admin is.
+func (e *environment) adminURL() string {
+	if e.set("MINTKEEP_ADMIN_URL") == "" {
+		return e.url()
+	}
+	return e.origin("MINTKEEP_ADMIN_URL", "http://localhost:8081")
+}
+
+func (e *environment) origin(name, example string) string {
+	text := e.src.Get(name)
 	if text == "" {
-		return defaultURL
+		return example
 	}
 	origin, err := config.ParseOrigin(text)
 	if err != nil {
-		e.mistake("MINTKEEP_URL", err.Error(), defaultURL)
+		e.mistake(name, err.Error(), example)
 	}
 	if config.PlainOffLoopback(origin) {
-		warn(e.p, []string{"MINTKEEP_URL is plain http off loopback: the credential and the answer travel unprotected; use https"})
+		warn(e.p, []string{name + " is plain http off loopback: the credential and the answer travel unprotected; use https"})
 	}
 	return origin
 }

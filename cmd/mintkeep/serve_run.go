@@ -57,6 +57,13 @@ func serve(ctx context.Context, src config.Source, cfg *config.Config, p process
 	}
 	defer listener.Close()
 	cfg.Listening(listener.Addr())
+	private, err := listenForOperators(cfg)
+	if err != nil {
+		return err
+	}
+	if private != nil {
+		defer private.Close()
+	}
 
 	parts, err := assemble(cfg, p.stdout, logger)
 	if err != nil {
@@ -79,7 +86,23 @@ func serve(ctx context.Context, src config.Source, cfg *config.Config, p process
 		stop()
 	}()
 	logger.Info("listening", "address", listener.Addr().String(), "issuer", cfg.Issuer, "version", buildVersion())
-	return parts.server.Serve(ctx, listener)
+	if private != nil {
+		logger.Info("listening for operators", "address", private.Addr().String(), "url", cfg.AdminURL)
+	}
+	return parts.server.Serve(ctx, listener, private)
+}
+
+// listenForOperators listens at MINTKEEP_ADMIN_ADDR. It returns nil if that is not set.
+func listenForOperators(cfg *config.Config) (net.Listener, error) {
+	if !cfg.SeparateAdmin() {
+		return nil, nil
+	}
+	listener, err := net.Listen("tcp", cfg.AdminAddr)
+	if err != nil {
+		return nil, fmt.Errorf("MINTKEEP_ADMIN_ADDR: %w; choose another with --admin-addr", err)
+	}
+	cfg.AdminListening(listener.Addr())
+	return listener, nil
 }
 
 // parts are the parts of a running server.

@@ -27,7 +27,7 @@ func (a *Admin) CreateClient(w http.ResponseWriter, r *http.Request, by audit.Ac
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Location", a.Config.Issuer+"/admin/clients/"+c.ID)
+	w.Header().Set("Location", a.Config.AdminOrigin()+"/admin/clients/"+c.ID)
 	view := a.clientView(c, store.ClientUses{})
 	if len(c.Secrets) == 0 { // then no member tells of one (RFC 7591 §3.2.1)
 		return web.JSON(w, http.StatusCreated, view)

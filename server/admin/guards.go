@@ -45,7 +45,7 @@ func (a *Admin) ProbeGuards(w http.ResponseWriter, r *http.Request, by audit.Act
 	if err != nil {
 		return guardError(err)
 	}
-	w.Header().Set("Location", a.Config.Issuer+"/admin/guards/probe/"+id)
+	w.Header().Set("Location", a.Config.AdminOrigin()+"/admin/guards/probe/"+id)
 	return web.JSON(w, http.StatusCreated, adminapi.Probe{ID: id})
 }
 

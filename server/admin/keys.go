@@ -29,7 +29,7 @@ func (a *Admin) CreateKey(w http.ResponseWriter, r *http.Request, by audit.Actor
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Location", a.Config.Issuer+"/admin/keys/"+created.ID)
+	w.Header().Set("Location", a.Config.AdminOrigin()+"/admin/keys/"+created.ID)
 	return web.JSON(w, http.StatusCreated, created.View())
 }
 
@@ -123,6 +123,6 @@ func (a *Admin) RotateKey(w http.ResponseWriter, r *http.Request, by audit.Actor
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Location", a.Config.Issuer+"/admin/keys/"+successor.ID)
+	w.Header().Set("Location", a.Config.AdminOrigin()+"/admin/keys/"+successor.ID)
 	return web.JSON(w, http.StatusCreated, successor.ViewRotated(key))
 }

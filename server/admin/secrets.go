@@ -54,6 +54,6 @@ func (a *Admin) RotateSecret(w http.ResponseWriter, r *http.Request, by audit.Ac
 	if previous := next.Previous; previous != nil {
 		view.Previous = &adminapi.Previous{ID: previous.ID, ExpiresAt: web.Time(previous.ExpiresAt)}
 	}
-	w.Header().Set("Location", a.Config.Issuer+"/admin/clients/"+id+"/secrets/"+next.ID)
+	w.Header().Set("Location", a.Config.AdminOrigin()+"/admin/clients/"+id+"/secrets/"+next.ID)
 	return web.JSON(w, http.StatusCreated, view)
 }

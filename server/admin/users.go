@@ -20,7 +20,7 @@ func (a *Admin) CreateUser(w http.ResponseWriter, r *http.Request, by audit.Acto
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Location", a.Config.Issuer+"/admin/users/"+u.ID)
+	w.Header().Set("Location", a.Config.AdminOrigin()+"/admin/users/"+u.ID)
 	return web.JSON(w, http.StatusCreated, adminapi.CreatedUser{User: a.userView(u), Invite: adminapi.Invite(link)})
 }
 

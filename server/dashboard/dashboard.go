@@ -2,7 +2,6 @@ package dashboard
 
 import (
 	"net/http"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -20,7 +19,7 @@ import (
 	"github.com/mintkeep/mintkeep/store"
 )
 
-// Options for New. All are required.
+// Options for New. Those without another word are required.
 type Options struct {
 	Config  *config.Config
 	Store   *store.Store
@@ -34,6 +33,9 @@ type Options struct {
 	Now     func() time.Time
 
 	SigningKeys *signingkeys.Rotator
+
+	// ForOperators: these are the pages of the listener for operators, MINTKEEP_ADMIN_ADDR.
+	ForOperators bool
 
 	// PasswordCost is that of a new hash. Zero: the recommended one.
 	PasswordCost password.Cost
@@ -57,7 +59,7 @@ type Dashboard struct {
 	cursors   web.Cursors
 	templates templates
 	static    static
-	secure    bool        // the browser reaches us by https
+	place     place
 	hasUsers  atomic.Bool // as the sign-in page has seen
 }
 
@@ -69,10 +71,10 @@ func New(o Options) (*Dashboard, error) {
 		forms:     formTokens{o.Vault},
 		origins:   http.NewCrossOriginProtection(),
 		cursors:   web.NewCursors(o.Vault),
-		secure:    strings.HasPrefix(o.Config.Issuer, "https://"),
+		place:     placeOf(o.Config, o.ForOperators),
 	}
 	// A proxy may give the request another Host than the browser saw.
-	if err := d.origins.AddTrustedOrigin(o.Config.Issuer); err != nil {
+	if err := d.origins.AddTrustedOrigin(d.place.Origin); err != nil {
 		return nil, err
 	}
 	var err error

@@ -21,7 +21,7 @@ func (d *Dashboard) Docs(w http.ResponseWriter, r *http.Request) error {
 	content := docs{d.config.Issuer, d.config.KeyPrefix, d.config.KeyScopes, lasting(d.config.TokenTTL)}
 	p := page{Title: "Authentication", Section: "docs", Content: content}
 	if cookie := d.cookie(r, sessionCookie); cookie != "" {
-		_, user, err := d.store.Session(r.Context(), store.DigestOf(cookie))
+		_, user, err := d.store.Session(r.Context(), d.place.session(cookie))
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			web.Note(r.Context(), "session", err.Error()) // the documentation is shown all the same
 		}

@@ -51,12 +51,12 @@ func (d *Dashboard) form(r *http.Request, cookie string, repeatable ...string) (
 
 // The cookies. Over https the browser itself ensures that they are ours alone (RFC 6265bis §4.1.3.2).
 const (
-	sessionCookie = "mintkeep_session"
-	visitCookie   = "mintkeep_visit" // of a browser in which no user is signed in yet
+	sessionCookie = "session"
+	visitCookie   = "visit" // of a browser in which no user is signed in yet
 )
 
 func (d *Dashboard) cookieName(name string) string {
-	if d.secure {
+	if name = d.place.cookie + name; d.place.secure() {
 		return "__Host-" + name
 	}
 	return name
@@ -72,8 +72,8 @@ func (d *Dashboard) cookie(r *http.Request, name string) string {
 
 // setCookie sets a cookie for the time that the browser runs; an empty value takes it away.
 func (d *Dashboard) setCookie(w http.ResponseWriter, name, value string) {
-	c := &http.Cookie{ //nolint:gosec // Secure where the issuer is https, for a browser keeps no such cookie of a plain http://localhost
-		Name: d.cookieName(name), Value: value, Path: "/", Secure: d.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	c := &http.Cookie{ //nolint:gosec // Secure where the origin is https, for a browser keeps no such cookie of a plain http://localhost
+		Name: d.cookieName(name), Value: value, Path: "/", Secure: d.place.secure(), HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	}
 	if value == "" {
 		c.MaxAge = -1

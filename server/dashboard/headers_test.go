@@ -42,7 +42,7 @@ func (p page) prove() {
 		if n.Type != html.ElementNode {
 			continue
 		}
-		for _, what := range wrongWith(n) {
+		for _, what := range wrongWith(n, p.elsewhere) {
 			p.t.Errorf("<%s>: %s", n.Data, what)
 		}
 		if id := attribute(n, "id"); id != "" {
@@ -62,7 +62,7 @@ var expected = strings.Fields("html head meta title link script body a header im
 	"strong em code pre dl dt dd ul ol li table caption thead tbody tr th td label select option textarea fieldset legend time br " +
 	"wbr article figure figcaption svg line rect pattern details summary section text g path")
 
-func wrongWith(n *html.Node) (wrong []string) {
+func wrongWith(n *html.Node, elsewhere string) (wrong []string) {
 	if !slices.Contains(expected, n.Data) {
 		wrong = append(wrong, "is not one of ours")
 	}
@@ -70,7 +70,7 @@ func wrongWith(n *html.Node) (wrong []string) {
 		switch {
 		case strings.HasPrefix(a.Key, "on"), a.Key == "style", a.Key == "srcdoc", a.Key == "formaction":
 			wrong = append(wrong, "has "+a.Key)
-		case slices.Contains([]string{"src", "href", "action", "xlink:href", "data"}, a.Key) && !ours(a.Val):
+		case slices.Contains([]string{"src", "href", "action", "xlink:href", "data"}, a.Key) && !ours(a.Val, elsewhere):
 			wrong = append(wrong, fmt.Sprintf("leads to %q", a.Val))
 		}
 	}
@@ -83,7 +83,9 @@ func wrongWith(n *html.Node) (wrong []string) {
 	return wrong
 }
 
-func ours(link string) bool {
+// ours is whether a link leads to one of our pages. elsewhere is the origin of the other listener, empty if there is none.
+func ours(link, elsewhere string) bool {
+	link = strings.TrimPrefix(link, elsewhere)
 	return strings.HasPrefix(link, "/") && !strings.HasPrefix(link, "//") && !strings.Contains(link, `\`) || strings.HasPrefix(link, "#")
 }
 

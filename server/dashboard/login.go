@@ -16,12 +16,12 @@ import (
 type login struct {
 	Email, Next, Problem string
 	NoUser               bool   // this installation has no user yet
-	Here                 string // its URL
+	Here                 string // the origin of /admin
 }
 
 // Root answers GET /.
-func (*Dashboard) Root(w http.ResponseWriter, _ *http.Request, _ *session) error {
-	return seeOther(w, "/settings", "")
+func (d *Dashboard) Root(w http.ResponseWriter, _ *http.Request, _ *session) error {
+	return seeOther(w, d.place.Home, "")
 }
 
 // LoginPage answers GET /login.
@@ -32,7 +32,7 @@ func (d *Dashboard) LoginPage(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	next, _ := query.Text("next")
-	l := login{Next: next, Here: d.config.Issuer}
+	l := login{Next: next, Here: d.config.AdminOrigin()}
 	l.NoUser = d.noUser(r.Context())
 	return d.showLogin(w, r, http.StatusOK, l)
 }
@@ -67,6 +67,9 @@ func (d *Dashboard) Login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if d.place.only && user.Role() != store.Operator {
+		return d.rejectDeveloper(r, audit.User(r.Context(), user.ID))
+	}
 	what := audit.Record{Action: audit.SessionCreated, Target: audit.UserTarget(user.ID)}
 	err = d.audit.Change(r.Context(), audit.User(r.Context(), user.ID), what, func(context.Context) error { return d.signIn(w, r, user) })
 	if errors.Is(err, store.ErrNotFound) { // disabled, or given another password, at this moment
@@ -75,7 +78,7 @@ func (d *Dashboard) Login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return seeOther(w, ownPage(l.Next), "")
+	return seeOther(w, d.place.page(l.Next), "")
 }
 
 // wrong shows the form again, in the same words whatever was wrong.

@@ -54,6 +54,7 @@ type page struct {
 	Form    string      // the token that a form on the page must carry
 	Notice  string      // what was just done
 	Content any
+	Place   place // set by show
 }
 
 // Operator says whether the user sees the operator's pages.
@@ -68,6 +69,7 @@ func (d *Dashboard) show(w http.ResponseWriter, status int, name string, p page)
 	if !there {
 		return fmt.Errorf("there is no page %q", name)
 	}
+	p.Place = d.place
 	var body bytes.Buffer
 	if err := t.ExecuteTemplate(&body, "layout.html", p); err != nil {
 		return err

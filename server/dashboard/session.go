@@ -31,7 +31,7 @@ func (d *Dashboard) SignedIn(h Handler) web.Handler {
 		if cookie == "" {
 			return d.toLogin(w, r)
 		}
-		found, user, err := d.store.Session(r.Context(), store.DigestOf(cookie))
+		found, user, err := d.store.Session(r.Context(), d.place.session(cookie))
 		if errors.Is(err, store.ErrNotFound) {
 			d.setCookie(w, sessionCookie, "")
 			return d.toLogin(w, r)
@@ -55,17 +55,22 @@ type sessionKey struct{}
 func (d *Dashboard) OperatorOnly(h Handler) web.Handler {
 	return d.SignedIn(func(w http.ResponseWriter, r *http.Request, in *session) error {
 		if in.User.Role() != store.Operator {
-			// A flood of them pushes no other caller's rejections out of the log.
-			if !d.store.CountRejection(r.Context(), in.Actor.Name) {
-				d.audit.Reject(r.Context(), in.Actor, audit.DashboardRejected, audit.Reason("not an operator"))
-			}
-			return &web.Error{
-				Status: http.StatusForbidden, Code: "access_denied",
-				Description: "This page is for operators, and your account has the role developer. An operator can change your role",
-			}
+			return d.rejectDeveloper(r, in.Actor)
 		}
 		return h(w, r, in)
 	})
+}
+
+// rejectDeveloper answers a user who is no operator where only operators may enter.
+func (d *Dashboard) rejectDeveloper(r *http.Request, user audit.Actor) error {
+	// A flood of them pushes no other caller's rejections out of the log.
+	if !d.store.CountRejection(r.Context(), user.Name) {
+		d.audit.Reject(r.Context(), user, audit.DashboardRejected, audit.Reason("not an operator"))
+	}
+	return &web.Error{
+		Status: http.StatusForbidden, Code: "access_denied",
+		Description: "This page is for operators, and your account has the role developer. An operator can change your role",
+	}
 }
 
 func (d *Dashboard) toLogin(w http.ResponseWriter, r *http.Request) error {
@@ -98,7 +103,7 @@ func (in *session) about(action audit.Action, detail map[string]string) audit.Re
 func (d *Dashboard) signIn(w http.ResponseWriter, r *http.Request, user *store.User) error {
 	cookie := rand.Text() + rand.Text()
 	err := d.store.CreateSession(r.Context(), &store.Session{
-		Digest: store.DigestOf(cookie), UserID: user.ID,
+		Digest: d.place.session(cookie), UserID: user.ID,
 		Address: web.Address(r).String(), Agent: agent(r),
 	}, user.Password)
 	if err != nil {
@@ -117,7 +122,7 @@ func (d *Dashboard) revokePrevious(r *http.Request) {
 		return
 	}
 	ctx := r.Context()
-	before, _, err := d.store.Session(ctx, store.DigestOf(cookie))
+	before, _, err := d.store.Session(ctx, d.place.session(cookie))
 	if err == nil {
 		err = d.store.RevokeSession(ctx, before.UserID, before.Digest, d.audit.Cause(audit.User(ctx, before.UserID), "signed in again"))
 	}
@@ -137,19 +142,4 @@ func agent(r *http.Request) string {
 		return ""
 	}
 	return name
-}
-
-// ownPage is where a user wanted to go, if it is one of our pages that they may be sent to; else the settings. Anything
-// else could be another site's address.
-func ownPage(next string) string {
-	u, err := url.Parse(next)
-	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || strings.ContainsAny(next, "\\\r\n\t") {
-		return "/settings"
-	}
-	for _, place := range []string{"/settings", "/operator", "/docs"} {
-		if u.Path == place || strings.HasPrefix(u.Path, place+"/") && !strings.Contains(u.Path, "..") {
-			return u.RequestURI()
-		}
-	}
-	return "/settings"
 }

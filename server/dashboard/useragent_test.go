@@ -93,7 +93,10 @@ func (v *userAgent) do(method, path, body string, edits ...servertest.Edit) page
 			v.s.Secret(c.Value)
 		}
 	}
-	p := page{servertest.Response{Status: response.StatusCode, Header: response.Header, Body: string(read)}, v.t, nil}
+	p := page{servertest.Response{Status: response.StatusCode, Header: response.Header, Body: string(read)}, v.t, nil, ""}
+	if cfg := v.s.Config; cfg.SeparateAdmin() {
+		p.elsewhere = map[bool]string{true: cfg.AdminURL, false: cfg.Issuer}[v.s.Private != nil]
+	}
 	if strings.HasPrefix(p.Header.Get("Content-Type"), "text/html") && method != http.MethodHead {
 		if p.root, err = html.Parse(strings.NewReader(p.Body)); err != nil {
 			v.t.Fatal(err)
@@ -161,6 +164,8 @@ type page struct {
 	servertest.Response
 	t    testing.TB
 	root *html.Node
+
+	elsewhere string // the origin of the other listener; empty: there is one alone
 }
 
 func (p page) want(status int) page {

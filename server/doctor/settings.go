@@ -17,6 +17,9 @@ func settings(cfg *config.Config, warnings []string) []Check {
 	if !slices.ContainsFunc(checks, func(c Check) bool { return c.Name == "issuer" }) {
 		checks = append(checks, Check{Name: "issuer", State: OK, Found: cfg.Issuer})
 	}
+	if cfg.SeparateAdmin() && !slices.ContainsFunc(checks, func(c Check) bool { return c.Name == "admin url" }) {
+		checks = append(checks, Check{Name: "admin url", State: OK, Found: cfg.AdminURL + ": /admin and the pages for operators"})
+	}
 	if cfg.Embedded() {
 		return checks
 	}

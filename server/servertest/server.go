@@ -55,6 +55,9 @@ type Server struct {
 	HTTP       *http.Client // checks each answer against the OpenAPI document
 	Log        *Log
 
+	// Private is the same server at its listener for operators; nil without MINTKEEP_ADMIN_ADDR.
+	Private *Server
+
 	backend *storetest.Backend
 	mu      sync.Mutex
 	secrets []string // that the test saw, and must be nowhere else
@@ -103,6 +106,14 @@ func New(t testing.TB, b *storetest.Backend, environ ...string) *Server {
 	s.HTTP = &http.Client{
 		Transport:     Validating(t, hs.Client().Transport, server.OpenAPI),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	if private := s.Server.Private(); private != nil {
+		hs := httptest.NewServer(private)
+		t.Cleanup(hs.Close)
+		s.Private = &Server{
+			URL: hs.URL, AdminToken: s.AdminToken, Config: cfg, Store: s.Store, Ring: s.Ring, Metrics: s.Metrics, Server: s.Server,
+			Clock: s.Clock, HTTP: s.HTTP, Log: s.Log, backend: b,
+		}
 	}
 	s.Secret(s.AdminToken)
 	t.Cleanup(func() { s.check(t) })
