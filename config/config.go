@@ -63,6 +63,7 @@ type Config struct {
 	PProf       bool       `name:"pprof" default:"false" placeholder:"BOOL" example:"true" help:"true serves Go profiles (/debug/pprof/) at the metrics address, which must be a loopback address."`
 	LogLevel    slog.Level `name:"log-level" default:"info" placeholder:"LEVEL" example:"info" help:"Lowest level that is logged: debug, info, warn or error."`
 	LogFormat   string     `name:"log-format" placeholder:"FORMAT" absent:"text on a terminal, else json" example:"json" help:"Format of the log: text or json."`
+	AuditLog    string     `name:"audit-log" default:"off" placeholder:"off|stdout|PATH" example:"/var/log/mintkeep/audit.jsonl" help:"Where each event of the audit log is also written, as one line of JSON: off, stdout, or the path of a file, which is created with mode 0600 and reopened at SIGHUP."`
 
 	// Derived values follow the listener's real port (see Listening).
 	issuerDerived, audienceDerived, adminDerived bool

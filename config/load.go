@@ -40,6 +40,7 @@ func Load(src Source) (*Config, []string, error) {
 	c.PProf = read(l, "pprof", parseBool)
 	c.LogLevel = read(l, "log-level", parseLevel)
 	c.LogFormat = read(l, "log-format", oneOf("text", "json"))
+	c.AuditLog = read(l, "audit-log", parseAuditLog)
 	c.Issuer = read(l, "issuer", ParseOrigin)
 	c.Audience = read(l, "audience", parseAudience)
 

@@ -91,6 +91,7 @@ func TestNothingConfigured(t *testing.T) {
 		MetricsAddr: "127.0.0.1:9464",
 		LogLevel:    slog.LevelInfo,
 		LogFormat:   "json",
+		AuditLog:    config.AuditOff,
 	}
 	diff(t, got, want, cmpopts.IgnoreFields(config.Config{}, "AdminToken", "MasterKeys"))
 
@@ -133,6 +134,7 @@ func TestEverythingConfigured(t *testing.T) {
 		"MINTKEEP_PPROF=true",
 		"MINTKEEP_LOG_LEVEL=debug",
 		"MINTKEEP_LOG_FORMAT=text",
+		"MINTKEEP_AUDIT_LOG=/var/log/mintkeep/audit.jsonl",
 	}})
 	if len(warnings) > 0 {
 		t.Errorf("got warnings %q", warnings)
@@ -163,6 +165,7 @@ func TestEverythingConfigured(t *testing.T) {
 		FetchCA: cert, FetchProxy: "http://proxy.example:3128",
 		TLSCert: cert, TLSKey: key, MetricsAddr: "[::1]:9465", PProf: true,
 		LogLevel: slog.LevelDebug, LogFormat: "text",
+		AuditLog: "/var/log/mintkeep/audit.jsonl",
 	}
 	diff(t, got, want)
 }

@@ -111,6 +111,8 @@ func TestMistakes(t *testing.T) {
 		{"METADATA_COMPAT", "off", "must be true or false"},
 		{"FEED", "true", "must be on or off"},
 		{"FEED_WAITING", "0", "must be a number from 1 to 1000000"},
+		{"AUDIT_LOG", "on", "must be off, stdout or the path of a file"},
+		{"AUDIT_LOG", "https://log.example/audit", "must be off, stdout or the path of a file"},
 		{"FEED_WAITING", "many", "must be a number from 1 to 1000000"},
 		{"FETCH_ALLOW", "10.0.0.0/33", badAllow},
 		{"FETCH_ALLOW", "10.0.0.0/8,,keys.example", badAllow},

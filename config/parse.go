@@ -186,6 +186,20 @@ func parseSwitch(s string) (bool, error) {
 	return err == nil && s == "on", err
 }
 
+// The values of MINTKEEP_AUDIT_LOG that are not the path of a file.
+const (
+	AuditOff    = "off"
+	AuditStdout = "stdout"
+)
+
+// parseAuditLog accepts off, stdout and a path. What could be neither is more likely an error than a file.
+func parseAuditLog(s string) (string, error) {
+	if s != AuditOff && s != AuditStdout && !strings.ContainsAny(s, `/\.`) || strings.Contains(s, "://") {
+		return "", errors.New("must be off, stdout or the path of a file")
+	}
+	return s, nil
+}
+
 func parseFeedWaiting(s string) (int, error) {
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 1 || n > maxFeedWaiting {

@@ -139,6 +139,25 @@ func (s *Store) Embedded() bool { return s.db.IsEmbedded() }
 // Quarantined is whether every call fails with ErrQuarantined.
 func (s *Store) Quarantined() bool { return s.monitor != nil && s.monitor.IsQuarantined() }
 
+// BreakerStates are the states of the circuit breaker in front of Redis, as package rollback explains them. In all but the
+// first, every call fails.
+var BreakerStates = []string{
+	string(rollback.Closed), string(rollback.Checking), string(rollback.Replaying), string(rollback.Uncovered), string(rollback.Quarantined),
+}
+
+// Breaker is the state of the circuit breaker.
+func (s *Store) Breaker() string {
+	if s.monitor == nil {
+		return string(rollback.Closed)
+	}
+	return string(s.monitor.State())
+}
+
+// MemoryUsed is the used memory of Redis by its maxmemory, of the fullest primary. known is false if no primary has a limit.
+func (s *Store) MemoryUsed(ctx context.Context) (ratio float64, known bool, err error) {
+	return s.db.MemoryUsed(ctx)
+}
+
 // ReplaceCredentials has new connections to Redis authenticate by the user and the password of url, and tells whether they
 // are others. The error says why not: url leads to another Redis, or Redis rejects them.
 func (s *Store) ReplaceCredentials(ctx context.Context, url string) (changed bool, err error) {

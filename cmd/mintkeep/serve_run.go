@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -64,10 +65,11 @@ func serve(ctx context.Context, src config.Source, cfg *config.Config, p process
 		defer private.Close()
 	}
 
-	parts, err := assemble(cfg, logger)
+	parts, err := assemble(cfg, p.stdout, logger)
 	if err != nil {
 		return err
 	}
+	defer parts.closeAudit()
 	defer parts.store.Close()
 	if err := parts.load(ctx, logger); err != nil {
 		return err
@@ -80,7 +82,7 @@ func serve(ctx context.Context, src config.Source, cfg *config.Config, p process
 	stopMetrics := serveMetrics(cfg, parts.metrics, logger)
 	defer stopMetrics()
 	go func() {
-		reloads(ctx, hangups, func() bool { return terminal && !isTerminal(p.stdin) }, reloader{src, cfg, parts.server, logger})
+		reloads(ctx, hangups, func() bool { return terminal && !isTerminal(p.stdin) }, reloader{src, cfg, parts.server, parts.audit, logger})
 		stop()
 	}()
 	logger.Info("listening", "address", listener.Addr().String(), "issuer", cfg.Issuer, "version", buildVersion())
@@ -109,9 +111,11 @@ type parts struct {
 	ring    *signing.Ring
 	metrics *metrics.Metrics
 	server  *server.Server
+	audit   *auditCopy // nil: none
+	sink    *logSink   // in front of it
 }
 
-func assemble(cfg *config.Config, logger *slog.Logger) (*parts, error) {
+func assemble(cfg *config.Config, stdout io.Writer, logger *slog.Logger) (*parts, error) {
 	a := &parts{}
 	a.metrics = metrics.New(metrics.Sources{
 		Version:     buildVersion(),
@@ -120,6 +124,7 @@ func assemble(cfg *config.Config, logger *slog.Logger) (*parts, error) {
 		ActiveSince: func() time.Time { return a.ring.ActiveSince() },
 		KeySets:     func() metrics.KeySets { return a.server.KeySets() },
 		Feed:        a.feedState(cfg),
+		State:       func(ctx context.Context) metrics.State { return a.server.State(ctx) },
 	})
 	descriptors := fdreserve.New()
 	var err error
@@ -140,11 +145,26 @@ func assemble(cfg *config.Config, logger *slog.Logger) (*parts, error) {
 	options := server.Options{
 		Config: cfg, Store: a.store, Ring: a.ring, Metrics: a.metrics, Logger: logger, Descriptors: descriptors,
 	}
+	a.audit, err = openAuditCopy(cfg, stdout, logger, func(events int) { a.metrics.AuditNotWritten(metrics.AuditCopy, events) })
+	if err != nil {
+		return nil, err
+	}
+	if a.audit != nil {
+		a.sink = a.audit.sink()
+		options.AuditCopy = a.sink
+	}
 	if !cfg.Embedded() {
 		options.DrainDelay = drainDelay
 	}
 	a.server, err = server.New(options)
 	return a, err
+}
+
+// closeAudit waits a little for the last events to be written.
+func (a *parts) closeAudit() {
+	if a.sink != nil {
+		a.sink.Close()
+	}
 }
 
 // feedState is the state of the feed for the metrics; nil: there is none.

@@ -77,13 +77,3 @@ func (a *Admin) userView(u *store.User) adminapi.User {
 		KeyScopeDescriptions: a.Config.KeyScopes.Descriptions(),
 	}
 }
-
-func eventView(e store.Event) adminapi.Event {
-	if e.Detail == nil {
-		e.Detail = map[string]string{}
-	}
-	return adminapi.Event{
-		ID: e.ID, At: web.Time(e.At), Actor: e.Actor, Via: e.Via, Action: e.Action, Target: e.Target,
-		Address: e.Address, RequestID: e.RequestID, ServerRequestID: e.ServerRequestID, Detail: e.Detail,
-	}
-}

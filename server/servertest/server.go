@@ -72,7 +72,10 @@ func New(t testing.TB, b *storetest.Backend, environ ...string) *Server {
 	cfg := s.configure(t, environ)
 	s.Config = cfg
 
-	sources := metrics.Sources{Now: b.Clock.Now}
+	sources := metrics.Sources{
+		Now:   b.Clock.Now,
+		State: func(ctx context.Context) metrics.State { return s.Server.State(ctx) },
+	}
 	if cfg.Feed {
 		sources.Feed = func() feed.Status { return s.Store.Feed().Status() }
 	}
