@@ -93,7 +93,7 @@ var units = map[string]string{"mintkeep.service": "mintkeep.env", "mintkeep-guar
 
 // systemd accepts each directive, and rates what the services may do.
 func TestUnitsAreAccepted(t *testing.T) {
-	systemd := find(t, "systemd-analyze")
+	systemd := find(t, "systemd-analyze") //nolint:misspell // the name of the program
 	dir := t.TempDir()
 	for file := range units {
 		text := regexp.MustCompile(`(?m)^ExecStart=\S+`).ReplaceAllString(unitFile(t, file), "ExecStart=/bin/true")
