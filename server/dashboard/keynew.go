@@ -19,8 +19,7 @@ import (
 type keyForm struct {
 	apiKeyFields
 	Expiries []choice
-	Custom   choice // an expiry at a date and time of the user's
-	At       string // which
+	At       string // the date and the time, if the user types them
 	SameName *store.APIKey
 	Once     string
 }
@@ -57,8 +56,9 @@ func (d *Dashboard) keyForm(in *session, sent url.Values, wrong problems) keyFor
 	for _, days := range []string{"7", "30", defaultExpiry, "365"} {
 		f.Expiries = append(f.Expiries, choice{days, days + " days", "expires " + moment(now.Add(lifetimes[days])), expiry == days})
 	}
-	f.Expiries = append(f.Expiries, choice{"never", "Never", "not recommended: a leaked key stays valid until it is revoked", expiry == "never"})
-	f.Custom = choice{customExpiry, "At a date and time", "", expiry == customExpiry}
+	f.Expiries = append(f.Expiries,
+		choice{customExpiry, "At a date and time", "", expiry == customExpiry},
+		choice{"never", "Never", "not recommended: a leaked key stays valid until it is revoked", expiry == "never"})
 	return f
 }
 
