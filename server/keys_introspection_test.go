@@ -66,7 +66,7 @@ func TestKeyIntrospection(t *testing.T) {
 			rejected(t, other, rs, lost.Plain)
 			view := s.Admin(t, "GET", "/admin/keys/"+lost.ID, nil).Want(t, 200, "").JSON(t)
 			want := servertest.M{"at": nil, "by": "", "reason": "not recorded"}
-			if diff := cmp.Diff(want, view["ended"]); diff != "" || view["state"] != "ended" {
+			if diff := cmp.Diff(want, view["ended"]); diff != "" || view["state"] != "revoked" {
 				t.Errorf("%v (-want +got)\n%s", view["state"], diff)
 			}
 		})

@@ -32,7 +32,7 @@ func usesOf(t *testing.T, s *servertest.Server, k servertest.Key) string {
 	return fmt.Sprintf("%v accepted, %v rejected", last["uses"], last["rejected"])
 }
 
-// Accepted and rejected uses of a key are told apart, whoever rejects it and why.
+// Accepted and rejected uses of a key are told apart, at Mintkeep and by introspection, for each reason.
 func TestKeyUsesByDay(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, other := servertest.New(t, b), servertest.New(t, b)
@@ -67,6 +67,17 @@ func TestKeyUsesByDay(t *testing.T) {
 		other.Active(t, rs, revoked.Plain)
 		other.Active(t, stranger, revoked.Plain) // which may not know
 		check("a revoked key", revoked, "0 accepted, 2 rejected")
+
+		disabled := key(u)
+		s.Admin(t, http.MethodPatch, "/admin/keys/"+disabled.ID, servertest.M{"disabled": true}).Want(t, 200, "")
+		other.Me(t, disabled.Plain).Want(t, 401, "invalid_token")
+		check("a disabled key", disabled, "0 accepted, 1 rejected")
+
+		leaked := key(u)
+		s.Admin(t, http.MethodPost, "/admin/keys/report", servertest.M{"credentials": []string{leaked.Plain}}).Want(t, 200, "")
+		flush(t, s)
+		other.Me(t, leaked.Plain).Want(t, 401, "invalid_token")
+		check("a leaked key", leaked, "0 accepted, 1 rejected")
 
 		theirs := key(suspended)
 		s.Admin(t, http.MethodPatch, "/admin/users/"+suspended.ID, servertest.M{"disabled": true}).Want(t, 200, "")

@@ -23,8 +23,8 @@ func dayTotals(t *testing.T, s *store.Store, id string) (uses, rejected int64) {
 	return uses, rejected
 }
 
-// A rejected use is counted for the key that was presented, also when that is not active any more and through whichever
-// replica it comes. It is no use.
+// A rejected use is counted for the key that was presented, also when that is not active any more, through any replica. It is
+// not the last use.
 func TestRejectedUses(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, other, ctx := b.Open(t), b.Open(t), t.Context()

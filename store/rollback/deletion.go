@@ -157,43 +157,25 @@ func (m *Monitor) deleteAgain(ctx context.Context, d Deletion) error {
 		})
 		return err
 	}, d.key)
-	switch {
-	case errors.Is(err, redis.TxFailedErr):
+	if errors.Is(err, redis.TxFailedErr) {
 		return nil
-	case d.restrict != nil && redis.IsOOMError(err):
-		return m.deleteAgain(ctx, d.deleting())
 	}
 	m.db.SettleAfter(ctx, err)
 	return err
 }
 
-// restrictAgain restricts a value that a rollback has brought back.
+// restrictAgain restricts a value that a rollback has brought back. A Redis that is out of memory rejects it, as every
+// transaction: the breaker does not close until there is memory.
 func (d Deletion) restrictAgain(ctx context.Context, tx *redis.Tx) error {
 	value, undone, err := d.restricted(tx.Get(ctx, d.key))
 	if err != nil || !undone {
 		return err
 	}
-	var written redis.Cmder
 	_, err = tx.TxPipelined(ctx, func(p redis.Pipeliner) error {
 		if value == "" {
-			written = d.Command(ctx)
-			return p.Process(ctx, written)
+			return p.Process(ctx, d.Command(ctx))
 		}
-		written = p.Set(ctx, d.key, value, redis.KeepTTL)
-		return nil
+		return p.Set(ctx, d.key, value, redis.KeepTTL).Err()
 	})
-	if err != nil && redis.IsOOMError(written.Err()) { // EXEC has an error of its own
-		return written.Err()
-	}
 	return err
-}
-
-// deleting is the restriction that deletes what it would replace. Redis applies it even when it is out of memory.
-func (d Deletion) deleting() Deletion {
-	restrict := d.restrict
-	d.restrict = func(value string) (string, bool) {
-		_, undone := restrict(value)
-		return "", undone
-	}
-	return d
 }
