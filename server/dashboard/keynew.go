@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mintkeep/mintkeep/server/keys"
+	"github.com/mintkeep/mintkeep/server/scope"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -30,6 +31,9 @@ type apiKeyFields struct {
 	Problems problems
 	Scopes   []choice
 }
+
+// Own is whether a scope is one of Mintkeep's own.
+func (c choice) Own() bool { return slices.Contains(scope.Own, c.Value) }
 
 // choice is one of a group of boxes or buttons.
 type choice struct {
