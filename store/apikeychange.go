@@ -134,10 +134,8 @@ func (s *Store) UpdateKey(ctx context.Context, k *APIKey, cause Cause, change fu
 		if err := change(&after); err != nil {
 			return made, &planError{err}
 		}
-		if after.Name != k.Name { // the entry before the name
-			if err := allKeys.enter(ctx, s.rdb, k.ID, after.Name); err != nil {
-				return made, err
-			}
+		if err := allKeys.enter(ctx, s.rdb, k.ID, after.Name); err != nil { // the entry before the name
+			return made, err
 		}
 		c.Key.setMembers(&after)
 		made.steps = []step{s.narrowed(cause, k, c.Key)}

@@ -27,7 +27,7 @@ func (f *Filter) ReadUnused(query web.Query, now time.Time) error {
 	if err != nil || !isDays || days < 1 || days > maxUnused || strconv.Itoa(days) != digits {
 		return wrong("unused", errors.New("must be a number of days from 1d to 399d, such as 90d"))
 	}
-	f.unused, f.UnusedSince = text, now.AddDate(0, 0, -days)
+	f.unused, f.UnusedSince = text, now.Add(-time.Duration(days)*24*time.Hour)
 	if f.State == store.AnyState {
 		f.State = store.StateLive
 	}
