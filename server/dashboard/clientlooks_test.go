@@ -140,7 +140,6 @@ func TestLive(t *testing.T) {
 	visit(t, s).redeem(s.Invite(t, u), secret)
 	c := s.Register(t, servertest.M{"client_id": "billing", "client_name": "Billing", "scope": "read"})
 	b := openTab(t, s, desk)
-	b.live = true
 	b.open("/login")
 	b.fill("#email", u.Email)
 	b.fill("#password", secret)

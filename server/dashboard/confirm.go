@@ -17,9 +17,10 @@ type confirmation struct {
 	Button  string   // the verb and the kind of thing: Revoke key
 	Cancel  string   // the URL that Cancel leads to
 
-	Reason string // the hint of a field for an optional reason; empty: the change has none
-	Type   string // what must be typed to confirm; empty: nothing
-	Kind   string // what that is of the thing: name
+	Reason  string   // the hint of a field for an optional reason; empty: the change has none
+	Reasons []string // that are proposed for it
+	Type    string   // what must be typed to confirm; empty: nothing
+	Kind    string   // what that is of the thing: name
 
 	// Keep is the form that asks for the change: its page sends it again when the user confirms. nil: the page is not the
 	// answer to a form.

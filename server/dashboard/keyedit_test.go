@@ -2,6 +2,7 @@ package dashboard_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -127,6 +128,7 @@ func TestNoticesOfKeys(t *testing.T) {
 		t.Errorf("a user without a key is told of one: %s", p.visible())
 	}
 	leaked := s.Key(t, u, servertest.M{"name": "in a log"})
+	s.Key(t, u, servertest.M{"name": "unused"})
 	s.Key(t, u, servertest.M{"name": "soon over", "expires_at": b.Clock.Now().Add(48 * time.Hour).Format(time.RFC3339)})
 	s.Key(t, u, servertest.M{"name": "for long", "expires_at": b.Clock.Now().Add(480 * time.Hour).Format(time.RFC3339)})
 	s.Admin(t, http.MethodPost, "/admin/keys/report", servertest.M{"credentials": []string{leaked.Plain}}).Want(t, http.StatusOK, "")
@@ -136,4 +138,10 @@ func TestNoticesOfKeys(t *testing.T) {
 	}
 	v.get("/settings/keys/"+leaked.ID).says("Leaked", "reported as leaked")
 	v.get("/settings?state=leaked").says("Leaked")
+
+	b.Clock.Advance(91 * 24 * time.Hour)
+	v.signIn(u.Email, secret)
+	if got := v.get(v.get("/settings").says("not used for 90 days").link("See which, and revoke what is no longer needed")).keyNames(); !slices.Equal(got, []string{"unused"}) {
+		t.Errorf("unused are %q", got)
+	}
 }

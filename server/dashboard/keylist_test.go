@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
 	"golang.org/x/net/html"
 
 	"github.com/mintkeep/mintkeep/server/servertest"
@@ -214,4 +215,39 @@ func TestLongListOnward(t *testing.T) {
 			t.Errorf("a cursor %s: %d", what, got.Status)
 		}
 	}
+}
+
+// TestListIsLive: a list in a tab shows what has become of the keys since, but leaves a selection alone.
+func TestListIsLive(t *testing.T) {
+	needChromium(t)
+	t.Parallel()
+	s := servertest.New(t, storetest.Embedded(t), plainHTTP)
+	u := s.User(t, servertest.M{"email": "ada@example.com"})
+	visit(t, s).redeem(s.Invite(t, u), secret)
+	one, two := s.Key(t, u, servertest.M{"name": "one"}), s.Key(t, u, servertest.M{"name": "two"})
+	b := openTab(t, s, desk)
+	b.open("/login")
+	b.fill("#email", u.Email)
+	b.fill("#password", secret)
+	b.press("main button")
+	b.says("Updated", "2 keys")
+	s.Admin(t, http.MethodDelete, "/admin/keys/"+one.ID, nil).Want(t, http.StatusNoContent, "")
+	asked[bool](b, forward)
+	const names = `[...document.querySelectorAll("#keys .lead a")].map(a => a.textContent).join()`
+	run(b, chromedp.Poll[bool](names+` === "two"`))
+	if !asked[bool](b, `[...document.querySelectorAll("#keys .copy")].every(button => !button.hidden && button.ariaLabel)`) {
+		t.Error("the buttons of the new rows do nothing")
+	}
+	run(b, chromedp.Click(chromedp.CSS("[data-all]")))
+	if !asked[bool](b, `document.querySelector("#keys input").checked`) {
+		t.Error("the box above the list does not select it")
+	}
+	s.Admin(t, http.MethodDelete, "/admin/keys/"+two.ID, nil).Want(t, http.StatusNoContent, "")
+	asked[bool](b, forward)
+	b.becomes("Updated 0 s ago")
+	if got := asked[string](b, names); got != "two" {
+		t.Errorf("a row that was selected is gone; the list has %q", got)
+	}
+	b.press("form button.dangerous")
+	b.says("No active key is left to revoke.")
 }

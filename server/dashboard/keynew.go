@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mintkeep/mintkeep/server/keys"
+	"github.com/mintkeep/mintkeep/server/scope"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -19,8 +20,7 @@ import (
 type keyForm struct {
 	apiKeyFields
 	Expiries []choice
-	Custom   choice // an expiry at a date and time of the user's
-	At       string // which
+	At       string // the date and the time, if the user types them
 	SameName *store.APIKey
 	Once     string
 }
@@ -31,6 +31,9 @@ type apiKeyFields struct {
 	Problems problems
 	Scopes   []choice
 }
+
+// Own is whether a scope is one of Mintkeep's own.
+func (c choice) Own() bool { return slices.Contains(scope.Own, c.Value) }
 
 // choice is one of a group of boxes or buttons.
 type choice struct {
@@ -57,8 +60,9 @@ func (d *Dashboard) keyForm(in *session, sent url.Values, wrong problems) keyFor
 	for _, days := range []string{"7", "30", defaultExpiry, "365"} {
 		f.Expiries = append(f.Expiries, choice{days, days + " days", "expires " + moment(now.Add(lifetimes[days])), expiry == days})
 	}
-	f.Expiries = append(f.Expiries, choice{"never", "Never", "not recommended: a leaked key stays valid until it is revoked", expiry == "never"})
-	f.Custom = choice{customExpiry, "At a date and time", "", expiry == customExpiry}
+	f.Expiries = append(f.Expiries,
+		choice{customExpiry, "At a date and time", "", expiry == customExpiry},
+		choice{"never", "Never", "not recommended: a leaked key stays valid until it is revoked", expiry == "never"})
 	return f
 }
 

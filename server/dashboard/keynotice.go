@@ -12,7 +12,10 @@ import (
 const noticesShown = 5
 
 // keyNotices are the banner above a user's list: the keys that they should look at.
-type keyNotices struct{ Leaked, Expiring noticed }
+type keyNotices struct {
+	Leaked, Expiring noticed
+	Unused           bool // there are keys that work and were not used for long
+}
 
 // noticed are keys that a banner is about.
 type noticed struct {
@@ -27,10 +30,14 @@ type noticedKey struct {
 
 func (n noticed) Any() bool { return len(n.Keys) > 0 }
 
-// noticesOf reads what a user should know; nil: nothing.
+// noticesOf reads what a user should know.
 func (d *Dashboard) noticesOf(ctx context.Context, userID string) (*keyNotices, error) {
 	found, err := d.keys.Notices(ctx, userID)
-	if err != nil || len(found) == 0 {
+	if err != nil {
+		return nil, err
+	}
+	unused, _, err := d.store.Keys(ctx, store.KeyFilter{UserID: userID, State: store.StateLive, UnusedSince: d.now().Add(-unusedFor)}, "", 1)
+	if err != nil {
 		return nil, err
 	}
 	var subjects []string
@@ -41,7 +48,7 @@ func (d *Dashboard) noticesOf(ctx context.Context, userID string) (*keyNotices, 
 	if err != nil {
 		return nil, err
 	}
-	notices := &keyNotices{}
+	notices := &keyNotices{Unused: len(unused) > 0}
 	for _, n := range found {
 		about := &notices.Expiring
 		if n.Kind == string(store.StateLeaked) {

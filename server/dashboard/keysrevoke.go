@@ -107,7 +107,7 @@ func (d *Dashboard) severalQuestion(ctx context.Context, s several) (confirmatio
 		return confirmation{}, err
 	}
 	c := confirmation{
-		Title: "Revoke " + counted(len(views), "API key") + "?", Button: "Revoke " + counted(len(views), "key"), Cancel: s.at.List, Reason: "optional; kept in the history of each key",
+		Title: "Revoke " + counted(len(views), "API key") + "?", Button: "Revoke " + counted(len(views), "key"), Cancel: s.at.List, Reason: "optional; kept in the history of each key", Reasons: revokeReasons,
 		Effects:  []string{"Each key stops working at once, and cannot be activated again."},
 		Repeated: keysField,
 	}

@@ -35,7 +35,7 @@ for (const field of document.querySelectorAll("[data-once]")) {
 for (const link of document.querySelectorAll("[data-saved]")) link.addEventListener("click", saved);
 
 // A button copies its data-copy, or what is in the element that its data-copies names.
-for (const button of document.querySelectorAll("[data-copy], [data-copies]")) {
+function equip(button) {
   const label = button.textContent, source = document.getElementById(button.dataset.copies);
   let revert;
   button.hidden = false;
@@ -54,6 +54,9 @@ for (const button of document.querySelectorAll("[data-copy], [data-copies]")) {
     }, 3000);
   });
 }
+const equipAll = (root) => root.querySelectorAll("[data-copy], [data-copies]").forEach(equip);
+equipAll(document);
+document.addEventListener("refreshed", (event) => equipAll(event.detail)); // by live.js
 
 for (const button of document.querySelectorAll("[data-reveals]")) {
   const field = document.getElementById(button.dataset.reveals);
@@ -98,18 +101,14 @@ for (const field of document.querySelectorAll("input[type=datetime-local]")) {
 
 // The box above a list selects all of its boxes.
 for (const all of document.querySelectorAll("[data-all]")) {
-  const boxes = [...document.querySelectorAll(`input[name="${all.dataset.all}"]`)];
+  const boxes = () => [...document.querySelectorAll(`input[name="${all.dataset.all}"]`)];
   all.closest("[hidden]").hidden = false;
-  all.addEventListener("change", () => {
-    for (const box of boxes) box.checked = all.checked;
+  all.form.addEventListener("change", (event) => {
+    if (event.target === all) for (const box of boxes()) box.checked = all.checked;
+    const chosen = boxes().filter((box) => box.checked).length;
+    all.checked = chosen > 0 && chosen === boxes().length;
+    all.indeterminate = chosen > 0 && !all.checked;
   });
-  for (const box of boxes) {
-    box.addEventListener("change", () => {
-      const chosen = boxes.filter((b) => b.checked).length;
-      all.checked = chosen === boxes.length;
-      all.indeterminate = chosen > 0 && chosen < boxes.length;
-    });
-  }
 }
 
 // A submit button works once; the page that follows has another. After a return through the history it works again.
