@@ -16,6 +16,9 @@ var allMutants = flag.Bool("mutants", false, "whether every mutant is tried, or 
 
 // Each rule of the guard is needed: without it, the model test finds an answer that came too late.
 func TestMutants(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the race detector does not look into the go command")
+	}
 	files, err := filepath.Glob("testdata/mutants/*.mutant")
 	if err != nil || len(files) == 0 {
 		t.Fatal("no mutants", err)

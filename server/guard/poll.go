@@ -93,10 +93,11 @@ func (g *Guard) poll(ctx context.Context) {
 // pause waits for the next poll after an error.
 func (p *poller) pause(ctx context.Context) {
 	jitter := 0.8 + 0.4*mathrand.Float64() //nolint:gosec // it spreads the polls
-	over := time.After(time.Duration(float64(p.retry) * jitter))
+	over, lease := time.After(time.Duration(float64(p.retry)*jitter)), p.leaseEnd()
 	for {
 		select {
-		case <-p.leaseEnd():
+		case <-lease:
+			lease = nil
 			p.noteState()
 		case <-over:
 			return
@@ -154,10 +155,11 @@ func (p *poller) hedged(ctx context.Context) polled {
 	go func() { answers <- p.once(ctx, wait) }()
 	hedge := time.NewTimer(wait + hedgeTime)
 	defer hedge.Stop()
-	pending := 1
+	pending, lease := 1, p.leaseEnd()
 	for {
 		select {
-		case <-p.leaseEnd():
+		case <-lease:
+			lease = nil
 			p.noteState()
 		case a := <-answers:
 			pending--

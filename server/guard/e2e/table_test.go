@@ -92,7 +92,8 @@ var read, refund = guard.Scope("read"), guard.Scope("refund")
 
 func TestGuard(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
-		g := b.Guard(guard.Config{Audiences: []string{orders, b.KeyAudience()}})
+		// A long lease: a guard on a slow machine that becomes stale asks more often.
+		g := b.Guard(guard.Config{Audiences: []string{orders, b.KeyAudience()}, MaxStale: 10 * time.Second})
 		settle(t, g)
 		token, disabled, key, users := b.Token("billing", orders, "read"), b.Token("reports", orders, "read"), b.Key("ada", "read"), b.Key("bob", "read")
 		opaque, swept := b.Opaque("stock", orders, "read"), b.Token("sales", orders, "read")
