@@ -66,7 +66,6 @@ const renewOperator = "demote user and promote again"
 
 var reviews = map[audit.Action]string{
 	audit.ClientUpdated:         "the registration may be as it was before the change: see what was changed, and change it again",
-	audit.KeyUpdated:            "the key may be as it was before the change: see what was changed, and change it again",
 	audit.UserPasswordSet:       "the previous password is valid again: send an invite",
 	audit.UserPromoted:          "demoted and promoted again: no earlier key has mintkeep:admin any more: create new keys",
 	audit.SigningKeyCompromised: "the compromised keys may be published again: rotate once more, as compromised",
@@ -128,6 +127,8 @@ func (p *Plan) add(e store.Event, now time.Time) {
 		p.step(step, e)
 	case rotates(action):
 		p.rotated(e, now)
+	case action == audit.KeyUpdated:
+		p.keyUpdated(e)
 	case action == audit.UserUpdated:
 		if strings.Contains(" "+e.Detail["changed"]+" ", " email ") {
 			p.step(replays[audit.UserInvited], e)
@@ -171,6 +172,20 @@ func (p *Plan) drop(do, target string) (was store.Event, ok bool) {
 	p.Steps = slices.Delete(p.Steps, i, i+1)
 	p.Reviews = slices.DeleteFunc(p.Reviews, func(r Review) bool { return r.Event.Action == was.Action && r.Event.Target == target })
 	return was, true
+}
+
+// keyUpdated narrows a key again. Each narrowing of its scope, or of its expiry, has what the one before left.
+func (p *Plan) keyUpdated(e store.Event) {
+	for _, member := range strings.Fields(e.Detail["changed"]) {
+		switch member {
+		case "scope":
+			p.step(Step{Do: "narrow the scope of key", replay: (*run).narrowScope}, e)
+		case "expires_at":
+			p.step(Step{Do: "narrow the expiry of key", replay: (*run).narrowExpiry}, e)
+		case "rate_limit":
+			p.review("the key may have its earlier rate limit: change it again", e)
+		}
+	}
 }
 
 func rotates(action audit.Action) bool {

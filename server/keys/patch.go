@@ -15,7 +15,7 @@ import (
 
 // Patch applies a JSON Merge Patch (RFC 7396) to a key that is active or disabled, and returns the key as it is then. All of it is
 // checked before anything is done. Then the key is disabled first or enabled last, as a client is. Its scope and its expiry can
-// only become narrower: whoever holds the key would have more than was agreed when it was created.
+// only become narrower: a key never gets more than it was created with.
 func (g *Registry) Patch(ctx context.Context, key *store.APIKey, o web.Object, by audit.Actor) (*store.APIKey, error) {
 	p, err := readPatch(key.ID, o, g.Now())
 	if err != nil {
@@ -62,7 +62,7 @@ func ended(err error) error {
 	return err
 }
 
-// checkEnabler rejects that a key enables one with more scopes than it has itself: its holder may hold that one too.
+// checkEnabler rejects that a key enables one with more scopes than it has itself: a thief may have both.
 func checkEnabler(key *store.APIKey, p *patch, by audit.Actor) error {
 	if p.enables() && key.Disabled != nil && by.Key != nil && len(scope.Beyond(key.Scope, by.Scope)) > 0 {
 		return &BeyondError{Scope: key.Scope, To: "enable"}
