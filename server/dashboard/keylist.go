@@ -177,11 +177,11 @@ func (d *Dashboard) listWhole(ctx context.Context, list *keyList, userID string)
 	if wanted.unused {
 		f.UnusedSince = d.now().Add(-unusedFor)
 	}
-	found, next, err := d.store.Keys(ctx, f, "", keysSorted)
+	found, more, err := d.readKeys(ctx, f, keysSorted)
 	if err != nil {
 		return err
 	}
-	list.Cut = next != ""
+	list.Cut = more
 	views, err := d.keys.Views(ctx, found, list.Operator)
 	if err != nil {
 		return err
@@ -205,6 +205,19 @@ func (d *Dashboard) listWhole(ctx context.Context, list *keyList, userID string)
 	list.Keys = rows[first:min(first+keysPerPage, len(rows))]
 	list.Columns = list.columns()
 	return d.finish(ctx, list)
+}
+
+// readKeys reads the newest of the keys that are wanted, and tells whether there are more.
+func (d *Dashboard) readKeys(ctx context.Context, f store.KeyFilter, limit int) (found []*store.APIKey, more bool, err error) {
+	after := ""
+	for {
+		page, next, err := d.store.Keys(ctx, f, after, limit-len(found))
+		found = append(found, page...)
+		if err != nil || next == "" || len(found) == limit {
+			return found, next != "", err
+		}
+		after = next // a page may be short where few keys match
+	}
 }
 
 // leastPart is how long a part of an id must be to find it: ids are random.

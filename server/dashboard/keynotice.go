@@ -36,7 +36,8 @@ func (d *Dashboard) noticesOf(ctx context.Context, userID string) (*keyNotices, 
 	if err != nil {
 		return nil, err
 	}
-	unused, _, err := d.store.Keys(ctx, store.KeyFilter{UserID: userID, State: store.StateLive, UnusedSince: d.now().Add(-unusedFor)}, "", 1)
+	f := store.KeyFilter{UserID: userID, State: store.StateLive, UnusedSince: d.now().Add(-unusedFor)}
+	unused, _, err := d.readKeys(ctx, f, 1)
 	if err != nil {
 		return nil, err
 	}

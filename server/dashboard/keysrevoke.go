@@ -2,12 +2,12 @@ package dashboard
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
 
+	"github.com/mintkeep/mintkeep/server/adminapi"
 	"github.com/mintkeep/mintkeep/server/keys"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
@@ -52,12 +52,9 @@ func (d *Dashboard) revokeSelected(w http.ResponseWriter, r *http.Request, in *s
 
 // RevokeAllKeys answers GET and POST /settings/keys/revoke-all: all the keys of the user.
 func (d *Dashboard) RevokeAllKeys(w http.ResponseWriter, r *http.Request, in *session) error {
-	found, next, err := d.store.Keys(r.Context(), store.KeyFilter{UserID: in.UserID, State: store.StateLive}, "", keysSorted)
+	found, _, err := d.readKeys(r.Context(), store.KeyFilter{UserID: in.UserID, State: store.StateLive}, store.MaxActiveKeys)
 	if err != nil {
 		return err
-	}
-	if next != "" {
-		return errors.New("the keys of a user cannot be read at once")
 	}
 	return d.revokeSeveral(w, r, in, several{at: ownKeys, keys: found, all: true, otherwise: "all keys revoked by their owner"})
 }
@@ -99,6 +96,9 @@ func (d *Dashboard) revokeSeveral(w http.ResponseWriter, r *http.Request, in *se
 	return seeOther(w, s.at.List, d.stopped("revoked-several"))
 }
 
+// thingsShown is how many keys the question names: the last used ones.
+const thingsShown = 100
+
 // severalQuestion asks whether to revoke keys, and says what each is used for. Something must be typed if one was used
 // within a day, or if they are all.
 func (d *Dashboard) severalQuestion(ctx context.Context, s several) (confirmation, error) {
@@ -107,32 +107,15 @@ func (d *Dashboard) severalQuestion(ctx context.Context, s several) (confirmatio
 		return confirmation{}, err
 	}
 	c := confirmation{
-		Title: "Revoke " + counted(len(views), "API key") + "?", Button: "Revoke " + counted(len(views), "key"), Cancel: s.at.List, Reason: "optional; kept in the history of each key", Reasons: revokeReasons,
+		Title: "Revoke " + counted(len(views), "API key") + "?", Button: "Revoke " + counted(len(views), "key"), Cancel: s.at.List,
+		Reason: "optional; kept in the history of each key", Reasons: revokeReasons,
 		Effects:  []string{"Each key stops working at once, and cannot be activated again."},
 		Repeated: keysField,
 	}
-	if s.all {
-		c.Title = "Revoke all your API keys?"
-		c.Effects = append([]string{"You have " + counted(len(views), "active API key") + "."}, c.Effects...)
-		c.Type, c.Kind = "revoke all", "text"
-	} else {
-		c.Keep = url.Values{}
-	}
 	recent := 0
 	for _, view := range views {
-		thing := thing{Name: view.Name, Code: view.Masked, Note: "never used"}
-		if view.LastUsed != nil {
-			thing.Note = "last used " + ago(d.now(), view.LastUsed.At) + " " + through(view.LastUsed.From)
-			if d.recent(view.LastUsed.At) {
-				recent++
-			}
-		}
-		if s.at.Operator {
-			thing.Note += ", of " + ownerOf(view.User, view.UserEmail).Label
-		}
-		c.Things = append(c.Things, thing)
-		if c.Keep != nil {
-			c.Keep.Add(keysField, view.ID)
+		if view.LastUsed != nil && d.recent(view.LastUsed.At) {
+			recent++
 		}
 	}
 	switch {
@@ -141,10 +124,41 @@ func (d *Dashboard) severalQuestion(ctx context.Context, s several) (confirmatio
 	case recent > 1:
 		c.Warning = fmt.Sprintf("%d keys were used within a day. Programs that use them stop working.", recent)
 	}
-	if recent > 0 && c.Type == "" {
+	switch {
+	case s.all:
+		c.Title = "Revoke all your API keys?"
+		c.Effects = append([]string{"You have " + counted(len(views), "active API key") + "."}, c.Effects...)
+		c.Type, c.Kind = "revoke all", "text"
+	case recent > 0:
 		c.Type, c.Kind = "revoke", "text"
 	}
+	if !s.all {
+		c.Keep = url.Values{}
+		for _, view := range views {
+			c.Keep.Add(keysField, view.ID)
+		}
+	}
+	c.Things = d.thingsOf(views, s.at)
 	return c, nil
+}
+
+// thingsOf names keys, the last used ones first, and says by whom each is used.
+func (d *Dashboard) thingsOf(views []adminapi.Key, at keyPlace) (things []thing) {
+	slices.SortStableFunc(views, func(a, b adminapi.Key) int { return -byUse(rowOf(a), rowOf(b)) })
+	for i, view := range views {
+		if i == thingsShown {
+			return append(things, thing{Name: "and " + counted(len(views)-i, "other key")})
+		}
+		one := thing{view.Name, view.Masked, "never used"}
+		if view.LastUsed != nil {
+			one.Note = "last used " + ago(d.now(), view.LastUsed.At) + " " + through(view.LastUsed.From)
+		}
+		if at.Operator {
+			one.Note += ", of " + ownerOf(view.User, view.UserEmail).Label
+		}
+		things = append(things, one)
+	}
+	return things
 }
 
 // counted is a number of things: 1 key, 2 keys.

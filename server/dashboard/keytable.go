@@ -70,7 +70,7 @@ var keyColumns = []keyColumn{
 	{"owner", "Owner", false, by(func(k keyRow) string { return k.Owner.Label }), "operator"},
 	{"scopes", "Scopes", false, by(func(k keyRow) string { return k.Scope }), ""},
 	{"created", "Created", true, byTime(func(k keyRow) *time.Time { return &k.CreatedAt }, time.Time{}), "owner"},
-	{"used", "Last used", true, byTime(keyRow.usedAt, time.Time{}), ""},
+	{"used", "Last used", true, byUse, ""},
 	{"uses", "30 days", true, by(func(k keyRow) int64 { return k.Days.uses() }), ""},
 	{"expires", "Expires", false, byTime(func(k keyRow) *time.Time { return k.ExpiresAt }, time.Unix(1<<40, 0)), ""},
 	{"status", "Status", false, by(keyRow.rank), ""},
@@ -97,6 +97,8 @@ func (k keyRow) usedAt() *time.Time {
 	}
 	return &k.LastUsed.At
 }
+
+var byUse = byTime(keyRow.usedAt, time.Time{})
 
 // orderOf compares as an address asks for it; nil: it names no column.
 func orderOf(sort string) func(a, b keyRow) int {
