@@ -28,7 +28,6 @@ type faults struct {
 	mu    sync.Mutex
 	by    map[string]func(*http.Request) (*http.Response, error)
 	count map[string]int
-	after func(path string, answer *http.Response) *http.Response
 }
 
 // set gives a path a fault; nil takes it away. The fault may return nothing: then the request goes through.
