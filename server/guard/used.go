@@ -30,14 +30,27 @@ func (u *used) note(v *verdict) {
 	u.mu.Unlock()
 }
 
+// again takes back uses that Mintkeep has not heard of.
+func (u *used) again(keys []usedKey) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, k := range keys {
+		if k.of.uses.Add(k.uses) == k.uses && len(u.keys) < maxUsed {
+			u.keys = append(u.keys, k.of)
+		}
+	}
+}
+
 // usedKey is [id, uses, seconds ago].
 type usedKey struct {
-	id   string
+	of   *verdict
 	uses uint32
 }
 
 // MarshalJSON is the array.
-func (k usedKey) MarshalJSON() ([]byte, error) { return json.Marshal([]any{k.id, k.uses, 0}) }
+func (k usedKey) MarshalJSON() ([]byte, error) {
+	return json.Marshal([]any{k.of.credential.ID, k.uses, 0})
+}
 
 // take are some of the uses, which are reported now.
 func (u *used) take(instant) []usedKey {
@@ -49,7 +62,7 @@ func (u *used) take(instant) []usedKey {
 	keys := make([]usedKey, 0, n)
 	for _, v := range some {
 		if uses := v.uses.Swap(0); v.credential.ID != "" && uses > 0 {
-			keys = append(keys, usedKey{v.credential.ID, uses})
+			keys = append(keys, usedKey{v, uses})
 		}
 	}
 	return keys
