@@ -195,6 +195,29 @@ func TestBoardNamesMetricsThatExist(t *testing.T) {
 	}
 }
 
+// Each metric is in docs/guard.md, and each that the page names is there.
+func TestMetricsOfThePage(t *testing.T) {
+	page, err := os.ReadFile("../../../../docs/guard.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newStand(t, "")
+	s.ask(http.MethodGet, "/verify?scope=read", nil, "")
+	_, body := s.ask(http.MethodGet, "/metrics", nil, "")
+	there := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^# TYPE (\S+) `).FindAllStringSubmatch(body, -1) {
+		there[m[1]] = true
+		if !strings.Contains(string(page), "`"+m[1]+"`") {
+			t.Errorf("the page does not have %s", m[1])
+		}
+	}
+	for _, m := range regexp.MustCompile("`(mintkeep_guard_[a-z_]+)`").FindAllStringSubmatch(string(page), -1) {
+		if !there[m[1]] {
+			t.Errorf("there is no %s", m[1])
+		}
+	}
+}
+
 func TestSettings(t *testing.T) {
 	secret := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(secret, []byte("x\n"), 0o600); err != nil {
