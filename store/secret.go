@@ -19,7 +19,7 @@ import (
 type Secret struct {
 	ID        string    `json:"-"`
 	Digest    Digest    `json:"-"`
-	LastFour  string    `json:"last,omitempty"` // of a secret that the server created, else empty
+	LastFour  string    `json:"last,omitempty"`      // of a secret that the server created, else empty
 	ByDigest  bool      `json:"by_digest,omitempty"` // the operator brought the digest alone
 	CreatedAt time.Time `json:"created"`
 	ExpiresAt time.Time `json:"expires,omitzero"` // zero: never

@@ -198,7 +198,9 @@ func TestApplyDirectory(t *testing.T) {
 	write("c.json", `{"version": 1, "owner": "platform",`+"\n"+` "clients": {"reports": {"scope": ["a\"b"]}}}`)
 	write("d.txt", "no declaration")
 	write(".e.yaml", "no declaration")
-	apply := func(flags ...string) result { return mintkeep(t, s.environ(""), "", append([]string{"apply", "-f", dir}, flags...)...) }
+	apply := func(flags ...string) result {
+		return mintkeep(t, s.environ(""), "", append([]string{"apply", "-f", dir}, flags...)...)
+	}
 	apply().want(t, exitUsage, "3 errors in the files; nothing was changed", filepath.Join(dir, "a.yaml")+":4: clients.billing.scop: is not known",
 		filepath.Join(dir, "b.yml")+":5: clients.billing: is declared twice: "+filepath.Join(dir, "a.yaml"), filepath.Join(dir, "c.json")+":2: clients.reports.scope: ")
 	var said struct {

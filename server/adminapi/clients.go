@@ -54,7 +54,7 @@ type Secret struct {
 	ExpiresAt  *time.Time `json:"expires_at"`
 	LastFour   *string    `json:"last_four"`        // null: imported
 	SHA256     string     `json:"sha256,omitempty"` // empty: imported, and not by its digest
-	InUse      bool       `json:"in_use"`    // false: the client's authentication method uses no secret
+	InUse      bool       `json:"in_use"`           // false: the client's authentication method uses no secret
 }
 
 // RotatedSecret is the one answer that has a second secret in it.
