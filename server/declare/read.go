@@ -136,7 +136,7 @@ func (r *reader) syntax(err error) {
 
 // document reads one document.
 func (r *reader) document(body *yaml.Node, d *Declaration) {
-	owner, version := "", false
+	owner, named, version := "", false, false
 	at := r.place(body, "")
 	var clientNodes, userNodes []entry
 	for _, e := range r.entries(body, "") {
@@ -146,13 +146,7 @@ func (r *reader) document(body *yaml.Node, d *Declaration) {
 				r.wrong(e.place, "must be 1")
 			}
 		case "owner":
-			if name, ok := r.str(e.value, e.place); ok {
-				if owner = name; web.CheckOwner(name) != nil {
-					r.wrong(e.place, "%v", web.CheckOwner(name))
-				}
-			} else {
-				owner = "?"
-			}
+			owner, named = r.owner(e), true
 		case "clients":
 			clientNodes = r.entries(e.value, e.name)
 		case "users":
@@ -164,7 +158,7 @@ func (r *reader) document(body *yaml.Node, d *Declaration) {
 	if !version {
 		r.wrong(at, "version: is missing: must be 1")
 	}
-	if owner == "" {
+	if !named {
 		r.wrong(at, "owner: is missing: it names what this file manages")
 	}
 	if !slices.Contains(d.Owners, owner) {
@@ -177,6 +171,14 @@ func (r *reader) document(body *yaml.Node, d *Declaration) {
 	for _, e := range userNodes {
 		d.Users = append(d.Users, r.user(e, owner))
 	}
+}
+
+func (r *reader) owner(e entry) string {
+	name, ok := r.str(e.value, e.place)
+	if err := web.CheckOwner(name); ok && err != nil {
+		r.wrong(e.place, "%v", err)
+	}
+	return name
 }
 
 // object reads the members that a table has, and returns the others.
