@@ -195,6 +195,9 @@ func TestSelectors(t *testing.T) {
 				scraped = append(scraped, name)
 			}
 		}
+		if o.services["mintkeep-metrics"].Labels[o.monitor.Spec.JobLabel] != "mintkeep" {
+			t.Errorf("%s: the job is the label %s", file, o.monitor.Spec.JobLabel)
+		}
 		if !slices.Equal(scraped, []string{"mintkeep-metrics"}) {
 			t.Errorf("%s: the monitor scrapes %v", file, scraped)
 		}
