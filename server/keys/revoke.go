@@ -3,7 +3,6 @@ package keys
 import (
 	"context"
 	"errors"
-	"net/http"
 	"slices"
 
 	"github.com/mintkeep/mintkeep/server/adminapi"
@@ -82,7 +81,11 @@ func ReadSeveral(o web.Object, otherwise string) (s Several, err error) {
 }
 
 // errUnknownKeys does not tell which: a key of another user's is as one that does not exist.
-var errUnknownKeys = &web.Error{Status: http.StatusNotFound, Code: "not_found", Description: "Not all of the keys were found; nothing was revoked"}
+var errUnknownKeys = func() *web.Error {
+	e := web.NotFound("Key")
+	e.Description = "Not all of the keys were found; nothing was revoked"
+	return e
+}()
 
 // All reads keys, if all of them exist and belong to the owner; empty: to any user.
 func (g *Registry) All(ctx context.Context, ids []string, owner string) ([]*store.APIKey, error) {

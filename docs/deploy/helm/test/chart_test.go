@@ -34,7 +34,6 @@ func TestSwitches(t *testing.T) {
 		"service.type=LoadBalancer", "service.port=443", "service.annotations.a=b", "ingress.enabled=true", "ingress.enabled=true,ingress.className=nginx",
 		"ingress.enabled=true,ingress.tlsSecret=s", "ingress.enabled=true,ingress.annotations.a=b",
 		"metrics.enabled=false", "metrics.port=9999", "metrics.serviceMonitor.enabled=true", "metrics.serviceMonitor.enabled=true,metrics.serviceMonitor.labels.release=p",
-		"metrics.prometheusRule.enabled=true,metrics.prometheusRule.labels.release=p",
 		"networkPolicy.enabled=false", "networkPolicy.callers[0].podSelector.matchLabels.a=b", "networkPolicy.egress[0].ports[0].port=6379",
 		"podDisruptionBudget.enabled=false", "podDisruptionBudget.maxUnavailable=50%",
 		"extraContainers[0].name=x,extraContainers[0].image=y", "extraVolumes[0].name=x", "podAnnotations.a=b", "podLabels.a=b", "nodeSelector.a=b",
@@ -44,6 +43,28 @@ func TestSwitches(t *testing.T) {
 		if _, err := render(values(t, "", append(slices.Clone(required), change)...)); err != nil {
 			t.Errorf("%s: %v", change, err)
 		}
+	}
+}
+
+// The rules of a file, as --set-file has them, are those of the PrometheusRule.
+func TestRules(t *testing.T) {
+	v := values(t, "values-redis.yaml", "metrics.prometheusRule.enabled=true", "metrics.prometheusRule.labels.release=p")
+	v["metrics"].(map[string]any)["prometheusRule"].(map[string]any)["rules"] = `# A file of rules.
+groups:
+  - name: mintkeep
+    rules:
+      - alert: MintkeepDown
+        expr: up{job="mintkeep"} == 0
+        for: 2m
+        labels: {severity: critical}
+`
+	o, err := render(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	groups := o.rule.Spec.Groups
+	if len(groups) != 1 || len(groups[0].Rules) != 1 || groups[0].Rules[0].Expr != `up{job="mintkeep"} == 0` || o.rule.Labels["release"] != "p" {
+		t.Errorf("got %+v", o.rule)
 	}
 }
 
@@ -57,6 +78,7 @@ func TestMissing(t *testing.T) {
 		"no Redis":                  {required[:1], "Set secrets.redisURL.name to the Secret"},
 		"no master key":             {required[:2], "Set secrets.masterKey.name to the Secret"},
 		"operators without a URL":   {append(slices.Clone(required), "admin.enabled=true"), "Set admin.url"},
+		"rules without a file":      {append(slices.Clone(required), "metrics.prometheusRule.enabled=true"), "Set metrics.prometheusRule.rules"},
 		"a secret as a setting":     {append(slices.Clone(required), "settings.MINTKEEP_MASTER_KEY=x"), "Remove MINTKEEP_MASTER_KEY from settings"},
 		"what the chart sets":       {append(slices.Clone(required), "settings.MINTKEEP_ADDR=:80"), "Remove MINTKEEP_ADDR from settings"},
 		"a misspelt value":          {append(slices.Clone(required), "replica=3"), "replica"},
@@ -194,6 +216,9 @@ func TestSelectors(t *testing.T) {
 			if subset(o.monitor.Spec.Selector.MatchLabels, s.Labels) {
 				scraped = append(scraped, name)
 			}
+		}
+		if o.services["mintkeep-metrics"].Labels[o.monitor.Spec.JobLabel] != "mintkeep" {
+			t.Errorf("%s: the job is the label %s", file, o.monitor.Spec.JobLabel)
 		}
 		if !slices.Equal(scraped, []string{"mintkeep-metrics"}) {
 			t.Errorf("%s: the monitor scrapes %v", file, scraped)

@@ -41,6 +41,7 @@ type (
 		meta.TypeMeta   `json:",inline"`
 		meta.ObjectMeta `json:"metadata"`
 		Spec            struct {
+			JobLabel  string             `json:"jobLabel"`
 			Selector  meta.LabelSelector `json:"selector"`
 			Endpoints []struct {
 				Port     string `json:"port"`

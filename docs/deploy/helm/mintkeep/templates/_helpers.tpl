@@ -29,6 +29,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if and .Values.admin.enabled (not .Values.admin.url) -}}
 {{- fail "Set admin.url to the origin at which operators reach Mintkeep, such as https://admin.internal.example." -}}
 {{- end -}}
+{{- if and .Values.metrics.prometheusRule.enabled (not .Values.metrics.prometheusRule.rules) -}}
+{{- fail "Set metrics.prometheusRule.rules to the text of a file of rules for Prometheus: --set-file metrics.prometheusRule.rules=FILE." -}}
+{{- end -}}
 {{- range $name, $value := .Values.settings -}}
 {{- if has $name (list "MINTKEEP_REDIS_URL" "MINTKEEP_MASTER_KEY" "MINTKEEP_ADMIN_TOKEN" "MINTKEEP_ADMIN_TOKEN_NEXT") -}}
 {{- fail (printf "Remove %s from settings: a secret is given by reference, in secrets." $name) -}}
