@@ -43,7 +43,7 @@ func (f *follower) run(ctx context.Context) error {
 	for {
 		switch err := f.poll(ctx); {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // what failed then is no failure
 		case err == nil:
 			wait = followEvery
 		case !f.passes(err):

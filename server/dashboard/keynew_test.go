@@ -21,8 +21,8 @@ func TestExpiryOfNewKey(t *testing.T) {
 	const path = "/settings/keys"
 	p := v.get(path + "/new").want(http.StatusOK)
 	p.says("Read orders", "Create and change orders", "manage your API keys through the API", "Never not recommended", "Date and time (UTC)")
-	for _, days := range []time.Duration{7, 30, 90, 365} {
-		p.says("expires " + moment(days*24*time.Hour))
+	for _, days := range []int{7, 30, 90, 365} {
+		p.says("expires " + moment(time.Duration(days)*24*time.Hour))
 	}
 	if got := p.form(path).Get("expiry"); got != "90" {
 		t.Errorf("selected is %q, want 90 days", got)
