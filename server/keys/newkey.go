@@ -107,6 +107,14 @@ func (g *Registry) grant(owner *store.User, n NewKey, by audit.Actor) (*store.AP
 			granted.ExpiresAt = latest
 		}
 	}
+	if by.Key != nil {
+		if n.RateLimit == (store.Rate{}) {
+			granted.RateLimit = by.Key.RateLimit
+		}
+		if err := checkRate(granted.RateLimit, by); err != nil {
+			return nil, err
+		}
+	}
 	if n.Scope == "" {
 		granted.Scope = g.defaultScope(by)
 		return granted, nil
@@ -140,6 +148,25 @@ func checkAgainstKey(wanted string, by audit.Actor) error {
 		return wrongScope("must not contain scopes that the calling key lacks")
 	}
 	return nil
+}
+
+// checkRate rejects a rate above that of the key which gives it to another, or to itself.
+func checkRate(given store.Rate, by audit.Actor) error {
+	if by.Key != nil && above(given, by.Key.RateLimit) {
+		return wrong("rate_limit", errors.New("must not be above "+by.Key.RateLimit.String()+", that of the calling key"))
+	}
+	return nil
+}
+
+// above is whether a rate allows more calls than the limit, over the longer of their windows. None allows any number.
+func above(rate, limit store.Rate) bool {
+	switch {
+	case limit == (store.Rate{}):
+		return false
+	case rate == (store.Rate{}):
+		return true
+	}
+	return float64(rate.Count)*limit.Window.Seconds() > float64(limit.Count)*rate.Window.Seconds()
 }
 
 func (g *Registry) defaultScope(by audit.Actor) string {

@@ -31,6 +31,11 @@ func (g *Registry) Patch(ctx context.Context, key *store.APIKey, o web.Object, b
 	if err := checkEnabler(key, p, by); err != nil {
 		return nil, err
 	}
+	if p.object.Names("rate_limit") {
+		if err := checkRate(p.rateLimit, by); err != nil {
+			return nil, err
+		}
+	}
 	if p.disables() {
 		if err := g.disable(ctx, key, by); err != nil {
 			return nil, ended(err)

@@ -134,6 +134,9 @@ func succeed(owner *store.User, old *store.APIKey, current *store.KeyRecord, by 
 	if granted.Scope == "" && old.Scope != "" { // the successor could do nothing, and the old key is revoked
 		return nil, &BeyondError{Scope: old.Scope, To: "rotate"}
 	}
+	if above(granted.RateLimit, by.Key.RateLimit) {
+		granted.RateLimit = by.Key.RateLimit
+	}
 	if latest := by.Key.Expires(); !latest.IsZero() && (granted.ExpiresAt.IsZero() || latest.Before(granted.ExpiresAt)) {
 		granted.ExpiresAt = latest
 	}
