@@ -35,7 +35,7 @@ func KeyTarget(id string) string { return "key:" + id }
 func (what Record) Event(at time.Time, by Actor) store.Event {
 	return store.Event{
 		At: web.Time(at), Actor: by.Name, Via: by.Via(), Action: string(what.Action), Target: what.Target,
-		Address: by.Address, RequestID: by.RequestID, ServerRequestID: by.ServerRequestID, Detail: bounded(what.Detail),
+		Address: by.Address, RequestID: by.RequestID, ServerRequestID: by.ServerRequestID, TraceID: by.TraceID, Detail: bounded(what.Detail),
 	}
 }
 
