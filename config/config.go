@@ -65,6 +65,9 @@ type Config struct {
 	LogFormat   string     `name:"log-format" placeholder:"FORMAT" absent:"text on a terminal, else json" example:"json" help:"Format of the log: text or json."`
 	AuditLog    string     `name:"audit-log" default:"off" placeholder:"off|stdout|PATH" example:"/var/log/mintkeep/audit.jsonl" help:"Where each event of the audit log is also written, as one line of JSON: off, stdout, or the path of a file, which is created with mode 0600 and reopened at SIGHUP."`
 
+	// Tracing has no flags: its variables are those of OpenTelemetry.
+	Tracing Tracing
+
 	// Derived values follow the listener's real port (see Listening).
 	issuerDerived, audienceDerived, adminDerived bool
 }

@@ -43,6 +43,7 @@ func Load(src Source) (*Config, []string, error) {
 	c.AuditLog = read(l, "audit-log", parseAuditLog)
 	c.Issuer = read(l, "issuer", ParseOrigin)
 	c.Audience = read(l, "audience", parseAudience)
+	c.Tracing = l.tracing()
 
 	l.require()
 	l.relate(c)
@@ -65,6 +66,7 @@ type loader struct {
 	settings map[string]Setting
 	values   map[string]value
 	mistakes map[string]Mistake
+	otel     []Mistake // of the variables of OpenTelemetry
 	warnings []string
 	embedded bool // no Redis is configured
 }
@@ -134,6 +136,9 @@ func (l *loader) err(flags ...string) error {
 		if ok && (len(flags) == 0 || slices.Contains(flags, s.Flag)) {
 			mistakes = append(mistakes, m)
 		}
+	}
+	if len(flags) == 0 {
+		mistakes = append(mistakes, l.otel...)
 	}
 	if len(mistakes) == 0 {
 		return nil

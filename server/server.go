@@ -27,6 +27,7 @@ import (
 	"github.com/mintkeep/mintkeep/server/remotekeys"
 	"github.com/mintkeep/mintkeep/server/signing"
 	"github.com/mintkeep/mintkeep/server/signingkeys"
+	"github.com/mintkeep/mintkeep/server/tracing"
 	"github.com/mintkeep/mintkeep/server/users"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -66,6 +67,9 @@ type Options struct {
 	Logger  *slog.Logger
 	Metrics *metrics.Metrics // nil: nothing is counted
 	Now     func() time.Time // nil: time.Now
+
+	// Tracer makes a span of each request. Nil: tracing is off.
+	Tracer *tracing.Tracer
 
 	// AuditCopy gets each event of the audit log as a line of JSON. It must not block. Nil: there is no copy.
 	AuditCopy io.Writer

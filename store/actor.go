@@ -16,6 +16,8 @@ type Actor struct {
 	ServerRequestID string
 	// Owner and File are of the declaration that the actor applies. Empty: none.
 	Owner, File string
+	// TraceID is the id of the request's trace; empty without tracing.
+	TraceID string
 }
 
 // UserActor is a user who signed in.

@@ -23,6 +23,9 @@ type Event struct {
 	// ServerRequestID is the server's own id of the request, where RequestID is the caller's choice.
 	ServerRequestID string `json:"server_request_id,omitempty"`
 
+	// TraceID is the id of the request's trace, if it has one.
+	TraceID string `json:"trace_id,omitempty"`
+
 	Detail map[string]string `json:"detail,omitempty"`
 }
 

@@ -36,8 +36,9 @@ type Options struct {
 	// Logger gets the messages of the store, and at debug level those of the Redis client. Nil: slog.Default.
 	Logger *slog.Logger
 
-	// Observe, Instrument and Dial: see [redisdb.Options]. They may be nil.
+	// Observe, Trace, Instrument and Dial: see [redisdb.Options]. They may be nil.
 	Observe    func(cmd string, d time.Duration, err error)
+	Trace      func(ctx context.Context, r redisdb.RoundTrip) (end func(error))
 	Instrument func(redis.UniversalClient)
 	Dial       func(redisdb.DialFunc) redisdb.DialFunc
 }
@@ -83,7 +84,7 @@ func Open(opts Options) (*Store, error) {
 	}
 	o := redisdb.Options{
 		URL: opts.URL, Durability: opts.Durability, Now: s.now, Logger: s.log,
-		Observe: opts.Observe, Instrument: opts.Instrument, Dial: opts.Dial,
+		Observe: opts.Observe, Trace: opts.Trace, Instrument: opts.Instrument, Dial: opts.Dial,
 	}
 	if opts.URL != "" {
 		s.monitor = s.newMonitor(opts.Feed)

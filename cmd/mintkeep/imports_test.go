@@ -20,7 +20,7 @@ import (
 // The kit has three floors: the lower are for the upper too.
 var (
 	below    = []string{"store", "store/feed", "store/redisdb", "config"}
-	lowerKit = []string{"server/adminapi", "server/credential", "server/fdreserve", "server/jwks", "server/metrics", "server/overload", "server/scope", "server/seal", "server/web"}
+	lowerKit = []string{"server/adminapi", "server/credential", "server/fdreserve", "server/jwks", "server/metrics", "server/overload", "server/scope", "server/seal", "server/tracing", "server/web"}
 	upperKit = []string{"server/assertion", "server/audit", "server/bearer", "server/invite", "server/password", "server/remotekeys", "server/signing"}
 	kit      = slices.Concat(lowerKit, upperKit)
 	useCases = []string{"server/clients", "server/guards", "server/keys", "server/signingkeys", "server/users"}
@@ -40,7 +40,8 @@ var (
 		"server/scope":       {},
 		"server/seal":        {},
 		"server/overload":    {},
-		"server/web":         slices.Concat(below, []string{"server/overload", "server/seal"}),
+		"server/tracing":     below,
+		"server/web":         slices.Concat(below, []string{"server/overload", "server/seal", "server/tracing"}),
 		"server/adminapi":    {},
 		"server/assertion":   {"server/jwks"},
 		"server/audit":       slices.Concat(below, lowerKit),
@@ -81,6 +82,7 @@ var (
 		"cmd/mintkeep/processtest":    {},
 		"cmd/mintkeep/faults":         {},
 		"cmd/mintkeep/faults/history": {},
+		"server/tracing/tracingtest":  {},
 	}
 )
 
@@ -97,6 +99,7 @@ var homes = []struct {
 	{"github.com/alicebob/miniredis/", []string{"store/redisdb", "store/storetest"}},
 	{"github.com/prometheus/", []string{"server/metrics"}},
 	{"github.com/Shopify/toxiproxy/", []string{"store/storetest"}},
+	{"go.opentelemetry.io/", []string{"server/tracing", "server/tracing/"}},
 	{"code.dny.dev/ssrf", []string{"server/remotekeys"}},
 	{"github.com/alecthomas/kong", []string{"cmd/mintkeep"}},
 	{"go.yaml.in/yaml", []string{"server/declare", "cmd/mintkeep"}}, // the command's tests

@@ -21,6 +21,7 @@ import (
 	"github.com/mintkeep/mintkeep/server/fdreserve"
 	"github.com/mintkeep/mintkeep/server/metrics"
 	"github.com/mintkeep/mintkeep/server/signing"
+	"github.com/mintkeep/mintkeep/server/tracing"
 	"github.com/mintkeep/mintkeep/store"
 	"github.com/mintkeep/mintkeep/store/feed"
 	"github.com/mintkeep/mintkeep/store/redisdb"
@@ -69,7 +70,7 @@ func serve(ctx context.Context, src config.Source, cfg *config.Config, p process
 	if err != nil {
 		return err
 	}
-	defer parts.closeAudit()
+	defer parts.close()
 	defer parts.store.Close()
 	if err := parts.load(ctx, logger); err != nil {
 		return err
@@ -111,8 +112,9 @@ type parts struct {
 	ring    *signing.Ring
 	metrics *metrics.Metrics
 	server  *server.Server
-	audit   *auditCopy // nil: none
-	sink    *logSink   // in front of it
+	tracer  *tracing.Tracer // nil: off
+	audit   *auditCopy      // nil: none
+	sink    *logSink        // in front of it
 }
 
 func assemble(cfg *config.Config, stdout io.Writer, logger *slog.Logger) (*parts, error) {
@@ -128,9 +130,13 @@ func assemble(cfg *config.Config, stdout io.Writer, logger *slog.Logger) (*parts
 	})
 	descriptors := fdreserve.New()
 	var err error
+	a.tracer, err = tracing.New(tracing.Options{Config: cfg.Tracing, Version: buildVersion(), Console: stdout, Logger: logger})
+	if err != nil {
+		return nil, err
+	}
 	a.store, err = store.Open(store.Options{
 		URL: cfg.RedisURL.Reveal(), Durability: cfg.RevokeDurability, Feed: cfg.Feed, CountVoid: a.metrics.FeedVoid,
-		Logger: logger, Observe: a.metrics.Redis, Dial: descriptors.Dialer,
+		Logger: logger, Observe: a.metrics.Redis, Trace: a.tracer.RoundTrips(), Dial: descriptors.Dialer,
 	})
 	if err != nil {
 		return nil, usageError{err}
@@ -144,6 +150,7 @@ func assemble(cfg *config.Config, stdout io.Writer, logger *slog.Logger) (*parts
 	}
 	options := server.Options{
 		Config: cfg, Store: a.store, Ring: a.ring, Metrics: a.metrics, Logger: logger, Descriptors: descriptors,
+		Tracer: a.tracer,
 	}
 	a.audit, err = openAuditCopy(cfg, stdout, logger, func(events int) { a.metrics.AuditNotWritten(metrics.AuditCopy, events) })
 	if err != nil {
@@ -160,8 +167,15 @@ func assemble(cfg *config.Config, stdout io.Writer, logger *slog.Logger) (*parts
 	return a, err
 }
 
-// closeAudit waits a little for the last events to be written.
-func (a *parts) closeAudit() {
+// lastWords is how long the last spans may take to be exported. With the last events of the audit log, which may take as long,
+// the process still exits within 15 s.
+const lastWords = time.Second
+
+// close waits a little for the last spans and the last events of the audit log to be written.
+func (a *parts) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), lastWords)
+	defer cancel()
+	a.tracer.Close(ctx)
 	if a.sink != nil {
 		a.sink.Close()
 	}

@@ -15,7 +15,7 @@ func View(e store.Event) adminapi.Event {
 	}
 	return adminapi.Event{
 		ID: e.ID, At: web.Time(e.At), Actor: e.Actor, Via: e.Via, Action: e.Action, Target: e.Target,
-		Address: e.Address, RequestID: e.RequestID, ServerRequestID: e.ServerRequestID, Detail: e.Detail,
+		Address: e.Address, RequestID: e.RequestID, ServerRequestID: e.ServerRequestID, TraceID: e.TraceID, Detail: e.Detail,
 	}
 }
 

@@ -106,6 +106,7 @@ func (l *Log) Revoked(ctx context.Context, by Actor, what ...Record) {
 // Reject records a rejected request. The target is the pattern of its route: the path has what the caller likes. A
 // failure changes nothing for the caller, and stands in the request's line in the log.
 func (l *Log) Reject(ctx context.Context, by Actor, what Action, detail map[string]string) {
+	web.Reason(ctx, detail["reason"])
 	e := Record{what, web.Route(ctx), detail}.Event(time.Time{}, by) // the store fills in the time
 	if err := l.record(ctx, l.Store.AuditRefusals, []store.Event{e}); err != nil {
 		web.Note(ctx, "audit", "the rejection was not recorded: "+err.Error())

@@ -38,7 +38,7 @@ func (what Record) Event(at time.Time, by Actor) store.Event {
 	}
 	return store.Event{
 		At: web.Time(at), Actor: by.Name, Via: by.Via(), Action: string(what.Action), Target: what.Target,
-		Address: by.Address, RequestID: by.RequestID, ServerRequestID: by.ServerRequestID, Detail: bounded(what.Detail),
+		Address: by.Address, RequestID: by.RequestID, ServerRequestID: by.ServerRequestID, TraceID: by.TraceID, Detail: bounded(what.Detail),
 	}
 }
 
