@@ -1,12 +1,10 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,23 +37,6 @@ const listenAnywhere = "--listen-anywhere"
 var guardSettings = []string{
 	"MINTKEEP_GUARD_AUDIENCES", "MINTKEEP_GUARD_ADDR", "MINTKEEP_GUARD_MAX_STALE", "MINTKEEP_GUARD_WHEN_STALE", "MINTKEEP_GUARD_MAX_ENTRIES",
 	"MINTKEEP_GUARD_PUBLIC_URL", "MINTKEEP_GUARD_TOKEN_FILE",
-}
-
-// fieldsOfGuard are the names that the guard's own errors have for settings.
-var fieldsOfGuard = map[string]string{
-	"Issuer": "MINTKEEP_ISSUER", "ClientID": "MINTKEEP_CLIENT_ID", "ClientSecretFile": "MINTKEEP_CLIENT_SECRET_FILE",
-	"Audiences": "MINTKEEP_GUARD_AUDIENCES", "MaxStale": "MINTKEEP_GUARD_MAX_STALE", "MaxEntries": "MINTKEEP_GUARD_MAX_ENTRIES",
-	"WhenStale": "MINTKEEP_GUARD_WHEN_STALE", "PublicURL": "MINTKEEP_GUARD_PUBLIC_URL",
-}
-
-var startOfError = regexp.MustCompile(`(?m)^guard: (\w+)`)
-
-// inVariables is an error of [guard.New], with the names that the user has typed.
-func inVariables(err error) string {
-	return startOfError.ReplaceAllStringFunc(err.Error(), func(start string) string {
-		field := strings.TrimPrefix(start, "guard: ")
-		return cmp.Or(fieldsOfGuard[field], field)
-	})
 }
 
 // readSettings reads the settings. environ has the names of all variables, of which some may be misspelt.
