@@ -51,7 +51,8 @@ func unavailable(reason string) *Refusal {
 	}
 }
 
-// challenge completes a refusal with WWW-Authenticate (RFC 6750 §3, RFC 9728 §5.1).
+// challenge completes a refusal with WWW-Authenticate (RFC 6750 §3, RFC 9728 §5.1). It leaves r as it is: all callers who wait
+// for one question have the same.
 func (g *Guard) challenge(r *Refusal, scopes []string) *Refusal {
 	if r.Status != http.StatusUnauthorized && r.Status != http.StatusForbidden {
 		return r
@@ -67,8 +68,9 @@ func (g *Guard) challenge(r *Refusal, scopes []string) *Refusal {
 	if g.config.ResourceMetadata != "" {
 		b.WriteString(`, resource_metadata="` + quoted(g.config.ResourceMetadata) + `"`)
 	}
-	r.Challenge = b.String()
-	return r
+	complete := *r
+	complete.Challenge = b.String()
+	return &complete
 }
 
 var quoting = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
