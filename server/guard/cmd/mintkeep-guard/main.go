@@ -60,13 +60,15 @@ Optional, with their defaults:
   MINTKEEP_GUARD_PUBLIC_URL    none: the URL of the service, for challenges
   MINTKEEP_GUARD_TOKEN_FILE    none: a file with what callers of /introspect send as Bearer
 
-Flags:
+Commands and flags; without a command, the guard runs:
 
+  healthcheck                  ask the guard at MINTKEEP_GUARD_ADDR whether it is ready
+  version                      the version, and the commit that it was built from
   --listen-anywhere            allow an address that other machines reach
   --help                       print this
 
 Routes: /verify?scope=read, /verify/scope=read/…, POST /introspect, /readyz, /metrics.
-Exit codes: 0 stopped by a signal, 1 failed, 2 the settings are wrong.
+Exit codes: 0 stopped by a signal, or ready; 1 failed, or not ready; 2 the settings are wrong.
 `
 
 // exitUsage is the exit code for wrong settings.
@@ -75,6 +77,17 @@ const exitUsage = 2
 func run(ctx context.Context, args []string, getenv func(string) string, environ []string, stdout, stderr io.Writer) int {
 	if slices.ContainsFunc(args, func(arg string) bool { return arg == "--help" || arg == "-h" }) {
 		_, _ = fmt.Fprint(stdout, help)
+		return 0
+	}
+	if len(args) == 1 && args[0] == "version" {
+		printVersion(stdout)
+		return 0
+	}
+	if len(args) == 1 && args[0] == "healthcheck" {
+		if err := healthcheck(ctx, addrOf(getenv)); err != nil {
+			_, _ = fmt.Fprintln(stderr, err)
+			return 1
+		}
 		return 0
 	}
 	log := slog.New(slog.NewJSONHandler(stderr, nil))

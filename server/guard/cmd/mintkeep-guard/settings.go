@@ -83,9 +83,7 @@ func readSettings(args []string, getenv func(string) string, environ []string) (
 	if s.guard.WhenStale, err = parseMode(getenv("MINTKEEP_GUARD_WHEN_STALE")); err != nil {
 		wrong("MINTKEEP_GUARD_WHEN_STALE", "%v", err)
 	}
-	if s.addr = getenv("MINTKEEP_GUARD_ADDR"); s.addr == "" {
-		s.addr = "127.0.0.1:8181"
-	}
+	s.addr = addrOf(getenv)
 	if !isAddr(s.addr) {
 		wrong("MINTKEEP_GUARD_ADDR", "%q is not HOST:PORT or unix:PATH", s.addr)
 	} else if !isLocal(s.addr) && !slices.Contains(args, listenAnywhere) {
@@ -97,6 +95,14 @@ func readSettings(args []string, getenv func(string) string, environ []string) (
 		}
 	}
 	return s, errors.Join(mistakes...)
+}
+
+// addrOf is where the guard listens.
+func addrOf(getenv func(string) string) string {
+	if addr := getenv("MINTKEEP_GUARD_ADDR"); addr != "" {
+		return addr
+	}
+	return "127.0.0.1:8181"
 }
 
 func parseMode(text string) (guard.Mode, error) {
