@@ -68,6 +68,7 @@ var (
 		// The guard's own module: a service imports it without Mintkeep.
 		"server/guard":                    {},
 		"server/guard/guardtest":          {"server/guard"},
+		"server/guard/ginguard":           {"server/guard"},
 		"server/guard/tokens":             {},
 		"server/guard/cmd/mintkeep-guard": {"server/guard"},
 		"server/guard/e2e":                {},
@@ -87,6 +88,7 @@ var homes = []struct {
 	homes   []string
 }{
 	{"github.com/gin-gonic/", []string{"server", "server/"}},
+	{"google.golang.org/grpc", []string{"server/guard/e2e"}},
 	{"github.com/go-oauth2/", []string{"server/oauth"}},
 	{"github.com/redis/go-redis/", []string{"store", "store/"}},
 	{"github.com/alicebob/miniredis/", []string{"store/redisdb", "store/storetest"}},

@@ -49,8 +49,6 @@ func (p Presented) credential() (string, *Refusal) {
 	}
 	credential = strings.TrimLeft(credential, " ")
 	switch {
-	case credential == "":
-		return "", badRequest("malformed", "The Authorization header has no credential.")
 	case len(credential) > maxCredential:
 		return "", invalid("too_long")
 	case !isToken68(credential):

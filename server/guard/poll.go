@@ -68,27 +68,60 @@ type poller struct {
 	lastLog  time.Duration
 	resetAt  time.Duration
 	failing  bool          // the last poll was not answered
+	state    State         // that Config.Observe was told of
 	oldAt    time.Duration // when old verdicts were looked for
 }
 
 // poll polls until ctx is done.
 func (g *Guard) poll(ctx context.Context) {
-	p := &poller{g: g, instance: instanceName(), lastLog: -time.Hour, resetAt: -time.Hour}
+	p := &poller{g: g, instance: instanceName(), lastLog: -time.Hour, resetAt: -time.Hour, state: Blind}
+	defer p.noteState()
 	for ctx.Err() == nil {
 		answer := p.hedged(ctx)
 		if ctx.Err() != nil {
 			return
 		}
 		p.process(ctx, answer)
+		p.noteState()
 		p.confirmOld(ctx)
 		if p.retry > 0 {
-			jitter := 0.8 + 0.4*mathrand.Float64() //nolint:gosec // it spreads the polls
-			select {
-			case <-time.After(time.Duration(float64(p.retry) * jitter)):
-			case <-ctx.Done():
-			}
+			p.pause(ctx)
 		}
 	}
+}
+
+// pause waits for the next poll after an error.
+func (p *poller) pause(ctx context.Context) {
+	jitter := 0.8 + 0.4*mathrand.Float64() //nolint:gosec // it spreads the polls
+	over, lease := time.After(time.Duration(float64(p.retry)*jitter)), p.leaseEnd()
+	for {
+		select {
+		case <-lease:
+			lease = nil
+			p.noteState()
+		case <-over:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// noteState tells Config.Observe of another state.
+func (p *poller) noteState() {
+	if state, _ := p.g.state(p.g.clock()); state != p.state {
+		p.state = state
+		p.g.observe(Event{Kind: StateChanged, State: state})
+	}
+}
+
+// leaseEnd is when a guard that is current becomes stale, if no answer comes before. Otherwise it does not happen.
+func (p *poller) leaseEnd() <-chan time.Time {
+	state, age := p.g.state(p.g.clock())
+	if state != Current || p.state != Current {
+		return nil
+	}
+	return time.After(p.g.config.MaxStale - age + time.Millisecond)
 }
 
 // instanceName tells this guard from others in the operator's list. A process may have two, and each container of one host the
@@ -122,9 +155,12 @@ func (p *poller) hedged(ctx context.Context) polled {
 	go func() { answers <- p.once(ctx, wait) }()
 	hedge := time.NewTimer(wait + hedgeTime)
 	defer hedge.Stop()
-	pending := 1
+	pending, lease := 1, p.leaseEnd()
 	for {
 		select {
+		case <-lease:
+			lease = nil
+			p.noteState()
 		case a := <-answers:
 			pending--
 			if a.err == nil || pending == 0 {

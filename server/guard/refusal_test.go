@@ -1,10 +1,12 @@
+//go:build go1.25
+
 package guard_test
 
 import (
 	"errors"
 	"sync"
 	"testing"
-	"time"
+	"testing/synctest"
 
 	"github.com/mintkeep/mintkeep/server/guard"
 	"github.com/mintkeep/mintkeep/server/guard/guardtest"
@@ -12,36 +14,29 @@ import (
 
 // Callers who wait for the same question are refused each for themselves.
 func TestRefusalsAreNotShared(t *testing.T) {
-	m := guardtest.NewServer(t)
-	g := m.Guard(guard.Config{Audiences: []string{"https://orders.example.com"}})
-	m.Settle(g)
-	p := guard.Presented{Authorization: []string{"Bearer " + guardtest.Checksummed("mk_")}}
-	release := m.Hold()
-	const callers = 8
-	refusals := make([]*guard.Refusal, callers)
-	var all sync.WaitGroup
-	for i := range callers {
-		all.Add(1)
-		go func() {
-			defer all.Done()
-			_, err := g.Check(t.Context(), p)
-			if !errors.As(err, &refusals[i]) {
-				t.Errorf("got %v", err)
+	bubble(t, func(t *testing.T, s *service, _ *faults) {
+		p := guard.Presented{Authorization: []string{"Bearer " + guardtest.Checksummed("mk_")}}
+		release := s.m.Hold()
+		refusals := make([]*guard.Refusal, 8)
+		var all sync.WaitGroup
+		for i := range refusals {
+			all.Add(1)
+			go func() {
+				defer all.Done()
+				if _, err := s.g.Check(t.Context(), p); !errors.As(err, &refusals[i]) {
+					t.Errorf("got %v", err)
+				}
+			}()
+		}
+		synctest.Wait()
+		release()
+		all.Wait()
+		seen := map[*guard.Refusal]bool{}
+		for _, r := range refusals {
+			if seen[r] {
+				t.Fatal("two callers have the same refusal")
 			}
-		}()
-	}
-	for began := time.Now(); g.Waiting() < callers; time.Sleep(time.Millisecond) {
-		if time.Since(began) > time.Minute {
-			t.Fatalf("%d callers wait", g.Waiting())
+			seen[r] = true
 		}
-	}
-	release()
-	all.Wait()
-	seen := map[*guard.Refusal]bool{}
-	for _, r := range refusals {
-		if seen[r] {
-			t.Fatal("two callers have the same refusal")
-		}
-		seen[r] = true
-	}
+	})
 }

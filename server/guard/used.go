@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 const (
@@ -62,6 +63,7 @@ type counts struct {
 // Stats are of this moment, the counts since [New].
 type Stats struct {
 	State   State
+	KnownAt time.Time // up to then it has every void; zero: it has not heard of any
 	Entries int
 	Hits    uint64 // answers from memory
 	Asks    uint64 // questions to Mintkeep
@@ -73,9 +75,15 @@ type Stats struct {
 
 // Stats tells how the guard is.
 func (g *Guard) Stats() Stats {
-	state, _ := g.state(g.clock())
+	now := g.clock()
+	state, _ := g.state(now)
+	var knownAt time.Time
+	if known := g.known.Load(); known != nil {
+		age, _ := known.age(now)
+		knownAt = time.Now().Add(-age)
+	}
 	return Stats{
-		State: state, Entries: g.memory.len(), Hits: g.counts.hits.Load(), Asks: g.counts.asks.Load(), Voids: g.counts.voids.Load(),
+		State: state, KnownAt: knownAt, Entries: g.memory.len(), Hits: g.counts.hits.Load(), Asks: g.counts.asks.Load(), Voids: g.counts.voids.Load(),
 		Resets: g.counts.resets.Load(), Served: g.counts.served.Load(), Refused: g.counts.refused.Load(),
 	}
 }
@@ -85,10 +93,11 @@ type EventKind string
 
 // The kinds of events.
 const (
-	Asked    EventKind = "asked"
-	Voided   EventKind = "voided"
-	WasReset EventKind = "reset"
-	Refused  EventKind = "refused"
+	Asked        EventKind = "asked"   // Mintkeep was asked about a credential
+	Voided       EventKind = "voided"  // answers are forgotten, since something they depend on has changed
+	WasReset     EventKind = "reset"   // all answers are forgotten
+	Refused      EventKind = "refused" // a check rejected a credential
+	StateChanged EventKind = "state"
 )
 
 // Event is told to Config.Observe.
@@ -96,6 +105,7 @@ type Event struct {
 	Kind   EventKind
 	Reason string // of a refusal
 	Count  int    // of voids
+	State  State  // the new one
 }
 
 func (g *Guard) observe(e Event) {

@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	loads = flag.String("load", "", "which loads to put on: scale, delay, connections, overload, replicas, start, assertions, guards, profile, soak; a comma list, or all")
+	loads = flag.String("load", "", "which loads to put on: scale, delay, connections, overload, replicas, start, assertions, guards, checks, profile, soak; a comma list, or all")
 	lasts = flag.Duration("for", 5*time.Second, "how long each measurement of a load lasts")
 )
 

@@ -146,7 +146,12 @@ func newLoad(gw *gateway, do func(ask asker, i int) error, done func(caller int)
 // wait returns when the callers are done.
 func (l *load) wait() {
 	l.gw.t.Helper()
+	late := time.AfterFunc(4*time.Minute, func() {
+		l.gw.t.Error("the callers are not done within 4 minutes")
+		l.failed.Store(true)
+	})
 	l.all.Wait()
+	late.Stop()
 	close(l.problem)
 	for err := range l.problem {
 		l.gw.t.Error(err)

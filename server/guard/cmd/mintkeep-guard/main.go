@@ -101,7 +101,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, environ
 	s.guard.Observe = counts.observe
 	g, err := guard.New(s.guard)
 	if err != nil {
-		_, _ = fmt.Fprintln(stderr, strings.ReplaceAll(err.Error(), "guard: ", ""))
+		_, _ = fmt.Fprintln(stderr, err)
 		return exitUsage
 	}
 	defer func() { _ = g.Close() }()

@@ -89,6 +89,12 @@ func readSettings(args []string, getenv func(string) string, environ []string) (
 	} else if !isLocal(s.addr) && !slices.Contains(args, listenAnywhere) {
 		wrong("MINTKEEP_GUARD_ADDR", "%s can be reached from other machines: use loopback or unix:PATH, or start with %s", s.addr, listenAnywhere)
 	}
+	for _, m := range mistakesOf(s.guard) {
+		name := variables[m.Field]
+		if !slices.ContainsFunc(mistakes, func(err error) bool { return strings.HasPrefix(err.Error(), name+": ") }) {
+			wrong(name, "%s", m.Problem)
+		}
+	}
 	if path := getenv("MINTKEEP_GUARD_TOKEN_FILE"); path != "" {
 		if s.token, err = readToken(path); err != nil {
 			wrong("MINTKEEP_GUARD_TOKEN_FILE", "%v", err)
@@ -103,6 +109,28 @@ func addrOf(getenv func(string) string) string {
 		return addr
 	}
 	return "127.0.0.1:8181"
+}
+
+// variables are the settings behind the fields of the guard's Config.
+var variables = map[string]string{
+	"Issuer": "MINTKEEP_ISSUER", "ClientID": "MINTKEEP_CLIENT_ID", "ClientSecret": "MINTKEEP_CLIENT_SECRET_FILE",
+	"ClientSecretFile": "MINTKEEP_CLIENT_SECRET_FILE", "Audiences": "MINTKEEP_GUARD_AUDIENCES", "MaxStale": "MINTKEEP_GUARD_MAX_STALE",
+	"WhenStale": "MINTKEEP_GUARD_WHEN_STALE", "MaxEntries": "MINTKEEP_GUARD_MAX_ENTRIES", "PublicURL": "MINTKEEP_GUARD_PUBLIC_URL",
+}
+
+// mistakesOf are those that the guard finds.
+func mistakesOf(c guard.Config) (all []*guard.Mistake) {
+	var joined interface{ Unwrap() []error }
+	if !errors.As(c.Validate(), &joined) {
+		return nil
+	}
+	for _, err := range joined.Unwrap() {
+		var m *guard.Mistake
+		if errors.As(err, &m) {
+			all = append(all, m)
+		}
+	}
+	return all
 }
 
 func parseMode(text string) (guard.Mode, error) {

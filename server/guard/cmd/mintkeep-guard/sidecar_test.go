@@ -161,7 +161,8 @@ func TestIntrospect(t *testing.T) {
 	if response, _ := s.ask(http.MethodPost, "/introspect", own, "token="+s.m.Token("billing", orders)); response.StatusCode != 503 {
 		t.Errorf("without Mintkeep: %d", response.StatusCode)
 	}
-	if _, body := s.ask(http.MethodGet, "/metrics", nil, ""); !strings.Contains(body, `mintkeep_guard_refused_total{reason="revoked_or_unknown"}`) {
+	if _, body := s.ask(http.MethodGet, "/metrics", nil, ""); !strings.Contains(body, `mintkeep_guard_refused_total{reason="revoked_or_unknown"}`) ||
+		!strings.Contains(body, `mintkeep_guard_state{state="blind"} 0`) || !strings.Contains(body, "\nmintkeep_guard_known_age_seconds 0.") {
 		t.Errorf("the metrics are\n%s", body)
 	}
 }
@@ -182,17 +183,23 @@ func TestSettings(t *testing.T) {
 
 		misspelt string
 	}{
-		"good":                  {},
-		"a misspelt setting":    {misspelt: "MINTKEEP_GUARD_MAXSTALE", wrong: "MINTKEEP_GUARD_MAXSTALE"},
-		"a socket":              {set: [2]string{"MINTKEEP_GUARD_ADDR", "unix:/run/x.sock"}},
-		"grace":                 {set: [2]string{"MINTKEEP_GUARD_WHEN_STALE", "grace:10s"}},
-		"anywhere":              {set: [2]string{"MINTKEEP_GUARD_ADDR", "0.0.0.0:8181"}, wrong: "MINTKEEP_GUARD_ADDR"},
-		"anywhere, as was said": {set: [2]string{"MINTKEEP_GUARD_ADDR", "0.0.0.0:8181"}, args: []string{listenAnywhere}},
-		"no issuer":             {set: [2]string{"MINTKEEP_ISSUER", ""}, wrong: "MINTKEEP_ISSUER"},
-		"no audience":           {set: [2]string{"MINTKEEP_GUARD_AUDIENCES", ""}, wrong: "MINTKEEP_GUARD_AUDIENCES"},
-		"an unknown mode":       {set: [2]string{"MINTKEEP_GUARD_WHEN_STALE", "open"}, wrong: "MINTKEEP_GUARD_WHEN_STALE"},
-		"no duration":           {set: [2]string{"MINTKEEP_GUARD_MAX_STALE", "1"}, wrong: "MINTKEEP_GUARD_MAX_STALE"},
-		"an unknown argument":   {args: []string{"--verbose"}, wrong: "--verbose"},
+		"good":                     {},
+		"a misspelt setting":       {misspelt: "MINTKEEP_GUARD_MAXSTALE", wrong: "MINTKEEP_GUARD_MAXSTALE"},
+		"a socket":                 {set: [2]string{"MINTKEEP_GUARD_ADDR", "unix:/run/x.sock"}},
+		"grace":                    {set: [2]string{"MINTKEEP_GUARD_WHEN_STALE", "grace:10s"}},
+		"anywhere":                 {set: [2]string{"MINTKEEP_GUARD_ADDR", "0.0.0.0:8181"}, wrong: "MINTKEEP_GUARD_ADDR"},
+		"anywhere, as was said":    {set: [2]string{"MINTKEEP_GUARD_ADDR", "0.0.0.0:8181"}, args: []string{listenAnywhere}},
+		"no issuer":                {set: [2]string{"MINTKEEP_ISSUER", ""}, wrong: "MINTKEEP_ISSUER"},
+		"no audience":              {set: [2]string{"MINTKEEP_GUARD_AUDIENCES", ""}, wrong: "MINTKEEP_GUARD_AUDIENCES"},
+		"an unknown mode":          {set: [2]string{"MINTKEEP_GUARD_WHEN_STALE", "open"}, wrong: "MINTKEEP_GUARD_WHEN_STALE"},
+		"no duration":              {set: [2]string{"MINTKEEP_GUARD_MAX_STALE", "1"}, wrong: "MINTKEEP_GUARD_MAX_STALE"},
+		"a lease that is too long": {set: [2]string{"MINTKEEP_GUARD_MAX_STALE", "20s"}, wrong: "MINTKEEP_GUARD_MAX_STALE: 20s is not from 300ms to 10s"},
+		"a grace that is too long": {set: [2]string{"MINTKEEP_GUARD_WHEN_STALE", "grace:2h"}, wrong: "MINTKEEP_GUARD_WHEN_STALE: a grace of 2h0m0s"},
+		"no entries":               {set: [2]string{"MINTKEEP_GUARD_MAX_ENTRIES", "-1"}, wrong: "MINTKEEP_GUARD_MAX_ENTRIES: -1 is less than 1"},
+		"an issuer in plain text":  {set: [2]string{"MINTKEEP_ISSUER", "http://auth.example.com"}, wrong: "MINTKEEP_ISSUER: \"http://auth.example.com\" sends credentials in plain text"},
+		"no file":                  {set: [2]string{"MINTKEEP_CLIENT_SECRET_FILE", "/nowhere"}, wrong: "MINTKEEP_CLIENT_SECRET_FILE: open /nowhere"},
+		"a URL that is none":       {set: [2]string{"MINTKEEP_GUARD_PUBLIC_URL", "orders"}, wrong: "MINTKEEP_GUARD_PUBLIC_URL: \"orders\" is not"},
+		"an unknown argument":      {args: []string{"--verbose"}, wrong: "--verbose"},
 	} {
 		s, err := readSettings(c.args, func(name string) string {
 			if name == c.set[0] {
@@ -205,6 +212,9 @@ func TestSettings(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		case err == nil && len(s.guard.Audiences) != 2:
 			t.Errorf("%s: the audiences are %q", name, s.guard.Audiences)
+		}
+		if err != nil && (strings.Contains(err.Error(), "guard: ") || strings.Contains(err.Error(), "Config") || strings.Count(err.Error(), "\n") > 0) {
+			t.Errorf("%s: the error is for a programmer: %v", name, err)
 		}
 	}
 }

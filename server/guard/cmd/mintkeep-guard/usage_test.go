@@ -20,15 +20,23 @@ func TestErrorsNameTheVariable(t *testing.T) {
 	}
 	for _, c := range [][2]string{
 		{"MINTKEEP_ISSUER", ""},
+		{"MINTKEEP_ISSUER", "http://auth.example.com"},
+		{"MINTKEEP_ISSUER", "auth.example.com"},
 		{"MINTKEEP_CLIENT_ID", ""},
 		{"MINTKEEP_CLIENT_SECRET_FILE", ""},
+		{"MINTKEEP_CLIENT_SECRET_FILE", secret + "-of-another"},
+		{"MINTKEEP_GUARD_AUDIENCES", ","},
 		{"MINTKEEP_GUARD_ADDR", "0.0.0.0:8181"},
 		{"MINTKEEP_GUARD_ADDR", ":8181"},
 		{"MINTKEEP_GUARD_ADDR", "127.0.0.1"},
 		{"MINTKEEP_GUARD_ADDR", "unix:"},
 		{"MINTKEEP_GUARD_MAX_STALE", "soon"},
+		{"MINTKEEP_GUARD_MAX_STALE", "1ms"},
 		{"MINTKEEP_GUARD_WHEN_STALE", "open"},
+		{"MINTKEEP_GUARD_WHEN_STALE", "grace:5h"},
 		{"MINTKEEP_GUARD_MAX_ENTRIES", "many"},
+		{"MINTKEEP_GUARD_MAX_ENTRIES", "-1"},
+		{"MINTKEEP_GUARD_PUBLIC_URL", "orders"},
 		{"MINTKEEP_GUARD_TOKEN_FILE", secret + "-of-another"},
 	} {
 		var stdout, stderr bytes.Buffer

@@ -192,7 +192,7 @@ func TestMalformedRequests(t *testing.T) {
 		"two, joined":             {"GET /verify?scope=read HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + token + ", Bearer " + token + "\r\n\r\n", 401},
 		"9 KiB":                   {"GET /verify?scope=read HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + strings.Repeat("a", 9<<10) + "\r\n\r\n", 401},
 		"NUL in the credential":   {"GET /verify?scope=read HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + token + "\x00\r\n\r\n", 400},
-		"an empty credential":     {"GET /verify?scope=read HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \r\n\r\n", 400},
+		"an empty credential":     {"GET /verify?scope=read HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \r\n\r\n", 401},
 		"a header of 40 KiB":      {"GET /verify?scope=read HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("a", 40<<10) + "\r\nAuthorization: Bearer " + token + "\r\n\r\n", 431},
 		"an absolute target":      {"GET http://x/verify?scope=read HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + token + "\r\n\r\n", 404},
 		"another path":            {"GET //verify?scope=read HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + token + "\r\n\r\n", 404},
