@@ -15,18 +15,24 @@ import (
 // Callers who wait for the same question are refused each for themselves.
 func TestRefusalsAreNotShared(t *testing.T) {
 	bubble(t, func(t *testing.T, s *service, _ *faults) {
-		p := guard.Presented{Authorization: []string{"Bearer " + guardtest.Checksummed("mk_")}}
-		release := s.m.Hold()
-		refusals := make([]*guard.Refusal, 8)
 		var all sync.WaitGroup
+		check := func(credential string, refusal **guard.Refusal) {
+			defer all.Done()
+			_, err := s.g.Check(t.Context(), guard.Presented{Authorization: []string{"Bearer " + credential}})
+			if !errors.As(err, refusal) {
+				t.Errorf("got %v", err)
+			}
+		}
+		release := s.m.Hold()
+		all.Add(guard.MaxQuestions)
+		for range guard.MaxQuestions { // so that the next question waits until all its callers have come
+			go check(guardtest.Checksummed("mk_"), new(*guard.Refusal))
+		}
+		synctest.Wait()
+		refusals, credential := make([]*guard.Refusal, 8), guardtest.Checksummed("mk_")
+		all.Add(len(refusals))
 		for i := range refusals {
-			all.Add(1)
-			go func() {
-				defer all.Done()
-				if _, err := s.g.Check(t.Context(), p); !errors.As(err, &refusals[i]) {
-					t.Errorf("got %v", err)
-				}
-			}()
+			go check(credential, &refusals[i])
 		}
 		synctest.Wait()
 		release()
