@@ -5,6 +5,7 @@ package guard_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -28,7 +29,6 @@ type faults struct {
 	mu    sync.Mutex
 	by    map[string]func(*http.Request) (*http.Response, error)
 	count map[string]int
-	after func(path string, answer *http.Response) *http.Response
 }
 
 // set gives a path a fault; nil takes it away. The fault may return nothing: then the request goes through.
@@ -157,6 +157,7 @@ func TestFeedIsAway(t *testing.T) {
 					t.Errorf("the state is %s", got)
 				}
 				time.Sleep(5 * time.Minute)
+				synctest.Wait()
 				if n := strings.Count(log.String(), "the feed of revocations does not answer"); n < 5 || n > 6 {
 					t.Errorf("%d lines in five minutes:\n%s", n, log.String())
 				}
@@ -168,8 +169,9 @@ func TestFeedIsAway(t *testing.T) {
 				if n := s.m.Asked(token) - asked; n != 0 {
 					t.Errorf("asked %d times when the feed was back", n)
 				}
-				if got := []guard.State{guard.Current, guard.Stale, guard.Current}; !equal(states, got) {
-					t.Errorf("Observe was told of the states %q, want %q", states, got)
+				synctest.Wait()
+				if want := []guard.State{guard.Current, guard.Stale, guard.Current}; !equal(states, want) {
+					t.Errorf("Observe was told of the states %q, want %q", states, want)
 				}
 			}, func(c *guard.Config) {
 				c.Logger = slog.New(slog.NewTextHandler(&log, nil))
@@ -581,6 +583,62 @@ func TestStreamOfAForgottenCredential(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Callers who wait for one answer, and need different scopes, get different refusals.
+func TestRefusalsOfOneQuestion(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service, _ *faults) {
+		unknown := guardtest.Checksummed("mkt_")
+		release, got := s.m.Hold(), make(chan *guard.Refusal, 2)
+		for _, scope := range []string{"read", "write"} {
+			go func() {
+				_, err := s.g.Check(t.Context(), guard.Presented{Authorization: []string{"Bearer " + unknown}}, guard.Scope(scope))
+				var refusal *guard.Refusal
+				errors.As(err, &refusal)
+				got <- refusal
+			}()
+		}
+		synctest.Wait()
+		release()
+		if one, other := <-got, <-got; one == other || one.Status != http.StatusUnauthorized || other.Status != http.StatusUnauthorized {
+			t.Errorf("got %+v and %+v", one, other)
+		}
+	})
+}
+
+// Each use of an API key that memory answered is reported once, also if the feed was away meanwhile.
+func TestUsesAreReported(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service, network *faults) {
+		reported := 0
+		network.set(feed, func(r *http.Request) (*http.Response, error) {
+			body, _ := io.ReadAll(r.Body)
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			answer, err := network.next.RoundTrip(r)
+			var q struct{ Used [][]any }
+			if err == nil && answer.StatusCode == http.StatusOK && json.Unmarshal(body, &q) == nil {
+				for _, used := range q.Used {
+					reported += int(used[1].(float64))
+				}
+			}
+			return answer, err
+		})
+		key := s.m.Key("ada", orders, "read")
+		use := func() { s.want("/read", key, http.StatusOK); time.Sleep(20 * time.Millisecond) }
+		for range 100 {
+			use()
+		}
+		s.m.FeedDown()
+		for range 100 {
+			use()
+		}
+		s.m.Up()
+		s.m.Settle(s.g)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if reported != 200 {
+			t.Errorf("%d uses of 200 were reported", reported)
+		}
+	})
 }
 
 // A credential that is bound to a key of its client is rejected: this version cannot check the proof of possession.

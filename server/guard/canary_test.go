@@ -9,7 +9,9 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/mintkeep/mintkeep/server/guard"
 )
@@ -18,42 +20,49 @@ import (
 // guard remembers.
 func TestCredentialsAreNotKept(t *testing.T) {
 	var log bytes.Buffer
+	var mu sync.Mutex
 	var told []guard.Event
-	s := settled(t, func(c *guard.Config) {
-		c.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-		c.Observe = func(e guard.Event) { told = append(told, e) }
-	})
-	good, key, gone := s.m.Token("billing", orders, "read"), s.m.Key("ada", orders, "read"), s.m.Key("bob", orders, "read")
-	for _, c := range []string{good, key, gone} {
-		s.want("/read", c, http.StatusOK)
-	}
-	s.m.Revoke(gone)
-	s.m.Settle(s.g)
-	presented := []string{
-		good, key, gone, "mk_" + strings.Repeat("a", 46), good + "x", s.m.Token("billing", "https://other.example.com", "read"),
-		s.m.Sign(map[string]any{"iss": "https://evil.example.com"}),
-	}
-	var errs strings.Builder
-	for _, c := range presented {
-		_, err := s.g.Check(t.Context(), guard.Presented{Authorization: []string{"Bearer " + c}}, guard.Scope("read"))
-		_, _ = fmt.Fprintf(&errs, "%v %+v\n", err, err)
-	}
-	s.get("/read", good)
-	var kept strings.Builder
-	contents(&kept, reflect.ValueOf(s.g), map[any]bool{})
-	if !strings.Contains(kept.String(), "billing") || !strings.Contains(kept.String(), "ada") {
-		t.Fatal("the guard remembers nothing: this test does not see it")
-	}
-	for _, c := range append(presented, "the-secret-of-the-guard") {
-		for where, text := range map[string]string{
-			"the log": log.String(), "a refusal": errs.String(), "the statistics": fmt.Sprintf("%+v", s.g.Stats()), "an event": fmt.Sprintf("%+v", told),
-			"memory": strings.ReplaceAll(kept.String(), "the-secret-of-the-guard-in-tests", ""),
-		} {
-			if strings.Contains(text, c) || len(c) > 100 && strings.Contains(text, c[len(c)-50:]) {
-				t.Errorf("%s has %s", where, c)
+	bubble(t, func(t *testing.T, s *service, _ *faults) {
+		good, key, gone := s.m.Token("billing", orders, "read"), s.m.Key("ada", orders, "read"), s.m.Key("bob", orders, "read")
+		for _, c := range []string{good, key, gone} {
+			s.want("/read", c, http.StatusOK)
+		}
+		s.m.Revoke(gone)
+		s.m.Settle(s.g)
+		presented := []string{
+			good, key, gone, "mk_" + strings.Repeat("a", 46), good + "x", s.m.Token("billing", "https://other.example.com", "read"),
+			s.m.Sign(map[string]any{"iss": "https://evil.example.com"}),
+		}
+		var errs strings.Builder
+		for _, c := range presented {
+			_, err := s.g.Check(t.Context(), guard.Presented{Authorization: []string{"Bearer " + c}}, guard.Scope("read"))
+			_, _ = fmt.Fprintf(&errs, "%v %+v\n", err, err)
+		}
+		s.get("/read", good)
+		synctest.Wait()
+		var kept strings.Builder
+		contents(&kept, reflect.ValueOf(s.g), map[any]bool{})
+		if !strings.Contains(kept.String(), "billing") || !strings.Contains(kept.String(), "ada") {
+			t.Fatal("the guard remembers nothing: this test does not see it")
+		}
+		for _, c := range append(presented, "the-secret-of-the-guard") {
+			for where, text := range map[string]string{
+				"the log": log.String(), "a refusal": errs.String(), "the statistics": fmt.Sprintf("%+v", s.g.Stats()), "an event": fmt.Sprintf("%+v", told),
+				"memory": strings.ReplaceAll(kept.String(), "the-secret-of-the-guard-in-tests", ""),
+			} {
+				if strings.Contains(text, c) || len(c) > 100 && strings.Contains(text, c[len(c)-50:]) {
+					t.Errorf("%s has %s", where, c)
+				}
 			}
 		}
-	}
+	}, func(c *guard.Config) {
+		c.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		c.Observe = func(e guard.Event) {
+			mu.Lock()
+			defer mu.Unlock()
+			told = append(told, e)
+		}
+	})
 }
 
 // contents writes every string and every slice of bytes that can be reached from a value, but for what belongs to the standard

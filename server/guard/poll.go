@@ -152,7 +152,8 @@ func (p *poller) hedged(ctx context.Context) polled {
 	defer cancel() // and with it the other one
 	answers := make(chan polled, 2)
 	wait := p.wait()
-	go func() { answers <- p.once(ctx, wait) }()
+	cursor := p.cursor // which this goroutine may have moved before the second poll begins
+	go func() { answers <- p.once(ctx, cursor, wait) }()
 	hedge := time.NewTimer(wait + hedgeTime)
 	defer hedge.Stop()
 	pending, lease := 1, p.leaseEnd()
@@ -168,18 +169,18 @@ func (p *poller) hedged(ctx context.Context) polled {
 			}
 		case <-hedge.C:
 			pending++
-			go func() { answers <- p.once(ctx, hedgeTime) }()
+			go func() { answers <- p.once(ctx, cursor, hedgeTime) }()
 		}
 	}
 }
 
 // once sends one poll.
-func (p *poller) once(ctx context.Context, wait time.Duration) polled {
+func (p *poller) once(ctx context.Context, cursor string, wait time.Duration) polled {
 	g := p.g
 	nonce := rand.Text()
 	a := polled{}
 	request := pollRequest{
-		After: p.cursor, Wait: wait.Milliseconds(), Nonce: nonce, Instance: p.instance, Lease: g.config.MaxStale.Milliseconds(),
+		After: cursor, Wait: wait.Milliseconds(), Nonce: nonce, Instance: p.instance, Lease: g.config.MaxStale.Milliseconds(),
 		Used: g.used.take(g.clock()), Served: g.counts.served.Load(), Refused: g.counts.refused.Load(),
 		Entries: g.memory.len(), Version: version,
 	}
@@ -188,10 +189,13 @@ func (p *poller) once(ctx context.Context, wait time.Duration) polled {
 		a.err = err
 		return a
 	}
-	ctx, cancel := context.WithTimeout(ctx, wait+questionTime)
+	timed, cancel := context.WithTimeout(ctx, wait+questionTime)
 	defer cancel()
 	a.sent = g.clock()
-	a.err = g.mint.post(ctx, "/oauth/changes", "application/json", body, &a.changes)
+	a.err = g.mint.post(timed, "/oauth/changes", "application/json", body, &a.changes)
+	if a.err != nil && ctx.Err() == nil { // one that was cancelled has arrived, as a rule
+		g.used.again(request.Used)
+	}
 	if a.err == nil && a.changes.Nonce != nonce {
 		a.err = errors.New("the answer to a poll is an older one: a proxy repeats answers")
 	}

@@ -3,8 +3,6 @@ package guard
 import (
 	"encoding/json"
 	"sync"
-	"sync/atomic"
-	"time"
 )
 
 const (
@@ -30,14 +28,27 @@ func (u *used) note(v *verdict) {
 	u.mu.Unlock()
 }
 
+// again takes back uses that Mintkeep has not heard of.
+func (u *used) again(keys []usedKey) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, k := range keys {
+		if k.of.uses.Add(k.uses) == k.uses && len(u.keys) < maxUsed {
+			u.keys = append(u.keys, k.of)
+		}
+	}
+}
+
 // usedKey is [id, uses, seconds ago].
 type usedKey struct {
-	id   string
+	of   *verdict
 	uses uint32
 }
 
 // MarshalJSON is the array.
-func (k usedKey) MarshalJSON() ([]byte, error) { return json.Marshal([]any{k.id, k.uses, 0}) }
+func (k usedKey) MarshalJSON() ([]byte, error) {
+	return json.Marshal([]any{k.of.credential.ID, k.uses, 0})
+}
 
 // take are some of the uses, which are reported now.
 func (u *used) take(instant) []usedKey {
@@ -49,67 +60,8 @@ func (u *used) take(instant) []usedKey {
 	keys := make([]usedKey, 0, n)
 	for _, v := range some {
 		if uses := v.uses.Swap(0); v.credential.ID != "" && uses > 0 {
-			keys = append(keys, usedKey{v.credential.ID, uses})
+			keys = append(keys, usedKey{v, uses})
 		}
 	}
 	return keys
-}
-
-// counts are those of [Stats].
-type counts struct {
-	hits, asks, voids, resets, served, refused atomic.Uint64
-}
-
-// Stats are of this moment, the counts since [New].
-type Stats struct {
-	State   State
-	KnownAt time.Time // up to then it has every void; zero: it has not heard of any
-	Entries int
-	Hits    uint64 // answers from memory
-	Asks    uint64 // questions to Mintkeep
-	Voids   uint64
-	Resets  uint64
-	Served  uint64
-	Refused uint64
-}
-
-// Stats tells how the guard is.
-func (g *Guard) Stats() Stats {
-	now := g.clock()
-	state, _ := g.state(now)
-	var knownAt time.Time
-	if known := g.known.Load(); known != nil {
-		age, _ := known.age(now)
-		knownAt = time.Now().Add(-age)
-	}
-	return Stats{
-		State: state, KnownAt: knownAt, Entries: g.memory.len(), Hits: g.counts.hits.Load(), Asks: g.counts.asks.Load(), Voids: g.counts.voids.Load(),
-		Resets: g.counts.resets.Load(), Served: g.counts.served.Load(), Refused: g.counts.refused.Load(),
-	}
-}
-
-// EventKind is what an [Event] is about.
-type EventKind string
-
-// The kinds of events.
-const (
-	Asked        EventKind = "asked"   // Mintkeep was asked about a credential
-	Voided       EventKind = "voided"  // answers are forgotten, since something they depend on has changed
-	WasReset     EventKind = "reset"   // all answers are forgotten
-	Refused      EventKind = "refused" // a check rejected a credential
-	StateChanged EventKind = "state"
-)
-
-// Event is told to Config.Observe.
-type Event struct {
-	Kind   EventKind
-	Reason string // of a refusal
-	Count  int    // of voids
-	State  State  // the new one
-}
-
-func (g *Guard) observe(e Event) {
-	if g.config.Observe != nil {
-		g.config.Observe(e)
-	}
 }

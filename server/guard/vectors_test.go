@@ -154,7 +154,7 @@ func (v *vectorGuard) do(s step) *outcome {
 	switch s.Do {
 	case "poll":
 		v.poller.cursor = "of the test"
-		go func() { v.poll <- v.poller.once(context.Background(), time.Second) }()
+		go func() { v.poll <- v.poller.once(context.Background(), v.poller.cursor, time.Second) }()
 		<-v.network.arrived
 	case "polled":
 		v.network.answers <- s.Answer

@@ -31,7 +31,7 @@ func build(t *testing.T, module, pkg string, flags ...string) string {
 		err  error
 	}
 	once, _ := built.LoadOrStore(fmt.Sprint(module, pkg, flags), sync.OnceValue(func() result {
-		folder, err := os.MkdirTemp("", "mintkeep")
+		folder, err := os.MkdirTemp("", "mintkeep") //nolint:usetesting // all tests share what is built
 		if err != nil {
 			return result{"", err}
 		}

@@ -42,10 +42,7 @@ func rpc(t *testing.T, g *guard.Guard) healthpb.HealthClient {
 }
 
 func presenting(ctx context.Context, values ...string) context.Context {
-	for _, v := range values {
-		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", v)
-	}
-	return ctx
+	return metadata.NewOutgoingContext(ctx, metadata.MD{"authorization": values})
 }
 
 // A call by gRPC is answered, or rejected with the code that a caller's library acts on.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -164,6 +165,29 @@ func TestIntrospect(t *testing.T) {
 	if _, body := s.ask(http.MethodGet, "/metrics", nil, ""); !strings.Contains(body, `mintkeep_guard_refused_total{reason="revoked_or_unknown"}`) ||
 		!strings.Contains(body, `mintkeep_guard_state{state="blind"} 0`) || !strings.Contains(body, "\nmintkeep_guard_known_age_seconds 0.") {
 		t.Errorf("the metrics are\n%s", body)
+	}
+}
+
+// Each metric is in docs/guard.md, and each that the page names is there.
+func TestMetricsOfThePage(t *testing.T) {
+	page, err := os.ReadFile("../../../../docs/guard.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newStand(t, "")
+	s.ask(http.MethodGet, "/verify?scope=read", nil, "")
+	_, body := s.ask(http.MethodGet, "/metrics", nil, "")
+	there := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^# TYPE (\S+) `).FindAllStringSubmatch(body, -1) {
+		there[m[1]] = true
+		if !strings.Contains(string(page), "`"+m[1]+"`") {
+			t.Errorf("the page does not have %s", m[1])
+		}
+	}
+	for _, m := range regexp.MustCompile("`(mintkeep_guard_[a-z_]+)`").FindAllStringSubmatch(string(page), -1) {
+		if !there[m[1]] {
+			t.Errorf("there is no %s", m[1])
+		}
 	}
 }
 
