@@ -183,6 +183,7 @@ func newVerdict(d digest, i introspection, q *question) *verdict {
 	}
 	if strings.EqualFold(i.TokenType, "api_key") {
 		c.Type = "api_key"
+		c.Key = &Key{Name: i.Name, Metadata: i.Metadata, RateLimit: i.RateLimit, Owner: i.Username}
 	}
 	if i.IssuedAt > 0 {
 		c.IssuedAt = time.Unix(i.IssuedAt, 0)

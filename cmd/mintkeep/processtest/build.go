@@ -13,8 +13,9 @@ import (
 )
 
 var (
-	place string // where the program is built; created by Main
-	build = sync.OnceValues(buildProgram)
+	place      string // where the program is built; created by Main
+	build      = sync.OnceValues(buildProgram)
+	buildGuard = sync.OnceValues(buildGuardProgram)
 )
 
 // Main runs the tests and removes what was built for them.
@@ -45,6 +46,24 @@ func buildProgram() (string, error) {
 	args = append(args, "github.com/mintkeep/mintkeep/cmd/mintkeep")
 	out, err := exec.CommandContext(context.Background(), "go", args...).CombinedOutput() //nolint:gosec // our own words
 	if err != nil {
+		return "", fmt.Errorf("%w\n%s", err, out)
+	}
+	return program, nil
+}
+
+// buildGuardProgram builds mintkeep-guard, which is in a module of its own.
+func buildGuardProgram() (string, error) {
+	if err := rememberSources(); err != nil {
+		return "", err
+	}
+	mod, err := exec.CommandContext(context.Background(), "go", "env", "GOMOD").Output()
+	if err != nil {
+		return "", err
+	}
+	program := filepath.Join(place, "mintkeep-guard")
+	cmd := exec.CommandContext(context.Background(), "go", "build", "-o", program, "./cmd/mintkeep-guard") //nolint:gosec // our own words
+	cmd.Dir = filepath.Join(filepath.Dir(string(mod)), "server", "guard")
+	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w\n%s", err, out)
 	}
 	return program, nil
@@ -83,6 +102,16 @@ func Program(tb testing.TB) string {
 	path, err := build()
 	if err != nil {
 		tb.Fatalf("no mintkeep to run: %v", err)
+	}
+	return path
+}
+
+// Guard is the path of mintkeep-guard, which is built once.
+func Guard(tb testing.TB) string {
+	tb.Helper()
+	path, err := buildGuard()
+	if err != nil {
+		tb.Fatalf("no mintkeep-guard to run: %v", err)
 	}
 	return path
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -22,21 +23,35 @@ func printVersion(w io.Writer) {
 		if release == "" && info.Main.Version != "(devel)" {
 			release = info.Main.Version
 		}
-		stamp := map[string]string{}
-		for _, s := range info.Settings {
-			stamp[s.Key] = s.Value
-		}
-		if revision := stamp["vcs.revision"]; revision != "" {
-			commit = revision
-		}
-		if stamp["vcs.modified"] == "true" {
-			commit += " (modified)"
-		}
+		commit = commitOf(info)
 	}
 	if release == "" {
 		release = "dev"
 	}
 	_, _ = fmt.Fprintf(w, "mintkeep-guard %s\ncommit   %s\ngo       %s\n", release, commit, goVersion)
+}
+
+// pseudo is the end of a version that go install gives to a commit without a tag.
+var pseudo = regexp.MustCompile(`[.-][0-9]{14}-([0-9a-f]{12})$`)
+
+// commitOf is the commit that the binary was built from. A build from a checkout has it. go install names a version and the
+// checksum of the sources instead, by which go.sum and the checksum database know the commit.
+func commitOf(info *debug.BuildInfo) string {
+	commit, dirty := "unknown", ""
+	if rev := pseudo.FindStringSubmatch(info.Main.Version); rev != nil {
+		commit = rev[1]
+	} else if info.Main.Sum != "" {
+		commit = fmt.Sprintf("tag %s (%s)", info.Main.Version, info.Main.Sum)
+	}
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			commit = s.Value
+		case s.Key == "vcs.modified" && s.Value == "true":
+			dirty = " (modified)"
+		}
+	}
+	return commit + dirty
 }
 
 const healthcheckTimeout = 3 * time.Second

@@ -60,15 +60,18 @@ Optional, with their defaults:
   MINTKEEP_GUARD_PUBLIC_URL    none: the URL of the service, for challenges
   MINTKEEP_GUARD_TOKEN_FILE    none: a file with what callers of /introspect send as Bearer
 
-Commands and flags; without a command, the guard runs:
+Commands:
 
-  healthcheck                  ask the guard at MINTKEEP_GUARD_ADDR whether it is ready
-  version                      the version, and the commit that it was built from
+  healthcheck                  ask the guard at MINTKEEP_GUARD_ADDR whether it is ready: exit code 0 or 1
+  version                      print the version, and the commit that it was built from
+
+Flags:
+
   --listen-anywhere            allow an address that other machines reach
   --help                       print this
 
 Routes: /verify?scope=read, /verify/scope=read/…, POST /introspect, /readyz, /metrics.
-Exit codes: 0 stopped by a signal, or ready; 1 failed, or not ready; 2 the settings are wrong.
+Exit codes: 0 stopped by a signal, 1 failed, 2 the settings are wrong.
 `
 
 // exitUsage is the exit code for wrong settings.

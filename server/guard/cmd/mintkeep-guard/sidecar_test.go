@@ -150,6 +150,14 @@ func TestIntrospect(t *testing.T) {
 	if _, body := s.ask(http.MethodPost, "/introspect", own, "token="+token); !strings.Contains(body, `"active":true`) || !strings.Contains(body, `"client_id":"billing"`) {
 		t.Errorf("got %s", body)
 	}
+	key := s.m.Key("ada", orders, "read")
+	s.m.Describe(key, map[string]any{"name": "backup", "metadata": map[string]string{"team": "storage"}, "username": "ada@example.com"})
+	_, body := s.ask(http.MethodPost, "/introspect", own, "token="+key)
+	for _, want := range []string{`"name":"backup"`, `"metadata":{"team":"storage"}`, `"username":"ada@example.com"`} {
+		if !strings.Contains(body, want) || strings.Contains(body, "rate_limit") {
+			t.Errorf("got %s, want %s", body, want)
+		}
+	}
 	s.m.Revoke(token)
 	s.m.Settle(s.g)
 	if _, body := s.ask(http.MethodPost, "/introspect", own, "token="+token); strings.TrimSpace(body) != `{"active":false}` {
@@ -165,6 +173,25 @@ func TestIntrospect(t *testing.T) {
 	if _, body := s.ask(http.MethodGet, "/metrics", nil, ""); !strings.Contains(body, `mintkeep_guard_refused_total{reason="revoked_or_unknown"}`) ||
 		!strings.Contains(body, `mintkeep_guard_state{state="blind"} 0`) || !strings.Contains(body, "\nmintkeep_guard_known_age_seconds 0.") {
 		t.Errorf("the metrics are\n%s", body)
+	}
+}
+
+// The dashboard of Mintkeep shows metrics of this process: each that it names is in a scrape.
+func TestBoardNamesMetricsThatExist(t *testing.T) {
+	s := newStand(t, "a-secret-of-the-machine")
+	_, scrape := s.ask(http.MethodGet, "/metrics", nil, "")
+	board, err := os.ReadFile("../../../../docs/deploy/grafana.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile(`mintkeep_guard_[a-z_]+`).FindAllString(string(board), -1)
+	for _, name := range named {
+		if !strings.Contains(scrape, "# TYPE "+name+" ") {
+			t.Errorf("no %s in\n%s", name, scrape)
+		}
+	}
+	if len(named) == 0 {
+		t.Error("the dashboard names no metric of the guard")
 	}
 }
 
