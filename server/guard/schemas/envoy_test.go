@@ -41,9 +41,9 @@ func validate(t *testing.T, m proto.Message) {
 }
 
 // inside is the message in an Any.
-func inside(t *testing.T, any *anypb.Any, m proto.Message) {
+func inside(t *testing.T, wrapped *anypb.Any, m proto.Message) {
 	t.Helper()
-	if err := any.UnmarshalTo(m); err != nil {
+	if err := wrapped.UnmarshalTo(m); err != nil {
 		t.Fatal(err)
 	}
 	validate(t, m)

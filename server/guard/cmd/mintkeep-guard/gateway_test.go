@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -24,6 +25,8 @@ import (
 	"github.com/mintkeep/mintkeep/server/guard"
 	"github.com/mintkeep/mintkeep/server/guard/guardtest"
 )
+
+var caddy = flag.String("caddy", "", "another Caddy than that of the system, such as testdata/caddy builds")
 
 // recipe is a file of docs/gateways, and how its program is used.
 type recipe struct {
@@ -150,6 +153,9 @@ func (gw *gateway) service(h http.HandlerFunc) string {
 // look finds the program of the gateway, or skips the test.
 func (gw *gateway) look() string {
 	gw.t.Helper()
+	if gw.program == "caddy" && *caddy != "" {
+		return *caddy
+	}
 	program, err := exec.LookPath(gw.program)
 	if err != nil {
 		program, err = exec.LookPath("/usr/sbin/" + gw.program)

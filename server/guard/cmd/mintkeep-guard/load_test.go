@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/mintkeep/mintkeep/server/guard"
 )
 
 var requests = flag.Int("requests", 400, "how many requests each gateway answers while it is reloaded")
@@ -19,7 +21,8 @@ const callers = 8
 // connections that it keeps. Mintkeep is asked once about a credential.
 func TestGatewaysReloadUnderLoad(t *testing.T) {
 	eachGateway(t, func(t *testing.T, name string) {
-		gw := newGateway(t, name)
+		// A guard that is stale asks again: on a machine that is too busy to poll in time it would be.
+		gw := newGateway(t, name, func(c *guard.Config) { c.MaxStale = 10 * time.Second })
 		token, key := gw.m.Token("billing", orders, "read"), gw.m.Key("ada", orders, "read")
 		wants := []struct {
 			credential string
@@ -146,7 +149,12 @@ func newLoad(gw *gateway, do func(ask asker, i int) error, done func(caller int)
 // wait returns when the callers are done.
 func (l *load) wait() {
 	l.gw.t.Helper()
+	late := time.AfterFunc(4*time.Minute, func() {
+		l.gw.t.Error("the callers are not done within 4 minutes")
+		l.failed.Store(true)
+	})
 	l.all.Wait()
+	late.Stop()
 	close(l.problem)
 	for err := range l.problem {
 		l.gw.t.Error(err)
