@@ -34,9 +34,11 @@ type Config struct {
 	SigningAlg      string        `name:"signing-alg" default:"ES256" placeholder:"ALG" example:"ES256" help:"Algorithm of the next signing key that is created: ES256, EdDSA or RS256."`
 	SigningRotation time.Duration `name:"signing-rotation" default:"720h" placeholder:"DURATION" example:"720h" help:"Age at which the signing key is rotated, at least 1h. 0 means manual rotation only."`
 	Audience        string        `name:"audience" placeholder:"URI" absent:"the issuer" example:"https://api.example.com" help:"Default aud of a token: used when the request names no resource and the client has no audience of its own. Also the aud of every API key."`
-	KeyScopes       []string      `name:"key-scopes" default:"read write" placeholder:"SCOPES" example:"read write" help:"Scopes that developers may give to their API keys, separated by spaces. Must not contain a mintkeep: scope."`
+	KeyScopes       KeyScopes     `name:"key-scopes" default:"read write" placeholder:"SCOPES" example:"read write" help:"Scopes that developers may give to their API keys, separated by spaces; or with descriptions, separated by semicolons: read=Read orders;write=Write orders. Must not contain a mintkeep: scope."`
 	KeyPrefix       string        `name:"key-prefix" default:"mk" placeholder:"PREFIX" example:"mk" help:"Prefix of new API keys, secrets and opaque tokens: a lower-case letter, then one to seven lower-case letters or digits."`
 	KeyCreateRate   Rate          `name:"key-create-rate" default:"60/m" placeholder:"RATE" example:"60/m" help:"How many API keys one user may create or rotate in a time window of one second, minute or hour, such as 60/m. Operators at /admin are not limited."`
+
+	IntrospectOwner string `name:"introspect-owner" default:"off" placeholder:"off|email" example:"email" help:"email tells the services that introspect an API key the email address of its owner (username). off: they learn the user's id alone."`
 
 	MetadataCompat bool `name:"metadata-compat" default:"true" placeholder:"BOOL" example:"true" help:"true adds authorization_endpoint, response_types_supported and code_challenge_methods_supported to the metadata, which MCP SDKs require although Mintkeep has no sign-in for them. GET and POST /oauth/authorize then always answer 400. false removes all of this."`
 
@@ -61,6 +63,10 @@ type Config struct {
 	PProf       bool       `name:"pprof" default:"false" placeholder:"BOOL" example:"true" help:"true serves Go profiles (/debug/pprof/) at the metrics address, which must be a loopback address."`
 	LogLevel    slog.Level `name:"log-level" default:"info" placeholder:"LEVEL" example:"info" help:"Lowest level that is logged: debug, info, warn or error."`
 	LogFormat   string     `name:"log-format" placeholder:"FORMAT" absent:"text on a terminal, else json" example:"json" help:"Format of the log: text or json."`
+	AuditLog    string     `name:"audit-log" default:"off" placeholder:"off|stdout|PATH" example:"/var/log/mintkeep/audit.jsonl" help:"Where each event of the audit log is also written, as one line of JSON: off, stdout, or the path of a file, which is created with mode 0600 and reopened at SIGHUP."`
+
+	// Tracing has no flags: its variables are those of OpenTelemetry.
+	Tracing Tracing
 
 	// Derived values follow the listener's real port (see Listening).
 	issuerDerived, audienceDerived, adminDerived bool

@@ -22,6 +22,7 @@ func Load(src Source) (*Config, []string, error) {
 	c.KeyScopes = read(l, "key-scopes", parseKeyScopes)
 	c.KeyPrefix = read(l, "key-prefix", parseKeyPrefix)
 	c.KeyCreateRate = read(l, "key-create-rate", ParseRate)
+	c.IntrospectOwner = read(l, "introspect-owner", oneOf("off", OwnerEmail))
 	c.MetadataCompat = read(l, "metadata-compat", parseBool)
 	c.AssertionAudience = read(l, "assertion-audience", parseAssertionAudience)
 	c.RevokeDurability = read(l, "revoke-durability", parseDurability)
@@ -39,8 +40,10 @@ func Load(src Source) (*Config, []string, error) {
 	c.PProf = read(l, "pprof", parseBool)
 	c.LogLevel = read(l, "log-level", parseLevel)
 	c.LogFormat = read(l, "log-format", oneOf("text", "json"))
+	c.AuditLog = read(l, "audit-log", parseAuditLog)
 	c.Issuer = read(l, "issuer", ParseOrigin)
 	c.Audience = read(l, "audience", parseAudience)
+	c.Tracing = l.tracing()
 
 	l.require()
 	l.relate(c)
@@ -63,6 +66,7 @@ type loader struct {
 	settings map[string]Setting
 	values   map[string]value
 	mistakes map[string]Mistake
+	otel     []Mistake // of the variables of OpenTelemetry
 	warnings []string
 	embedded bool // no Redis is configured
 }
@@ -132,6 +136,9 @@ func (l *loader) err(flags ...string) error {
 		if ok && (len(flags) == 0 || slices.Contains(flags, s.Flag)) {
 			mistakes = append(mistakes, m)
 		}
+	}
+	if len(flags) == 0 {
+		mistakes = append(mistakes, l.otel...)
 	}
 	if len(mistakes) == 0 {
 		return nil

@@ -79,9 +79,10 @@ func TestNothingConfigured(t *testing.T) {
 		SigningAlg:      "ES256",
 		SigningRotation: 720 * time.Hour,
 		Audience:        "http://localhost:8080",
-		KeyScopes:       []string{"read", "write"},
+		KeyScopes:       config.KeyScopes{{Name: "read"}, {Name: "write"}},
 		KeyPrefix:       "mk",
 		KeyCreateRate:   config.Rate{Count: 60, Window: time.Minute},
+		IntrospectOwner: "off",
 		MetadataCompat:  true,
 
 		AssertionAudience: []string{"issuer"},
@@ -90,6 +91,7 @@ func TestNothingConfigured(t *testing.T) {
 		MetricsAddr: "127.0.0.1:9464",
 		LogLevel:    slog.LevelInfo,
 		LogFormat:   "json",
+		AuditLog:    config.AuditOff,
 	}
 	diff(t, got, want, cmpopts.IgnoreFields(config.Config{}, "AdminToken", "MasterKeys"))
 
@@ -116,6 +118,7 @@ func TestEverythingConfigured(t *testing.T) {
 		"MINTKEEP_KEY_SCOPES=invoices:read payments/write",
 		"MINTKEEP_KEY_PREFIX=acme",
 		"MINTKEEP_KEY_CREATE_RATE=5/h",
+		"MINTKEEP_INTROSPECT_OWNER=email",
 		"MINTKEEP_METADATA_COMPAT=false",
 		"MINTKEEP_FEED=off",
 		"MINTKEEP_FEED_WAITING=100",
@@ -131,6 +134,7 @@ func TestEverythingConfigured(t *testing.T) {
 		"MINTKEEP_PPROF=true",
 		"MINTKEEP_LOG_LEVEL=debug",
 		"MINTKEEP_LOG_FORMAT=text",
+		"MINTKEEP_AUDIT_LOG=/var/log/mintkeep/audit.jsonl",
 	}})
 	if len(warnings) > 0 {
 		t.Errorf("got warnings %q", warnings)
@@ -145,7 +149,8 @@ func TestEverythingConfigured(t *testing.T) {
 		AdminToken: adminToken, AdminTokenNext: nextToken,
 		TokenTTL: 5 * time.Minute, TokenTTLMax: 48 * time.Hour,
 		SigningAlg: "EdDSA", SigningRotation: 0,
-		Audience: "urn:example:api", KeyScopes: []string{"invoices:read", "payments/write"}, KeyPrefix: "acme",
+		Audience: "urn:example:api", KeyScopes: config.KeyScopes{{Name: "invoices:read"}, {Name: "payments/write"}}, KeyPrefix: "acme",
+		IntrospectOwner:   config.OwnerEmail,
 		KeyCreateRate:     config.Rate{Count: 5, Window: time.Hour},
 		AssertionAudience: []string{"issuer"},
 		RevokeDurability:  config.Durability{Replicas: 2},
@@ -160,6 +165,7 @@ func TestEverythingConfigured(t *testing.T) {
 		FetchCA: cert, FetchProxy: "http://proxy.example:3128",
 		TLSCert: cert, TLSKey: key, MetricsAddr: "[::1]:9465", PProf: true,
 		LogLevel: slog.LevelDebug, LogFormat: "text",
+		AuditLog: "/var/log/mintkeep/audit.jsonl",
 	}
 	diff(t, got, want)
 }
@@ -184,8 +190,21 @@ func TestFlagsWin(t *testing.T) {
 
 func TestMostKeyScopes(t *testing.T) {
 	got, _ := load(t, config.Source{Environ: []string{"MINTKEEP_KEY_SCOPES=" + numbered("s", 50)}})
-	if len(got.KeyScopes) != 50 || got.KeyScopes[49] != "s50" {
-		t.Errorf("got %q", got.KeyScopes)
+	if names := got.KeyScopes.Names(); len(names) != 50 || names[49] != "s50" {
+		t.Errorf("got %q", names)
+	}
+}
+
+func TestKeyScopesWithDescriptions(t *testing.T) {
+	got, _ := load(t, config.Source{Environ: []string{"MINTKEEP_KEY_SCOPES=orders:read=Read orders; write = Create, change = cancel ;list"}})
+	want := config.KeyScopes{{"orders:read", "Read orders"}, {"write", "Create, change = cancel"}, {"list", ""}}
+	if d := cmp.Diff(want, got.KeyScopes); d != "" {
+		t.Errorf("(-want +got)\n%s", d)
+	}
+	for scope, want := range map[string]string{"orders:read": "Read orders", "list": "", "none": ""} {
+		if got := got.KeyScopes.Description(scope); got != want {
+			t.Errorf("%s: got %q, want %q", scope, got, want)
+		}
 	}
 }
 

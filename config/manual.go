@@ -25,7 +25,8 @@ func Help() string {
 	var b strings.Builder
 	b.WriteString("Every flag has an environment variable: --token-ttl is MINTKEEP_TOKEN_TTL. The flag takes precedence. ")
 	b.WriteString("A secret comes from a variable, or from the file whose path is in the variable with _FILE at its end. ")
-	b.WriteString("On SIGHUP the server reads these files and the certificate again.\n\nSecrets:\n")
+	b.WriteString("On SIGHUP the server reads these files and the certificate again. ")
+	b.WriteString("Traces are set up by the variables of OpenTelemetry (OTEL_…); docs/operations.md lists them.\n\nSecrets:\n")
 	for _, s := range Settings() {
 		if !s.Secret {
 			continue

@@ -12,7 +12,10 @@ import (
 	"github.com/mintkeep/mintkeep/config"
 )
 
-const badScope = "must be space-separated scope tokens (RFC 6749 section 3.3)"
+const (
+	badScope          = "must be space-separated scope tokens (RFC 6749 section 3.3)"
+	badDescribedScope = "must be scope tokens (RFC 6749 section 3.3) with descriptions, such as read=Read orders;write=Write orders"
+)
 
 const badAllow = "must be networks, addresses and host names, separated by commas, without scheme and port"
 
@@ -83,6 +86,18 @@ func TestMistakes(t *testing.T) {
 		{"KEY_SCOPES", "read mintkeep:keys", "must not contain a mintkeep: scope, such as mintkeep:keys"},
 		{"KEY_SCOPES", "read write read", "must not contain a scope twice"},
 		{"KEY_SCOPES", numbered("s", 51), "must have at most 50 scopes"},
+		{"KEY_SCOPES", "read=Read orders;", badDescribedScope},
+		{"KEY_SCOPES", "read=Read orders;write orders=Write orders", badDescribedScope},
+		{"KEY_SCOPES", "=Read orders", badDescribedScope},
+		{"KEY_SCOPES", "read=Read;read=Read again", "must not contain a scope twice"},
+		{"KEY_SCOPES", "read=" + strings.Repeat("x", 101), "must have descriptions of at most 100 printable characters"},
+		{"KEY_SCOPES", "read=\u202e", "must have descriptions of at most 100 printable characters"},
+		{
+			"KEY_SCOPES", "=;mintkeep:keys=\x01;read=;read=",
+			badDescribedScope + ", and must not contain a mintkeep: scope, such as mintkeep:keys, " +
+				"and must have descriptions of at most 100 printable characters, and must not contain a scope twice",
+		},
+		{"INTROSPECT_OWNER", "name", "must be off or email"},
 		{"KEY_CREATE_RATE", "60/d", "must be a number from 1 to 1000000 and a window of s, m or h, such as 600/m"},
 		{"KEY_PREFIX", "m", "must be a lower-case letter and one to seven lower-case letters or digits"},
 		{"KEY_PREFIX", "MK", "must be a lower-case letter and one to seven lower-case letters or digits"},
@@ -96,6 +111,8 @@ func TestMistakes(t *testing.T) {
 		{"METADATA_COMPAT", "off", "must be true or false"},
 		{"FEED", "true", "must be on or off"},
 		{"FEED_WAITING", "0", "must be a number from 1 to 1000000"},
+		{"AUDIT_LOG", "on", "must be off, stdout or the path of a file"},
+		{"AUDIT_LOG", "https://log.example/audit", "must be off, stdout or the path of a file"},
 		{"FEED_WAITING", "many", "must be a number from 1 to 1000000"},
 		{"FETCH_ALLOW", "10.0.0.0/33", badAllow},
 		{"FETCH_ALLOW", "10.0.0.0/8,,keys.example", badAllow},

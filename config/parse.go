@@ -22,7 +22,6 @@ const (
 	masterKeySize = 32
 	minAdminToken = 32
 	minRotation   = time.Hour
-	maxKeyScopes  = 50
 
 	maxFeedWaiting = 1_000_000
 )
@@ -88,29 +87,6 @@ func parseKeyPrefix(s string) (string, error) {
 	}
 	return s, nil
 }
-
-// parseKeyScopes reads scopes as RFC 6749 §3.3 has them. Mintkeep's own are not allowed: which keys may have them is
-// fixed.
-func parseKeyScopes(s string) ([]string, error) {
-	scopes := strings.Split(s, " ")
-	for i, scope := range scopes {
-		switch {
-		case scope == "" || strings.ContainsFunc(scope, notInScope):
-			return nil, errors.New("must be space-separated scope tokens (RFC 6749 section 3.3)")
-		case strings.HasPrefix(scope, "mintkeep:"):
-			return nil, errors.New("must not contain a mintkeep: scope, such as mintkeep:keys")
-		case slices.Contains(scopes[:i], scope):
-			return nil, errors.New("must not contain a scope twice")
-		}
-	}
-	if len(scopes) > maxKeyScopes {
-		return nil, fmt.Errorf("must have at most %d scopes", maxKeyScopes)
-	}
-	return scopes, nil
-}
-
-// notInScope: scope-token = 1*( %x21 / %x23-5B / %x5D-7E ).
-func notInScope(r rune) bool { return r < 0x21 || r > 0x7e || r == '"' || r == '\\' }
 
 // parseMasterKeys reads a comma list of keys in base64, of either alphabet, with
 // or without padding.
@@ -208,6 +184,20 @@ func parseBool(s string) (bool, error) {
 func parseSwitch(s string) (bool, error) {
 	_, err := oneOf("on", "off")(s)
 	return err == nil && s == "on", err
+}
+
+// The values of MINTKEEP_AUDIT_LOG that are not the path of a file.
+const (
+	AuditOff    = "off"
+	AuditStdout = "stdout"
+)
+
+// parseAuditLog accepts off, stdout and a path. What could be neither is more likely an error than a file.
+func parseAuditLog(s string) (string, error) {
+	if s != AuditOff && s != AuditStdout && !strings.ContainsAny(s, `/\.`) || strings.Contains(s, "://") {
+		return "", errors.New("must be off, stdout or the path of a file")
+	}
+	return s, nil
 }
 
 func parseFeedWaiting(s string) (int, error) {

@@ -78,8 +78,8 @@ func TestUserChanges(t *testing.T) {
 				accepted(t, "disabled", both, rs, key, false)
 			}
 			state := s.Admin(t, http.MethodGet, "/admin/keys/"+key.ID, nil).JSON(t)["state"]
-			if state != "live" {
-				t.Errorf("a suspended key is %v, want it live: it may work again", state)
+			if state != "active" {
+				t.Errorf("a suspended key is %v, want it active: it may work again", state)
 			}
 			patch(t, u, servertest.M{"disabled": false})
 			accepted(t, "enabled", both, rs, key, true)
@@ -123,7 +123,7 @@ func TestUserChanges(t *testing.T) {
 				accepted(t, "deleted", both, rs, dead, false)
 				view := other.Admin(t, http.MethodGet, "/admin/keys/"+dead.ID, nil).Want(t, http.StatusOK, "").JSON(t)
 				end, _ := view["ended"].(servertest.M)
-				if view["user"] != u.ID || view["state"] != "ended" || end["reason"] != "the user was deleted" || end["by"] != "admin-token" {
+				if view["user"] != u.ID || view["state"] != "revoked" || end["reason"] != "the user was deleted" || end["by"] != "admin-token" {
 					t.Errorf("got %v", view)
 				}
 			}

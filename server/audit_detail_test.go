@@ -51,13 +51,13 @@ func TestAuditClientDetail(t *testing.T) {
 	created := servertest.M{
 		"client_id": "a", "client_name": "Billing", "scope": "read mintkeep:admin", "grant_types": []string{"client_credentials"},
 		"token_endpoint_auth_method": "client_secret_basic", "access_token_ttl": 60, "access_token_format": "opaque",
-		"audience": []string{"https://a.example", "https://b.example"}, "rate_limit": "10/m",
+		"audience": []string{"https://a.example", "https://b.example"}, "rate_limit": "10/m", "managed_by": "platform",
 		"jwks_uri": "https://a.example/keys", "token_endpoint_auth_signing_alg": "ES256",
 	}
 	want := servertest.M{
 		"action": "client.created", "client_name": "Billing", "scope": "read mintkeep:admin", "grant_types": "client_credentials",
 		"token_endpoint_auth_method": "client_secret_basic", "access_token_ttl": "60", "access_token_format": "opaque",
-		"audience": "https://a.example https://b.example", "rate_limit": "10/m",
+		"audience": "https://a.example https://b.example", "rate_limit": "10/m", "managed_by": "platform",
 		"jwks_uri": "https://a.example/keys", "token_endpoint_auth_signing_alg": "ES256",
 	}
 	secret := s.Admin(t, "POST", "/admin/clients?check=false", created).Want(t, 201, "").JSON(t)["client_secret"].(string)

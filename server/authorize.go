@@ -28,6 +28,9 @@ func (s *Server) adminOnly(h admin.Handler) web.Handler {
 			return err
 		}
 		web.Note(r.Context(), "actor", by.Name)
+		if by.Owner, by.File, err = web.ReadDeclaration(r); err != nil {
+			return err
+		}
 		return h(w, r, by)
 	}
 }

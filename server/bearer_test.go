@@ -194,8 +194,11 @@ func TestBearer(t *testing.T) {
 				t.Errorf("HEAD: %v %q", r.Header, r.Body)
 			}
 			s.Do(t, http.MethodHead, mePath, http.NoBody).Want(t, 401, "")
-			for path, allow := range map[string]string{mePath: "GET, HEAD", apiKeysPath: "GET, HEAD, POST", apiKeysPath + "/x": "DELETE, GET, HEAD", apiKeysPath + "/x/rotate": "POST"} {
+			for path, allow := range map[string]string{mePath: "GET, HEAD", apiKeysPath: "GET, HEAD, POST", apiKeysPath + "/x": "DELETE, GET, HEAD, PATCH", apiKeysPath + "/x/rotate": "POST"} {
 				for method, status := range map[string]int{http.MethodOptions: 204, http.MethodPut: 405, http.MethodPatch: 405, "FOO": 405} {
+					if strings.Contains(allow, method) {
+						continue
+					}
 					r := s.Do(t, method, path, http.NoBody, servertest.Bearer(k1.Plain))
 					got := strings.Split(r.Header.Get("Allow"), ", ")
 					if diff := cmp.Diff(strings.Split(allow, ", "), slices.Sorted(slices.Values(got))); r.Status != status || diff != "" {

@@ -18,19 +18,27 @@ func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) error {
 // readyz is whether this replica should get requests: the store answers and has once been able to give the durability
 // that revocations need, there is a key to sign with, and the server is not shutting down.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
+	if err := s.ready(r.Context()); err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusOK, map[string]string{"status": "ready"})
+}
+
+// ready is nil, or why the replica is not ready.
+func (s *Server) ready(ctx context.Context) error {
 	if s.draining.Load() {
 		return notReady("The server is shutting down", nil)
 	}
-	if err := s.options.Store.Ping(r.Context()); err != nil {
+	if err := s.options.Store.Ping(ctx); err != nil {
 		return notReady(storeFailure(err), err)
 	}
-	if err := s.durability(r.Context()); err != nil {
+	if err := s.durability(ctx); err != nil {
 		return notReady("Redis does not meet MINTKEEP_REVOKE_DURABILITY yet", err)
 	}
 	if err := s.options.Ring.Ready(); err != nil {
 		return notReady("The signing keys are not loaded", err)
 	}
-	return web.JSON(w, http.StatusOK, map[string]string{"status": "ready"})
+	return nil
 }
 
 func storeFailure(err error) string {

@@ -20,11 +20,11 @@ var allRoutes = map[string][]string{
 	"/oauth/token": {"POST"}, "/oauth/introspect": {"POST"}, "/oauth/revoke": {"POST"}, "/oauth/confirm": {"POST"}, "/oauth/authorize": {"GET", "HEAD", "POST"},
 	"/.well-known/oauth-authorization-server": {"GET", "HEAD"}, "/.well-known/jwks.json": {"GET", "HEAD"},
 	"/.well-known/openid-configuration": {"GET", "HEAD"},
-	"/admin/clients":                    {"GET", "HEAD", "POST"}, "/admin/clients/c1": {"DELETE", "GET", "HEAD", "PATCH"},
+	"/admin/clients":                    {"GET", "HEAD", "POST"}, "/admin/clients/c1": {"DELETE", "GET", "HEAD", "PATCH", "PUT"},
 	"/admin/clients/c1/secrets": {"GET", "HEAD", "POST"}, "/admin/clients/c1/secrets/s": {"DELETE", "GET", "HEAD"},
 	"/admin/clients/c1/revoke-tokens": {"POST"},
 	"/admin/signing-keys":             {"GET", "HEAD"}, "/admin/signing-keys/rotate": {"POST"}, "/admin/audit": {"GET", "HEAD"},
-	"/healthz": {"GET", "HEAD"}, "/readyz": {"GET", "HEAD"}, "/openapi.yaml": {"GET", "HEAD"},
+	"/healthz": {"GET", "HEAD"}, "/readyz": {"GET", "HEAD"}, "/openapi.yaml": {"GET", "HEAD"}, "/apply.schema.json": {"GET", "HEAD"},
 }
 
 func TestHTTP(t *testing.T) {

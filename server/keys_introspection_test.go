@@ -28,7 +28,7 @@ func TestKeyIntrospection(t *testing.T) {
 				k := s.Key(t, u1, tt.metadata)
 				want := servertest.M{
 					"active": true, "scope": "read mintkeep:keys", "token_type": "api_key", "sub": u1.ID, "iss": servertest.Issuer,
-					"aud": "https://api.example.com", "iat": float64(b.Clock.Now().Unix()), "jti": k.ID,
+					"aud": "https://api.example.com", "iat": float64(b.Clock.Now().Unix()), "jti": k.ID, "name": "test",
 				}
 				if tt.exp != nil {
 					want["exp"] = tt.exp
@@ -66,7 +66,7 @@ func TestKeyIntrospection(t *testing.T) {
 			rejected(t, other, rs, lost.Plain)
 			view := s.Admin(t, "GET", "/admin/keys/"+lost.ID, nil).Want(t, 200, "").JSON(t)
 			want := servertest.M{"at": nil, "by": "", "reason": "not recorded"}
-			if diff := cmp.Diff(want, view["ended"]); diff != "" || view["state"] != "ended" {
+			if diff := cmp.Diff(want, view["ended"]); diff != "" || view["state"] != "revoked" {
 				t.Errorf("%v (-want +got)\n%s", view["state"], diff)
 			}
 		})

@@ -114,6 +114,25 @@ func TestKeyEscalation(t *testing.T) {
 				other.API(t, "POST", apiKeysPath+"/"+id+"/rotate", manager.Plain, nil).Want(t, 409, "conflict")
 			}
 		})
+		t.Run("a rate limit above its own", func(t *testing.T) {
+			limited := s.Key(t, u2, servertest.M{"scope": "read mintkeep:keys", "rate_limit": "600/m"})
+			free := s.Key(t, u2, servertest.M{"scope": "read"})
+			for _, rate := range []any{"601/m", "11/s", "36001/h"} {
+				wrongMember(t, other.API(t, "POST", apiKeysPath, limited.Plain, servertest.M{"name": "x", "rate_limit": rate}), "invalid_request", "rate_limit")
+				wrongMember(t, other.API(t, "PATCH", apiKeysPath+"/"+limited.ID, limited.Plain, servertest.M{"rate_limit": rate}), "invalid_request", "rate_limit")
+			}
+			wrongMember(t, other.API(t, "PATCH", apiKeysPath+"/"+limited.ID, limited.Plain, servertest.M{"rate_limit": nil}), "invalid_request", "rate_limit")
+			for rate, want := range map[any]string{nil: "600/m", "10/s": "10/s", "1/h": "1/h"} {
+				r := other.API(t, "POST", apiKeysPath, limited.Plain, servertest.M{"name": "x", "rate_limit": rate}).Want(t, 201, "")
+				if s.NewKey(t, r); r.JSON(t)["rate_limit"] != want {
+					t.Errorf("%v: the new key has %v", rate, r.JSON(t)["rate_limit"])
+				}
+			}
+			r := other.API(t, "POST", apiKeysPath+"/"+free.ID+"/rotate", limited.Plain, nil).Want(t, 201, "")
+			if s.NewKey(t, r); r.JSON(t)["rate_limit"] != "600/m" {
+				t.Errorf("the successor of a key without a limit has %v", r.JSON(t)["rate_limit"])
+			}
+		})
 		t.Run("a former operator's", func(t *testing.T) {
 			k := s.Key(t, u1, servertest.M{"name": "admin", "scope": "read mintkeep:admin"})
 			enters := func(status int, code string) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mintkeep/mintkeep/server/servertest"
+	"github.com/mintkeep/mintkeep/store"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
@@ -30,21 +31,30 @@ func TestLatePatch(t *testing.T) {
 			b.Do("ACL", "SETUSER", "default", rights)
 			c := other.Register(t, servertest.M{"client_id": "billing", "scope": "read"})
 			u := other.User(t, servertest.M{"email": "ada@example.com", "name": "Ada"})
+			k := other.Key(t, u, servertest.M{"name": "key", "scope": "read write"})
+			d := store.DigestOf(k.Plain)
 			for _, tt := range []struct {
-				path, member   string
-				wrong, settled any
-				record         string
+				path, member    string
+				wrong, settled  any
+				command, record string
 			}{
-				{clientsPath + "/billing", "scope", "read write", "read", "mk:c:billing"},
-				{"/admin/users/" + u.ID, "email", "thief@example.com", "ada@example.com", "mk:p:" + u.ID},
+				{clientsPath + "/billing", "scope", "read write", "read", "hset", "mk:c:billing"},
+				{"/admin/users/" + u.ID, "email", "thief@example.com", "ada@example.com", "hset", "mk:p:" + u.ID},
+				{"/admin/keys/" + k.ID, "disabled", true, false, "set", "mk:t:" + string(d[:])},
+				{"/admin/keys/" + k.ID, "name", "wrong", "key", "set", "mk:t:" + string(d[:])},
+				{"/admin/keys/" + k.ID, "description", "wrong", "", "set", "mk:k:" + k.ID},
 			} {
-				held := p.Hold(storetest.Command("hset", tt.record))
+				held := p.Hold(storetest.Command(tt.command, tt.record))
 				late.Admin(t, http.MethodPatch, tt.path, servertest.M{tt.member: tt.wrong}).Want(t, http.StatusServiceUnavailable, "temporarily_unavailable")
 				held.Await()
 				other.Admin(t, http.MethodPatch, tt.path, servertest.M{tt.member: tt.settled}).Want(t, http.StatusOK, "")
 				delivered := held.Release()
 				for which, s := range map[string]*servertest.Server{"late": late, "other": other} {
-					if got := s.Admin(t, http.MethodGet, tt.path, nil).JSON(t)[tt.member]; got != tt.settled {
+					got := s.Admin(t, http.MethodGet, tt.path, nil).JSON(t)[tt.member]
+					if got == nil { // left out
+						got = ""
+					}
+					if got != tt.settled {
 						t.Errorf("%s: %s is %q, want %q as the last patch has it (%v)", which, tt.member, got, tt.settled, delivered)
 					}
 				}

@@ -14,7 +14,7 @@ import (
 // client has the members of a client's view.
 const client = `"client_id":"billing","client_name":"","scope":"","grant_types":[],"access_token_format":"jwt","audience":[],` +
 	`"disabled":false,"client_id_issued_at":1767225600,"created_at":"2026-01-01T00:00:00.123456789Z",` +
-	`"secrets":[{"id":"S1","created_at":"2026-01-01T00:00:00Z","last_used_at":null,"expires_at":null,"last_four":null,"in_use":true}],"keys":[]`
+	`"secrets":[{"id":"S1","created_at":"2026-01-01T00:00:00Z","last_used_at":null,"expires_at":null,"last_four":null,"in_use":true}],"keys":[],"etag":"\"x\""`
 
 // The members of a user, of a key, and of the answer that brings a new one.
 const (
@@ -24,8 +24,8 @@ const (
 	personJSON = `"id":"` + wirePersonID + `","email":"ada@example.com","name":"","role":"developer","disabled":false,` +
 		`"created_at":"2026-01-01T00:00:00.123Z","password_set":false,"key_scopes":"read write mintkeep:keys"`
 	invitedJSON = `"invite_url":"https://i/invite/x","invite_expires_at":"2026-01-04T00:00:00Z"`
-	keyHeadJSON = `"id":"` + wireKeyID + `","name":"n","scope":"read","created_at":"2026-01-01T00:00:00Z","expires_at":null`
-	keyRestJSON = `,"masked":"mk_RvVx…44yu","last_four":"44yu","state":"live","last_used":null,"ended":null,"rotated_to":null`
+	keyHeadJSON = `"id":"` + wireKeyID + `","name":"n","scope":"read","disabled":false,"created_at":"2026-01-01T00:00:00Z","expires_at":null`
+	keyRestJSON = `,"masked":"mk_RvVx…44yu","last_four":"44yu","state":"active","last_used":null,"ended":null,"rotated_to":null`
 	newKeyJSON  = keyHeadJSON + `,"key":"mk_RvVxWdxZ2tH52mpAJozy1YO5VCPsSOtdDf3hv6ya3o44yu"`
 	ownedJSON   = `,"user":"` + wirePersonID + `"`
 )
@@ -51,7 +51,7 @@ func TestOpenAPIAnswers(t *testing.T) {
 		me        = `{"type":"user","id":"` + wirePersonID + `","email":"a@b","name":"","role":"operator","created_at":"2026-01-01T00:00:00Z",` +
 			`"credential":{"type":"api_key","id":"` + wireKeyID + `","name":"n","scope":"","expires_at":null}}`
 		meClient = `{"type":"client","id":"a","name":"","credential":{"type":"access_token","id":"j","scope":"read","expires_at":"2026-01-01T00:00:00Z"}}`
-		ended    = `"state":"ended","last_used":{"at":"2026-01-01T00:00:00Z","from":"client:a"},"ended":{"at":null,"by":"","reason":"expired"}`
+		ended    = `"state":"expired","last_used":{"at":"2026-01-01T00:00:00Z","from":"client:a"},"ended":{"at":null,"by":"","reason":"expired"}`
 		event    = `{"id":"1","at":"2026-01-01T00:00:00Z","actor":"admin-token","action":"client.create","target":"client:a","address":"127.0.0.1","request_id":"r","detail":{"scope":"read"}}`
 	)
 	for _, test := range []struct {
@@ -149,8 +149,8 @@ func TestOpenAPIAnswers(t *testing.T) {
 		{"me", "GET /api/v1/users/me", 200, me, ""},
 		{"me, a client", "GET /api/v1/users/me", 200, meClient, ""},
 		{"me, a client with an email", "GET /api/v1/users/me", 200, strings.Replace(meClient, `"name"`, `"email":"a@b","name"`, 1), "oneOf"},
-		{"my keys", "GET /api/v1/keys", 200, `{"items":[{` + keyHeadJSON + keyRestJSON + `}]}`, ""},
-		{"my key, ended", "GET /api/v1/keys/" + wireKeyID, 200, `{` + keyHeadJSON + strings.Replace(keyRestJSON, `"state":"live","last_used":null,"ended":null`, ended, 1) + `}`, ""},
+		{"my keys", "GET /api/v1/keys", 200, `{"items":[{` + keyHeadJSON + keyRestJSON + `}],"notices":[]}`, ""},
+		{"my key, ended", "GET /api/v1/keys/" + wireKeyID, 200, `{` + keyHeadJSON + strings.Replace(keyRestJSON, `"state":"active","last_used":null,"ended":null`, ended, 1) + `}`, ""},
 		{"my key in plain", "GET /api/v1/keys/" + wireKeyID, 200, `{` + newKeyJSON + keyRestJSON + `}`, "key"},
 		{"my new key", "POST /api/v1/keys", 201, `{` + newKeyJSON + `}`, ""},
 		{"my rotated key", "POST /api/v1/keys/" + wireKeyID + "/rotate", 201, `{` + newKeyJSON + `,"previous":{"id":"` + wireKeyID + `","expires_at":"2026-01-01T00:00:00Z"}}`, ""},

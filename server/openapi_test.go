@@ -62,24 +62,29 @@ func TestOpenAPIRoutes(t *testing.T) {
 		"GET /api/v1/keys",
 		"GET /api/v1/keys/{id}",
 		"GET /api/v1/users/me",
+		"GET /apply.schema.json",
 		"GET /healthz",
 		"GET /oauth/authorize",
 		"GET /openapi.yaml",
 		"GET /readyz",
 		"PATCH /admin/clients/{id}",
+		"PATCH /admin/keys/{id}",
 		"PATCH /admin/users/{id}",
+		"PATCH /api/v1/keys/{id}",
 		"POST /admin/clients",
 		"POST /admin/clients/{id}/refresh-keys",
 		"POST /admin/clients/{id}/revoke-tokens",
 		"POST /admin/clients/{id}/secrets",
 		"POST /admin/guards/probe",
 		"POST /admin/keys/report",
+		"POST /admin/keys/revoke",
 		"POST /admin/keys/{id}/rotate",
 		"POST /admin/signing-keys/rotate",
 		"POST /admin/users",
 		"POST /admin/users/{id}/invite",
 		"POST /admin/users/{id}/keys",
 		"POST /api/v1/keys",
+		"POST /api/v1/keys/revoke",
 		"POST /api/v1/keys/{id}/rotate",
 		"POST /oauth/authorize",
 		"POST /oauth/changes",
@@ -87,6 +92,7 @@ func TestOpenAPIRoutes(t *testing.T) {
 		"POST /oauth/introspect",
 		"POST /oauth/revoke",
 		"POST /oauth/token",
+		"PUT /admin/clients/{id}",
 	}
 	var got []string
 	for path, item := range doc.Paths.Map() {
@@ -109,7 +115,7 @@ func TestOpenAPIPromises(t *testing.T) {
 	doc := loadOpenAPI(t)
 	cacheable := []string{
 		"/.well-known/oauth-authorization-server", "/.well-known/openid-configuration", "/.well-known/oauth-protected-resource",
-		"/.well-known/jwks.json", "/openapi.yaml",
+		"/.well-known/jwks.json", "/openapi.yaml", "/apply.schema.json",
 	}
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {

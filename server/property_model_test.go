@@ -35,6 +35,7 @@ type modelCredential struct {
 	expires time.Time
 
 	user        *modelUser
+	disabled    bool
 	successor   *modelCredential
 	manages     bool // has mintkeep:keys
 	administers bool // has mintkeep:admin, under this
@@ -55,7 +56,7 @@ const (
 
 func (c *modelCredential) at(now time.Time) verdict {
 	switch {
-	case c.ended != "":
+	case c.ended != "" || c.disabled:
 		return mustBeDead
 	case c.user != nil && (c.user.gone || c.user.disabled):
 		return mustBeDead
@@ -107,6 +108,9 @@ func (c *modelCredential) String() string {
 	}
 	if !c.expires.IsZero() {
 		s += " until " + c.expires.Format(time.TimeOnly)
+	}
+	if c.disabled {
+		s += ", disabled"
 	}
 	if c.ended != "" {
 		s += ", " + c.ended

@@ -148,7 +148,7 @@ func TestChangesAreInTheFeed(t *testing.T) {
 		s := servertest.New(t, b)
 		c := s.Register(t, servertest.M{"scope": "read write", "audience": []string{"https://a.example.com", "https://b.example.com"}})
 		u := s.User(t, servertest.M{"email": "ada@example.com"})
-		key := s.Key(t, u, servertest.M{"scope": "read"})
+		key := s.Key(t, u, servertest.M{"scope": "read write"})
 		s.Token(t, c)
 		b.Do("DEL", "mk:feed")
 		client, user := feed.OfClient(c.ID), feed.OfUser(u.ID)
@@ -176,9 +176,16 @@ func TestChangesAreInTheFeed(t *testing.T) {
 		patch("a user disabled", ofUser, servertest.M{"disabled": true}, user)
 		patch("a user enabled", ofUser, servertest.M{"disabled": false}, user)
 
+		ofKey := "/admin/keys/" + key.ID
+		patch("a key's scope taken away", ofKey, servertest.M{"scope": "read"}, ofCredential(key.Plain))
+		patch("its expiry brought forward", ofKey, servertest.M{"expires_at": b.Clock.Now().Add(24 * time.Hour).Format(time.RFC3339)}, ofCredential(key.Plain))
+		patch("a key disabled", ofKey, servertest.M{"disabled": true}, ofCredential(key.Plain))
+		patch("a key enabled", ofKey, servertest.M{"disabled": false}, ofCredential(key.Plain))
+
 		s.Admin(t, http.MethodPost, "/admin/keys/"+key.ID+"/rotate", servertest.M{"overlap": "1h"}).Want(t, http.StatusCreated, "")
 		wantInFeed(t, b, "a key rotated", ofCredential(key.Plain))
-		admin("a key revoked", http.MethodDelete, "/admin/keys/"+key.ID, nil, http.StatusNoContent, ofCredential(key.Plain))
+		admin("a key revoked", http.MethodDelete, ofKey, nil, http.StatusNoContent, ofCredential(key.Plain))
+		admin("with others", http.MethodPost, "/admin/keys/revoke", servertest.M{"ids": []string{key.ID}}, http.StatusOK, ofCredential(key.Plain))
 
 		s.Admin(t, http.MethodDelete, ofClient, nil).Want(t, http.StatusNoContent, "")
 		wantInFeed(t, b, "a client deleted", client)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mintkeep/mintkeep/server/api"
 	"github.com/mintkeep/mintkeep/server/dashboard"
+	"github.com/mintkeep/mintkeep/server/declare"
 	"github.com/mintkeep/mintkeep/server/oauth"
 	"github.com/mintkeep/mintkeep/server/web"
 )
@@ -39,6 +40,7 @@ func (s *Server) commonRoutes(r router) {
 	r.always("/healthz", s.healthz)
 	r.always("/readyz", s.readyz)
 	r.always("/openapi.yaml", openAPI)
+	r.always(declare.SchemaPath, applySchema)
 }
 
 // router adds routes that answer in JSON.
@@ -99,7 +101,9 @@ func (s *Server) apiRoutes(r router) {
 	r.get(api.KeysPath, owner(s.api.ListKeys))
 	r.on("POST", api.KeysPath, web.JSONBody, owner(s.api.CreateKey))
 	r.get(api.KeysPath+"/:id", owner(s.api.ShowKey))
+	r.on("PATCH", api.KeysPath+"/:id", web.MergePatch, owner(s.api.PatchKey))
 	r.on("DELETE", api.KeysPath+"/:id", web.NoBody, owner(s.api.RevokeKey))
+	r.on("POST", api.KeysPath+"/revoke", web.JSONBody, owner(s.api.RevokeKeys))
 	r.on("POST", api.KeysPath+"/:id/rotate", web.MaybeJSON, owner(s.api.RotateKey))
 }
 
@@ -108,6 +112,7 @@ func (s *Server) adminRoutes(r router) {
 	r.on("POST", "/admin/clients", web.JSONBody, admin(s.admin.CreateClient))
 	r.get("/admin/clients", admin(s.admin.ListClients))
 	r.get("/admin/clients/:id", admin(s.admin.ShowClient))
+	r.on("PUT", "/admin/clients/:id", web.JSONBody, admin(s.admin.ReplaceClient))
 	r.on("PATCH", "/admin/clients/:id", web.MergePatch, admin(s.admin.PatchClient))
 	r.on("DELETE", "/admin/clients/:id", web.NoBody, admin(s.admin.DeleteClient))
 	r.get("/admin/clients/:id/secrets", admin(s.admin.ListSecrets))
@@ -125,8 +130,10 @@ func (s *Server) adminRoutes(r router) {
 	r.on("POST", "/admin/users/:id/keys", web.JSONBody, admin(s.admin.CreateKey))
 	r.get("/admin/keys", admin(s.admin.ListKeys))
 	r.get("/admin/keys/:id", admin(s.admin.ShowKey))
+	r.on("PATCH", "/admin/keys/:id", web.MergePatch, admin(s.admin.PatchKey))
 	r.on("DELETE", "/admin/keys/:id", web.NoBody, admin(s.admin.RevokeKey))
 	r.on("POST", "/admin/keys/:id/rotate", web.MaybeJSON, admin(s.admin.RotateKey))
+	r.on("POST", "/admin/keys/revoke", web.JSONBody, admin(s.admin.RevokeKeys))
 	r.on("POST", "/admin/keys/report", web.JSONBody, admin(s.admin.ReportLeaks))
 	r.get("/admin/stats", admin(s.admin.Stats))
 	r.get("/admin/signing-keys", admin(s.admin.ListSigningKeys))
@@ -174,9 +181,13 @@ func (*Server) userRoutes(r pageRouter) {
 	r.see("/settings", user(r.pages.Settings))
 	r.see("/settings/keys/new", user(r.pages.NewKeyPage))
 	r.page("POST", "/settings/keys", web.FormBody, user(r.pages.CreateKey))
+	r.confirm("/settings/keys/revoke", user(r.pages.RevokeKeys))
+	r.confirm("/settings/keys/revoke-all", user(r.pages.RevokeAllKeys))
 	r.see("/settings/keys/:id", user(r.pages.KeyPage))
-	r.page("POST", "/settings/keys/:id/rename", web.FormBody, user(r.pages.RenameKey))
+	r.confirm("/settings/keys/:id/edit", user(r.pages.EditKey))
 	r.page("POST", "/settings/keys/:id/rotate", web.FormBody, user(r.pages.RotateKey))
+	r.confirm("/settings/keys/:id/disable", user(r.pages.DisableKey))
+	r.confirm("/settings/keys/:id/enable", user(r.pages.EnableKey))
 	r.confirm("/settings/keys/:id/revoke", user(r.pages.RevokeKey))
 	r.see("/settings/profile", user(r.pages.Profile))
 	r.page("POST", "/settings/profile", web.FormBody, user(r.pages.SaveName))
@@ -215,7 +226,10 @@ func (*Server) operatorRoutes(r pageRouter) {
 	r.confirm("/operator/users/:id/demote", operator(r.pages.DemoteUser))
 	r.confirm("/operator/users/:id/delete", operator(r.pages.DeleteUser))
 	r.see("/operator/keys", operator(r.pages.OperatorKeys))
+	r.confirm("/operator/keys/revoke", operator(r.pages.OperatorRevokeKeys))
 	r.see("/operator/keys/:id", operator(r.pages.OperatorKey))
+	r.confirm("/operator/keys/:id/disable", operator(r.pages.OperatorDisable))
+	r.confirm("/operator/keys/:id/enable", operator(r.pages.OperatorEnable))
 	r.confirm("/operator/keys/:id/revoke", operator(r.pages.OperatorRevoke))
 	r.see("/operator/guards", operator(r.pages.Guards))
 	r.see("/operator/audit", operator(r.pages.Audit))
@@ -240,10 +254,22 @@ func wrongMethod(w http.ResponseWriter, r *http.Request) error {
 var OpenAPI []byte
 
 func openAPI(w http.ResponseWriter, _ *http.Request) error {
+	return document(w, "application/yaml", OpenAPI)
+}
+
+// declarations is the JSON Schema of what "mintkeep apply" reads.
+var declarations = declare.Schema()
+
+func applySchema(w http.ResponseWriter, _ *http.Request) error {
+	return document(w, "application/schema+json", declarations)
+}
+
+// document writes what is the same for all callers until the next version.
+func document(w http.ResponseWriter, contentType string, text []byte) error {
 	h := w.Header()
-	h.Set("Content-Type", "application/yaml")
+	h.Set("Content-Type", contentType)
 	h.Set("Cache-Control", "public, max-age=300")
 	h.Del("Pragma")
-	_, _ = w.Write(OpenAPI)
+	_, _ = w.Write(text)
 	return nil
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -26,6 +27,7 @@ import (
 	"github.com/mintkeep/mintkeep/server/remotekeys"
 	"github.com/mintkeep/mintkeep/server/signing"
 	"github.com/mintkeep/mintkeep/server/signingkeys"
+	"github.com/mintkeep/mintkeep/server/tracing"
 	"github.com/mintkeep/mintkeep/server/users"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -65,6 +67,12 @@ type Options struct {
 	Logger  *slog.Logger
 	Metrics *metrics.Metrics // nil: nothing is counted
 	Now     func() time.Time // nil: time.Now
+
+	// Tracer makes a span of each request. Nil: tracing is off.
+	Tracer *tracing.Tracer
+
+	// AuditCopy gets each event of the audit log as a line of JSON. It must not block. Nil: there is no copy.
+	AuditCopy io.Writer
 
 	// Descriptors is the reserve that Store dials with. Serve closes it. Nil: one of the server's own.
 	Descriptors *fdreserve.Reserve
@@ -121,7 +129,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{options: o, timeouts: patience, sleep: time.Sleep}
 	s.adminTokens.replace(o.Config)
 	vault := o.Ring.Vault()
-	log := &audit.Log{Store: o.Store, Now: o.Now}
+	log := &audit.Log{Store: o.Store, Now: o.Now, Copy: o.AuditCopy, Metrics: o.Metrics}
 	verifier := &bearer.Verifier{Store: o.Store, Issuer: o.Config.Issuer, Now: o.Now}
 	var err error
 	s.remoteKeys, err = remotekeys.New(remotekeys.Options{Config: o.Config, Logger: o.Logger, Metrics: o.Metrics, Now: o.Now})

@@ -25,6 +25,7 @@ func (s *Server) newSite(origin string, pages *dashboard.Dashboard) *site {
 		adapter: &web.Adapter{
 			Logger:         s.options.Logger,
 			Count:          s.options.Metrics.Request,
+			Tracer:         s.options.Tracer,
 			StoreBudget:    s.options.StoreBudget,
 			TrustedProxies: s.options.Config.TrustedProxies,
 			HSTS:           strings.HasPrefix(origin, "https://"),

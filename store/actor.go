@@ -14,6 +14,10 @@ type Actor struct {
 	Address, RequestID string
 	// ServerRequestID is the server's own id of the request, where RequestID is the caller's.
 	ServerRequestID string
+	// Owner and File are of the declaration that the actor applies. Empty: none.
+	Owner, File string
+	// TraceID is the id of the request's trace; empty without tracing.
+	TraceID string
 }
 
 // UserActor is a user who signed in.

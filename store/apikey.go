@@ -5,14 +5,10 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
-
-	"github.com/mintkeep/mintkeep/store/redisdb"
-	"github.com/mintkeep/mintkeep/store/rollback"
 )
 
 const (
@@ -24,16 +20,24 @@ const (
 	keyGrace = 30 * 24 * time.Hour
 )
 
-// KeyRecord is what the record of an active API key says: all that its use needs, but the owner. It is written
-// when the key is created and deleted when it is revoked.
+// KeyRecord is what the record of an API key says: all that its use needs, but the owner. It is written when the key is created
+// and deleted when it is revoked. That of a disabled key has no generations: see [Credential.IsDisabled].
 type KeyRecord struct {
-	ID        string `json:"id"`
-	UserID    string `json:"user"`
-	Name      string `json:"name"`
-	Scope     string `json:"scope"`
-	CreatedAt int64  `json:"created"`           // milliseconds since 1970
-	ExpiresAt int64  `json:"expires,omitempty"` // likewise; 0: never
-	RotatedTo string `json:"next,omitempty"`    // the key that replaces it
+	ID        string            `json:"id"`
+	UserID    string            `json:"user"`
+	Name      string            `json:"name"`
+	Scope     string            `json:"scope"`
+	CreatedAt int64             `json:"created"`           // milliseconds since 1970
+	ExpiresAt int64             `json:"expires,omitempty"` // likewise; 0: never
+	RotatedTo string            `json:"next,omitempty"`    // the key that replaces it
+	Metadata  map[string]string `json:"meta,omitempty"`
+	RateLimit Rate              `json:"rate,omitzero"` // zero: none
+
+	// Enabled is a random value, another one each time that the key is enabled; empty: it never was since its creation. So
+	// a replay of its disabling leaves it alone.
+	Enabled string `json:"on,omitempty"`
+	// Held are the generations of a disabled key, the owner's and that of their role, until it is enabled.
+	Held []byte `json:"off,omitempty"`
 
 	// Operator is the generation of the operator's role that its owner had when it was created; none if the owner was a
 	// developer.
@@ -43,22 +47,32 @@ type KeyRecord struct {
 // APIKey describes a key of a user, from its creation until 400 days after it was revoked or has expired. It decides
 // nothing: whether the key is valid depends on its [Credential].
 type APIKey struct {
-	ID        string     `json:"-"`
-	Digest    Digest     `json:"-"`
-	UserID    string     `json:"user"`
-	Name      string     `json:"name"`
-	Scope     string     `json:"scope"`
-	Masked    string     `json:"masked"` // mk_Ab3d…9xQz: what may be shown
-	CreatedAt time.Time  `json:"created"`
-	CreatedBy string     `json:"by"`
-	ExpiresAt time.Time  `json:"expires,omitzero"` // zero: never
-	RotatedTo string     `json:"rotated_to,omitempty"`
-	RotatedAt time.Time  `json:"rotated,omitzero"`
-	RotatedBy string     `json:"rotated_by,omitempty"`
-	Tombstone *Tombstone `json:"ended,omitempty"` // nil: not revoked, or it could not be written
+	ID          string            `json:"-"`
+	Digest      Digest            `json:"-"`
+	UserID      string            `json:"user"`
+	Name        string            `json:"name"`
+	Description string            `json:"text,omitempty"`
+	Scope       string            `json:"scope"`
+	Masked      string            `json:"masked"` // mk_Ab3d…9xQz: what may be shown
+	CreatedAt   time.Time         `json:"created"`
+	CreatedBy   string            `json:"by"`
+	ExpiresAt   time.Time         `json:"expires,omitzero"` // zero: never
+	Metadata    map[string]string `json:"meta,omitempty"`
+	RateLimit   Rate              `json:"rate,omitzero"` // zero: none
+	RotatedTo   string            `json:"rotated_to,omitempty"`
+	RotatedAt   time.Time         `json:"rotated,omitzero"`
+	RotatedBy   string            `json:"rotated_by,omitempty"`
+	Disabled    *Disabling        `json:"disabled,omitempty"` // nil: it is not disabled
+	Tombstone   *Tombstone        `json:"ended,omitempty"`    // nil: not revoked, or it could not be written
 
-	Active     bool  `json:"-"` // as it was read: the record is there, and has not expired
+	Active     bool  `json:"-"` // as it was read: the record is there and has its generations, and has not expired
 	Unreadable error `json:"-"` // why there is nothing but id and digest: a newer version's description, or a damaged one
+}
+
+// Disabling is when and by whom a key was disabled. It has neither if that could not be written.
+type Disabling struct {
+	At time.Time `json:"at,omitzero"`
+	By string    `json:"by,omitempty"`
 }
 
 // Tombstone is when, by whom and why a key was revoked.
@@ -67,6 +81,9 @@ type Tombstone struct {
 	By     string    `json:"by"`
 	Reason string    `json:"why"`
 }
+
+// Revocable is whether the key is active, or disabled and may be active again: it counts among those that its owner has.
+func (k *APIKey) Revocable() bool { return k.Active || k.Disabled != nil }
 
 // ErrTooManyKeys says that a user has [MaxActiveKeys] already.
 var ErrTooManyKeys = fmt.Errorf("%w: the user has reached the limit of active keys", ErrConflict)
@@ -106,20 +123,20 @@ func (s *Store) CreateKey(ctx context.Context, k *APIKey, owner *User) error {
 	if err := s.keepDescription(ctx, k); err != nil {
 		return err
 	}
-	record := &KeyRecord{
-		ID: k.ID, UserID: k.UserID, Name: k.Name, Scope: k.Scope, CreatedAt: k.CreatedAt.UnixMilli(),
-		Operator: owner.Operator,
+	c := &Credential{Generation: owner.Generation, Key: &KeyRecord{
+		ID: k.ID, UserID: k.UserID, CreatedAt: k.CreatedAt.UnixMilli(), Operator: owner.Operator,
+	}}
+	c.Key.setMembers(k)
+	if k.Disabled != nil {
+		c.disable()
 	}
-	if !k.ExpiresAt.IsZero() {
-		record.ExpiresAt = k.ExpiresAt.UnixMilli()
-	}
-	if err := s.rdb.Process(ctx, s.credentials.put(ctx, k.Digest, encodeKeyRecord(owner.Generation, record), k.ExpiresAt, s.now())); err != nil {
+	if err := s.rdb.Process(ctx, s.credentials.putKey(ctx, k.Digest, c, s.now())); err != nil {
 		return unavailable("create key", err)
 	}
 	if err := s.lookAgain(ctx, k); err != nil {
 		return err
 	}
-	k.Active = true
+	k.Active = k.Disabled == nil
 	s.purgeOldest(ctx, k.UserID)
 	return nil
 }
@@ -159,98 +176,4 @@ func (s *Store) Key(ctx context.Context, id string) (*APIKey, error) {
 		return nil, keys[0].Unreadable
 	}
 	return keys[0], nil
-}
-
-// changeKey changes the record of an active key, and writes it with the expiry that it then has. One that has expired by
-// that, or that a step revokes, is deleted. ErrNotFound if the key is not active.
-func (s *Store) changeKey(ctx context.Context, op string, d Digest, change func(*KeyRecord) (steps []step, err error)) error {
-	return s.transact(ctx, op, s.credentials.watchedKey(d), func(tx *redis.Tx) (t transaction, err error) {
-		cmd := s.credentials.get(ctx, d)
-		_ = tx.Process(ctx, cmd) // the command has the error
-		c, err := decodeCredential(cmd)
-		switch {
-		case err != nil:
-			return t, err
-		case c.Key == nil:
-			return t, ErrNotFound
-		}
-		if t.steps, err = change(c.Key); err != nil {
-			return t, err
-		}
-		revoked := slices.ContainsFunc(t.steps, func(st step) bool { return len(st.deletions) > 0 })
-		t.write = func(p redis.Pipeliner) {
-			if expires := c.Key.Expires(); revoked || !expires.IsZero() && !expires.After(s.now()) {
-				_ = p.Process(ctx, s.credentials.deletion(d).Command(ctx))
-				return
-			}
-			_ = p.Process(ctx, s.credentials.put(ctx, d, encodeKeyRecord(c.Generation, c.Key), c.Key.Expires(), s.now()))
-		}
-		return t, nil
-	})
-}
-
-// Expires is when the key expires; zero: never, or there is no key.
-func (k *KeyRecord) Expires() time.Time {
-	if k == nil || k.ExpiresAt == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(k.ExpiresAt).UTC()
-}
-
-// ExpireKey brings the expiry of an active key forward to at, because next replaces it. If at is zero or not in the future,
-// the key is revoked. ErrNotFound if it is not active any more, ErrConflict if another key replaced it already.
-func (s *Store) ExpireKey(ctx context.Context, k *APIKey, at time.Time, next string, cause Cause) error {
-	revoked := false
-	now := at.IsZero()
-	if now {
-		at = cause.At
-	}
-	err := s.changeKey(ctx, "expire key", k.Digest, func(record *KeyRecord) ([]step, error) {
-		if record.RotatedTo != k.RotatedTo { // since k was read
-			return nil, ErrConflict
-		}
-		record.RotatedTo = next
-		if record.ExpiresAt == 0 || at.UnixMilli() < record.ExpiresAt {
-			record.ExpiresAt = at.UnixMilli()
-		}
-		k.ExpiresAt = record.Expires()
-		replaced := step{Revocation: cause.keyRevocation(k.ID, k.UserID, k.Digest)}
-		replaced.Expires = k.ExpiresAt
-		if revoked = now || !k.ExpiresAt.After(s.now()); revoked {
-			replaced.deletions = []rollback.Deletion{s.credentials.deletion(k.Digest)}
-		}
-		return []step{replaced}, nil
-	})
-	switch {
-	case revoked && !redisdb.Failed(err):
-		k.RotatedTo = next
-		_ = s.writeTombstones(ctx, []*APIKey{k}, cause)
-		return err
-	case err != nil:
-		return err
-	}
-	described, err := s.redescribeKey(ctx, k.ID, func(d *APIKey) {
-		d.ExpiresAt, d.RotatedTo, d.RotatedAt, d.RotatedBy = k.ExpiresAt, next, k.RotatedAt, k.RotatedBy
-	})
-	if err != nil {
-		return err
-	}
-	k.RotatedTo = next
-	return s.enterKey(ctx, described)
-}
-
-// RenameKey gives an active key another name. ErrNotFound if it is not active any more.
-func (s *Store) RenameKey(ctx context.Context, k *APIKey, name string) error {
-	before := k.Name
-	if err := allKeys.enter(ctx, s.rdb, k.ID, name); err != nil {
-		return err
-	}
-	if _, err := s.redescribeKey(ctx, k.ID, func(d *APIKey) { d.Name = name }); err != nil {
-		return err
-	}
-	s.strikeNames(ctx, allKeys, k.ID, []string{before}, []string{name})
-	return s.changeKey(ctx, "rename key", k.Digest, func(record *KeyRecord) ([]step, error) {
-		record.Name = name
-		return nil, nil
-	})
 }

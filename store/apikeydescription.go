@@ -88,6 +88,12 @@ func decodeKey(id, record string) (*APIKey, error) {
 	return k, nil
 }
 
+// KeysByID reads many keys, active or not; nil stands for one that is not there. One whose description cannot be read has its id
+// and digest, and says why.
+func (s *Store) KeysByID(ctx context.Context, ids []string) ([]*APIKey, error) {
+	return s.keysOf(ctx, ids)
+}
+
 // keysOf reads many keys in two round trips; nil stands for one that is not there.
 func (s *Store) keysOf(ctx context.Context, ids []string) ([]*APIKey, error) {
 	if len(ids) == 0 {
@@ -119,25 +125,38 @@ func (s *Store) keysOf(ctx context.Context, ids []string) ([]*APIKey, error) {
 	return keys, s.findActive(ctx, keys)
 }
 
-// findActive asks which of the keys are active.
+// findActive asks which of the keys are active or disabled, and shows those as their records have them.
 func (s *Store) findActive(ctx context.Context, keys []*APIKey) error {
-	cmds, now := make([]*redis.IntCmd, len(keys)), s.now()
+	cmds, now := make([]*redis.StringCmd, len(keys)), s.now()
 	p := s.rdb.Pipeline()
 	for i, k := range keys {
-		if k != nil && k.Tombstone == nil && (k.ExpiresAt.IsZero() || now.Before(k.ExpiresAt)) {
-			cmds[i] = s.credentials.has(ctx, k.Digest)
+		if k == nil {
+			continue
+		}
+		if k.Tombstone == nil && (k.ExpiresAt.IsZero() || now.Before(k.ExpiresAt)) {
+			cmds[i] = s.credentials.get(ctx, k.Digest)
 			_ = p.Process(ctx, cmds[i])
+		} else {
+			k.take(nil, now)
 		}
 	}
 	if p.Len() == 0 {
 		return nil
 	}
-	if _, err := p.Exec(ctx); err != nil {
+	if _, err := p.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return unavailable("read keys", err)
 	}
 	for i, cmd := range cmds {
-		if cmd != nil {
-			keys[i].Active = cmd.Val() > 0
+		if cmd == nil {
+			continue
+		}
+		switch err := redisdb.Failure(cmd.Err()); {
+		case err != nil:
+			return unavailable("read keys", err)
+		default:
+			c, err := decodeCredential(cmd)
+			keys[i].take(c, now)
+			keys[i].Active = keys[i].Active || err != nil && !isNotFound(err) // a newer version may accept it
 		}
 	}
 	return nil

@@ -30,17 +30,9 @@ type KeyFilter struct {
 	UserID string // of this user alone
 	Query  string // of whose id or name a word begins so, whatever their case
 	State  KeyState
+
+	UnusedSince time.Time // that were neither created nor used since then; zero: any
 }
-
-// KeyState narrows a listing of keys.
-type KeyState string
-
-// The states of keys.
-const (
-	AnyState      KeyState = ""
-	StateActive   KeyState = "live"  // as the API calls them
-	StateInactive KeyState = "ended" // revoked or expired
-)
 
 // Keys lists at most limit keys, the newest first; with a query, those that are found by name come last. A page may be short, even empty, before the last. after and next are as in [Store.Clients].
 func (s *Store) Keys(ctx context.Context, f KeyFilter, after string, limit int) (page []*APIKey, next string, err error) {
@@ -50,18 +42,31 @@ func (s *Store) Keys(ctx context.Context, f KeyFilter, after string, limit int) 
 		read:      s.keysOf,
 		id:        func(k *APIKey) string { return k.ID },
 		names:     func(k *APIKey) []string { return []string{k.Name} },
-		wants:     f.wants,
+		wants:     func(k *APIKey) bool { return f.wants(k, s.now()) },
 	}
 	if f.UserID != "" {
 		l.directory, l.query = directory{ids: keysOfUser(f.UserID), latestFirst: true}, ""
 	}
+	if !f.UnusedSince.IsZero() {
+		after = s.unusedSince(&l, f.UnusedSince, after)
+	}
 	return l.page(ctx, s, after, limit)
 }
 
-func (f KeyFilter) wants(k *APIKey) bool {
+// KeysListed is how many keys a listing has to look at, of a user or of all: active or not, and what is left of purged ones.
+func (s *Store) KeysListed(ctx context.Context, userID string) (int64, error) {
+	ids := allKeys.ids
+	if userID != "" {
+		ids = keysOfUser(userID)
+	}
+	n, err := s.rdb.ZCard(ctx, ids).Result()
+	return n, unavailable("count keys", err)
+}
+
+func (f KeyFilter) wants(k *APIKey, now time.Time) bool {
 	named := allKeys.finds(f.Query, k.ID, []string{k.Name})
 	mine := f.UserID == "" || f.UserID == k.UserID || k.Unreadable != nil // which stands in the user's own directory
-	return named && mine && (f.State == AnyState || (f.State == StateActive) == k.Active)
+	return named && mine && f.State.has(k.State(now))
 }
 
 // enterKey adds a key's entries, or moves them to where its new expiry has them.
@@ -149,7 +154,7 @@ func (s *Store) recountKeys(ctx context.Context, userID string) error {
 	}
 	var inactive []any
 	for i, k := range keys {
-		if k == nil || !k.Active && s.now().Sub(k.CreatedAt) > unfinished {
+		if k == nil || !k.Revocable() && s.now().Sub(k.CreatedAt) > unfinished {
 			inactive = append(inactive, ids[i])
 		}
 	}

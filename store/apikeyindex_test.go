@@ -66,17 +66,17 @@ func TestKeys(t *testing.T) {
 			want   []string
 		}{
 			{"all", store.KeyFilter{}, names(11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)},
-			{"live", store.KeyFilter{State: store.StateActive}, names(10, 9, 8, 6, 2, 1)},
-			{"ended", store.KeyFilter{State: store.StateInactive}, names(11, 7, 5, 4, 3, 0)},
+			{"live", store.KeyFilter{State: store.StateLive}, names(10, 9, 8, 6, 2, 1)},
+			{"ended", store.KeyFilter{State: store.StateEnded}, names(11, 7, 5, 4, 3, 0)},
 			{"one person's", store.KeyFilter{UserID: other.ID}, names(11, 8, 5, 2)},
-			{"one person's live", store.KeyFilter{UserID: other.ID, State: store.StateActive}, names(8, 2)},
+			{"one person's live", store.KeyFilter{UserID: other.ID, State: store.StateLive}, names(8, 2)},
 			{"nobody's", store.KeyFilter{UserID: "usr_nobody"}, nil},
 			{"by id", store.KeyFilter{Query: keys[4].ID}, names(4)},
 			{"by half an id", store.KeyFilter{Query: keys[4].ID[:20]}, names(4)},
-			{"by all ids", store.KeyFilter{Query: "key_", State: store.StateActive}, names(10, 9, 8, 6, 2, 1)},
+			{"by all ids", store.KeyFilter{Query: "key_", State: store.StateLive}, names(10, 9, 8, 6, 2, 1)},
 			{"by name", store.KeyFilter{Query: "KEY H"}, names(4)},
 			{"by all names", store.KeyFilter{Query: "key "}, names(11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)},
-			{"by all names, live", store.KeyFilter{Query: "key ", State: store.StateActive}, names(10, 9, 8, 6, 2, 1)},
+			{"by all names, live", store.KeyFilter{Query: "key ", State: store.StateLive}, names(10, 9, 8, 6, 2, 1)},
 			{"one person's by name", store.KeyFilter{UserID: other.ID, Query: "key D"}, names(8)},
 			{"one person's by id", store.KeyFilter{UserID: other.ID, Query: keys[8].ID}, names(8)},
 			{"another's by id", store.KeyFilter{UserID: other.ID, Query: keys[0].ID}, nil},
@@ -112,7 +112,7 @@ func TestKeysWhileTheyChange(t *testing.T) {
 		slices.Reverse(want)
 		var got []string
 		for after, first := "", true; first || after != ""; first = false {
-			page, next, err := s.Keys(ctx, store.KeyFilter{UserID: u.ID, State: store.StateActive}, after, 3)
+			page, next, err := s.Keys(ctx, store.KeyFilter{UserID: u.ID, State: store.StateLive}, after, 3)
 			must(t, err)
 			for _, k := range page {
 				if slices.Contains(want, k.Name) {
@@ -171,7 +171,7 @@ func TestTooManyKeys(t *testing.T) {
 		if made != 4 {
 			t.Errorf("%d of 16 were made beside %d", made, store.MaxActiveKeys-4)
 		}
-		if got := listKeys(t, s, store.KeyFilter{UserID: u.ID, Query: "race", State: store.StateActive}, 50); len(got) != 4 {
+		if got := listKeys(t, s, store.KeyFilter{UserID: u.ID, Query: "race", State: store.StateLive}, 50); len(got) != 4 {
 			t.Errorf("there are %v", got)
 		}
 		if got := b.Dump(t).Find("race "); len(got) > 9 {

@@ -48,7 +48,7 @@ func (s *Store) purgeOldestKeys(ctx context.Context, userID string) error {
 		if k == nil {
 			k = &APIKey{ID: ids[i]}
 		}
-		if k.Tombstone != nil || !k.Active && s.now().Sub(k.CreatedAt) > unfinished { // else it may be under way
+		if k.Tombstone != nil || !k.Revocable() && s.now().Sub(k.CreatedAt) > unfinished { // else it may be under way
 			k.UserID = userID
 			oldest = append(oldest, k)
 		}
@@ -70,6 +70,7 @@ func (s *Store) dropKeys(ctx context.Context, keys []*APIKey) error {
 				p.HDel(ctx, keyUsesKey(k.UserID), k.ID)
 			}
 			p.Del(ctx, keyDaysKey(k.ID))
+			p.Del(ctx, formerKey(k.Digest))
 			p.Del(ctx, apiKeyKey(k.ID))
 			p.ZRem(ctx, allKeys.ids, k.ID)
 			p.ZRem(ctx, activeKeys, k.ID)

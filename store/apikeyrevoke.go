@@ -30,25 +30,9 @@ func (s *Store) RevokeKey(ctx context.Context, id string, cause Cause) (wasActiv
 	if unreadable != nil {
 		k = &APIKey{ID: id, Digest: d}
 	}
-	deleted, err := s.revoke(ctx, op, s.keyStep(cause, k))
-	if redisdb.Failed(err) {
-		return false, err
-	}
-	wasActive = deleted[0] > 0
-	if unreadable != nil {
-		s.log.WarnContext(ctx, "writing a key's tombstone failed: its description cannot be read", "key", id, "error", unreadable)
-		return wasActive, err
-	}
-	creation := !wasActive && k.Tombstone == nil // is perhaps under way: see lookAgain
-	switch e := s.writeTombstones(ctx, []*APIKey{k}, cause); {
-	case !creation:
-		return wasActive, err
-	case e != nil:
-		return false, unavailable(op, e)
-	}
-	// What the creation has written meanwhile was deleted behind the tombstone. This is remembered and confirmed too.
-	_, err = s.revoke(ctx, op, s.keyStep(cause, k))
-	return false, err
+	k.Unreadable = unreadable
+	were, err := s.RevokeKeys(ctx, []*APIKey{k}, cause)
+	return len(were) > 0, err
 }
 
 // keyStep revokes a key.
@@ -58,29 +42,53 @@ func (s *Store) keyStep(cause Cause, k *APIKey) step {
 	return step{Revocation: r, deletions: []rollback.Deletion{s.credentials.deletion(k.Digest)}}
 }
 
-// RevokeKeys revokes many keys, and returns those that were active until now. The others keep the tombstone that they
-// have. With ErrUnconfirmed they are revoked, and it returns them as well.
+// RevokeKeys revokes many keys, and returns those that were active or disabled until now. The others keep the tombstone that
+// they have. With ErrUnconfirmed they are revoked, and it returns them as well.
 func (s *Store) RevokeKeys(ctx context.Context, keys []*APIKey, cause Cause) (were []*APIKey, err error) {
+	const op = "revoke keys"
+	were, creations, err := s.revokeKeys(ctx, keys, s.keySteps(cause, keys), cause)
+	if redisdb.Failed(err) || len(creations) == 0 {
+		return were, err
+	}
+	if err := s.writeTombstones(ctx, creations, cause); err != nil {
+		return nil, unavailable(op, err)
+	}
+	// What a creation has written meanwhile was deleted behind the tombstone. This is remembered and confirmed too.
+	_, again := s.revoke(ctx, op, s.keySteps(cause, creations)...)
+	return were, redisdb.MostSevere(err, again)
+}
+
+func (s *Store) keySteps(cause Cause, keys []*APIKey) []step {
 	steps := make([]step, len(keys))
 	for i, k := range keys {
 		steps[i] = s.keyStep(cause, k)
 	}
-	return s.revokeKeys(ctx, keys, steps, cause)
+	return steps
 }
 
-// revokeKeys applies a step for each key.
-func (s *Store) revokeKeys(ctx context.Context, keys []*APIKey, steps []step, cause Cause) (were []*APIKey, err error) {
+// revokeKeys applies a step for each key. creations are the keys that had neither a record nor a tombstone: their creation is
+// perhaps under way, see lookAgain.
+func (s *Store) revokeKeys(ctx context.Context, keys []*APIKey, steps []step, cause Cause) (were, creations []*APIKey, err error) {
 	deleted, err := s.revoke(ctx, "revoke keys", steps...)
 	if redisdb.Failed(err) {
-		return nil, err
+		return nil, nil, err
 	}
+	var readable []*APIKey
 	for i, k := range keys {
-		if deleted[i] > 0 {
+		switch {
+		case deleted[i] > 0:
 			were = append(were, k)
+		case k.Unreadable == nil && k.Tombstone == nil:
+			creations = append(creations, k)
+		}
+		if k.Unreadable != nil {
+			s.log.WarnContext(ctx, "writing a key's tombstone failed: its description cannot be read", "key", k.ID, "error", k.Unreadable)
+		} else if deleted[i] > 0 {
+			readable = append(readable, k)
 		}
 	}
-	_ = s.writeTombstones(ctx, were, cause)
-	return were, err
+	_ = s.writeTombstones(ctx, readable, cause)
+	return were, creations, err
 }
 
 // writeTombstones writes when, by whom and why keys were revoked, which holds already: an error is logged. A key stays
@@ -91,6 +99,7 @@ func (s *Store) writeTombstones(ctx context.Context, keys []*APIKey, cause Cause
 	for batch := range slices.Chunk(keys, batch) {
 		_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 			for _, k := range batch {
+				s.rejected.noteFormer(k.Digest, k.ID)
 				s.writeTombstone(ctx, p, k, cause)
 			}
 			return nil
@@ -113,7 +122,7 @@ func (s *Store) writeTombstones(ctx context.Context, keys []*APIKey, cause Cause
 }
 
 func (s *Store) writeTombstone(ctx context.Context, p redis.Pipeliner, k *APIKey, cause Cause) {
-	k.Active = false
+	k.Active, k.Disabled = false, nil
 	if k.Tombstone == nil && (k.ExpiresAt.IsZero() || cause.At.Before(k.ExpiresAt)) {
 		k.Tombstone = cause.Tombstone()
 	}
@@ -145,14 +154,14 @@ func (s *Store) sweepKeys(ctx context.Context) error {
 		switch {
 		case k == nil: // its description has expired, or was never finished
 			revoked = append(revoked, &APIKey{ID: ids[i], Unreadable: redisdb.ErrDamaged})
-		case !k.Active && s.now().Sub(k.CreatedAt) > unfinished:
+		case !k.Revocable() && s.now().Sub(k.CreatedAt) > unfinished:
 			revoked = append(revoked, k)
 		}
 	}
 	_ = s.writeTombstones(ctx, revoked, Cause{At: s.now().UTC(), Reason: "not recorded"})
 	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for _, k := range keys {
-			if k != nil && k.Active {
+			if k != nil && k.Revocable() {
 				allKeys.enterNames(ctx, p, k.ID, k.Name)
 			}
 		}
@@ -171,12 +180,11 @@ func (s *Store) revokeKeysOf(ctx context.Context, userID string, cause Cause) {
 	}
 	if err == nil {
 		keys = present(keys)
-		steps := make([]step, len(keys))
-		for i, k := range keys {
-			steps[i] = s.keyStep(cause, k)
+		steps := s.keySteps(cause, keys)
+		for i := range steps {
 			steps[i].silent = true
 		}
-		_, err = s.revokeKeys(redisdb.WithoutBarrier(ctx), keys, steps, cause)
+		_, _, err = s.revokeKeys(redisdb.WithoutBarrier(ctx), keys, steps, cause)
 	}
 	if err == nil {
 		_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {

@@ -22,7 +22,7 @@ func TestKeysCreatedAtOnce(t *testing.T) {
 			wg.Go(func() { makeKey(t, b, s, u, fmt.Sprint(i), 0) })
 		}
 		wg.Wait()
-		live, _, err := s.Keys(ctx, store.KeyFilter{UserID: u.ID, State: store.StateActive}, "", 200)
+		live, _, err := s.Keys(ctx, store.KeyFilter{UserID: u.ID, State: store.StateLive}, "", 200)
 		must(t, err)
 		if len(live) != keys {
 			t.Errorf("%d keys are live, want %d", len(live), keys)

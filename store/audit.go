@@ -11,7 +11,7 @@ import (
 
 // Event is one event of the audit log: who did what to what, when, from where.
 type Event struct {
-	ID        string    `json:"-"` // its place in the log
+	ID        string    `json:"-"` // its place in the log; empty before it is recorded
 	At        time.Time `json:"at"`
 	Actor     string    `json:"actor"`
 	Via       string    `json:"via,omitempty"` // the API key through which the actor acted
@@ -23,34 +23,45 @@ type Event struct {
 	// ServerRequestID is the server's own id of the request, where RequestID is the caller's choice.
 	ServerRequestID string `json:"server_request_id,omitempty"`
 
+	// TraceID is the id of the request's trace, if it has one.
+	TraceID string `json:"trace_id,omitempty"`
+
 	Detail map[string]string `json:"detail,omitempty"`
 }
 
 // Audit records a change. It is written at most once; after ErrUnavailable it may have been.
 func (s *Store) Audit(ctx context.Context, e Event) error { return s.AuditAll(ctx, []Event{e}) }
 
-// AuditRefusal records that a request was rejected.
-func (s *Store) AuditRefusal(ctx context.Context, e Event) error {
-	return s.record(ctx, func(Event) stream { return rejections }, e)
+// AuditRefusals records that requests were rejected, and fills in the events what they lack, as AuditAll does.
+func (s *Store) AuditRefusals(ctx context.Context, events []Event) error {
+	return s.record(ctx, func(Event) stream { return rejections }, events)
 }
 
-// AuditAll records many changes in one round trip.
+// AuditAll records many changes in one round trip. It fills in the ID of each event, and the time if there is none.
 func (s *Store) AuditAll(ctx context.Context, events []Event) error {
-	return s.record(ctx, s.streamOf, events...)
+	return s.record(ctx, s.streamOf, events)
 }
 
-func (s *Store) record(ctx context.Context, streamOf func(Event) stream, events ...Event) error {
+func (s *Store) record(ctx context.Context, streamOf func(Event) stream, events []Event) error {
+	ids := make([]*redis.StringCmd, len(events))
 	_, err := s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		for _, e := range events {
+		for i := range events {
+			e := &events[i]
 			if e.At.IsZero() {
 				e.At = s.now().UTC()
 			}
-			to := streamOf(e)
-			p.XAdd(ctx, &redis.XAddArgs{Stream: to.key, MaxLen: to.most, Approx: true, Values: []any{"e", encodeRecord(e)}})
+			to := streamOf(*e)
+			ids[i] = p.XAdd(ctx, &redis.XAddArgs{Stream: to.key, MaxLen: to.most, Approx: true, Values: []any{"e", encodeRecord(*e)}})
 		}
 		return nil
 	})
-	return unavailable("audit", err)
+	if err != nil {
+		return unavailable("audit", err)
+	}
+	for i := range events {
+		events[i].ID = ids[i].Val()
+	}
+	return nil
 }
 
 // EventFilter says which events are wanted. The zero value wants all changes.

@@ -47,7 +47,7 @@ func TestAudit(t *testing.T) {
 		}
 		must(t, s.Audit(ctx, whole))
 		must(t, s.Audit(ctx, store.Event{Actor: "admin", Action: "client.delete", Target: "a"}))
-		must(t, s.AuditRefusal(ctx, store.Event{Actor: "somebody", Action: "refused"}))
+		must(t, s.AuditRefusals(ctx, []store.Event{{Actor: "somebody", Action: "refused"}}))
 
 		got, next, err := b.Open(t).Events(ctx, store.EventFilter{})
 		if err != nil || next != "" {
@@ -157,7 +157,7 @@ func TestAuditTrims(t *testing.T) {
 		s, ctx := b.Open(t), t.Context()
 		must(t, s.Audit(ctx, store.Event{Action: "change"}))
 		fill(t, b, "mk:refusals", 10_500)
-		must(t, s.AuditRefusal(ctx, store.Event{Action: "last"}))
+		must(t, s.AuditRefusals(ctx, []store.Event{{Action: "last"}}))
 		if n := b.Do("XLEN", "mk:refusals").(int64); n < 10_000 || n > 10_200 {
 			t.Errorf("%d refusals are kept, want about 10000", n)
 		}

@@ -122,6 +122,12 @@ func (s *Store) Client(ctx context.Context, id string) (*Client, error) {
 // UpdateClient changes a client's metadata, revokes its tokens if change asks for that, and the public keys that it does not
 // have any more. It is repeated when another request changes the client at the same time, so change must do nothing else.
 func (s *Store) UpdateClient(ctx context.Context, id string, cause Cause, change func(*ClientMetadata) (revokeTokens bool, err error)) (*Client, error) {
+	return s.UpdateClientIf(ctx, id, cause, func(c *Client) (bool, error) { return change(&c.Metadata) })
+}
+
+// UpdateClientIf is UpdateClient for a change that depends on more than the metadata: change is given the whole client as
+// the transaction has read it, and changes the metadata alone.
+func (s *Store) UpdateClientIf(ctx context.Context, id string, cause Cause, change func(*Client) (revokeTokens bool, err error)) (*Client, error) {
 	var c *Client
 	var oldName string
 	err := s.change(ctx, "update client", clientKey(id), func(fields map[string]string) (t transaction, err error) {
@@ -130,7 +136,7 @@ func (s *Store) UpdateClient(ctx context.Context, id string, cause Cause, change
 		}
 		oldName = c.Metadata.Name
 		method, alg := c.Metadata.AuthMethod, c.Metadata.SigningAlg
-		revokes, err := change(&c.Metadata)
+		revokes, err := change(c)
 		if err != nil {
 			return t, &planError{err}
 		}

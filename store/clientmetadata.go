@@ -17,7 +17,8 @@ type ClientMetadata struct {
 	TokenTTL    time.Duration `json:"ttl,omitempty"`  // zero: the server's default
 	TokenFormat string        `json:"format,omitempty"`
 	Audience    []string      `json:"aud,omitempty"`
-	RateLimit   Rate          `json:"rate,omitzero"` // of its calls for tokens
+	RateLimit   Rate          `json:"rate,omitzero"`        // of its calls for tokens
+	ManagedBy   string        `json:"managed_by,omitempty"` // the owner of the declaration that it is in; empty: none
 	CreatedAt   time.Time     `json:"created"`
 
 	JWKS          json.RawMessage `json:"jwks,omitempty"`      // the registered set, canonical; empty: none

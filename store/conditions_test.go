@@ -100,7 +100,7 @@ func TestRollbackOfADeletion(t *testing.T) {
 	}
 }
 
-// A client or user that was disabled and enabled again by the same replica is enabled when both are lost. What the
+// A client, user or key that was disabled and enabled again by the same replica is enabled when both are lost. What the
 // disabling revoked stays revoked.
 func TestRollbackOfEnabling(t *testing.T) {
 	t.Parallel()
@@ -111,6 +111,7 @@ func TestRollbackOfEnabling(t *testing.T) {
 	create(t, s, "b")
 	d := issue(t, b, s, "a", "token")
 	u := add(t, s, "u@example.com")
+	k := makeKey(t, b, s, u, "toggled", 0)
 	must(t, s.CreateSession(ctx, &store.Session{Digest: store.DigestOf("cookie"), UserID: u.ID}, read(t, s, u.ID).Password))
 	loses(t, srv, s, func() {
 		for range 2 {
@@ -120,6 +121,8 @@ func TestRollbackOfEnabling(t *testing.T) {
 			must(t, s.EnableClient(ctx, "a", store.Cause{}))
 			must(t, s.EnableClient(ctx, "b", store.Cause{}))
 			must(t, s.EnableUser(ctx, u.ID, store.Cause{}))
+			must(t, s.DisableKey(ctx, k, store.Cause{}))
+			must(t, s.EnableKey(ctx, k, store.Cause{}))
 		}
 		must(t, s.DeleteClient(ctx, "b", store.Cause{}))
 	})
@@ -130,6 +133,9 @@ func TestRollbackOfEnabling(t *testing.T) {
 	wantErr(t, "the client that was deleted in the end", err, store.ErrNotFound)
 	if !read(t, s, u.ID).Enabled {
 		t.Error("the person who was enabled again is disabled")
+	}
+	if got := describe(t, s, k.ID); !got.Active || !opens(t, b, s, k) {
+		t.Errorf("the key that was enabled again is %+v", got)
 	}
 	_, _, err = s.Session(ctx, store.DigestOf("cookie"))
 	wantErr(t, "the session from before", err, store.ErrNotFound)

@@ -89,15 +89,6 @@ func (c credentials) get(ctx context.Context, d Digest) *redis.StringCmd {
 	return redis.NewStringCmd(ctx, "get", credentialKey(d))
 }
 
-// has tells, by a result above 0, that there is a record.
-func (c credentials) has(ctx context.Context, d Digest) *redis.IntCmd {
-	if c.embedded {
-		key, field := credentialField(d)
-		return redis.NewIntCmd(ctx, "hstrlen", key, field)
-	}
-	return redis.NewIntCmd(ctx, "strlen", credentialKey(d))
-}
-
 // put writes a record that expires by itself; a zero time: never.
 func (c credentials) put(ctx context.Context, d Digest, value []byte, expires, now time.Time) redis.Cmder {
 	switch {
@@ -112,6 +103,11 @@ func (c credentials) put(ctx context.Context, d Digest, value []byte, expires, n
 	}
 	left := max(expires.Sub(now).Milliseconds(), 1) // 0 is an error
 	return redis.NewStatusCmd(ctx, "set", credentialKey(d), value, "px", left)
+}
+
+// putKey writes the record of an API key.
+func (c credentials) putKey(ctx context.Context, d Digest, key *Credential, now time.Time) redis.Cmder {
+	return c.put(ctx, d, encodeKeyRecord(key), key.Key.Expires(), now)
 }
 
 // deletion deletes a record; nothing, if it is not there.
@@ -176,10 +172,10 @@ func (c *Credential) parseKey(value []byte) error {
 	return nil
 }
 
-func encodeKeyRecord(g Generation, k *KeyRecord) []byte {
-	value := append([]byte{keyRecord, recordVersion}, g[:]...)
-	value = append(value, k.Operator[:]...)
-	body, err := json.Marshal(k)
+func encodeKeyRecord(c *Credential) []byte {
+	value := append([]byte{keyRecord, recordVersion}, c.Generation[:]...)
+	value = append(value, c.Key.Operator[:]...)
+	body, err := json.Marshal(c.Key)
 	if err != nil {
 		panic(err) // strings and numbers
 	}

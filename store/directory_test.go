@@ -40,7 +40,7 @@ func TestShortPagesReadLongSteps(t *testing.T) {
 		var found []string
 		pages, after := 0, ""
 		for {
-			page, next, err := s.Keys(t.Context(), store.KeyFilter{State: store.StateActive}, after, limit)
+			page, next, err := s.Keys(t.Context(), store.KeyFilter{State: store.StateLive}, after, limit)
 			must(t, err)
 			for _, k := range page {
 				found = append(found, k.ID)
@@ -60,7 +60,7 @@ func TestShortPagesReadLongSteps(t *testing.T) {
 	}
 	// A page that is full at once reads no more than it needs.
 	trips.Store(0)
-	page, _, err := s.Keys(t.Context(), store.KeyFilter{State: store.StateInactive}, "", 1)
+	page, _, err := s.Keys(t.Context(), store.KeyFilter{State: store.StateEnded}, "", 1)
 	must(t, err)
 	if len(page) != 1 || trips.Load() > 3 {
 		t.Errorf("%d keys in %d round trips, want one in at most 3", len(page), trips.Load())

@@ -16,22 +16,26 @@
 //	mk:users:id                  zset    user ids, all of score 0                       until deleted       CreateUser, DeleteUser, ListAll
 //	mk:users:name                zset    "lower-cased email, or name, NUL user id"      until deleted       CreateUser, UpdateUser, DeleteUser, ListAll, Run
 //	mk:users:word                zset    likewise: the words of emails and names        until deleted       CreateUser, UpdateUser, DeleteUser, ListAll, Run
-//	mk:t:<32 bytes of digest>    string  a valid token or key: see [Credential]         as that             SaveToken, RevokeToken, CreateKey, ExpireKey, RevokeKey, RevokeKeys, RevokeLeaked
+//	mk:t:<32 bytes of digest>    string  a valid token or key: see [Credential]         as that             SaveToken, RevokeToken, CreateKey, UpdateKey, DisableKey, EnableKey, ExpireKey, RevokeKey, RevokeKeys, RevokeLeaked
 //	mk:t:<2 hex digits>          hash    digest → the same; the embedded store's form   each field so       the same
 //	mk:j:<16 bytes of digest>    string  1: an assertion was used                       while it is valid   SaveToken, UseOnce, ClientOnce, UserOnce
-//	mk:k:<key id>                string  digest, and the description: an [APIKey]       430 days, inactive  CreateKey, ExpireKey, RevokeKey, RevokeKeys, RevokeLeaked, DeleteUser, Run
+//	mk:k:<key id>                string  digest, and the description: an [APIKey]       430 days, inactive  CreateKey, UpdateKey, DisableKey, EnableKey, ExpireKey, RevokeKey, RevokeKeys, RevokeLeaked, DeleteUser, Run
 //	mk:pk:<user id>              zset    a user's key ids, active and inactive          400 days, inactive  CreateKey, Run; DeleteUser bounds it
-//	mk:pl:<user id>              zset    a user's active key ids, by their expiry       while active        CreateKey, ExpireKey, the revocations, DeleteUser, Run
+//	mk:pl:<user id>              zset    a user's active key ids, by their expiry       while active        CreateKey, ExpireKey, UpdateKey, the revocations, DeleteUser, Run
+//	mk:kl:<user id>              zset    a user's leaked key ids, by the millisecond    30 days             RevokeLeaked
+//	                                     of the report
 //	mk:keys:id                   zset    key ids, active and inactive, all of score 0   400 days, inactive  CreateKey, Run
-//	mk:keys:name                 zset    "lower-cased name NUL key id"                  400 days, inactive  CreateKey, Run
-//	mk:keys:word                 zset    likewise: the words of names                   400 days, inactive  CreateKey, Run
-//	mk:keys:live                 zset    active key ids, by the millisecond of expiry   while active        CreateKey, ExpireKey, the revocations, Run
-//	mk:keys:due                  zset    key ids, by when they are purged               400 days, inactive  CreateKey, ExpireKey, the revocations, Run
+//	mk:keys:name                 zset    "lower-cased name NUL key id"                  400 days, inactive  CreateKey, UpdateKey, Run
+//	mk:keys:word                 zset    likewise: the words of names                   400 days, inactive  CreateKey, UpdateKey, Run
+//	mk:keys:live                 zset    active key ids, by the millisecond of expiry   while active        CreateKey, ExpireKey, UpdateKey, the revocations, Run
+//	mk:keys:due                  zset    key ids, by when they are purged               400 days, inactive  CreateKey, ExpireKey, UpdateKey, the revocations, Run
 //	mk:u:<client id>             hash    secret id → seconds of its last use; k: and    400 days            Flush, DeleteClient, RevokeSecret, AddSecret, KeepClientKeys
 //	                                     the thumbprint of a key → the same; token,
 //	                                     rejected → the same of token requests
 //	mk:ku:<user id>              hash    key id → seconds of its last use, through whom 400 days            Flush, Run
-//	mk:kd:<key id>               hash    day → uses on that day                         31 days             Flush, Run
+//	mk:kd:<key id>               hash    day → uses on that day; r and the day → those  31 days             Flush, Run
+//	                                     that were rejected
+//	mk:kf:<16 bytes of digest>   string  the id of a key that is not active any more    31 days             Flush, Run
 //	mk:s:<32 bytes of digest>    string  a session of the dashboard                     12 h unused         CreateSession, Session, the revocations
 //	mk:ps:<user id>              zset    digests of a user's sessions, by their expiry  7 days              CreateSession, the revocations
 //	mk:o:<16 bytes of digest>    string  a submitted form, and its outcome              1 hour              ClaimIdempotencyKey, CompleteIdempotencyKey
@@ -40,7 +44,9 @@
 //	mk:nd:<client id>:<0 to 2>   hash    of a day: "quarter of an hour what" → the same 1½ days             Flush, DeleteClient
 //	mk:nt:requests:<0 to 7>      zset    of 10 minutes: client ids by token requests    65 minutes          Flush
 //	mk:nt:rejected:<0 to 7>      zset    of 10 minutes: client ids by rejected ones     65 minutes          Flush
-//	mk:r:<unit>:<client id>      string  calls of a client with a rate                  the window          CountCall
+//	mk:nt:keys:<0 to 8>          zset    of a day: key ids by their uses                7½ days             Flush
+//	mk:r:<unit>:<client id>      string  calls of a client, or uses of a key, with a    the window          CountCall
+//	                                     rate
 //	mk:f:<16 bytes of digest>    string  failures of a client from an address           1 minute            CountFailure
 //	mk:f:<address or /64>        string  failures from an address                       1 minute            CountFailure
 //	mk:f:<bucket>:<the same>     string  failures of another kind, likewise             1 minute            CountFailure, CountRejection
@@ -63,7 +69,7 @@
 //	mk:feed:beats:{mk:feed}      hash    replica → its beat: it appends to the feed     5 s                 Run
 //	mk:ping                      –       never written; Ping asks whether it is there
 //
-// "Inactive" counts from the revocation or the expiry of a key, before which there is no expiry. What is only an entry of
+// In this table a disabled key is an active one. "Inactive" counts from the revocation or the expiry of a key, before which there is no expiry. What is only an entry of
 // something larger does not expire by itself: Run takes it out when it is due, and the description stays 30 days longer,
 // so that the other entries are known then.
 //
@@ -88,7 +94,7 @@
 //     is free. Until they have it, a new user expires in a minute. A change of email takes the new one
 //     first, and gives the old one back last.
 //   - An API key is a record among the tokens, so that one look-up finds either. It is valid while it is there and
-//     has the generation that its owner has, who must be enabled. Its description and its entries come first, and
+//     has the generation that its owner has, who must be enabled. It is changed, disabled and enabled under WATCH. Its description and its entries come first, and
 //     decide nothing: without the record they are those of a key that was revoked or has expired.
 //   - The number of a user's active keys is the size of one zset, to which a new key is added under WATCH. What a
 //     crash left in it is looked for only when it seems to be full.
@@ -117,6 +123,9 @@
 //	RevokeKey           key                         likewise; then the tombstone, and the entries move
 //	RevokeKeys          key                         likewise
 //	ExpireKey           key                         a transaction; a rotation brings the expiry forward, to now without an overlap
+//	UpdateKey           key                         a transaction; neither the scope nor the expiry becomes wider
+//	DisableKey          key                         a transaction; the record has no generations until EnableKey
+//	EnableKey           key                         a transaction
 //	RevokeLeaked        key, secret, token          DEL  mk:t:<digest>, and RevokeSecret for each secret that mk:secrets or mk:secrets:<digest> names
 //	DisableUser         user                        HDEL mk:p:<id> on sess invite; no key is valid until EnableUser
 //	EnableUser          user                        a transaction
@@ -136,7 +145,8 @@
 //	RevokeAllSessions   all                         HDEL mk:p:<id> sess of each user, likewise
 //
 // What was revoked stays so: a generation is random and drawn again, never restored, and a missing one matches no record.
-// There is one exception: a disabled user keeps theirs, and the keys are valid again when they are enabled.
+// There are two exceptions. A disabled user keeps theirs, and the keys are valid again when they are enabled. The record of a
+// disabled key has them put aside, and has them again when it is enabled.
 //
 // Redis's own answer says that a deletion was applied, not that it survives a crash. [Options.Durability] asks for more:
 // see package redisdb. If that is not confirmed, the deletion is applied and the result is [ErrUnconfirmed]: its tidying
@@ -146,7 +156,8 @@
 // Redis may also lose what it has acknowledged. Package rollback notices that, and replays the deletions. A deletion that
 // is replayed must not revoke what began after it. Most delete something with a random name. The others have a condition:
 // a field with a random value, which is another each time, on, gen, sess, op, pwlife, invite, the marker of a public key, and for
-// the deletion of a client life. What this replica has enabled again, a replay does not disable.
+// the deletion of a client life. What this replica has enabled again, a replay does not disable. What takes a part of an API
+// key away is a restriction: the replay writes the record again as it should be, if it is worth more.
 //
 // # The feed
 //

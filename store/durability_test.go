@@ -77,6 +77,11 @@ func revocations(t *testing.T, b *storetest.Backend, s *store.Store) map[string]
 		_, err := s.RevokeKeys(ctx, []*store.APIKey{keys["several"]}, at)
 		return err
 	}
+	ends["narrow a key"] = func(ctx context.Context) error {
+		_, err := s.UpdateKey(ctx, keys["out"], at, func(k *store.APIKey) error { k.Scope = "read"; return nil })
+		return err
+	}
+	ends["disable a key"] = func(ctx context.Context) error { return s.DisableKey(ctx, keys["invited"], at) }
 	ends["replace the signing keys"] = func(ctx context.Context) error {
 		ring, err := made.Keyring(ctx)
 		must(t, err)

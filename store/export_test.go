@@ -38,3 +38,11 @@ var Access = access
 
 // TrimAudit is what Run does with the audit log.
 func (s *Store) TrimAudit(ctx context.Context) error { return s.trimAudit(ctx) }
+
+// SweepExpired does what Run does once a minute.
+func (s *Store) SweepExpired(ctx context.Context) error { return s.sweepExpired(ctx) }
+
+// PendingRejections is of how many keys, and of how many credentials that are not active, rejected uses wait to be flushed.
+func (s *Store) PendingRejections() (keys, inactive int) {
+	return len(s.rejected.keys), len(s.rejected.inactive)
+}

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -9,6 +10,12 @@ import (
 	"github.com/mintkeep/mintkeep/store"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
+
+// renameKey gives a key another name.
+func renameKey(ctx context.Context, s *store.Store, k *store.APIKey, name string) error {
+	_, err := s.UpdateKey(ctx, k, store.Cause{}, func(k *store.APIKey) error { k.Name = name; return nil })
+	return err
+}
 
 func TestRenameKey(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
@@ -25,12 +32,12 @@ func TestRenameKey(t *testing.T) {
 		}
 		for _, lives := range []time.Duration{0, time.Hour} {
 			k := makeKey(t, b, s, u, "before", lives)
-			must(t, s.RenameKey(ctx, k, "Before")) // which is the same entry
+			must(t, renameKey(ctx, s, k, "Before")) // which is the same entry
 			k.Name = "Before"
 			if diff := cmp.Diff([]string{"Before"}, found("bef")); diff != "" {
 				t.Error(diff)
 			}
-			must(t, s.RenameKey(ctx, k, "after"))
+			must(t, renameKey(ctx, s, k, "after"))
 			got, err := other.Key(ctx, k.ID)
 			must(t, err)
 			if got.Name != "after" || !got.Active || !got.ExpiresAt.Equal(k.ExpiresAt) || !opens(t, b, other, k) {
@@ -48,7 +55,7 @@ func TestRenameKey(t *testing.T) {
 				_, err = s.RevokeKey(ctx, k.ID, ended(b, "gone"))
 				must(t, err)
 			}
-			wantErr(t, "one that has ended", s.RenameKey(ctx, k, "late"), store.ErrNotFound)
+			wantErr(t, "one that has ended", renameKey(ctx, s, k, "late"), store.ErrNotFound)
 			if opens(t, b, other, k) {
 				t.Error("the key lives after its end")
 			}

@@ -30,8 +30,8 @@ var access = redisdb.Access{
 	Optional: []string{"info server", "config|get appendfsync", "time", "wait 0 0", "memory|usage mk:doctor"},
 	Keys: []string{
 		"mk:c:*", "mk:clients:id", "mk:clients:name", "mk:clients:word", "mk:secrets", "mk:secrets:*", "mk:p:*", "mk:e:*", "mk:users:id", "mk:users:name", "mk:users:word",
-		"mk:t:*", "mk:j:*", "mk:k:*", "mk:pk:*", "mk:pl:*", "mk:keys:id", "mk:keys:name", "mk:keys:word", "mk:keys:live", "mk:keys:due",
-		"mk:u:*", "mk:ku:*", "mk:kd:*", "mk:s:*", "mk:ps:*", "mk:o:*", "mk:n:*", "mk:nc:*", "mk:nd:*", "mk:nt:requests:*", "mk:nt:rejected:*", "mk:r:*", "mk:f:*",
+		"mk:t:*", "mk:j:*", "mk:k:*", "mk:pk:*", "mk:pl:*", "mk:kl:*", "mk:keys:id", "mk:keys:name", "mk:keys:word", "mk:keys:live", "mk:keys:due",
+		"mk:u:*", "mk:ku:*", "mk:kd:*", "mk:kf:*", "mk:s:*", "mk:ps:*", "mk:o:*", "mk:n:*", "mk:nc:*", "mk:nd:*", "mk:nt:requests:*", "mk:nt:rejected:*", "mk:nt:keys:*", "mk:r:*", "mk:f:*",
 		"mk:signing-keys", "mk:signing-keys:claim:*", "mk:audit", "mk:audit:*", "mk:refusals", "mk:guards", "mk:guards:of:*", "mk:guards:joined:*", "mk:guards:probe:{mk:feed}:*", "mk:epoch", "mk:epoch:*", "mk:epoch:alive", "mk:epoch:alive:*", "mk:fence", "mk:feed", "mk:feed:beats:{mk:feed}", "mk:ping",
 	},
 	Absent: absentKey,

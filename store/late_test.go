@@ -218,6 +218,54 @@ func TestLateChange(t *testing.T) {
 				honoured: func(t *testing.T, s *store.Store) bool { return opens(t, r.Backend, s, k) },
 			}
 		},
+		"key enabled, and disabled once more": func(t *testing.T, r twoReplicas) change {
+			k := disabledKey(t, r)
+			return change{
+				change: func(ctx context.Context) error { return r.late.EnableKey(ctx, k, ended(r.Backend, "")) },
+				revoke: func(ctx context.Context) error {
+					return r.other.DisableKey(ctx, describe(t, r.other, k.ID), ended(r.Backend, ""))
+				},
+				honoured: func(t *testing.T, s *store.Store) bool {
+					return opens(t, r.Backend, s, k) || describe(t, s, k.ID).Disabled == nil
+				},
+			}
+		},
+		"key enabled, and revoked": func(t *testing.T, r twoReplicas) change {
+			k := disabledKey(t, r)
+			return change{
+				change: func(ctx context.Context) error { return r.late.EnableKey(ctx, k, ended(r.Backend, "")) },
+				revoke: func(ctx context.Context) error {
+					_, err := r.other.RevokeKeys(ctx, []*store.APIKey{describe(t, r.other, k.ID)}, ended(r.Backend, ""))
+					return err
+				},
+				honoured: func(t *testing.T, s *store.Store) bool {
+					return opens(t, r.Backend, s, k) || describe(t, s, k.ID).Tombstone == nil
+				},
+			}
+		},
+		"key renamed, and narrowed": func(t *testing.T, r twoReplicas) change {
+			k := makeKey(t, r.Backend, r.other, add(t, r.other, "a@example.com"), "key", 0)
+			return change{
+				change: func(ctx context.Context) error { return renameKey(ctx, r.late, k, "late") },
+				revoke: func(ctx context.Context) error {
+					_, err := r.other.UpdateKey(ctx, k, ended(r.Backend, ""), func(k *store.APIKey) error { k.Scope = "read"; return nil })
+					return err
+				},
+				honoured: func(t *testing.T, s *store.Store) bool {
+					c, err := s.Credential(t.Context(), k.Digest)
+					must(t, err)
+					return c.Key.Scope != "read"
+				},
+			}
+		},
+		"key narrowed, and disabled": func(t *testing.T, r twoReplicas) change {
+			k := makeKey(t, r.Backend, r.other, add(t, r.other, "a@example.com"), "key", 0)
+			return change{
+				change:   func(ctx context.Context) error { return renameKey(ctx, r.late, k, "late") },
+				revoke:   func(ctx context.Context) error { return r.other.DisableKey(ctx, k, ended(r.Backend, "")) },
+				honoured: func(t *testing.T, s *store.Store) bool { return opens(t, r.Backend, s, k) },
+			}
+		},
 		"user promoted": func(t *testing.T, r twoReplicas) change {
 			u := add(t, r.other, "a@example.com")
 			must(t, r.other.DemoteUser(t.Context(), u.ID, store.Cause{}))
@@ -254,6 +302,14 @@ func TestLateChange(t *testing.T) {
 			}
 		})
 	})
+}
+
+// disabledKey is a key that the other replica has disabled.
+func disabledKey(t *testing.T, r twoReplicas) *store.APIKey {
+	t.Helper()
+	k := makeKey(t, r.Backend, r.other, add(t, r.other, "a@example.com"), "key", 0)
+	must(t, r.other.DisableKey(t.Context(), k, ended(r.Backend, "")))
+	return describe(t, r.other, k.ID)
 }
 
 // A key is not active that was revoked while it was created: its description, by which it is revoked, is there before its

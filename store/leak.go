@@ -107,6 +107,9 @@ const (
 	TokenLeak  = "access_token"
 )
 
+// LeakReason is the reason of the revocation of what was reported as leaked. By it the state of a key is StateLeaked.
+const LeakReason = "reported as leaked"
+
 // RevokeLeaked revokes every credential that has one of the digests, and tells which there were: keys and access tokens by
 // their records, and the secret of each client that has it. It may be repeated. With an error it tells of those that were
 // revoked before it.
@@ -210,5 +213,6 @@ func (s *Store) revokeLeakedRecords(ctx context.Context, digests []Digest, isSec
 		return leaks, unconfirmed
 	}
 	_ = s.writeTombstones(ctx, present(keys), cause)
+	s.noteLeaked(ctx, present(keys), cause.At)
 	return leaks, unconfirmed
 }

@@ -94,7 +94,8 @@ func TestRevocationOutOfMemory(t *testing.T) {
 			"create a person": s.CreateUser(ctx, person("new@example.com")), "change a person": move,
 			"enable a person": s.EnableUser(ctx, people["disabled"].ID, store.Cause{}), "promote a person": s.PromoteUser(ctx, u.ID, store.Cause{}),
 			"invite a person": s.InviteUser(ctx, u.ID, store.Invite{}, store.Cause{}), "create a key": s.CreateKey(ctx, key(b, u, "new", 0), u),
-			"expire a key": s.ExpireKey(ctx, keys["demoted"], b.Clock.Now().Add(time.Hour), "key_next", store.Cause{}),
+			"disable a key": s.DisableKey(ctx, keys["demoted"], ended(b, "")),
+			"expire a key":  s.ExpireKey(ctx, keys["demoted"], b.Clock.Now().Add(time.Hour), "key_next", store.Cause{}),
 		} {
 			wantErr(t, what, err, store.ErrUnavailable)
 		}

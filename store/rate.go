@@ -13,8 +13,8 @@ type Rate = config.Rate
 // ParseRate reads a rate as it is written: "20/s", "600/m", "5000/h".
 func ParseRate(text string) (Rate, error) { return config.ParseRate(text) }
 
-// CountCall counts a call of the client, or the creation of a key by the user, against the rate, in all replicas together, and says whether that
-// was one too many, and then for how long. ErrUnavailable if it cannot be counted: then the call must not be
+// CountCall counts a call of the client, a use of the API key, or the creation of a key by the user, against the rate, in
+// all replicas together, and says whether that was one too many, and then for how long. ErrUnavailable if it cannot be counted: then the call must not be
 // answered either, for a limit that is off while Redis is slow is off when it is needed.
 //
 // A window of another length is another counter, so that a rate by the second that replaces one by the hour

@@ -214,7 +214,7 @@ func TestKeysFailClosed(t *testing.T) {
 					b.Do("SET", "mk:k:"+k.ID, string(k.Digest[:])+strings.TrimPrefix(c.description, "-"))
 					ops = map[string]func() error{"Key": func() error { _, err := s.Key(ctx, k.ID); return err }}
 					// It does not keep the others from being listed, nor is it passed over.
-					listed, _, err := s.Keys(ctx, store.KeyFilter{UserID: u.ID, State: store.StateActive}, "", 10)
+					listed, _, err := s.Keys(ctx, store.KeyFilter{UserID: u.ID, State: store.StateLive}, "", 10)
 					if err != nil || len(listed) != 1 || listed[0].ID != k.ID || !errors.Is(listed[0].Unreadable, c.want) {
 						t.Errorf("Keys: got %v, %v", listed, err)
 					}

@@ -36,7 +36,9 @@ func BenchmarkRecord(b *testing.B) {
 	})
 	for name, value := range map[string][]byte{
 		"token": []byte("1sixteen bytes..."),
-		"key":   encodeKeyRecord(NewGeneration(), &KeyRecord{ID: "key_a", UserID: "usr_a", Name: "deploy", Scope: "read write", CreatedAt: now.UnixMilli()}),
+		"key": encodeKeyRecord(&Credential{
+			Generation: NewGeneration(), Key: &KeyRecord{ID: "key_a", UserID: "usr_a", Name: "deploy", Scope: "read write", CreatedAt: now.UnixMilli()},
+		}),
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()

@@ -110,7 +110,7 @@ func (m made) write(t *testing.T, b *storetest.Backend, s *store.Store) *nouns {
 	must(t, s.ReplaceKeyring(ctx, nil, n.ring))
 	m.writeCounts(t, s)
 	must(t, s.Audit(ctx, n.change))
-	must(t, s.AuditRefusal(ctx, n.refusal))
+	must(t, s.AuditRefusals(ctx, []store.Event{n.refusal}))
 	steadyStreams(b)
 	return n
 }

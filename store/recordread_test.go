@@ -95,7 +95,7 @@ func (m made) readsKeys(t *testing.T, s *store.Store, n *nouns) {
 	want := []*store.APIKey{n.keys[4], n.keys[3], n.keys[2], n.keys[1], n.keys[0]}
 	keys, _, err := s.Keys(ctx, store.KeyFilter{}, "", 10)
 	same(t, "keys", keys, want, err)
-	keys, _, err = s.Keys(ctx, store.KeyFilter{UserID: adaID, State: store.StateActive}, "", 10)
+	keys, _, err = s.Keys(ctx, store.KeyFilter{UserID: adaID, State: store.StateLive}, "", 10)
 	same(t, "keys of a person", keys, want[1:], err)
 	keys, _, err = s.Keys(ctx, store.KeyFilter{Query: "key 2"}, "", 10)
 	same(t, "keys by name", keys, want[3:4], err)

@@ -118,6 +118,35 @@ var ends = []endCase{
 	{"expire-key", func(l *lossy, e endCase) error {
 		return l.s.ExpireKey(l.t.Context(), l.keys[e.name], l.b.Clock.Now(), "key_next", store.Cause{})
 	}, (*lossy).key},
+	{"narrow-key", func(l *lossy, e endCase) error {
+		_, err := l.s.UpdateKey(l.t.Context(), l.keys[e.name], ended(l.b, ""), func(k *store.APIKey) error { k.Scope = "read"; return nil })
+		return err
+	}, func(l *lossy, e endCase) bool {
+		c, err := l.s.Credential(l.t.Context(), l.keys[e.name].Digest)
+		must(l.t, err)
+		return c.Key.Scope != "read" || !l.key(e)
+	}},
+	{"shorten-key", func(l *lossy, e endCase) error {
+		_, err := l.s.UpdateKey(l.t.Context(), l.keys[e.name], ended(l.b, ""), func(k *store.APIKey) error {
+			k.ExpiresAt = l.b.Clock.Now().Add(time.Hour)
+			return nil
+		})
+		return err
+	}, func(l *lossy, e endCase) bool {
+		c, err := l.s.Credential(l.t.Context(), l.keys[e.name].Digest)
+		must(l.t, err)
+		return c.Key.ExpiresAt == 0 || !l.key(e)
+	}},
+	{"overlap-of-key", func(l *lossy, e endCase) error {
+		return l.s.ExpireKey(l.t.Context(), l.keys[e.name], l.b.Clock.Now().Add(time.Hour), "key_next", ended(l.b, ""))
+	}, func(l *lossy, e endCase) bool {
+		c, err := l.s.Credential(l.t.Context(), l.keys[e.name].Digest)
+		must(l.t, err)
+		return c.Key.ExpiresAt == 0 || !l.key(e)
+	}},
+	{"disable-key", func(l *lossy, e endCase) error {
+		return l.s.DisableKey(l.t.Context(), l.keys[e.name], ended(l.b, ""))
+	}, (*lossy).key},
 	{"leak", func(l *lossy, e endCase) error {
 		_, err := l.s.RevokeLeaked(l.t.Context(), []store.Digest{l.keys[e.name].Digest}, ended(l.b, ""))
 		return err
@@ -233,6 +262,7 @@ func TestReplayLeavesNewerGenerationsAlone(t *testing.T) {
 	}
 	u, v := add(t, s, "u@example.com"), add(t, s, "v@example.com")
 	k := makeKey(t, b, s, u, "k", 0)
+	toggled := makeKey(t, b, s, v, "toggled", 0)
 	s.Heartbeat(ctx)
 	earlier := backUp(t, srv)
 
@@ -243,6 +273,8 @@ func TestReplayLeavesNewerGenerationsAlone(t *testing.T) {
 	must(t, s.RevokeClientTokens(ctx, "c", store.Cause{}))
 	must(t, s.DisableUser(ctx, u.ID, store.Cause{}))
 	must(t, other.EnableUser(ctx, u.ID, store.Cause{}))
+	must(t, s.DisableKey(ctx, toggled, store.Cause{}))
+	must(t, other.EnableKey(ctx, toggled, store.Cause{}))
 	must(t, s.DemoteUser(ctx, v.ID, store.Cause{}))
 	must(t, other.PromoteUser(ctx, v.ID, store.Cause{}))
 	must(t, s.DisableClient(ctx, "d", store.Cause{}))
@@ -259,6 +291,9 @@ func TestReplayLeavesNewerGenerationsAlone(t *testing.T) {
 		}
 		if !opens(t, b, s, k) {
 			t.Errorf("%s: the key of a person who was enabled again is dead", what)
+		}
+		if !opens(t, b, s, toggled) {
+			t.Errorf("%s: a key that was enabled again is disabled", what)
 		}
 		if read(t, s, v.ID).Role() != store.Operator {
 			t.Errorf("%s: a person who was promoted again is no operator", what)
@@ -283,7 +318,7 @@ func TestReplayLeavesNewerGenerationsAlone(t *testing.T) {
 			t.Errorf("the token of client %s is live under a generation that it was not made under", id)
 		}
 	}
-	if opens(t, b, s, k) || read(t, s, v.ID).Role() == store.Operator {
+	if opens(t, b, s, k) || opens(t, b, s, toggled) || read(t, s, v.ID).Role() == store.Operator {
 		t.Error("what was disabled or demoted last by this replica is not")
 	}
 }

@@ -47,6 +47,7 @@ func (s *Store) Run(ctx context.Context) {
 			s.replays.sweep(s.now())
 			s.inBackground(ctx, "purging expired API keys failed", s.purgeKeys)
 			s.inBackground(ctx, "writing tombstones of API keys failed", s.sweepKeys)
+			s.inBackground(ctx, "noting expired API keys failed", s.sweepExpired)
 			s.inBackground(ctx, "adding imported client secrets to the index failed", s.sweepSecrets)
 			s.inBackground(ctx, "adding the words of clients and users to the index failed", s.sweepDirectories)
 			s.inBackground(ctx, "trimming the audit log failed", s.trimAudit)
@@ -63,7 +64,11 @@ func (s *Store) Run(ctx context.Context) {
 // Flush writes the last uses and the statistics of this process. What could not be written is lost.
 func (s *Store) Flush(ctx context.Context) error {
 	used, unread := s.takeReported(ctx, s.uses.take())
+	rejected, unresolved := s.takeRejected(ctx)
 	if err := writeUses(ctx, s.rdb, used); err != nil {
+		return err
+	}
+	if err := s.countKeyUses(ctx, used, rejected); err != nil {
 		return err
 	}
 	if err := s.enterUsed(ctx, used); err != nil {
@@ -76,7 +81,7 @@ func (s *Store) Flush(ctx context.Context) error {
 	if err := s.statistics.flush(ctx, s.rdb, now); err != nil {
 		return err
 	}
-	return errors.Join(unread, writeClientCounts(ctx, s.rdb, s.clientCounts.take(), now))
+	return errors.Join(unread, unresolved, writeClientCounts(ctx, s.rdb, s.clientCounts.take(), now))
 }
 
 func (s *Store) inBackground(ctx context.Context, failed string, do func(context.Context) error) {

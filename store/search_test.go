@@ -68,7 +68,7 @@ func TestWordsFollowNames(t *testing.T) {
 			return nil
 		})
 		must(t, err)
-		must(t, s.RenameKey(ctx, k, "key red"))
+		must(t, renameKey(ctx, s, k, "key red"))
 		wantFound(t, s, "renamed", "blue")
 		wantFound(t, s, "renamed", "red", "client red", "ada.red@example.com", "key red")
 		wantFound(t, s, "renamed", "desk", "client red")
@@ -110,7 +110,7 @@ func TestWordsOfEarlierRecords(t *testing.T) {
 			must(t, err)
 			_, err = s.UpdateUser(t.Context(), u.ID, store.Cause{}, func(*store.UserMetadata) error { return nil })
 			must(t, err)
-			must(t, s.RenameKey(t.Context(), k, k.Name))
+			must(t, renameKey(t.Context(), s, k, k.Name))
 		},
 	} {
 		t.Run(how, func(t *testing.T) {
@@ -191,7 +191,7 @@ func TestSearchCost(t *testing.T) {
 		}
 		for query, want := range map[string]int{"deploy": 50, "runner": 50, "000123": 1, "to stage 000123": 1, "zzz": 0} {
 			most("keys "+query, func() (int, error) {
-				page, _, err := s.Keys(t.Context(), store.KeyFilter{Query: query, State: store.StateActive}, "", 50)
+				page, _, err := s.Keys(t.Context(), store.KeyFilter{Query: query, State: store.StateLive}, "", 50)
 				return len(page), err
 			}, want, 8)
 		}

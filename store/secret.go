@@ -19,10 +19,14 @@ import (
 type Secret struct {
 	ID        string    `json:"-"`
 	Digest    Digest    `json:"-"`
-	LastFour  string    `json:"last,omitempty"` // of a secret that the server created, else empty
+	LastFour  string    `json:"last,omitempty"`      // of a secret that the server created, else empty
+	ByDigest  bool      `json:"by_digest,omitempty"` // the operator brought the digest alone
 	CreatedAt time.Time `json:"created"`
 	ExpiresAt time.Time `json:"expires,omitzero"` // zero: never
 }
+
+// Never, as the new expiry of the present secret, leaves it as it is.
+var Never = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
 
 // NewSecretID names a new secret.
 func NewSecretID() string { return "sec_" + strings.ToLower(rand.Text()) }
@@ -31,8 +35,8 @@ func NewSecretID() string { return "sec_" + strings.ToLower(rand.Text()) }
 func (s Secret) ActiveAt(t time.Time) bool { return s.ExpiresAt.IsZero() || t.Before(s.ExpiresAt) }
 
 // AddSecret makes next active in addition to the present secret, which then expires at oldExpires, or is revoked at once if
-// that is zero or not in the future. ErrConflict if two are active already. It returns the present secret with its new expiry, or nil
-// if there was none.
+// that is zero or not in the future, or stays as it is for Never. ErrConflict if two are active already. It returns the present
+// secret with its new expiry, or nil if there was none, or it stays.
 func (s *Store) AddSecret(ctx context.Context, id string, next Secret, oldExpires time.Time, cause Cause) (previous *Secret, err error) {
 	if err := s.indexSecrets(ctx, id, next); err != nil {
 		return nil, err
@@ -119,6 +123,9 @@ func succeed(secrets []Secret, oldExpires, now time.Time) (r succession, err err
 		default:
 			r.previous = &secret
 		}
+	}
+	if oldExpires.Equal(Never) {
+		r.previous = nil
 	}
 	if r.previous == nil {
 		return r, nil

@@ -86,6 +86,26 @@ func TestAddSecret(t *testing.T) {
 }
 
 // Of many rotations at once, as many succeed as there is room.
+// A secret that is added beside one that is to stay revokes nothing, now or later; a third is still a conflict.
+func TestAddSecretKeepsThePresent(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s, ctx := b.Open(t), t.Context()
+		must(t, s.CreateClient(ctx, &store.Client{ID: "a", Secrets: []store.Secret{secret(b, "one")}}))
+		b.Clock.Advance(time.Millisecond)
+		previous, err := s.AddSecret(ctx, "a", secret(b, "two"), store.Never, store.Cause{})
+		must(t, err)
+		if previous != nil {
+			t.Errorf("previous: %+v, want none", previous)
+		}
+		b.Clock.Advance(100_000 * time.Hour)
+		if got := secretIDs(t, b, s); !cmp.Equal(got, []string{"one", "two"}) {
+			t.Errorf("live are %v", got)
+		}
+		_, err = s.AddSecret(ctx, "a", secret(b, "three"), store.Never, store.Cause{})
+		wantErr(t, "a third", err, store.ErrConflict)
+	})
+}
+
 func TestAddSecretTogether(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		create(t, b.Open(t), "a")

@@ -190,8 +190,17 @@ var writingMethods = map[string]methodOf{
 	"RevokeKey": byKey(true, func(ctx context.Context, s *store.Store, k *store.APIKey, _ *store.User) error {
 		return second(s.RevokeKey(ctx, k.ID, store.Cause{At: time.Now()}))
 	}),
-	"RenameKey": byKey(true, func(ctx context.Context, s *store.Store, k *store.APIKey, _ *store.User) error {
-		return s.RenameKey(ctx, k, "another")
+	"UpdateKey": byKey(true, func(ctx context.Context, s *store.Store, k *store.APIKey, _ *store.User) error {
+		return second(s.UpdateKey(ctx, k, store.Cause{}, func(k *store.APIKey) error {
+			k.Name, k.Scope, k.ExpiresAt = "another", "read", k.ExpiresAt.Add(-time.Minute)
+			return nil
+		}))
+	}),
+	"DisableKey": byKey(true, func(ctx context.Context, s *store.Store, k *store.APIKey, _ *store.User) error {
+		return s.DisableKey(ctx, k, store.Cause{At: time.Now()})
+	}),
+	"EnableKey": byKey(true, func(ctx context.Context, s *store.Store, k *store.APIKey, _ *store.User) error {
+		return s.EnableKey(ctx, k, store.Cause{At: time.Now()})
 	}),
 	"Audit": byUser(func(ctx context.Context, s *store.Store, _ *store.User) error {
 		return s.Audit(ctx, store.Event{Action: "tried"})

@@ -36,8 +36,9 @@ type Options struct {
 	// Logger gets the messages of the store, and at debug level those of the Redis client. Nil: slog.Default.
 	Logger *slog.Logger
 
-	// Observe, Instrument and Dial: see [redisdb.Options]. They may be nil.
+	// Observe, Trace, Instrument and Dial: see [redisdb.Options]. They may be nil.
 	Observe    func(cmd string, d time.Duration, err error)
+	Trace      func(ctx context.Context, r redisdb.RoundTrip) (end func(error))
 	Instrument func(redis.UniversalClient)
 	Dial       func(redisdb.DialFunc) redisdb.DialFunc
 }
@@ -56,6 +57,7 @@ type Store struct {
 	credentials credentials
 	decoded     decoded
 	uses        uses
+	rejected    rejectedUses
 	statistics  statistics
 
 	clientCounts clientCounts
@@ -82,7 +84,7 @@ func Open(opts Options) (*Store, error) {
 	}
 	o := redisdb.Options{
 		URL: opts.URL, Durability: opts.Durability, Now: s.now, Logger: s.log,
-		Observe: opts.Observe, Instrument: opts.Instrument, Dial: opts.Dial,
+		Observe: opts.Observe, Trace: opts.Trace, Instrument: opts.Instrument, Dial: opts.Dial,
 	}
 	if opts.URL != "" {
 		s.monitor = s.newMonitor(opts.Feed)
@@ -137,6 +139,25 @@ func (s *Store) Embedded() bool { return s.db.IsEmbedded() }
 
 // Quarantined is whether every call fails with ErrQuarantined.
 func (s *Store) Quarantined() bool { return s.monitor != nil && s.monitor.IsQuarantined() }
+
+// BreakerStates are the states of the circuit breaker in front of Redis, as package rollback explains them. In all but the
+// first, every call fails.
+var BreakerStates = []string{
+	string(rollback.Closed), string(rollback.Checking), string(rollback.Replaying), string(rollback.Uncovered), string(rollback.Quarantined),
+}
+
+// Breaker is the state of the circuit breaker.
+func (s *Store) Breaker() string {
+	if s.monitor == nil {
+		return string(rollback.Closed)
+	}
+	return string(s.monitor.State())
+}
+
+// MemoryUsed is the used memory of Redis by its maxmemory, of the fullest primary. known is false if no primary has a limit.
+func (s *Store) MemoryUsed(ctx context.Context) (ratio float64, known bool, err error) {
+	return s.db.MemoryUsed(ctx)
+}
 
 // ReplaceCredentials has new connections to Redis authenticate by the user and the password of url, and tells whether they
 // are others. The error says why not: url leads to another Redis, or Redis rejects them.

@@ -129,9 +129,6 @@ func writeUses(ctx context.Context, rdb redis.UniversalClient, pending map[use]r
 	for at, u := range pending {
 		p.HSet(ctx, at.key, at.field, u.String())
 		p.Expire(ctx, at.key, usesLifetime)
-		if strings.HasPrefix(at.key, keyUsesKey("")) {
-			countDay(ctx, p, at.field, u)
-		}
 		if p.Len() >= batch {
 			if _, err := p.Exec(ctx); err != nil {
 				return unavailable("write last uses", err)
@@ -143,6 +140,21 @@ func writeUses(ctx context.Context, rdb redis.UniversalClient, pending map[use]r
 	}
 	_, err := p.Exec(ctx)
 	return unavailable("write last uses", err)
+}
+
+// countKeyUses counts the uses of keys that were accepted and those that were rejected, by their day.
+func (s *Store) countKeyUses(ctx context.Context, used map[use]recorded, rejected map[string]int64) error {
+	var counts []dayCount
+	for at, u := range used {
+		if strings.HasPrefix(at.key, keyUsesKey("")) {
+			counts = append(counts, dayCount{keyID: at.field, day: dayOf(u.At), n: u.n})
+		}
+	}
+	today := dayOf(s.now())
+	for id, n := range rejected {
+		counts = append(counts, dayCount{keyID: id, day: today, n: n, rejected: true})
+	}
+	return countDays(ctx, s.rdb, counts, today)
 }
 
 // enterUsed enters the clients that were used in the directory, if they are not there. A removal of an entry that arrives

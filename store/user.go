@@ -44,6 +44,7 @@ type User struct {
 type UserMetadata struct {
 	Email     string    `json:"email"` // as it was given; compared by [FoldEmail]
 	Name      string    `json:"name,omitempty"`
+	ManagedBy string    `json:"managed_by,omitempty"` // as of a client
 	CreatedAt time.Time `json:"created"`
 }
 

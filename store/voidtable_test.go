@@ -146,6 +146,20 @@ var rows = map[string]row{
 	"ExpireKey": onKey("multi", func(ctx context.Context, sc *scene, k *store.APIKey) error {
 		return sc.s.ExpireKey(ctx, k, sc.b.Clock.Now(), "key_next", store.Cause{})
 	}),
+	"UpdateKey": onKey("multi", func(ctx context.Context, sc *scene, k *store.APIKey) error {
+		_, err := sc.s.UpdateKey(ctx, k, store.Cause{}, func(k *store.APIKey) error { k.Scope = "read"; return nil })
+		return err
+	}),
+	"DisableKey": onKey("multi", func(ctx context.Context, sc *scene, k *store.APIKey) error {
+		return sc.s.DisableKey(ctx, k, store.Cause{At: sc.b.Clock.Now()})
+	}),
+	"EnableKey": {func(sc *scene, name string) (string, func(context.Context) error) {
+		u, _ := sc.user(name)
+		k := makeKey(sc.t, sc.b, sc.s, u, name, time.Hour)
+		sc.keys[u.ID] = k.Digest
+		must(sc.t, sc.s.DisableKey(sc.t.Context(), k, store.Cause{At: sc.b.Clock.Now()}))
+		return u.ID, func(ctx context.Context) error { return sc.s.EnableKey(ctx, k, store.Cause{At: sc.b.Clock.Now()}) }
+	}, "multi", 0, false},
 	"RevokeLeaked": {func(sc *scene, name string) (string, func(context.Context) error) {
 		u, _ := sc.user(name)
 		u.ID = u.ID[:len(u.ID)-len(name)] + strings.ToLower(name) // one id for the key's user and the secret's client

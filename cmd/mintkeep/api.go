@@ -85,9 +85,22 @@ func (a *api) delete(ctx context.Context, path string, query url.Values) error {
 	return err
 }
 
+// keepConnections keeps so many connections open, for as many requests at once.
+func (a *api) keepConnections(n int) {
+	transport, own := a.http.Transport.(*http.Transport)
+	if !own {
+		transport = http.DefaultTransport.(*http.Transport).Clone()
+	}
+	transport.MaxIdleConnsPerHost = n
+	a.http.Transport = transport
+}
+
+// header is one more header of a request.
+type header struct{ name, value string }
+
 // call sends one request and returns the body of a successful answer, which is
 // empty for 204.
-func (a *api) call(ctx context.Context, method, path, contentType string, body map[string]any) (json.RawMessage, error) {
+func (a *api) call(ctx context.Context, method, path, contentType string, body any, headers ...header) (json.RawMessage, error) {
 	var content io.Reader
 	if contentType != "" {
 		text, err := json.Marshal(body)
@@ -104,6 +117,9 @@ func (a *api) call(ctx context.Context, method, path, contentType string, body m
 	request.Header.Set("User-Agent", "mintkeep/"+buildVersion())
 	if contentType != "" {
 		request.Header.Set("Content-Type", contentType)
+	}
+	for _, h := range headers {
+		request.Header.Set(h.name, h.value)
 	}
 	answered, err := send(a.http, a.base, request)
 	return answered, hintOfListener(err)

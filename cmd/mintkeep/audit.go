@@ -13,6 +13,7 @@ type auditCommand struct {
 	Actor    string `placeholder:"ACTOR" help:"Only events of this actor: client:billing, or a user by email address, ada@example.com."`
 	Target   string `placeholder:"TARGET" help:"Only events about this target: client:billing, key:key_…, or a user by email address."`
 	Refusals bool   `help:"Rejected requests instead of changes."`
+	Follow   bool   `short:"f" help:"Print events as they are recorded, oldest first, until you interrupt the command. With --since, begin there."`
 }
 
 // Help tells what it is good for.
@@ -24,6 +25,8 @@ backup was restored. Export it regularly, to another place than Redis:
 
 An event that is exported twice does no harm there.
 
+With --follow it asks the server once a second, and goes on when the server cannot be reached for a while.
+
 ` + adminHelp
 }
 
@@ -32,6 +35,9 @@ func (c *auditCommand) Run(ctx context.Context, p process, admin *api) error {
 	filter := filters(map[string]string{"since": c.Since, "actor": c.Actor, "target": c.Target, "limit": "200"})
 	if c.Refusals {
 		filter.Set("refusals", "true")
+	}
+	if c.Follow {
+		return newFollower(p, admin, filter).run(ctx)
 	}
 	for page, err := range admin.pages(ctx, "/admin/audit", filter) {
 		if err != nil {

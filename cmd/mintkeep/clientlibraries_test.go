@@ -95,10 +95,12 @@ func TestReadmeProgram(t *testing.T) {
 		t.Skip("the race detector does not look into the program")
 	}
 	iss := startIssuer(t)
-	imports, body, ok := strings.Cut(blocks(text(t, "../../README.md"), "go")[0], "\n\n")
-	if !ok {
+	programs := blocks(text(t, "../../README.md"), "go")
+	at := slices.IndexFunc(programs, func(program string) bool { return strings.HasPrefix(program, "import ") })
+	if at < 0 {
 		t.Fatal("README.md has no Go with an import and statements")
 	}
+	imports, body, _ := strings.Cut(programs[at], "\n\n")
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, strings.Count(r.Header.Get("Authorization"), "."))
 	}))

@@ -77,6 +77,7 @@ func (c clientAnswer) facts() []fact {
 		{"token format", c.TokenFormat},
 		{"audience", strings.Join(c.Audience, " ")},
 		{"rate limit", c.RateLimit},
+		{"managed by", c.ManagedBy},
 		{"created", stamp(&c.CreatedAt)},
 	}
 	if c.Secret == "" {

@@ -5,6 +5,8 @@
 //	mintkeep client        register and manage clients, over the admin route
 //	mintkeep user          invite and manage users, likewise
 //	mintkeep key           create, list and revoke API keys; revoke leaked ones; rules for scanners
+//	mintkeep apply         make clients and users what files declare
+//	mintkeep export        write such a file
 //	mintkeep audit         export the audit log
 //	mintkeep rekey         re-encrypt everything after a change of the master key
 //	mintkeep fence         make a restored Redis safe to serve from

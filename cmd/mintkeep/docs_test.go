@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/base64"
 	"fmt"
 	"net/http"
 	"os"
@@ -92,31 +91,6 @@ func TestDoingWithoutTheAdminToken(t *testing.T) {
 		out := typed(t, redis, t.TempDir(), commands, "MINTKEEP_URL="+r.URL, "MINTKEEP_ADMIN_TOKEN="+processtest.AdminToken)
 		if !strings.Contains(out, "deployer") || strings.Contains(out, "mks_") {
 			t.Errorf("got %s\nwant the list of clients, and no secret", out)
-		}
-	}
-}
-
-// "Registering many clients": each line of the file is a client with its secret, also when the commands run twice.
-func TestRegisteringManyClients(t *testing.T) {
-	t.Parallel()
-	if testing.Short() {
-		t.Skip("it is left out of the step with the race detector, for its time; the other steps run it")
-	}
-	redis := storetest.Redis(t)
-	r := processtest.StartReady(t, processtest.OnRedis(redis.URL())...)
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "clients.csv"), []byte("a,read write,https://a.example\nb,read,https://b.example\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		for _, commands := range stepsOf(t, "## Registering many clients") {
-			typed(t, redis, dir, commands, "MINTKEEP_URL="+r.URL, "MINTKEEP_ADMIN_TOKEN="+processtest.AdminToken)
-		}
-	}
-	for _, id := range []string{"a", "b"} {
-		secret := strings.TrimSpace(text(t, filepath.Join(dir, "secrets", id)))
-		if got := r.Issue("Basic " + base64.StdEncoding.EncodeToString([]byte(id+":"+secret))); !got.Is(http.StatusOK) {
-			t.Errorf("%s gets %s, want a token", id, got)
 		}
 	}
 }

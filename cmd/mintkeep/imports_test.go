@@ -20,7 +20,7 @@ import (
 // The kit has three floors: the lower are for the upper too.
 var (
 	below    = []string{"store", "store/feed", "store/redisdb", "config"}
-	lowerKit = []string{"server/adminapi", "server/credential", "server/fdreserve", "server/jwks", "server/metrics", "server/overload", "server/scope", "server/seal", "server/web"}
+	lowerKit = []string{"server/adminapi", "server/credential", "server/fdreserve", "server/jwks", "server/metrics", "server/overload", "server/scope", "server/seal", "server/tracing", "server/web"}
 	upperKit = []string{"server/assertion", "server/audit", "server/bearer", "server/invite", "server/password", "server/remotekeys", "server/signing"}
 	kit      = slices.Concat(lowerKit, upperKit)
 	useCases = []string{"server/clients", "server/guards", "server/keys", "server/signingkeys", "server/users"}
@@ -40,7 +40,8 @@ var (
 		"server/scope":       {},
 		"server/seal":        {},
 		"server/overload":    {},
-		"server/web":         slices.Concat(below, []string{"server/overload", "server/seal"}),
+		"server/tracing":     below,
+		"server/web":         slices.Concat(below, []string{"server/overload", "server/seal", "server/tracing"}),
 		"server/adminapi":    {},
 		"server/assertion":   {"server/jwks"},
 		"server/audit":       slices.Concat(below, lowerKit),
@@ -59,18 +60,21 @@ var (
 		"server/api":         slices.Concat(below, kit, useCases),
 		"server/oauth":       slices.Concat(below, kit, useCases),
 		"server/doctor":      slices.Concat(below, []string{"store/feed", "server/audit", "server/guards", "server/password", "server/remotekeys", "server/seal", "server/signing"}),
-		"server":             slices.Concat(below, kit, useCases, features),
+		"server":             slices.Concat(below, kit, useCases, features, []string{"server/declare"}),
+		"server/declare":     slices.Concat(below, []string{"server/adminapi", "server/audit", "server/clients", "server/users", "server/web"}),
 		"server/fence":       slices.Concat(below, lowerKit, []string{"server/audit", "server/invite"}),
 		"server/rekey":       slices.Concat(below, lowerKit, []string{"server/audit", "server/password", "server/signing"}),
 		"server/servertest":  slices.Concat(below, kit, useCases, features, []string{"server", "store/storetest"}),
-		"cmd/mintkeep":       slices.Concat(below, kit, useCases, features, []string{"server", "server/doctor", "server/fence", "server/rekey"}),
+		"cmd/mintkeep":       slices.Concat(below, kit, useCases, features, []string{"server", "server/declare", "server/doctor", "server/fence", "server/rekey"}),
 
 		// The guard's own module: a service imports it without Mintkeep.
 		"server/guard":                    {},
 		"server/guard/guardtest":          {"server/guard"},
+		"server/guard/ginguard":           {"server/guard"},
 		"server/guard/tokens":             {},
 		"server/guard/cmd/mintkeep-guard": {"server/guard"},
 		"server/guard/e2e":                {},
+		"server/guard/schemas":            {},
 
 		"cmd/mintkeep/deploy":         {},
 		"cmd/mintkeep/load":           {},
@@ -78,6 +82,7 @@ var (
 		"cmd/mintkeep/processtest":    {},
 		"cmd/mintkeep/faults":         {},
 		"cmd/mintkeep/faults/history": {},
+		"server/tracing/tracingtest":  {},
 	}
 )
 
@@ -88,13 +93,16 @@ var homes = []struct {
 	homes   []string
 }{
 	{"github.com/gin-gonic/", []string{"server", "server/"}},
+	{"google.golang.org/grpc", []string{"server/guard/e2e"}},
 	{"github.com/go-oauth2/", []string{"server/oauth"}},
 	{"github.com/redis/go-redis/", []string{"store", "store/"}},
 	{"github.com/alicebob/miniredis/", []string{"store/redisdb", "store/storetest"}},
 	{"github.com/prometheus/", []string{"server/metrics"}},
 	{"github.com/Shopify/toxiproxy/", []string{"store/storetest"}},
+	{"go.opentelemetry.io/", []string{"server/tracing", "server/tracing/"}},
 	{"code.dny.dev/ssrf", []string{"server/remotekeys"}},
 	{"github.com/alecthomas/kong", []string{"cmd/mintkeep"}},
+	{"go.yaml.in/yaml", []string{"server/declare", "cmd/mintkeep"}}, // the command's tests
 }
 
 const modulePath = "github.com/mintkeep/mintkeep/"

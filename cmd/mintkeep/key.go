@@ -16,8 +16,9 @@ type keyCommand struct {
 	Create keyCreate `cmd:"" help:"Create an API key for a user. It is shown once."`
 	List   keyList   `cmd:"" help:"List API keys, newest first."`
 	Show   keyShow   `cmd:"" help:"Show one API key."`
+	Update keyUpdate `cmd:"" help:"Rename, describe, narrow, limit, disable or enable one API key."`
 	Rotate keyRotate `cmd:"" help:"Create a successor of an API key. The current key expires after the overlap."`
-	Revoke keyRevoke `cmd:"" help:"Revoke one API key at once and permanently."`
+	Revoke keyRevoke `cmd:"" help:"Revoke API keys at once and permanently."`
 	Report keyReport `cmd:"" help:"Revoke the credentials in a leaked text, read from the standard input."`
 	Rules  keyRules  `cmd:"" help:"Print rules by which scanners find credentials."`
 
@@ -51,6 +52,8 @@ type keyCreate struct {
 	Name    string  `required:"" placeholder:"NAME" help:"What the key is for."`
 	Scope   *string `placeholder:"SCOPES" help:"What the key may do, separated by spaces. Default: read, or the first of MINTKEEP_KEY_SCOPES of the server if read is not among them. Empty: all that MINTKEEP_KEY_SCOPES allows."`
 	Expires expiry  `default:"90d" placeholder:"WHEN" help:"90d, 720h, a date (from 00:00 UTC), a time (RFC 3339), or never. Default: 90d."`
+	keyMembers
+	Disable bool `help:"Create it disabled: it is rejected until key update --enable."`
 }
 
 // Run creates the key.
@@ -63,9 +66,12 @@ func (c *keyCreate) Run(ctx context.Context, admin *api, out printer) error {
 	if err != nil {
 		return err
 	}
-	created, err := admin.post(ctx, resource("/admin/users", id, "keys"), map[string]any{
-		"name": c.Name, "scope": scope, "expires_at": c.Expires.from(time.Now()),
-	})
+	members := map[string]any{"name": c.Name, "scope": scope, "expires_at": c.Expires.from(time.Now())}
+	c.addTo(members)
+	if c.Disable {
+		members["disabled"] = true
+	}
+	created, err := admin.post(ctx, resource("/admin/users", id, "keys"), members)
 	if err != nil {
 		return err
 	}
@@ -105,19 +111,30 @@ func (c *keyCreate) Validate() error {
 type keyList struct {
 	User  string `placeholder:"USER" help:"Only the keys of this user: an id or email address."`
 	Query string `short:"q" name:"query" placeholder:"WORD" help:"Filter by the beginning of a word of the id or the name."`
-	State string `placeholder:"STATE" help:"active or inactive. Default: both."`
+	State string `placeholder:"STATE" help:"active, expiring (within 7 days), disabled, expired, revoked, rotated or leaked; live: the first three; inactive: the others. Default: all."`
+
+	Unused string `placeholder:"DAYS" help:"Only active keys, or those of --state, that were not used for so many days: 90d."`
+	Sort   string `placeholder:"BY" help:"uses: the keys with the most uses of the last 7 days. Default: the newest first."`
 	wide
 	paging
+}
+
+// Validate checks what goes with what.
+func (c *keyList) Validate() error {
+	if c.Sort != "" && c.User+c.Query+c.State+c.Unused+c.Cursor != "" {
+		return errors.New("--sort shows the busiest keys of all, and can only be used with --limit and --wide")
+	}
+	return c.paging.Validate()
 }
 
 // Run lists keys.
 func (c *keyList) Run(ctx context.Context, admin *api, out printer) error {
 	state := c.State
-	if onWire, ok := map[string]string{"active": "live", "inactive": "ended"}[state]; ok {
-		state = onWire
+	if state == "inactive" {
+		state = "ended" // as the API calls them
 	}
-	query := filters(map[string]string{"user": c.User, "q": c.Query, "state": state})
-	return c.list(ctx, admin, out, "/admin/keys", query, keyTable(c.Wide))
+	query := filters(map[string]string{"user": c.User, "q": c.Query, "state": state, "unused": c.Unused, "sort": c.Sort})
+	return c.list(ctx, admin, out, "/admin/keys", query, keyTable(c.Wide, c.Sort != ""))
 }
 
 type keyShow struct{ keyTarget }
@@ -152,18 +169,4 @@ func (c *keyRotate) Run(ctx context.Context, p process, admin *api, out printer)
 		return err
 	}
 	return c.after(ctx, p, admin, out, func(out printer) error { return out.key(rotated, keyNames{}) })
-}
-
-type keyRevoke struct {
-	keyTarget
-	waiting
-	Reason string `placeholder:"TEXT" help:"Why, for the owner and the audit log."`
-}
-
-// Run revokes the key.
-func (c *keyRevoke) Run(ctx context.Context, p process, admin *api, out printer) error {
-	if err := admin.delete(ctx, c.path(), filters(map[string]string{"reason": c.Reason})); err != nil {
-		return err
-	}
-	return c.after(ctx, p, admin, out, func(out printer) error { return out.done("Revoked key %s", c.ID) })
 }

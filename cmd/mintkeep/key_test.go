@@ -18,6 +18,10 @@ const (
 	liveKey = `{"id":"key_1","user":"usr_1","user_email":"ann@example.com","name":"ci","scope":"read write","masked":"mk_Ab3d…9xQz","last_four":"9xQz",` +
 		`"state":"live","created_at":"2026-01-02T03:04:05Z","expires_at":null,"last_used":{"at":"2026-01-03T00:00:00Z","from":"192.0.2.7"},` +
 		`"ended":null,"rotated_to":null}`
+	disabledKey = `{"id":"key_3","user":"usr_1","user_email":"ann@example.com","name":"backup","description":"The nightly backup","scope":"read",` +
+		`"metadata":{"team":"storage","room":"b12"},"rate_limit":"600/m","disabled":true,"masked":"mk_Ab3d…9xQz","last_four":"9xQz","state":"disabled",` +
+		`"created_at":"2026-01-02T03:04:05Z","expires_at":null,"last_used":null,"disabled_at":"2026-01-04T00:00:00Z","disabled_by":"user:usr_1",` +
+		`"ended":null,"rotated_to":null,"uses_by_day":[{"date":"2026-01-03","uses":3,"rejected":0},{"date":"2026-01-04","uses":1,"rejected":2}]}`
 	endedKey = `{"id":"key_2","user":"usr_1","name":"\u001b[2J","scope":"","masked":"mk_0000…zzzz","state":"ended",` +
 		`"created_at":"2026-01-01T00:00:00Z","expires_at":"2026-04-01T00:00:00Z","last_used":null,` +
 		`"ended":{"at":"2026-01-02T00:00:00Z","by":"usr_1","reason":"lost"},"rotated_to":"key_1"}`
@@ -47,7 +51,7 @@ func TestKeyRequests(t *testing.T) {
 		{"list", []string{`GET /admin/keys`}},
 		{
 			"list --user=usr_1 -q key_ --state=active --limit=5 --cursor=c1",
-			[]string{`GET /admin/keys?cursor=c1&limit=5&q=key_&state=live&user=usr_1`},
+			[]string{`GET /admin/keys?cursor=c1&limit=5&q=key_&state=active&user=usr_1`},
 		},
 		{
 			"list --user=ann@example.com",
@@ -55,6 +59,24 @@ func TestKeyRequests(t *testing.T) {
 		},
 		{"list --state=inactive", []string{`GET /admin/keys?state=ended`}},
 		{"list --state=live --wide", []string{`GET /admin/keys?state=live`}},
+		{"list --state=leaked --unused=90d", []string{`GET /admin/keys?state=leaked&unused=90d`}},
+		{"list --sort=uses --limit=10", []string{`GET /admin/keys?limit=10&sort=uses`}},
+		{
+			"create --user=usr_1 --name=ci --scope=read --expires=never --description=nightly --metadata=team=storage --metadata=a=b;c=d --rate-limit=600/m --disable",
+			[]string{`POST /admin/users/usr_1/keys application/json {"description":"nightly","disabled":true,"expires_at":null,` +
+				`"metadata":{"a":"b;c=d","team":"storage"},"name":"ci","rate_limit":"600/m","scope":"read"}`},
+		},
+		{
+			"update key_1 --name=ci --scope=read --expires=2027-01-31 --description= --metadata=team=storage --remove-metadata=old --rate-limit=5/s --disable",
+			[]string{`PATCH /admin/keys/key_1 application/merge-patch+json {"description":"","disabled":true,"expires_at":"2027-01-31T00:00:00Z",` +
+				`"metadata":{"old":null,"team":"storage"},"name":"ci","rate_limit":"5/s","scope":"read"}`},
+		},
+		{
+			"update key_1 --enable --clear=description,metadata,rate-limit",
+			[]string{`PATCH /admin/keys/key_1 application/merge-patch+json {"description":null,"disabled":false,"metadata":null,"rate_limit":null}`},
+		},
+		{"update key_1 --expires=never", []string{`PATCH /admin/keys/key_1 application/merge-patch+json {"expires_at":null}`}},
+		{"revoke key_1 key_2 --reason=lost", []string{`POST /admin/keys/revoke application/json {"ids":["key_1","key_2"],"reason":"lost"}`}},
 		{"rotate key_1", []string{`POST /admin/keys/key_1/rotate application/json {}`}},
 		{"rotate key_1 --overlap=1h", []string{`POST /admin/keys/key_1/rotate application/json {"overlap":"1h0m0s"}`}},
 		{"show key_1", []string{`GET /admin/keys/key_1`}},
@@ -114,6 +136,31 @@ expires     2026-04-01T00:00:00Z
 revoked     2026-01-02T00:00:00Z by usr_1: lost
 rotated to  key_1 (\x1b[2J)
 `}},
+		{args: "show key_3", answer: disabledKey, want: result{stdout: `key id       key_3
+key          mk_Ab3d…9xQz
+owner        ann@example.com
+user id      usr_1
+name         backup
+description  The nightly backup
+scope        read
+rate limit   600/m
+metadata     room=b12, team=storage
+state        disabled
+disabled     2026-01-04T00:00:00Z by ann@example.com
+created      2026-01-02T03:04:05Z
+uses         4 accepted, 2 rejected in 2 days
+expires      never
+`}},
+		{
+			args: "list --sort=uses", answer: `{"items":[` + strings.TrimSuffix(disabledKey, "}") + `,"uses_7d":{"uses":4,"rejected":2}}]}`,
+			want: result{stdout: `KEY ID  OWNER            NAME    STATE     USES 7D  REJECTED 7D
+key_3   ann@example.com  backup  disabled  4        2
+`},
+		},
+		{
+			args: "revoke key_1 key_2", answer: `{"revoked":1,"keys":[{"id":"key_1","state":"expiring"},{"id":"key_2","state":"rotated"}]}`,
+			want: result{stdout: "Revoked key key_1\nKey key_2 was not active: rotated\nRevoked 1 of 2 keys\n"},
+		},
 		{args: "list", answer: `{"items":[` + liveKey + `,` + endedKey + `],"next_cursor":"c2"}`, want: result{
 			stdout: `KEY ID  OWNER            NAME     KEY           SCOPE       STATE    LAST USED             EXPIRES
 key_1   ann@example.com  ci       mk_Ab3d…9xQz  read write  active   2026-01-03T00:00:00Z  never
@@ -279,6 +326,15 @@ func TestKeyUsage(t *testing.T) {
 		{"create --user=usr_1 --name=ci --expires=-1d", "--expires: must be in the future", "key create"},
 		{"create --user=usr_1 --name=ci --expires=1w", "--expires: must be like 90d, 720h, 2027-01-31, 2027-01-31T18:00:00Z or never", "key create"},
 		{"show", "key show: the key's id is missing", "key show"},
+		{"update key_1", "key update: nothing to change: give a flag, such as --name or --disable", "key update"},
+		{"update key_1 --disable --enable", "--disable and --enable can't be used together", "key update"},
+		{"update key_1 --clear=name", "key update: --clear takes description, metadata, rate-limit, and none that is given as well", "key update"},
+		{"update key_1 --metadata=a=b --clear=metadata", "key update: --clear takes description, metadata, rate-limit, and none that is given as well", "key update"},
+		{"update key_1 --metadata=a=b --remove-metadata=a", "key update: --remove-metadata takes names that --metadata does not set", "key update"},
+		{"update " + key + " --disable", "key update: " + itself, "key update"},
+		{"revoke key_1 " + key, "key revoke: " + itself, "key revoke"},
+		{"revoke " + strings.Repeat("key_1 ", 101), "key revoke: at most 100 keys can be revoked at once", "key revoke"},
+		{"list --sort=uses --state=live", "key list: --sort shows the busiest keys of all, and can only be used with --limit and --wide", "key list"},
 		{"show " + key, "key show: " + itself, "key show"},
 		{"revoke " + key, "key revoke: " + itself, "key revoke"},
 		{"list --limit=-1", "key list: --limit must be at least 1", "key list"},

@@ -3,6 +3,10 @@ package main
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/mintkeep/mintkeep/server/adminapi"
@@ -15,8 +19,12 @@ type keyAnswer struct {
 	Previous *adminapi.Previous `json:"previous"`
 }
 
-// keyTable shows the ids of the keys, which commands take, and those of their owners only if it is wide.
-func keyTable(wide bool) table {
+// keyTable shows the ids of the keys, which commands take, those of their owners only if it is wide, and their uses only if they
+// are asked for.
+func keyTable(wide, uses bool) table {
+	if uses {
+		return usesTable(wide)
+	}
 	return tableOf(func(k adminapi.Key) []string {
 		lastUsed := ""
 		if k.LastUsed != nil {
@@ -26,10 +34,21 @@ func keyTable(wide bool) table {
 	}, append([]string{"KEY ID"}, inFront(wide, "USER ID", "OWNER", "NAME", "KEY", "SCOPE", "STATE", "LAST USED", "EXPIRES")...)...)
 }
 
+// usesTable shows the busiest keys.
+func usesTable(wide bool) table {
+	return tableOf(func(k adminapi.Key) []string {
+		uses, rejected := "", ""
+		if w := k.LastWeek; w != nil {
+			uses, rejected = strconv.FormatInt(w.Uses, 10), strconv.FormatInt(w.Rejected, 10)
+		}
+		return append([]string{k.ID}, inFront(wide, k.User, owner(k), k.Name, keyState(k), uses, rejected)...)
+	}, append([]string{"KEY ID"}, inFront(wide, "USER ID", "OWNER", "NAME", "STATE", "USES 7D", "REJECTED 7D")...)...)
+}
+
 // owner is the email of a key's owner. One who is deleted has an id alone.
 func owner(k adminapi.Key) string { return cmp.Or(k.UserEmail, k.User) }
 
-// keyState is the state of a key in words: the API knows live and ended.
+// keyState is the state of a key in words. Version 0.1.0 knew live and ended.
 func keyState(k adminapi.Key) string {
 	switch {
 	case k.State == "live":
@@ -43,7 +62,10 @@ func keyState(k adminapi.Key) string {
 }
 
 func keyExpiry(k adminapi.Key) string {
-	if k.ExpiresAt == nil {
+	switch {
+	case k.ExpiresAt == nil && k.Revocation != nil: // it was revoked before
+		return ""
+	case k.ExpiresAt == nil:
 		return "never"
 	}
 	return stamp(k.ExpiresAt)
@@ -73,6 +95,39 @@ func keyRevocation(r *adminapi.KeyRevocation, by string) string {
 	return strings.TrimPrefix(text+": "+r.Reason, ": ")
 }
 
+// metadataLine is the metadata in the order of its names.
+func metadataLine(metadata map[string]string) string {
+	var pairs []string
+	for _, name := range slices.Sorted(maps.Keys(metadata)) {
+		pairs = append(pairs, name+"="+metadata[name])
+	}
+	return strings.Join(pairs, ", ")
+}
+
+// disabledLine is since when a key is disabled, and by whom.
+func disabledLine(k adminapi.Key, by string) string {
+	if k.DisabledAt == nil {
+		return ""
+	}
+	text := stamp(k.DisabledAt)
+	if k.DisabledBy == "" {
+		return text
+	}
+	return text + " by " + cmp.Or(by, k.DisabledBy)
+}
+
+// usesLine sums the uses by day up.
+func usesLine(days []adminapi.KeyDay) string {
+	if len(days) == 0 {
+		return ""
+	}
+	var sum adminapi.KeyCounts
+	for _, day := range days {
+		sum.Uses, sum.Rejected = sum.Uses+day.Uses, sum.Rejected+day.Rejected
+	}
+	return fmt.Sprintf("%d accepted, %d rejected in %d days", sum.Uses, sum.Rejected, len(days))
+}
+
 // previous is the key that a rotation replaced.
 func (k keyAnswer) previous() string {
 	if k.Previous == nil {
@@ -97,10 +152,15 @@ func (p printer) key(body json.RawMessage, called keyNames) error {
 		fact{"owner", k.UserEmail},
 		fact{"user id", k.User},
 		fact{"name", k.Name},
+		fact{"description", k.Description},
 		fact{"scope", k.Scope},
+		fact{"rate limit", k.RateLimit},
+		fact{"metadata", metadataLine(k.Metadata)},
 		fact{"state", keyState(k.Key)},
+		fact{"disabled", disabledLine(k.Key, called.disabledBy)},
 		fact{"created", stamp(&k.CreatedAt)},
 		fact{"last used", keyUse(k.LastUsed)},
+		fact{"uses", usesLine(k.Days)},
 		fact{"expires", keyExpiry(k.Key)},
 		fact{keyState(k.Key), keyRevocation(k.Revocation, called.revokedBy)},
 		fact{"rotated to", withName(orEmpty(k.RotatedTo), called.successor)},

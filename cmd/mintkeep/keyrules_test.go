@@ -7,9 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
 	"github.com/pelletier/go-toml/v2"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/mintkeep/mintkeep/server/credential"
 )
@@ -77,7 +77,9 @@ func trufflehogRule(t *testing.T, text string) rule {
 			Entropy     float64           `yaml:"entropy"`
 		} `yaml:"detectors"`
 	}
-	if err := yaml.UnmarshalWithOptions([]byte(text), &file, yaml.Strict()); err != nil || len(file.Detectors) != 1 {
+	decoder := yaml.NewDecoder(strings.NewReader(text))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(&file); err != nil || len(file.Detectors) != 1 {
 		t.Fatalf("got %+v, %v", file, err)
 	}
 	d := file.Detectors[0]

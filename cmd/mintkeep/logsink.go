@@ -11,6 +11,8 @@ import (
 // when the writer accepts lines again. Many lines at once are one write.
 type logSink struct {
 	to io.Writer
+	// onDrop is called for each line that is dropped; it must not block.
+	onDrop func()
 	// onDropped gets the number of lines that were dropped, once one can be written again; it may log.
 	onDropped func(lines int)
 
@@ -30,7 +32,7 @@ const (
 )
 
 func newLogSink(to io.Writer) *logSink {
-	s := &logSink{to: to, onDropped: func(int) {}, over: make(chan struct{})}
+	s := &logSink{to: to, onDrop: func() {}, onDropped: func(int) {}, over: make(chan struct{})}
 	s.more = sync.NewCond(&s.mu)
 	go s.pass()
 	return s
@@ -42,6 +44,7 @@ func (s *logSink) Write(line []byte) (int, error) {
 	defer s.mu.Unlock()
 	if len(s.waiting)+len(line) > logSinkBound && !s.telling {
 		s.dropped++
+		s.onDrop()
 		return len(line), nil
 	}
 	s.waiting = append(s.waiting, line...)

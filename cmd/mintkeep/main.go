@@ -45,6 +45,7 @@ const (
 	exitUsage  = 2 // the command line or the configuration is wrong
 
 	exitInactive = 3 // introspect: the credential is not active
+	exitDiffers  = 3 // apply --dry-run: there is something to do
 	exitGuards   = 4 // --wait: some guards may not know yet what was revoked
 )
 
@@ -56,6 +57,8 @@ type commandLine struct {
 	Key         keyCommand         `cmd:"" help:"Create, list, rotate and revoke API keys, and report leaked credentials."`
 	Guard       guardCommand       `cmd:"" help:"List the guards: services that keep answers of introspection, and learn what was revoked."`
 	SigningKey  signingKeyCommand  `cmd:"" name:"signing-key" help:"List and rotate the keys that sign JWTs."`
+	Apply       applyCommand       `cmd:"" help:"Make the clients and users of a running server what files declare."`
+	Export      exportCommand      `cmd:"" help:"Write the clients and users of a running server as such a file, without secrets."`
 	Audit       auditCommand       `cmd:"" help:"Export the audit log, over the admin API of a running server."`
 	Token       tokenCommand       `cmd:"" help:"Fetch an access token as a client, and print it."`
 	Introspect  introspectCommand  `cmd:"" help:"Ask whether an access token or an API key is active."`
@@ -70,7 +73,8 @@ type commandLine struct {
 const description = `OAuth 2.0 authorization server for machines.
 
 Exit codes: 0 done; 1 the operation failed; 2 the command line or the configuration is wrong; 3 introspect:
-the credential is not active; 4 --wait: it is revoked, and some guards may not know yet.
+the credential is not active, apply --dry-run: there is something to do; 4 --wait: it is revoked, and some guards
+may not know yet.
 
 With --json, an error is one JSON object on the standard error: {"error":"…","error_description":"…"}.`
 
@@ -86,6 +90,9 @@ func run(ctx context.Context, p process) int {
 	}
 	if errors.Is(err, errInactive) {
 		return exitInactive // the answer is printed
+	}
+	if errors.Is(err, errDiffers) {
+		return exitDiffers // likewise
 	}
 	if errors.Is(err, errGuards) {
 		return exitGuards // likewise

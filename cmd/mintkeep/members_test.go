@@ -38,6 +38,7 @@ var memberExamples = map[string]struct{ json, printed, needs string }{
 	"jwks_uri":                        {`"https://billing.example.com/jwks.json"`, "https://billing.example.com/jwks.json", ""},
 	"token_endpoint_auth_signing_alg": {`"ES256"`, "ES256", exampleKeys},
 	"rate_limit":                      {`"599/h"`, "599/h", ""},
+	"managed_by":                      {`"platform-eu"`, "platform-eu", ""},
 }
 
 // TestClientMembers holds every place in which a client's metadata stand to the one table of them, [clients.Members].

@@ -27,6 +27,7 @@ type metadata struct {
 	TokenFormat *string        `name:"token-format" member:"access_token_format" placeholder:"FORMAT" help:"jwt or opaque."`
 	Audience    []string       `name:"audience" member:"audience" sep:"none" placeholder:"URI" help:"Resource that it may request; repeat for more, the first is its default."`
 	RateLimit   *string        `name:"rate-limit" member:"rate_limit" placeholder:"RATE" help:"Most calls for tokens: 20/s, 600/m or 5000/h. Default: no limit."`
+	ManagedBy   *string        `name:"managed-by" member:"managed_by" placeholder:"OWNER" help:"Owner of the declaration that manages it: mintkeep apply sets it, and --clear=managed-by releases the client."`
 }
 
 // Validate checks what the wire could not carry.

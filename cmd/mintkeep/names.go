@@ -54,7 +54,7 @@ func (n subjectNames) of(subject string) string { return withName(subject, n[sub
 
 // keyNames are what the key and the user are called that the description of a key names by their ids. The server is asked;
 // without its answer the ids stand alone.
-type keyNames struct{ revokedBy, successor string }
+type keyNames struct{ revokedBy, disabledBy, successor string }
 
 func keyNamesOf(ctx context.Context, admin *api, body json.RawMessage) (n keyNames) {
 	k, err := parsed[adminapi.Key](body)
@@ -65,14 +65,21 @@ func keyNamesOf(ctx context.Context, admin *api, body json.RawMessage) (n keyNam
 		n.successor = nameAt(ctx, admin, resource("/admin/keys", *k.RotatedTo))
 	}
 	if r := k.Revocation; r != nil {
-		switch id, isUser := strings.CutPrefix(r.By, "user:"); {
-		case isUser && id == k.User:
-			n.revokedBy = k.UserEmail
-		case isUser:
-			n.revokedBy = nameAt(ctx, admin, resource("/admin/users", id))
-		}
+		n.revokedBy = emailOf(ctx, admin, k, r.By)
 	}
+	n.disabledBy = emailOf(ctx, admin, k, k.DisabledBy)
 	return n
+}
+
+// emailOf is that of a user who did something with a key; empty if it was no user.
+func emailOf(ctx context.Context, admin *api, k adminapi.Key, by string) string {
+	switch id, isUser := strings.CutPrefix(by, "user:"); {
+	case isUser && id == k.User:
+		return k.UserEmail
+	case isUser:
+		return nameAt(ctx, admin, resource("/admin/users", id))
+	}
+	return ""
 }
 
 // nameAt is the email of a user, or the name of a key, that the server has at this path.

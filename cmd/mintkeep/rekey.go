@@ -177,7 +177,7 @@ func hashes(n int64) string {
 	return fmt.Sprintf("%d password hashes", n)
 }
 
-func counted(n int64, noun string) string {
+func counted[N int | int64](n N, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}

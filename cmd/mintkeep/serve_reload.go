@@ -19,6 +19,7 @@ type reloader struct {
 	src    config.Source
 	cfg    *config.Config // the settings of now
 	server *server.Server
+	audit  *auditCopy // may be nil
 	log    *slog.Logger
 }
 
@@ -51,6 +52,11 @@ func (r *reloader) reload(ctx context.Context) {
 			r.log.ErrorContext(ctx, m.Setting+" cannot be used; the previous value stays in use", "error", m.Problem)
 			kept = append(kept, m.Setting)
 		}
+	}
+	if err := r.audit.Reopen(); err != nil {
+		const setting = "MINTKEEP_AUDIT_LOG"
+		r.log.ErrorContext(ctx, setting+" cannot be used; the previous value stays in use", "error", err)
+		kept = append(kept, setting)
 	}
 	r.cfg = fresh
 	r.server.Reload(ctx, fresh, kept...)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -20,6 +21,7 @@ import (
 	"github.com/mintkeep/mintkeep/server/fdreserve"
 	"github.com/mintkeep/mintkeep/server/metrics"
 	"github.com/mintkeep/mintkeep/server/signing"
+	"github.com/mintkeep/mintkeep/server/tracing"
 	"github.com/mintkeep/mintkeep/store"
 	"github.com/mintkeep/mintkeep/store/feed"
 	"github.com/mintkeep/mintkeep/store/redisdb"
@@ -64,10 +66,11 @@ func serve(ctx context.Context, src config.Source, cfg *config.Config, p process
 		defer private.Close()
 	}
 
-	parts, err := assemble(cfg, logger)
+	parts, err := assemble(cfg, p.stdout, logger)
 	if err != nil {
 		return err
 	}
+	defer parts.close()
 	defer parts.store.Close()
 	if err := parts.load(ctx, logger); err != nil {
 		return err
@@ -80,7 +83,7 @@ func serve(ctx context.Context, src config.Source, cfg *config.Config, p process
 	stopMetrics := serveMetrics(cfg, parts.metrics, logger)
 	defer stopMetrics()
 	go func() {
-		reloads(ctx, hangups, func() bool { return terminal && !isTerminal(p.stdin) }, reloader{src, cfg, parts.server, logger})
+		reloads(ctx, hangups, func() bool { return terminal && !isTerminal(p.stdin) }, reloader{src, cfg, parts.server, parts.audit, logger})
 		stop()
 	}()
 	logger.Info("listening", "address", listener.Addr().String(), "issuer", cfg.Issuer, "version", buildVersion())
@@ -109,9 +112,12 @@ type parts struct {
 	ring    *signing.Ring
 	metrics *metrics.Metrics
 	server  *server.Server
+	tracer  *tracing.Tracer // nil: off
+	audit   *auditCopy      // nil: none
+	sink    *logSink        // in front of it
 }
 
-func assemble(cfg *config.Config, logger *slog.Logger) (*parts, error) {
+func assemble(cfg *config.Config, stdout io.Writer, logger *slog.Logger) (*parts, error) {
 	a := &parts{}
 	a.metrics = metrics.New(metrics.Sources{
 		Version:     buildVersion(),
@@ -120,12 +126,17 @@ func assemble(cfg *config.Config, logger *slog.Logger) (*parts, error) {
 		ActiveSince: func() time.Time { return a.ring.ActiveSince() },
 		KeySets:     func() metrics.KeySets { return a.server.KeySets() },
 		Feed:        a.feedState(cfg),
+		State:       func(ctx context.Context) metrics.State { return a.server.State(ctx) },
 	})
 	descriptors := fdreserve.New()
 	var err error
+	a.tracer, err = tracing.New(tracing.Options{Config: cfg.Tracing, Version: buildVersion(), Console: stdout, Logger: logger})
+	if err != nil {
+		return nil, err
+	}
 	a.store, err = store.Open(store.Options{
 		URL: cfg.RedisURL.Reveal(), Durability: cfg.RevokeDurability, Feed: cfg.Feed, CountVoid: a.metrics.FeedVoid,
-		Logger: logger, Observe: a.metrics.Redis, Dial: descriptors.Dialer,
+		Logger: logger, Observe: a.metrics.Redis, Trace: a.tracer.RoundTrips(), Dial: descriptors.Dialer,
 	})
 	if err != nil {
 		return nil, usageError{err}
@@ -139,12 +150,35 @@ func assemble(cfg *config.Config, logger *slog.Logger) (*parts, error) {
 	}
 	options := server.Options{
 		Config: cfg, Store: a.store, Ring: a.ring, Metrics: a.metrics, Logger: logger, Descriptors: descriptors,
+		Tracer: a.tracer,
+	}
+	a.audit, err = openAuditCopy(cfg, stdout, logger, func(events int) { a.metrics.AuditNotWritten(metrics.AuditCopy, events) })
+	if err != nil {
+		return nil, err
+	}
+	if a.audit != nil {
+		a.sink = a.audit.sink()
+		options.AuditCopy = a.sink
 	}
 	if !cfg.Embedded() {
 		options.DrainDelay = drainDelay
 	}
 	a.server, err = server.New(options)
 	return a, err
+}
+
+// lastWords is how long the last spans may take to be exported. With the last events of the audit log, which may take as long,
+// the process still exits within 15 s.
+const lastWords = time.Second
+
+// close waits a little for the last spans and the last events of the audit log to be written.
+func (a *parts) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), lastWords)
+	defer cancel()
+	a.tracer.Close(ctx)
+	if a.sink != nil {
+		a.sink.Close()
+	}
 }
 
 // feedState is the state of the feed for the metrics; nil: there is none.

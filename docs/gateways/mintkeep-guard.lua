@@ -1,5 +1,5 @@
 -- Asks mintkeep-guard about each request. HAProxy 2.6 and later; see haproxy.cfg.
-local address = os.getenv("MINTKEEP_GUARD_URL") or "http://127.0.0.1:8181"
+local address = "http://127.0.0.1:8182"
 local headers = {
     "x-auth-subject", "x-auth-client-id", "x-auth-scope", "x-auth-type",
     "x-auth-credential-id", "x-auth-audience", "x-auth-expires", "x-auth-actor",
@@ -36,6 +36,7 @@ local function verify(txn, requirements)
     elseif answer.status == 400 or answer.status == 401 or answer.status == 403 then
         local challenge = answer.headers["www-authenticate"]
         txn:set_var("txn.guard_challenge", challenge and challenge[0] or "")
+        txn:set_var("txn.guard_body", (answer.body:gsub("%s+$", "")))
     else
         return
     end

@@ -23,7 +23,7 @@ func (a *Admin) ListEvents(w http.ResponseWriter, r *http.Request, _ audit.Actor
 	}
 	items := make([]adminapi.Event, len(events))
 	for i, e := range events {
-		items[i] = eventView(e)
+		items[i] = audit.View(e)
 	}
 	return web.JSON(w, http.StatusOK, adminapi.Page[adminapi.Event]{Items: items, NextCursor: a.cursors.Seal(next, listing...)})
 }

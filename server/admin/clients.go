@@ -23,6 +23,12 @@ func (a *Admin) CreateClient(w http.ResponseWriter, r *http.Request, by audit.Ac
 	if err != nil {
 		return err
 	}
+	switch only, err := dryRun(r); {
+	case err != nil:
+		return err
+	case only:
+		return checked(w, registry.CheckRegister(r.Context(), o))
+	}
 	c, plain, err := registry.Register(r.Context(), o, by)
 	if err != nil {
 		return err
@@ -30,8 +36,9 @@ func (a *Admin) CreateClient(w http.ResponseWriter, r *http.Request, by audit.Ac
 	w.Header().Set("Location", a.Config.AdminOrigin()+"/admin/clients/"+c.ID)
 	view := a.clientView(c, store.ClientUses{})
 	if len(c.Secrets) == 0 { // then no member tells of one (RFC 7591 §3.2.1)
-		return web.JSON(w, http.StatusCreated, view)
+		return showClient(w, http.StatusCreated, view)
 	}
+	w.Header().Set("ETag", view.ETag)
 	return web.JSON(w, http.StatusCreated, adminapi.RegisteredClient{Client: view, Secret: plain})
 }
 
@@ -53,7 +60,7 @@ func (a *Admin) registry(r *http.Request) (*clients.Registry, error) {
 }
 
 // sameKeys is the condition if_keys in the query: the client has exactly the keys with these thumbprints. nil: there is none.
-func sameKeys(r *http.Request) (func(*store.ClientMetadata) bool, error) {
+func sameKeys(r *http.Request) (clients.Condition, error) {
 	query, err := web.ReadQuery(r)
 	if err != nil || query["if_keys"] == nil {
 		return nil, err
@@ -64,14 +71,14 @@ func sameKeys(r *http.Request) (func(*store.ClientMetadata) bool, error) {
 	}
 	wanted := strings.FieldsFunc(text, func(c rune) bool { return c == ',' })
 	slices.Sort(wanted)
-	return func(m *store.ClientMetadata) bool {
+	return clients.Unchanged(func(m *store.ClientMetadata) bool {
 		var has []string
 		for _, k := range clients.Keys(m) {
 			has = append(has, k.Thumbprint)
 		}
 		slices.Sort(has)
 		return m.JWKSURI == "" && slices.Equal(has, wanted)
-	}, nil
+	}), nil
 }
 
 // ListClients answers GET /admin/clients.
@@ -113,7 +120,7 @@ func (a *Admin) ShowClient(w http.ResponseWriter, r *http.Request, _ audit.Actor
 	if err != nil {
 		return err
 	}
-	return web.JSON(w, http.StatusOK, a.clientView(c, uses))
+	return showClient(w, http.StatusOK, a.clientView(c, uses))
 }
 
 // client reads the client that the path names, and the last uses of its secrets and keys.
@@ -138,21 +145,33 @@ func (a *Admin) PatchClient(w http.ResponseWriter, r *http.Request, by audit.Act
 	if err != nil {
 		return err
 	}
-	unchanged, err := sameKeys(r)
+	condition, err := patchCondition(r)
 	if err != nil {
 		return err
+	}
+	switch only, err := dryRun(r); {
+	case err != nil:
+		return err
+	case only:
+		return checked(w, registry.CheckPatch(r.Context(), id, o, condition))
 	}
 	uses, _ := a.Store.ClientUses(r.Context(), id)
-	c, err := registry.PatchIf(r.Context(), id, o, unchanged, by)
+	c, err := registry.PatchIf(r.Context(), id, o, condition, by)
 	if err != nil {
 		return err
 	}
-	return web.JSON(w, http.StatusOK, a.clientView(c, uses))
+	return showClient(w, http.StatusOK, a.clientView(c, uses))
 }
 
-// DeleteClient answers DELETE /admin/clients/{id}.
-func (a *Admin) DeleteClient(w http.ResponseWriter, r *http.Request, by audit.Actor) error {
-	if err := a.Clients.Delete(r.Context(), web.Path(r, "id"), by); err != nil {
+// DeleteClient answers DELETE /admin/clients/{id}. Without If-Match it works on a damaged record too.
+func (a *Admin) DeleteClient(w http.ResponseWriter, r *http.Request, by audit.Actor) (err error) {
+	id := web.Path(r, "id")
+	if condition := sameVersion(web.ReadMatch(r)); condition != nil {
+		err = a.Clients.DeleteIf(r.Context(), id, condition, by)
+	} else {
+		err = a.Clients.Delete(r.Context(), id, by)
+	}
+	if err != nil {
 		return err
 	}
 	return web.NoContent(w)

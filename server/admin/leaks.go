@@ -26,7 +26,7 @@ func (a *Admin) ReportLeaks(w http.ResponseWriter, r *http.Request, by audit.Act
 	for d := range presented {
 		digests = append(digests, d)
 	}
-	leaks, err := a.Store.RevokeLeaked(r.Context(), digests, a.Audit.Cause(by, "reported as leaked"))
+	leaks, err := a.Store.RevokeLeaked(r.Context(), digests, a.Audit.Cause(by, store.LeakReason))
 	records := make([]audit.Record, len(leaks))
 	active := map[store.Digest]bool{}
 	for i, leak := range leaks {

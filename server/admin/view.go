@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"encoding/hex"
 	"time"
 
 	"github.com/mintkeep/mintkeep/server/adminapi"
@@ -17,8 +18,8 @@ func (a *Admin) clientView(c *store.Client, uses store.ClientUses) adminapi.Clie
 		TokenTTL: int64(m.TokenTTL / time.Second), TokenFormat: m.TokenFormat,
 		Audience: append([]string{}, m.Audience...), RateLimit: m.RateLimit.String(), Disabled: !c.Enabled,
 		IssuedAt: m.CreatedAt.Unix(), CreatedAt: web.Time(m.CreatedAt),
-		Secrets: a.secretViews(c, uses.Secrets),
-		JWKS:    m.JWKS, JWKSURI: m.JWKSURI, SigningAlg: m.SigningAlg, Keys: keyViews(&m, uses.Keys),
+		ManagedBy: m.ManagedBy, ETag: web.ETag(clients.Version(c)), Secrets: a.secretViews(c, uses.Secrets),
+		JWKS: m.JWKS, JWKSURI: m.JWKSURI, SigningAlg: m.SigningAlg, Keys: keyViews(&m, uses.Keys),
 	}
 }
 
@@ -29,7 +30,7 @@ func (a *Admin) secretViews(c *store.Client, uses map[string]time.Time) []admina
 		if s.ActiveAt(a.Now()) {
 			views = append(views, adminapi.Secret{
 				ID: s.ID, CreatedAt: web.Time(s.CreatedAt), LastUsedAt: web.TimeOrNull(uses[s.ID]), ExpiresAt: web.TimeOrNull(s.ExpiresAt),
-				LastFour: lastFour(s), InUse: a.Clients.Offers.BySecret(c.Metadata.AuthMethod),
+				LastFour: lastFour(s), SHA256: digest(s), InUse: a.Clients.Offers.BySecret(c.Metadata.AuthMethod),
 			})
 		}
 	}
@@ -60,19 +61,19 @@ func lastFour(s store.Secret) *string {
 	return &s.LastFour
 }
 
+// digest is in hexadecimal that of a secret which the server created, or of which it was given nothing else. An imported
+// secret may be easy to guess.
+func digest(s store.Secret) string {
+	if s.LastFour == "" && !s.ByDigest {
+		return ""
+	}
+	return hex.EncodeToString(s.Digest[:])
+}
+
 func (a *Admin) userView(u *store.User) adminapi.User {
 	return adminapi.User{
 		ID: u.ID, Email: u.Metadata.Email, Name: u.Metadata.Name, Role: u.Role(), Disabled: !u.Enabled,
-		CreatedAt: web.Time(u.Metadata.CreatedAt), PasswordSet: len(u.Password) > 0, KeyScopes: a.Keys.Allowed(u),
-	}
-}
-
-func eventView(e store.Event) adminapi.Event {
-	if e.Detail == nil {
-		e.Detail = map[string]string{}
-	}
-	return adminapi.Event{
-		ID: e.ID, At: web.Time(e.At), Actor: e.Actor, Via: e.Via, Action: e.Action, Target: e.Target,
-		Address: e.Address, RequestID: e.RequestID, ServerRequestID: e.ServerRequestID, Detail: e.Detail,
+		ManagedBy: u.Metadata.ManagedBy, CreatedAt: web.Time(u.Metadata.CreatedAt), PasswordSet: len(u.Password) > 0, KeyScopes: a.Keys.Allowed(u),
+		KeyScopeDescriptions: a.Config.KeyScopes.Descriptions(),
 	}
 }

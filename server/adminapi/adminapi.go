@@ -25,6 +25,8 @@ type Event struct {
 
 	ServerRequestID string `json:"server_request_id,omitempty"` // the server's own, where request_id is the caller's
 
+	TraceID string `json:"trace_id,omitempty"` // of the request's trace, with tracing
+
 	Detail map[string]string `json:"detail"`
 }
 

@@ -16,6 +16,7 @@ type Client struct {
 	TokenFormat string    `json:"access_token_format"`
 	Audience    []string  `json:"audience"`
 	RateLimit   string    `json:"rate_limit,omitempty"`
+	ManagedBy   string    `json:"managed_by,omitempty"` // the owner of the declaration that it is in
 	Disabled    bool      `json:"disabled"`
 	IssuedAt    int64     `json:"client_id_issued_at"`
 	CreatedAt   time.Time `json:"created_at"`
@@ -25,6 +26,8 @@ type Client struct {
 	JWKSURI    string          `json:"jwks_uri,omitempty"`
 	SigningAlg string          `json:"token_endpoint_auth_signing_alg,omitempty"`
 	Keys       []ClientKey     `json:"keys"`
+
+	ETag string `json:"etag"` // for If-Match
 }
 
 // ClientKey is what is known of a public key of a client. Of a key set at a URL these are the keys that were used.
@@ -49,8 +52,9 @@ type Secret struct {
 	CreatedAt  time.Time  `json:"created_at"`
 	LastUsedAt *time.Time `json:"last_used_at"`
 	ExpiresAt  *time.Time `json:"expires_at"`
-	LastFour   *string    `json:"last_four"` // null: imported
-	InUse      bool       `json:"in_use"`    // false: the client's authentication method uses no secret
+	LastFour   *string    `json:"last_four"`        // null: imported
+	SHA256     string     `json:"sha256,omitempty"` // empty: imported, and not by its digest
+	InUse      bool       `json:"in_use"`           // false: the client's authentication method uses no secret
 }
 
 // RotatedSecret is the one answer that has a second secret in it.

@@ -9,9 +9,12 @@ type User struct {
 	Name        string    `json:"name"`
 	Role        string    `json:"role"`
 	Disabled    bool      `json:"disabled"`
+	ManagedBy   string    `json:"managed_by,omitempty"` // the owner of the declaration that the user is in
 	CreatedAt   time.Time `json:"created_at"`
 	PasswordSet bool      `json:"password_set"`
 	KeyScopes   string    `json:"key_scopes"` // that the user may give to a key; the server's own order
+
+	KeyScopeDescriptions map[string]string `json:"key_scope_descriptions,omitempty"` // of those that MINTKEEP_KEY_SCOPES describes
 }
 
 // Invite is a link by which a user sets a password, shown this once.

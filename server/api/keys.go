@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/mintkeep/mintkeep/server/adminapi"
 	"github.com/mintkeep/mintkeep/server/bearer"
 	"github.com/mintkeep/mintkeep/server/keys"
 	"github.com/mintkeep/mintkeep/server/web"
@@ -21,8 +22,11 @@ func (a *API) ListKeys(w http.ResponseWriter, r *http.Request, who *bearer.Princ
 		return err
 	}
 	filter.UserID = who.User.ID
-	page, err := a.keys.Page(r.Context(), filter, a.cursors)
-	if err != nil {
+	var page adminapi.KeyPage
+	if page.Page, err = a.keys.Page(r.Context(), filter, a.cursors); err != nil {
+		return err
+	}
+	if page.Notices, err = a.keys.Notices(r.Context(), who.User.ID); err != nil {
 		return err
 	}
 	return web.JSON(w, http.StatusOK, page)
@@ -68,6 +72,36 @@ func (a *API) ownKey(r *http.Request, who *bearer.Principal) (*store.APIKey, err
 	return key, err
 }
 
+// PatchKey answers PATCH /api/v1/keys/{id}.
+func (a *API) PatchKey(w http.ResponseWriter, r *http.Request, who *bearer.Principal) error {
+	key, err := a.ownKey(r, who)
+	if err != nil {
+		return err
+	}
+	o, err := web.ReadObject(r)
+	if err != nil {
+		return err
+	}
+	key, err = a.keys.Patch(r.Context(), key, o, who.Actor(r.Context()))
+	if err != nil {
+		return a.beyond(err)
+	}
+	view, err := a.keys.View(r.Context(), key)
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusOK, view)
+}
+
+// beyond answers that the calling key lacks scopes of the other (RFC 6750 §3.1).
+func (a *API) beyond(err error) error {
+	var beyond *keys.BeyondError
+	if errors.As(err, &beyond) {
+		return a.resource.Forbidden(beyond.Scope, beyond.Error())
+	}
+	return err
+}
+
 // RevokeKey answers DELETE /api/v1/keys/{id}.
 func (a *API) RevokeKey(w http.ResponseWriter, r *http.Request, who *bearer.Principal) error {
 	key, err := a.ownKey(r, who)
@@ -88,6 +122,23 @@ func (a *API) RevokeKey(w http.ResponseWriter, r *http.Request, who *bearer.Prin
 	return web.NoContent(w)
 }
 
+// RevokeKeys answers POST /api/v1/keys/revoke.
+func (a *API) RevokeKeys(w http.ResponseWriter, r *http.Request, who *bearer.Principal) error {
+	o, err := web.ReadObject(r)
+	if err != nil {
+		return err
+	}
+	several, err := keys.ReadSeveral(o, "revoked by its owner")
+	if err != nil {
+		return err
+	}
+	revoked, err := a.keys.RevokeSeveral(r.Context(), several, who.User.ID, who.Actor(r.Context()))
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusOK, revoked)
+}
+
 // RotateKey answers POST /api/v1/keys/{id}/rotate.
 func (a *API) RotateKey(w http.ResponseWriter, r *http.Request, who *bearer.Principal) error {
 	key, err := a.ownKey(r, who)
@@ -103,12 +154,8 @@ func (a *API) RotateKey(w http.ResponseWriter, r *http.Request, who *bearer.Prin
 		return err
 	}
 	successor, err := a.keys.RotateOwn(r.Context(), who.User, key, overlap, who.Actor(r.Context()))
-	var beyond *keys.BeyondError
-	if errors.As(err, &beyond) {
-		return a.resource.Forbidden(beyond.Scope, beyond.Error())
-	}
 	if err != nil {
-		return err
+		return a.beyond(err)
 	}
 	w.Header().Set("Location", a.config.Issuer+KeysPath+"/"+successor.ID)
 	return web.JSON(w, http.StatusCreated, successor.ViewRotated(key))

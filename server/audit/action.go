@@ -34,6 +34,9 @@ const (
 	KeyCreated            Action = "key.created"
 	KeyRotated            Action = "key.rotated"
 	KeyRenamed            Action = "key.renamed"
+	KeyUpdated            Action = "key.updated"
+	KeyEnabled            Action = "key.enabled"
+	KeyDisabled           Action = "key.disabled"
 	KeyRevoked            Action = "key.revoked"
 	KeyLeaked             Action = "key.leaked"
 	SigningKeyRotated     Action = "signing_key.rotated"
@@ -59,7 +62,7 @@ func Actions() []Action {
 		SecretRotated, SecretRevoked, SecretLeaked, TokenLeaked,
 		UserCreated, UserUpdated, UserEnabled, UserDisabled, UserPromoted, UserDemoted, UserDeleted, UserInvited,
 		UserPasswordSet, UserPasswordRevoked, UserSignedOut, SessionCreated, SessionRevoked,
-		KeyCreated, KeyRotated, KeyRenamed, KeyRevoked, KeyLeaked,
+		KeyCreated, KeyRotated, KeyRenamed, KeyUpdated, KeyEnabled, KeyDisabled, KeyRevoked, KeyLeaked,
 		SigningKeyRotated, SigningKeyCompromised, GuardJoined, GuardsProbed, Fenced,
 		ClientRejected, AdminRejected, APIRejected, SessionRejected, DashboardRejected,
 	}

@@ -44,6 +44,6 @@ func Unauthenticated(ctx context.Context, claimed string) Actor {
 func Tool(command string) Actor { return Actor{Name: "operator (" + command + ")"} }
 
 func located(ctx context.Context, a Actor) Actor {
-	a.Address, a.RequestID, a.ServerRequestID = web.Origin(ctx)
+	a.Address, a.RequestID, a.ServerRequestID, a.TraceID = web.Origin(ctx)
 	return a
 }

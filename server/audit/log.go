@@ -3,17 +3,25 @@ package audit
 import (
 	"context"
 	"errors"
+	"io"
 	"time"
 
+	"github.com/mintkeep/mintkeep/server/metrics"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
-// Log writes the audit log, in what is left of the time of the request that ctx belongs to. All fields are required.
+// Log writes the audit log, in what is left of the time of the request that ctx belongs to. Store and Now are required.
 type Log struct {
 	Store *store.Store
 	Now   func() time.Time
+
+	// Copy gets each event as a line of JSON, as an export has it, whether or not Redis has recorded it. It must not block.
+	// Nil: there is no copy.
+	Copy io.Writer
+	// Metrics counts the events that Redis has not recorded. May be nil.
+	Metrics *metrics.Metrics
 }
 
 // Cause is why the store is to revoke or change something.
@@ -24,13 +32,18 @@ func (l *Log) Cause(by Actor, reason string) store.Cause {
 // Change makes a change that is not a revocation. It is recorded first, and what cannot be recorded is not made. The
 // caller checks beforehand whether it can be made at all: the record stays, and another that it failed follows.
 func (l *Log) Change(ctx context.Context, by Actor, what Record, change func(context.Context) error) error {
-	if err := l.Store.Audit(ctx, what.Event(l.Now(), by)); err != nil {
-		if redisdb.IsUncertain(err) { // the record may be there all the same
+	event := []store.Event{what.Event(l.Now(), by)}
+	err := l.Store.AuditAll(ctx, event)
+	if err == nil || redisdb.IsUncertain(err) { // the record may be there all the same
+		l.copied(event)
+	}
+	if err != nil {
+		if redisdb.IsUncertain(err) {
 			l.Failed(ctx, by, what)
 		}
 		return err
 	}
-	err := change(ctx)
+	err = change(ctx)
 	if err != nil && !errors.Is(err, store.ErrUnconfirmed) {
 		l.Failed(ctx, by, what)
 	}
@@ -68,6 +81,11 @@ func (l *Log) Attempted(ctx context.Context, by Actor, what Record) {
 	l.Revoked(ctx, by, what.with("outcome", "unknown"))
 }
 
+// Done records what was done already, outside of a request.
+func (l *Log) Done(ctx context.Context, by Actor, what Record) error {
+	return l.record(ctx, l.Store.AuditAll, []store.Event{what.Event(l.Now(), by)})
+}
+
 // Revoked records revocations that hold already. If it cannot, the request's line in the log has them.
 func (l *Log) Revoked(ctx context.Context, by Actor, what ...Record) {
 	if len(what) == 0 {
@@ -77,7 +95,7 @@ func (l *Log) Revoked(ctx context.Context, by Actor, what ...Record) {
 	for i := range what {
 		events[i] = what[i].Event(now, by)
 	}
-	if err := l.Store.AuditAll(ctx, events); err != nil {
+	if err := l.record(ctx, l.Store.AuditAll, events); err != nil {
 		for i := range what {
 			web.Note(ctx, "not_audited", string(what[i].Action)+" "+what[i].Target)
 		}
@@ -88,8 +106,19 @@ func (l *Log) Revoked(ctx context.Context, by Actor, what ...Record) {
 // Reject records a rejected request. The target is the pattern of its route: the path has what the caller likes. A
 // failure changes nothing for the caller, and stands in the request's line in the log.
 func (l *Log) Reject(ctx context.Context, by Actor, what Action, detail map[string]string) {
+	web.Reason(ctx, detail["reason"])
 	e := Record{what, web.Route(ctx), detail}.Event(time.Time{}, by) // the store fills in the time
-	if err := l.Store.AuditRefusal(ctx, e); err != nil {
+	if err := l.record(ctx, l.Store.AuditRefusals, []store.Event{e}); err != nil {
 		web.Note(ctx, "audit", "the rejection was not recorded: "+err.Error())
 	}
+}
+
+// record records events of what has happened in any case, and copies them whether or not Redis has taken them.
+func (l *Log) record(ctx context.Context, to func(context.Context, []store.Event) error, events []store.Event) error {
+	err := to(ctx, events)
+	if err != nil {
+		l.Metrics.AuditNotWritten(metrics.AuditStore, len(events))
+	}
+	l.copied(events)
+	return err
 }

@@ -1,12 +1,15 @@
 package audit_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,7 +17,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/mintkeep/mintkeep/server/adminapi"
 	"github.com/mintkeep/mintkeep/server/audit"
+	"github.com/mintkeep/mintkeep/server/metrics"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 	"github.com/mintkeep/mintkeep/store/storetest"
@@ -123,6 +128,53 @@ func TestRecordFails(t *testing.T) {
 			t.Errorf("revoked %v, %v", revoked, err)
 		}
 	})
+}
+
+// The copy has what Redis has, with its id, and also what Redis could not record, which is counted.
+func TestCopy(t *testing.T) {
+	log, s := newLog(t)
+	var lines bytes.Buffer
+	log.Copy, log.Metrics = &lines, metrics.New(metrics.Sources{})
+	what := audit.Record{Action: audit.KeyRevoked, Target: audit.KeyTarget("k")}
+	done := func(context.Context) error { return nil }
+	inRequest(t, func(ctx context.Context) {
+		_ = log.Change(ctx, audit.AdminToken(ctx), audit.Record{Action: audit.KeyCreated, Target: audit.KeyTarget("k")}, done)
+		_ = log.Revoke(ctx, audit.AdminToken(ctx), what, done)
+		log.Reject(ctx, audit.Unauthenticated(ctx, ""), audit.APIRejected, audit.Reason("malformed"))
+	})
+	recorded := append(events(t, s, store.EventFilter{}), events(t, s, store.EventFilter{Refusals: true})...)
+	s.Close()
+	inRequest(t, func(ctx context.Context) {
+		_ = log.Change(ctx, audit.AdminToken(ctx), audit.Record{Action: audit.KeyRenamed, Target: audit.KeyTarget("k")}, done)
+		_ = log.Revoke(ctx, audit.AdminToken(ctx), what, done)
+		log.Reject(ctx, audit.Unauthenticated(ctx, ""), audit.APIRejected, audit.Reason("malformed"))
+	})
+	var got []adminapi.Event
+	for line := range strings.Lines(lines.String()) {
+		var e adminapi.Event
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		got = append(got, e)
+	}
+	want := []adminapi.Event{audit.View(recorded[1]), audit.View(recorded[0]), audit.View(recorded[2])}
+	if diff := cmp.Diff(want, got[:min(3, len(got))]); diff != "" {
+		t.Errorf("recorded (-want +got)\n%s", diff)
+	}
+	var unrecorded []string
+	for _, e := range got[3:] {
+		if unrecorded = append(unrecorded, e.Action); e.ID != "" || e.At.IsZero() {
+			t.Errorf("an event that Redis did not record is %+v", e)
+		}
+	}
+	if diff := cmp.Diff([]string{"key.renamed", "key.renamed.failed", "key.revoked", "api.refused"}, unrecorded); diff != "" {
+		t.Errorf("without an answer of Redis (-want +got)\n%s", diff)
+	}
+	w := httptest.NewRecorder()
+	log.Metrics.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
+	if !strings.Contains(w.Body.String(), `mintkeep_audit_not_written_total{to="store"} 3`) {
+		t.Error("the three events of what happened in any case are not counted")
+	}
 }
 
 // A revocation that panics half-way may have been applied: the record says that its outcome is unknown.

@@ -31,11 +31,14 @@ func UserTarget(id string) string { return "user:" + id }
 // KeyTarget is an API key as the audit log names it.
 func KeyTarget(id string) string { return "key:" + id }
 
-// Event is the entry of the audit log.
+// Event is the entry of the audit log. Its detail names the declaration that the actor applies.
 func (what Record) Event(at time.Time, by Actor) store.Event {
+	if by.Owner != "" {
+		what = what.with("owner", by.Owner).Granted("file", by.File)
+	}
 	return store.Event{
 		At: web.Time(at), Actor: by.Name, Via: by.Via(), Action: string(what.Action), Target: what.Target,
-		Address: by.Address, RequestID: by.RequestID, ServerRequestID: by.ServerRequestID, Detail: bounded(what.Detail),
+		Address: by.Address, RequestID: by.RequestID, ServerRequestID: by.ServerRequestID, TraceID: by.TraceID, Detail: bounded(what.Detail),
 	}
 }
 

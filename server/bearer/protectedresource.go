@@ -61,7 +61,7 @@ func fromHeader(r *http.Request) (string, *web.Error) {
 
 // Admit returns the principal of what was presented, if it is valid here: it must be active, have the scope that is
 // needed (empty: any will do), and a token must have been issued for Mintkeep itself, to a client that is still
-// registered for the scope. The use of a key is recorded.
+// registered for the scope. A key must not be over its rate limit. The use of a key is recorded, or that it was rejected.
 func (p *ProtectedResource) Admit(r *http.Request, presented, needed string) (*Principal, error) {
 	parsed, plausible := p.Verifier.Parse(presented)
 	if !plausible {
@@ -73,33 +73,59 @@ func (p *ProtectedResource) Admit(r *http.Request, presented, needed string) (*P
 	}
 	switch {
 	case who == nil:
+		p.Verifier.CountRejected(parsed)
 		return nil, p.reject(r, true, "not active", func(ctx context.Context) audit.Actor { return p.Verifier.owner(ctx, parsed) })
 	case who.Key != nil && p.TokensOnly:
+		p.Verifier.Store.RecordKeyRejection(who.Key.ID)
 		return nil, p.reject(r, true, "not an access token", who.Actor)
 	case who.Claims != nil && !slices.Contains(who.Claims.Audience, p.Verifier.Issuer):
 		return nil, p.reject(r, true, "wrong audience", who.Actor)
 	}
-	p.note(r, who)
+	note(r.Context(), who)
+	if err := p.limit(r.Context(), who); err != nil {
+		return nil, err
+	}
 	if needed != "" && !who.may(needed) {
 		by := who.Actor(r.Context())
+		if who.Key != nil {
+			p.Verifier.Store.RecordKeyRejection(who.Key.ID)
+		}
 		// A flood of them pushes no other caller's rejections out of the log.
 		if !p.Verifier.Store.CountRejection(r.Context(), by.Name) {
 			p.Audit.Reject(r.Context(), by, p.Rejection, map[string]string{"reason": "insufficient scope", "needed": needed})
 		}
 		return nil, p.Forbidden(needed, "The credential lacks the scope "+needed)
 	}
+	if who.Key != nil {
+		p.Verifier.Store.RecordKeyUse(who.User.ID, who.Key.ID, web.Address(r).String())
+	}
 	return who, nil
 }
 
-func (p *ProtectedResource) note(r *http.Request, who *Principal) {
-	ctx := r.Context()
+// note adds the principal to the log line of the request.
+func note(ctx context.Context, who *Principal) {
 	if who.Client != nil {
 		web.Note(ctx, "client_id", who.Client.ID)
 		return
 	}
 	web.Note(ctx, "user", who.User.ID)
 	web.Note(ctx, "key", who.Key.ID)
-	p.Verifier.Store.RecordKeyUse(who.User.ID, who.Key.ID, web.Address(r).String())
+}
+
+// limit counts the use of an API key that has a rate limit, whatever the answer. This is a round trip more, for such a key
+// alone.
+func (p *ProtectedResource) limit(ctx context.Context, who *Principal) error {
+	if who.Key == nil || who.Key.RateLimit == (store.Rate{}) {
+		return nil
+	}
+	over, retryAfter, err := p.Verifier.Store.CountCall(ctx, who.Key.ID, who.Key.RateLimit)
+	if over {
+		p.Verifier.Store.RecordKeyRejection(who.Key.ID)
+		rejected := web.TooManyRequests(retryAfter)
+		rejected.Description = "The API key's rate limit of " + who.Key.RateLimit.String() + " is exceeded; try again later"
+		return rejected
+	}
+	return err
 }
 
 // Forbidden is the 403 of RFC 6750 §3.1.

@@ -141,6 +141,13 @@ func (v *Verifier) owner(ctx context.Context, p Presented) audit.Actor {
 	return unknown(ctx)
 }
 
+// CountRejected counts the rejection of a credential that is not active. The store finds out later whether it was an API key.
+func (v *Verifier) CountRejected(p Presented) {
+	if p.claims == nil && p.Digest != (store.Digest{}) {
+		v.Store.RecordRejection(p.Digest)
+	}
+}
+
 // Issued is what an access token with this record says, or nil if it has expired or the record is not one of an
 // access token.
 func (v *Verifier) Issued(p Presented, record *store.Credential) *Claims {

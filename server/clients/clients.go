@@ -13,17 +13,7 @@ import (
 // Register registers a client (RFC 7591 §3.1). plain is its secret, to be shown this once; it is empty if the
 // operator brought one, the client's authentication method uses none, or the client has a key instead.
 func (g *Registry) Register(ctx context.Context, o web.Object, by audit.Actor) (c *store.Client, plain string, err error) {
-	c, plain, err = g.readRegistration(o)
-	if err != nil {
-		return nil, "", err
-	}
-	// Checked before the record is written. The store checks again.
-	if _, err := g.Store.Client(ctx, c.ID); err == nil {
-		return nil, "", taken()
-	} else if !errors.Is(err, store.ErrNotFound) {
-		return nil, "", err
-	}
-	if err := g.checkKeySet(ctx, "", c.Metadata.JWKSURI); err != nil {
+	if c, plain, err = g.prepare(ctx, o); err != nil {
 		return nil, "", err
 	}
 	what := granted(record(audit.ClientCreated, c.ID, nil), c)
@@ -32,6 +22,26 @@ func (g *Registry) Register(ctx context.Context, o web.Object, by audit.Actor) (
 		return nil, "", taken()
 	}
 	return c, plain, err
+}
+
+// CheckRegister says why a registration would be rejected. Nothing is changed.
+func (g *Registry) CheckRegister(ctx context.Context, o web.Object) error {
+	_, _, err := g.prepare(ctx, o)
+	return err
+}
+
+// prepare is all of a registration that comes before its record is written.
+func (g *Registry) prepare(ctx context.Context, o web.Object) (c *store.Client, plain string, err error) {
+	if c, plain, err = g.readRegistration(o); err != nil {
+		return nil, "", err
+	}
+	// The store checks again.
+	if _, err := g.Store.Client(ctx, c.ID); err == nil {
+		return nil, "", taken()
+	} else if !errors.Is(err, store.ErrNotFound) {
+		return nil, "", err
+	}
+	return c, plain, g.checkKeySet(ctx, "", c.Metadata.JWKSURI)
 }
 
 // granted is the record with what a new client is given.
@@ -60,15 +70,15 @@ func (g *Registry) readRegistration(o web.Object) (c *store.Client, plain string
 	}
 	c.Metadata.CreatedAt = g.Now().UTC().Truncate(time.Second) // client_id_issued_at has no more
 	switch method := c.Metadata.AuthMethod; {
-	case o.Has("client_secret") && !g.Offers.BySecret(method):
-		return nil, "", wrongMember("client_secret", errors.New("is not used with this "+methodMember))
-	case o.Has("client_secret"):
+	case bringsSecret(o) && !g.Offers.BySecret(method):
+		return nil, "", wrongMember(broughtBy(o), errors.New("is not used with this "+methodMember))
+	case bringsSecret(o):
 	case !g.Offers.BySecret(method), method == "" && c.Metadata.HasKeys(): // no secret without need
 		return c, "", nil
 	}
-	secret, plain, err := g.newSecret(o)
+	secret, plain, err := g.newSecret(o, c.ID)
 	if err != nil {
-		return nil, "", wrongMember("client_secret", err)
+		return nil, "", wrongMember(broughtBy(o), err)
 	}
 	c.Secrets = []store.Secret{secret}
 	return c, plain, nil
@@ -76,7 +86,7 @@ func (g *Registry) readRegistration(o web.Object) (c *store.Client, plain string
 
 // Client reads a client. No client has an id that cannot be registered.
 func (g *Registry) Client(ctx context.Context, id string) (*store.Client, error) {
-	if checkID(id) != nil {
+	if CheckID(id) != nil {
 		return nil, errNoClient
 	}
 	c, err := g.Store.Client(ctx, id)
@@ -105,7 +115,7 @@ func (g *Registry) RevokeTokens(ctx context.Context, id string, by audit.Actor) 
 
 // revoke revokes the whole client, or all its tokens. It reads nothing first, so that it works on a damaged record too.
 func (g *Registry) revoke(ctx context.Context, id string, by audit.Actor, action audit.Action, revoke func(context.Context, string, store.Cause) error) error {
-	if checkID(id) != nil {
+	if CheckID(id) != nil {
 		return errNoClient
 	}
 	return noClient(g.Audit.Revoke(ctx, by, record(action, id, nil), func(ctx context.Context) error {

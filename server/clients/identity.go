@@ -13,8 +13,8 @@ import (
 
 var idGrammar = regexp.MustCompile(`^[A-Za-z0-9._~-]{1,128}$`)
 
-// checkID says what is wrong with a client's id.
-func checkID(id string) error {
+// CheckID says what is wrong with a client's id.
+func CheckID(id string) error {
 	switch {
 	case !idGrammar.MatchString(id):
 		return errors.New("must be 1 to 128 of the characters A-Z a-z 0-9 . _ ~ -")
@@ -35,7 +35,7 @@ func newClientID(o web.Object) (string, error) {
 	}
 	id, err := web.Decode[string](o["client_id"], "a string")
 	if err == nil {
-		err = checkID(id)
+		err = CheckID(id)
 	}
 	if err != nil {
 		return "", wrongMember("client_id", err)
@@ -48,16 +48,28 @@ const (
 	maxImported = 256
 )
 
-// newSecret imports the secret that the object brings, or creates one. plain is what to show, this once: nothing of an
-// imported one, which the operator has.
-func (g *Registry) newSecret(o web.Object) (s store.Secret, plain string, err error) {
+// newSecret imports the secret that the object brings, or its digest, or creates one. plain is what to show, this once:
+// nothing of an imported one, which the operator has.
+func (g *Registry) newSecret(o web.Object, clientID string) (s store.Secret, plain string, err error) {
 	s = store.Secret{ID: store.NewSecretID(), CreatedAt: g.instant()}
-	if !o.Has("client_secret") {
+	if o.Has(digestMember) {
+		if o.Has(secretMember) {
+			return s, "", errors.New("must not be sent together with " + secretMember)
+		}
+		text, err := web.Decode[string](o[digestMember], "a string")
+		if err != nil {
+			return s, "", err
+		}
+		s.ByDigest = true
+		s.Digest, err = ParseDigest(text, clientID)
+		return s, "", err
+	}
+	if !o.Has(secretMember) {
 		plain = credential.NewSecret(g.Config.KeyPrefix)
 		s.Digest, s.LastFour = store.DigestOf(plain), credential.LastFour(plain)
 		return s, plain, nil
 	}
-	imported, err := web.Decode[string](o["client_secret"], "a string")
+	imported, err := web.Decode[string](o[secretMember], "a string")
 	if err != nil {
 		return s, "", err
 	}

@@ -25,7 +25,7 @@ func TestNewClientID(t *testing.T) {
 	for _, body := range []string{`{}`, `{"client_id":null}`} {
 		one, _ := newClientID(parse(t, body))
 		two, _ := newClientID(parse(t, body))
-		if checkID(one) != nil || !strings.HasPrefix(one, "c_") || one == two {
+		if CheckID(one) != nil || !strings.HasPrefix(one, "c_") || one == two {
 			t.Errorf("%s: got %q and %q", body, one, two)
 		}
 	}
@@ -33,18 +33,18 @@ func TestNewClientID(t *testing.T) {
 
 func TestNewSecret(t *testing.T) {
 	a := &Registry{Config: &config.Config{KeyPrefix: "mk", MasterKeys: [][]byte{make([]byte, 32)}}, Now: time.Now}
-	made, plain, err := a.newSecret(web.Object{})
+	made, plain, err := a.newSecret(web.Object{}, "c")
 	if err != nil || !credential.WellFormed(plain) || made.Digest != store.DigestOf(plain) || made.LastFour != plain[len(plain)-4:] {
 		t.Errorf("got %+v, %v", made, err)
 	}
 	for _, secret := range []string{strings.Repeat("a", 32), strings.Repeat(" ~", 128)} {
-		s, plain, err := a.newSecret(parse(t, `{"client_secret":"`+secret+`"}`))
+		s, plain, err := a.newSecret(parse(t, `{"client_secret":"`+secret+`"}`), "c")
 		if err != nil || plain != "" || s.LastFour != "" || s.Digest != store.DigestOf(secret) {
 			t.Errorf("imported %d characters: got %+v, %q, %v", len(secret), s, plain, err)
 		}
 	}
 	for _, value := range []string{`""`, `1`, `"` + strings.Repeat("a", 31) + `"`, `"` + strings.Repeat("a", 257) + `"`, `"` + strings.Repeat("é", 32) + `"`, `"` + strings.Repeat("a", 32) + `\u007f"`} {
-		if _, _, err := a.newSecret(web.Object{"client_secret": json.RawMessage(value)}); err == nil {
+		if _, _, err := a.newSecret(web.Object{"client_secret": json.RawMessage(value)}, "c"); err == nil {
 			t.Errorf("%s was imported", value)
 		}
 	}

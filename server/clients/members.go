@@ -54,6 +54,7 @@ var Members = []Member{
 	{Name: jwksURIMember, set: setJWKSURI, text: func(m *store.ClientMetadata) string { return m.JWKSURI }},
 	{Name: signingAlgMember, set: setSigningAlg, text: func(m *store.ClientMetadata) string { return m.SigningAlg }},
 	{Name: "rate_limit", Field: "rate_limit", set: setRateLimit, text: func(m *store.ClientMetadata) string { return m.RateLimit.String() }},
+	{Name: "managed_by", set: setManagedBy, text: func(m *store.ClientMetadata) string { return m.ManagedBy }},
 }
 
 func setName(m *store.ClientMetadata, raw json.RawMessage, _ rules) error {
@@ -224,6 +225,21 @@ func setRateLimit(m *store.ClientMetadata, raw json.RawMessage, _ rules) error {
 		return err
 	}
 	m.RateLimit, err = store.ParseRate(text)
+	return err
+}
+
+func setManagedBy(m *store.ClientMetadata, raw json.RawMessage, _ rules) error {
+	m.ManagedBy = ""
+	if web.IsNull(raw) {
+		return nil
+	}
+	owner, err := web.Decode[string](raw, "a string")
+	if err == nil {
+		err = web.CheckOwner(owner)
+	}
+	if err == nil {
+		m.ManagedBy = owner
+	}
 	return err
 }
 

@@ -18,21 +18,21 @@ func (g *Registry) Patch(ctx context.Context, id string, o web.Object, by audit.
 	return g.PatchIf(ctx, id, o, nil, by)
 }
 
-// PatchIf is Patch, and a conflict if the metadata is not any more as the request knew it: unchanged says so. nil: it does
-// not matter.
-func (g *Registry) PatchIf(ctx context.Context, id string, o web.Object, unchanged func(*store.ClientMetadata) bool, by audit.Actor) (*store.Client, error) {
+// PatchIf is Patch under a condition, which is checked again in the transaction. nil: there is none.
+func (g *Registry) PatchIf(ctx context.Context, id string, o web.Object, condition Condition, by audit.Actor) (*store.Client, error) {
 	p, err := g.readPatch(id, o)
 	if err != nil {
 		return nil, err
 	}
-	p.unchanged = unchanged
+	p.condition = condition
 	c, err := g.Client(ctx, id)
 	if err == nil {
+		p.wasEnabled = c.Enabled
 		if err := g.check(ctx, c, p); err != nil {
 			return nil, err
 		}
 	}
-	if p.disables() && mayExist(err) {
+	if p.disables() && mayExist(err) && (err == nil || condition == nil) { // what cannot be read meets no condition
 		if err := g.disable(ctx, p.id, c, by); err != nil {
 			return nil, noClient(err)
 		}
@@ -43,7 +43,7 @@ func (g *Registry) PatchIf(ctx context.Context, id string, o web.Object, unchang
 	if c, err = g.update(ctx, c, p, by); err != nil {
 		return nil, noClient(err)
 	}
-	if p.enables() {
+	if p.enables() && (p.condition == nil || !p.wasEnabled) { // else it may have been disabled since the condition held
 		if err := g.enable(ctx, c, by); err != nil {
 			return nil, noClient(err)
 		}
@@ -58,7 +58,7 @@ func (g *Registry) PatchIf(ctx context.Context, id string, o web.Object, unchang
 // check checks what the patch makes of the client, and fetches its key set if that is another one.
 func (g *Registry) check(ctx context.Context, c *store.Client, p *patch) error {
 	after := c.Metadata
-	if err := p.checkUnchanged(&after); err != nil {
+	if err := p.checkCondition(c); err != nil {
 		return err
 	}
 	if _, err := g.rules().patch(&after, p.object); err != nil {
@@ -122,13 +122,13 @@ func (g *Registry) update(ctx context.Context, c *store.Client, p *patch, by aud
 	}
 	var updated *store.Client
 	err = g.Audit.Change(ctx, by, what, func(ctx context.Context) (err error) {
-		updated, err = g.Store.UpdateClient(ctx, c.ID, g.Audit.Cause(by, ""), func(m *store.ClientMetadata) (newGeneration bool, err error) {
-			before := *m // which may be newer than what was read above
-			if err := p.checkUnchanged(m); err != nil {
+		updated, err = g.Store.UpdateClientIf(ctx, c.ID, g.Audit.Cause(by, ""), func(c *store.Client) (newGeneration bool, err error) {
+			before := c.Metadata // which may be newer than what was read above
+			if err := p.checkCondition(c); err != nil {
 				return false, err
 			}
-			_, err = in.patch(m, p.object)
-			p.narrowed = in.narrower(before, *m)
+			_, err = in.patch(&c.Metadata, p.object)
+			p.narrowed = in.narrower(before, c.Metadata)
 			return p.narrowed, err
 		})
 		return err
@@ -145,7 +145,8 @@ type patch struct {
 	object   web.Object
 	disabled *bool // nil: not in it
 
-	unchanged func(*store.ClientMetadata) bool // see PatchIf
+	condition  Condition // see PatchIf
+	wasEnabled bool      // when the client was read
 
 	changed  []string // members that it has changed
 	narrowed bool     // it has taken away something that tokens of the client may have
@@ -170,18 +171,22 @@ var (
 	authenticating = []string{jwksMember, jwksURIMember, methodMember, signingAlgMember}
 )
 
-func (p *patch) checkUnchanged(m *store.ClientMetadata) error {
-	if p.unchanged != nil && !p.unchanged(m) {
-		return web.Conflict("The client was changed meanwhile; read it again and retry")
+func (p *patch) checkCondition(c *store.Client) error {
+	if p.condition == nil {
+		return nil
 	}
-	return nil
+	known := *c
+	if p.disables() { // by now, this patch itself may have disabled it
+		known.Enabled = p.wasEnabled
+	}
+	return p.condition(&known)
 }
 
 func (p *patch) disables() bool { return p.disabled != nil && *p.disabled }
 func (p *patch) enables() bool  { return p.disabled != nil && !*p.disabled }
 
 func (g *Registry) readPatch(id string, o web.Object) (*patch, error) {
-	if checkID(id) != nil {
+	if CheckID(id) != nil {
 		return nil, errNoClient
 	}
 	p := &patch{id: id, object: o}
@@ -209,7 +214,7 @@ func (p *patch) checkFixed() error {
 			return wrongMember("client_id", errors.New("cannot be changed"))
 		}
 	}
-	for _, name := range []string{"client_secret", "secrets"} {
+	for _, name := range []string{secretMember, digestMember, "secrets"} {
 		if _, there := p.object[name]; there {
 			return wrongMember(name, errors.New("cannot be changed here; rotate or revoke secrets at /admin/clients/{id}/secrets"))
 		}

@@ -3,6 +3,7 @@ package clients
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/mintkeep/mintkeep/server/audit"
@@ -14,7 +15,7 @@ const maxActiveSecrets = 2 // as the store has it
 
 // RevokeSecret revokes one secret of a client.
 func (g *Registry) RevokeSecret(ctx context.Context, id, secretID string, by audit.Actor) error {
-	if checkID(id) != nil {
+	if CheckID(id) != nil {
 		return errNoClient
 	}
 	what := record(audit.SecretRevoked, id, map[string]string{"secret": secretID})
@@ -36,18 +37,22 @@ type Rotated struct {
 
 // RotateSecret gives a client a second secret. The present one stays valid for the overlap.
 func (g *Registry) RotateSecret(ctx context.Context, id string, o web.Object, by audit.Actor) (*Rotated, error) {
-	next, overlap, err := g.readRotation(o)
+	next, overlap, err := g.readRotation(o, id)
 	if err != nil {
 		return nil, err
 	}
-	if err := g.rotatable(ctx, id, next.Secret); err != nil {
+	if err := g.rotatable(ctx, id, next.Secret, broughtBy(o)); err != nil {
 		return nil, err
 	}
 	var expires time.Time // zero: now, whatever the clock says by then
-	if overlap > 0 {
+	detail := map[string]string{"secret": next.ID, "overlap": overlap.String()}
+	switch {
+	case overlap == keepPrevious:
+		expires, detail["overlap"] = store.Never, "unlimited"
+	case overlap > 0:
 		expires = g.instant().Add(overlap)
 	}
-	what := record(audit.SecretRotated, id, map[string]string{"secret": next.ID, "overlap": overlap.String()})
+	what := record(audit.SecretRotated, id, detail)
 	err = g.Audit.Change(ctx, by, what, func(ctx context.Context) (err error) {
 		next.Previous, err = g.Store.AddSecret(ctx, id, next.Secret, expires, g.Audit.Cause(by, ""))
 		return err
@@ -58,19 +63,38 @@ func (g *Registry) RotateSecret(ctx context.Context, id string, o web.Object, by
 	return next, noClient(err)
 }
 
-func (g *Registry) readRotation(o web.Object) (next *Rotated, overlap time.Duration, err error) {
-	if overlap, err = web.ReadOverlap(o); err != nil {
+// keepPrevious is the overlap of a secret beside which the present one stays as it is.
+const keepPrevious time.Duration = math.MaxInt64
+
+func (g *Registry) readRotation(o web.Object, id string) (next *Rotated, overlap time.Duration, err error) {
+	if overlap, err = readOverlap(o); err != nil {
 		return nil, 0, err
 	}
-	secret, plain, err := g.newSecret(o)
+	secret, plain, err := g.newSecret(o, id)
 	if err != nil {
-		return nil, 0, web.InvalidRequest("client_secret: %v", err)
+		return nil, 0, web.InvalidRequest("%s: %v", broughtBy(o), err)
 	}
 	return &Rotated{Secret: secret, Plain: plain}, overlap, nil
 }
 
-// rotatable says beforehand what would keep the client from having this secret too.
-func (g *Registry) rotatable(ctx context.Context, id string, next store.Secret) error {
+func readOverlap(o web.Object) (time.Duration, error) {
+	if !o.Has("keep_previous") {
+		return web.ReadOverlap(o)
+	}
+	keep, err := web.Decode[bool](o["keep_previous"], "true or false")
+	switch {
+	case err != nil:
+		return 0, web.InvalidRequest("keep_previous: %v", err)
+	case keep && o.Has("overlap"):
+		return 0, web.InvalidRequest("keep_previous: must not be true together with overlap")
+	case keep:
+		return keepPrevious, nil
+	}
+	return web.ReadOverlap(o)
+}
+
+// rotatable says beforehand what would keep the client from having this secret too, which the member may have brought.
+func (g *Registry) rotatable(ctx context.Context, id string, next store.Secret, member string) error {
 	c, err := g.Client(ctx, id)
 	if err != nil {
 		return err
@@ -85,7 +109,7 @@ func (g *Registry) rotatable(ctx context.Context, id string, next store.Secret) 
 		}
 		active++
 		if s.Digest.Equal(next.Digest) { // to revoke one of the two would revoke neither
-			return web.InvalidRequest("client_secret: is already an active secret of this client")
+			return web.InvalidRequest("%s: is already an active secret of this client", member)
 		}
 	}
 	if active >= maxActiveSecrets {

@@ -54,8 +54,8 @@ func TestPagesAreAudited(t *testing.T) {
 	s.Clock.Advance(time.Millisecond) // events of one millisecond in different streams have no order
 	v.submit(v.get("/settings/profile"), "/settings/profile", "name", "Ada").want(http.StatusSeeOther)
 	last("", "user.updated", servertest.M{"changed": "name", "name": "Ada", "name_before": ""})
-	v.submit(v.get(key), key+"/rename", "name", "second").want(http.StatusSeeOther)
-	last("", "key.renamed", servertest.M{"name": "second", "name_before": "first"})
+	v.submit(v.get(key+"/edit"), key+"/edit", "name", "second").want(http.StatusSeeOther)
+	last("", "key.updated", servertest.M{"changed": "name", "name": "second", "name_before": "first"})
 
 	v.get("/operator/clients").want(http.StatusForbidden)
 	last("&refusals=true", "dashboard.refused", servertest.M{"reason": "not an operator"})

@@ -91,7 +91,7 @@ type tab struct {
 	s   *servertest.Server
 	ctx context.Context
 
-	live bool // the page keeps itself up to date
+	live bool // the page asks for more than itself
 
 	mu     sync.Mutex
 	loaded bool
@@ -158,15 +158,21 @@ func (b *tab) watch(event any) {
 			b.loaded = false
 		}
 		switch {
+		case strings.HasPrefix(e.Request.URL, "data:"): // a picture of the browser's own, in a field: our policy allows none
 		case !strings.HasPrefix(e.Request.URL, b.s.URL+"/"):
 			b.wrong = append(b.wrong, "a page has asked another origin for "+e.Request.URL)
-		case b.live && e.Type == network.ResourceTypeFetch:
+		case e.Type == network.ResourceTypeFetch && (b.live || withoutQuery(e.Request.URL) == withoutQuery(e.DocumentURL)): // a refresh
 		case b.loaded && e.Type != network.ResourceTypeOther: // such as the icon of the tab
 			b.wrong = append(b.wrong, "a page that had loaded has asked for "+e.Request.URL)
 		}
 	case *cdpage.EventLoadEventFired:
 		b.loaded = true
 	}
+}
+
+func withoutQuery(address string) string {
+	path, _, _ := strings.Cut(address, "?")
+	return path
 }
 
 // run runs an action, and fails the test if it cannot be done in time.

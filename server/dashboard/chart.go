@@ -134,11 +134,11 @@ func ticks(most int64) (list []int64) {
 	return list
 }
 
-// usesChart draws the uses of a key by the day.
+// usesChart draws the uses of a key by the day: those that were accepted, and the others.
 func usesChart(days []store.Day) *chart {
-	c := &chart{ID: "uses", Title: "Uses", Per: perDay, Series: []series{{Class: "column"}}}
+	c := &chart{ID: "uses", Title: "Uses", Per: perDay, Series: []series{{Name: "accepted", Class: "column"}, {Name: "rejected", Class: "rejected"}}}
 	for _, d := range days {
-		c.Bars = append(c.Bars, bar{At: d.Start, Values: []int64{d.Uses}})
+		c.Bars = append(c.Bars, bar{At: d.Start, Values: []int64{d.Uses, d.Rejected}})
 	}
 	return c.draw()
 }

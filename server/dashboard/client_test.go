@@ -52,6 +52,20 @@ func TestClientSettings(t *testing.T) {
 	}
 }
 
+// The pages of a client and a user that a declaration manages say so.
+func TestManagedBy(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, storetest.Embedded(t))
+	v, _ := chief(t, s)
+	s.Register(t, servertest.M{"client_id": "billing", "managed_by": "platform"})
+	u := s.User(t, servertest.M{"email": "managed@example.com", "managed_by": "platform"})
+	for _, at := range []string{"/operator/clients/billing", "/operator/users/" + u.ID} {
+		if page := v.get(at); !strings.Contains(page.Body, "platform: the next <code>mintkeep apply</code>") {
+			t.Errorf("%s does not say who manages it", at)
+		}
+	}
+}
+
 // What is wrong is said at the field, in the words of its label, and what was typed stays.
 func TestClientFieldProblems(t *testing.T) {
 	t.Parallel()

@@ -153,9 +153,9 @@ func (d *Dashboard) SaveClientKeys(w http.ResponseWriter, r *http.Request, in *s
 }
 
 // sameKeys is whether the keys of a client are still those that a page showed.
-func sameKeys(c *store.Client) func(*store.ClientMetadata) bool {
+func sameKeys(c *store.Client) clients.Condition {
 	state := keyState(&c.Metadata)
-	return func(m *store.ClientMetadata) bool { return keyState(m) == state }
+	return clients.Unchanged(func(m *store.ClientMetadata) bool { return keyState(m) == state })
 }
 
 // keyPatch is the form as the merge patch that the API takes: what is pasted is added to the registered keys, and a URL

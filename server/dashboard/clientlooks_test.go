@@ -34,6 +34,7 @@ func (g *gallery) clients() {
 	g.press("main button[type=submit]")
 	g.s.Secret(g.value("#secret"))
 	g.inspect("client-made")
+	g.press("[data-saved]")
 	g.look("client", "/operator/clients/billing")
 	g.look("client-day", "/operator/clients/billing?range=day")
 	g.fill("#access_token_ttl", "15 minutes")
@@ -45,6 +46,7 @@ func (g *gallery) clients() {
 	g.open("/operator/clients/billing")
 	g.press("form[action$=secrets] button")
 	g.s.Secret(g.value("#secret"))
+	g.press("[data-saved]")
 	g.look("client-rotated", "/operator/clients/billing")
 	g.press("main a[href$='/delete']")
 	g.inspect("client-delete")
@@ -138,7 +140,6 @@ func TestLive(t *testing.T) {
 	visit(t, s).redeem(s.Invite(t, u), secret)
 	c := s.Register(t, servertest.M{"client_id": "billing", "client_name": "Billing", "scope": "read"})
 	b := openTab(t, s, desk)
-	b.live = true
 	b.open("/login")
 	b.fill("#email", u.Email)
 	b.fill("#password", secret)

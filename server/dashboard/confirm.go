@@ -13,16 +13,19 @@ type confirmation struct {
 	Title   string   // a question that names the thing: Revoke the API key “deploy script”?
 	Warning string   // what is in use at this moment; empty: nothing
 	Effects []string // what the change does, a sentence each
+	Things  []thing  // what the change is made to, if it is more than one
 	Button  string   // the verb and the kind of thing: Revoke key
 	Cancel  string   // the URL that Cancel leads to
 
-	Reason string // the hint of a field for an optional reason; empty: the change has none
-	Type   string // what must be typed to confirm; empty: nothing
-	Kind   string // what that is of the thing: name
+	Reason  string   // the hint of a field for an optional reason; empty: the change has none
+	Reasons []string // that are proposed for it
+	Type    string   // what must be typed to confirm; empty: nothing
+	Kind    string   // what that is of the thing: name
 
 	// Keep is the form that asks for the change: its page sends it again when the user confirms. nil: the page is not the
 	// answer to a form.
-	Keep url.Values
+	Keep     url.Values
+	Repeated string // a field that Keep has more than once
 	// Back says that Cancel leads back to the form, as it was filled in, by sending it with the field back.
 	Back bool
 
@@ -31,13 +34,16 @@ type confirmation struct {
 	Problems problems
 }
 
+// thing is one of several that a change is made to, and what the user should know of it.
+type thing struct{ Name, Code, Note string }
+
 // confirmed asks before a dangerous change. GET shows the page; its form is a POST to the same URL. The form is nil unless
 // the user has confirmed: the caller then returns err.
 func (d *Dashboard) confirmed(w http.ResponseWriter, r *http.Request, in *session, c confirmation) (url.Values, error) {
 	if r.Method != http.MethodPost {
 		return nil, d.showConfirmation(w, r, in, c, http.StatusOK)
 	}
-	form, err := in.form(r)
+	form, err := in.form(r, c.Repeated)
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ type docs struct {
 // Docs answers GET /docs. It is public; a user who is signed in keeps the navigation.
 func (d *Dashboard) Docs(w http.ResponseWriter, r *http.Request) error {
 	web.SampleSuccess(r.Context())
-	content := docs{d.config.Issuer, d.config.KeyPrefix, d.config.KeyScopes, lasting(d.config.TokenTTL)}
+	content := docs{d.config.Issuer, d.config.KeyPrefix, d.config.KeyScopes.Names(), lasting(d.config.TokenTTL)}
 	p := page{Title: "Authentication", Section: "docs", Content: content}
 	if cookie := d.cookie(r, sessionCookie); cookie != "" {
 		_, user, err := d.store.Session(r.Context(), d.place.session(cookie))

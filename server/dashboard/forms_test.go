@@ -18,7 +18,11 @@ func forms(key, session string) map[string]url.Values {
 	return map[string]url.Values{
 		"/logout":                       {},
 		"/settings/keys":                {"name": {"sneaked"}, "scope": {"read"}, "expiry": {"30"}, "once": {"1"}},
-		key + "/rename":                 {"name": {"renamed"}},
+		key + "/edit":                   {"name": {"renamed"}, "scope": {"read"}},
+		key + "/disable":                {},
+		key + "/enable":                 {},
+		"/settings/keys/revoke":         {"id": {key[strings.LastIndex(key, "/")+1:]}, "confirm": {"revoke"}},
+		"/settings/keys/revoke-all":     {"confirm": {"revoke all"}},
 		key + "/rotate":                 {"overlap": {"0s"}, "once": {"2"}},
 		key + "/revoke":                 {"reason": {"sneaked"}, "confirm": {"one"}},
 		"/settings/profile":             {"name": {"Mallory"}},
@@ -131,10 +135,10 @@ func TestForgedForms(t *testing.T) {
 		}
 
 		// Our own forms pass, with whatever Host the proxy sends.
-		rename := url.Values{"form_token": {token}, "name": {"two"}}
-		v.post(key+"/rename", rename, header("Origin", servertest.Issuer)).wantTo(key + "?done=renamed")
-		v.post(key+"/rename", rename, header("Sec-Fetch-Site", "same-origin")).wantTo(key + "?done=renamed")
-		v.post(key+"/rename", rename).wantTo(key + "?done=renamed")
+		rename := url.Values{"form_token": {token}, "name": {"two"}, "scope": {"read"}}
+		v.post(key+"/edit", rename, header("Origin", servertest.Issuer)).wantTo(key + "?done=key-saved")
+		v.post(key+"/edit", rename, header("Sec-Fetch-Site", "same-origin")).wantTo(key + "?done=key-saved")
+		v.post(key+"/edit", rename).wantTo(key + "?done=key-saved")
 		v.submit(v.get("/settings"), "/logout").wantTo("/login?done=signed-out")
 		v.post("/settings/keys", url.Values{"form_token": {token}}).wantTo("/login")
 	})

@@ -59,8 +59,8 @@ func (p page) prove() {
 
 // expected are the elements that our templates use.
 var expected = strings.Fields("html head meta title link script body a header img nav form input span button main p div h1 h2 h3 h4 " +
-	"strong em code pre dl dt dd ul ol li table caption thead tbody tr th td label select option textarea fieldset legend time br " +
-	"wbr article figure figcaption svg line rect pattern details summary section text g path")
+	"strong em code pre dl dt dd ul ol li table caption thead tbody tr th td label select option datalist textarea fieldset legend time br " +
+	"wbr article figure figcaption svg line rect pattern symbol use details summary section text g path")
 
 func wrongWith(n *html.Node, elsewhere string) (wrong []string) {
 	if !slices.Contains(expected, n.Data) {

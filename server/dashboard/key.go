@@ -3,10 +3,8 @@ package dashboard
 import (
 	"crypto/rand"
 	"net/http"
-	"net/url"
 	"time"
 
-	"github.com/mintkeep/mintkeep/server/keys"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
@@ -14,12 +12,13 @@ import (
 // keyPage is the page of one key.
 type keyPage struct {
 	keyRow
+	keyPlace
 	History   []event
+	End       *event // how the key became inactive
 	Successor ref
 	Once      string
 	Overlaps  []choice
 	Problems  problems
-	Sent      url.Values // the form, if it is shown again
 	Uses      *chart
 }
 
@@ -45,57 +44,40 @@ func (d *Dashboard) KeyPage(w http.ResponseWriter, r *http.Request, in *session)
 	if err != nil {
 		return err
 	}
-	return d.showKeyPage(w, r, in, key, http.StatusOK, nil, nil)
+	return d.showKeyPage(w, r, in, key, http.StatusOK, nil)
 }
 
-func (d *Dashboard) showKeyPage(w http.ResponseWriter, r *http.Request, in *session, key *store.APIKey, status int, sent url.Values, wrong problems) error {
-	content, err := d.keyPage(r, in, key, false)
+func (d *Dashboard) showKeyPage(w http.ResponseWriter, r *http.Request, in *session, key *store.APIKey, status int, wrong problems) error {
+	content, err := d.keyPage(r, in, key, ownKeys)
 	if err != nil {
 		return err
 	}
-	content.Sent, content.Problems = sent, wrong
+	content.Problems = wrong
 	return d.show(w, status, "key", in.page(r, key.Name, "keys", content))
 }
 
 // keyPage is the page for the owner, or for an operator.
-func (d *Dashboard) keyPage(r *http.Request, in *session, key *store.APIKey, forOperator bool) (*keyPage, error) {
+func (d *Dashboard) keyPage(r *http.Request, in *session, key *store.APIKey, at keyPlace) (*keyPage, error) {
 	view, err := d.keys.View(r.Context(), key)
 	if err != nil {
 		return nil, err
 	}
-	p := &keyPage{keyRow: rowOf(view, d.now()), Once: rand.Text()}
+	p := &keyPage{keyRow: rowOf(view), keyPlace: at, Once: rand.Text()}
 	for _, o := range overlaps {
 		p.Overlaps = append(p.Overlaps, choice{o.value, o.label, "", o.value == "24h"})
 	}
-	h := history{key: key, view: view, reader: in.User, forOperator: forOperator}
+	h := history{key: key, view: view, reader: in.User, forOperator: at.Operator}
 	if h.names, err = d.refs(r.Context(), h.subjects()...); err != nil {
 		return nil, err
 	}
 	p.History, p.Successor = h.events(), h.successor()
+	if !p.Usable {
+		p.End = &p.History[0]
+	}
 	uses, err := d.store.KeyDays(r.Context(), key.ID)
 	if err != nil {
 		return nil, err
 	}
 	p.Uses = usesChart(uses)
 	return p, nil
-}
-
-// RenameKey answers POST /settings/keys/{id}/rename.
-func (d *Dashboard) RenameKey(w http.ResponseWriter, r *http.Request, in *session) error {
-	key, err := d.ownKey(r, in)
-	if err != nil {
-		return err
-	}
-	form, err := in.form(r)
-	if err != nil {
-		return err
-	}
-	name, err := keys.CheckName(form.Get("name"))
-	if err != nil {
-		return d.showKeyPage(w, r, in, key, http.StatusBadRequest, form, problems{"name": "Name " + err.Error() + "."})
-	}
-	if err := d.keys.Rename(r.Context(), key, name, in.Actor); err != nil {
-		return err
-	}
-	return seeOther(w, "/settings/keys/"+key.ID, "renamed")
 }

@@ -20,7 +20,7 @@ type history struct {
 
 // subjects are the users and keys that the history names.
 func (h history) subjects() []string {
-	named := []string{h.key.CreatedBy, h.key.RotatedBy, audit.KeyTarget(h.key.RotatedTo)}
+	named := []string{h.key.CreatedBy, h.key.RotatedBy, h.view.DisabledBy, audit.KeyTarget(h.key.RotatedTo)}
 	if h.view.Revocation != nil {
 		named = append(named, h.view.Revocation.By)
 	}
@@ -29,17 +29,29 @@ func (h history) subjects() []string {
 
 // events are what happened, the latest first.
 func (h history) events() (events []event) {
-	if revoked := h.view.Revocation; revoked != nil {
-		what := "Revoked: " + revoked.Reason
-		if expired(h.view) {
-			what = "Expired"
-		}
-		events = append(events, event{revoked.At, what, h.who(revoked.By)})
+	if h.view.Revocation != nil {
+		events = append(events, h.end())
+	}
+	if h.view.Disabled {
+		events = append(events, event{h.view.DisabledAt, "Disabled", h.who(h.view.DisabledBy)})
 	}
 	if h.key.RotatedTo != "" {
 		events = append(events, event{web.TimeOrNull(h.key.RotatedAt), "Rotated", h.who(h.key.RotatedBy)})
 	}
 	return append(events, event{&h.view.CreatedAt, "Created", h.who(h.key.CreatedBy)})
+}
+
+// end is how the key became inactive.
+func (h history) end() event {
+	revoked := h.view.Revocation
+	what := "Revoked: " + revoked.Reason
+	switch {
+	case h.view.State == string(store.StateExpired):
+		what = "Expired"
+	case h.view.State == string(store.StateRotated) && revoked.By == "":
+		what = "Expired, as its rotation said"
+	}
+	return event{revoked.At, what, h.who(revoked.By)}
 }
 
 func (h history) who(actor string) ref {

@@ -18,12 +18,22 @@ import (
 
 // keyForm is the page on which a key is created.
 type keyForm struct {
-	Name     string
-	Problems problems
-	Scopes   []choice
+	apiKeyFields
 	Expiries []choice
+	At       string // the date and the time, if the user types them
+	SameName *store.APIKey
 	Once     string
 }
+
+// apiKeyFields are the fields of a key, on the page that creates one and on that which changes it.
+type apiKeyFields struct {
+	Sent     url.Values
+	Problems problems
+	Scopes   []choice
+}
+
+// Own is whether a scope is one of Mintkeep's own.
+func (c choice) Own() bool { return slices.Contains(scope.Own, c.Value) }
 
 // choice is one of a group of boxes or buttons.
 type choice struct {
@@ -31,23 +41,28 @@ type choice struct {
 	Chosen             bool
 }
 
-const defaultExpiry = "90"
+const (
+	defaultExpiry = "90"
+	customExpiry  = "custom"
+)
 
 // keyForm as it was filled in; nil: as it is at first, with the least scope.
 func (d *Dashboard) keyForm(in *session, sent url.Values, wrong problems) keyForm {
-	f := keyForm{Problems: wrong, Once: rand.Text(), Name: sent.Get("name")}
+	f := keyForm{apiKeyFields: apiKeyFields{Sent: sent, Problems: wrong}, Once: rand.Text(), At: sent.Get("expires_at")}
 	scopes, expiry := sent["scope"], sent.Get("expiry")
 	if sent == nil {
-		scopes, expiry = leastScope(d.config.KeyScopes), defaultExpiry
+		scopes, expiry = leastScope(d.config.KeyScopes.Names()), defaultExpiry
 	}
 	for token := range strings.FieldsSeq(d.keys.Allowed(in.User)) {
-		f.Scopes = append(f.Scopes, choice{token, token, scopeHints[token], slices.Contains(scopes, token)})
+		f.Scopes = append(f.Scopes, choice{token, token, d.keys.Description(token), slices.Contains(scopes, token)})
 	}
 	now := d.now()
-	for _, days := range []string{"30", defaultExpiry, "365"} {
-		f.Expiries = append(f.Expiries, choice{days, days + " days", "expires " + day(now.Add(lifetimes[days])), expiry == days})
+	for _, days := range []string{"7", "30", defaultExpiry, "365"} {
+		f.Expiries = append(f.Expiries, choice{days, days + " days", "expires " + moment(now.Add(lifetimes[days])), expiry == days})
 	}
-	f.Expiries = append(f.Expiries, choice{"never", "Never", "not recommended: a leaked key stays valid until it is revoked", expiry == "never"})
+	f.Expiries = append(f.Expiries,
+		choice{customExpiry, "At a date and time", "", expiry == customExpiry},
+		choice{"never", "Never", "not recommended: a leaked key stays valid until it is revoked", expiry == "never"})
 	return f
 }
 
@@ -60,17 +75,14 @@ func leastScope(scopes []string) []string {
 }
 
 var lifetimes = map[string]time.Duration{
-	"30": 30 * 24 * time.Hour, defaultExpiry: 90 * 24 * time.Hour, "365": 365 * 24 * time.Hour, "never": 0,
+	"7": 7 * 24 * time.Hour, "30": 30 * 24 * time.Hour, defaultExpiry: 90 * 24 * time.Hour, "365": 365 * 24 * time.Hour, "never": 0,
 }
 
-var scopeHints = map[string]string{
-	scope.Keys:  "manage your API keys through the API",
-	scope.Admin: "full access through the API, like an operator",
-}
+const newKeyTitle = "Create New API Key"
 
 // NewKeyPage answers GET /settings/keys/new.
 func (d *Dashboard) NewKeyPage(w http.ResponseWriter, r *http.Request, in *session) error {
-	return d.show(w, http.StatusOK, "keynew", in.page(r, "Create New API Key", "keys", d.keyForm(in, nil, nil)))
+	return d.show(w, http.StatusOK, "keynew", in.page(r, newKeyTitle, "keys", d.keyForm(in, nil, nil)))
 }
 
 // CreateKey answers POST /settings/keys, with the one page that shows the key.
@@ -84,12 +96,38 @@ func (d *Dashboard) CreateKey(w http.ResponseWriter, r *http.Request, in *sessio
 		return d.again(w, r, in, form, err)
 	}
 	return d.once(w, r, in, form, func() (string, error) {
+		same, err := d.keyNamed(r.Context(), in.UserID, spec.Name)
+		if err != nil {
+			return "", err
+		}
+		if same != nil && strings.TrimSpace(form.Get(sameNameField)) != spec.Name {
+			content := d.keyForm(in, form, nil)
+			content.SameName = same
+			return "", d.show(w, http.StatusOK, "keynew", in.page(r, newKeyTitle, "keys", content))
+		}
 		created, err := d.keys.CreateOwn(r.Context(), in.User, spec, in.Actor)
 		if err != nil {
 			return "", d.again(w, r, in, form, err)
 		}
 		return "/settings/keys/" + created.ID, d.showKey(w, r, in, created, nil)
 	})
+}
+
+// sameNameField has the name that another key has, once the user was warned of it.
+const sameNameField = "same_name"
+
+// keyNamed is an active key of the user that has this name, but for capitals; nil if there is none.
+func (d *Dashboard) keyNamed(ctx context.Context, userID, name string) (*store.APIKey, error) {
+	found, _, err := d.store.Keys(ctx, store.KeyFilter{UserID: userID, Query: name, State: store.StateLive}, "", 200)
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range found {
+		if strings.EqualFold(key.Name, name) {
+			return key, nil
+		}
+	}
+	return nil, nil
 }
 
 // shownAgain are the answers that a form is shown with.
@@ -102,25 +140,72 @@ func (d *Dashboard) again(w http.ResponseWriter, r *http.Request, in *session, f
 		return err
 	}
 	answered.SetHeaders(w)
-	return d.show(w, answered.Status, "keynew", in.page(r, "Create New API Key", "keys", d.keyForm(in, form, keyLabels.problems(answered.Description))))
+	content := d.keyForm(in, form, keyLabels.problems(answered.Description))
+	if form.Get("expiry") == customExpiry {
+		content.Problems = customLabels.problems(answered.Description)
+	}
+	return d.show(w, answered.Status, "keynew", in.page(r, newKeyTitle, "keys", content))
 }
 
-// keyLabels are the fields of the form by the members of a new key.
-var keyLabels = labels{"name": {"name", "Name"}, "scope": {"scope", "Scopes"}, "expires_at": {"expiry", "Expiration"}}
+// keyLabels are the fields of the form by the members of a new key, and customLabels if its expiry is a date of the user's.
+var (
+	keyLabels    = labelsWith("expiry", "Expiration")
+	customLabels = labelsWith("expires_at", "Date and time")
+)
+
+func labelsWith(expiry, label string) labels {
+	return labels{
+		"name": {"name", "Name"}, "description": {"description", "Description"}, "scope": {"scope", "Scopes"},
+		"rate_limit": {"rate_limit", "Rate limit"}, "expires_at": {expiry, label},
+	}
+}
 
 // readNewKey reads the form by the rules of the API.
 func (d *Dashboard) readNewKey(form url.Values) (keys.NewKey, error) {
-	members := map[string]any{"name": form.Get("name"), "scope": strings.Join(form["scope"], " ")}
+	members := map[string]any{
+		"name": form.Get("name"), "description": form.Get("description"), "scope": strings.Join(form["scope"], " "), "rate_limit": strings.TrimSpace(form.Get("rate_limit")),
+	}
+	if len(form["scope"]) == 0 {
+		return keys.NewKey{}, web.InvalidRequest("scope: must not be empty; select at least one")
+	}
+	at, err := d.readExpiry(form)
+	if err != nil {
+		return keys.NewKey{}, err
+	}
+	if !at.IsZero() {
+		members["expires_at"] = at.UTC().Format(time.RFC3339)
+	}
+	return keys.ReadNewKey(web.ObjectOf(members), d.now())
+}
+
+// readExpiry reads when the key expires; zero: never.
+func (d *Dashboard) readExpiry(form url.Values) (time.Time, error) {
+	typed := form.Get("expires_at")
+	if form.Get("expiry") == customExpiry {
+		return readLocal(typed)
+	}
 	lifetime, known := lifetimes[form.Get("expiry")]
 	switch {
 	case !known:
-		return keys.NewKey{}, web.InvalidRequest("expires_at: must be selected")
-	case len(form["scope"]) == 0:
-		return keys.NewKey{}, web.InvalidRequest("scope: must not be empty; select at least one")
-	case lifetime > 0:
-		members["expires_at"] = d.now().Add(lifetime).UTC().Format(time.RFC3339)
+		return time.Time{}, web.InvalidRequest("expires_at: must be selected")
+	case typed != "": // one of the two is not what the user wants
+		return time.Time{}, web.InvalidRequest("expires_at: is selected twice; select the date and time, or clear it")
+	case lifetime == 0:
+		return time.Time{}, nil
 	}
-	return keys.ReadNewKey(web.ObjectOf(members), d.now())
+	return d.now().Add(lifetime), nil
+}
+
+// localFormat is what a field of the type datetime-local sends. Ours are in UTC, as all times of the pages.
+const localFormat = "2006-01-02T15:04"
+
+func readLocal(typed string) (time.Time, error) {
+	for _, format := range []string{localFormat, localFormat + ":05"} {
+		if at, err := time.Parse(format, strings.Replace(strings.TrimSpace(typed), " ", "T", 1)); err == nil {
+			return at, nil
+		}
+	}
+	return time.Time{}, web.InvalidRequest("expires_at: must be a date and a time in UTC, such as 2027-01-31 12:00")
 }
 
 // sentence makes one of "name: must not be empty".
@@ -130,55 +215,4 @@ func sentence(description string) string {
 		return description
 	}
 	return strings.ToUpper(description[:1]) + description[1:] + "."
-}
-
-// newKey is the page that shows a key, this once.
-type newKey struct {
-	Created  *keys.Created
-	Previous *store.APIKey // that it succeeds
-	Revoked  bool          // the previous one is
-	Here     string        // where it can be tried
-
-	shownOnce
-}
-
-// shownOnce is a secret or a link that a page shows, this once, and what the page calls it.
-type shownOnce struct{ Label, Secret string }
-
-func (d *Dashboard) showKey(w http.ResponseWriter, r *http.Request, in *session, created *keys.Created, previous *store.APIKey) error {
-	content := newKey{Created: created, Previous: previous, Here: d.config.Issuer, shownOnce: shownOnce{"API key", created.Plain}}
-	content.Revoked = previous != nil && !previous.ExpiresAt.IsZero() && !previous.ExpiresAt.After(d.now())
-	return d.show(w, http.StatusOK, "keymade", in.page(r, "Your new API key", "keys", content))
-}
-
-// repeated is the page for a form that comes a second time.
-type repeated struct{ Where string }
-
-// once does what a form asks for, if it comes for the first time: a reload, a second click or another tab creates no
-// second key. do returns the path of the result; empty if there is none.
-func (d *Dashboard) once(w http.ResponseWriter, r *http.Request, in *session, form url.Values, do func() (where string, err error)) error {
-	if form.Get("once") == "" {
-		return web.InvalidRequest("The form is incomplete. Reload the page and try again")
-	}
-	idempotencyKey := store.DigestOf("once " + in.cookie + " " + form.Get("once"))
-	first, where, err := d.store.ClaimIdempotencyKey(r.Context(), idempotencyKey)
-	if err != nil {
-		return err
-	}
-	if !first {
-		return d.show(w, http.StatusConflict, "already", in.page(r, "Already created", in.section(r), repeated{where}))
-	}
-	where, err = do()
-	d.store.CompleteIdempotencyKey(context.WithoutCancel(r.Context()), idempotencyKey, where)
-	return err
-}
-
-// section is the entry of the navigation that a path belongs to.
-func (in *session) section(r *http.Request) string {
-	for prefix, section := range map[string]string{"/operator": "operator", "/settings/profile": "profile", "/settings/sessions": "profile"} {
-		if strings.HasPrefix(r.URL.Path, prefix) {
-			return section
-		}
-	}
-	return "keys"
 }

@@ -49,7 +49,7 @@ func (d *Dashboard) revokeKey(w http.ResponseWriter, r *http.Request, in *sessio
 	if err := d.keys.Revoke(r.Context(), key, reason, in.Actor); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	return seeOther(w, how.Done, "revoked")
+	return seeOther(w, how.Done, d.stopped("revoked"))
 }
 
 // revokeInactive has nothing to ask: the key is revoked or has expired. A form that asks for it all the same may repeat a
@@ -70,7 +70,7 @@ func (d *Dashboard) revokeInactive(w http.ResponseWriter, r *http.Request, in *s
 // is likely to break something.
 func (d *Dashboard) revokeQuestion(view adminapi.Key, how revocation) confirmation {
 	c := confirmation{
-		Title: "Revoke the API key “" + view.Name + "”?", Button: "Revoke key", Cancel: how.Back, Reason: how.Reason,
+		Title: "Revoke the API key “" + view.Name + "”?", Button: "Revoke key", Cancel: how.Back, Reason: how.Reason, Reasons: revokeReasons,
 		Effects: []string{"The key stops working at once. A revoked key cannot be activated again."},
 	}
 	if how.Owner != "" {
@@ -82,6 +82,9 @@ func (d *Dashboard) revokeQuestion(view adminapi.Key, how revocation) confirmati
 	}
 	return c
 }
+
+// revokeReasons are proposed to the user, who may type another.
+var revokeReasons = []string{"leaked, or may have leaked", "no longer needed", "replaced by another key", "the owner has left"}
 
 // longestTyped is how many characters of a name are typed to confirm.
 const longestTyped = 20

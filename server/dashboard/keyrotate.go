@@ -34,7 +34,7 @@ func (d *Dashboard) RotateKey(w http.ResponseWriter, r *http.Request, in *sessio
 	}
 	overlap, err := time.ParseDuration(form.Get("overlap"))
 	if err != nil || overlap < 0 || overlap > 720*time.Hour {
-		return d.showKeyPage(w, r, in, key, http.StatusBadRequest, nil, problems{"overlap": "Choose when this key expires."})
+		return d.showKeyPage(w, r, in, key, http.StatusBadRequest, problems{"overlap": "Choose when this key expires."})
 	}
 	if overlap == 0 && key.Active && !form.Has(confirmedField) {
 		return d.askToRotate(w, r, in, key, form)
@@ -44,7 +44,7 @@ func (d *Dashboard) RotateKey(w http.ResponseWriter, r *http.Request, in *sessio
 		var answered *web.Error
 		if errors.As(err, &answered) && slices.Contains(shownAgain, answered.Status) {
 			answered.SetHeaders(w)
-			return "", d.showKeyPage(w, r, in, key, answered.Status, nil, problems{"": sentence(answered.Description)})
+			return "", d.showKeyPage(w, r, in, key, answered.Status, problems{"": sentence(answered.Description)})
 		}
 		if err != nil {
 			return "", err

@@ -11,11 +11,10 @@ import (
 	"github.com/mintkeep/mintkeep/store"
 )
 
-// allKeys is a page of all users' keys.
-type allKeys struct {
+// operatorKeys is a page of all users' keys.
+type operatorKeys struct {
 	operatorPage
 	*keyList
-	User string // of whom, by email or id, if it is of one
 }
 
 // OperatorKeys answers GET /operator/keys.
@@ -32,17 +31,14 @@ func (d *Dashboard) OperatorKeys(w http.ResponseWriter, r *http.Request, in *ses
 	if err != nil {
 		return err
 	}
-	list, err := d.listKeys(r, "/operator/keys", store.KeyFilter{UserID: id})
+	list, err := d.listKeys(r, allKeys, id)
 	if err != nil {
 		return err
 	}
 	if err := d.explainOwners(r.Context(), list.Keys); err != nil {
 		return err
 	}
-	if list.Next != "" && user != "" {
-		list.Next += "&" + url.Values{"user": {user}}.Encode()
-	}
-	return d.show(w, http.StatusOK, "operatorkeys", in.page(r, "API keys", "operator", allKeys{operatorPage{"keys"}, list, user}))
+	return d.show(w, http.StatusOK, "operatorkeys", in.page(r, "API keys", "operator", operatorKeys{operatorPage{"keys"}, list}))
 }
 
 // explainOwners tells owners who are deleted from those whose record cannot be read.
@@ -81,7 +77,7 @@ func (d *Dashboard) OperatorKey(w http.ResponseWriter, r *http.Request, in *sess
 	if err != nil {
 		return err
 	}
-	content, err := d.keyPage(r, in, key, true)
+	content, err := d.keyPage(r, in, key, allKeys)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/signing"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
@@ -22,6 +23,7 @@ type overview struct {
 	Rejections []figure // by error code
 	Busiest    []store.ClientActivity
 	Failing    []store.ClientActivity
+	BusyKeys   []busyKey
 	Redis      health
 	Keys       signingKeys
 }
@@ -73,8 +75,11 @@ type health struct {
 	Pool     redisdb.PoolStats
 }
 
-// topClients is how long the lists of clients are.
-const topClients = 5
+// How long the lists of clients and keys are.
+const (
+	topClients = 5
+	topKeys    = 5
+)
 
 // Overview answers GET /operator.
 func (d *Dashboard) Overview(w http.ResponseWriter, r *http.Request, in *session) error {
@@ -111,8 +116,37 @@ func (d *Dashboard) overview(r *http.Request) (*overview, error) {
 	if o.Busiest, o.Failing, err = d.store.TopClients(r.Context(), topClients); err != nil {
 		return nil, err
 	}
+	if o.BusyKeys, err = d.busyKeys(r.Context()); err != nil {
+		return nil, err
+	}
 	o.Redis = d.health(r.Context())
 	return o, nil
+}
+
+// busyKey is one of the keys that are used the most.
+type busyKey struct {
+	store.KeyActivity
+	Owner ref
+}
+
+// busyKeys are the keys with the most uses of the last days.
+func (d *Dashboard) busyKeys(ctx context.Context) (busiest []busyKey, err error) {
+	found, err := d.store.BusiestKeys(ctx, topKeys)
+	if err != nil {
+		return nil, err
+	}
+	var owners []string
+	for _, a := range found {
+		owners = append(owners, audit.UserTarget(a.Key.UserID))
+	}
+	names, err := d.refs(ctx, owners...)
+	if err != nil {
+		return nil, err
+	}
+	for i, a := range found {
+		busiest = append(busiest, busyKey{a, names.of(owners[i])})
+	}
+	return busiest, nil
 }
 
 // byCode sums the rejections by their error codes, the most frequent first.

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,7 +25,7 @@ type templates map[string]*template.Template
 func parseTemplates(s static, now func() time.Time) (templates, error) {
 	functions := template.FuncMap{
 		"static": s.url, "day": day, "moment": moment, "minute": minute, "exact": exact, "machine": machine, "lasting": lasting, "words": strings.Fields, "through": through,
-		"number": number, "plural": plural, "pieces": pieces,
+		"number": number, "plural": plural, "counted": counted, "statuses": func() []keyStatus { return keyStatuses }, "pieces": pieces,
 		"since": func(t time.Time) string { return ago(now(), t) },
 	}
 	shared, err := template.New("").Funcs(functions).ParseFS(templateFiles, "templates/shared/*.html")
@@ -122,17 +123,23 @@ func seeOther(w http.ResponseWriter, location, done string) error {
 }
 
 // notices are what a page may be asked to say was done; nothing else can be put there. %s is the title of the page, which is
-// the name of what it is about.
+// the name of what it is about; %t is when it was done.
 var notices = map[string]string{
-	"revoked":      "The key is revoked. It stopped working at once.",
-	"renamed":      "The key is renamed.",
-	"saved":        "The profile is saved.",
-	"password":     "The password is changed. Every other session has been signed out.",
-	"session":      "The session is signed out.",
-	"signed-out":   "You are signed out.",
-	"everywhere":   "You are signed out everywhere.",
-	"password-set": "The password is set. Sign in with it.",
-	"inactive":     "The key was revoked or had expired before. Nothing is changed.",
+	"revoked":         "The key is revoked. It stopped working %t.",
+	"key-saved":       "The key is saved.",
+	"key-narrowed":    "The key is saved. What it lost stopped working %t.",
+	"key-disabled":    "The key is disabled. It stopped working %t.",
+	"key-enabled":     "The key is enabled. It works again.",
+	"saved":           "The profile is saved.",
+	"password":        "The password is changed. Every other session has been signed out.",
+	"session":         "The session is signed out.",
+	"signed-out":      "You are signed out.",
+	"everywhere":      "You are signed out everywhere.",
+	"password-set":    "The password is set. Sign in with it.",
+	"revoked-several": "The keys are revoked. They stopped working %t.",
+	"none-selected":   "No key is selected. Select the keys to revoke.",
+	"none-active":     "No active key is left to revoke.",
+	"inactive":        "The key was revoked or had expired before. Nothing is changed.",
 
 	"user-disabled": "The user %s is disabled.",
 	"user-enabled":  "The user %s is enabled.",
@@ -152,11 +159,22 @@ var notices = map[string]string{
 	"keys-rotated":      "The next signing key signs from now on.",
 }
 
+// stopped names a notice that says when something stopped: now.
+func (d *Dashboard) stopped(done string) string {
+	return done + "&at=" + strconv.FormatInt(d.now().Unix(), 10)
+}
+
 func notice(r *http.Request, title string) string {
 	query, err := web.ReadQuery(r)
 	if err != nil {
 		return ""
 	}
 	done, _ := query.Text("done")
-	return strings.Replace(notices[done], "%s", title, 1)
+	when := "at once"
+	if text, _ := query.Text("at"); text != "" {
+		if seconds, err := strconv.ParseInt(text, 10, 64); err == nil {
+			when = "at " + exact(time.Unix(seconds, 0))
+		}
+	}
+	return strings.NewReplacer("%s", title, "%t", when).Replace(notices[done])
 }

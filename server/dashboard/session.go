@@ -89,6 +89,16 @@ func (in *session) page(r *http.Request, title, section string, content any) pag
 	}
 }
 
+// section is the entry of the navigation that a path belongs to.
+func (in *session) section(r *http.Request) string {
+	for prefix, section := range map[string]string{"/operator": "operator", "/settings/profile": "profile", "/settings/sessions": "profile"} {
+		if strings.HasPrefix(r.URL.Path, prefix) {
+			return section
+		}
+	}
+	return "keys"
+}
+
 // form reads a form of this session.
 func (in *session) form(r *http.Request, repeatable ...string) (url.Values, error) {
 	return in.d.form(r, in.cookie, repeatable...)

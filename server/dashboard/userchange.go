@@ -18,7 +18,7 @@ type userUse struct {
 
 // userUse reads the first active keys of a user, and whether one was used within a day.
 func (d *Dashboard) userUse(r *http.Request, u *store.User) (use userUse, err error) {
-	found, next, err := d.store.Keys(r.Context(), store.KeyFilter{UserID: u.ID, State: store.StateActive}, "", 200)
+	found, next, err := d.store.Keys(r.Context(), store.KeyFilter{UserID: u.ID, State: store.StateLive}, "", 200)
 	if err != nil {
 		return use, err
 	}

@@ -104,7 +104,7 @@ func (d *Dashboard) user(r *http.Request) (*store.User, error) {
 }
 
 func (d *Dashboard) showUser(w http.ResponseWriter, r *http.Request, in *session, u *store.User, status int, wrong problems) error {
-	found, _, err := d.store.Keys(r.Context(), store.KeyFilter{UserID: u.ID, State: store.StateActive}, "", userKeys)
+	found, _, err := d.store.Keys(r.Context(), store.KeyFilter{UserID: u.ID, State: store.StateLive}, "", userKeys)
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func (d *Dashboard) showUser(w http.ResponseWriter, r *http.Request, in *session
 		if err != nil {
 			return err
 		}
-		p.Keys = append(p.Keys, rowOf(view, d.now()))
+		p.Keys = append(p.Keys, rowOf(view))
 	}
 	return d.show(w, status, "user", in.page(r, u.Metadata.Email, "operator", p))
 }

@@ -59,13 +59,13 @@ func walk(t *testing.T, s *servertest.Server, l look) {
 	b.says("just now", "from 127.0.0.1")
 
 	b.press("main td a")
-	b.says("Uses per day Total 1 · peak 1/day", "Last used: just now from 127.0.0.1")
+	b.says("Uses per day accepted: total 1 · peak 1/day rejected: total 0", "Last used: just now from 127.0.0.1")
 	b.press("main a.dangerous")
 	b.says("Revoke the API key “deploy script”?", "Used just now from 127.0.0.1.")
 	b.fill("#reason", "it was a test")
 	b.fill("#confirm", "deploy script")
 	b.press("button.dangerous")
-	b.says("The key is revoked. It stopped working at once.", "No key matches")
+	b.says("The key is revoked. It stopped working at 2", "UTC.", "No key matches")
 	s.Me(t, plain).Want(t, http.StatusUnauthorized, "invalid_token")
 
 	b.press("main .empty a")

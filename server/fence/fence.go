@@ -9,6 +9,7 @@ import (
 
 	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/invite"
+	"github.com/mintkeep/mintkeep/server/scope"
 	"github.com/mintkeep/mintkeep/store"
 )
 
@@ -167,10 +168,50 @@ func causeOf(e store.Event, reason string) store.Cause {
 
 func (r *run) revokeKey(e store.Event) error {
 	why := e.Detail["reason"]
-	if why == "" {
+	switch {
+	case e.Action == string(audit.KeyLeaked):
+		why = store.LeakReason
+	case why == "":
 		why = strings.TrimPrefix(e.Action, "key.")
 	}
 	_, err := r.Store.RevokeKey(r.ctx, idOf(e), causeOf(e, why))
+	return err
+}
+
+func (r *run) disableKey(e store.Event) error {
+	key, err := r.Store.Key(r.ctx, idOf(e))
+	if err != nil {
+		return err
+	}
+	return r.Store.DisableKey(r.ctx, key, causeOf(e, ""))
+}
+
+func (r *run) narrowScope(e store.Event) error {
+	return r.updateKey(e, func(k *store.APIKey) {
+		for _, token := range scope.Beyond(k.Scope, e.Detail["scope"]) {
+			k.Scope = scope.Without(k.Scope, token)
+		}
+	})
+}
+
+func (r *run) narrowExpiry(e store.Event) error {
+	at, err := time.Parse(time.RFC3339, e.Detail["expires_at"])
+	if err != nil {
+		return err
+	}
+	return r.updateKey(e, func(k *store.APIKey) {
+		if k.ExpiresAt.IsZero() || at.Before(k.ExpiresAt) {
+			k.ExpiresAt = at
+		}
+	})
+}
+
+func (r *run) updateKey(e store.Event, change func(*store.APIKey)) error {
+	key, err := r.Store.Key(r.ctx, idOf(e))
+	if err != nil {
+		return err
+	}
+	_, err = r.Store.UpdateKey(r.ctx, key, causeOf(e, ""), func(k *store.APIKey) error { change(k); return nil })
 	return err
 }
 

@@ -81,3 +81,49 @@ func TestResetIsReplayed(t *testing.T) {
 		})
 	}
 }
+
+// A key that was narrowed and disabled after the backup is so again, and one that was enabled again is not.
+func TestKeysAreChangedAgain(t *testing.T) {
+	b := storetest.Embedded(t)
+	s, ctx := b.Open(t), t.Context()
+	now := b.Clock.Now()
+	u := &store.User{ID: "usr_ada", Metadata: store.UserMetadata{Email: "ada@example.com", CreatedAt: now}}
+	if err := s.CreateUser(ctx, u); err != nil {
+		t.Fatal(err)
+	}
+	keys := map[string]*store.APIKey{}
+	var events []store.Event
+	for name, actions := range map[string][]string{
+		"narrowed": {"key.updated"}, "disabled": {"key.disabled"}, "enabled": {"key.disabled", "key.enabled"}, "narrowed and disabled": {"key.updated", "key.disabled"},
+	} {
+		k := &store.APIKey{ID: store.NewKeyID(now), UserID: u.ID, Name: name, Scope: "read write", CreatedAt: now, Digest: store.DigestOf(name)}
+		if err := s.CreateKey(ctx, k, u); err != nil {
+			t.Fatal(err)
+		}
+		keys[name] = k
+		for i, action := range actions {
+			events = append(events, store.Event{
+				Action: action, Target: "key:" + k.ID, At: now.Add(time.Duration(i+1) * time.Minute),
+				Detail: map[string]string{"changed": "scope expires_at", "scope": "read", "expires_at": now.Add(time.Hour).UTC().Format(time.RFC3339Nano)},
+			})
+		}
+	}
+	if _, err := fence.Run(ctx, fence.Options{Store: s, Plan: fence.Make(events, now.Add(time.Hour)), Now: b.Clock.Now}); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]struct {
+		state    store.KeyState
+		narrowed bool
+	}{
+		"narrowed": {store.StateExpiring, true}, "disabled": {store.StateDisabled, false}, "enabled": {store.StateActive, false},
+		"narrowed and disabled": {store.StateDisabled, true},
+	} {
+		got, err := s.Key(ctx, keys[name].ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if narrowed := got.Scope == "read" && !got.ExpiresAt.IsZero(); got.State(now) != want.state || narrowed != want.narrowed {
+			t.Errorf("%s: it is %s with the scope %q until %v", name, got.State(now), got.Scope, got.ExpiresAt)
+		}
+	}
+}

@@ -37,6 +37,7 @@ var replays = map[audit.Action]Step{
 	audit.SecretLeaked:   {Do: "revoke secret", replay: (*run).revokeSecret},
 	audit.KeyRevoked:     {Do: "revoke key", replay: (*run).revokeKey},
 	audit.KeyLeaked:      {Do: "revoke key", replay: (*run).revokeKey},
+	audit.KeyDisabled:    {Do: "disable key", replay: (*run).disableKey},
 	audit.UserDeleted:    {Do: "delete user", replay: (*run).deleteUser},
 	audit.UserDisabled:   {Do: "disable user", replay: (*run).disableUser},
 	audit.UserDemoted:    {Do: "demote user", replay: (*run).demoteUser},
@@ -47,7 +48,7 @@ var replays = map[audit.Action]Step{
 
 // What is revoked with all tokens and sessions, or gives something, or was rejected: there is nothing to do.
 var settled = []audit.Action{
-	audit.ClientCreated, audit.ClientEnabled, audit.ClientTokensRevoked, audit.ClientKeysRefreshed, audit.TokenLeaked, audit.KeyCreated, audit.KeyRenamed,
+	audit.ClientCreated, audit.ClientEnabled, audit.ClientTokensRevoked, audit.ClientKeysRefreshed, audit.TokenLeaked, audit.KeyCreated, audit.KeyRenamed, audit.KeyEnabled,
 	audit.UserCreated, audit.UserEnabled, audit.UserPromoted, audit.UserSignedOut, audit.SessionCreated, audit.SessionRevoked,
 	audit.SigningKeyRotated, audit.GuardJoined, audit.GuardsProbed, audit.Fenced,
 	audit.ClientRejected, audit.AdminRejected, audit.APIRejected, audit.SessionRejected, audit.DashboardRejected,
@@ -56,6 +57,7 @@ var settled = []audit.Action{
 // undone are the actions that undo a step, and which.
 var undone = map[audit.Action]string{
 	audit.ClientEnabled: "disable client", audit.ClientCreated: "disable client",
+	audit.KeyEnabled:      "disable key",
 	audit.UserPasswordSet: "revoke password",
 	audit.UserEnabled:     "disable user", audit.UserPromoted: "demote user", audit.UserDemoted: renewOperator,
 }
@@ -125,6 +127,8 @@ func (p *Plan) add(e store.Event, now time.Time) {
 		p.step(step, e)
 	case rotates(action):
 		p.rotated(e, now)
+	case action == audit.KeyUpdated:
+		p.keyUpdated(e)
 	case action == audit.UserUpdated:
 		if strings.Contains(" "+e.Detail["changed"]+" ", " email ") {
 			p.step(replays[audit.UserInvited], e)
@@ -170,6 +174,20 @@ func (p *Plan) drop(do, target string) (was store.Event, ok bool) {
 	return was, true
 }
 
+// keyUpdated narrows a key again. Each narrowing of its scope, or of its expiry, has what the one before left.
+func (p *Plan) keyUpdated(e store.Event) {
+	for _, member := range strings.Fields(e.Detail["changed"]) {
+		switch member {
+		case "scope":
+			p.step(Step{Do: "narrow the scope of key", replay: (*run).narrowScope}, e)
+		case "expires_at":
+			p.step(Step{Do: "narrow the expiry of key", replay: (*run).narrowExpiry}, e)
+		case "rate_limit":
+			p.review("the key may have its earlier rate limit: change it again", e)
+		}
+	}
+}
+
 func rotates(action audit.Action) bool {
 	return action == audit.KeyRotated || action == audit.SecretRotated
 }
@@ -177,6 +195,9 @@ func rotates(action audit.Action) bool {
 // rotated revokes what a rotation has replaced, once the overlap is over. Until then its owner has nothing else, should
 // the successor not be in the backup.
 func (p *Plan) rotated(e store.Event, now time.Time) {
+	if e.Detail["overlap"] == "unlimited" {
+		return // it has replaced nothing
+	}
 	overlap, err := time.ParseDuration(e.Detail["overlap"])
 	switch {
 	case err != nil || e.At.Add(overlap).After(now):

@@ -64,6 +64,14 @@ func TestPlan(t *testing.T) {
 		{"rotated, over", event(1, "key.rotated", "key:k", `"overlap":"1m0s"`), []string{"revoke key key:k"}},
 		{"rotated, not over", event(1, "secret.rotated", "client:a", `"secret":"s","overlap":"24h0m0s"`), []string{"look secret.rotated client:a"}},
 		{"narrowed", event(1, "client.updated", "client:a", `"changed":"scope"`), []string{"look client.updated client:a"}},
+		{"a key disabled", event(1, "key.disabled", "key:k", ""), []string{"disable key key:k"}},
+		{"and enabled again", event(1, "key.disabled", "key:k", "") + event(2, "key.enabled", "key:k", ""), []string{}},
+		{
+			"a key narrowed", event(1, "key.updated", "key:k", `"changed":"scope metadata","scope":"read write"`) + event(2, "key.updated", "key:k", `"changed":"expires_at rate_limit"`) +
+				event(3, "key.updated", "key:k", `"changed":"scope","scope":"read"`),
+			[]string{"narrow the expiry of key key:k", "narrow the scope of key key:k", "look key.updated key:k"},
+		},
+		{"a key renamed", event(1, "key.updated", "key:k", `"changed":"name description"`), []string{}},
 		{"password", event(1, "user.password_set", "user:u", `"by":"invite"`), []string{"revoke invite user:u", "look user.password_set user:u"}},
 		{"reset", event(1, "user.password_revoked", "user:u", "") + event(2, "user.invited", "user:u", ""), []string{"revoke password user:u", "revoke invite user:u"}},
 		{"reset and set again", event(1, "user.password_revoked", "user:u", "") + event(2, "user.password_set", "user:u", `"by":"invite"`), []string{"revoke invite user:u", "look user.password_set user:u"}},

@@ -10,10 +10,10 @@ import (
 )
 
 const (
-	// maxQuestions are under way at once, and maxCallers wait for them. What is more is 503. Credentials that are known do not
-	// wait.
+	// maxQuestions are under way at once, and maxWaiting wait for their turn. What is more is 503. Credentials that are known
+	// do not wait.
 	maxQuestions = 64
-	maxCallers   = 512
+	maxWaiting   = 512
 )
 
 // question asks Mintkeep about one credential. All callers who may share the answer wait for it.
@@ -25,16 +25,15 @@ type question struct {
 	sent    instant
 	stamp   uint64
 	verdict *verdict
-	handles []handle
 	refusal *Refusal
 }
 
 // flights are the questions that are under way or wait for their turn.
 type flights struct {
-	mu      sync.Mutex
-	by      map[digest][]*question // at most two: one that was sent, and the next one
-	callers int
-	turns   chan struct{}
+	mu    sync.Mutex
+	by    map[digest][]*question // at most two: one that was sent, and the next one
+	open  int                    // questions that were not answered yet, also those whose callers went away
+	turns chan struct{}
 }
 
 func (f *flights) init() {
@@ -46,29 +45,18 @@ func (f *flights) init() {
 func (f *flights) join(d digest, maySent bool) (q *question, lead, sent bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.callers >= maxCallers {
-		return nil, false, false
-	}
 	for _, q := range f.by[d] {
-		if q.started && !maySent {
-			continue
+		if !q.started || maySent {
+			return q, false, q.started
 		}
-		f.callers++
-		return q, false, q.started
 	}
-	if len(f.by) >= maxCallers { // also those whose callers went away
+	if f.open >= maxQuestions+maxWaiting {
 		return nil, false, false
 	}
-	f.callers++
+	f.open++
 	q = &question{done: make(chan struct{})}
 	f.by[d] = append(f.by[d], q)
 	return q, true, false
-}
-
-func (f *flights) leave() {
-	f.mu.Lock()
-	f.callers--
-	f.mu.Unlock()
 }
 
 // start notes that the question is sent now.
@@ -92,13 +80,16 @@ func (f *flights) end(d digest, q *question) {
 	} else {
 		f.by[d] = rest
 	}
+	f.open--
 	close(q.done)
 }
 
 // ask asks Mintkeep, or waits for the answer to a question that another caller asks.
 func (g *Guard) ask(ctx context.Context, text string, d digest, strict bool) (*verdict, *Refusal) {
-	if refusal := g.precheck(ctx, text); refusal != nil {
-		return nil, refusal
+	if !g.memory.has(d) { // else it has passed
+		if refusal := g.precheck(ctx, text); refusal != nil {
+			return nil, refusal
+		}
 	}
 	for {
 		state, _ := g.state(g.clock())
@@ -115,13 +106,11 @@ func (g *Guard) ask(ctx context.Context, text string, d digest, strict bool) (*v
 			q.verdict = g.memory.find(d, now)
 			g.flights.end(d, q)
 		default:
-			go g.carry(text, d, q) //nolint:gosec // no caller's context may end it: others wait for it too
+			go g.carry(text, d, q)
 		}
 		select {
 		case <-q.done:
-			g.flights.leave()
 		case <-ctx.Done():
-			g.flights.leave()
 			return nil, unavailable("cancelled")
 		}
 		if sent && !g.sharable(q) || q.verdict == nil && q.refusal == nil {
@@ -137,10 +126,10 @@ func (g *Guard) sharable(q *question) bool {
 		return false
 	}
 	age, agree := q.sent.age(g.clock())
-	return agree && age <= g.config.MaxStale && g.memory.stillHolds(q.stamp, q.handles)
+	return agree && age <= g.config.MaxStale && g.memory.stillHolds(q.verdict)
 }
 
-// carry asks the question when it has a turn. No caller's context ends it, since others wait too.
+// carry asks the question when it has a turn. No caller's context ends it, since others wait too; [Guard.Close] does.
 func (g *Guard) carry(text string, d digest, q *question) {
 	g.flights.turns <- struct{}{}
 	defer func() { <-g.flights.turns }()
@@ -148,7 +137,7 @@ func (g *Guard) carry(text string, d digest, q *question) {
 	q.stamp, q.sent = g.memory.now(), g.clock()
 	g.counts.asks.Add(1)
 	g.observe(Event{Kind: Asked})
-	i, err := g.mint.introspect(context.Background(), text)
+	i, err := g.mint.introspect(g.life, text)
 	g.answer(q, d, i, err)
 	g.flights.end(d, q)
 }
@@ -170,6 +159,7 @@ func (g *Guard) answer(q *question, d digest, i introspection, err error) {
 	case !i.Active:
 		q.refusal = invalid("revoked_or_unknown")
 		g.memory.keepInactive(d, q.stamp, g.clock())
+		g.memory.forgetAbout(d)
 		return
 	}
 	handles, err := parseHandles(i.Ties)
@@ -177,37 +167,51 @@ func (g *Guard) answer(q *question, d digest, i introspection, err error) {
 		q.refusal = unavailable("no_ties") // an older Mintkeep, which does not say what the answer depends on
 		return
 	}
-	q.handles = handles
 	q.verdict = newVerdict(d, i, q)
-	if g.clock().mono >= q.verdict.expires {
+	q.verdict.depends(handles)
+	if q.verdict.expired(g.clock()) {
 		q.verdict, q.refusal = nil, invalid("expired")
 		return
 	}
-	g.memory.keep(q.verdict, handles)
+	g.memory.keep(q.verdict)
 }
 
 func newVerdict(d digest, i introspection, q *question) *verdict {
-	c := &Credential{
+	c := Credential{
 		ID: i.ID, Type: "bearer", Subject: i.Subject, ClientID: i.ClientID,
 		Scopes: strings.Fields(i.Scope), Audiences: i.Audience,
 	}
 	if strings.EqualFold(i.TokenType, "api_key") {
 		c.Type = "api_key"
+		c.Key = &Key{Name: i.Name, Metadata: i.Metadata, RateLimit: i.RateLimit, Owner: i.Username}
 	}
 	if i.IssuedAt > 0 {
 		c.IssuedAt = time.Unix(i.IssuedAt, 0)
 	}
-	v := &verdict{digest: d, credential: c, state: i.State, bound: len(i.Binding) > 0, sent: q.sent, expires: never, stamp: q.stamp}
-	c.verdict = v
 	if i.Expires > 0 {
 		c.Expires = time.Unix(i.Expires, 0)
 	}
+	v := &verdict{digest: d, credential: c, bound: len(i.Binding) > 0, sent: q.sent, expires: never, stamp: q.stamp}
+	v.credential.verdict = v
+	if b, err := base64.RawURLEncoding.DecodeString(i.State); err == nil && len(b) == len(v.state) {
+		v.state = state(b)
+	}
 	if i.Left != nil {
-		v.expires = q.sent.mono + time.Duration(*i.Left)*time.Millisecond
+		v.expires = q.sent.add(time.Duration(*i.Left) * time.Millisecond)
+		v.expires.wall += clockSkew
 	} else if i.Expires > 0 {
-		v.expires = q.sent.mono // it expires, and nothing says when by our clock
+		v.expires = q.sent // it expires, and nothing says when by our clock
 	}
 	return v
+}
+
+// depends notes the ties, of which the credential's own is no other.
+func (v *verdict) depends(handles []handle) {
+	for _, h := range handles {
+		if h != v.digest.handle() {
+			v.ties = append(v.ties, &tie{handle: h})
+		}
+	}
 }
 
 var errNoTies = errors.New("the answer has no ties")

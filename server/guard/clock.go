@@ -24,6 +24,9 @@ func newClock() clock {
 // suspension is by how much the clocks may differ before the machine counts as suspended, or its wall clock as set.
 const suspension = 250 * time.Millisecond
 
+// drift is by how much the clocks have moved apart since the guard began.
+func (i instant) drift() time.Duration { return (i.wall - i.mono).Abs() }
+
 // age is how long ago something was, by the clock that says more, and whether the clocks agree.
 func (i instant) age(now instant) (age time.Duration, agree bool) {
 	mono, wall := now.mono-i.mono, now.wall-i.wall

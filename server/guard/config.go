@@ -79,10 +79,68 @@ const (
 	maxGrace          = time.Hour
 )
 
+// Mistake is one in a [Config]. The errors of [New] and [Config.Validate] have one for each mistake.
+type Mistake struct {
+	Field   string // of the Config
+	Problem string // what is wrong, and what to do
+}
+
+func (m *Mistake) Error() string { return "guard: Config." + m.Field + ": " + m.Problem }
+
+// Validate finds every mistake, as [New] does.
+func (c Config) Validate() error { return c.complete() }
+
 // complete sets the defaults, and finds every mistake.
 func (c *Config) complete() error {
+	c.setDefaults()
 	var mistakes []error
-	wrong := func(format string, args ...any) { mistakes = append(mistakes, fmt.Errorf("guard: "+format, args...)) }
+	wrong := func(field, format string, args ...any) {
+		mistakes = append(mistakes, &Mistake{field, fmt.Sprintf(format, args...)})
+	}
+	if err := checkURL(c.Issuer); err != nil {
+		wrong("Issuer", "%v", err)
+	}
+	if c.ClientID == "" {
+		wrong("ClientID", "is empty: name a client with the scope mintkeep:introspect")
+	}
+	ways := 0
+	for _, given := range []bool{c.ClientSecret != "", c.ClientSecretFile != "", c.Token != nil} {
+		if given {
+			ways++
+		}
+	}
+	if ways != 1 {
+		wrong("ClientSecret", "set one of ClientSecret, ClientSecretFile and Token: %d are set", ways)
+	}
+	if c.ClientSecretFile != "" {
+		if _, err := readSecret(c.ClientSecretFile); err != nil {
+			wrong("ClientSecretFile", "%v", err)
+		}
+	}
+	if len(c.Audiences) == 0 {
+		wrong("Audiences", "is empty: name this service as tokens for it do")
+	}
+	if c.MaxStale < minMaxStale || c.MaxStale > maxMaxStale {
+		wrong("MaxStale", "%v is not from %v to %v", c.MaxStale, minMaxStale, maxMaxStale)
+	}
+	if c.MaxEntries < 1 {
+		wrong("MaxEntries", "%d is less than 1", c.MaxEntries)
+	}
+	if c.WhenStale.grace < 0 || c.WhenStale.grace > maxGrace {
+		wrong("WhenStale", "a grace of %v is not from 0s to %v", c.WhenStale.grace, maxGrace)
+	}
+	if c.PublicURL != "" {
+		if err := checkURL(c.PublicURL); err != nil {
+			wrong("PublicURL", "%v", err)
+		}
+	}
+	if c.HTTPClient != nil && c.HTTPClient.Timeout != 0 {
+		wrong("HTTPClient", "its Timeout is %v, and must be zero, since a poll waits", c.HTTPClient.Timeout)
+	}
+	return errors.Join(mistakes...)
+}
+
+func (c *Config) setDefaults() {
 	if c.MaxStale == 0 {
 		c.MaxStale = defaultMaxStale
 	}
@@ -92,47 +150,6 @@ func (c *Config) complete() error {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	if err := checkURL(c.Issuer); err != nil {
-		wrong("Issuer: %w", err)
-	}
-	if c.ClientID == "" {
-		wrong("ClientID is empty: name a client with the scope mintkeep:introspect")
-	}
-	ways := 0
-	for _, given := range []bool{c.ClientSecret != "", c.ClientSecretFile != "", c.Token != nil} {
-		if given {
-			ways++
-		}
-	}
-	if ways != 1 {
-		wrong("set one of ClientSecret, ClientSecretFile and Token: %d are set", ways)
-	}
-	if c.ClientSecretFile != "" {
-		if _, err := readSecret(c.ClientSecretFile); err != nil {
-			wrong("ClientSecretFile: %w", err)
-		}
-	}
-	if len(c.Audiences) == 0 {
-		wrong("Audiences is empty: name this service as tokens for it do")
-	}
-	if c.MaxStale < minMaxStale || c.MaxStale > maxMaxStale {
-		wrong("MaxStale is %v: it is from %v to %v", c.MaxStale, minMaxStale, maxMaxStale)
-	}
-	if c.MaxEntries < 1 {
-		wrong("MaxEntries is %d: it is at least 1", c.MaxEntries)
-	}
-	if c.WhenStale.grace < 0 || c.WhenStale.grace > maxGrace {
-		wrong("WhenStale is Grace(%v): it is at most %v", c.WhenStale.grace, maxGrace)
-	}
-	if c.PublicURL != "" {
-		if err := checkURL(c.PublicURL); err != nil {
-			wrong("PublicURL: %w", err)
-		}
-	}
-	if c.HTTPClient != nil && c.HTTPClient.Timeout != 0 {
-		wrong("HTTPClient.Timeout is %v: it must be zero, since a poll waits", c.HTTPClient.Timeout)
-	}
-	return errors.Join(mistakes...)
 }
 
 func checkURL(text string) error {

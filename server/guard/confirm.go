@@ -55,7 +55,7 @@ func (g *Guard) confirm(ctx context.Context, all []*verdict) (kept []*verdict, e
 	by := map[owner]*confirmGroup{}
 	var groups []*confirmGroup
 	for _, v := range all {
-		if v.state == "" {
+		if v.state == (state{}) {
 			continue
 		}
 		o := owner{client: v.credential.ClientID}
@@ -69,7 +69,7 @@ func (g *Guard) confirm(ctx context.Context, all []*verdict) (kept []*verdict, e
 			groups = append(groups, group)
 		}
 		group.Digests = append(group.Digests, base64.RawURLEncoding.EncodeToString(v.digest[:]))
-		group.States = append(group.States, v.state)
+		group.States = append(group.States, base64.RawURLEncoding.EncodeToString(v.state[:]))
 		group.of = append(group.of, v)
 	}
 	if len(groups) == 0 {
@@ -99,7 +99,7 @@ func (g *Guard) confirm(ctx context.Context, all []*verdict) (kept []*verdict, e
 				continue
 			}
 			again := v.again(stamp, sent)
-			g.memory.keep(again, v.handles) // not if something was voided meanwhile: then it is not usable either
+			g.memory.keep(again) // not if something was voided meanwhile: then it is not usable either
 			kept = append(kept, again)
 		}
 	}
@@ -108,10 +108,9 @@ func (g *Guard) confirm(ctx context.Context, all []*verdict) (kept []*verdict, e
 
 // again is the same verdict, as of a question that was sent later.
 func (v *verdict) again(stamp uint64, sent instant) *verdict {
-	c := *v.credential
 	again := &verdict{
-		digest: v.digest, credential: &c, state: v.state, bound: v.bound, expires: v.expires, stamp: stamp, sent: sent, handles: v.handles,
+		digest: v.digest, credential: v.credential, state: v.state, bound: v.bound, expires: v.expires, stamp: stamp, sent: sent, ties: v.ties,
 	}
-	c.verdict = again
+	again.credential.verdict = again
 	return again
 }

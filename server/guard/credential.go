@@ -17,8 +17,18 @@ type Credential struct {
 	Audiences []string
 	IssuedAt  time.Time
 	Expires   time.Time // zero: never
+	Key       *Key      // of an API key; nil for an access token
 
 	verdict *verdict // that says so; nil: it was made by a test
+}
+
+// Key is what Mintkeep tells of an API key alone. It may be as old as the last confirmation: a new name reaches a guard within
+// ten minutes.
+type Key struct {
+	Name      string            // what its owner calls it
+	Metadata  map[string]string // what its owner has noted about it; nil: nothing
+	RateLimit string            // how often the service should let it through, such as 600/m; empty: no limit
+	Owner     string            // the owner's email address; empty unless Mintkeep has MINTKEEP_INTROSPECT_OWNER=email
 }
 
 // Has is whether the credential has a scope.
@@ -49,8 +59,6 @@ func (p Presented) credential() (string, *Refusal) {
 	}
 	credential = strings.TrimLeft(credential, " ")
 	switch {
-	case credential == "":
-		return "", badRequest("malformed", "The Authorization header has no credential.")
 	case len(credential) > maxCredential:
 		return "", invalid("too_long")
 	case !isToken68(credential):

@@ -30,6 +30,7 @@ type Guard struct {
 	hinted        atomic.Int64 // when hint logged last, by the monotonic clock, plus one
 	counts        counts
 
+	life    context.Context // until Close
 	stop    context.CancelFunc
 	running sync.WaitGroup
 }
@@ -51,14 +52,13 @@ func newGuard(c Config, now clock) (*Guard, error) {
 	}
 	g := &Guard{config: c, realm: issuer.Host, clock: now, memory: newMemory(c.MaxEntries)}
 	g.mint = newMintkeep(&g.config)
-	g.keys = &keySet{fetch: g.mint.keys, clock: now}
+	g.life, g.stop = context.WithCancel(context.Background())
+	g.keys = &keySet{fetch: func() ([]byte, error) { return g.mint.keys(g.life) }, clock: now, budget: unverifiedRate}
 	g.flights.init()
-	ctx, stop := context.WithCancel(context.Background())
-	g.stop = stop
 	g.running.Add(1)
 	go func() {
 		defer g.running.Done()
-		g.poll(ctx)
+		g.poll(g.life)
 	}()
 	return g, nil
 }
@@ -168,7 +168,7 @@ func (g *Guard) check(ctx context.Context, p Presented, need *requirements) (*Cr
 		return nil, refusal
 	}
 	g.used.note(v)
-	return v.credential, nil
+	return &v.credential, nil
 }
 
 // fromMemory is the verdict, if one may be used, or a refusal if nothing may be asked either. Neither: ask.
@@ -267,8 +267,8 @@ func With(ctx context.Context, c *Credential) context.Context {
 
 // From is the credential of a request that [Guard.Require] let through; false: there is none.
 func From(ctx context.Context) (*Credential, bool) {
-	c, ok := ctx.Value(contextKey{}).(*Credential)
-	return c, ok
+	c, _ := ctx.Value(contextKey{}).(*Credential)
+	return c, c != nil
 }
 
 // Require protects a handler: its callers need a credential with these scopes, which are separated by spaces; none: any

@@ -18,8 +18,10 @@ const (
 	// maxInactive and inactiveLife bound the inactive verdicts. They are kept apart, so that junk pushes nothing out.
 	maxInactive  = 4_096
 	inactiveLife = 30 * time.Second
-	never        = time.Duration(math.MaxInt64)
 )
+
+// never is the expiry of what does not expire.
+var never = instant{math.MaxInt64, math.MaxInt64}
 
 type (
 	handle [handleSize]byte
@@ -29,25 +31,29 @@ type (
 // handle is that of the credential with this digest.
 func (d digest) handle() handle { return handle(d[:handleSize]) }
 
-// verdict is an active answer of introspection. Only used and uses change.
+// verdict is an active answer of introspection. Only used and uses change. There are many, and so they are small, and share
+// what they have in common.
 type verdict struct {
 	digest     digest
-	credential *Credential
-	state      string // of the credential, for [Guard.confirm]
-	bound      bool   // to a key; this version cannot check a proof of possession
+	credential Credential
 	sent       instant
-	expires    time.Duration // by the monotonic clock
+	expires    instant
 	stamp      uint64        // what had been voided when the question was sent
-	handles    []handle      // of all ties, its own among them
-	ties       []*tie        // of others than the credential itself
-	slot       int           // in the clock of its shard
-	used       atomic.Bool   // since the hand of that clock passed
+	ties       []*tie        // the others than the credential itself
+	state      state         // of the credential, for [Guard.confirm]
+	slot       int32         // in the clock of its shard
 	uses       atomic.Uint32 // of an API key, that were not reported yet
+	used       atomic.Bool   // since the hand of that clock passed
+	bound      bool          // to a key; this version cannot check a proof of possession
 }
+
+// state is that of a credential, which Mintkeep compares. Zero: there is none.
+type state [8]byte
 
 // tie is something on which verdicts depend: a client or a user. All its verdicts share it.
 type tie struct {
 	handle handle
+	name   string // of the client or the user
 	voided atomic.Uint64
 	refs   int
 }
@@ -60,6 +66,7 @@ type memory struct {
 	mu       sync.Mutex
 	stamp    uint64 // counts voids and resets
 	ties     map[handle]*tie
+	lists    lists
 	recent   map[handle]voided // what was voided lately
 	inactive map[digest]instant
 }
@@ -74,7 +81,7 @@ func newMemory(entries int) *memory {
 	if entries < 64*16 {
 		n = 1
 	}
-	m := &memory{shards: make([]shard, n), ties: map[handle]*tie{}, recent: map[handle]voided{}, inactive: map[digest]instant{}}
+	m := &memory{shards: make([]shard, n), ties: map[handle]*tie{}, lists: lists{}, recent: map[handle]voided{}, inactive: map[digest]instant{}}
 	for i := range m.shards {
 		m.shards[i].init((entries + n - 1) / n)
 	}
@@ -86,10 +93,19 @@ func (m *memory) shard(h handle) *shard { return &m.shards[int(h[0])%len(m.shard
 // find is the usable verdict about a credential; nil: there is none.
 func (m *memory) find(d digest, now instant) *verdict {
 	v := m.shard(d.handle()).find(d)
-	if v == nil || !m.usable(v) || now.mono >= v.expires {
+	if v == nil || !m.usable(v) || v.expired(now) {
 		return nil
 	}
 	return v
+}
+
+// has is whether there is a verdict about a credential, usable or not.
+func (m *memory) has(d digest) bool { return m.shard(d.handle()).find(d) != nil }
+
+// expired is whether the credential has expired by one of the clocks. The wall clock may be set, and so it counts a minute
+// later. But it goes on while the machine is suspended.
+func (v *verdict) expired(now instant) bool {
+	return now.mono >= v.expires.mono || now.wall >= v.expires.wall
 }
 
 // usable is whether nothing that the verdict depends on was voided since its question was sent.
@@ -112,40 +128,44 @@ func (m *memory) now() uint64 {
 	return m.stamp
 }
 
-// keep remembers a verdict, unless something that it depends on was voided since its question was sent. handles are its ties,
-// its own among them.
-func (m *memory) keep(v *verdict, handles []handle) {
-	v.handles = handles
+// keep remembers a verdict, unless something that it depends on was voided since its question was sent.
+func (m *memory) keep(v *verdict) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.holds(v.stamp, handles) {
+	if !m.holds(v) {
 		return
 	}
-	own := v.digest.handle()
-	for _, h := range handles {
-		if h == own {
-			continue
-		}
-		t := m.ties[h]
-		if t == nil {
-			t = &tie{handle: h}
-			m.ties[h] = t
-		}
-		t.refs++
-		v.ties = append(v.ties, t)
-	}
-	for _, gone := range m.shard(own).put(v) {
+	m.link(v)
+	for _, gone := range m.shard(v.digest.handle()).put(v) {
 		m.release(gone)
 	}
 }
 
-// holds is whether none of these was voided since the stamp. The caller holds the lock.
-func (m *memory) holds(stamp uint64, handles []handle) bool {
-	if stamp < m.resets.Load() {
+// link has a verdict share its ties and lists with the others. The caller holds the lock.
+func (m *memory) link(v *verdict) {
+	ties := make([]*tie, len(v.ties))
+	for i, own := range v.ties {
+		t := m.ties[own.handle]
+		if t == nil {
+			t = &tie{handle: own.handle, name: v.credential.owner()}
+			m.ties[own.handle] = t
+		}
+		t.refs++
+		t.share(&v.credential)
+		ties[i] = t
+	}
+	v.ties = ties
+	v.credential.Scopes, v.credential.Audiences = m.lists.share(v.credential.Scopes), m.lists.share(v.credential.Audiences)
+}
+
+// holds is whether nothing that a verdict depends on was voided since its question was sent, whether it is remembered or not. The
+// caller holds the lock.
+func (m *memory) holds(v *verdict) bool {
+	if v.stamp < m.resets.Load() || m.recent[v.digest.handle()].stamp > v.stamp {
 		return false
 	}
-	for _, h := range handles {
-		if t := m.ties[h]; t != nil && t.voided.Load() > stamp || m.recent[h].stamp > stamp {
+	for _, own := range v.ties {
+		if t := m.ties[own.handle]; t != nil && t.voided.Load() > v.stamp || m.recent[own.handle].stamp > v.stamp {
 			return false
 		}
 	}
@@ -153,15 +173,17 @@ func (m *memory) holds(stamp uint64, handles []handle) bool {
 }
 
 // stillHolds is [memory.holds] for a caller without the lock.
-func (m *memory) stillHolds(stamp uint64, handles []handle) bool {
+func (m *memory) stillHolds(v *verdict) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.holds(stamp, handles)
+	return m.holds(v)
 }
 
 // release forgets the ties of a verdict that is gone. What was voided stays known for the questions that are under way.
 // The caller holds the lock.
 func (m *memory) release(v *verdict) {
+	m.lists.release(v.credential.Scopes)
+	m.lists.release(v.credential.Audiences)
 	for _, t := range v.ties {
 		if t.refs--; t.refs == 0 {
 			delete(m.ties, t.handle)
@@ -226,6 +248,13 @@ func (m *memory) forget(v *verdict) {
 	}
 }
 
+// forgetAbout drops the verdict about a credential, if there is one.
+func (m *memory) forgetAbout(d digest) {
+	if v := m.shard(d.handle()).find(d); v != nil {
+		m.forget(v)
+	}
+}
+
 // olderThan are verdicts whose question was sent before that, at most so many.
 func (m *memory) olderThan(mono time.Duration, most int) (old []*verdict) {
 	for i := range m.shards {
@@ -241,6 +270,7 @@ func (m *memory) resetLocked() {
 		m.shards[i].clear()
 	}
 	clear(m.ties)
+	clear(m.lists)
 	clear(m.recent)
 	clear(m.inactive)
 }

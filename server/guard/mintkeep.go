@@ -161,6 +161,12 @@ type introspection struct {
 	Ties      []string        `json:"ties"`
 	Left      *int64          `json:"left"`
 	State     string          `json:"state"`
+
+	// Of an API key.
+	Name      string            `json:"name"`
+	Metadata  map[string]string `json:"metadata"`
+	RateLimit string            `json:"rate_limit"`
+	Username  string            `json:"username"`
 }
 
 // audience is one string or many (RFC 7662 §2.2).

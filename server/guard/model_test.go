@@ -10,13 +10,13 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,15 +30,23 @@ const (
 	modelLease       = time.Second
 )
 
-// model is a Mintkeep whose answers are late, lost, repeated and reordered, and that resets its feed. Its time is virtual.
+// model is a Mintkeep whose answers are late, lost, repeated and reordered, and that resets its feed. Its time is virtual. The
+// machine of the guard is suspended at times, while the world goes on, and its wall clock is set.
 type model struct {
-	t    *testing.T
-	dice *rand.Rand
+	t     *testing.T
+	dice  *rand.Rand
+	began time.Time
+	slept atomic.Int64 // for how long the machine was suspended
+	set   atomic.Int64 // by how much its wall clock was set
+	sets  atomic.Int64 // how often
+	away  atomic.Bool  // the feed, and not introspection
 
 	mu      sync.Mutex
 	owner   [modelCredentials]int
 	revoked map[string]time.Time // credential or client → when that was acknowledged
 	applied map[string]bool      // it takes effect before
+	life    map[string]life      // of those that expire
+	flushed chan struct{}        // closed when all polls are answered
 	next    int                  // the name of the next credential
 	names   [modelCredentials]string
 	feed    []string
@@ -51,7 +59,10 @@ type model struct {
 }
 
 func newModel(t *testing.T, seed uint64) *model {
-	m := &model{t: t, dice: rand.New(rand.NewPCG(seed, 1)), revoked: map[string]time.Time{}, applied: map[string]bool{}, changed: make(chan struct{})}
+	m := &model{
+		t: t, dice: rand.New(rand.NewPCG(seed, 1)), began: time.Now(), revoked: map[string]time.Time{}, applied: map[string]bool{},
+		changed: make(chan struct{}), flushed: make(chan struct{}), life: map[string]life{},
+	}
 	for i := range m.names {
 		m.renew(i)
 		m.owner[i] = i % modelClients
@@ -63,17 +74,24 @@ func newModel(t *testing.T, seed uint64) *model {
 func (m *model) renew(i int) {
 	m.next++
 	m.names[i] = checksummed(fmt.Sprintf("%040d", m.next))
+	if m.dice.IntN(4) == 0 {
+		m.life[m.names[i]] = life{m.now().Add(time.Duration(m.dice.IntN(30_000)) * time.Millisecond), m.slept.Load(), m.sets.Load()}
+	}
 }
 
-// checksummed is a well-formed opaque token.
-func checksummed(random string) string {
-	body := "mkt_" + random
-	sum, digits := crc32.ChecksumIEEE([]byte(body)), [checksumLen]byte{}
-	for i := checksumLen - 1; i >= 0; i-- {
-		digits[i] = alphabet[sum%uint32(len(alphabet))]
-		sum /= uint32(len(alphabet))
-	}
-	return body + string(digits[:])
+// life is when a credential expires, and what had happened to the guard's clocks when it was issued.
+type life struct {
+	expires     time.Time
+	slept, sets int64
+}
+
+// now is the time of the world, which goes on while the guard's machine is suspended.
+func (m *model) now() time.Time { return time.Now().Add(time.Duration(m.slept.Load())) }
+
+// clock is that of the guard's machine.
+func (m *model) clock() instant {
+	mono := time.Since(m.began)
+	return instant{mono, mono + time.Duration(m.slept.Load()+m.set.Load())}
 }
 
 func (m *model) roll(n int) int {
@@ -110,7 +128,7 @@ func (m *model) RoundTrip(r *http.Request) (*http.Response, error) {
 	case "/oauth/confirm":
 		answer = map[string]any{"active": []string{}}
 	}
-	down := m.isDown()
+	down := m.isDown() || m.away.Load() && r.URL.Path == "/oauth/changes"
 	if err := pause(r.Context(), m.delay()); err != nil {
 		return nil, err
 	}
@@ -158,13 +176,19 @@ func (m *model) introspect(form string) any {
 			continue
 		}
 		client := clientName(m.owner[i])
-		if m.applied[name] || m.applied[client] {
+		l, expires := m.life[name]
+		left := l.expires.Sub(m.now())
+		if m.applied[name] || m.applied[client] || expires && left <= 0 {
 			break
 		}
-		return map[string]any{
+		answer := map[string]any{
 			"active": true, "scope": "read", "aud": "orders", "sub": client, "client_id": client, "token_type": "bearer",
 			"ties": []string{modelHandle(name), modelHandle(client)},
 		}
+		if expires {
+			answer["exp"], answer["left"] = l.expires.Unix(), left.Milliseconds()
+		}
+		return answer
 	}
 	return map[string]any{"active": false}
 }
@@ -178,7 +202,7 @@ func modelHandle(name string) string {
 
 // changes waits for a change, and says up to when it has looked. Some answers have no fresh, and none has more than one void.
 func (m *model) changes(ctx context.Context, body []byte) any {
-	arrived := time.Now()
+	arrived := m.now()
 	var q pollRequest
 	if json.Unmarshal(body, &q) != nil {
 		m.t.Error("a poll that cannot be read")
@@ -187,7 +211,7 @@ func (m *model) changes(ctx context.Context, body []byte) any {
 	end := time.After(time.Duration(q.Wait) * time.Millisecond)
 	for over := false; ; {
 		m.mu.Lock()
-		changed, epoch, from := m.changed, -1, 0
+		changed, flushed, epoch, from := m.changed, m.flushed, -1, 0
 		_, _ = fmt.Sscanf(q.After, "%d.%d", &epoch, &from)
 		reset, void := epoch != m.epoch, []string{}
 		more := false
@@ -200,7 +224,7 @@ func (m *model) changes(ctx context.Context, body []byte) any {
 		}
 		answer := map[string]any{"nonce": q.Nonce, "cursor": fmt.Sprintf("%d.%d", m.epoch, to), "reset": reset, "more": more, "void": void, "keys": ""}
 		if m.dice.IntN(5) > 0 {
-			answer["fresh"] = time.Since(arrived).Milliseconds()
+			answer["fresh"] = min(m.now().Sub(arrived).Milliseconds(), q.Wait) // it was answered while the guard was suspended
 		}
 		m.mu.Unlock()
 		if reset || len(void) > 0 || over {
@@ -210,10 +234,58 @@ func (m *model) changes(ctx context.Context, body []byte) any {
 		case <-changed:
 		case <-end:
 			over = true
+		case <-flushed:
+			over = true
 		case <-ctx.Done():
 			return nil
 		}
 	}
+}
+
+// suspend suspends the guard's machine for a while, in which a credential is revoked. What was answered before arrives afterwards.
+func (m *model) suspend(ctx context.Context) {
+	d := time.Duration(m.roll(10_000)) * time.Millisecond
+	switch m.roll(10) {
+	case 0:
+		d *= 20
+	case 1, 2:
+		d /= 40
+	}
+	m.mu.Lock()
+	close(m.flushed)
+	m.flushed = make(chan struct{})
+	m.mu.Unlock()
+	if pause(ctx, time.Duration(m.roll(3))*time.Millisecond) != nil {
+		return
+	}
+	i := m.roll(modelCredentials)
+	m.mu.Lock()
+	name := m.names[i]
+	m.applied[name] = true
+	m.feed = append(m.feed, modelHandle(name))
+	if _, before := m.revoked[name]; !before {
+		m.revoked[name] = m.now()
+	}
+	m.slept.Add(int64(d))
+	m.wake()
+	m.mu.Unlock()
+	_ = pause(ctx, 2*modelLease) // in which it is still presented
+	m.mu.Lock()
+	m.gone = name
+	if m.names[i] == name {
+		m.renew(i)
+	}
+	m.mu.Unlock()
+}
+
+// setClock sets the wall clock of the guard's machine.
+func (m *model) setClock() {
+	step := time.Duration(60+m.roll(7200)) * time.Second
+	if m.roll(2) == 0 {
+		step = -step
+	}
+	m.sets.Add(1)
+	m.set.Add(int64(step))
 }
 
 // operate revokes, resets, and takes Mintkeep away, until ctx is done.
@@ -251,7 +323,15 @@ func (m *model) operate(ctx context.Context) {
 				}
 			}
 			m.mu.Unlock()
-		case n < 92:
+		case n < 88:
+			m.suspend(ctx)
+		case n < 89:
+			m.setClock()
+		case n < 90:
+			m.away.Store(true)
+			_ = pause(ctx, 3*modelLease)
+			m.away.Store(false)
+		case n < 94:
 			m.mu.Lock()
 			m.epoch++ // a failover that loses the feed
 			m.feed = nil
@@ -279,7 +359,7 @@ func (m *model) revoke(ctx context.Context, name string) {
 		return
 	}
 	m.mu.Lock()
-	m.revoked[name] = time.Now()
+	m.revoked[name] = m.now()
 	m.mu.Unlock()
 }
 
@@ -337,7 +417,7 @@ func (m *model) call(g *Guard, checks int) {
 		if strict {
 			options, lease = append(options, Strict), 0
 		}
-		began, known := time.Now(), g.known.Load()
+		began, known := m.now(), g.known.Load()
 		state, _ := g.state(g.clock())
 		_, err := g.Check(context.Background(), Presented{Authorization: []string{"Bearer " + name}}, options...)
 		if err != nil {
@@ -352,13 +432,27 @@ func (m *model) call(g *Guard, checks int) {
 				m.t.Errorf("active %v after its revocation was acknowledged, strict %v", began.Sub(at), strict)
 			}
 		}
+		if l, expires := m.life[name]; expires && began.Sub(l.expires) > lease+m.lateness(l) {
+			m.t.Errorf("active %v after it has expired, strict %v", began.Sub(l.expires), strict)
+		}
 		m.mu.Unlock()
 	}
 }
 
+// lateness is by how much a credential may expire too late, because the guard's monotonic clock stood still in its life. The wall
+// clock bounds that, unless it was set.
+func (m *model) lateness(l life) time.Duration {
+	slept := time.Duration(m.slept.Load() - l.slept)
+	if m.sets.Load() == l.sets {
+		return min(slept, clockSkew)
+	}
+	return slept
+}
+
 // Whatever happens to answers, no check that begins a lease after a revocation was acknowledged lets a caller through.
 func TestModel(t *testing.T) {
-	const callers, round = 20, 5_000
+	const callers = 20
+	round := min(20_000, max(5_000, *modelChecks/20)) // a longer one has longer stories
 	var hits, voids, resets uint64
 	for n := 0; n*round < *modelChecks && !t.Failed(); n++ {
 		synctest.Test(t, func(t *testing.T) {
@@ -366,7 +460,7 @@ func TestModel(t *testing.T) {
 			g, err := newGuard(Config{
 				Issuer: "https://auth.example.com", ClientID: "guard", ClientSecret: "secret", Audiences: []string{"orders"}, MaxStale: modelLease,
 				HTTPClient: &http.Client{Transport: m}, Logger: slog.New(slog.DiscardHandler),
-			}, newClock())
+			}, m.clock)
 			if err != nil {
 				t.Fatal(err)
 			}

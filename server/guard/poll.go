@@ -68,27 +68,60 @@ type poller struct {
 	lastLog  time.Duration
 	resetAt  time.Duration
 	failing  bool          // the last poll was not answered
+	state    State         // that Config.Observe was told of
 	oldAt    time.Duration // when old verdicts were looked for
 }
 
 // poll polls until ctx is done.
 func (g *Guard) poll(ctx context.Context) {
-	p := &poller{g: g, instance: instanceName(), lastLog: -time.Hour, resetAt: -time.Hour}
+	p := &poller{g: g, instance: instanceName(), lastLog: -time.Hour, resetAt: -time.Hour, state: Blind}
+	defer p.noteState()
 	for ctx.Err() == nil {
 		answer := p.hedged(ctx)
 		if ctx.Err() != nil {
 			return
 		}
 		p.process(ctx, answer)
+		p.noteState()
 		p.confirmOld(ctx)
 		if p.retry > 0 {
-			jitter := 0.8 + 0.4*mathrand.Float64() //nolint:gosec // it spreads the polls
-			select {
-			case <-time.After(time.Duration(float64(p.retry) * jitter)):
-			case <-ctx.Done():
-			}
+			p.pause(ctx)
 		}
 	}
+}
+
+// pause waits for the next poll after an error.
+func (p *poller) pause(ctx context.Context) {
+	jitter := 0.8 + 0.4*mathrand.Float64() //nolint:gosec // it spreads the polls
+	over, lease := time.After(time.Duration(float64(p.retry)*jitter)), p.leaseEnd()
+	for {
+		select {
+		case <-lease:
+			lease = nil
+			p.noteState()
+		case <-over:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// noteState tells Config.Observe of another state.
+func (p *poller) noteState() {
+	if state, _ := p.g.state(p.g.clock()); state != p.state {
+		p.state = state
+		p.g.observe(Event{Kind: StateChanged, State: state})
+	}
+}
+
+// leaseEnd is when a guard that is current becomes stale, if no answer comes before. Otherwise it does not happen.
+func (p *poller) leaseEnd() <-chan time.Time {
+	state, age := p.g.state(p.g.clock())
+	if state != Current || p.state != Current {
+		return nil
+	}
+	return time.After(p.g.config.MaxStale - age + time.Millisecond)
 }
 
 // instanceName tells this guard from others in the operator's list. A process may have two, and each container of one host the
@@ -119,12 +152,16 @@ func (p *poller) hedged(ctx context.Context) polled {
 	defer cancel() // and with it the other one
 	answers := make(chan polled, 2)
 	wait := p.wait()
-	go func() { answers <- p.once(ctx, wait) }()
+	cursor := p.cursor // which this goroutine may have moved before the second poll begins
+	go func() { answers <- p.once(ctx, cursor, wait) }()
 	hedge := time.NewTimer(wait + hedgeTime)
 	defer hedge.Stop()
-	pending := 1
+	pending, lease := 1, p.leaseEnd()
 	for {
 		select {
+		case <-lease:
+			lease = nil
+			p.noteState()
 		case a := <-answers:
 			pending--
 			if a.err == nil || pending == 0 {
@@ -132,18 +169,18 @@ func (p *poller) hedged(ctx context.Context) polled {
 			}
 		case <-hedge.C:
 			pending++
-			go func() { answers <- p.once(ctx, hedgeTime) }()
+			go func() { answers <- p.once(ctx, cursor, hedgeTime) }()
 		}
 	}
 }
 
 // once sends one poll.
-func (p *poller) once(ctx context.Context, wait time.Duration) polled {
+func (p *poller) once(ctx context.Context, cursor string, wait time.Duration) polled {
 	g := p.g
 	nonce := rand.Text()
 	a := polled{}
 	request := pollRequest{
-		After: p.cursor, Wait: wait.Milliseconds(), Nonce: nonce, Instance: p.instance, Lease: g.config.MaxStale.Milliseconds(),
+		After: cursor, Wait: wait.Milliseconds(), Nonce: nonce, Instance: p.instance, Lease: g.config.MaxStale.Milliseconds(),
 		Used: g.used.take(g.clock()), Served: g.counts.served.Load(), Refused: g.counts.refused.Load(),
 		Entries: g.memory.len(), Version: version,
 	}
@@ -152,10 +189,13 @@ func (p *poller) once(ctx context.Context, wait time.Duration) polled {
 		a.err = err
 		return a
 	}
-	ctx, cancel := context.WithTimeout(ctx, wait+questionTime)
+	timed, cancel := context.WithTimeout(ctx, wait+questionTime)
 	defer cancel()
 	a.sent = g.clock()
-	a.err = g.mint.post(ctx, "/oauth/changes", "application/json", body, &a.changes)
+	a.err = g.mint.post(timed, "/oauth/changes", "application/json", body, &a.changes)
+	if a.err != nil && ctx.Err() == nil { // one that was cancelled has arrived, as a rule
+		g.used.again(request.Used)
+	}
 	if a.err == nil && a.changes.Nonce != nonce {
 		a.err = errors.New("the answer to a poll is an older one: a proxy repeats answers")
 	}

@@ -51,8 +51,11 @@ func unavailable(reason string) *Refusal {
 	}
 }
 
-// challenge completes a refusal with WWW-Authenticate (RFC 6750 §3, RFC 9728 §5.1).
-func (g *Guard) challenge(r *Refusal, scopes []string) *Refusal {
+// challenge completes a refusal with WWW-Authenticate (RFC 6750 §3, RFC 9728 §5.1). It makes a copy: callers who need other
+// scopes may have waited for the same answer.
+func (g *Guard) challenge(of *Refusal, scopes []string) *Refusal {
+	same := *of
+	r := &same
 	if r.Status != http.StatusUnauthorized && r.Status != http.StatusForbidden {
 		return r
 	}

@@ -42,11 +42,11 @@ func (s *shard) put(v *verdict) (gone []*verdict) {
 	}
 	switch {
 	case len(s.free) > 0:
-		v.slot = s.free[len(s.free)-1]
+		v.slot = int32(s.free[len(s.free)-1])
 		s.free = s.free[:len(s.free)-1]
 		s.slots[v.slot] = v
 	case len(s.slots) < s.most:
-		v.slot = len(s.slots)
+		v.slot = int32(len(s.slots))
 		s.slots = append(s.slots, v)
 	default:
 		old := s.oldest()
@@ -73,7 +73,7 @@ func (s *shard) oldest() *verdict {
 func (s *shard) remove(v *verdict) {
 	delete(s.by, v.digest.handle())
 	s.slots[v.slot] = nil
-	s.free = append(s.free, v.slot)
+	s.free = append(s.free, int(v.slot))
 }
 
 // drop removes the verdict about the credential with this handle.

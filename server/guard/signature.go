@@ -16,6 +16,8 @@ const (
 	refetchTime = time.Minute // at most one fetch for an unknown kid in this time
 	keysLife    = time.Hour
 	clockSkew   = time.Minute
+	// keysWait is how long a caller waits for keys that are being fetched.
+	keysWait = 500 * time.Millisecond
 	// unverifiedRate is how many tokens whose signature cannot be verified are asked about in a second.
 	unverifiedRate = 10
 )
@@ -25,11 +27,12 @@ var algorithms = []jose.SignatureAlgorithm{jose.ES256, jose.RS256, jose.EdDSA, j
 
 // keySet has the published keys. It is a filter against floods of junk, and not the authority: that is introspection.
 type keySet struct {
-	fetch func(context.Context) ([]byte, error)
+	fetch func() ([]byte, error)
 	clock clock
 
 	mu       sync.Mutex
 	keys     map[string]jose.JSONWebKey
+	fetching chan struct{} // closed at the end of the fetch that is under way; nil: none is
 	fetched  time.Duration // when it was tried last
 	tried    bool
 	expired  bool
@@ -44,26 +47,51 @@ func (s *keySet) expire() {
 	s.mu.Unlock()
 }
 
-// find is the key with this id. known is whether its absence says anything.
+// find is the key with this id. known is whether its absence says anything. It waits a little for keys that are being
+// fetched.
 func (s *keySet) find(ctx context.Context, kid string) (key jose.JSONWebKey, found, known bool) {
+	key, found, known, fetching := s.look(kid)
+	if found || fetching == nil {
+		return key, found, known
+	}
+	enough := time.NewTimer(keysWait)
+	defer enough.Stop()
+	select {
+	case <-fetching:
+	case <-enough.C:
+	case <-ctx.Done():
+	}
+	key, found, known, _ = s.look(kid)
+	return key, found, known
+}
+
+// look is find without waiting. It begins to fetch the keys if they are due.
+func (s *keySet) look(kid string) (key jose.JSONWebKey, found, known bool, fetching <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.clock().mono
 	key, found = s.keys[kid]
 	due := !s.tried || s.expired && !found || !found && now-s.fetched > refetchTime || now-s.fetched > keysLife
-	if due {
+	if due && s.fetching == nil {
 		s.tried, s.fetched, s.expired = true, now, false
-		if text, err := s.fetch(ctx); err == nil {
-			s.replace(text)
-			key, found = s.keys[kid]
-		}
+		s.fetching = make(chan struct{})
+		go s.replace(s.fetching)
 	}
-	return key, found, s.keys != nil
+	return key, found, s.keys != nil, s.fetching
 }
 
-func (s *keySet) replace(text []byte) {
+// replace fetches the keys. If that fails, the old ones stay.
+func (s *keySet) replace(done chan struct{}) {
+	text, err := s.fetch()
 	var set jose.JSONWebKeySet
-	if json.Unmarshal(text, &set) != nil {
+	if err == nil {
+		err = json.Unmarshal(text, &set)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fetching = nil
+	close(done)
+	if err != nil {
 		return
 	}
 	s.keys = map[string]jose.JSONWebKey{}
@@ -117,10 +145,11 @@ func (g *Guard) precheckJWT(ctx context.Context, text string) *Refusal {
 	if err != nil || json.Unmarshal(payload, &claims) != nil {
 		return invalid("malformed")
 	}
-	now := time.Now()
+	now, isSet := time.Now(), g.clock().drift() > clockSkew // who has set it knows the time better or worse: Mintkeep is asked
 	switch {
 	case strings.TrimSuffix(claims.Issuer, "/") != strings.TrimSuffix(g.config.Issuer, "/"):
 		return invalid("issuer")
+	case isSet:
 	case now.After(time.Unix(claims.Expires, 0).Add(clockSkew)):
 		return invalid("expired")
 	case claims.NotBefore > 0 && now.Add(clockSkew).Before(time.Unix(claims.NotBefore, 0)):
@@ -136,7 +165,7 @@ func (g *Guard) precheckJWT(ctx context.Context, text string) *Refusal {
 		if !known {
 			return unavailable("no_keys")
 		}
-		return invalid("unknown_key")
+		return unavailable("unknown_key") // and not 401: it may be good, and its key one that is not published any more
 	}
 	return nil
 }

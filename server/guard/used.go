@@ -3,7 +3,6 @@ package guard
 import (
 	"encoding/json"
 	"sync"
-	"sync/atomic"
 )
 
 const (
@@ -29,14 +28,27 @@ func (u *used) note(v *verdict) {
 	u.mu.Unlock()
 }
 
+// again takes back uses that Mintkeep has not heard of.
+func (u *used) again(keys []usedKey) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, k := range keys {
+		if k.of.uses.Add(k.uses) == k.uses && len(u.keys) < maxUsed {
+			u.keys = append(u.keys, k.of)
+		}
+	}
+}
+
 // usedKey is [id, uses, seconds ago].
 type usedKey struct {
-	id   string
+	of   *verdict
 	uses uint32
 }
 
 // MarshalJSON is the array.
-func (k usedKey) MarshalJSON() ([]byte, error) { return json.Marshal([]any{k.id, k.uses, 0}) }
+func (k usedKey) MarshalJSON() ([]byte, error) {
+	return json.Marshal([]any{k.of.credential.ID, k.uses, 0})
+}
 
 // take are some of the uses, which are reported now.
 func (u *used) take(instant) []usedKey {
@@ -48,58 +60,8 @@ func (u *used) take(instant) []usedKey {
 	keys := make([]usedKey, 0, n)
 	for _, v := range some {
 		if uses := v.uses.Swap(0); v.credential.ID != "" && uses > 0 {
-			keys = append(keys, usedKey{v.credential.ID, uses})
+			keys = append(keys, usedKey{v, uses})
 		}
 	}
 	return keys
-}
-
-// counts are those of [Stats].
-type counts struct {
-	hits, asks, voids, resets, served, refused atomic.Uint64
-}
-
-// Stats are of this moment, the counts since [New].
-type Stats struct {
-	State   State
-	Entries int
-	Hits    uint64 // answers from memory
-	Asks    uint64 // questions to Mintkeep
-	Voids   uint64
-	Resets  uint64
-	Served  uint64
-	Refused uint64
-}
-
-// Stats tells how the guard is.
-func (g *Guard) Stats() Stats {
-	state, _ := g.state(g.clock())
-	return Stats{
-		State: state, Entries: g.memory.len(), Hits: g.counts.hits.Load(), Asks: g.counts.asks.Load(), Voids: g.counts.voids.Load(),
-		Resets: g.counts.resets.Load(), Served: g.counts.served.Load(), Refused: g.counts.refused.Load(),
-	}
-}
-
-// EventKind is what an [Event] is about.
-type EventKind string
-
-// The kinds of events.
-const (
-	Asked    EventKind = "asked"
-	Voided   EventKind = "voided"
-	WasReset EventKind = "reset"
-	Refused  EventKind = "refused"
-)
-
-// Event is told to Config.Observe.
-type Event struct {
-	Kind   EventKind
-	Reason string // of a refusal
-	Count  int    // of voids
-}
-
-func (g *Guard) observe(e Event) {
-	if g.config.Observe != nil {
-		g.config.Observe(e)
-	}
 }

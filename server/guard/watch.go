@@ -22,7 +22,10 @@ const watchTime = 100 * time.Millisecond
 // credential that no guard has checked is ErrStale.
 func (g *Guard) Watch(ctx context.Context, c *Credential) (watched context.Context, stop context.CancelFunc) {
 	watched, cancel := context.WithCancelCause(ctx)
-	v := c.verdict
+	var v *verdict
+	if c != nil {
+		v = c.verdict
+	}
 	go func() {
 		tick := time.NewTicker(watchTime)
 		defer tick.Stop()
@@ -50,10 +53,10 @@ func (g *Guard) still(ctx context.Context, v *verdict) (*verdict, error) {
 	switch {
 	case v == nil, state == Shut, state != Current && mode.closed:
 		return nil, ErrStale
-	case now.mono >= v.expires:
+	case v.expired(now):
 		return nil, ErrExpired
 	case state == Current, mode.grace > 0 && state != Blind && age <= g.config.MaxStale+mode.grace:
-		if g.memory.usable(v) && g.memory.stillHolds(v.stamp, []handle{v.digest.handle()}) {
+		if g.memory.stillHolds(v) {
 			return v, nil
 		}
 	}

@@ -57,6 +57,22 @@ func (r *Registry) List(ctx context.Context) (*List, error) {
 	return list, nil
 }
 
+// Count counts the guards of List.
+func (r *Registry) Count(ctx context.Context) (current, late int, err error) {
+	if r.Store.Feed() == nil {
+		return 0, 0, ErrNoFeed
+	}
+	heard, _, _, err := r.all(ctx)
+	for _, h := range heard {
+		if h.late {
+			late++
+		} else {
+			current++
+		}
+	}
+	return current, late, err
+}
+
 // known is a guard as of now, from what all replicas have said.
 type known struct {
 	store.HeardGuard

@@ -91,7 +91,7 @@ func (r *Registry) recordJoined(ctx context.Context) {
 			by.Address = p.Address
 			what := audit.Record{Action: audit.GuardJoined, Target: audit.ClientTarget(p.ClientID)}
 			what = what.Granted("instance", p.Instance).Granted("version", p.Version)
-			err = r.Store.Audit(ctx, what.Event(r.Now(), by))
+			err = r.Audit.Done(ctx, by, what)
 		}
 		if err != nil {
 			r.Logger.WarnContext(ctx, "recording the first poll of a client failed", "client", p.ClientID, "error", err)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"regexp"
+	"slices"
+	"time"
 
 	"github.com/mintkeep/mintkeep/server/adminapi"
 	"github.com/mintkeep/mintkeep/server/credential"
@@ -25,13 +27,15 @@ func (g *Registry) Key(ctx context.Context, id string) (*store.APIKey, error) {
 	return key, err
 }
 
-// View shows a key and its last use.
+// View shows a key, its last use, and its uses by day.
 func (g *Registry) View(ctx context.Context, key *store.APIKey) (adminapi.Key, error) {
 	uses, err := g.Store.KeyUses(ctx, []*store.APIKey{key})
 	if err != nil {
 		return adminapi.Key{}, err
 	}
-	return newView(key, uses[0]), nil
+	v := newView(key, uses[0], g.Now())
+	v.Days, err = g.days(ctx, key.ID)
+	return v, err
 }
 
 // Filter is a listing as its query asks for it.
@@ -41,7 +45,11 @@ type Filter struct {
 
 	limit  int
 	cursor string
+	unused string // as UnusedSince was asked for
 }
+
+// states are what a listing may be narrowed to.
+var states = append(store.KeyStates(), store.AnyState, store.StateLive, store.StateEnded)
 
 // ReadFilter reads q, state, limit and cursor.
 func ReadFilter(query web.Query) (f Filter, err error) {
@@ -49,11 +57,10 @@ func ReadFilter(query web.Query) (f Filter, err error) {
 	if err != nil {
 		return f, err
 	}
-	switch store.KeyState(state) {
-	case store.AnyState, store.StateActive, store.StateInactive:
-		return ReadFilterAs(query, store.KeyState(state))
+	if !slices.Contains(states, store.KeyState(state)) {
+		return f, web.InvalidRequest("state: must be active, expiring, disabled, expired, revoked, rotated or leaked; or live for the first three, ended for the others")
 	}
-	return f, web.InvalidRequest("state: must be live or ended")
+	return ReadFilterAs(query, store.KeyState(state))
 }
 
 // ReadFilterAs is ReadFilter for a caller who has read the state.
@@ -71,7 +78,7 @@ func ReadFilterAs(query web.Query, state store.KeyState) (f Filter, err error) {
 
 // Page is one page of a listing, the newest keys first.
 func (g *Registry) Page(ctx context.Context, f Filter, cursors web.Cursors) (page adminapi.Page[adminapi.Key], err error) {
-	listing := []string{"keys", f.UserID, f.Query, string(f.State)}
+	listing := []string{"keys", f.UserID, f.Query, string(f.State), f.unused}
 	after, err := cursors.Open(f.cursor, listing...)
 	if err != nil {
 		return page, err
@@ -80,19 +87,35 @@ func (g *Registry) Page(ctx context.Context, f Filter, cursors web.Cursors) (pag
 	if err != nil {
 		return page, err
 	}
-	uses, err := g.Store.KeyUses(ctx, found)
-	if err != nil {
-		return page, err
-	}
-	page.Items = make([]adminapi.Key, len(found))
-	for i, key := range found {
-		page.Items[i] = newView(key, uses[i])
-	}
-	if f.ForOperator {
-		err = g.nameOwners(ctx, found, page.Items)
-	}
+	page.Items, err = g.Views(ctx, found, f.ForOperator)
 	page.NextCursor = cursors.Seal(next, listing...)
 	return page, err
+}
+
+// Views shows keys and their last uses; to operators, with whose each is.
+func (g *Registry) Views(ctx context.Context, found []*store.APIKey, forOperator bool) ([]adminapi.Key, error) {
+	uses, err := g.Store.KeyUses(ctx, found)
+	if err != nil {
+		return nil, err
+	}
+	views := make([]adminapi.Key, len(found))
+	for i, key := range found {
+		views[i] = newView(key, uses[i], g.Now())
+	}
+	if forOperator {
+		err = g.nameOwners(ctx, found, views)
+	}
+	return views, err
+}
+
+// Notices are the keys of a user that they should look at.
+func (g *Registry) Notices(ctx context.Context, userID string) ([]adminapi.KeyNotice, error) {
+	found, err := g.Store.KeyNotices(ctx, userID)
+	notices := make([]adminapi.KeyNotice, len(found))
+	for i, n := range found {
+		notices[i] = adminapi.KeyNotice{KeyID: n.KeyID, Kind: string(n.State), At: web.Time(n.At)}
+	}
+	return notices, err
 }
 
 // nameOwners adds to each view whose key it is.
@@ -122,10 +145,11 @@ func (g *Registry) ViewForOperator(ctx context.Context, key *store.APIKey) (admi
 	return views[0], err
 }
 
-func newView(k *store.APIKey, used store.Use) adminapi.Key {
+func newView(k *store.APIKey, used store.Use, now time.Time) adminapi.Key {
+	state := k.State(now)
 	v := adminapi.Key{
-		ID: k.ID, Name: k.Name, Scope: k.Scope, Masked: k.Masked, LastFour: credential.LastFour(k.Masked),
-		State: string(store.StateActive), CreatedAt: web.Time(k.CreatedAt), ExpiresAt: web.TimeOrNull(k.ExpiresAt),
+		ID: k.ID, KeyMembers: membersOf(k), Masked: k.Masked, LastFour: credential.LastFour(k.Masked),
+		State: string(state), CreatedAt: web.Time(k.CreatedAt), ExpiresAt: web.TimeOrNull(k.ExpiresAt),
 	}
 	if !used.At.IsZero() {
 		v.LastUsed = &adminapi.KeyUse{At: web.Time(used.At), From: used.From}
@@ -133,8 +157,15 @@ func newView(k *store.APIKey, used store.Use) adminapi.Key {
 	if k.Unreadable != nil {
 		v.Name = "(unreadable)"
 	}
-	if !k.Active {
-		v.State, v.Revocation = string(store.StateInactive), revocationOf(k)
+	switch state {
+	case store.StateActive, store.StateExpiring:
+	case store.StateDisabled:
+		v.DisabledAt, v.DisabledBy = web.TimeOrNull(k.Disabled.At), k.Disabled.By
+	default:
+		v.Revocation = revocationOf(k, state)
+	}
+	if k.Tombstone != nil {
+		v.ExpiresAt = nil // it would have expired then
 	}
 	if k.RotatedTo != "" {
 		v.RotatedTo = &k.RotatedTo
@@ -142,16 +173,20 @@ func newView(k *store.APIKey, used store.Use) adminapi.Key {
 	return v
 }
 
-// revocationOf tells how a key became inactive: it was revoked or rotated, it expired, or its tombstone could not be
-// written.
-func revocationOf(k *store.APIKey) *adminapi.KeyRevocation {
+func membersOf(k *store.APIKey) adminapi.KeyMembers {
+	return adminapi.KeyMembers{
+		Name: k.Name, Description: k.Description, Scope: k.Scope, Metadata: k.Metadata, RateLimit: k.RateLimit.String(), Disabled: k.Disabled != nil,
+	}
+}
+
+// revocationOf tells how a key in this state became inactive: it was revoked or rotated, it expired, or its tombstone could not
+// be written.
+func revocationOf(k *store.APIKey, state store.KeyState) *adminapi.KeyRevocation {
 	switch {
 	case k.Tombstone != nil:
 		return &adminapi.KeyRevocation{At: web.TimeOrNull(k.Tombstone.At), By: k.Tombstone.By, Reason: k.Tombstone.Reason}
-	case k.RotatedTo != "":
-		return &adminapi.KeyRevocation{At: web.TimeOrNull(k.ExpiresAt), Reason: "rotated"}
-	case !k.ExpiresAt.IsZero():
-		return &adminapi.KeyRevocation{At: web.TimeOrNull(k.ExpiresAt), Reason: "expired"}
+	case state == store.StateRevoked:
+		return &adminapi.KeyRevocation{Reason: "not recorded"}
 	}
-	return &adminapi.KeyRevocation{Reason: "not recorded"}
+	return &adminapi.KeyRevocation{At: web.TimeOrNull(k.ExpiresAt), Reason: string(state)} // expired, or rotated
 }

@@ -1,10 +1,10 @@
 package keys
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/scope"
@@ -12,84 +12,69 @@ import (
 	"github.com/mintkeep/mintkeep/store"
 )
 
-const (
-	maxName   = 100  // characters
-	maxReason = 200  // characters
-	maxScope  = 4096 // bytes
-	// farthest is the latest expiry. A key that should be valid longer is created without one.
-	farthest = 100 * 365 * 24 * time.Hour
-)
+// farthest is the latest expiry. A key that should be valid longer is created without one.
+const farthest = 100 * 365 * 24 * time.Hour
 
 // NewKey is what a caller asks for when creating a key.
 type NewKey struct {
-	Name      string    // 1 to 100 printable characters
-	Scope     string    // at most 4,096 bytes; empty: all that developers may give, but none of Mintkeep's own
-	ExpiresAt time.Time // zero: never, or when the key that creates it does
+	Name        string            // 1 to 100 printable characters
+	Description string            // at most 500 printable characters
+	Scope       string            // at most 4,096 bytes; empty: all that developers may give, but none of Mintkeep's own
+	ExpiresAt   time.Time         // zero: never, or when the key that creates it does
+	Metadata    map[string]string // at most 20 pairs
+	RateLimit   store.Rate        // zero: none
+	Disabled    bool              // until it is enabled
 }
 
-// misnamed are members that callers confuse with those that exist. Ignored, as unknown members are, they would
-// make a wider key than was meant.
-var misnamed = map[string]string{
-	"scopes":     "scope is a string of space-separated scopes",
-	"expires_in": "use expires_at, a time",
-	"expires":    "use expires_at, a time",
-	"expiry":     "use expires_at, a time",
-}
-
-// ReadNewKey reads name, scope and expires_at. What is wrong is a 400 that names the member.
+// ReadNewKey reads the members of a new key. What is wrong is a 400 that names the member.
 func ReadNewKey(o web.Object, now time.Time) (n NewKey, err error) {
-	for name, meant := range misnamed {
-		if o.Has(name) {
-			return n, web.InvalidRequest("%s: is unknown; %s", name, meant)
-		}
+	if err := checkMisnamed(o); err != nil {
+		return n, err
 	}
-	if n.Name, err = readName(o); err != nil {
+	if n.Name, err = readName(o["name"]); err != nil {
 		return n, wrong("name", err)
 	}
-	if o.Has("scope") {
-		if n.Scope, err = web.Decode[string](o["scope"], "a string of space-separated scopes"); err != nil {
-			return n, wrong("scope", err)
-		}
+	if n.Description, err = readDescription(o["description"]); err != nil {
+		return n, wrong("description", err)
 	}
-	if len(n.Scope) > maxScope || n.Scope != "" && !scope.Valid(n.Scope) {
-		return n, wrongScope("must be space-separated scope tokens (RFC 6749 section 3.3)")
+	if n.Scope, err = readScope(o["scope"]); err != nil {
+		return n, err
 	}
-	if n.ExpiresAt, err = readExpiry(o, now); err != nil {
+	if n.ExpiresAt, err = readExpiry(o["expires_at"], now); err != nil {
 		return n, wrong("expires_at", err)
+	}
+	if n.Metadata, err = mergeMetadata(nil, o["metadata"]); err != nil {
+		return n, wrong("metadata", err)
+	}
+	if n.RateLimit, err = readRateLimit(o["rate_limit"]); err != nil {
+		return n, wrong("rate_limit", err)
+	}
+	if n.Disabled, err = readDisabled(o["disabled"]); err != nil {
+		return n, wrong("disabled", err)
 	}
 	return n, nil
 }
 
-func readName(o web.Object) (string, error) {
-	if !o.Has("name") {
-		return "", errors.New("is missing")
+// readScope reads scopes; empty: none, or null. The error is the answer.
+func readScope(raw json.RawMessage) (string, error) {
+	if web.IsNull(raw) {
+		return "", nil
 	}
-	name, err := web.Decode[string](o["name"], "a string")
+	wanted, err := web.Decode[string](raw, "a string of space-separated scopes")
 	if err != nil {
-		return "", err
+		return "", wrong("scope", err)
 	}
-	return CheckName(name)
+	if len(wanted) > maxScope || wanted != "" && !scope.Valid(wanted) {
+		return "", wrongScope("must be space-separated scope tokens (RFC 6749 section 3.3)")
+	}
+	return wanted, nil
 }
 
-// CheckName trims the name of a key, 1 to 100 printable characters, and says what is wrong with it.
-func CheckName(name string) (string, error) {
-	name = strings.TrimSpace(name)
-	switch {
-	case name == "":
-		return "", errors.New("must not be empty")
-	case utf8.RuneCountInString(name) > maxName:
-		return "", errors.New("must have at most 100 characters")
-	case !web.Printable(name):
-		return "", errors.New("must be printable text in UTF-8")
-	}
-	return name, nil
-}
-
-func readExpiry(o web.Object, now time.Time) (time.Time, error) {
-	if !o.Has("expires_at") {
+func readExpiry(raw json.RawMessage, now time.Time) (time.Time, error) {
+	if web.IsNull(raw) {
 		return time.Time{}, nil
 	}
-	text, err := web.Decode[string](o["expires_at"], "a string such as 2027-01-31T12:00:00Z, or null for no expiry")
+	text, err := web.Decode[string](raw, "a string such as 2027-01-31T12:00:00Z, or null for no expiry")
 	if err != nil || text == "" {
 		return time.Time{}, err
 	}
@@ -106,38 +91,28 @@ func readExpiry(o web.Object, now time.Time) (time.Time, error) {
 	return at, nil
 }
 
-// ReadReason reads why a key is revoked; otherwise is what stands for no reason.
-func ReadReason(query web.Query, otherwise string) (string, error) {
-	reason, err := query.Text("reason")
-	if err != nil {
-		return "", err
-	}
-	if reason, err = CheckReason(reason, otherwise); err != nil {
-		return "", wrong("reason", err)
-	}
-	return reason, nil
-}
-
-// CheckReason trims why a key is revoked, at most 200 printable characters, and says what is wrong with it.
-func CheckReason(reason, otherwise string) (string, error) {
-	switch reason = strings.TrimSpace(reason); {
-	case reason == "":
-		return otherwise, nil
-	case utf8.RuneCountInString(reason) > maxReason || !web.Printable(reason):
-		return "", errors.New("must be printable text of at most 200 characters")
-	}
-	return reason, nil
-}
-
 // grant cuts the request to what the actor may give and the owner have, or says what is too much.
 func (g *Registry) grant(owner *store.User, n NewKey, by audit.Actor) (*store.APIKey, error) {
-	granted := &store.APIKey{Name: n.Name, Scope: dedupe(n.Scope), ExpiresAt: n.ExpiresAt}
+	granted := &store.APIKey{
+		Name: n.Name, Description: n.Description, Scope: dedupe(n.Scope), ExpiresAt: n.ExpiresAt, Metadata: n.Metadata, RateLimit: n.RateLimit,
+	}
+	if n.Disabled {
+		granted.Disabled = &store.Disabling{At: web.Time(g.Now()), By: by.Name}
+	}
 	if latest := by.Key.Expires(); !latest.IsZero() {
 		if granted.ExpiresAt.After(latest) {
 			return nil, wrong("expires_at", errors.New("must not be later than the expiry of the calling key"))
 		}
 		if granted.ExpiresAt.IsZero() {
 			granted.ExpiresAt = latest
+		}
+	}
+	if by.Key != nil {
+		if n.RateLimit == (store.Rate{}) {
+			granted.RateLimit = by.Key.RateLimit
+		}
+		if err := checkRate(granted.RateLimit, by); err != nil {
+			return nil, err
 		}
 	}
 	if n.Scope == "" {
@@ -157,7 +132,7 @@ func (g *Registry) grant(owner *store.User, n NewKey, by audit.Actor) (*store.AP
 
 // Allowed are the scopes that a user may give to their keys.
 func (g *Registry) Allowed(owner *store.User) string {
-	allowed := strings.Join(append(append([]string{}, g.Config.KeyScopes...), scope.Keys), " ")
+	allowed := strings.Join(append(g.Config.KeyScopes.Names(), scope.Keys), " ")
 	if owner.Role() == store.Operator {
 		allowed += " " + scope.Admin
 	}
@@ -175,9 +150,28 @@ func checkAgainstKey(wanted string, by audit.Actor) error {
 	return nil
 }
 
+// checkRate rejects a rate above that of the key which gives it to another, or to itself.
+func checkRate(given store.Rate, by audit.Actor) error {
+	if by.Key != nil && above(given, by.Key.RateLimit) {
+		return wrong("rate_limit", errors.New("must not be above "+by.Key.RateLimit.String()+", that of the calling key"))
+	}
+	return nil
+}
+
+// above is whether a rate allows more calls than the limit, over the longer of their windows. None allows any number.
+func above(rate, limit store.Rate) bool {
+	switch {
+	case limit == (store.Rate{}):
+		return false
+	case rate == (store.Rate{}):
+		return true
+	}
+	return float64(rate.Count)*limit.Window.Seconds() > float64(limit.Count)*rate.Window.Seconds()
+}
+
 func (g *Registry) defaultScope(by audit.Actor) string {
 	var granted []string
-	for _, token := range g.Config.KeyScopes {
+	for _, token := range g.Config.KeyScopes.Names() {
 		if by.Key == nil || scope.Has(by.Scope, token) {
 			granted = append(granted, token)
 		}
@@ -193,12 +187,4 @@ func dedupe(s string) string {
 		}
 	}
 	return strings.Join(kept, " ")
-}
-
-func wrong(member string, why error) error { return web.InvalidRequest("%s: %v", member, why) }
-
-func wrongScope(why string) error {
-	e := web.InvalidRequest("scope: %s", why)
-	e.Code = "invalid_scope"
-	return e
 }

@@ -35,7 +35,7 @@ type Created struct {
 // View shows the key, itself included.
 func (c *Created) View() adminapi.CreatedKey {
 	return adminapi.CreatedKey{
-		ID: c.ID, Key: c.Plain, Name: c.Name, Scope: c.Scope,
+		ID: c.ID, Key: c.Plain, KeyMembers: membersOf(c.APIKey),
 		CreatedAt: web.Time(c.CreatedAt), ExpiresAt: web.TimeOrNull(c.ExpiresAt),
 	}
 }
@@ -52,7 +52,11 @@ func (g *Registry) Create(ctx context.Context, owner *store.User, spec NewKey, b
 		return nil, err
 	}
 	what := record(audit.KeyCreated, "", owner.ID).Granted("name", granted.Name).Granted("scope", granted.Scope).
-		Granted("expires_at", audit.Moment(granted.ExpiresAt))
+		Granted("expires_at", audit.Moment(granted.ExpiresAt)).Granted("description", granted.Description).
+		Granted("metadata", metadataText(granted.Metadata)).Granted("rate_limit", granted.RateLimit.String())
+	if granted.Disabled != nil {
+		what = what.Granted("disabled", "true")
+	}
 	return g.create(ctx, owner, granted, what, by)
 }
 
@@ -103,41 +107,17 @@ func tooMany(err error) error {
 	return err
 }
 
-// Rename gives an active key another name, which [CheckName] has checked.
+// Rename gives a key that is active or disabled another name, which [CheckName] has checked.
 func (g *Registry) Rename(ctx context.Context, key *store.APIKey, name string, by audit.Actor) error {
-	if !key.Active {
+	if !key.Revocable() {
 		return web.Conflict("The key is no longer active")
 	}
 	if name == key.Name {
 		return nil
 	}
 	what := record(audit.KeyRenamed, key.ID, key.UserID).Changed("name", key.Name, name)
-	return g.Audit.Change(ctx, by, what, func(ctx context.Context) error { return g.Store.RenameKey(ctx, key, name) })
-}
-
-// Revoke revokes a key. If it is revoked already, that is no error and no second record. A revocation of unknown outcome
-// is recorded.
-func (g *Registry) Revoke(ctx context.Context, key *store.APIKey, reason string, by audit.Actor) error {
-	cause := g.Audit.Cause(by, reason)
-	what := record(audit.KeyRevoked, key.ID, key.UserID)
-	what.Detail["reason"] = reason
-	var before error // whether a key that was revoked before is confirmed to be
-	err := g.Audit.Revoke(ctx, by, what, func(ctx context.Context) error {
-		wasActive, err := g.Store.RevokeKey(ctx, key.ID, cause)
-		if errors.Is(err, store.ErrNotFound) && key.Digest != (store.Digest{}) {
-			// Its description was lost; the record alone makes it active.
-			wasActive, err = true, g.Store.RevokeToken(ctx, key.Digest, cause)
-		}
-		if !wasActive && (err == nil || errors.Is(err, store.ErrUnconfirmed)) {
-			before = err
-			return errRevokedBefore
-		}
+	return g.Audit.Change(ctx, by, what, func(ctx context.Context) error {
+		_, err := g.Store.UpdateKey(ctx, key, g.Audit.Cause(by, ""), func(k *store.APIKey) error { k.Name = name; return nil })
 		return err
 	})
-	if errors.Is(err, errRevokedBefore) {
-		return before
-	}
-	return err
 }
-
-var errRevokedBefore = errors.New("the key was revoked before")

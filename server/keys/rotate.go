@@ -64,6 +64,9 @@ func (g *Registry) rotate(
 // not confirmed, stands in the record alone.
 func (g *Registry) rotatable(ctx context.Context, old *store.APIKey) (*store.KeyRecord, error) {
 	found, err := g.Store.Credential(ctx, old.Digest)
+	if old.Disabled != nil || err == nil && found.IsDisabled() {
+		return nil, web.Conflict("The key is disabled; enable it first, or create a new one")
+	}
 	if !old.Active || errors.Is(err, store.ErrNotFound) || err == nil && found.Key == nil {
 		return nil, web.Conflict("The key is no longer active; create a new one")
 	}
@@ -115,7 +118,9 @@ func (g *Registry) replace(ctx context.Context, old *store.APIKey, successor str
 
 // succeed is what the successor of a key may have: the same, but what no key may give to another.
 func succeed(owner *store.User, old *store.APIKey, current *store.KeyRecord, by audit.Actor) (*store.APIKey, error) {
-	granted := &store.APIKey{Name: old.Name, Scope: old.Scope, ExpiresAt: old.ExpiresAt}
+	granted := &store.APIKey{
+		Name: old.Name, Description: old.Description, Scope: old.Scope, ExpiresAt: old.ExpiresAt, Metadata: old.Metadata, RateLimit: old.RateLimit,
+	}
 	if !current.Operator.Matches(owner.Operator) { // what a demotion took away is not given back
 		granted.Scope = scope.Without(granted.Scope, scope.Admin)
 	}
@@ -124,10 +129,13 @@ func succeed(owner *store.User, old *store.APIKey, current *store.KeyRecord, by 
 	}
 	granted.Scope = scope.WithoutOwn(old.Scope)
 	if len(scope.Beyond(granted.Scope, by.Scope)) > 0 {
-		return nil, &BeyondError{granted.Scope}
+		return nil, &BeyondError{Scope: granted.Scope, To: "rotate"}
 	}
 	if granted.Scope == "" && old.Scope != "" { // the successor could do nothing, and the old key is revoked
-		return nil, &BeyondError{old.Scope}
+		return nil, &BeyondError{Scope: old.Scope, To: "rotate"}
+	}
+	if above(granted.RateLimit, by.Key.RateLimit) {
+		granted.RateLimit = by.Key.RateLimit
 	}
 	if latest := by.Key.Expires(); !latest.IsZero() && (granted.ExpiresAt.IsZero() || latest.Before(granted.ExpiresAt)) {
 		granted.ExpiresAt = latest
@@ -135,7 +143,10 @@ func succeed(owner *store.User, old *store.APIKey, current *store.KeyRecord, by 
 	return granted, nil
 }
 
-// BeyondError says that a key cannot rotate another, because it lacks scopes of that key.
-type BeyondError struct{ Scope string }
+// BeyondError says that a key cannot rotate another, or enable it, because it lacks scopes of that key.
+type BeyondError struct {
+	Scope string
+	To    string // what was to be done
+}
 
-func (*BeyondError) Error() string { return "The calling key lacks scopes of the key to rotate" }
+func (e *BeyondError) Error() string { return "The calling key lacks scopes of the key to " + e.To }

@@ -38,6 +38,16 @@
 //	mintkeep_feed_resets_total{reason}                      first, malformed, broken: guards that forget all their answers
 //	mintkeep_feed_propagation_seconds                       from the reading of a void to the answers that carry it
 //	mintkeep_feed_broken_total{reason}                      times the feed began not to answer guards
+//	mintkeep_audit_not_written_total{to}                    store, copy: events that are missing in the audit log, or in its copy
+//	mintkeep_ready                                          1: /readyz answers 200
+//	mintkeep_store_breaker{state}                           1 for the present state: closed, checking, replaying, uncovered, quarantined
+//	mintkeep_signing_key_rotation_seconds                   the age at which the active key is rotated; absent with manual rotation
+//	mintkeep_certificate_expiry_timestamp_seconds           of the server's certificate; absent without TLS
+//	mintkeep_clients                                        registered; this and the next four are absent while Redis does not answer
+//	mintkeep_users                                          users
+//	mintkeep_active_keys                                    API keys that are active
+//	mintkeep_guards{state}                                  current, late: heard of within a minute, by any replica
+//	mintkeep_redis_memory_used_ratio                        of the fullest primary; absent without maxmemory
 //	mintkeep_build_info{version,goversion}                  always 1
 //
 // and the usual go_* and process_* ones.

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"context"
 	"net/http"
 	"runtime"
 	"time"
@@ -22,6 +23,9 @@ type Sources struct {
 	KeySets     func() KeySets           // the key sets that are fetched from clients; nil: those series are absent
 	Feed        func() feed.Status       // nil: there is no feed, and those series are absent
 	Now         func() time.Time         // nil: time.Now
+
+	// State is asked at each scrape, and must return soon after ctx is done. Nil: those series are absent.
+	State func(ctx context.Context) State
 }
 
 // Metrics counts. Its methods are safe for concurrent use and may be called on a nil receiver.
@@ -39,6 +43,7 @@ type Metrics struct {
 	redisDurations *table[string, prometheus.Observer]
 	redisErrors    *table[string, prometheus.Counter]
 	feed           feedCounts
+	notAudited     map[string]prometheus.Counter
 }
 
 // New returns Metrics with a registry of its own.
@@ -49,6 +54,7 @@ func New(from Sources) *Metrics {
 	m.registerRedis()
 	m.registerKeySets()
 	m.registerFeed()
+	m.registerAudit()
 	m.registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -68,6 +74,9 @@ func New(from Sources) *Metrics {
 	}
 	if from.Feed != nil {
 		m.registry.MustRegister(newFeedState(from.Feed))
+	}
+	if from.State != nil {
+		m.registry.MustRegister(newState(from.State))
 	}
 	return m
 }

@@ -1,6 +1,7 @@
 package metrics_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -225,6 +226,7 @@ func TestManual(t *testing.T) {
 		ActiveSince: time.Now,
 		KeySets:     func() metrics.KeySets { return metrics.KeySets{} },
 		Feed:        func() feed.Status { return feed.Status{Polled: true} },
+		State:       func(context.Context) metrics.State { return whole() },
 	})
 	m.Request("/", "GET", 200, time.Second)
 	m.Redis("get", time.Second, nil)
@@ -246,6 +248,63 @@ func TestManual(t *testing.T) {
 	equal(t, got, want)
 }
 
+// whole is a state of which everything is known.
+func whole() metrics.State {
+	used := 0.25
+	return metrics.State{
+		Ready: true, Breaker: "closed", SigningRotation: time.Hour, CertificateExpires: time.Unix(1_800_000_000, 0), Known: true,
+		Totals: store.Totals{Clients: 3, Users: 2, ActiveKeys: 7}, Guards: &metrics.Guards{Current: 4, Late: 1}, RedisMemory: &used,
+	}
+}
+
+// What is not known is absent.
+func TestState(t *testing.T) {
+	state := whole()
+	m := metrics.New(metrics.Sources{State: func(context.Context) metrics.State { return state }})
+	shown := func() (lines []string) {
+		for _, line := range samples(scrape(t, m), "mintkeep_") {
+			if !strings.Contains(line, "_total") && !strings.Contains(line, "build_info") && !strings.Contains(line, "_propagation_") {
+				lines = append(lines, line)
+			}
+		}
+		return lines
+	}
+	equal(t, shown(), []string{
+		"mintkeep_active_keys 7",
+		"mintkeep_certificate_expiry_timestamp_seconds 1.8e+09",
+		"mintkeep_clients 3",
+		`mintkeep_guards{state="current"} 4`,
+		`mintkeep_guards{state="late"} 1`,
+		"mintkeep_ready 1",
+		"mintkeep_redis_memory_used_ratio 0.25",
+		"mintkeep_signing_key_rotation_seconds 3600",
+		`mintkeep_store_breaker{state="checking"} 0`,
+		`mintkeep_store_breaker{state="closed"} 1`,
+		`mintkeep_store_breaker{state="quarantined"} 0`,
+		`mintkeep_store_breaker{state="replaying"} 0`,
+		`mintkeep_store_breaker{state="uncovered"} 0`,
+		"mintkeep_users 2",
+	})
+	state = metrics.State{Breaker: "replaying"}
+	equal(t, shown(), []string{
+		"mintkeep_ready 0",
+		`mintkeep_store_breaker{state="checking"} 0`,
+		`mintkeep_store_breaker{state="closed"} 0`,
+		`mintkeep_store_breaker{state="quarantined"} 0`,
+		`mintkeep_store_breaker{state="replaying"} 1`,
+		`mintkeep_store_breaker{state="uncovered"} 0`,
+	})
+}
+
+func TestAuditNotWritten(t *testing.T) {
+	m := metrics.New(metrics.Sources{})
+	m.AuditNotWritten(metrics.AuditCopy, 3)
+	equal(t, samples(scrape(t, m), "mintkeep_audit"), []string{
+		`mintkeep_audit_not_written_total{to="copy"} 3`,
+		`mintkeep_audit_not_written_total{to="store"} 0`,
+	})
+}
+
 func TestTwoRegistriesDoNotMeet(t *testing.T) {
 	a, b := metrics.New(metrics.Sources{}), metrics.New(metrics.Sources{})
 	a.TokenIssued("opaque")
@@ -265,6 +324,7 @@ func TestNil(t *testing.T) {
 	m.FeedReset(metrics.ResetFirst)
 	m.FeedBroken("gone")
 	m.FeedPropagated(time.Second)
+	m.AuditNotWritten(metrics.AuditStore, 1)
 
 	w := httptest.NewRecorder()
 	m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))

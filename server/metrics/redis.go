@@ -71,12 +71,7 @@ func newBehind(read func() bool) prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "mintkeep_store_behind",
 		Help: "1 while every request gets 503 because Redis lost data that this replica has seen: restore a backup and run mintkeep fence.",
-	}, func() float64 {
-		if read() {
-			return 1
-		}
-		return 0
-	})
+	}, func() float64 { return oneIf(read()) })
 }
 
 // pool reads the store's connection pool once a scrape.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/mintkeep/mintkeep/config"
 	"github.com/mintkeep/mintkeep/server/bearer"
 	"github.com/mintkeep/mintkeep/server/scope"
 	"github.com/mintkeep/mintkeep/server/web"
@@ -25,6 +26,13 @@ type introspection struct {
 	Issuer    string          `json:"iss"`
 	ID        string          `json:"jti"`
 
+	// Of an API key: what its owner calls it, and what a service does with it. Username is the owner's email address (RFC 7662
+	// §2.2), with MINTKEEP_INTROSPECT_OWNER=email only.
+	Name      string            `json:"name,omitempty"`
+	Metadata  map[string]string `json:"metadata,omitempty"`
+	RateLimit string            `json:"rate_limit,omitempty"`
+	Username  string            `json:"username,omitempty"`
+
 	// With ties=true only. The answer depends on what the handles name. Left is in how many milliseconds the credential
 	// expires by this server's clock, absent if it never does. State is what POST /oauth/confirm compares.
 	Ties  []feed.Handle `json:"ties,omitempty"`
@@ -43,8 +51,11 @@ func (s *Server) Introspect(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	// RFC 7662 §4: a caller that is not entitled to know gets the answer for a token that does not exist.
-	if principal != nil && !entitled(asked.caller.Client, principal) {
+	switch {
+	case principal != nil && !entitled(asked.caller.Client, principal):
 		principal = nil
+	case principal == nil && scope.Has(asked.caller.Metadata.Scope, scope.Introspect):
+		s.verifier.CountRejected(asked.presented)
 	}
 	s.metrics.Introspected(principal != nil)
 	s.store.Count(store.Introspections)
@@ -115,6 +126,7 @@ func (s *Server) describe(principal *bearer.Principal) introspection {
 			Active: true, Scope: principal.Scope(), TokenType: "api_key",
 			Expires: key.ExpiresAt / 1000, IssuedAt: key.CreatedAt / 1000, Subject: principal.User.ID,
 			Audience: bearer.Audience{s.config.Audience}, Issuer: s.config.Issuer, ID: key.ID,
+			Name: key.Name, Metadata: key.Metadata, RateLimit: key.RateLimit.String(), Username: s.username(principal),
 		}
 	}
 	claims := principal.Claims
@@ -123,6 +135,14 @@ func (s *Server) describe(principal *bearer.Principal) introspection {
 		Expires: claims.Expires, IssuedAt: claims.IssuedAt, Subject: claims.Subject,
 		Audience: claims.Audience, Issuer: claims.Issuer, ID: claims.ID,
 	}
+}
+
+// username is the email address of a key's owner, if services are told.
+func (s *Server) username(principal *bearer.Principal) string {
+	if s.config.IntrospectOwner != config.OwnerEmail {
+		return ""
+	}
+	return principal.User.Metadata.Email
 }
 
 // inspection is a credential that a client asks about: the request, who asks, what was presented, and the record under its

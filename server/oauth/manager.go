@@ -12,6 +12,7 @@ import (
 	"github.com/mintkeep/mintkeep/server/bearer"
 	"github.com/mintkeep/mintkeep/server/credential"
 	"github.com/mintkeep/mintkeep/server/signing"
+	"github.com/mintkeep/mintkeep/server/tracing"
 	"github.com/mintkeep/mintkeep/store"
 )
 
@@ -77,7 +78,9 @@ func (n generator) Token(ctx context.Context, _ *oauth2.GenerateBasic, _ bool) (
 		g.record.Claims = body
 		return credential.NewToken(n.brand), "", nil
 	}
+	signed := tracing.Begin(ctx, "sign JWT")
 	access, err = n.ring.Sign(body)
+	signed()
 	if len(access) > bearer.MaxToken {
 		return "", "", errTokenTooLong
 	}

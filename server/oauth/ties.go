@@ -4,7 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"maps"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/mintkeep/mintkeep/server/bearer"
@@ -47,8 +49,8 @@ func (s *Server) tie(answer *introspection, asked bearer.Presented, principal *b
 // credentialState is a digest of all that an active answer says and that may change while the credential stays the same.
 type credentialState [8]byte
 
-// state is that of an active credential: of its scope, its audience, its expiry, what it is bound to, and its owners. An
-// opaque token has all that in its record. A JWT says it itself, so that it cannot change. Nothing is bound yet.
+// state is that of an active credential: of its scope, its audience, its expiry, what it is bound to, its owners, and what an
+// API key is called and carries. An opaque token has all that in its record. A JWT says it itself, so that it cannot change. Nothing is bound yet.
 func (s *Server) state(p *bearer.Principal) credentialState {
 	text := make([]byte, 0, 512)
 	if key := p.Key; key != nil {
@@ -58,6 +60,13 @@ func (s *Server) state(p *bearer.Principal) credentialState {
 		text = appendPart(text, p.Scope())
 		text = appendPart(text, s.config.Audience)
 		text = binary.BigEndian.AppendUint64(text, uint64(key.ExpiresAt))
+		text = appendPart(text, key.Name)
+		text = appendPart(text, key.RateLimit.String())
+		text = appendPart(text, s.username(p))
+		for _, name := range slices.Sorted(maps.Keys(key.Metadata)) {
+			text = appendPart(text, name)
+			text = appendPart(text, key.Metadata[name])
+		}
 	} else {
 		text = appendPart(text, "token")
 		text = appendPart(text, s.config.Issuer)

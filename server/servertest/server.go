@@ -19,6 +19,7 @@ import (
 	"github.com/mintkeep/mintkeep/server/metrics"
 	"github.com/mintkeep/mintkeep/server/password"
 	"github.com/mintkeep/mintkeep/server/signing"
+	"github.com/mintkeep/mintkeep/server/tracing"
 	"github.com/mintkeep/mintkeep/store"
 	"github.com/mintkeep/mintkeep/store/feed"
 	"github.com/mintkeep/mintkeep/store/storetest"
@@ -72,16 +73,21 @@ func New(t testing.TB, b *storetest.Backend, environ ...string) *Server {
 	cfg := s.configure(t, environ)
 	s.Config = cfg
 
-	sources := metrics.Sources{Now: b.Clock.Now}
+	sources := metrics.Sources{Now: b.Clock.Now} // and nothing that asks Redis: tests count its commands
 	if cfg.Feed {
 		sources.Feed = func() feed.Status { return s.Store.Feed().Status() }
 	}
 	s.Metrics = metrics.New(sources)
+	tracer, err := tracing.New(tracing.Options{Config: cfg.Tracing, Version: "test", Console: s.Log, Logger: logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { tracer.Close(context.Background()) })
 	s.Store = b.Open(t, func(o *store.Options) {
 		o.Logger, o.Observe, o.Durability = logger, s.Metrics.Redis, cfg.RevokeDurability
 		o.Feed, o.CountVoid = cfg.Feed, s.Metrics.FeedVoid
+		o.Trace = tracer.RoundTrips()
 	})
-	var err error
 	s.Ring, err = signing.New(signing.Options{
 		Store: s.Store, MasterKeys: cfg.MasterKeys, Algorithm: cfg.SigningAlg, Rotation: cfg.SigningRotation,
 		TokenTTLMax: cfg.TokenTTLMax, Now: b.Clock.Now, Logger: logger,
@@ -93,6 +99,7 @@ func New(t testing.TB, b *storetest.Backend, environ ...string) *Server {
 	s.Server, err = server.New(server.Options{
 		Config: cfg, Store: s.Store, Ring: s.Ring, Logger: logger, Metrics: s.Metrics, Now: b.Clock.Now, StoreBudget: storeBudget,
 		PasswordCost: password.Cost{Memory: 64, Passes: 1, Lanes: 1}, CheckKeys: checkKeys(cfg),
+		Tracer: tracer,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -21,8 +21,8 @@ const (
 
 // spec is what a body says of a user; nil is what it does not mention.
 type spec struct {
-	email, name, role *string
-	disabled          *bool
+	email, name, role, owner *string
+	disabled                 *bool
 }
 
 func (p spec) promotes() bool { return p.role != nil && *p.role == store.Operator }
@@ -39,6 +39,7 @@ var members = []struct {
 	{"name", readName},
 	{"role", readRole},
 	{"disabled", readDisabled},
+	{"managed_by", readOwner},
 	{"password", readPassword},
 }
 
@@ -53,6 +54,16 @@ func readSpec(o web.Object) (p spec, err error) {
 		}
 	}
 	return p, nil
+}
+
+// Check says what is wrong with a member of a user, by its name in a body.
+func Check(name string, raw json.RawMessage) error {
+	for _, member := range members {
+		if member.name == name {
+			return member.read(&spec{}, raw)
+		}
+	}
+	return nil
 }
 
 func wrongMember(member string, why error) error { return web.InvalidRequest("%s: %v", member, why) }
@@ -139,6 +150,18 @@ func readDisabled(p *spec, raw json.RawMessage) error {
 	return err
 }
 
+func readOwner(p *spec, raw json.RawMessage) error {
+	p.owner = new(string)
+	if web.IsNull(raw) {
+		return nil
+	}
+	var err error
+	if *p.owner, err = web.Decode[string](raw, "a string"); err != nil {
+		return err
+	}
+	return web.CheckOwner(*p.owner)
+}
+
 // readPassword rejects a password: ignored, it would seem to be set.
 func readPassword(_ *spec, raw json.RawMessage) error {
 	if web.IsNull(raw) {
@@ -156,6 +179,10 @@ func (p spec) apply(m *store.UserMetadata) (changed []string) {
 	if p.name != nil && *p.name != m.Name {
 		m.Name = *p.name
 		changed = append(changed, "name")
+	}
+	if p.owner != nil && *p.owner != m.ManagedBy {
+		m.ManagedBy = *p.owner
+		changed = append(changed, "managed_by")
 	}
 	return changed
 }

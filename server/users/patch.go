@@ -95,11 +95,7 @@ func (g *Registry) update(ctx context.Context, u *store.User, p spec, by audit.A
 	}
 	what := record(audit.UserUpdated, u.ID, map[string]string{"changed": strings.Join(changed, " ")})
 	for _, member := range changed {
-		if member == "email" {
-			what = what.Changed(member, u.Metadata.Email, after.Email)
-		} else {
-			what = what.Changed(member, u.Metadata.Name, after.Name)
-		}
+		what = what.Changed(member, text(u.Metadata, member), text(after, member))
 	}
 	return g.Audit.Change(ctx, by, what, func(ctx context.Context) error {
 		_, err := g.Store.UpdateUser(ctx, u.ID, g.Audit.Cause(by, ""), func(m *store.UserMetadata) error {
@@ -108,6 +104,17 @@ func (g *Registry) update(ctx context.Context, u *store.User, p spec, by audit.A
 		})
 		return err
 	})
+}
+
+// text is a member of the metadata as the audit log has it.
+func text(m store.UserMetadata, member string) string {
+	switch member {
+	case "email":
+		return m.Email
+	case "managed_by":
+		return m.ManagedBy
+	}
+	return m.Name
 }
 
 // admit promotes and enables.

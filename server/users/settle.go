@@ -14,7 +14,7 @@ var errOvertaken = errors.New("the user was changed meanwhile")
 // settle is for a patch that changes nothing of the metadata. The metadata is written as it is, and nothing is recorded: an
 // earlier change without an answer, which may still be on its way to Redis, is not made any more then.
 func (g *Registry) settle(ctx context.Context, u *store.User, p spec, by audit.Actor) error {
-	if p.email == nil && p.name == nil {
+	if p.email == nil && p.name == nil && p.owner == nil {
 		return nil
 	}
 	_, err := g.Store.UpdateUser(ctx, u.ID, g.Audit.Cause(by, ""), func(m *store.UserMetadata) error {

@@ -30,7 +30,8 @@ func (g *Registry) Create(ctx context.Context, o web.Object, by audit.Actor) (*s
 	}
 	var link Link
 	u.Invite, link = g.newInvite(u.ID)
-	what := record(audit.UserCreated, u.ID, nil).Granted("email", u.Metadata.Email).Granted("name", u.Metadata.Name).Granted("role", u.Role())
+	what := record(audit.UserCreated, u.ID, nil).Granted("email", u.Metadata.Email).Granted("name", u.Metadata.Name).Granted("role", u.Role()).
+		Granted("managed_by", u.Metadata.ManagedBy)
 	err = g.Audit.Change(ctx, by, what, func(ctx context.Context) error { return g.Store.CreateUser(ctx, u) })
 	return u, link, emailTaken(err)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/mintkeep/mintkeep/server/overload"
+	"github.com/mintkeep/mintkeep/server/tracing"
 )
 
 // defaultStoreBudget leaves a caller who waits for two seconds time for the answer.
@@ -28,6 +29,9 @@ type Adapter struct {
 
 	// Count is told of each answered request; route is empty where none matched. May be nil.
 	Count func(route, method string, status int, d time.Duration)
+
+	// Tracer makes a span of each request. May be nil.
+	Tracer *tracing.Tracer
 
 	// StoreBudget is the store time that one request may use in all. It starts when the request's body has been read, so
 	// that a slow sender does not spend it. Zero: 1.5 s.
@@ -90,8 +94,9 @@ type route struct {
 
 func (a *Adapter) handle(to route) gin.HandlerFunc {
 	return func(c *gin.Context) {
+		ctx, span := a.traced(c)
 		x := &request{
-			Context: c.Request.Context(), adapter: a, caller: c.Request.Context(), route: c.FullPath(), params: c.Params,
+			Context: ctx, adapter: a, caller: ctx, span: span, route: c.FullPath(), params: c.Params,
 			sampleSuccess: to.always, routine: to.waits, start: time.Now(),
 		}
 		x.id, x.serverID = requestIDs(c.Request)
@@ -186,6 +191,7 @@ func (a *Adapter) headers(h http.Header, id string) {
 // record counts the request and writes its line.
 func (a *Adapter) record(c *gin.Context, x *request, err error) {
 	status, took := c.Writer.Status(), time.Since(x.start)
+	x.endSpan(status, err)
 	if a.Count != nil {
 		a.Count(c.FullPath(), c.Request.Method, status, took)
 	}
@@ -212,6 +218,9 @@ func (a *Adapter) record(c *gin.Context, x *request, err error) {
 	}
 	if x.serverID != "" {
 		attrs = append(attrs, slog.String("server_request_id", x.serverID))
+	}
+	if id := x.span.TraceID(); id != "" {
+		attrs = append(attrs, slog.String("trace_id", id))
 	}
 	attrs = append(attrs, x.notes...)
 	if err != nil {

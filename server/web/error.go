@@ -46,6 +46,14 @@ func Conflict(format string, args ...any) *Error {
 	return &Error{Status: http.StatusConflict, Code: "conflict", Description: fmt.Sprintf(format, args...)}
 }
 
+// PreconditionFailed is the 412 for a change of what is not any more as the caller has read it (RFC 9110 §15.5.13).
+func PreconditionFailed() *Error {
+	return &Error{
+		Status: http.StatusPreconditionFailed, Code: "precondition_failed",
+		Description: "If-Match: it was changed since you read it; read it again and retry",
+	}
+}
+
 // TooManyRequests is the 429 after too many failures, or too many calls. retryAfter is raised to at least 1 s.
 func TooManyRequests(retryAfter time.Duration) *Error {
 	return &Error{

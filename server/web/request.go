@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/mintkeep/mintkeep/server/tracing"
 )
 
 // request is what the adapter knows of one request. It is the request's context at the same time, which
@@ -23,6 +25,8 @@ type request struct {
 	id            string
 	serverID      string // its own, if id is the caller's; else empty
 	address       netip.Addr
+	span          tracing.Request
+	reason        string // why a credential was rejected; empty: none was
 	route         string // its pattern
 	params        gin.Params
 	body          []byte
@@ -123,11 +127,7 @@ func acceptable(id string) bool {
 // X-Forwarded-For that is not one: what stands left of it was not seen by a trusted proxy. All lines of the header
 // count as one list (RFC 9110 §5.3), because a proxy may add a line rather than extend the caller's.
 func clientAddress(r *http.Request, trusted []netip.Prefix) netip.Addr {
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	address := peer.Addr().Unmap().WithZone("")
+	address := peerAddress(r)
 	if !contains(trusted, address) {
 		return address
 	}
@@ -143,6 +143,15 @@ func clientAddress(r *http.Request, trusted []netip.Prefix) netip.Addr {
 		}
 	}
 	return address
+}
+
+// peerAddress is the address at the other end of the connection; the zero one if there is none.
+func peerAddress(r *http.Request) netip.Addr {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return peer.Addr().Unmap().WithZone("")
 }
 
 // parseHop reads an address as proxies write it: with a port, or in brackets, or plain.

@@ -35,6 +35,8 @@ var errOverloaded = errors.New("too many calls are waiting for Redis")
 type batcher struct {
 	client redis.UniversalClient
 	apart  bool // calls never share a batch
+	// trace begins the trace of a call that waits for a batch.
+	trace func(ctx context.Context, cmds []redis.Cmder) (end func(error))
 
 	mu       sync.Mutex
 	inFlight int
@@ -71,10 +73,17 @@ func (b *batcher) do(ctx context.Context, cmds ...redis.Cmder) error {
 	c := &call{ctx: ctx, cmds: cmds, done: make(chan struct{})}
 	b.waiting = append(b.waiting, c)
 	b.mu.Unlock()
+	end := b.trace(ctx, cmds)
 	select {
 	case <-c.done:
+		if c.err != nil {
+			end(c.err)
+		} else {
+			end(failureOf(nil, cmds))
+		}
 		return c.err
 	case <-ctx.Done():
+		end(ctx.Err())
 		return ctx.Err()
 	}
 }

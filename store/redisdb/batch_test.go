@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -73,6 +74,51 @@ func open(t *testing.T, o redisdb.Options) *redisdb.DB {
 	}
 	t.Cleanup(func() { _ = db.Close() })
 	return db
+}
+
+// A call that waits to travel with others is traced in its own request, with its own commands.
+func TestSharedBatchIsTracedPerCall(t *testing.T) {
+	type key struct{}
+	var mu sync.Mutex
+	traced := map[any][]string{}
+	c := &trips{}
+	db := open(t, redisdb.Options{
+		Instrument: func(client redis.UniversalClient) { client.AddHook(c) },
+		Trace: func(ctx context.Context, r redisdb.RoundTrip) func(error) {
+			request := ctx.Value(key{})
+			if request == nil {
+				return nil
+			}
+			line := fmt.Sprintln(r.Commands(), r.Count(), r.Server, r.Shared)
+			return func(err error) {
+				mu.Lock()
+				defer mu.Unlock()
+				traced[request] = append(traced[request], strings.TrimSpace(line)+fmt.Sprint(" ", err))
+			}
+		},
+	})
+	put(t, db, "a")
+	release := c.held()
+	var calls sync.WaitGroup
+	for n := range 4 { // of which two go alone
+		calls.Go(func() { _, _ = get(context.WithValue(t.Context(), key{}, n), db, "a") })
+	}
+	waitFor(t, db, 2)
+	release()
+	calls.Wait()
+	shared := 0
+	for n := range 4 {
+		switch fmt.Sprint(traced[n]) {
+		case "[[HGET] 1 embedded false <nil>]":
+		case "[[HGET] 1 embedded true <nil>]":
+			shared++
+		default:
+			t.Errorf("call %d is traced as %q", n, traced[n])
+		}
+	}
+	if shared != 2 {
+		t.Errorf("%d calls are traced as shared, want 2", shared)
+	}
 }
 
 // errAbsent is that of a key that is not there.

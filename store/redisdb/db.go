@@ -32,8 +32,11 @@ type Options struct {
 	// race are answers, not errors. May be nil.
 	Observe func(cmd string, d time.Duration, err error)
 
-	// Instrument is given the client before its first use, to add hooks to it: for tests that watch the commands, and
-	// for tracing. May be nil.
+	// Trace is told of each round trip before it begins, under the context of the request that it serves, and returns what is
+	// called when it is over, with what went wrong; nil: nothing is. May be nil.
+	Trace func(ctx context.Context, r RoundTrip) (end func(error))
+
+	// Instrument is given the client before its first use, to add hooks to it: for tests that watch the commands. May be nil.
 	Instrument func(redis.UniversalClient)
 
 	// Dial wraps the function that dials a real Redis, for a process that keeps file descriptors back. May be nil.
@@ -91,10 +94,15 @@ func Open(o Options) (*DB, error) {
 	} else if err := db.dial(o); err != nil {
 		return nil, err
 	}
-	db.batch.client, db.batch.apart = db.Client, db.IsCluster()
+	db.batch.client, db.batch.apart, db.batch.trace = db.Client, db.IsCluster(), db.beginShared
 	db.Client.AddHook(unanswered{})
 	if o.Observe != nil {
 		db.Client.AddHook(observer(o.Observe))
+	}
+	if o.Trace != nil {
+		if !db.IsCluster() { // where the client of each node has the hook
+			db.Client.AddHook(traced{o.Trace, db.server()})
+		}
 	}
 	if o.Instrument != nil {
 		o.Instrument(db.Client)
@@ -123,6 +131,9 @@ func (db *DB) dial(o Options) (err error) {
 				node.AddHook(o.Hook)
 			}
 			node.AddHook(unanswered{})
+			if o.Trace != nil {
+				node.AddHook(traced{o.Trace, node.Options().Addr})
+			}
 			node.AddHook(sendOnce{db})
 			db.addConnections(node)
 		})

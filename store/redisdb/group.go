@@ -112,14 +112,17 @@ func (g *group) confirm(ctx context.Context, node *redis.Client, cmds ...redis.C
 	c := &confirmation{ctx: ctx, node: node, cmds: cmds, done: make(chan struct{})}
 	g.waiting = append(g.waiting, c)
 	g.mu.Unlock()
+	end := g.db.beginShared(ctx, cmds)
 	select {
 	case <-c.done:
 	case <-ctx.Done():
 		if g.withdraw(c) {
+			end(errTooLate)
 			return unsent(ctx, errTooLate)
 		}
 		<-c.done // which it is soon: its commands have been sent, and the round writes to them
 	}
+	end(c.err)
 	return c.barrier, c.err
 }
 

@@ -35,20 +35,23 @@ func (o observer) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 		start := time.Now()
 		err := next(ctx, cmds)
 		d := time.Since(start)
-
-		// The error of a pipeline is that of its first command that has one, which may be an
-		// absent key in front of something worse.
-		bad := Failure(err)
-		for _, cmd := range cmds {
-			if bad == nil {
-				bad = Failure(cmd.Err())
-			}
-		}
 		name := "pipeline"
 		if len(cmds) > 0 && cmds[0].Name() == "multi" {
 			name = "multi"
 		}
-		o(name, d, bad)
+		o(name, d, failureOf(err, cmds))
 		return err
 	}
+}
+
+// failureOf is what went wrong in a pipeline. Its error is that of its first command that has one, which may be an absent key
+// in front of something worse.
+func failureOf(err error, cmds []redis.Cmder) error {
+	failed := Failure(err)
+	for _, cmd := range cmds {
+		if failed == nil {
+			failed = Failure(cmd.Err())
+		}
+	}
+	return failed
 }

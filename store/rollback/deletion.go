@@ -5,10 +5,12 @@ import (
 	"errors"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
 // Deletion is one DEL or HDEL by which a revocation takes effect. Redis applies it even when it is out of memory, and
-// it may be sent again.
+// it may be sent again. A restriction is the same for a part of a value: see [OfValue].
 type Deletion struct {
 	key    string
 	fields []string // empty: the whole key
@@ -21,7 +23,14 @@ type Deletion struct {
 	// implied: another deletion of the same batch removes this field as well. This one is needed only if the condition
 	// of the other no longer holds: the field of that condition was set again, and this field has its old value.
 	implied bool
+
+	// restrict makes it a restriction: the value of a string is replaced by one that is worth less. It is its own condition.
+	restrict Restriction
 }
+
+// Restriction says what is to become of the value of a string that has come back. Not undone: it stays. An empty value: the
+// key is deleted. It is called again with what it returned, and must leave that alone.
+type Restriction func(value string) (restricted string, undone bool)
 
 // OfKey is the deletion of a key.
 func OfKey(key string) Deletion { return Deletion{key: key} }
@@ -29,7 +38,13 @@ func OfKey(key string) Deletion { return Deletion{key: key} }
 // OfFields is the deletion of fields of a hash.
 func OfFields(key string, fields ...string) Deletion { return Deletion{key: key, fields: fields} }
 
-// While gives the deletion a condition. An empty value means that the field was absent.
+// OfValue is the restriction of the value of a string.
+func OfValue(key string, restrict Restriction) Deletion {
+	return Deletion{key: key, restrict: restrict}
+}
+
+// While gives the deletion a condition. An empty value means that the field was absent. Of a restriction it is only the name by
+// which [Monitor.Forget] knows it.
 func (d Deletion) While(field, value string) Deletion {
 	d.field, d.value = field, value
 	return d
@@ -88,10 +103,14 @@ type replay struct {
 	Entry
 	deleted *redis.IntCmd
 	read    *redis.SliceCmd
+	value   *redis.StringCmd // of a restriction
 }
 
 func (m *Monitor) newReplay(ctx context.Context, p redis.Pipeliner, e Entry) replay {
-	if e.field != "" {
+	switch {
+	case e.restrict != nil:
+		return replay{Entry: e, value: p.Get(ctx, e.key)}
+	case e.field != "":
 		return replay{Entry: e, read: p.HMGet(ctx, e.key, m.ExistsField, e.field)}
 	}
 	r := replay{Entry: e, deleted: e.Command(ctx)}
@@ -101,10 +120,24 @@ func (m *Monitor) newReplay(ctx context.Context, p redis.Pipeliner, e Entry) rep
 
 // gone is whether nothing is left to delete: the deletion was sent again, or its condition does not hold.
 func (r replay) gone() (bool, error) {
-	if r.deleted != nil {
+	switch {
+	case r.deleted != nil:
 		return true, r.deleted.Err()
+	case r.value != nil:
+		_, undone, err := r.restricted(r.value)
+		return !undone, err
 	}
 	return !r.holds(r.read.Val()), r.read.Err()
+}
+
+// restricted is what becomes of a value as it was read.
+func (d Deletion) restricted(read *redis.StringCmd) (value string, undone bool, err error) {
+	value, err = read.Result()
+	if err != nil { // there is nothing to restrict, or it is not known
+		return "", false, redisdb.Failure(err)
+	}
+	value, undone = d.restrict(value)
+	return value, undone, nil
 }
 
 // deleteAgain deletes what a rollback has brought back, or what was never deleted, if its condition holds. WATCH sees
@@ -112,6 +145,9 @@ func (r replay) gone() (bool, error) {
 // round reads it again.
 func (m *Monitor) deleteAgain(ctx context.Context, d Deletion) error {
 	err := m.client.Watch(ctx, func(tx *redis.Tx) error {
+		if d.restrict != nil {
+			return d.restrictAgain(ctx, tx)
+		}
 		fields, err := tx.HMGet(ctx, d.key, m.ExistsField, d.field).Result()
 		if err != nil || !d.holds(fields) {
 			return err
@@ -125,5 +161,21 @@ func (m *Monitor) deleteAgain(ctx context.Context, d Deletion) error {
 		return nil
 	}
 	m.db.SettleAfter(ctx, err)
+	return err
+}
+
+// restrictAgain restricts a value that a rollback has brought back. A Redis that is out of memory rejects it, as every
+// transaction: the breaker does not close until there is memory.
+func (d Deletion) restrictAgain(ctx context.Context, tx *redis.Tx) error {
+	value, undone, err := d.restricted(tx.Get(ctx, d.key))
+	if err != nil || !undone {
+		return err
+	}
+	_, err = tx.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		if value == "" {
+			return p.Process(ctx, d.Command(ctx))
+		}
+		return p.Set(ctx, d.key, value, redis.KeepTTL).Err()
+	})
 	return err
 }

@@ -167,7 +167,7 @@ func (l *redoLog) forget(key, field, current string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	outdated := func(e Entry) bool {
-		return e.key == key && len(e.fields) > 0 && e.field == field && e.value != current
+		return e.key == key && (len(e.fields) > 0 || e.restrict != nil) && e.field == field && e.value != current
 	}
 	l.size = 0
 	for i, s := range l.segments {

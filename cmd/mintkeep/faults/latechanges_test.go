@@ -61,6 +61,7 @@ var lateChanges = slices.Concat(
 			w.revokeAdmin(w.tokenGroup(), http.MethodPost, w.clientPath()+"/revoke-tokens", "")
 		},
 	}),
+	keyChanges,
 	changes("user-enabled", onUser, lateKind{
 		prepare: func(w *lateWrite) { w.revokeAdmin(w.userGroup(), http.MethodPatch, w.userPath(), `{"disabled":true}`) },
 		do: func(w *lateWrite) {
@@ -90,3 +91,28 @@ var lateChanges = slices.Concat(
 		revoke: func(w *lateWrite) { w.revokeAdmin(w.userGroup(), http.MethodPatch, w.userPath(), `{"disabled":true}`) },
 	}),
 )
+
+// keyChanges are of an API key, whose first write is the transaction.
+var keyChanges = []lateKind{
+	{
+		name: "key-enabled", longest: true,
+		prepare: (*lateWrite).disableItsKey,
+		match:   onKey(transactionOn),
+		do:      (*lateWrite).enableItsKey,
+		revoke:  (*lateWrite).disableItsKey,
+	},
+	{
+		name:    "key-enabled-and-revoked",
+		prepare: (*lateWrite).disableItsKey,
+		match:   onKey(transactionOn),
+		do:      (*lateWrite).enableItsKey,
+		revoke:  (*lateWrite).revokeItsKey,
+	},
+	{
+		name: "key-renamed", match: onKey(transactionOn),
+		do: func(w *lateWrite) {
+			w.lateAdmin(history.Enable, "", http.MethodPatch, "/admin/keys/"+w.key.id, `{"name":"renamed"}`)
+		},
+		revoke: (*lateWrite).disableItsKey,
+	},
+}

@@ -62,6 +62,10 @@ func onUser(match func(key string) storetest.Match) func(*lateWrite) storetest.M
 	return func(w *lateWrite) storetest.Match { return match("mk:p:" + w.user) }
 }
 
+func onKey(match func(key string) storetest.Match) func(*lateWrite) storetest.Match {
+	return func(w *lateWrite) storetest.Match { return match(recordOf(w.key)) }
+}
+
 var lateCreations = []lateKind{
 	{
 		name: "token", longest: true,

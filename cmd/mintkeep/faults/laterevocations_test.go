@@ -29,6 +29,13 @@ var lateRevocations = []lateKind{
 		revoke: (*lateWrite).revokeItsKey,
 	},
 	{
+		name: "key-disabled", match: onKey(transactionOn),
+		do: func(w *lateWrite) {
+			w.lateAdmin(history.Revoke, w.key.name(), http.MethodPatch, "/admin/keys/"+w.key.id, `{"disabled":true}`)
+		},
+		revoke: (*lateWrite).disableItsKey,
+	},
+	{
 		name:    "secret-revoked",
 		prepare: func(w *lateWrite) { w.findSecret() },
 		match:   onClient(firstOn),

@@ -34,6 +34,14 @@ func (w *lateWrite) revokeItsKey() {
 	w.revokeAdmin(w.key.name(), http.MethodDelete, "/admin/keys/"+w.key.id, "")
 }
 
+func (w *lateWrite) disableItsKey() {
+	w.revokeAdmin(w.key.name(), http.MethodPatch, "/admin/keys/"+w.key.id, `{"disabled":true}`)
+}
+
+func (w *lateWrite) enableItsKey() {
+	w.lateAdmin(history.Enable, w.key.name(), http.MethodPatch, "/admin/keys/"+w.key.id, `{"disabled":false}`)
+}
+
 // nextClient is another client of the write's own, which it registers with a secret that is known beforehand.
 func (w *lateWrite) nextClient() string { return "next-" + w.client }
 

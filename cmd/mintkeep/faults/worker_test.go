@@ -45,6 +45,7 @@ var actions = []action{
 	{2, (*worker).revokeTokens},
 	{1, (*worker).disableClient},
 	{1, (*worker).disableUser},
+	{2, (*worker).disableKey},
 	{1, (*worker).deleteClient},
 	{1, (*worker).claimOne},
 }
@@ -288,6 +289,22 @@ func (w *worker) disableUser() {
 	if e.Answer != history.Done {
 		w.user = ""
 	}
+}
+
+// disableKey disables a key, tries it, and enables it again.
+func (w *worker) disableKey() {
+	if len(w.keys) == 0 {
+		return
+	}
+	c := w.keys[w.dice.IntN(len(w.keys))]
+	patch := func(op history.Op, body string) {
+		_, e := w.admin(op, c.name(), http.MethodPatch, "/admin/keys/"+c.id, body,
+			w.expect(http.StatusOK, http.StatusNotFound, http.StatusConflict)...)
+		w.log.Add(e)
+	}
+	patch(history.Revoke, `{"disabled":true}`)
+	w.check(w.caller, w.number, c, "disabled, ")
+	patch(history.Enable, `{"disabled":false}`)
 }
 
 func (w *worker) deleteClient() {

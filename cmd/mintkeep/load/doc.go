@@ -11,7 +11,9 @@
 //	go test ./cmd/mintkeep/load -v -load=replicas                   two servers on one Redis
 //	go test ./cmd/mintkeep/load -v -load=start                      from exec to the first token; idle memory
 //	go test ./cmd/mintkeep/load -v -load=assertions                 a token by a signed assertion, beside one by a secret
+//	go test ./cmd/mintkeep/load -v -load=tracing -before FILE       traces off and of 1 %, beside the binary of a former version
 //	go test ./cmd/mintkeep/load -v -load=guards -for 120s           a thousand guards on two servers
+//	go test ./cmd/mintkeep/load -v -load=checks -for 20s            a service with a guard, one that introspects, one that checks nothing
 //	go test ./cmd/mintkeep/load -v -load=profile -profiles /tmp     profiles of the server
 //	go test ./cmd/mintkeep/load -v -load=soak -soak 10m -timeout 20m   everything mixed, for long
 //

@@ -15,8 +15,9 @@ import (
 )
 
 var (
-	loads = flag.String("load", "", "which loads to put on: scale, delay, connections, overload, replicas, start, assertions, guards, profile, soak; a comma list, or all")
-	lasts = flag.Duration("for", 5*time.Second, "how long each measurement of a load lasts")
+	loads  = flag.String("load", "", "which loads to put on: scale, delay, connections, overload, replicas, start, assertions, tracing, guards, checks, profile, soak; a comma list, or all")
+	before = flag.String("before", "", "the binary of a former version, beside which -load=tracing measures this one")
+	lasts  = flag.Duration("for", 5*time.Second, "how long each measurement of a load lasts")
 )
 
 func TestMain(m *testing.M) { processtest.Main(m) }

@@ -32,8 +32,14 @@ func newStand(tb testing.TB, redis *storetest.Server, environ ...string) *stand 
 // newStandAt is newStand for a server that sees the Redis at another address.
 func newStandAt(tb testing.TB, redis *storetest.Server, url string, environ ...string) *stand {
 	tb.Helper()
+	return newStandOf(tb, processtest.Program(tb), redis, url, environ...)
+}
+
+// newStandOf is newStandAt for another program.
+func newStandOf(tb testing.TB, program string, redis *storetest.Server, url string, environ ...string) *stand {
+	tb.Helper()
 	s := &stand{tb: tb, redis: redis, pid: pidOf(tb, redis)}
-	s.server = processtest.StartQuiet(tb, processtest.Program(tb), append(processtest.OnRedis(url), environ...)...)
+	s.server = processtest.StartQuiet(tb, program, append(processtest.OnRedis(url), environ...)...)
 	s.client = s.server.Register(tb, `{"scope":"read mintkeep:introspect"}`)
 	email := fmt.Sprintf("load-%d@example.com", time.Now().UnixNano())
 	s.user = s.server.Admin(http.MethodPost, "/admin/users", `{"email":"`+email+`"}`).Member(tb, http.StatusCreated, "id")

@@ -46,7 +46,9 @@
       localise(fresh);
       for (const part of document.querySelectorAll("[data-live]")) {
         const next = fresh.getElementById(part.id);
-        if (next && !part.contains(document.activeElement)) part.replaceWith(document.adoptNode(next));
+        if (!next || part.contains(document.activeElement) || part.querySelector("input:checked")) continue; // it is in use
+        part.replaceWith(document.adoptNode(next));
+        document.dispatchEvent(new CustomEvent("refreshed", { detail: next }));
       }
       refreshed = Date.now();
       failed = false;

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -19,21 +20,35 @@ import (
 	"github.com/mintkeep/mintkeep/server/guard"
 )
 
-// program is the real Mintkeep, built once.
-var program = sync.OnceValues(func() (string, error) {
-	folder, err := os.MkdirTemp("", "mintkeep")
-	if err != nil {
-		return "", err
+// built are the programs that the tests run, each built once.
+var built sync.Map
+
+// build builds a program of a module.
+func build(t *testing.T, module, pkg string, flags ...string) string {
+	t.Helper()
+	type result struct {
+		path string
+		err  error
 	}
-	path := filepath.Join(folder, "mintkeep")
-	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", path, "./cmd/mintkeep")
-	cmd.Dir = "../../.."
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		err = fmt.Errorf("%w: %s", err, out)
+	once, _ := built.LoadOrStore(fmt.Sprint(module, pkg, flags), sync.OnceValue(func() result {
+		folder, err := os.MkdirTemp("", "mintkeep") //nolint:usetesting // all tests share what is built
+		if err != nil {
+			return result{"", err}
+		}
+		path := filepath.Join(folder, filepath.Base(pkg))
+		cmd := exec.Command("go", append(append([]string{"build", "-buildvcs=false", "-o", path}, flags...), pkg)...)
+		cmd.Dir = module
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return result{path, fmt.Errorf("%w: %s", err, out)}
+		}
+		return result{path, nil}
+	}))
+	r := once.(func() result)()
+	if r.err != nil {
+		t.Fatal(r.err)
 	}
-	return path, err
-})
+	return r.path
+}
 
 const adminToken = "a-token-for-tests-that-is-long-enough"
 
@@ -41,6 +56,7 @@ const adminToken = "a-token-for-tests-that-is-long-enough"
 type process struct {
 	t       *testing.T
 	url     string
+	issuer  string
 	secrets map[string]string // of clients
 	users   map[string]string // name → id
 	keys    map[string]string // API key → id
@@ -48,15 +64,34 @@ type process struct {
 
 var listening = regexp.MustCompile(`"msg":"listening","address":"([^"]+)"`)
 
+// newReal is one whose issuer is not where it listens, so that its guards need a network of their own.
 func newReal(t *testing.T) backend {
 	t.Helper()
-	path, err := program()
+	return startReal(t, "127.0.0.1:0", "http://localhost:8080")
+}
+
+// newRealAtItsIssuer is one that every program reaches.
+func newRealAtItsIssuer(t *testing.T) *process {
+	t.Helper()
+	addr := freeAddr(t)
+	return startReal(t, addr, "http://"+addr)
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), path, "serve")
-	cmd.Env = append(os.Environ(), "MINTKEEP_ADDR=127.0.0.1:0", "MINTKEEP_METRICS_ADDR=", "MINTKEEP_LOG_FORMAT=json",
-		"MINTKEEP_ADMIN_TOKEN="+adminToken, "MINTKEEP_ISSUER=http://localhost:8080", "MINTKEEP_KEY_SCOPES=read write refund")
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+func startReal(t *testing.T, addr, issuer string) *process {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), build(t, "../../..", "./cmd/mintkeep"), "serve")
+	cmd.Env = append(os.Environ(), "MINTKEEP_ADDR="+addr, "MINTKEEP_METRICS_ADDR=", "MINTKEEP_LOG_FORMAT=json",
+		"MINTKEEP_ADMIN_TOKEN="+adminToken, "MINTKEEP_ISSUER="+issuer, "MINTKEEP_KEY_SCOPES=read write refund")
 	log, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +109,7 @@ func newReal(t *testing.T) backend {
 		}
 		close(address)
 	}()
-	b := &process{t: t, secrets: map[string]string{}, users: map[string]string{}, keys: map[string]string{}}
+	b := &process{t: t, issuer: issuer, secrets: map[string]string{}, users: map[string]string{}, keys: map[string]string{}}
 	select {
 	case a := <-address:
 		b.url = "http://" + a
@@ -122,7 +157,11 @@ func (b *process) do(r *http.Request, want int) map[string]any {
 func (b *process) register(id, scope string) {
 	b.t.Helper()
 	if b.secrets[id] == "" {
-		body, _ := json.Marshal(map[string]any{"client_id": id, "scope": scope, "audience": []string{orders, other}})
+		members := map[string]any{"client_id": id, "scope": scope, "audience": []string{orders, other, "https://api.example.com"}}
+		if strings.HasPrefix(id, "opaque-") {
+			members["access_token_format"] = "opaque"
+		}
+		body, _ := json.Marshal(members)
 		b.secrets[id] = b.call("POST", "/admin/clients", string(body), 201)["client_secret"].(string)
 	}
 }
@@ -155,8 +194,14 @@ func (b *process) Key(user string, scopes ...string) string {
 	return k["key"].(string)
 }
 
+// Opaque is a token of a client that gets opaque ones.
+func (b *process) Opaque(client, audience string, scopes ...string) string {
+	b.t.Helper()
+	return b.Token("opaque-"+client, audience, scopes...)
+}
+
 // KeyAudience is the audience of every API key.
-func (b *process) KeyAudience() string { return "http://localhost:8080" }
+func (b *process) KeyAudience() string { return b.issuer }
 
 func (b *process) Revoke(client, credential string) {
 	b.t.Helper()
@@ -164,13 +209,30 @@ func (b *process) Revoke(client, credential string) {
 		b.call("DELETE", "/admin/keys/"+id, "", 204)
 		return
 	}
+	if b.secrets[client] == "" {
+		client = "opaque-" + client
+	}
 	b.form("/oauth/revoke", client, url.Values{"token": {credential}}, 200)
 }
 
-func (b *process) DisableClient(client string) {
+func (b *process) DisableClient(client string, disabled bool) {
 	b.t.Helper()
-	b.call("PATCH", "/admin/clients/"+client, `{"disabled":true}`, 200)
+	b.call("PATCH", "/admin/clients/"+client, fmt.Sprintf(`{"disabled":%v}`, disabled), 200)
 }
+
+func (b *process) RevokeTokens(client string) {
+	b.t.Helper()
+	b.call("POST", "/admin/clients/"+client+"/revoke-tokens", "", 204)
+}
+
+func (b *process) RotateSigningKey(compromised bool) {
+	b.t.Helper()
+	b.call("POST", "/admin/signing-keys/rotate", fmt.Sprintf(`{"compromised":%v}`, compromised), 201)
+}
+
+func (b *process) Address() string { return b.url }
+
+func (b *process) GuardSecret() string { return b.secrets["guard"] }
 
 func (b *process) DisableUser(user string, disabled bool) {
 	b.t.Helper()
@@ -179,12 +241,16 @@ func (b *process) DisableUser(user string, disabled bool) {
 
 func (b *process) Guard(c guard.Config) *guard.Guard {
 	b.t.Helper()
-	c.Issuer, c.ClientID, c.ClientSecret = "http://localhost:8080", "guard", b.secrets["guard"]
+	c.Issuer, c.ClientID, c.ClientSecret = b.issuer, "guard", b.secrets["guard"]
 	target, err := url.Parse(b.url)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	c.HTTPClient = &http.Client{Transport: rewrite{target.Host}}
+	next := http.DefaultTransport
+	if c.HTTPClient != nil {
+		next = c.HTTPClient.Transport
+	}
+	c.HTTPClient = &http.Client{Transport: rewrite{target.Host, next}}
 	g, err := guard.New(c)
 	if err != nil {
 		b.t.Fatal(err)
@@ -194,10 +260,13 @@ func (b *process) Guard(c guard.Config) *guard.Guard {
 }
 
 // rewrite sends what is for the issuer to the address on which the server listens.
-type rewrite struct{ host string }
+type rewrite struct {
+	host string
+	next http.RoundTripper
+}
 
 func (w rewrite) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
 	r.URL.Host = w.host
-	return http.DefaultTransport.RoundTrip(r)
+	return w.next.RoundTrip(r)
 }

@@ -23,7 +23,13 @@ func (s *Server) jwks(w http.ResponseWriter, _ *http.Request) {
 		unavailable(w)
 		return
 	}
-	answer(w, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: s.key.Public(), KeyID: "k1", Algorithm: "ES256", Use: "sig"}}})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var set jose.JSONWebKeySet
+	for _, k := range s.keys {
+		set.Keys = append(set.Keys, jose.JSONWebKey{Key: k.key.Public(), KeyID: k.id, Algorithm: "ES256", Use: "sig"})
+	}
+	answer(w, set)
 }
 
 func (s *Server) isDown() bool {
@@ -148,13 +154,14 @@ func (s *Server) changes(w http.ResponseWriter, r *http.Request) {
 		}
 		cursor := fmt.Sprintf("%d.%d", s.epoch, len(s.feed))
 		fresh := time.Since(arrived).Milliseconds()
+		keys := s.keys[len(s.keys)-1].id
 		s.mu.Unlock()
 		switch {
 		case down:
 			unavailable(w)
 			return
 		case reset, len(void) > 0, over:
-			answer(w, map[string]any{"nonce": q.Nonce, "cursor": cursor, "reset": reset, "more": false, "void": void, "fresh": fresh, "keys": "k1"})
+			answer(w, map[string]any{"nonce": q.Nonce, "cursor": cursor, "reset": reset, "more": false, "void": void, "fresh": fresh, "keys": keys})
 			return
 		}
 		select {

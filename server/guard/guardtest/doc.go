@@ -7,4 +7,6 @@
 //	…
 //	m.Revoke(token)
 //	m.Settle(g) // waits until the guard knows of it: no sleeps
+//
+// [NewLocal] is for tests in a bubble of testing/synctest, where time passes at once: it has no network.
 package guardtest

@@ -31,12 +31,12 @@ const lifetime = time.Hour
 type Server struct {
 	URL string
 
-	tb     testing.TB
-	server *httptest.Server
-	key    *ecdsa.PrivateKey
-	signer jose.Signer
+	tb      testing.TB
+	handler http.Handler
+	local   bool // without a network
 
 	mu          sync.Mutex
+	keys        []signingKey // that are published; the last one signs
 	credentials map[string]*credential
 	disabled    map[string]bool // clients and users
 	feed        []string        // voids
@@ -46,6 +46,13 @@ type Server struct {
 	feedDown    bool
 	asked       map[string]int
 	held        chan struct{} // introspections wait until it is closed; nil: they do not
+}
+
+// signingKey signs tokens, until the next one does.
+type signingKey struct {
+	id     string
+	key    *ecdsa.PrivateKey
+	signer jose.Signer
 }
 
 // credential is what introspection says of one.
@@ -59,30 +66,28 @@ type credential struct {
 // NewServer starts one, which ends with the test.
 func NewServer(tb testing.TB) *Server {
 	tb.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	options := (&jose.SignerOptions{}).WithType("at+jwt").WithHeader("kid", "k1")
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key}, options)
-	if err != nil {
-		tb.Fatal(err)
-	}
+	s := newServer(tb)
+	server := httptest.NewServer(s.handler)
+	s.URL = server.URL
+	tb.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+	})
+	return s
+}
+
+func newServer(tb testing.TB) *Server {
+	tb.Helper()
 	s := &Server{
-		tb: tb, key: key, signer: signer, credentials: map[string]*credential{}, disabled: map[string]bool{},
-		changed: make(chan struct{}), asked: map[string]int{},
+		tb: tb, credentials: map[string]*credential{}, disabled: map[string]bool{}, changed: make(chan struct{}), asked: map[string]int{},
 	}
+	s.RotateSigningKey(false)
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /oauth/introspect", s.introspect)
 	mux.HandleFunc("POST /oauth/changes", s.changes)
 	mux.HandleFunc("POST /oauth/confirm", s.confirm)
 	mux.HandleFunc("GET /.well-known/jwks.json", s.jwks)
-	s.server = httptest.NewServer(mux)
-	s.URL = s.server.URL
-	tb.Cleanup(func() {
-		s.server.CloseClientConnections()
-		s.server.Close()
-	})
+	s.handler = mux
 	return s
 }
 
@@ -92,6 +97,9 @@ func (s *Server) Guard(c guard.Config) *guard.Guard {
 	c.Issuer, c.ClientID = s.URL, ClientID
 	if c.ClientSecret == "" && c.ClientSecretFile == "" && c.Token == nil {
 		c.ClientSecret = ClientSecret
+	}
+	if s.local && c.HTTPClient == nil {
+		c.HTTPClient = &http.Client{Transport: s.Transport()}
 	}
 	g, err := guard.New(c)
 	if err != nil {
@@ -140,7 +148,10 @@ func (s *Server) Sign(claims map[string]any) string {
 	if err != nil {
 		s.tb.Fatal(err)
 	}
-	signed, err := s.signer.Sign(payload)
+	s.mu.Lock()
+	signer := s.keys[len(s.keys)-1].signer
+	s.mu.Unlock()
+	signed, err := signer.Sign(payload)
 	if err != nil {
 		s.tb.Fatal(err)
 	}
@@ -172,6 +183,16 @@ func Checksummed(prefix string) string {
 	return body + string(digits[:])
 }
 
+// Opaque issues an opaque token to a client.
+func (s *Server) Opaque(client, audience string, scopes ...string) string {
+	now, token := time.Now(), Checksummed("mkt_")
+	s.add(token, &credential{owner: "client " + client, expires: now.Add(lifetime), members: map[string]any{
+		"iss": s.URL, "sub": client, "client_id": client, "aud": audience, "scope": strings.Join(scopes, " "), "token_type": "bearer",
+		"iat": now.Unix(), "exp": now.Add(lifetime).Unix(), "jti": rand.Text(),
+	}})
+	return token
+}
+
 func (s *Server) add(text string, c *credential) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -192,14 +213,52 @@ func (s *Server) Narrow(key string, scopes ...string) {
 	s.change(credentialHandle(key), func() { s.credentials[key].members["scope"] = strings.Join(scopes, " ") })
 }
 
-// DisableClient disables a client, whose tokens are revoked.
-func (s *Server) DisableClient(client string) { s.disable("client "+client, true) }
+// DisableClient disables a client, or enables it again. Its tokens are revoked.
+func (s *Server) DisableClient(client string, disabled bool) {
+	s.change(ownerHandle("client "+client), func() {
+		s.disabled["client "+client] = disabled
+		s.revokeTokens(client)
+	})
+}
+
+// RevokeTokens revokes the tokens of a client.
+func (s *Server) RevokeTokens(client string) {
+	s.change(ownerHandle("client "+client), func() { s.revokeTokens(client) })
+}
+
+func (s *Server) revokeTokens(client string) {
+	for _, c := range s.credentials {
+		if c.owner == "client "+client {
+			c.revoked = true
+		}
+	}
+}
 
 // DisableUser disables a user, or enables them again: their API keys are active again then.
-func (s *Server) DisableUser(user string, disabled bool) { s.disable("user "+user, disabled) }
+func (s *Server) DisableUser(user string, disabled bool) {
+	s.change(ownerHandle("user "+user), func() { s.disabled["user "+user] = disabled })
+}
 
-func (s *Server) disable(owner string, disabled bool) {
-	s.change(ownerHandle(owner), func() { s.disabled[owner] = disabled })
+// RotateSigningKey signs with another key from now on. The old ones are published still, unless they are compromised. What
+// they have signed stays active.
+func (s *Server) RotateSigningKey(compromised bool) {
+	s.tb.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	id := rand.Text()[:8]
+	options := (&jose.SignerOptions{}).WithType("at+jwt").WithHeader("kid", id)
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key}, options)
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	s.set(func() {
+		if compromised {
+			s.keys = nil
+		}
+		s.keys = append(s.keys, signingKey{id, key, signer})
+	})
 }
 
 func (s *Server) change(handle string, do func()) {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -133,6 +134,61 @@ func TestRenewalInTheBackground(t *testing.T) {
 	}
 }
 
+// A thousand callers of a token that is due have one fetch in the background, and none of them waits for it.
+func TestThousandCallersOfATokenThatIsDue(t *testing.T) {
+	i := newIssuer(t)
+	s, at := newSource(t, i)
+	want(t, s, "token-1")
+	held := make(chan struct{})
+	i.set(func() { i.held = held })
+	at.advance(90 * time.Second)
+	var all sync.WaitGroup
+	for range 1_000 {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			if got, err := s.Token(t.Context()); got != "token-1" || err != nil {
+				t.Errorf("got %q %v", got, err)
+			}
+		}()
+	}
+	all.Wait() // while the fetch does not end
+	close(held)
+	for began := time.Now(); ; time.Sleep(time.Millisecond) {
+		if got, err := s.Token(t.Context()); got == "token-2" && err == nil {
+			break
+		} else if err != nil || time.Since(began) > time.Minute {
+			t.Fatal("the token is not renewed", err)
+		}
+	}
+	if n := i.issued(); n != 2 {
+		t.Errorf("%d tokens were fetched", n)
+	}
+}
+
+// A token that is not used is not renewed.
+func TestUnusedTokenIsNotRenewed(t *testing.T) {
+	i := newIssuer(t)
+	s, at := newSource(t, i)
+	want(t, s, "token-1")
+	at.advance(99 * time.Second)
+	if n := i.issued(); n != 1 {
+		t.Errorf("%d tokens were fetched", n)
+	}
+}
+
+// The error has its cause, also for the callers who come before it is tried again.
+func TestErrorHasItsCause(t *testing.T) {
+	i := newIssuer(t)
+	s, _ := newSource(t, i)
+	i.Close()
+	for range 2 {
+		if _, err := s.Token(t.Context()); !errors.Is(err, syscall.ECONNREFUSED) || strings.Contains(err.Error(), "one") {
+			t.Errorf("the error is %v", err)
+		}
+	}
+}
+
 func TestExpiredTokenWithoutMintkeep(t *testing.T) {
 	i := newIssuer(t)
 	s, at := newSource(t, i)
@@ -153,14 +209,21 @@ func TestCancelledCallerReturnsAndTheFetchGoesOn(t *testing.T) {
 	i.set(func() { i.held = held })
 	s, _ := newSource(t, i)
 	ctx, cancel := context.WithCancel(t.Context())
-	got := make(chan error)
+	got, other := make(chan error), make(chan string)
 	go func() { _, err := s.Token(ctx); got <- err }()
+	go func() { token, _ := s.Token(t.Context()); other <- token }()
 	cancel()
 	if err := <-got; !errors.Is(err, context.Canceled) {
 		t.Errorf("the error is %v", err)
 	}
 	close(held)
+	if token := <-other; token != "token-1" {
+		t.Errorf("the other caller got %q", token)
+	}
 	want(t, s, "token-1")
+	if n := i.issued(); n != 1 {
+		t.Errorf("%d tokens were fetched", n)
+	}
 }
 
 func TestSecretFileIsReadAgain(t *testing.T) {
@@ -221,6 +284,22 @@ func TestTokenStaysWithItsHost(t *testing.T) {
 	_ = response.Body.Close()
 	if len(got) != 1 || got[0] != "" {
 		t.Errorf("the other host got %q", got)
+	}
+}
+
+// A token endpoint that redirects does not get the secret sent elsewhere.
+func TestSecretStaysWithTheIssuer(t *testing.T) {
+	asked := 0
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked++ }))
+	defer other.Close()
+	issuer := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusTemporaryRedirect))
+	defer issuer.Close()
+	s, err := tokens.New(tokens.Config{Issuer: issuer.URL, ClientID: "billing", ClientSecret: "one"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Token(t.Context()); err == nil || asked != 0 {
+		t.Errorf("the other host was asked %d times, and the error is %v", asked, err)
 	}
 }
 

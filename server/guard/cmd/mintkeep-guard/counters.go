@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/mintkeep/mintkeep/server/guard"
 )
@@ -36,6 +37,18 @@ func (c *counters) write(w io.Writer, s guard.Stats) {
 		current = 1
 	}
 	metric("mintkeep_guard_current", "gauge", "1 while checks are answered from memory.", current)
+	const state = "mintkeep_guard_state"
+	_, _ = fmt.Fprintf(w, "# HELP %s 1 for the state of the guard, 0 for the others.\n# TYPE %s gauge\n", state, state)
+	for _, one := range []guard.State{guard.Blind, guard.Current, guard.Stale, guard.Misconfigured, guard.Shut} {
+		is := 0
+		if one == s.State {
+			is = 1
+		}
+		_, _ = fmt.Fprintf(w, "%s{state=%q} %d\n", state, one, is)
+	}
+	if !s.KnownAt.IsZero() {
+		metric("mintkeep_guard_known_age_seconds", "gauge", "How long ago the moment is up to which the guard has every void.", time.Since(s.KnownAt).Seconds())
+	}
 	metric("mintkeep_guard_entries", "gauge", "Credentials that are remembered.", s.Entries)
 	metric("mintkeep_guard_hits_total", "counter", "Checks that were answered from memory.", s.Hits)
 	metric("mintkeep_guard_asks_total", "counter", "Questions to Mintkeep.", s.Asks)

@@ -31,31 +31,47 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	go keepSmall(ctx)
 	code := run(ctx, os.Args[1:], os.Getenv, os.Environ(), os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
 
 // help is what --help prints.
-const help = `mintkeep-guard checks access tokens and API keys beside a service or a gateway. Settings:
+const help = `mintkeep-guard checks access tokens and API keys beside a service or a gateway, and learns within a second what was revoked.
+
+  MINTKEEP_ISSUER=https://auth.example.com MINTKEEP_CLIENT_ID=orders MINTKEEP_CLIENT_SECRET_FILE=/run/secrets/orders \
+    MINTKEEP_GUARD_AUDIENCES=https://orders.example.com mintkeep-guard
+  curl -i -H "Authorization: Bearer $TOKEN" 'http://127.0.0.1:8181/verify?scope=read'
+
+Settings, as environment variables. Required:
 
   MINTKEEP_ISSUER              the issuer of Mintkeep, as its tokens have it
   MINTKEEP_CLIENT_ID           a client with the scope mintkeep:introspect
   MINTKEEP_CLIENT_SECRET_FILE  a file with its secret
   MINTKEEP_GUARD_AUDIENCES     the names of the service in tokens, separated by commas
-  MINTKEEP_GUARD_ADDR          127.0.0.1:8181, or unix:/run/mintkeep-guard.sock
-  MINTKEEP_GUARD_MAX_STALE     1s: how late a revocation may take effect, 300ms to 10s
-  MINTKEEP_GUARD_WHEN_STALE    ask, closed, or grace:10s
-  MINTKEEP_GUARD_MAX_ENTRIES   100000
-  MINTKEEP_GUARD_PUBLIC_URL    the URL of the service, for challenges
-  MINTKEEP_GUARD_TOKEN_FILE    what callers of /introspect send as Bearer
 
-  --listen-anywhere            allows an address that other machines reach
+Optional, with their defaults:
+
+  MINTKEEP_GUARD_ADDR          127.0.0.1:8181; or unix:/run/mintkeep-guard.sock
+  MINTKEEP_GUARD_MAX_STALE     1s: how late a revocation may take effect, 300ms to 10s
+  MINTKEEP_GUARD_WHEN_STALE    ask: what happens when Mintkeep does not answer; or closed, or grace:10s
+  MINTKEEP_GUARD_MAX_ENTRIES   100000: credentials in memory
+  MINTKEEP_GUARD_PUBLIC_URL    none: the URL of the service, for challenges
+  MINTKEEP_GUARD_TOKEN_FILE    none: a file with what callers of /introspect send as Bearer
 
 Commands:
 
-  healthcheck                  asks the guard at MINTKEEP_GUARD_ADDR whether it is ready: exit code 0 or 1
-  version                      the version, and the commit that it was built from
+  healthcheck                  ask the guard at MINTKEEP_GUARD_ADDR whether it is ready: exit code 0 or 1
+  version                      print the version, and the commit that it was built from
+
+Flags:
+
+  --listen-anywhere            allow an address that other machines reach
+  --help                       print this
+
+Routes: /verify?scope=read, /verify/scope=read/…, POST /introspect, /readyz, /metrics.
+Exit codes: 0 stopped by a signal, 1 failed, 2 the settings are wrong.
 `
 
 // exitUsage is the exit code for wrong settings.
@@ -63,7 +79,7 @@ const exitUsage = 2
 
 func run(ctx context.Context, args []string, getenv func(string) string, environ []string, stdout, stderr io.Writer) int {
 	if slices.ContainsFunc(args, func(arg string) bool { return arg == "--help" || arg == "-h" }) {
-		_, _ = fmt.Fprint(stderr, help)
+		_, _ = fmt.Fprint(stdout, help)
 		return 0
 	}
 	if len(args) == 1 && args[0] == "version" {
@@ -88,7 +104,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, environ
 	s.guard.Observe = counts.observe
 	g, err := guard.New(s.guard)
 	if err != nil {
-		_, _ = fmt.Fprintln(stderr, strings.ReplaceAll(err.Error(), "guard: ", ""))
+		_, _ = fmt.Fprintln(stderr, err)
 		return exitUsage
 	}
 	defer func() { _ = g.Close() }()
@@ -109,8 +125,10 @@ func run(ctx context.Context, args []string, getenv func(string) string, environ
 func serve(ctx context.Context, listener net.Listener, h http.Handler) error {
 	server := &http.Server{
 		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: 5 * time.Minute,
-		MaxHeaderBytes: 32 << 10,
+		MaxHeaderBytes: 32 << 10, Protocols: &http.Protocols{},
 	}
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetUnencryptedHTTP2(true) // Envoy may ask so
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {

@@ -84,8 +84,16 @@ func readSettings(args []string, getenv func(string) string, environ []string) (
 		wrong("MINTKEEP_GUARD_WHEN_STALE", "%v", err)
 	}
 	s.addr = addrOf(getenv)
-	if !isLocal(s.addr) && !slices.Contains(args, listenAnywhere) {
+	if !isAddr(s.addr) {
+		wrong("MINTKEEP_GUARD_ADDR", "%q is not HOST:PORT or unix:PATH", s.addr)
+	} else if !isLocal(s.addr) && !slices.Contains(args, listenAnywhere) {
 		wrong("MINTKEEP_GUARD_ADDR", "%s can be reached from other machines: use loopback or unix:PATH, or start with %s", s.addr, listenAnywhere)
+	}
+	for _, m := range mistakesOf(s.guard) {
+		name := variables[m.Field]
+		if !slices.ContainsFunc(mistakes, func(err error) bool { return strings.HasPrefix(err.Error(), name+": ") }) {
+			wrong(name, "%s", m.Problem)
+		}
 	}
 	if path := getenv("MINTKEEP_GUARD_TOKEN_FILE"); path != "" {
 		if s.token, err = readToken(path); err != nil {
@@ -103,6 +111,28 @@ func addrOf(getenv func(string) string) string {
 	return "127.0.0.1:8181"
 }
 
+// variables are the settings behind the fields of the guard's Config.
+var variables = map[string]string{
+	"Issuer": "MINTKEEP_ISSUER", "ClientID": "MINTKEEP_CLIENT_ID", "ClientSecret": "MINTKEEP_CLIENT_SECRET_FILE",
+	"ClientSecretFile": "MINTKEEP_CLIENT_SECRET_FILE", "Audiences": "MINTKEEP_GUARD_AUDIENCES", "MaxStale": "MINTKEEP_GUARD_MAX_STALE",
+	"WhenStale": "MINTKEEP_GUARD_WHEN_STALE", "MaxEntries": "MINTKEEP_GUARD_MAX_ENTRIES", "PublicURL": "MINTKEEP_GUARD_PUBLIC_URL",
+}
+
+// mistakesOf are those that the guard finds.
+func mistakesOf(c guard.Config) (all []*guard.Mistake) {
+	var joined interface{ Unwrap() []error }
+	if !errors.As(c.Validate(), &joined) {
+		return nil
+	}
+	for _, err := range joined.Unwrap() {
+		var m *guard.Mistake
+		if errors.As(err, &m) {
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
 func parseMode(text string) (guard.Mode, error) {
 	grace, isGrace := strings.CutPrefix(text, "grace:")
 	switch {
@@ -115,6 +145,15 @@ func parseMode(text string) (guard.Mode, error) {
 		return guard.Grace(d), err
 	}
 	return guard.Ask, fmt.Errorf("%q is not ask, closed or grace:DURATION", text)
+}
+
+// isAddr is whether an address can be listened on.
+func isAddr(addr string) bool {
+	if path, isSocket := strings.CutPrefix(addr, "unix:"); isSocket {
+		return path != ""
+	}
+	_, port, err := net.SplitHostPort(addr)
+	return err == nil && port != ""
 }
 
 func isLocal(addr string) bool {

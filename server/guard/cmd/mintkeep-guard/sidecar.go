@@ -157,6 +157,7 @@ func (s *sidecar) introspect(w http.ResponseWriter, r *http.Request) {
 		if c.ClientID != "" {
 			answer["client_id"] = c.ClientID
 		}
+		describe(answer, c.Key)
 		if !c.IssuedAt.IsZero() {
 			answer["iat"] = c.IssuedAt.Unix()
 		}
@@ -166,6 +167,21 @@ func (s *sidecar) introspect(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(answer)
+}
+
+// describe adds what is told of an API key, each member if there is one.
+func describe(answer map[string]any, key *guard.Key) {
+	if key == nil {
+		return
+	}
+	for name, value := range map[string]string{"name": key.Name, "rate_limit": key.RateLimit, "username": key.Owner} {
+		if value != "" {
+			answer[name] = value
+		}
+	}
+	if len(key.Metadata) > 0 {
+		answer["metadata"] = key.Metadata
+	}
 }
 
 // ready is 200 while checks can be answered.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -149,6 +150,14 @@ func TestIntrospect(t *testing.T) {
 	if _, body := s.ask(http.MethodPost, "/introspect", own, "token="+token); !strings.Contains(body, `"active":true`) || !strings.Contains(body, `"client_id":"billing"`) {
 		t.Errorf("got %s", body)
 	}
+	key := s.m.Key("ada", orders, "read")
+	s.m.Describe(key, map[string]any{"name": "backup", "metadata": map[string]string{"team": "storage"}, "username": "ada@example.com"})
+	_, body := s.ask(http.MethodPost, "/introspect", own, "token="+key)
+	for _, want := range []string{`"name":"backup"`, `"metadata":{"team":"storage"}`, `"username":"ada@example.com"`} {
+		if !strings.Contains(body, want) || strings.Contains(body, "rate_limit") {
+			t.Errorf("got %s, want %s", body, want)
+		}
+	}
 	s.m.Revoke(token)
 	s.m.Settle(s.g)
 	if _, body := s.ask(http.MethodPost, "/introspect", own, "token="+token); strings.TrimSpace(body) != `{"active":false}` {
@@ -161,8 +170,51 @@ func TestIntrospect(t *testing.T) {
 	if response, _ := s.ask(http.MethodPost, "/introspect", own, "token="+s.m.Token("billing", orders)); response.StatusCode != 503 {
 		t.Errorf("without Mintkeep: %d", response.StatusCode)
 	}
-	if _, body := s.ask(http.MethodGet, "/metrics", nil, ""); !strings.Contains(body, `mintkeep_guard_refused_total{reason="revoked_or_unknown"}`) {
+	if _, body := s.ask(http.MethodGet, "/metrics", nil, ""); !strings.Contains(body, `mintkeep_guard_refused_total{reason="revoked_or_unknown"}`) ||
+		!strings.Contains(body, `mintkeep_guard_state{state="blind"} 0`) || !strings.Contains(body, "\nmintkeep_guard_known_age_seconds 0.") {
 		t.Errorf("the metrics are\n%s", body)
+	}
+}
+
+// The dashboard of Mintkeep shows metrics of this process: each that it names is in a scrape.
+func TestBoardNamesMetricsThatExist(t *testing.T) {
+	s := newStand(t, "a-secret-of-the-machine")
+	_, scrape := s.ask(http.MethodGet, "/metrics", nil, "")
+	board, err := os.ReadFile("../../../../docs/deploy/grafana.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile(`mintkeep_guard_[a-z_]+`).FindAllString(string(board), -1)
+	for _, name := range named {
+		if !strings.Contains(scrape, "# TYPE "+name+" ") {
+			t.Errorf("no %s in\n%s", name, scrape)
+		}
+	}
+	if len(named) == 0 {
+		t.Error("the dashboard names no metric of the guard")
+	}
+}
+
+// Each metric is in docs/guard.md, and each that the page names is there.
+func TestMetricsOfThePage(t *testing.T) {
+	page, err := os.ReadFile("../../../../docs/guard.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newStand(t, "")
+	s.ask(http.MethodGet, "/verify?scope=read", nil, "")
+	_, body := s.ask(http.MethodGet, "/metrics", nil, "")
+	there := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^# TYPE (\S+) `).FindAllStringSubmatch(body, -1) {
+		there[m[1]] = true
+		if !strings.Contains(string(page), "`"+m[1]+"`") {
+			t.Errorf("the page does not have %s", m[1])
+		}
+	}
+	for _, m := range regexp.MustCompile("`(mintkeep_guard_[a-z_]+)`").FindAllStringSubmatch(string(page), -1) {
+		if !there[m[1]] {
+			t.Errorf("there is no %s", m[1])
+		}
 	}
 }
 
@@ -182,17 +234,23 @@ func TestSettings(t *testing.T) {
 
 		misspelt string
 	}{
-		"good":                  {},
-		"a misspelt setting":    {misspelt: "MINTKEEP_GUARD_MAXSTALE", wrong: "MINTKEEP_GUARD_MAXSTALE"},
-		"a socket":              {set: [2]string{"MINTKEEP_GUARD_ADDR", "unix:/run/x.sock"}},
-		"grace":                 {set: [2]string{"MINTKEEP_GUARD_WHEN_STALE", "grace:10s"}},
-		"anywhere":              {set: [2]string{"MINTKEEP_GUARD_ADDR", "0.0.0.0:8181"}, wrong: "MINTKEEP_GUARD_ADDR"},
-		"anywhere, as was said": {set: [2]string{"MINTKEEP_GUARD_ADDR", "0.0.0.0:8181"}, args: []string{listenAnywhere}},
-		"no issuer":             {set: [2]string{"MINTKEEP_ISSUER", ""}, wrong: "MINTKEEP_ISSUER"},
-		"no audience":           {set: [2]string{"MINTKEEP_GUARD_AUDIENCES", ""}, wrong: "MINTKEEP_GUARD_AUDIENCES"},
-		"an unknown mode":       {set: [2]string{"MINTKEEP_GUARD_WHEN_STALE", "open"}, wrong: "MINTKEEP_GUARD_WHEN_STALE"},
-		"no duration":           {set: [2]string{"MINTKEEP_GUARD_MAX_STALE", "1"}, wrong: "MINTKEEP_GUARD_MAX_STALE"},
-		"an unknown argument":   {args: []string{"--verbose"}, wrong: "--verbose"},
+		"good":                     {},
+		"a misspelt setting":       {misspelt: "MINTKEEP_GUARD_MAXSTALE", wrong: "MINTKEEP_GUARD_MAXSTALE"},
+		"a socket":                 {set: [2]string{"MINTKEEP_GUARD_ADDR", "unix:/run/x.sock"}},
+		"grace":                    {set: [2]string{"MINTKEEP_GUARD_WHEN_STALE", "grace:10s"}},
+		"anywhere":                 {set: [2]string{"MINTKEEP_GUARD_ADDR", "0.0.0.0:8181"}, wrong: "MINTKEEP_GUARD_ADDR"},
+		"anywhere, as was said":    {set: [2]string{"MINTKEEP_GUARD_ADDR", "0.0.0.0:8181"}, args: []string{listenAnywhere}},
+		"no issuer":                {set: [2]string{"MINTKEEP_ISSUER", ""}, wrong: "MINTKEEP_ISSUER"},
+		"no audience":              {set: [2]string{"MINTKEEP_GUARD_AUDIENCES", ""}, wrong: "MINTKEEP_GUARD_AUDIENCES"},
+		"an unknown mode":          {set: [2]string{"MINTKEEP_GUARD_WHEN_STALE", "open"}, wrong: "MINTKEEP_GUARD_WHEN_STALE"},
+		"no duration":              {set: [2]string{"MINTKEEP_GUARD_MAX_STALE", "1"}, wrong: "MINTKEEP_GUARD_MAX_STALE"},
+		"a lease that is too long": {set: [2]string{"MINTKEEP_GUARD_MAX_STALE", "20s"}, wrong: "MINTKEEP_GUARD_MAX_STALE: 20s is not from 300ms to 10s"},
+		"a grace that is too long": {set: [2]string{"MINTKEEP_GUARD_WHEN_STALE", "grace:2h"}, wrong: "MINTKEEP_GUARD_WHEN_STALE: a grace of 2h0m0s"},
+		"no entries":               {set: [2]string{"MINTKEEP_GUARD_MAX_ENTRIES", "-1"}, wrong: "MINTKEEP_GUARD_MAX_ENTRIES: -1 is less than 1"},
+		"an issuer in plain text":  {set: [2]string{"MINTKEEP_ISSUER", "http://auth.example.com"}, wrong: "MINTKEEP_ISSUER: \"http://auth.example.com\" sends credentials in plain text"},
+		"no file":                  {set: [2]string{"MINTKEEP_CLIENT_SECRET_FILE", "/nowhere"}, wrong: "MINTKEEP_CLIENT_SECRET_FILE: open /nowhere"},
+		"a URL that is none":       {set: [2]string{"MINTKEEP_GUARD_PUBLIC_URL", "orders"}, wrong: "MINTKEEP_GUARD_PUBLIC_URL: \"orders\" is not"},
+		"an unknown argument":      {args: []string{"--verbose"}, wrong: "--verbose"},
 	} {
 		s, err := readSettings(c.args, func(name string) string {
 			if name == c.set[0] {
@@ -205,6 +263,9 @@ func TestSettings(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		case err == nil && len(s.guard.Audiences) != 2:
 			t.Errorf("%s: the audiences are %q", name, s.guard.Audiences)
+		}
+		if err != nil && (strings.Contains(err.Error(), "guard: ") || strings.Contains(err.Error(), "Config") || strings.Count(err.Error(), "\n") > 0) {
+			t.Errorf("%s: the error is for a programmer: %v", name, err)
 		}
 	}
 }

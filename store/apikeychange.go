@@ -1,0 +1,200 @@
+package store
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/mintkeep/mintkeep/store/redisdb"
+	"github.com/mintkeep/mintkeep/store/rollback"
+)
+
+// What may be changed of a key stands in its record, by which it is used, and in its description, by which it is shown. The
+// record is written first, in one step, and decides; the description follows. If they differ because the second step failed,
+// what is shown is what the record says: see [APIKey.take]. Neither the scope nor the expiry of a record ever becomes wider, so
+// that a replay may narrow it again: see narrowing.
+
+// Expires is when the key expires; zero: never, or there is no key.
+func (k *KeyRecord) Expires() time.Time {
+	if k == nil || k.ExpiresAt == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(k.ExpiresAt).UTC()
+}
+
+func (k *KeyRecord) expired(now time.Time) bool {
+	return k.ExpiresAt != 0 && now.UnixMilli() >= k.ExpiresAt
+}
+
+// setMembers gives the record what may be changed of a key.
+func (k *KeyRecord) setMembers(from *APIKey) {
+	k.Name, k.Scope, k.Metadata, k.RateLimit, k.ExpiresAt = from.Name, from.Scope, from.Metadata, from.RateLimit, 0
+	if !from.ExpiresAt.IsZero() {
+		k.ExpiresAt = from.ExpiresAt.UnixMilli()
+	}
+}
+
+// keyChange is what a change makes of a record.
+type keyChange struct {
+	steps   []step
+	revokes bool   // the record is deleted
+	enabled string // the value of KeyRecord.Enabled that it draws; empty: none
+}
+
+// changeKey changes the record of a key, and writes it with the expiry that it then has. One that has expired by that is
+// deleted. ErrNotFound if there is no record: the key was revoked, or has expired. A change that changes nothing is written as
+// well, so that one that is still on its way to Redis comes to nothing.
+func (s *Store) changeKey(ctx context.Context, op string, d Digest, change func(*Credential) (keyChange, error)) error {
+	return s.transact(ctx, op, s.credentials.watchedKey(d), func(tx *redis.Tx) (t transaction, err error) {
+		cmd := s.credentials.get(ctx, d)
+		_ = tx.Process(ctx, cmd) // the command has the error
+		c, err := decodeCredential(cmd)
+		switch {
+		case err != nil:
+			return t, err
+		case c.Key == nil || c.Key.expired(s.now()):
+			return t, ErrNotFound
+		}
+		made, err := change(c)
+		if err != nil {
+			return t, err
+		}
+		t.steps = made.steps
+		if made.enabled != "" {
+			t.enabled, t.value = enabledMember, made.enabled
+		}
+		t.write = func(p redis.Pipeliner) {
+			if made.revokes || c.Key.expired(s.now()) {
+				_ = p.Process(ctx, s.credentials.deletion(d).Command(ctx))
+				return
+			}
+			_ = p.Process(ctx, s.credentials.putKey(ctx, d, c, s.now()))
+		}
+		return t, nil
+	})
+}
+
+// narrowing is the restriction of a record to a scope and an expiry. What narrowed it further stays.
+func narrowing(scope string, expiresAt int64) rollback.Restriction {
+	return func(value string) (string, bool) {
+		c, err := parseCredential([]byte(value))
+		switch {
+		case err != nil: // which is not valid either, but for a version that can read it
+			return "", true
+		case c.Key == nil:
+			return "", false
+		}
+		was := *c.Key
+		c.Key.Scope = common(was.Scope, scope)
+		if expiresAt != 0 && (was.ExpiresAt == 0 || expiresAt < was.ExpiresAt) {
+			c.Key.ExpiresAt = expiresAt
+		}
+		return string(encodeKeyRecord(c)), c.Key.Scope != was.Scope || c.Key.ExpiresAt != was.ExpiresAt
+	}
+}
+
+// common is what a scope has of another; itself, if that is all of it.
+func common(scope, other string) string {
+	allowed := map[string]bool{}
+	for token := range strings.FieldsSeq(other) {
+		allowed[token] = true
+	}
+	var kept []string
+	all := true
+	for token := range strings.FieldsSeq(scope) {
+		if all = all && allowed[token]; allowed[token] {
+			kept = append(kept, token)
+		}
+	}
+	if all {
+		return scope
+	}
+	return strings.Join(kept, " ")
+}
+
+// narrowed is the step by which a key is worth no more than its record says now.
+func (s *Store) narrowed(cause Cause, k *APIKey, record *KeyRecord) step {
+	st := step{Revocation: cause.keyRevocation(k.ID, k.UserID, k.Digest)}
+	st.Expires = record.Expires()
+	st.deletions = []rollback.Deletion{rollback.OfValue(s.credentials.watchedKey(k.Digest), narrowing(record.Scope, record.ExpiresAt))}
+	return st
+}
+
+// UpdateKey changes the name, the description, the scope, the expiry, the metadata and the rate limit of a key that is active or
+// disabled, as change says, and returns it. From its return on no replica accepts the key for more than that. change is called
+// again when another request changes the key at the same time, with what that one has written, so it must do nothing else; it
+// must widen neither the scope nor the expiry. ErrNotFound if the key was revoked or has expired.
+func (s *Store) UpdateKey(ctx context.Context, k *APIKey, cause Cause, change func(*APIKey) error) (*APIKey, error) {
+	var after APIKey
+	err := s.changeKey(ctx, "update key", k.Digest, func(c *Credential) (made keyChange, err error) {
+		after = *k
+		after.take(c, s.now())
+		if err := change(&after); err != nil {
+			return made, &planError{err}
+		}
+		if err := allKeys.enter(ctx, s.rdb, k.ID, after.Name); err != nil { // the entry before the name
+			return made, err
+		}
+		c.Key.setMembers(&after)
+		made.steps = []step{s.narrowed(cause, k, c.Key)}
+		return made, nil
+	})
+	if redisdb.Failed(err) {
+		return nil, err
+	}
+	described, e := s.redescribeKey(ctx, k.ID, func(d *APIKey) {
+		d.Name, d.Description, d.Scope, d.ExpiresAt = after.Name, after.Description, after.Scope, after.ExpiresAt
+		d.Metadata, d.RateLimit = after.Metadata, after.RateLimit
+	})
+	if e == nil && !described.ExpiresAt.Equal(k.ExpiresAt) {
+		e = s.enterKey(ctx, described)
+	}
+	if e == nil && after.Name != k.Name {
+		s.strikeNames(ctx, allKeys, k.ID, []string{k.Name}, []string{after.Name})
+	}
+	return &after, redisdb.MostSevere(err, e)
+}
+
+// ExpireKey brings the expiry of an active key forward to at, because next replaces it. If at is zero or not in the future,
+// the key is revoked. ErrNotFound if it is not active any more, ErrConflict if it was disabled, or if another key replaced it
+// already.
+func (s *Store) ExpireKey(ctx context.Context, k *APIKey, at time.Time, next string, cause Cause) error {
+	revoked := false
+	now := at.IsZero()
+	if now {
+		at = cause.At
+	}
+	err := s.changeKey(ctx, "expire key", k.Digest, func(c *Credential) (made keyChange, err error) {
+		if c.IsDisabled() || c.Key.RotatedTo != k.RotatedTo { // since k was read
+			return made, ErrConflict
+		}
+		c.Key.RotatedTo = next
+		if c.Key.ExpiresAt == 0 || at.UnixMilli() < c.Key.ExpiresAt {
+			c.Key.ExpiresAt = at.UnixMilli()
+		}
+		k.ExpiresAt = c.Key.Expires()
+		replaced := s.narrowed(cause, k, c.Key)
+		if revoked = now || !k.ExpiresAt.After(s.now()); revoked {
+			replaced.deletions = []rollback.Deletion{s.credentials.deletion(k.Digest)}
+		}
+		return keyChange{steps: []step{replaced}, revokes: revoked}, nil
+	})
+	switch {
+	case revoked && !redisdb.Failed(err):
+		k.RotatedTo = next
+		_ = s.writeTombstones(ctx, []*APIKey{k}, cause)
+		return err
+	case err != nil:
+		return err
+	}
+	described, err := s.redescribeKey(ctx, k.ID, func(d *APIKey) {
+		d.ExpiresAt, d.RotatedTo, d.RotatedAt, d.RotatedBy = k.ExpiresAt, next, k.RotatedAt, k.RotatedBy
+	})
+	if err != nil {
+		return err
+	}
+	k.RotatedTo = next
+	return s.enterKey(ctx, described)
+}
