@@ -22,19 +22,19 @@ func TestKeyStates(t *testing.T) {
 		in := func(d time.Duration) servertest.M { return servertest.M{"expires_at": now.Add(d).Format(time.RFC3339)} }
 		by, foreign := manager(t, s, u), manager(t, s, stranger)
 		ids := map[string]string{"active": by.ID}
-		make := func(state string, m servertest.M) servertest.Key {
+		create := func(state string, m servertest.M) servertest.Key {
 			k := s.Key(t, u, m)
 			ids[state] = k.ID
 			return k
 		}
-		make("expired", in(time.Minute))
-		rotated := make("rotated", servertest.M{})
+		create("expired", in(time.Minute))
+		rotated := create("rotated", servertest.M{})
 		successor := s.NewKey(t, s.Admin(t, "POST", "/admin/keys/"+rotated.ID+"/rotate", servertest.M{"overlap": "1m"}))
 		patchKey(t, s, by, successor, servertest.M{"expires_at": now.Add(24 * time.Hour).Format(time.RFC3339)})
 		ids["expiring"] = successor.ID
-		s.Admin(t, "PATCH", "/admin/keys/"+make("disabled", in(time.Hour)).ID, servertest.M{"disabled": true}).Want(t, http.StatusOK, "")
-		s.Admin(t, "DELETE", "/admin/keys/"+make("revoked", in(time.Hour)).ID, nil).Want(t, http.StatusNoContent, "")
-		leaked := make("leaked", in(time.Hour))
+		s.Admin(t, "PATCH", "/admin/keys/"+create("disabled", in(time.Hour)).ID, servertest.M{"disabled": true}).Want(t, http.StatusOK, "")
+		s.Admin(t, "DELETE", "/admin/keys/"+create("revoked", in(time.Hour)).ID, nil).Want(t, http.StatusNoContent, "")
+		leaked := create("leaked", in(time.Hour))
 		s.Admin(t, "POST", "/admin/keys/report", servertest.M{"credentials": []string{leaked.Plain}}).Want(t, http.StatusOK, "")
 		b.Clock.Advance(2 * time.Minute)
 
