@@ -150,14 +150,12 @@ func (s *Store) findActive(ctx context.Context, keys []*APIKey) error {
 		if cmd == nil {
 			continue
 		}
-		switch err := redisdb.Failure(cmd.Err()); {
-		case err != nil:
+		if err := redisdb.Failure(cmd.Err()); err != nil {
 			return unavailable("read keys", err)
-		default:
-			c, err := decodeCredential(cmd)
-			keys[i].take(c, now)
-			keys[i].Active = keys[i].Active || err != nil && !isNotFound(err) // a newer version may accept it
 		}
+		c, err := decodeCredential(cmd)
+		keys[i].take(c, now)
+		keys[i].Active = keys[i].Active || err != nil && !isNotFound(err) // a newer version may accept it
 	}
 	return nil
 }

@@ -59,8 +59,7 @@ func (s *Store) KeyNotices(ctx context.Context, userID string) (notices []KeyNot
 	}); err != nil {
 		return nil, unavailable("read notices", err)
 	}
-	found := append(slices.Clone(leaked.Val()), expiring.Val()...)
-	keys, err := s.keysOf(ctx, found)
+	keys, err := s.keysOf(ctx, slices.Concat(leaked.Val(), expiring.Val()))
 	if err != nil {
 		return nil, err
 	}
