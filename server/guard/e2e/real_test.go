@@ -215,6 +215,16 @@ func (b *process) Revoke(client, credential string) {
 	b.form("/oauth/revoke", client, url.Values{"token": {credential}}, 200)
 }
 
+func (b *process) Narrow(key string, scopes ...string) {
+	b.t.Helper()
+	b.call("PATCH", "/admin/keys/"+b.keys[key], `{"scope":"`+strings.Join(scopes, " ")+`"}`, 200)
+}
+
+func (b *process) DisableKey(key string, disabled bool) {
+	b.t.Helper()
+	b.call("PATCH", "/admin/keys/"+b.keys[key], fmt.Sprintf(`{"disabled":%v}`, disabled), 200)
+}
+
 func (b *process) DisableClient(client string, disabled bool) {
 	b.t.Helper()
 	b.call("PATCH", "/admin/clients/"+client, fmt.Sprintf(`{"disabled":%v}`, disabled), 200)

@@ -26,6 +26,8 @@ type backend interface {
 	Key(user string, scopes ...string) string
 	KeyAudience() string
 	Revoke(client, credential string)
+	Narrow(key string, scopes ...string)
+	DisableKey(key string, disabled bool)
 	DisableClient(client string, disabled bool)
 	RevokeTokens(client string)
 	DisableUser(user string, disabled bool)
@@ -96,18 +98,20 @@ func TestGuard(t *testing.T) {
 		g := b.Guard(guard.Config{Audiences: []string{orders, b.KeyAudience()}, MaxStale: 10 * time.Second})
 		settle(t, g)
 		token, disabled, key, users := b.Token("billing", orders, "read"), b.Token("reports", orders, "read"), b.Key("ada", "read"), b.Key("bob", "read")
+		narrowed, stopped := b.Key("ada", "read", "write"), b.Key("ada", "read")
 		opaque, swept := b.Opaque("stock", orders, "read"), b.Token("sales", orders, "read")
 		settle(t, g) // to register a client or a user is a change of it
 		for range 3 {
 			for what, c := range map[string]string{
 				"token": token, "opaque token": opaque, "token of another client": disabled, "key": key, "key of another user": users, "token of a third client": swept,
+				"key that will be narrowed": narrowed, "key that will be disabled": stopped,
 			} {
 				want(t, g, what, c, 200, read)
 				want(t, g, what+" without the scope", c, 403, refund)
 			}
 		}
-		if s := g.Stats(); s.Asks != 6 {
-			t.Errorf("asked %d times about six credentials", s.Asks)
+		if s := g.Stats(); s.Asks != 8 {
+			t.Errorf("asked %d times about eight credentials", s.Asks)
 		}
 		want(t, g, "another audience", b.Token("billing", other, "read"), 401)
 		want(t, g, "never issued", guardtest.Checksummed("mkt_"), 401)
@@ -120,7 +124,12 @@ func TestGuard(t *testing.T) {
 		b.DisableClient("reports", true)
 		b.RevokeTokens("sales")
 		b.DisableUser("bob", true)
+		b.Narrow(narrowed, "write")
+		b.DisableKey(stopped, true)
 		settle(t, g)
+		want(t, g, "key that was narrowed", narrowed, 403, read)
+		want(t, g, "key that was narrowed, for what it kept", narrowed, 200, guard.Scope("write"))
+		want(t, g, "key that was disabled", stopped, 401, read)
 		for what, c := range map[string]string{
 			"revoked token": token, "revoked opaque token": opaque, "revoked key": key, "client disabled": disabled, "user disabled": users, "all tokens revoked": swept,
 		} {
@@ -128,7 +137,9 @@ func TestGuard(t *testing.T) {
 		}
 		b.DisableUser("bob", false)
 		b.DisableClient("reports", false)
+		b.DisableKey(stopped, false)
 		settle(t, g)
+		want(t, g, "key that was enabled again", stopped, 200, read)
 		want(t, g, "user enabled again", users, 200, read)
 		want(t, g, "an old token of a client that was enabled again", disabled, 401, read)
 		want(t, g, "a new token of that client", b.Token("reports", orders, "read"), 200, read)

@@ -80,7 +80,7 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) isActive(c *credential) bool {
-	return c != nil && !c.revoked && !s.disabled[c.owner] && (c.expires.IsZero() || time.Now().Before(c.expires))
+	return c != nil && !c.revoked && !c.disabled && !s.disabled[c.owner] && (c.expires.IsZero() || time.Now().Before(c.expires))
 }
 
 // state is another one after each change of what the credential is worth.

@@ -60,7 +60,8 @@ type credential struct {
 	members map[string]any
 	owner   string
 	expires time.Time
-	revoked bool
+
+	revoked, disabled bool
 }
 
 // NewServer starts one, which ends with the test.
@@ -211,6 +212,11 @@ func (s *Server) Revoke(text string) {
 // Narrow takes all scopes of an API key away but these.
 func (s *Server) Narrow(key string, scopes ...string) {
 	s.change(credentialHandle(key), func() { s.credentials[key].members["scope"] = strings.Join(scopes, " ") })
+}
+
+// DisableKey disables an API key, or enables it again.
+func (s *Server) DisableKey(key string, disabled bool) {
+	s.change(credentialHandle(key), func() { s.credentials[key].disabled = disabled })
 }
 
 // DisableClient disables a client, or enables it again. Its tokens are revoked.
