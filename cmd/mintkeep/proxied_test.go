@@ -94,8 +94,9 @@ func (p *proxy) rejections(t *testing.T) {
 			t.Errorf("%s: %s", name, got)
 		}
 	}
-	if got := p.Call("POST", "/oauth/token", "application/x-www-form-urlencoded", strings.Repeat("a=b&", 50_000), ""); !got.Is(http.StatusRequestEntityTooLarge) {
-		t.Errorf("a body of 200 kB: %s", got)
+	long := p.Call("POST", "/oauth/token", "application/x-www-form-urlencoded", strings.Repeat("a=b&", 50_000), "")
+	if !long.Is(http.StatusRequestEntityTooLarge) && !long.Is(http.StatusBadGateway) { // Caddy 2.6 answers 502 if it has begun to pass the body on
+		t.Errorf("a body of 200 kB: %s", long)
 	}
 	if got := p.Me(strings.Repeat("x", 100_000)); got.Err == nil && got.Status/100 != 4 {
 		t.Errorf("a head of 100 kB: %s", got)
