@@ -34,7 +34,7 @@ func (c *exportCommand) Validate() error {
 }
 
 // Run writes the file.
-func (c *exportCommand) Run(ctx context.Context, p process, admin *api) error {
+func (c *exportCommand) Run(ctx context.Context, p process, admin *api, out printer) error {
 	live, err := admin.live(ctx, true)
 	if err != nil {
 		return err
@@ -45,6 +45,13 @@ func (c *exportCommand) Run(ctx context.Context, p process, admin *api) error {
 	text, err := declare.Export(live, oauth.Offers(oauth.AuthMethods()...), c.Owner)
 	if err != nil {
 		return err
+	}
+	switch {
+	case len(text) > 0:
+	case c.Owner == "":
+		out.note("Nothing has an owner. To export what has none: mintkeep export --owner=OWNER --unowned")
+	default:
+		out.note("Nothing has the owner " + c.Owner + ".")
 	}
 	_, err = p.stdout.Write(text)
 	return err

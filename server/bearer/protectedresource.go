@@ -146,7 +146,7 @@ func (p *ProtectedResource) reject(r *http.Request, counts bool, reason string, 
 		}
 		p.Audit.Reject(r.Context(), by(r.Context()), p.Rejection, audit.Reason(reason))
 	}
-	description := "The credential is unknown, expired or revoked, or it is an access token whose aud does not contain this server's issuer"
+	description := "The credential is unknown, expired, revoked or disabled, or it is an access token whose aud does not contain this server's issuer"
 	if p.TokensOnly {
 		description += ", or an API key, which is not accepted here"
 	}

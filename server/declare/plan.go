@@ -242,8 +242,11 @@ func clientChanges(c *Client, live *LiveClient) (changes []MemberChange) {
 	narrowed := clients.Narrowed(&live.Metadata, &c.Metadata)
 	for _, change := range clients.Changes(&live.Metadata, &c.Metadata) {
 		m := MemberChange{Name: nameOf(change.Member), Before: change.Before, After: change.After}
-		if slices.Contains(narrowed, change.Member) {
+		switch {
+		case slices.Contains(narrowed, change.Member):
 			m.Revokes = "its tokens"
+		case m.Name == "jwks":
+			m.Revokes = keysRemoved(m.Before, m.After)
 		}
 		changes = append(changes, m)
 	}
@@ -255,6 +258,23 @@ func clientChanges(c *Client, live *LiveClient) (changes []MemberChange) {
 		changes = append(changes, m)
 	}
 	return changes
+}
+
+// keysRemoved says how many of a client's keys, named by their thumbprints, a change takes away.
+func keysRemoved(before, after string) string {
+	kept, removed := strings.Fields(after), 0
+	for _, key := range strings.Fields(before) {
+		if !slices.Contains(kept, key) {
+			removed++
+		}
+	}
+	switch removed {
+	case 0:
+		return ""
+	case 1:
+		return "1 key"
+	}
+	return fmt.Sprintf("%d keys", removed)
 }
 
 // nameOf is the name in a file of a member of the API.

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"regexp"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -31,15 +30,24 @@ func printVersion(w io.Writer) {
 	_, _ = fmt.Fprintf(w, "mintkeep-guard %s\ncommit   %s\ngo       %s\n", release, commit, goVersion)
 }
 
-// pseudo is the end of a version that go install gives to a commit without a tag.
-var pseudo = regexp.MustCompile(`[.-][0-9]{14}-([0-9a-f]{12})$`)
+// pseudoCommit is the commit in a pseudo-version, which go install gives to a commit without a tag: it ends with 14 digits and the
+// first 12 of the commit (go.dev/ref/mod#pseudo-versions). Without package regexp the process is smaller.
+func pseudoCommit(version string) (commit string, found bool) {
+	i := strings.LastIndexByte(version, '-')
+	j := strings.LastIndexAny(version[:max(i, 0)], ".-")
+	if j < 0 || i-j != 15 || len(version)-i != 13 {
+		return "", false
+	}
+	stamp, commit := version[j+1:i], version[i+1:]
+	return commit, strings.Trim(stamp, "0123456789") == "" && strings.Trim(commit, "0123456789abcdef") == ""
+}
 
 // commitOf is the commit that the binary was built from. A build from a checkout has it. go install names a version and the
 // checksum of the sources instead, by which go.sum and the checksum database know the commit.
 func commitOf(info *debug.BuildInfo) string {
 	commit, dirty := "unknown", ""
-	if rev := pseudo.FindStringSubmatch(info.Main.Version); rev != nil {
-		commit = rev[1]
+	if rev, found := pseudoCommit(info.Main.Version); found {
+		commit = rev
 	} else if info.Main.Sum != "" {
 		commit = fmt.Sprintf("tag %s (%s)", info.Main.Version, info.Main.Sum)
 	}

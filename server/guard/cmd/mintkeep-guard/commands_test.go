@@ -38,3 +38,23 @@ func TestVersion(t *testing.T) {
 		t.Errorf("got %q", lines)
 	}
 }
+
+func TestPseudoCommit(t *testing.T) {
+	for version, want := range map[string]string{
+		"v0.0.0-20261129150000-0123456789ab":        "0123456789ab",
+		"v1.2.4-0.20261129150000-0123456789ab":      "0123456789ab",
+		"v1.2.3-rc.1.0.20261129150000-0123456789ab": "0123456789ab",
+		"v1.2.3":                                     "",
+		"v1.2.3-rc-0123456789ab":                     "",
+		"v1.2.4-0.2026112915000x-0123456789ab":       "",
+		"v1.2.4-0.20261129150000-0123456789ag":       "",
+		"v1.2.4-0.20261129150000-0123456789ab+dirty": "",
+		"(devel)": "",
+		"-":       "",
+		"":        "",
+	} {
+		if got, found := pseudoCommit(version); found != (want != "") || found && got != want {
+			t.Errorf("%q: got %q, %v", version, got, found)
+		}
+	}
+}
