@@ -241,10 +241,10 @@ func revokedEverywhere(t *testing.T, b *storetest.Backend, s, other *servertest.
 		"expired": func(servertest.User, servertest.Key) { b.Clock.Advance(2 * time.Hour) },
 		"expired after a rotation": func(u servertest.User, k servertest.Key) {
 			by := s.Key(t, u, servertest.M{"scope": "read write mintkeep:keys"})
-			s.NewKey(t, s.API(t, "POST", apiKeysPath+"/"+k.ID+"/rotate", by.Plain, servertest.M{"overlap": "90s"}).Want(t, 201, ""))
-			b.Clock.Advance(89 * time.Second)
+			s.NewKey(t, s.API(t, "POST", apiKeysPath+"/"+k.ID+"/rotate", by.Plain, servertest.M{"overlap": "10m"}).Want(t, 201, ""))
+			b.Clock.Advance(9 * time.Minute)
 			alive(t, other, rs, k.Plain)
-			b.Clock.Advance(time.Second)
+			b.Clock.Advance(time.Minute)
 		},
 	} {
 		t.Run(what, func(t *testing.T) {

@@ -36,7 +36,7 @@ func (c *Clock) Now() time.Time {
 // has expired by then is gone, from a real Redis too.
 //
 // While the clock stands, the one of a real Redis runs on. So a test on one should not come nearer to the end
-// of a lifetime than it takes to run itself; half a second will do.
+// of a lifetime than it takes to run itself on a busy machine; half a minute will do.
 func (c *Clock) Advance(d time.Duration) {
 	c.mu.Lock()
 	c.now = c.now.Add(d)
