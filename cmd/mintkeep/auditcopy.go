@@ -40,7 +40,7 @@ func openAuditCopy(cfg *config.Config, stdout io.Writer, log *slog.Logger, lost 
 	c := &auditCopy{path: cfg.AuditLog, log: log, lost: lost}
 	file, err := c.open()
 	if err != nil {
-		return nil, usageError{fmt.Errorf("MINTKEEP_AUDIT_LOG: %w", err)}
+		return nil, usageError{fmt.Errorf("MINTKEEP_AUDIT_LOG: %w; the folder must exist and be writable", err)}
 	}
 	c.to = file
 	return c, nil

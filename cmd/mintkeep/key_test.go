@@ -159,7 +159,7 @@ key_3   ann@example.com  backup  disabled  4        2
 		},
 		{
 			args: "revoke key_1 key_2", answer: `{"revoked":1,"keys":[{"id":"key_1","state":"expiring"},{"id":"key_2","state":"rotated"}]}`,
-			want: result{stdout: "Revoked key key_1\nKey key_2 was not active: rotated\nRevoked 1 of 2 keys\n"},
+			want: result{stdout: "Revoked key key_1\nKey key_2 could not be used any more: its state was rotated\nRevoked 1 of 2 keys\n"},
 		},
 		{args: "list", answer: `{"items":[` + liveKey + `,` + endedKey + `],"next_cursor":"c2"}`, want: result{
 			stdout: `KEY ID  OWNER            NAME     KEY           SCOPE       STATE    LAST USED             EXPIRES

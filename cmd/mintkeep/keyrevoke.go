@@ -62,7 +62,7 @@ func (c *keyRevoke) several(ctx context.Context, admin *api, out printer) error 
 		if slices.Contains(keyUsable, key.State) {
 			err = out.done("Revoked key %s", key.ID)
 		} else {
-			err = out.done("Key %s was not active: %s", key.ID, key.State)
+			err = out.done("Key %s could not be used any more: its state was %s", key.ID, key.State)
 		}
 		if err != nil {
 			return err

@@ -76,6 +76,20 @@ func TestPlanSecrets(t *testing.T) {
 	}
 }
 
+// TestPlanKeys: a public key that is removed is revoked, which the plan says; one that is added is not.
+func TestPlanKeys(t *testing.T) {
+	for name, tt := range map[string]struct{ before, after, want string }{
+		"one is added":    {"a", "a b", ""},
+		"one is replaced": {"a", "b", "1 key"},
+		"all are removed": {"a b", "", "2 keys"},
+		"another order":   {"a b", "b a", ""},
+	} {
+		if got := declare.KeysRemoved(tt.before, tt.after); got != tt.want {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
+	}
+}
+
 // TestPlanDrift: a member has drifted if something else than the declaration has changed it last, and that has not failed.
 func TestPlanDrift(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)

@@ -1,0 +1,4 @@
+package declare
+
+// KeysRemoved is for the tests.
+var KeysRemoved = keysRemoved
