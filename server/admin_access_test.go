@@ -165,3 +165,20 @@ func TestSecretsDoNotLeak(t *testing.T) {
 		t.Errorf("profiles off loopback: %d", w.Code)
 	}
 }
+
+// A change that is only to be checked is never made, also where it cannot be checked.
+func TestChangesThatCannotBeChecked(t *testing.T) {
+	s := servertest.New(t, storetest.Embedded(t))
+	c := s.Register(t, servertest.M{"client_id": "kept", "scope": "read"})
+	token := s.Token(t, c)
+	for method, path := range map[string]string{"DELETE": "/admin/clients/kept", "POST": "/admin/clients/kept/revoke-tokens"} {
+		got := s.Admin(t, method, path+"?dry_run=true", nil)
+		got.Want(t, http.StatusBadRequest, "invalid_request")
+		if !strings.Contains(got.Body, "dry_run is not supported here") {
+			t.Errorf("%s %s: %s", method, path, got.Body)
+		}
+	}
+	if !s.Active(t, c, token) {
+		t.Error("the token was revoked by a request that was only to be checked")
+	}
+}

@@ -20,8 +20,18 @@ func adminResource(v *bearer.Verifier, log *audit.Log) *bearer.ProtectedResource
 	}
 }
 
-// adminOnly guards a handler for operators.
+// adminOnly guards a handler for operators. A change that is only to be checked (dry_run) is rejected: the handler would make it.
 func (s *Server) adminOnly(h admin.Handler) web.Handler {
+	return s.checkable(func(w http.ResponseWriter, r *http.Request, by audit.Actor) error {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead && r.URL.Query().Has("dry_run") {
+			return web.InvalidRequest("dry_run is not supported here")
+		}
+		return h(w, r, by)
+	})
+}
+
+// checkable is adminOnly for a handler that knows dry_run.
+func (s *Server) checkable(h admin.Handler) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		by, err := s.authorizeAdmin(r)
 		if err != nil {

@@ -109,11 +109,11 @@ func (s *Server) apiRoutes(r router) {
 
 func (s *Server) adminRoutes(r router) {
 	admin := s.adminOnly
-	r.on("POST", "/admin/clients", web.JSONBody, admin(s.admin.CreateClient))
+	r.on("POST", "/admin/clients", web.JSONBody, s.checkable(s.admin.CreateClient))
 	r.get("/admin/clients", admin(s.admin.ListClients))
 	r.get("/admin/clients/:id", admin(s.admin.ShowClient))
-	r.on("PUT", "/admin/clients/:id", web.JSONBody, admin(s.admin.ReplaceClient))
-	r.on("PATCH", "/admin/clients/:id", web.MergePatch, admin(s.admin.PatchClient))
+	r.on("PUT", "/admin/clients/:id", web.JSONBody, s.checkable(s.admin.ReplaceClient))
+	r.on("PATCH", "/admin/clients/:id", web.MergePatch, s.checkable(s.admin.PatchClient))
 	r.on("DELETE", "/admin/clients/:id", web.NoBody, admin(s.admin.DeleteClient))
 	r.get("/admin/clients/:id/secrets", admin(s.admin.ListSecrets))
 	r.on("POST", "/admin/clients/:id/secrets", web.MaybeJSON, admin(s.admin.RotateSecret))

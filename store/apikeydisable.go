@@ -102,10 +102,13 @@ func (s *Store) DisableKey(ctx context.Context, k *APIKey, cause Cause) error {
 }
 
 // EnableKey makes a disabled key valid again, under the generations that it had: if those of its owner are others by now, it
-// is rejected all the same. One that is enabled stays so, even if a disabling of unknown outcome is applied later. ErrNotFound
-// if it was revoked or has expired.
+// is rejected all the same. One that is enabled stays so, even if a disabling of unknown outcome is applied later. ErrConflict if
+// it was disabled since k was read, and ErrNotFound if it was revoked or has expired.
 func (s *Store) EnableKey(ctx context.Context, k *APIKey, cause Cause) error {
 	err := s.changeKey(ctx, "enable key", k.Digest, func(c *Credential) (made keyChange, err error) {
+		if c.IsDisabled() && k.Disabled == nil { // who read it as enabled has neither checked nor recorded that it is enabled
+			return made, &planError{ErrConflict}
+		}
 		if err := c.enable(); err != nil {
 			return made, err
 		}

@@ -222,9 +222,10 @@ func TestKeyChangesAtOnce(t *testing.T) {
 		try(update(func(k *store.APIKey) { k.RateLimit = store.Rate{Count: 1, Window: time.Second} }))
 		try(update(func(k *store.APIKey) { k.Metadata = map[string]string{"a": "b"} }))
 		try(func(s *store.Store) error { return s.DisableKey(ctx, copyOf(k), ended(b, "")) })
-		try(func(s *store.Store) error { return s.EnableKey(ctx, copyOf(k), ended(b, "")) })
+		try(func(s *store.Store) error { return s.EnableKey(ctx, describe(t, s, k.ID), ended(b, "")) })
 		all.Wait()
 		must(t, s.DisableKey(ctx, copyOf(k), ended(b, "")))
+		wantErr(t, "enabled as it was read before", other.EnableKey(ctx, copyOf(k), ended(b, "")), store.ErrConflict)
 		if opens(t, b, other, k) {
 			t.Error("it is active after the last change disabled it")
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/mintkeep/mintkeep/server/declare"
 	"github.com/mintkeep/mintkeep/server/oauth"
@@ -34,7 +35,7 @@ func (c *exportCommand) Validate() error {
 }
 
 // Run writes the file.
-func (c *exportCommand) Run(ctx context.Context, p process, admin *api, out printer) error {
+func (c *exportCommand) Run(ctx context.Context, p process, admin *api) error {
 	live, err := admin.live(ctx, true)
 	if err != nil {
 		return err
@@ -49,9 +50,9 @@ func (c *exportCommand) Run(ctx context.Context, p process, admin *api, out prin
 	switch {
 	case len(text) > 0:
 	case c.Owner == "":
-		out.note("Nothing has an owner. To export what has none: mintkeep export --owner=OWNER --unowned")
+		fmt.Fprintln(p.stderr, "Nothing has an owner. To export what has none: mintkeep export --owner=OWNER --unowned")
 	default:
-		out.note("Nothing has the owner " + c.Owner + ".")
+		fmt.Fprintf(p.stderr, "Nothing has the owner %s.\n", c.Owner)
 	}
 	_, err = p.stdout.Write(text)
 	return err

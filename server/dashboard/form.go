@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/mintkeep/mintkeep/server/seal"
 	"github.com/mintkeep/mintkeep/server/web"
@@ -64,11 +65,14 @@ func (d *Dashboard) cookieName(name string) string {
 
 func (d *Dashboard) cookie(r *http.Request, name string) string {
 	found := r.CookiesNamed(d.cookieName(name))
-	if len(found) != 1 {
+	if len(found) != 1 || strings.Trim(found[0].Value, cookieAlphabet) != "" {
 		return ""
 	}
 	return found[0].Value
 }
+
+// cookieAlphabet is that of crypto/rand.Text. Nothing else is a cookie of ours: what is hashed before it stays apart from it.
+const cookieAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 // setCookie sets a cookie for the time that the browser runs; an empty value takes it away.
 func (d *Dashboard) setCookie(w http.ResponseWriter, name, value string) {

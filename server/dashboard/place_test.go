@@ -74,9 +74,11 @@ func TestSessionsAreNotCarriedOver(t *testing.T) {
 		stolen := visit(t, s.Private)
 		stolen.cookies[name] = of(public)
 		stolen.get("/operator").wantTo("/login?next=%2Foperator")
-		stolen = visit(t, s)
-		stolen.cookies[name] = of(private)
-		stolen.get("/settings").wantTo("/login?next=%2Fsettings")
+		for _, value := range []string{of(private), "operator " + of(private)} {
+			stolen = visit(t, s)
+			stolen.cookies[name] = value
+			stolen.get("/settings").wantTo("/login?next=%2Fsettings")
+		}
 	}
 	private.get("/operator").want(http.StatusOK)
 }

@@ -47,6 +47,9 @@ func (g *Registry) Patch(ctx context.Context, key *store.APIKey, o web.Object, b
 		}
 	}
 	if p.enables() {
+		if err := checkEnabler(key, p, by); err != nil { // it may be as it was not before the update
+			return nil, err
+		}
 		if err := g.enable(ctx, key, by); err != nil {
 			return nil, ended(err)
 		}
@@ -63,13 +66,22 @@ func ended(err error) error {
 		return errEnded
 	case errors.Is(err, store.ErrNotRestorable):
 		return web.Conflict("The key cannot be enabled again; create a new one")
+	case errors.Is(err, store.ErrConflict):
+		return errDisabled
 	}
 	return err
 }
 
-// checkEnabler rejects that a key enables one with more scopes than it has itself: a thief may have both.
+var errDisabled = web.Conflict("The key was disabled at the same time; read it again before you retry")
+
+// checkEnabler rejects that a key enables one with more scopes than it has itself: a thief may have both. A key never enables
+// itself: a request of its own may be under way while it is disabled.
 func checkEnabler(key *store.APIKey, p *patch, by audit.Actor) error {
-	if p.enables() && key.Disabled != nil && by.Key != nil && len(scope.Beyond(key.Scope, by.Scope)) > 0 {
+	switch {
+	case !p.enables() || key.Disabled == nil || by.Key == nil:
+	case by.Key.ID == key.ID:
+		return errDisabled
+	case len(scope.Beyond(key.Scope, by.Scope)) > 0:
 		return &BeyondError{Scope: key.Scope, To: "enable"}
 	}
 	return nil
@@ -90,7 +102,7 @@ func (g *Registry) disable(ctx context.Context, key *store.APIKey, by audit.Acto
 }
 
 // enable enables a key. One that is enabled already is written again and not recorded: a disabling of unknown outcome is settled
-// by it.
+// by it. But one that was disabled since it was read stays so.
 func (g *Registry) enable(ctx context.Context, key *store.APIKey, by audit.Actor) error {
 	enable := func(ctx context.Context) error { return g.Store.EnableKey(ctx, key, g.Audit.Cause(by, "")) }
 	if key.Disabled == nil {
@@ -111,6 +123,9 @@ func (g *Registry) update(ctx context.Context, key *store.APIKey, p *patch, by a
 	var updated *store.APIKey
 	update := func(ctx context.Context) (err error) {
 		updated, err = g.Store.UpdateKey(ctx, key, g.Audit.Cause(by, ""), func(k *store.APIKey) error {
+			if by.Key != nil && by.Key.ID == k.ID && p.object.Names("rate_limit") && above(p.rateLimit, k.RateLimit) {
+				return wrong("rate_limit", errors.New("must not be above "+k.RateLimit.String()+", that of the calling key")) // since it authenticated
+			}
 			also, err := p.apply(k)
 			if err == nil && len(changed) == 0 && len(also) > 0 {
 				err = errOvertaken
