@@ -6,7 +6,7 @@ import (
 	"github.com/mintkeep/mintkeep/server/metrics"
 )
 
-// State is what the metrics tell of the server and of Redis. It asks Redis for no more than the first answer that is missing.
+// State is what the metrics tell of the server and of Redis. It stops at the first question that Redis does not answer.
 func (s *Server) State(ctx context.Context) metrics.State {
 	now := metrics.State{
 		Ready: s.ready(ctx) == nil, Breaker: s.options.Store.Breaker(), SigningRotation: s.options.Config.SigningRotation,

@@ -44,8 +44,8 @@ type keyChange struct {
 }
 
 // changeKey changes the record of a key, and writes it with the expiry that it then has. One that has expired by that is
-// deleted. ErrNotFound if there is no record: the key was revoked, or has expired. A change that changes nothing is written as
-// well, so that one that is still on its way to Redis comes to nothing.
+// deleted. ErrNotFound if there is no record: the key was revoked, or has expired. A change without an effect is written as well:
+// it fails the EXEC of an earlier change that is still on its way to Redis.
 func (s *Store) changeKey(ctx context.Context, op string, d Digest, change func(*Credential) (keyChange, error)) error {
 	return s.transact(ctx, op, s.credentials.watchedKey(d), func(tx *redis.Tx) (t transaction, err error) {
 		cmd := s.credentials.get(ctx, d)
@@ -95,7 +95,7 @@ func narrowing(scope string, expiresAt int64) rollback.Restriction {
 	}
 }
 
-// common is what a scope has of another; itself, if that is all of it.
+// common is the part of a scope that another has too; if that is all, the scope as it is written.
 func common(scope, other string) string {
 	allowed := map[string]bool{}
 	for token := range strings.FieldsSeq(other) {
@@ -114,7 +114,7 @@ func common(scope, other string) string {
 	return strings.Join(kept, " ")
 }
 
-// narrowed is the step by which a key is worth no more than its record says now.
+// narrowed is the step that the redo log remembers: a replay gives the key no more than its record has now.
 func (s *Store) narrowed(cause Cause, k *APIKey, record *KeyRecord) step {
 	st := step{Revocation: cause.keyRevocation(k.ID, k.UserID, k.Digest)}
 	st.Expires = record.Expires()

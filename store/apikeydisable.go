@@ -18,8 +18,8 @@ import (
 //	disabled   ──  WATCH; SET it with them, and another "on"  ──▶  active
 //	either     ──  DEL, by a revocation                       ──▶  gone
 //
-// Each of them writes the record, also if the key is so already. So whatever was acknowledged later fails the EXEC of what has
-// read the record before, however late that arrives. What a generation has revoked stays revoked: the generations come back as
+// Each of them writes the record, also if the key is in that state already. So a change that was acknowledged fails the EXEC of
+// each earlier one that has read the record before, however late that arrives. What a generation has revoked stays revoked: the generations come back as
 // they were. And an expiry that passes meanwhile takes the record away.
 //
 // If Redis loses a disabling, the replay puts the generations aside again, unless the key has another "on" by then.

@@ -15,8 +15,8 @@ import (
 const (
 	// BusyDays is over how many days keys are ranked by their uses, today included.
 	BusyDays = 7
-	// busySets are used in turn, one a day. busyKept is longer than a set is read after its last write, and shorter than
-	// what is left of the turn.
+	// busySets are used in turn, one a day. A set is kept, for busyKept after its last write, until no ranking reads its day any
+	// more, and is gone before its next turn.
 	busySets = BusyDays + 2
 	busyKept = BusyDays*24*time.Hour + 12*time.Hour
 )

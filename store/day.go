@@ -64,8 +64,8 @@ func countDays(ctx context.Context, rdb redis.UniversalClient, counts []dayCount
 	return nil
 }
 
-// overAt are the fields of the days that are over by this one. A key counts something once in so many days, or all is
-// forgotten.
+// overAt are the fields of the days that are over by this one. None is older: the hash
+// expires if nothing is counted for so many days.
 func overAt(day int64) (fields []string) {
 	for i := range int64(KeyDaysKept + 1) {
 		over := strconv.FormatInt(day-KeyDaysKept-i, 10)

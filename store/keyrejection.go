@@ -143,8 +143,8 @@ func (s *Store) keysByDigest(ctx context.Context, digests []Digest) ([]string, e
 	return ids, nil
 }
 
-// sweepExpired takes keys that have expired out of the active ones, and remembers them by their digests, at most so many at
-// once. What has just expired by this clock may be active by another.
+// sweepExpired takes keys that have expired out of the active ones, and remembers them by their digests, at most 200 in a
+// call. What has just expired by this clock may be active by another.
 func (s *Store) sweepExpired(ctx context.Context) error {
 	const some = 200
 	ids, err := s.rdb.ZRangeByScore(ctx, activeKeys, &redis.ZRangeBy{

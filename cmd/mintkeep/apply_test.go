@@ -365,7 +365,7 @@ func TestApplyInterrupted(t *testing.T) {
 	s.apply(t, document, "--dry-run").want(t, exitOK, "Nothing to do")
 }
 
-// TestApplyDrift: what somebody else has changed since is said, with who and when, and is undone.
+// TestApplyDrift: what another operator has changed since is shown, with who and when, and is undone.
 func TestApplyDrift(t *testing.T) {
 	s := newApplyServer(t)
 	document := declaration("billing: {rate_limit: 600/m, name: Billing}") + "users: {ben@example.com: {role: developer}}\n"

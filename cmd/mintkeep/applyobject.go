@@ -10,7 +10,7 @@ import (
 	"github.com/mintkeep/mintkeep/server/oauth"
 )
 
-// members are those of an object that is created: a new one is enabled, and disabled then.
+// members are those with which an object is created. "disabled" is not among them: createClient and createUser set it afterwards.
 func members(o declare.Object) map[string]any {
 	all := map[string]any{}
 	for name, raw := range o.Members {
@@ -99,7 +99,7 @@ func (a *applier) addSecret(ctx context.Context, s *declare.Step, change declare
 // client is as it is declared, and the request is sent again for the version that it has now, so that the server confirms it.
 func (a *applier) replace(ctx context.Context, s *declare.Step) error {
 	version := s.LiveClient.ETag
-	return patiently(ctx, func(try int) error {
+	return retrying(ctx, func(try int) error {
 		if try > 1 {
 			body, err := a.admin.get(ctx, resource("/admin/clients", s.ID), nil)
 			if err != nil {
@@ -155,7 +155,7 @@ func (a *applier) updateUser(ctx context.Context, s *declare.Step) error {
 			body[m.Name] = raw
 		}
 	}
-	return patiently(ctx, func(int) error {
+	return retrying(ctx, func(int) error {
 		_, err := a.admin.patch(ctx, a.path(s, s.LiveUser.ID), body)
 		return err
 	})

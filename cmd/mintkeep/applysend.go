@@ -130,7 +130,7 @@ func recordable(file string) string {
 	return name
 }
 
-const maxFileName = 255 // bytes, as the server has it
+const maxFileName = 255 // bytes; web.ReadDeclaration rejects more
 
 // remove deletes an object; a client only if it is still what the plan has seen.
 func (a *applier) remove(ctx context.Context, s *declare.Step) error {
@@ -142,7 +142,7 @@ func (a *applier) remove(ctx context.Context, s *declare.Step) error {
 
 // delete deletes what may be gone already.
 func (a *applier) delete(ctx context.Context, path string, headers ...header) error {
-	err := patiently(ctx, func(int) error {
+	err := retrying(ctx, func(int) error {
 		_, err := a.admin.call(ctx, http.MethodDelete, path, "", nil, headers...)
 		return err
 	})
@@ -155,8 +155,8 @@ func (a *applier) delete(ctx context.Context, path string, headers ...header) er
 
 const applyTries = 4
 
-// patiently sends a request that may be repeated, again while the server asks for that: 503 with Retry-After.
-func patiently(ctx context.Context, send func(try int) error) error {
+// retrying sends a request that may be repeated, and again while the server asks for that: 503 with Retry-After.
+func retrying(ctx context.Context, send func(try int) error) error {
 	for try := 1; ; try++ {
 		err := send(try)
 		var answered *apiError

@@ -21,7 +21,7 @@ type auditCopy struct {
 	log  *slog.Logger
 	lost func(events int)
 
-	to       io.Writer // with its state only for Write, which the sink calls from one goroutine
+	to       io.Writer // this and the next two are used by Write alone, which the sink calls from one goroutine
 	torn     bool      // the last line was written in part
 	reported time.Time
 	reopened atomic.Pointer[os.File] // replaces to at the next Write

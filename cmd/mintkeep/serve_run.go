@@ -167,13 +167,13 @@ func assemble(cfg *config.Config, stdout io.Writer, logger *slog.Logger) (*parts
 	return a, err
 }
 
-// lastWords is how long the last spans may take to be exported. With the last events of the audit log, which may take as long,
+// closeTimeout is how long the last spans may take to be exported. With the last events of the audit log, which may take as long,
 // the process still exits within 15 s.
-const lastWords = time.Second
+const closeTimeout = time.Second
 
 // close waits a little for the last spans and the last events of the audit log to be written.
 func (a *parts) close() {
-	ctx, cancel := context.WithTimeout(context.Background(), lastWords)
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	a.tracer.Close(ctx)
 	if a.sink != nil {

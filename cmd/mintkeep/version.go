@@ -34,14 +34,14 @@ func buildVersion() string {
 	return info.Main.Version
 }
 
-// pseudo is the end of a version that go install gives to a commit without a tag.
-var pseudo = regexp.MustCompile(`[.-][0-9]{14}-([0-9a-f]{12})$`)
+// pseudoVersion is the end of a version that go install gives to a commit without a tag (go.dev/ref/mod#pseudo-versions).
+var pseudoVersion = regexp.MustCompile(`[.-][0-9]{14}-([0-9a-f]{12})$`)
 
 // commitOf is the commit that the binary was built from. A build from a checkout has it. go install names a version and the
 // checksum of the sources instead, by which go.sum and the checksum database know the commit.
 func commitOf(info *debug.BuildInfo) string {
 	commit, dirty := "unknown", ""
-	if rev := pseudo.FindStringSubmatch(info.Main.Version); rev != nil {
+	if rev := pseudoVersion.FindStringSubmatch(info.Main.Version); rev != nil {
 		commit = rev[1]
 	} else if info.Main.Sum != "" {
 		commit = fmt.Sprintf("tag %s (%s)", info.Main.Version, info.Main.Sum)

@@ -123,7 +123,7 @@ func (l *keyList) url(sort string, page int) string {
 // PageURL is the address of another page.
 func (l *keyList) PageURL(page int) string { return l.url(l.Sort, page) }
 
-// Plus is a number and one more or less.
+// Plus is the number of the page that comes n pages after this one.
 func (l *keyList) Plus(n int) int { return l.Page + n }
 
 // First is whether no page is before this one.

@@ -78,7 +78,7 @@ func TestNewKeyPage(t *testing.T) {
 	if got := asked[string](b, "taken"); got != plain {
 		t.Error("the key is not what was copied")
 	}
-	waitFor(`heard.filter(words => words === "Copied").length === 2`) // by who cannot see the button
+	waitFor(`heard.filter(words => words === "Copied").length === 2`) // announced to screen readers
 	waitFor(`document.querySelector("[data-copies=secret]").textContent === "Copy"`)
 	if !asked[bool](b, leaves) {
 		t.Error("the page asks before it lets go of a key that was copied")

@@ -8,8 +8,8 @@ import (
 	"github.com/mintkeep/mintkeep/server/audit"
 )
 
-// Attribution finds out of the audit log who has changed what differs from the files: a member that was changed by something
-// else than a declaration of the same owner has drifted. What the log does not tell any more is taken for a change of the file.
+// Attribution finds in the audit log who has changed what differs from the files: a member that was changed by anything
+// but a declaration of the same owner has drifted. If the log no longer has the change, it is taken for one of the file.
 type Attribution struct {
 	open   map[string][]*MemberChange // by the target; what is not known yet
 	owners map[string]string

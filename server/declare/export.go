@@ -79,7 +79,7 @@ type pair struct {
 	value any
 }
 
-// MarshalYAML makes the mapping. What looks like a number or a truth value is quoted.
+// MarshalYAML makes the mapping. A string that looks like a number or a boolean is quoted.
 func (all pairs) MarshalYAML() (any, error) {
 	mapping := &yaml.Node{Kind: yaml.MappingNode}
 	if len(all) == 0 {

@@ -72,7 +72,7 @@ func (r *reader) entries(n *yaml.Node, path string) (all []entry) {
 		}
 		at := r.place(key, joined(path, key.Value))
 		if first, twice := seen[key.Value]; twice {
-			r.wrong(at, "is there twice: line %d has it too", first)
+			r.wrong(at, "appears twice: line %d has it too", first)
 			continue
 		}
 		seen[key.Value] = at.Line
@@ -117,7 +117,7 @@ func (r *reader) strs(n *yaml.Node, p Place, oneWord bool) ([]string, bool) {
 		case !ok:
 			good = false
 		case seen[s]:
-			r.wrong(at, "is there twice")
+			r.wrong(at, "appears twice")
 			good = false
 		case oneWord && (s == "" || strings.ContainsAny(s, " \t\r\n")):
 			r.wrong(at, "must be one word: each scope is an item of its own")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mintkeep/mintkeep/server/adminapi"
+	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/clients"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
@@ -94,9 +95,9 @@ type Drift struct {
 func (s *Step) Target() string {
 	switch {
 	case s.LiveClient != nil:
-		return "client:" + s.LiveClient.ID
+		return audit.ClientTarget(s.LiveClient.ID)
 	case s.LiveUser != nil:
-		return "user:" + s.LiveUser.ID
+		return audit.UserTarget(s.LiveUser.ID)
 	}
 	return ""
 }

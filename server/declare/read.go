@@ -237,7 +237,7 @@ func (r *reader) secrets(c *Client, others []entry) {
 			r.wrong(at.place, "is not known: a client has no such member")
 		}
 		if declared == 2 {
-			r.wrong(at.place, "must not be together with the other one: a client has %s or %s", secretsMember, secretFileMember)
+			r.wrong(at.place, "a client has %s or %s, not both", secretsMember, secretFileMember)
 		}
 		if declared > 0 && !r.options.Offers.BySecret(c.Metadata.AuthMethod) {
 			r.wrong(at.place, "is not used with this token_endpoint_auth_method")

@@ -40,7 +40,7 @@ func (r *reader) digests(e entry, clientID string) (all []string) {
 			if _, err := clients.ParseDigest(text, clientID); err != nil {
 				r.wrong(at.place, "%v", err)
 			} else if slices.Contains(all, strings.ToLower(text)) {
-				r.wrong(at.place, "is there twice")
+				r.wrong(at.place, "appears twice")
 			} else {
 				all = append(all, strings.ToLower(text))
 			}

@@ -86,7 +86,7 @@ func (f *flights) end(d digest, q *question) {
 
 // ask asks Mintkeep, or waits for the answer to a question that another caller asks.
 func (g *Guard) ask(ctx context.Context, text string, d digest, strict bool) (*verdict, *Refusal) {
-	if !g.memory.has(d) { // else it has passed
+	if !g.memory.has(d) { // a known credential has passed the check before
 		if refusal := g.precheck(ctx, text); refusal != nil {
 			return nil, refusal
 		}

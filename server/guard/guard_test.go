@@ -356,7 +356,7 @@ func TestJunkIsNotAskedAbout(t *testing.T) {
 	})
 }
 
-// publicKey is the published key of Mintkeep, as the bytes that everybody knows.
+// publicKey is the published key of Mintkeep, as bytes, which are public.
 func publicKey(t *testing.T, m *guardtest.Server) (kid string, der []byte) {
 	t.Helper()
 	response, err := (&http.Client{Transport: m.Transport()}).Get(m.URL + keySet)

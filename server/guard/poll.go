@@ -115,7 +115,7 @@ func (p *poller) noteState() {
 	}
 }
 
-// leaseEnd is when a guard that is current becomes stale, if no answer comes before. Otherwise it does not happen.
+// leaseEnd is when a guard that is current becomes stale, if no answer comes before. Of any other guard it is nil, which never fires.
 func (p *poller) leaseEnd() <-chan time.Time {
 	state, age := p.g.state(p.g.clock())
 	if state != Current || p.state != Current {

@@ -145,7 +145,7 @@ func (g *Guard) precheckJWT(ctx context.Context, text string) *Refusal {
 	if err != nil || json.Unmarshal(payload, &claims) != nil {
 		return invalid("malformed")
 	}
-	now, isSet := time.Now(), g.clock().drift() > clockSkew // who has set it knows the time better or worse: Mintkeep is asked
+	now, isSet := time.Now(), g.clock().drift() > clockSkew // a wall clock that was set proves no expiry: Mintkeep is asked
 	switch {
 	case strings.TrimSuffix(claims.Issuer, "/") != strings.TrimSuffix(g.config.Issuer, "/"):
 		return invalid("issuer")

@@ -23,7 +23,7 @@ type Stats struct {
 	Refused uint64
 }
 
-// Stats tells how the guard is.
+// Stats returns the state of the guard, and its counts.
 func (g *Guard) Stats() Stats {
 	now := g.clock()
 	state, _ := g.state(now)

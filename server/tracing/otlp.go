@@ -18,7 +18,7 @@ import (
 	"github.com/mintkeep/mintkeep/config"
 )
 
-// firstRetry is the wait after the first failure of a batch that the collector names none for; it doubles with each.
+// firstRetry is the least wait after the first failure of a batch; it doubles with each. The collector may ask for a longer one.
 const firstRetry = time.Second
 
 // otlp posts spans to a collector: OTLP over HTTP with protobuf. OpenTelemetry's own client links gRPC, even for HTTP.

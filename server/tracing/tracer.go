@@ -17,7 +17,7 @@ import (
 	"github.com/mintkeep/mintkeep/config"
 )
 
-// scope is the name of what makes the spans.
+// scope is the instrumentation scope of the spans (OpenTelemetry).
 const scope = "github.com/mintkeep/mintkeep"
 
 // Options for [New]. All are required.
@@ -44,7 +44,7 @@ func New(o Options) (*Tracer, error) {
 	if err != nil {
 		return nil, err
 	}
-	// What the SDK has to say of itself is no matter of an operator's, and must not go to stderr past the logger.
+	// By default the SDK writes its own errors to stderr, past the logger. An operator can do nothing about them.
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { o.Logger.Debug("tracing", "error", err) }))
 	provider := sdk.NewTracerProvider(
 		sdk.WithResource(resourceOf(c, o.Version)),
