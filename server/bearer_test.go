@@ -234,6 +234,18 @@ func revokedEverywhere(t *testing.T, b *storetest.Backend, s, other *servertest.
 			by := s.Key(t, u, servertest.M{"scope": "read write mintkeep:keys"})
 			s.NewKey(t, s.API(t, "POST", apiKeysPath+"/"+k.ID+"/rotate", by.Plain, servertest.M{"overlap": "0s"}).Want(t, 201, ""))
 		},
+		"disabled": func(_ servertest.User, k servertest.Key) {
+			s.Admin(t, "PATCH", "/admin/keys/"+k.ID, servertest.M{"disabled": true}).Want(t, 200, "")
+		},
+		"revoked with others": func(u servertest.User, k servertest.Key) {
+			ids := []string{k.ID, s.Key(t, u, servertest.M{}).ID}
+			s.Admin(t, "POST", "/admin/keys/revoke", servertest.M{"ids": ids}).Want(t, 200, "")
+		},
+		"expired after its expiry was brought forward": func(_ servertest.User, k servertest.Key) {
+			s.Admin(t, "PATCH", "/admin/keys/"+k.ID, servertest.M{"expires_at": b.Clock.Now().Add(10 * time.Minute)}).Want(t, 200, "")
+			alive(t, other, rs, k.Plain)
+			b.Clock.Advance(10 * time.Minute)
+		},
 		"of a disabled person": func(u servertest.User, _ servertest.Key) { patch(u, servertest.M{"disabled": true}) },
 		"of a deleted person": func(u servertest.User, _ servertest.Key) {
 			s.Admin(t, "DELETE", "/admin/users/"+u.ID, nil).Want(t, 204, "")
@@ -254,6 +266,10 @@ func revokedEverywhere(t *testing.T, b *storetest.Backend, s, other *servertest.
 			end(u, k)
 			rejected(t, other, rs, k.Plain)
 			rejected(t, s, rs, k.Plain)
+			if what == "disabled" {
+				s.Admin(t, "PATCH", "/admin/keys/"+k.ID, servertest.M{"disabled": false}).Want(t, 200, "")
+				alive(t, other, rs, k.Plain)
+			}
 			if strings.HasPrefix(what, "of a disabled") {
 				patch(u, servertest.M{"disabled": false})
 				alive(t, other, rs, k.Plain)

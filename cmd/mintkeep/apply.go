@@ -60,7 +60,7 @@ func (c *applyCommand) Run(ctx context.Context, p process, admin *api, out print
 		return errors.Join(out.plan(plan), errDiffers)
 	}
 	asks := plan.Revoking() && !c.Yes
-	if err := out.announce(plan, asks); err != nil {
+	if err := out.showPlan(plan, asks); err != nil {
 		return err
 	}
 	if asks {
@@ -125,8 +125,8 @@ func (p printer) plan(plan *declare.Plan) error {
 	return nil
 }
 
-// announce prints a plan before it is carried out. For programs it is in the one object at the end; a question needs it before.
-func (p printer) announce(plan *declare.Plan, asks bool) error {
+// showPlan prints a plan before it is carried out. For programs it is in the one object at the end; a question needs it before.
+func (p printer) showPlan(plan *declare.Plan, asks bool) error {
 	if !p.json {
 		return p.plan(plan)
 	}

@@ -113,7 +113,7 @@ func (p *proxy) address(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Header.Set("Authorization", "Bearer nobody")
+		r.Header.Set("Authorization", "Bearer unknown")
 		r.Header.Set(spoofed, "203.0.113.9")
 		response, err := p.operators.HTTP.Do(r)
 		if err != nil {

@@ -23,7 +23,7 @@ import (
 
 // Guards in other languages are tested with docs/guard-vectors.json. docs/feed.md explains it. It has what this guard does.
 
-var update = flag.Bool("update", false, "whether docs/guard-vectors.json is written anew")
+var update = flag.Bool("update", false, "whether docs/guard-vectors.json is rewritten")
 
 const vectorsFile = "../../docs/guard-vectors.json"
 

@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "whether the programs on the pages are written anew")
+var update = flag.Bool("update", false, "whether the programs on the pages are rewritten")
 
 const root = "../../.."
 
