@@ -1,10 +1,12 @@
 package bearer
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Claims are what an access token says: the payload of a JWT (RFC 9068 §2.2), or the record of an
@@ -26,21 +28,31 @@ func (c *Claims) activeAt(t time.Time) bool { return t.Before(time.Unix(c.Expire
 type Audience []string
 
 // MarshalJSON writes the shorter form where it can.
-func (a Audience) MarshalJSON() ([]byte, error) {
+func (a Audience) MarshalJSON() ([]byte, error) { return json.Marshal(a.Form()) }
+
+// Form is what MarshalJSON writes, for encoding/json to write at once: it checks again what a method has written.
+func (a Audience) Form() any {
 	if len(a) == 1 {
-		return json.Marshal(&a[0])
+		return a[0]
 	}
-	return json.Marshal([]string(a))
+	return []string(a)
 }
 
 // UnmarshalJSON reads both forms.
 func (a *Audience) UnmarshalJSON(b []byte) error {
-	if len(b) > 0 && b[0] == '"' {
+	if len(b) > 1 && b[0] == '"' {
+		if text := b[1 : len(b)-1]; !bytes.ContainsFunc(text, escaped) { // as nearly every one
+			*a = Audience{string(text)}
+			return nil
+		}
 		*a = make(Audience, 1)
 		return json.Unmarshal(b, &(*a)[0])
 	}
 	return json.Unmarshal(b, (*[]string)(a))
 }
+
+// escaped is whether a character may stand for another one in a JSON string: in an escape, or as what is not UTF-8.
+func escaped(r rune) bool { return r == '\\' || r >= utf8.RuneSelf }
 
 // peek reads the payload of a compact JWS, and checks no signature.
 func peek(token string) *Claims {

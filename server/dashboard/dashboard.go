@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"html/template"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -57,7 +58,7 @@ type Dashboard struct {
 	forms     formTokens
 	origins   *http.CrossOriginProtection
 	cursors   web.Cursors
-	templates templates
+	templates *template.Template
 	static    static
 	place     place
 	hasUsers  atomic.Bool // as the sign-in page has seen

@@ -5,9 +5,7 @@ import (
 	"embed"
 	"fmt"
 	"html/template"
-	"io/fs"
 	"net/http"
-	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -19,35 +17,18 @@ import (
 //go:embed templates
 var templateFiles embed.FS
 
-// templates has one for each page, by the name of its file without .html.
-type templates map[string]*template.Template
-
-func parseTemplates(s static, now func() time.Time) (templates, error) {
+// parseTemplates returns all templates as one set, in which a page has the name of its file: each page begins with "top" and
+// ends with "bottom". A set for each page would copy what they share, and the collector would look at the copies for good.
+func parseTemplates(s static, now func() time.Time) (*template.Template, error) {
 	functions := template.FuncMap{
 		"static": s.url, "day": day, "moment": moment, "minute": minute, "exact": exact, "machine": machine, "lasting": lasting, "words": strings.Fields, "through": through,
 		"number": number, "plural": plural, "counted": counted, "statuses": func() []keyStatus { return keyStatuses }, "pieces": pieces,
 		"since": func(t time.Time) string { return ago(now(), t) },
 	}
-	shared, err := template.New("").Funcs(functions).ParseFS(templateFiles, "templates/shared/*.html")
-	if err != nil {
-		return nil, err
-	}
-	files, err := fs.Glob(templateFiles, "templates/*.html")
-	if err != nil {
-		return nil, err
-	}
-	all := templates{}
-	for _, file := range files {
-		own, err := template.Must(shared.Clone()).ParseFS(templateFiles, file)
-		if err != nil {
-			return nil, err
-		}
-		all[strings.TrimSuffix(path.Base(file), ".html")] = own
-	}
-	return all, nil
+	return template.New("").Funcs(functions).ParseFS(templateFiles, "templates/shared/*.html", "templates/*.html")
 }
 
-// page is what the layout needs of every page.
+// page is what "top" needs of every page.
 type page struct {
 	Title   string
 	Section string      // which entry of the navigation is the present one
@@ -66,13 +47,9 @@ const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src
 
 // show renders a page whole before the first byte of it is sent.
 func (d *Dashboard) show(w http.ResponseWriter, status int, name string, p page) error {
-	t, there := d.templates[name]
-	if !there {
-		return fmt.Errorf("there is no page %q", name)
-	}
 	p.Place = d.place
 	var body bytes.Buffer
-	if err := t.ExecuteTemplate(&body, "layout.html", p); err != nil {
+	if err := d.templates.ExecuteTemplate(&body, name+".html", p); err != nil {
 		return err
 	}
 	h := w.Header()

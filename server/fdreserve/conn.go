@@ -10,6 +10,7 @@ import (
 type conn struct {
 	*net.TCPConn
 	received atomic.Bool // since this was last false
+	entry    *connection // what connections has of it; set before it is served
 }
 
 // watched is c, noting what it receives if it is a TCP connection.

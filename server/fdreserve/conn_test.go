@@ -103,7 +103,7 @@ func TestNoConnectionWithRequestIsClosed(t *testing.T) {
 					send(head[9:])
 				}
 				answered(path)
-				l.conns.await(t, func() bool { return l.conns.idle.Len() == 1 })
+				l.conns.await(t, func() bool { return l.conns.idle.Len() == 1 && !idle().busy.Load() })
 			}
 			if l.conns.closeIdle() {
 				t.Error("a connection is closed that was in use a moment before")

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -31,7 +32,7 @@ type connections struct {
 	mu   sync.Mutex
 	open map[net.Conn]*connection
 	from map[netip.Prefix]*caller
-	idle list.List // of *connection: those without a request, the one without for the longest time first
+	idle list.List // of *connection: those that rest, the one that has rested for the longest time first, and some with a request
 }
 
 // caller is an address, or a /64 of IPv6, with its connections.
@@ -44,9 +45,10 @@ type caller struct {
 type connection struct {
 	conn   net.Conn
 	caller *caller
-	since  time.Time // it has been idle, if it is
+	busy   atomic.Bool // it has a request
+	since  time.Time   // it has been idle, if it is
 
-	// The places in the two lists; nil while there is a request.
+	// The places in the two lists; nil before the first request is answered.
 	place, placeOfCaller *list.Element
 }
 
@@ -66,7 +68,11 @@ func (s *connections) add(c net.Conn) error {
 	}
 	from.open++
 	s.from[from.address] = from
-	s.open[c] = &connection{conn: c, caller: from}
+	it := &connection{conn: c, caller: from}
+	s.open[c] = it
+	if over, ok := c.(*conn); ok {
+		over.entry = it
+	}
 	return nil
 }
 
@@ -88,14 +94,19 @@ func (s *connections) changed(c net.Conn, to http.ConnState) {
 	if over, ok := c.(*tls.Conn); ok {
 		c = over.NetConn()
 	}
+	if over, ok := c.(*conn); ok && to == http.StateActive { // at each request, so without the lock
+		over.entry.busy.Store(true)
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	it := s.open[c]
 	if it == nil {
 		return // closed by closeFirst
 	}
-	s.busy(it)
 	switch to {
+	case http.StateActive:
+		it.busy.Store(true)
 	case http.StateIdle:
 		forget(it.conn) // the server has answered it
 		s.rest(it)
@@ -104,14 +115,20 @@ func (s *connections) changed(c net.Conn, to http.ConnState) {
 	}
 }
 
-// rest puts a connection that is in neither list at the end of both: it is idle from now on.
+// rest puts a connection at the end of both lists: it is idle from now on.
 func (s *connections) rest(it *connection) {
+	it.busy.Store(false)
 	it.since = s.now()
-	it.place, it.placeOfCaller = s.idle.PushBack(it), it.caller.idle.PushBack(it)
+	if it.place == nil {
+		it.place, it.placeOfCaller = s.idle.PushBack(it), it.caller.idle.PushBack(it)
+		return
+	}
+	s.idle.MoveToBack(it.place)
+	it.caller.idle.MoveToBack(it.placeOfCaller)
 }
 
-// busy takes a connection out of the lists.
-func (s *connections) busy(it *connection) {
+// unlist takes a connection out of the lists.
+func (s *connections) unlist(it *connection) {
 	if it.place != nil {
 		s.idle.Remove(it.place)
 		it.caller.idle.Remove(it.placeOfCaller)
@@ -120,7 +137,7 @@ func (s *connections) busy(it *connection) {
 }
 
 func (s *connections) remove(it *connection) {
-	s.busy(it)
+	s.unlist(it)
 	delete(s.open, it.conn)
 	if it.caller.open--; it.caller.open == 0 {
 		delete(s.from, it.caller.address)
@@ -141,11 +158,14 @@ func (s *connections) closeIdle() bool {
 func (s *connections) closeFirst(idle *list.List) bool {
 	for first := idle.Front(); first != nil; first = idle.Front() {
 		it := first.Value.(*connection)
+		if it.busy.Load() { // it stays in the lists until somebody looks, which costs a request nothing
+			s.unlist(it)
+			continue
+		}
 		if s.now().Sub(it.since) < atRest { // and so are the others
 			return false
 		}
 		if hasReceived(it.conn) {
-			s.busy(it)
 			s.rest(it)
 			continue
 		}

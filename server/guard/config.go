@@ -79,13 +79,13 @@ const (
 	maxGrace          = time.Hour
 )
 
-// Mistake is one in a [Config]. The errors of [New] and [Config.Validate] have one for each mistake.
-type Mistake struct {
+// ConfigError is one in a [Config]. The errors of [New] and [Config.Validate] have one for each mistake.
+type ConfigError struct {
 	Field   string // of the Config
 	Problem string // what is wrong, and what to do
 }
 
-func (m *Mistake) Error() string { return "guard: Config." + m.Field + ": " + m.Problem }
+func (m *ConfigError) Error() string { return "guard: Config." + m.Field + ": " + m.Problem }
 
 // Validate finds every mistake, as [New] does.
 func (c Config) Validate() error { return c.complete() }
@@ -95,7 +95,7 @@ func (c *Config) complete() error {
 	c.setDefaults()
 	var mistakes []error
 	wrong := func(field, format string, args ...any) {
-		mistakes = append(mistakes, &Mistake{field, fmt.Sprintf(format, args...)})
+		mistakes = append(mistakes, &ConfigError{field, fmt.Sprintf(format, args...)})
 	}
 	if err := checkURL(c.Issuer); err != nil {
 		wrong("Issuer", "%v", err)

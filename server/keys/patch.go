@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -153,21 +154,25 @@ var errOvertaken = errors.New("the key was changed meanwhile")
 // updating is the record of a change: from what to what. Of metadata it has the names, not the values.
 func updating(before, after *store.APIKey, changed []string) audit.Record {
 	what := record(audit.KeyUpdated, before.ID, before.UserID).Granted("changed", strings.Join(changed, " "))
-	for _, member := range changed {
-		text := patchMembers[member]
-		what = what.Changed(member, text(before), text(after))
+	for _, m := range patchMembers {
+		if slices.Contains(changed, m.name) {
+			what = what.Changed(m.name, m.text(before), m.text(after))
+		}
 	}
 	return what
 }
 
-// patchMembers are what UpdateKey changes, as the audit log has it.
-var patchMembers = map[string]func(*store.APIKey) string{
-	"name":        func(k *store.APIKey) string { return k.Name },
-	"description": func(k *store.APIKey) string { return k.Description },
-	"scope":       func(k *store.APIKey) string { return k.Scope },
-	"expires_at":  func(k *store.APIKey) string { return audit.Moment(k.ExpiresAt) },
-	"metadata":    func(k *store.APIKey) string { return metadataText(k.Metadata) },
-	"rate_limit":  func(k *store.APIKey) string { return k.RateLimit.String() },
+// patchMembers are what UpdateKey changes, as the audit log has it, in the order in which they are documented.
+var patchMembers = []struct {
+	name string
+	text func(*store.APIKey) string
+}{
+	{"name", func(k *store.APIKey) string { return k.Name }},
+	{"description", func(k *store.APIKey) string { return k.Description }},
+	{"scope", func(k *store.APIKey) string { return k.Scope }},
+	{"expires_at", func(k *store.APIKey) string { return audit.Moment(k.ExpiresAt) }},
+	{"metadata", func(k *store.APIKey) string { return metadataText(k.Metadata) }},
+	{"rate_limit", func(k *store.APIKey) string { return k.RateLimit.String() }},
 }
 
 // patch is a merge patch whose members are right by themselves.
@@ -184,8 +189,8 @@ func (p *patch) disables() bool { return p.disabled != nil && *p.disabled }
 func (p *patch) enables() bool  { return p.disabled != nil && !*p.disabled }
 
 func (p *patch) hasMembers() bool {
-	for name := range patchMembers {
-		if p.object.Names(name) {
+	for _, m := range patchMembers {
+		if p.object.Names(m.name) {
 			return true
 		}
 	}
@@ -278,12 +283,11 @@ func narrower(has, wanted string) (string, error) {
 	return dedupe(wanted), nil
 }
 
-// differing are the members in which two descriptions of a key differ, in the order in which they are documented.
+// differing are the members in which two descriptions of a key differ.
 func differing(a, b *store.APIKey) (members []string) {
-	for _, member := range []string{"name", "description", "scope", "expires_at", "metadata", "rate_limit"} {
-		text := patchMembers[member]
-		if text(a) != text(b) || member == "metadata" && !maps.Equal(a.Metadata, b.Metadata) {
-			members = append(members, member)
+	for _, m := range patchMembers {
+		if m.text(a) != m.text(b) || m.name == "metadata" && !maps.Equal(a.Metadata, b.Metadata) {
+			members = append(members, m.name)
 		}
 	}
 	return members

@@ -15,16 +15,16 @@ import (
 
 // introspection is RFC 7662 §2.2 for an active credential. An inactive one has nothing but active.
 type introspection struct {
-	Active    bool            `json:"active"`
-	Scope     string          `json:"scope"`
-	ClientID  string          `json:"client_id,omitempty"` // of an access token
-	TokenType string          `json:"token_type"`
-	Expires   int64           `json:"exp,omitempty"` // an API key may have none
-	IssuedAt  int64           `json:"iat"`
-	Subject   string          `json:"sub"`
-	Audience  bearer.Audience `json:"aud"`
-	Issuer    string          `json:"iss"`
-	ID        string          `json:"jti"`
+	Active    bool   `json:"active"`
+	Scope     string `json:"scope"`
+	ClientID  string `json:"client_id,omitempty"` // of an access token
+	TokenType string `json:"token_type"`
+	Expires   int64  `json:"exp,omitempty"` // an API key may have none
+	IssuedAt  int64  `json:"iat"`
+	Subject   string `json:"sub"`
+	Audience  any    `json:"aud"` // its form, see bearer.Audience
+	Issuer    string `json:"iss"`
+	ID        string `json:"jti"`
 
 	// Of an API key: what its owner calls it, and what a service does with it. Username is the owner's email address (RFC 7662
 	// §2.2), with MINTKEEP_INTROSPECT_OWNER=email only.
@@ -125,7 +125,7 @@ func (s *Server) describe(principal *bearer.Principal) introspection {
 		return introspection{
 			Active: true, Scope: principal.Scope(), TokenType: "api_key",
 			Expires: key.ExpiresAt / 1000, IssuedAt: key.CreatedAt / 1000, Subject: principal.User.ID,
-			Audience: bearer.Audience{s.config.Audience}, Issuer: s.config.Issuer, ID: key.ID,
+			Audience: s.config.Audience, Issuer: s.config.Issuer, ID: key.ID,
 			Name: key.Name, Metadata: key.Metadata, RateLimit: key.RateLimit.String(), Username: s.username(principal),
 		}
 	}
@@ -133,7 +133,7 @@ func (s *Server) describe(principal *bearer.Principal) introspection {
 	return introspection{
 		Active: true, Scope: claims.Scope, ClientID: claims.ClientID, TokenType: "bearer",
 		Expires: claims.Expires, IssuedAt: claims.IssuedAt, Subject: claims.Subject,
-		Audience: claims.Audience, Issuer: claims.Issuer, ID: claims.ID,
+		Audience: claims.Audience.Form(), Issuer: claims.Issuer, ID: claims.ID,
 	}
 }
 

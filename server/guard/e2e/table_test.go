@@ -151,6 +151,7 @@ func TestGuard(t *testing.T) {
 type network struct {
 	mu    sync.Mutex
 	count map[string]int
+	held  int // answers that are held back, or were
 	hold  func(path string) (late <-chan struct{}) // nil: none is held
 	fault func(path string) int                    // the status in place of an answer; 0: none
 }
@@ -175,9 +176,16 @@ func (n *network) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	answer, err := http.DefaultTransport.RoundTrip(r)
 	if late != nil {
+		n.set(func() { n.held++ })
 		<-late
 	}
 	return answer, err
+}
+
+// answers is how many were held back.
+func (n *network) answers() (held int) {
+	n.set(func() { held = n.held })
+	return held
 }
 
 func (n *network) requests(path string) int {
@@ -222,7 +230,7 @@ func TestAnswerThatAProxyHolds(t *testing.T) {
 		first, second := make(chan int, 1), make(chan int, 1)
 		go func() { status, _ := check(t, g, token, read); first <- status }()
 		eventually(t, "the question is asked", func() bool { return n.requests("/oauth/introspect") == 1 })
-		time.Sleep(50 * time.Millisecond) // in which it is answered: if it is not, both get 401
+		eventually(t, "the answer is held", func() bool { return n.answers() == 1 })
 		b.Revoke("billing", token)
 		settle(t, g)
 		go func() { status, _ := check(t, g, token, read); second <- status }()

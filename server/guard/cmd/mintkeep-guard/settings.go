@@ -119,13 +119,13 @@ var variables = map[string]string{
 }
 
 // mistakesOf are those that the guard finds.
-func mistakesOf(c guard.Config) (all []*guard.Mistake) {
+func mistakesOf(c guard.Config) (all []*guard.ConfigError) {
 	var joined interface{ Unwrap() []error }
 	if !errors.As(c.Validate(), &joined) {
 		return nil
 	}
 	for _, err := range joined.Unwrap() {
-		var m *guard.Mistake
+		var m *guard.ConfigError
 		if errors.As(err, &m) {
 			all = append(all, m)
 		}

@@ -1,0 +1,147 @@
+//go:build go1.25
+
+package guard_test
+
+import (
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mintkeep/mintkeep/server/guard"
+	"github.com/mintkeep/mintkeep/server/guard/guardtest"
+)
+
+// A stale guard in the mode Grace answers from memory for so much longer, to the moment.
+func TestGraceEnds(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service, _ *faults) {
+		token := s.m.Token("billing", orders, "read")
+		s.want("/read", token, http.StatusOK)
+		s.m.Settle(s.g)
+		s.m.Down()
+		known := s.g.Stats().KnownAt
+		for time.Since(known) < 11*time.Second {
+			s.want("/read", token, http.StatusOK)
+			time.Sleep(time.Until(known.Add(11*time.Second)).Truncate(time.Millisecond)/2 + time.Millisecond)
+		}
+		if w := s.want("/read", token, http.StatusServiceUnavailable); w.Header().Get("Retry-After") == "" {
+			t.Error("503 without Retry-After")
+		}
+	}, func(c *guard.Config) { c.WhenStale = guard.Grace(10 * time.Second) })
+}
+
+// A known credential is served for the lease after the last answer, and no longer.
+func TestLeaseEnds(t *testing.T) {
+	for name, mode := range map[string]guard.Mode{"ask": guard.Ask, "closed": guard.Closed} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(_ *testing.T, s *service, _ *faults) {
+				token := s.m.Token("billing", orders, "read")
+				s.want("/read", token, http.StatusOK)
+				s.m.Settle(s.g)
+				s.m.Down()
+				known := s.g.Stats().KnownAt
+				time.Sleep(time.Until(known.Add(time.Second)))
+				s.want("/read", token, http.StatusOK)
+				time.Sleep(2 * time.Millisecond)
+				s.want("/read", token, http.StatusServiceUnavailable)
+			}, func(c *guard.Config) { c.WhenStale = mode })
+		})
+	}
+}
+
+// A wall clock that is set changes no answer. A token still expires when it should.
+func TestWallClockIsSet(t *testing.T) {
+	for name, step := range map[string]time.Duration{"forward": time.Hour, "back": -time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := guardtest.NewLocal(t)
+				var mu sync.Mutex
+				var offset time.Duration
+				began := time.Now()
+				g, err := guard.NewWithClocks(guard.Config{
+					Issuer: m.URL, ClientID: guardtest.ClientID, ClientSecret: guardtest.ClientSecret, Audiences: []string{orders},
+					HTTPClient: &http.Client{Transport: m.Transport()},
+				}, func() (mono, wall time.Duration) {
+					mu.Lock()
+					defer mu.Unlock()
+					return time.Since(began), time.Since(began) + offset
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = g.Close() }()
+				s := serviceOf(t, m, g)
+				m.Settle(g)
+				token, gone, soon := m.Token("billing", orders, "read"), m.Token("billing", orders, "read"), m.TokenFor(10*time.Minute, "billing", orders, "read")
+				for _, c := range []string{token, gone, soon} {
+					s.want("/read", c, http.StatusOK)
+				}
+				m.Revoke(gone)
+				m.Settle(g)
+				mu.Lock()
+				offset = step
+				mu.Unlock()
+				for range 40 {
+					s.want("/read", token, http.StatusOK)
+					s.want("/read", soon, http.StatusOK)
+					s.want("/read", gone, http.StatusUnauthorized)
+					time.Sleep(50 * time.Millisecond)
+				}
+				asked := m.AskedInAll()
+				s.want("/read", token, http.StatusOK)
+				s.want("/read", soon, http.StatusOK)
+				if n := m.AskedInAll() - asked; n != 0 {
+					t.Errorf("asked %d times about known tokens, a while after the step", n)
+				}
+				time.Sleep(10*time.Minute - 3*time.Second)
+				s.want("/read", soon, http.StatusOK)
+				time.Sleep(3 * time.Second)
+				s.want("/read", soon, http.StatusUnauthorized)
+				s.want("/read", token, http.StatusOK)
+			})
+		})
+	}
+}
+
+// A machine that was suspended, while its monotonic clock stood still, does not answer from memory about what happened meanwhile.
+func TestSuspendedMachine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := guardtest.NewLocal(t)
+		var mu sync.Mutex
+		var slept time.Duration
+		began := time.Now()
+		network := &faults{next: m.Transport(), by: map[string]func(*http.Request) (*http.Response, error){}, count: map[string]int{}}
+		g, err := guard.NewWithClocks(guard.Config{
+			Issuer: m.URL, ClientID: guardtest.ClientID, ClientSecret: guardtest.ClientSecret, Audiences: []string{orders},
+			HTTPClient: &http.Client{Transport: network},
+		}, func() (mono, wall time.Duration) {
+			mu.Lock()
+			defer mu.Unlock()
+			return time.Since(began) - slept, time.Since(began)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = g.Close() }()
+		s := serviceOf(t, m, g)
+		m.Settle(g)
+		revoked, expired := m.Token("billing", orders, "read"), m.TokenFor(time.Minute, "billing", orders, "read")
+		s.want("/read", revoked, http.StatusOK)
+		s.want("/read", expired, http.StatusOK)
+		network.set(feed, func(r *http.Request) (*http.Response, error) { // a suspended process gets no answer
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		})
+		m.Revoke(revoked)
+		time.Sleep(10 * time.Minute)
+		mu.Lock()
+		slept = 10 * time.Minute
+		mu.Unlock()
+		s.want("/read", revoked, http.StatusUnauthorized)
+		network.set(feed, nil)
+		m.Settle(g)
+		s.want("/read", revoked, http.StatusUnauthorized)
+		s.want("/read", expired, http.StatusUnauthorized) // by the monotonic clock it has most of its life before it
+	})
+}
