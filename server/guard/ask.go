@@ -191,7 +191,7 @@ func newVerdict(d digest, i introspection, q *question) *verdict {
 	if i.Expires > 0 {
 		c.Expires = time.Unix(i.Expires, 0)
 	}
-	v := &verdict{digest: d, credential: c, bound: len(i.Binding) > 0, sent: q.sent, expires: never, stamp: q.stamp}
+	v := &verdict{digest: d, credential: c, bound: len(i.Binding) > 0, sent: q.sent.mono, expires: never, stamp: q.stamp}
 	v.credential.verdict = v
 	if b, err := base64.RawURLEncoding.DecodeString(i.State); err == nil && len(b) == len(v.state) {
 		v.state = state(b)

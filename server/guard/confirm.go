@@ -109,7 +109,7 @@ func (g *Guard) confirm(ctx context.Context, all []*verdict) (kept []*verdict, e
 // again is the same verdict, as of a question that was sent later.
 func (v *verdict) again(stamp uint64, sent instant) *verdict {
 	again := &verdict{
-		digest: v.digest, credential: v.credential, state: v.state, bound: v.bound, expires: v.expires, stamp: stamp, sent: sent, ties: v.ties,
+		digest: v.digest, credential: v.credential, state: v.state, bound: v.bound, expires: v.expires, stamp: stamp, sent: sent.mono, ties: v.ties,
 	}
 	again.credential.verdict = again
 	return again

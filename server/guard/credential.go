@@ -71,13 +71,20 @@ func (p Presented) credential() (string, *Refusal) {
 func isToken68(s string) bool {
 	s = strings.TrimRight(s, "=")
 	for i := range len(s) {
-		c := s[i]
-		if c < '0' && !strings.ContainsRune("-.+/", rune(c)) || '9' < c && c < 'A' || 'Z' < c && c < 'a' && c != '_' || 'z' < c && c != '~' {
+		if !inToken68[s[i]] {
 			return false
 		}
 	}
 	return s != ""
 }
+
+// inToken68 has the characters of b64token but =, which may only end it.
+var inToken68 = func() (in [256]bool) {
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/") {
+		in[c] = true
+	}
+	return in
+}()
 
 // digestOf is the SHA-256 of a credential. It copies one of the usual length to the stack.
 func digestOf(text string) digest {

@@ -36,7 +36,7 @@ func (d digest) handle() handle { return handle(d[:handleSize]) }
 type verdict struct {
 	digest     digest
 	credential Credential
-	sent       instant
+	sent       time.Duration // when the question was, by the monotonic clock
 	expires    instant
 	stamp      uint64        // what had been voided when the question was sent
 	ties       []*tie        // the others than the credential itself
@@ -188,7 +188,7 @@ func (m *memory) release(v *verdict) {
 		if t.refs--; t.refs == 0 {
 			delete(m.ties, t.handle)
 			if at := t.voided.Load(); at > m.recent[t.handle].stamp {
-				m.recent[t.handle] = voided{at, v.sent.mono + voidLife}
+				m.recent[t.handle] = voided{at, v.sent + voidLife}
 			}
 		}
 	}

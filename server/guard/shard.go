@@ -116,7 +116,7 @@ func (s *shard) appendUsed(to []*verdict, most int) []*verdict {
 }
 
 func (s *shard) appendOlder(to []*verdict, mono time.Duration, most int) []*verdict {
-	return s.appendIf(to, most, func(v *verdict) bool { return v.sent.mono < mono })
+	return s.appendIf(to, most, func(v *verdict) bool { return v.sent < mono })
 }
 
 func (s *shard) appendIf(to []*verdict, most int, is func(*verdict) bool) []*verdict {

@@ -24,7 +24,7 @@ const usesOfAToken = 100
 // guards poll has more to do.
 func TestChecks(t *testing.T) {
 	wanted(t, "checks")
-	const rate, bar = 500, 20.0
+	const rate, bar = 1_000, 20.0
 	program := filepath.Join(t.TempDir(), "resource")
 	build := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", program, "./testdata/resource")
 	build.Dir = "../../../server/guard/e2e" // a module of its own

@@ -1,6 +1,7 @@
 package processtest
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -16,9 +17,6 @@ type Usage struct {
 	Resident int64         // bytes
 	Files    int           // open descriptors, sockets included
 }
-
-// ticksPerSecond is the unit of /proc/PID/stat, on every Linux that Go runs on.
-const ticksPerSecond = 100
 
 // Usage reads what the server uses at this moment.
 func (s *Server) Usage(tb testing.TB) Usage {
@@ -60,21 +58,11 @@ func UsageOf(pid int) (u Usage, err error) {
 	}
 	// The name of the program, in parentheses, may have spaces.
 	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-	const utime, stime, rss = 11, 12, 21 // counted from the field behind the name
-	user, err1 := strconv.ParseInt(fields[utime], 10, 64)
-	system, err2 := strconv.ParseInt(fields[stime], 10, 64)
-	pages, err3 := strconv.ParseInt(fields[rss], 10, 64)
-	files, err4 := os.ReadDir(dir + "fd")
-	for _, err := range []error{err1, err2, err3, err4} {
-		if err != nil {
-			return u, err
-		}
-	}
-	return Usage{
-		CPU:      time.Duration(user+system) * time.Second / ticksPerSecond,
-		Resident: pages * int64(os.Getpagesize()),
-		Files:    len(files),
-	}, nil
+	const rss = 21 // counted from the field behind the name
+	pages, err1 := strconv.ParseInt(fields[rss], 10, 64)
+	files, err2 := os.ReadDir(dir + "fd")
+	cpu, err3 := processorTime(pid)
+	return Usage{CPU: cpu, Resident: pages * int64(os.Getpagesize()), Files: len(files)}, errors.Join(err1, err2, err3)
 }
 
 // Live collects garbage in the server, and is how many bytes its live objects and its stacks take. The server runs with

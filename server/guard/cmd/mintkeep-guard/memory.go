@@ -12,7 +12,7 @@ const (
 	// processor time of collections.
 	gcPercent = 50
 	// trimEvery is how often memory is given back that is not in use.
-	trimEvery = 30 * time.Second
+	trimEvery = 20 * time.Second
 )
 
 // keepSmall keeps the process small until ctx is done: after a burst Go keeps memory for the next one. GOGC in the environment is
