@@ -151,7 +151,7 @@ func TestGuard(t *testing.T) {
 type network struct {
 	mu    sync.Mutex
 	count map[string]int
-	held  int // answers that are held back, or were
+	held  int                                      // answers that are held back, or were
 	hold  func(path string) (late <-chan struct{}) // nil: none is held
 	fault func(path string) int                    // the status in place of an answer; 0: none
 }
