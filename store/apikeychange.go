@@ -79,7 +79,7 @@ func (s *Store) changeKey(ctx context.Context, op string, d Digest, change func(
 // narrowing is the restriction of a record to a scope and an expiry. What narrowed it further stays.
 func narrowing(scope string, expiresAt int64) rollback.Restriction {
 	return func(value string) (string, bool) {
-		c, err := parseCredential([]byte(value))
+		c, err := parseCredential(value, decodeKeyRecord)
 		switch {
 		case err != nil: // which is not valid either, but for a version that can read it
 			return "", true

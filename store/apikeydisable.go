@@ -61,7 +61,7 @@ func (c *Credential) enable() error {
 // disabling is the restriction by which a key is disabled that was enabled by this value, and not since.
 func disabling(enabled string) rollback.Restriction {
 	return func(value string) (string, bool) {
-		c, err := parseCredential([]byte(value))
+		c, err := parseCredential(value, decodeKeyRecord)
 		switch {
 		case err != nil: // which is not valid either, but for a version that can read it
 			return "", true

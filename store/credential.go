@@ -37,7 +37,7 @@ func (s *Store) Credential(ctx context.Context, d Digest) (*Credential, error) {
 	if err := s.db.Do(ctx, "read credential", cmd); err != nil {
 		return nil, err
 	}
-	return decodeCredential(cmd)
+	return s.decoded.credential(cmd)
 }
 
 // ClientAndCredential reads a client and the record under a digest in one round trip. Either may be nil when
@@ -52,7 +52,7 @@ func (s *Store) ClientAndCredential(ctx context.Context, clientID string, d Dige
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return nil, nil, err
 	}
-	record, err := decodeCredential(recordCmd)
+	record, err := s.decoded.credential(recordCmd)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return nil, nil, err
 	}
@@ -128,27 +128,43 @@ func (c credentials) step(cause Cause, d Digest, record *Credential) step {
 	return step{Revocation: r, deletions: []rollback.Deletion{c.deletion(d)}}
 }
 
-func decodeCredential(cmd *redis.StringCmd) (*Credential, error) {
-	value, err := cmd.Bytes()
+// credential reads what Redis has answered. The map and the slice of a key must not be changed.
+func (d *decoded) credential(cmd *redis.StringCmd) (*Credential, error) {
+	return credentialOf(cmd, d.keys.decodeBody)
+}
+
+// decodeCredential is a credential that the caller may change.
+func decodeCredential(cmd *redis.StringCmd) (*Credential, error) { return credentialOf(cmd, decodeKeyRecord) }
+
+func credentialOf(cmd *redis.StringCmd, key keyDecoder) (*Credential, error) {
+	value, err := cmd.Result()
 	switch {
 	case errors.Is(err, redis.Nil):
 		return nil, ErrNotFound
 	case err != nil:
 		return nil, unavailable("read credential", err)
 	}
-	return parseCredential(value)
+	return parseCredential(value, key)
 }
 
-func parseCredential(value []byte) (*Credential, error) {
+// keyDecoder decodes the JSON of a key's record.
+type keyDecoder func(body string) (KeyRecord, error)
+
+func decodeKeyRecord(body string) (k KeyRecord, err error) {
+	err = decodeBody(body, &k)
+	return k, err
+}
+
+func parseCredential(value string, key keyDecoder) (*Credential, error) {
 	c := &Credential{}
 	head := 1 + len(c.Generation)
 	switch {
 	case len(value) > 0 && value[0] == tokenRecord && len(value) >= head:
 		copy(c.Generation[:], value[1:])
-		c.Claims = value[head:]
+		c.Claims = []byte(value[head:])
 		return c, nil
 	case len(value) > head && value[0] == keyRecord && value[1] == recordVersion:
-		err := c.parseKey(value[2:])
+		err := c.parseKey(value[2:], key)
 		return c, err
 	case len(value) == 0 || value[0] == tokenRecord || value[0] == keyRecord && len(value) < 2:
 		return nil, unavailable("read credential", fmt.Errorf("%w: %d bytes", redisdb.ErrDamaged, len(value)))
@@ -157,18 +173,18 @@ func parseCredential(value []byte) (*Credential, error) {
 }
 
 // parseKey reads what encodeKeyRecord wrote behind the kind and the version.
-func (c *Credential) parseKey(value []byte) error {
-	k := &KeyRecord{}
+func (c *Credential) parseKey(value string, decode keyDecoder) error {
 	n := len(c.Generation)
 	if len(value) < 2*n {
 		return unavailable("read credential", fmt.Errorf("%w: %d bytes", redisdb.ErrDamaged, len(value)))
 	}
+	k, err := decode(value[2*n:])
+	if err != nil {
+		return err
+	}
 	copy(c.Generation[:], value)
 	copy(k.Operator[:], value[n:])
-	if err := json.Unmarshal(value[2*n:], k); err != nil {
-		return unavailable("read credential", redisdb.ErrDamaged)
-	}
-	c.Key = k
+	c.Key = &k
 	return nil
 }
 

@@ -23,6 +23,10 @@ func decodeRecord(record string, v any) error {
 	if err != nil {
 		return err
 	}
+	return decodeBody(body, v)
+}
+
+func decodeBody(body string, v any) error {
 	if err := json.Unmarshal([]byte(body), v); err != nil {
 		return unavailable("read", redisdb.ErrDamaged)
 	}

@@ -26,7 +26,7 @@ func FuzzCredentialRecord(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, value []byte) {
-		r, err := parseCredential(value)
+		r, err := parseCredential(string(value), decodeKeyRecord)
 		if refused(t, err) {
 			return
 		}
@@ -36,7 +36,7 @@ func FuzzCredentialRecord(f *testing.F) {
 			}
 			return
 		}
-		again, err := parseCredential(encodeKeyRecord(r))
+		again, err := parseCredential(string(encodeKeyRecord(r)), decodeKeyRecord)
 		if err != nil || again.Generation != r.Generation || !cmp.Equal(again.Key, r.Key, cmpopts.EquateEmpty()) {
 			t.Errorf("%q was read as %+v, and that as %+v, %v", value, r, again, err)
 		}

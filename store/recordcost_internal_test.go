@@ -43,7 +43,7 @@ func BenchmarkRecord(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := parseCredential(value); err != nil {
+				if _, err := parseCredential(string(value), decodeKeyRecord); err != nil {
 					b.Fatal(err)
 				}
 			}
