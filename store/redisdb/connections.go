@@ -132,7 +132,7 @@ type checkedConnection struct {
 
 // SyscallConn is what the pool asks for before each use of the connection.
 func (c checkedConnection) SyscallConn() (syscall.RawConn, error) {
-	if time.Since(started)-time.Duration(c.readAt.Load()) < checkAfter {
+	if !c.failed.Load() && time.Since(started)-time.Duration(c.readAt.Load()) < checkAfter {
 		return justUsed{}, nil
 	}
 	_ = c.Conn.SetDeadline(time.Time{}) // that of the last use, by which the look would fail

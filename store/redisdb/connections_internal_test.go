@@ -45,6 +45,11 @@ func TestConnectionIsLookedAt(t *testing.T) {
 	if looked() {
 		t.Error("a connection in use is looked at")
 	}
+	c.failed.Store(true) // as closeAll leaves it
+	if !looked() {
+		t.Error("a connection that is closed here is not looked at")
+	}
+	c.failed.Store(false)
 	_ = far.Close()
 	if _, err := c.Read(make([]byte, 1)); err == nil || !c.failed.Load() {
 		t.Error("the end of the connection is not seen")
