@@ -134,7 +134,9 @@ func (d *decoded) credential(cmd *redis.StringCmd) (*Credential, error) {
 }
 
 // decodeCredential is a credential that the caller may change.
-func decodeCredential(cmd *redis.StringCmd) (*Credential, error) { return credentialOf(cmd, decodeKeyRecord) }
+func decodeCredential(cmd *redis.StringCmd) (*Credential, error) {
+	return credentialOf(cmd, decodeKeyRecord)
+}
 
 func credentialOf(cmd *redis.StringCmd, key keyDecoder) (*Credential, error) {
 	value, err := cmd.Result()
