@@ -22,7 +22,7 @@ var proxies = map[string]struct {
 	args   func(file, dir string) []string
 }{
 	"nginx": {
-		"daemon off; worker_processes 1; pid %[3]s/pid; error_log stderr;\nevents {}\nhttp { access_log off; client_body_temp_path %[3]s/b; " +
+		"daemon off; master_process off; pid %[3]s/pid; error_log stderr;\nevents {}\nhttp { access_log off; client_body_temp_path %[3]s/b; " +
 			"proxy_temp_path %[3]s/p; fastcgi_temp_path %[3]s/f; uwsgi_temp_path %[3]s/u; scgi_temp_path %[3]s/s;\n" +
 			"server { listen %[1]s; location / { proxy_pass http://%[2]s; } } }\n",
 		func(file, dir string) []string { return []string{"-p", dir, "-c", file} },
