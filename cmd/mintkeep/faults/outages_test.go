@@ -55,7 +55,7 @@ var slowness = []fault{
 	},
 	{
 		name: "answers-in-pieces", form: long, on: byLine(), during: 2 * time.Second,
-		inject: func(s *scene) { s.line.Slice(3, time.Millisecond) },
+		inject: func(s *scene) { s.line.Slice(16, time.Millisecond) },
 		lift:   func(s *scene) { s.line.Restore() },
 	},
 	{
