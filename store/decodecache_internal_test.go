@@ -6,7 +6,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// A record of a key that was decoded before is what was read, and nobody's changes are in it.
+// A record of a key that was decoded before is what was read, without the changes of an earlier caller.
 func TestDecodedKeyIsUnchanged(t *testing.T) {
 	var d decoded
 	read := func(of *Credential) *Credential {

@@ -32,7 +32,7 @@ type connections struct {
 	mu   sync.Mutex
 	open map[net.Conn]*connection
 	from map[netip.Prefix]*caller
-	idle list.List // of *connection: those that rest, the one that has rested for the longest time first, and some with a request
+	idle list.List // of *connection: those at rest, the one at rest for the longest time first; and some that have a request since
 }
 
 // caller is an address, or a /64 of IPv6, with its connections.
@@ -158,7 +158,7 @@ func (s *connections) closeIdle() bool {
 func (s *connections) closeFirst(idle *list.List) bool {
 	for first := idle.Front(); first != nil; first = idle.Front() {
 		it := first.Value.(*connection)
-		if it.busy.Load() { // it stays in the lists until somebody looks, which costs a request nothing
+		if it.busy.Load() { // it leaves the lists only here, so that the start of a request takes no lock
 			s.unlist(it)
 			continue
 		}

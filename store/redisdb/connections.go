@@ -139,7 +139,7 @@ func (c checkedConnection) SyscallConn() (syscall.RawConn, error) {
 	return c.socket.SyscallConn()
 }
 
-// SetDeadline leaves out what the pool asks for before each look, see SyscallConn. Whoever reads or writes sets a deadline.
+// SetDeadline leaves out what the pool asks for before each look, see SyscallConn. Each read and each write sets its own.
 func (c checkedConnection) SetDeadline(t time.Time) error {
 	if t.IsZero() {
 		return nil
