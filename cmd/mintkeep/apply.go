@@ -125,7 +125,8 @@ func (p printer) plan(plan *declare.Plan) error {
 	return nil
 }
 
-// showPlan prints a plan before it is carried out. For programs it is in the one object at the end; a question needs it before.
+// showPlan prints the plan before anything is changed. With --json the plan is a member of the object that is printed at the end;
+// if the command asks for a confirmation, standard error has it before.
 func (p printer) showPlan(plan *declare.Plan, asks bool) error {
 	if !p.json {
 		return p.plan(plan)

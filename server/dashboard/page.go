@@ -18,7 +18,8 @@ import (
 var templateFiles embed.FS
 
 // parseTemplates returns all templates as one set, in which a page has the name of its file: each page begins with "top" and
-// ends with "bottom". A set for each page would copy what they share, and the collector would look at the copies for good.
+// ends with "bottom". A set for each page would copy what the pages share, and each garbage collection
+// would have to scan the copies.
 func parseTemplates(s static, now func() time.Time) (*template.Template, error) {
 	functions := template.FuncMap{
 		"static": s.url, "day": day, "moment": moment, "minute": minute, "exact": exact, "machine": machine, "lasting": lasting, "words": strings.Fields, "through": through,

@@ -62,7 +62,7 @@ func TestClientAddress(t *testing.T) {
 		if peer, _, _ := strings.Cut(test.peer, "%"); peer == test.peer && test.peer != "@" {
 			want := netip.MustParseAddrPort(test.peer).Addr().Unmap()
 			if got := clientAddress(r, nil); got != want {
-				t.Errorf("%s: with nobody trusted: got %s, want %s", test.name, got, want)
+				t.Errorf("%s: without a trusted proxy: got %s, want %s", test.name, got, want)
 			}
 		}
 	}
