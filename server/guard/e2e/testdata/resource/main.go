@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/mintkeep/mintkeep/server/guard"
 )
@@ -29,7 +30,12 @@ func main() {
 		"introspection": func(h http.Handler) http.Handler { return introspecting(client, h) },
 		"guard":         func(h http.Handler) http.Handler { return guarded(client)(h) },
 	}[os.Getenv("CHECK")]
-	log.Fatal(http.ListenAndServe(os.Getenv("ADDR"), protect(hello)))
+	// With the timeouts that a service has in use. A process without any timer pays less for each wait of the network.
+	server := &http.Server{
+		Addr: os.Getenv("ADDR"), Handler: protect(hello),
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+	}
+	log.Fatal(server.ListenAndServe())
 }
 
 func guarded(client *http.Client) func(http.Handler) http.Handler {
