@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/mintkeep/mintkeep/server/adminapi"
 	"github.com/mintkeep/mintkeep/server/declare"
 )
 
@@ -123,14 +124,12 @@ func (a *applier) path(s *declare.Step, segments ...string) string {
 // recordable is the name of a file as an audit event has it: the end of a long path, in printable text.
 func recordable(file string) string {
 	name := printable(strings.ToValidUTF8(file, "?"))
-	for len(name) > maxFileName {
+	for len(name) > adminapi.MaxFileName {
 		_, size := utf8.DecodeRuneInString(name)
 		name = name[size:]
 	}
 	return name
 }
-
-const maxFileName = 255 // bytes; web.ReadDeclaration rejects more
 
 // remove deletes an object; a client only if it is still what the plan has seen.
 func (a *applier) remove(ctx context.Context, s *declare.Step) error {

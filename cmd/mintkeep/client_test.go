@@ -140,7 +140,7 @@ func TestClientOutput(t *testing.T) {
 		want   result
 	}{
 		{args: "create", answer: created, want: result{
-			stdout: "client id      billing\nclient secret  mks_once\n",
+			stdout: "client id      billing\nclient secret  mks_once\nstate          enabled\n",
 			stderr: "Store the secret now: it is not shown again.\n",
 		}},
 		{args: "create --json", answer: created, want: result{

@@ -29,7 +29,7 @@ var publicKeyTable = tableOf(func(k adminapi.ClientKey) []string {
 	return []string{orEmpty(k.ID), orEmpty(k.Algorithm), stamp(k.LastUsedAt), k.Thumbprint}
 }, "KEY ID", "ALG", "LAST USED", "THUMBPRINT")
 
-// clientAnswer is any answer about one client: registered, shown, changed, or with a second secret and little else.
+// clientAnswer is any answer about one client: registered, shown or changed.
 type clientAnswer struct {
 	adminapi.RegisteredClient
 	Secrets []json.RawMessage `json:"secrets"` // for the tables
@@ -79,9 +79,7 @@ func (c clientAnswer) facts() []fact {
 		{"rate limit", c.RateLimit},
 		{"managed by", c.ManagedBy},
 		{"created", stamp(&c.CreatedAt)},
-	}
-	if c.Secret == "" {
-		facts = append(facts, fact{"state", enabled(c.Disabled)})
+		{"state", enabled(c.Disabled)},
 	}
 	if c.SecretExpiresAt > 0 {
 		facts = append(facts, fact{"secret expires", time.Unix(c.SecretExpiresAt, 0).UTC().Format(time.RFC3339)})

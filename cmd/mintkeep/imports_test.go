@@ -41,7 +41,7 @@ var (
 		"server/seal":        {},
 		"server/overload":    {},
 		"server/tracing":     below,
-		"server/web":         slices.Concat(below, []string{"server/overload", "server/seal", "server/tracing"}),
+		"server/web":         slices.Concat(below, []string{"server/adminapi", "server/overload", "server/seal", "server/tracing"}),
 		"server/adminapi":    {},
 		"server/assertion":   {"server/jwks"},
 		"server/audit":       slices.Concat(below, lowerKit),

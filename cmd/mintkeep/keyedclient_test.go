@@ -257,3 +257,22 @@ func TestRotateClientKey(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 }
+
+// TestRotateClientWithKey: a client that uses no secret gets none, and the error has the command after which it does.
+func TestRotateClientWithKey(t *testing.T) {
+	run := commandsOf(t, servertest.New(t, storetest.Embedded(t)))
+	if got := run("client", "create", "--id=billing", "--scope=read", "--new-key", filepath.Join(t.TempDir(), "billing.pem")); got.code != exitOK {
+		t.Fatalf("got %+v", got)
+	}
+	rejected := run("client", "rotate", "billing")
+	_, command, found := strings.Cut(rejected.stderr, "that is: mintkeep ")
+	if rejected.code != exitFailed || !found {
+		t.Fatalf("got %+v", rejected)
+	}
+	words := strings.Fields(command)
+	for _, args := range [][]string{words[:5], {"client", "rotate", "billing"}} {
+		if got := run(args...); got.code != exitOK {
+			t.Errorf("%q: got %+v", args, got)
+		}
+	}
+}

@@ -8,9 +8,6 @@ import (
 	"github.com/mintkeep/mintkeep/server/adminapi"
 )
 
-// maxRevoked is how many keys one request revokes.
-const maxRevoked = 100
-
 type keyRevoke struct {
 	IDs []string `arg:"" name:"key-id" help:"The ids of the keys, at most 100, as key list shows them; not the keys themselves."`
 	waiting
@@ -24,8 +21,8 @@ func (c *keyRevoke) Validate() error {
 			return err
 		}
 	}
-	if len(c.IDs) > maxRevoked {
-		return fmt.Errorf("at most %d keys can be revoked at once", maxRevoked)
+	if len(c.IDs) > adminapi.MaxRevokedKeys {
+		return fmt.Errorf("at most %d keys can be revoked at once", adminapi.MaxRevokedKeys)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mintkeep/mintkeep/server/adminapi"
@@ -25,9 +26,18 @@ func (c *clientRotate) Run(ctx context.Context, p process, admin *api, out print
 	}
 	rotated, err := admin.post(ctx, c.path("secrets"), body)
 	if err != nil {
-		return err
+		return c.hintOfMethod(err)
 	}
 	return c.after(ctx, p, admin, out, func(out printer) error { return out.rotated(c, rotated) })
+}
+
+// hintOfMethod adds the command by which a client that authenticates by a key comes to use a secret.
+func (c *clientRotate) hintOfMethod(err error) error {
+	var rejected *apiError
+	if errors.As(err, &rejected) && strings.Contains(rejected.Description, "uses no secret") {
+		return fmt.Errorf("%w; that is: mintkeep client update %s --clear auth-method", err, printable(c.ID))
+	}
+	return err
 }
 
 // rotated shows a second secret, and what becomes of the one before.

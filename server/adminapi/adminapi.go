@@ -6,6 +6,11 @@ package adminapi
 
 import "time"
 
+const (
+	MaxRevokedKeys = 100 // how many keys one request may revoke
+	MaxFileName    = 255 // bytes of the name of a file that declares what a request changes
+)
+
 // Page is one page of a listing, or the whole of a short one.
 type Page[T any] struct {
 	Items      []T    `json:"items"`

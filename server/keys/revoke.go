@@ -11,9 +11,6 @@ import (
 	"github.com/mintkeep/mintkeep/store"
 )
 
-// maxRevoked is how many keys one request may revoke.
-const maxRevoked = 100
-
 // revoking is the record of a revocation.
 func revoking(key *store.APIKey, reason string) audit.Record {
 	what := record(audit.KeyRevoked, key.ID, key.UserID)
@@ -61,7 +58,7 @@ func ReadSeveral(o web.Object, otherwise string) (s Several, err error) {
 	if err != nil {
 		return s, wrong("ids", err)
 	}
-	if len(ids) == 0 || len(ids) > maxRevoked {
+	if len(ids) == 0 || len(ids) > adminapi.MaxRevokedKeys {
 		return s, web.InvalidRequest("ids: must have 1 to 100 strings")
 	}
 	for _, id := range ids {

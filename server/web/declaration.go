@@ -3,9 +3,9 @@ package web
 import (
 	"net/http"
 	"unicode/utf8"
-)
 
-const maxFileName = 255 // bytes
+	"github.com/mintkeep/mintkeep/server/adminapi"
+)
 
 // ReadDeclaration reads owner and file from the query: the declaration that the request applies, for the audit log. Empty: the
 // request applies none.
@@ -28,8 +28,8 @@ func ReadDeclaration(r *http.Request) (owner, file string, err error) {
 		return "", "", InvalidRequest("owner: is missing beside file")
 	case owner == "":
 		return "", "", nil
-	case len(file) > maxFileName || !utf8.ValidString(file) || !Printable(file):
-		return "", "", InvalidRequest("file: must be printable text of at most %d bytes", maxFileName)
+	case len(file) > adminapi.MaxFileName || !utf8.ValidString(file) || !Printable(file):
+		return "", "", InvalidRequest("file: must be printable text of at most %d bytes", adminapi.MaxFileName)
 	}
 	if err := CheckOwner(owner); err != nil {
 		return "", "", InvalidRequest("owner: %v", err)
