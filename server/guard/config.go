@@ -29,7 +29,7 @@ type Config struct {
 	// §2.2). API keys have the audience that Mintkeep is configured with.
 	Audiences []string
 
-	// MaxStale is how long after a revocation was acknowledged a check may still be answered from memory: 300 ms to 10 s.
+	// MaxStale is the lease of docs/feed.md: how long after a revocation was acknowledged a check may still be answered from memory: 300 ms to 10 s.
 	// Zero: 1 s.
 	MaxStale time.Duration
 	// WhenStale is what happens when the feed has not answered for MaxStale. The zero Mode is [Ask].
@@ -79,18 +79,18 @@ const (
 	maxGrace          = time.Hour
 )
 
-// ConfigError is one in a [Config]. The errors of [New] and [Config.Validate] have one for each mistake.
+// ConfigError is an error in one field of a [Config]. The errors of [New] and [Config.Validate] join one for each wrong field.
 type ConfigError struct {
 	Field   string // of the Config
 	Problem string // what is wrong, and what to do
 }
 
-func (m *ConfigError) Error() string { return "guard: Config." + m.Field + ": " + m.Problem }
+func (e *ConfigError) Error() string { return "guard: Config." + e.Field + ": " + e.Problem }
 
-// Validate finds every mistake, as [New] does.
+// Validate returns all errors in the Config, as [New] does.
 func (c Config) Validate() error { return c.complete() }
 
-// complete sets the defaults, and finds every mistake.
+// complete sets the defaults, and returns all errors.
 func (c *Config) complete() error {
 	c.setDefaults()
 	var mistakes []error

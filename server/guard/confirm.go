@@ -21,7 +21,7 @@ const (
 // confirming is whether verdicts are being confirmed.
 type confirming struct{ busy atomic.Bool }
 
-// start confirms verdicts in the background, unless others are being confirmed.
+// startConfirming confirms verdicts in the background, unless others are being confirmed.
 func (g *Guard) startConfirming(ctx context.Context, all []*verdict) {
 	if len(all) == 0 || g.confirming.busy.Swap(true) {
 		return

@@ -22,8 +22,8 @@
 //	blind ───────────────────▶ current ◀──────────────────▶ stale
 //	                              answers from memory          asks Mintkeep at each call
 //
-// What a stale guard does, [Config.WhenStale] says. A route with [Strict] always asks. If Mintkeep cannot be asked, the
-// answer is 503, never 401 and never a yes.
+// What a stale guard does, [Config.WhenStale] says. A route with [Strict] is never answered from memory. If Mintkeep cannot
+// be asked, the answer is 503, never 401 and never a yes.
 //
 // # What it needs
 //

@@ -35,8 +35,8 @@ type Guard struct {
 	running sync.WaitGroup
 }
 
-// New makes a guard, and begins to poll. It waits for nothing: until the first answer the guard asks at each call. The error
-// has every mistake in the Config.
+// New makes a guard, and begins to poll. It waits for nothing: until the first answer the guard does what Config.WhenStale says; with
+// [Grace] it asks at each call. The error joins one [ConfigError] for each wrong field of the Config.
 func New(c Config) (*Guard, error) {
 	return newGuard(c, newClock())
 }
@@ -303,7 +303,8 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, refusal *Refusal)
 	refusal.write(w)
 }
 
-// KnownAt is the moment up to which the guard has every void, and whether it is current.
+// KnownAt is the moment up to which the guard has every void, and whether the guard is current. The moment means nothing if the
+// guard has had no answer yet, or is closed.
 func (g *Guard) KnownAt() (at time.Time, current bool) {
 	now := g.clock()
 	state, age := g.state(now)

@@ -22,7 +22,7 @@ const (
 	maxAnswer    = 1 << 20
 )
 
-// The ways in which Mintkeep answers other than 200.
+// errRejected: Mintkeep rejects the guard's own client.
 var errRejected = errors.New("the guard's own client is rejected: check its secret, and that it has the scope mintkeep:introspect")
 
 // statusError is another status than 200.

@@ -4,6 +4,10 @@ package guard_test
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -45,4 +49,42 @@ func TestRefusalsAreNotShared(t *testing.T) {
 			seen[r] = true
 		}
 	})
+}
+
+// Each reason is in the table of docs/guard.md, beside its status.
+func TestReasonsAreDocumented(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/guard.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sources, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string]string{}
+	for _, row := range regexp.MustCompile(`(?m)^\| (4\d\d|503) \| (.*) \|$`).FindAllStringSubmatch(string(doc), -1) {
+		rows[row[1]] += row[2]
+	}
+	statuses := map[string]string{"badRequest": "400", "invalid": "401", "unavailable": "503"}
+	reasons := map[string]string{"missing": "401", "scope": "403"}
+	for _, name := range sources {
+		source, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		for _, call := range regexp.MustCompile(`\b(badRequest|invalid|unavailable)\("(\w+)"`).FindAllStringSubmatch(string(source), -1) {
+			reasons[call[2]] = statuses[call[1]]
+		}
+	}
+	if len(reasons) < 20 {
+		t.Fatalf("found only %v", reasons)
+	}
+	for reason, status := range reasons {
+		if !strings.Contains(rows[status], "`"+reason+"`") {
+			t.Errorf("docs/guard.md lacks the reason %s of %s", reason, status)
+		}
+	}
 }

@@ -114,7 +114,7 @@ func (s *keySet) mayAskUnverified() bool {
 	return s.budget >= 0
 }
 
-// precheck refuses what needs no question: what Mintkeep cannot have issued, or what is not for this service.
+// precheck refuses what needs no question: what Mintkeep cannot have issued, and what has expired.
 func (g *Guard) precheck(ctx context.Context, text string) *Refusal {
 	if strings.Count(text, ".") != 2 {
 		if !wellFormed(text) {

@@ -13,7 +13,7 @@ type counts struct {
 // Stats are of this moment, the counts since [New].
 type Stats struct {
 	State   State
-	KnownAt time.Time // up to then it has every void; zero: it has not heard of any
+	KnownAt time.Time // up to then it has every void; zero: no poll was answered yet
 	Entries int
 	Hits    uint64 // answers from memory
 	Asks    uint64 // questions to Mintkeep

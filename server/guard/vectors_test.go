@@ -331,7 +331,7 @@ func TestVectors(t *testing.T) {
 	g := newVectorGuard(t, c)
 	g.keys.tried, g.keys.keys = true, map[string]jose.JSONWebKey{"vectors": keys.Keys[0]}
 	all := vectors{
-		About:  "Test vectors for guards in other languages. docs/feed.md explains them. Generated: go test ./server/guard -run Vectors -update",
+		About:  "Test vectors for guards in other languages. docs/feed.md explains them. Generated: cd server/guard && go test . -run Vectors -update",
 		Config: c, Keys: keys, Credentials: g.credentials(), Verdicts: g.verdicts(), Sequences: sequences(), Refusals: g.refusals(),
 	}
 	for _, s := range all.Sequences {
@@ -352,7 +352,7 @@ func TestVectors(t *testing.T) {
 	case *update:
 		err = os.WriteFile(vectorsFile, text.Bytes(), 0o600)
 	case err == nil && !bytes.Equal(old, text.Bytes()):
-		err = errors.New("the vectors are not what the guard does: go test ./server/guard -run Vectors -update, and look at the difference")
+		err = errors.New("the vectors are not what the guard does: cd server/guard && go test . -run Vectors -update, and look at the difference")
 	}
 	if err != nil {
 		t.Error(err)

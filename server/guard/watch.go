@@ -17,9 +17,9 @@ var (
 const watchTime = 100 * time.Millisecond
 
 // Watch is for a long stream, such as a WebSocket. The context that it returns is cancelled when the credential of the stream is
-// no longer active, at most Config.MaxStale after a revocation, and some 100 ms. Its cause is [ErrRevoked], [ErrExpired] or
-// [ErrStale]; the last one if Mintkeep cannot be asked, or at once with [Closed]. The caller calls stop at the end. A
-// credential that no guard has checked is ErrStale.
+// revoked or expires: at most Config.MaxStale and 100 ms after the revocation. If Mintkeep does not answer, it may be 2.5 s more;
+// with [Grace], also as long as that says. The cause is [ErrRevoked], [ErrExpired] or [ErrStale]; the last one if Mintkeep cannot be
+// asked, or at once with [Closed]. The caller calls stop at the end. A credential that no guard has checked is ErrStale.
 func (g *Guard) Watch(ctx context.Context, c *Credential) (watched context.Context, stop context.CancelFunc) {
 	watched, cancel := context.WithCancelCause(ctx)
 	var v *verdict

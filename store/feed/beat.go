@@ -32,8 +32,8 @@ var errMixed = unavailable("a replica of an older version, or with MINTKEEP_FEED
 
 var errBlind = unavailable("the other replicas were not seen lately")
 
-// beats say of each replica that appends what it revokes that it runs. While its feed is not known to be continuous, its
-// beats are negative.
+// beats tell the other replicas that this replica runs and appends what it revokes. While its feed is not known to be continuous,
+// its beats are negative.
 type beats struct {
 	beating      chan struct{} // has something while a beat is under way
 	acknowledged atomic.Int64  // the last beat that the pool has written

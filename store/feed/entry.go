@@ -105,7 +105,8 @@ func (f *Feed) VoidLater(ctx context.Context, handles []Handle, all bool) (cmds 
 	return f.appendHandles(ctx, laterField, handles, all)
 }
 
-// Repeat is VoidLater for handles that were appended before: those that guards were told are left out.
+// Repeat is VoidLater for handles that were appended before. A replica that reads the entry drops those that guards were told
+// already, but not in a cluster.
 func (f *Feed) Repeat(ctx context.Context, handles []Handle, all bool) (cmds []redis.Cmder) {
 	return f.appendHandles(ctx, repeatField, handles, all)
 }

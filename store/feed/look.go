@@ -100,8 +100,8 @@ type answer struct {
 	acknowledged int64            // as the pool had written it before
 }
 
-// read sends one look, and checks that its answers are those of the primary that the pool writes to. The order matters: what
-// the last command still finds, XREAD has continued.
+// read sends one look, and checks that its answers are those of the primary that the pool writes to. The order matters: XRANGE
+// comes after XREAD. If it still finds the last entry, XREAD has continued from that entry.
 func (f *Feed) read(ctx context.Context) (a answer, err error) {
 	a.sent = time.Now()
 	if !f.isTrusted() {

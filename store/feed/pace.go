@@ -9,7 +9,7 @@ import (
 
 const (
 	// Voids are gathered for minGather, so that they travel together; longer if it takes long to answer all guards, up to
-	// maxGather: so answering them takes at most a quarter of the time.
+	// maxGather. Until then, answering takes at most a fifth of the time.
 	minGather = 10 * time.Millisecond
 	maxGather = 200 * time.Millisecond
 	// minRetry, doubled at each failure up to maxRetry, is the time until the next look after one that failed.

@@ -22,7 +22,8 @@ type Answer struct {
 	// More: there are more voids, so that the guard asks again at once.
 	More bool
 	// Fresh: all that was appended until so long after the arrival of the question is in this answer or in earlier ones. It is
-	// the time at which the newest look was sent that read nothing else. Negative: that was before the question arrived.
+	// the time at which the newest look was sent all of whose entries these answers have. Negative: it was sent before the question
+	// arrived.
 	Fresh time.Duration
 	// Read is when this replica read the first of the voids, repeated ones apart; zero: there are none. That void may have
 	// been appended up to 200 ms earlier: voids are gathered.

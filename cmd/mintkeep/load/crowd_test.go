@@ -26,7 +26,7 @@ func TestConnections(t *testing.T) {
 	}
 }
 
-// Two servers on one Redis serve what one does, or more where there are processors for it, and no request costs more.
+// Two servers on one Redis serve what one does, or more where there are processors for it.
 func TestReplicas(t *testing.T) {
 	wanted(t, "replicas")
 	redis := storetest.Redis(t)

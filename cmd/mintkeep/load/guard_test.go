@@ -65,7 +65,7 @@ type guard struct {
 	first  error // of those
 }
 
-// start starts so many guards, which poll the servers in turn.
+// startGuards starts so many guards, which poll the servers in turn.
 func startGuards(tb testing.TB, n int, header string, r *revoked, addrs ...string) *guards {
 	tb.Helper()
 	g := &guards{tb: tb, addrs: addrs, header: header, revoked: r}

@@ -60,7 +60,7 @@ func (w *watcher) look() []float64 {
 	}
 }
 
-// verdict prints the samples and fails the test if a gauge was higher in the second half than in the second quarter: in
+// verdict prints the samples and fails the test if a gauge has grown more than it may from the second quarter to the second half: in
 // the first quarter everything finds its level.
 func (w *watcher) verdict(t *testing.T) {
 	t.Helper()

@@ -104,7 +104,6 @@ func (w *wire) readBody(length int) ([]byte, error) {
 	return w.body[:length], err
 }
 
-// post is a form on the wire, and get a question without a body.
 // post is a request with a form. One whose form authenticates the client has no authorization.
 func post(path, authorization, form string) []byte {
 	if authorization != "" {

@@ -68,7 +68,7 @@ type fetch struct {
 	err   error
 }
 
-// New makes a source. It fetches nothing yet. The error has every mistake in the Config.
+// New makes a source. It fetches nothing yet. The error joins one for each wrong field of the Config.
 func New(c Config) (*Source, error) {
 	var mistakes []error
 	if u, err := url.Parse(c.Issuer); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
