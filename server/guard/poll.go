@@ -7,9 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	mathrand "math/rand/v2"
-	"os"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -21,8 +18,6 @@ const (
 	maxWait    = 2 * time.Second
 	// resetsApart is the time between two resets after which verdicts are confirmed.
 	resetsApart = 10 * time.Second
-	version     = "0.1.0"
-	maxHost     = 100 // of the name of the instance, which has at most 128 characters
 )
 
 // changes is an answer of POST /oauth/changes.
@@ -61,6 +56,7 @@ type polled struct {
 type poller struct {
 	g        *Guard
 	instance string
+	version  string
 	cursor   string
 	retry    time.Duration // until the next poll after an error
 	nulls    int           // answers without fresh in a row
@@ -74,7 +70,7 @@ type poller struct {
 
 // poll polls until ctx is done.
 func (g *Guard) poll(ctx context.Context) {
-	p := &poller{g: g, instance: instanceName(), lastLog: -time.Hour, resetAt: -time.Hour, state: Blind}
+	p := &poller{g: g, instance: instanceName(), version: ownVersion(), lastLog: -time.Hour, resetAt: -time.Hour, state: Blind}
 	defer p.noteState()
 	for ctx.Err() == nil {
 		answer := p.hedged(ctx)
@@ -124,22 +120,6 @@ func (p *poller) leaseEnd() <-chan time.Time {
 	return time.After(p.g.config.MaxStale - age + time.Millisecond)
 }
 
-// instanceName tells this guard from others in the operator's list. A process may have two, and each container of one host the
-// same number of its process. A name that is shared counts as one guard when an operator waits until all know of a revocation.
-func instanceName() string {
-	host, err := os.Hostname()
-	if err != nil || host == "" {
-		host = "unknown"
-	}
-	host = strings.Map(func(r rune) rune {
-		if r <= ' ' || r > '~' {
-			return -1
-		}
-		return r
-	}, host)
-	return host[:min(len(host), maxHost)] + "/" + strconv.Itoa(os.Getpid()) + "-" + strings.ToLower(rand.Text()[:4])
-}
-
 // wait is how long a poll may wait: so that the lease is extended twice in its time.
 func (p *poller) wait() time.Duration {
 	return min(max(p.g.config.MaxStale*45/100, minWait), maxWait)
@@ -182,7 +162,7 @@ func (p *poller) once(ctx context.Context, cursor string, wait time.Duration) po
 	request := pollRequest{
 		After: cursor, Wait: wait.Milliseconds(), Nonce: nonce, Instance: p.instance, Lease: g.config.MaxStale.Milliseconds(),
 		Used: g.used.take(g.clock()), Served: g.counts.served.Load(), Refused: g.counts.refused.Load(),
-		Entries: g.memory.len(), Version: version,
+		Entries: g.memory.len(), Version: p.version,
 	}
 	body, err := json.Marshal(request)
 	if err != nil {
