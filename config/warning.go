@@ -46,7 +46,7 @@ func derivedOffLoopback(addr string) bool {
 // others are the variables of the other commands, and of the tests.
 var others = []string{
 	"MINTKEEP_URL", "MINTKEEP_CLIENT_ID", "MINTKEEP_CLIENT_SECRET", "MINTKEEP_CLIENT_SECRET_FILE",
-	"MINTKEEP_TOKEN", "MINTKEEP_TOKEN_FILE", "MINTKEEP_CA_FILE",
+	"MINTKEEP_CLIENT_KEY_FILE", "MINTKEEP_TOKEN", "MINTKEEP_TOKEN_FILE", "MINTKEEP_CA_FILE",
 }
 
 // linked are the variables that Kubernetes and Docker set for a service called
