@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -117,4 +118,30 @@ func TestSecretRotation(t *testing.T) {
 			}
 		})
 	})
+}
+
+// A secret that an operator took for an id is not sent to Redis.
+func TestSecretInPlaceOfAnID(t *testing.T) {
+	t.Parallel()
+	p, _, s, _ := lateReplicas(t, true)
+	c := s.Register(t, servertest.M{"client_id": "billing", "scope": "read"})
+	imported := strings.Repeat("imported-", 5)
+	for _, secret := range []string{c.Secret, imported} {
+		held := p.Hold(func(piece [][]string) bool {
+			return slices.ContainsFunc(piece, func(words []string) bool { return strings.Contains(strings.Join(words, " "), secret) })
+		})
+		s.Admin(t, http.MethodDelete, clientsPath+"/billing/secrets/"+secret, nil).Want(t, http.StatusNotFound, "not_found")
+		if secret == c.Secret { // what an operator has brought may be an id
+			path := clientsPath + "/" + secret
+			s.Admin(t, http.MethodGet, path, nil).Want(t, http.StatusNotFound, "not_found")
+			s.Admin(t, http.MethodPatch, path, servertest.M{"scope": "write"}).Want(t, http.StatusNotFound, "not_found")
+			s.Admin(t, http.MethodPatch, path+"?dry_run=true", servertest.M{"scope": "write"}).Want(t, http.StatusNotFound, "not_found")
+			s.Admin(t, http.MethodDelete, path, nil).Want(t, http.StatusNotFound, "not_found")
+		}
+		select {
+		case <-held.Arrived():
+			t.Errorf("the secret %.4s… was sent to Redis", secret)
+		default:
+		}
+	}
 }

@@ -110,6 +110,9 @@ func TestLateGeneration(t *testing.T) {
 		"disabled, narrowed and enabled": {
 			patch("disabled", true), patch("scope", "read"), patch("disabled", false),
 		},
+		"deleted": {func(t *testing.T, s *servertest.Server) {
+			s.Admin(t, http.MethodDelete, clientsPath+"/billing", nil).Want(t, http.StatusNoContent, "")
+		}},
 		"registered again": {func(t *testing.T, s *servertest.Server) {
 			s.Admin(t, http.MethodDelete, clientsPath+"/billing", nil).Want(t, http.StatusNoContent, "")
 			s.Register(t, servertest.M{"client_id": "billing", "scope": "read"})
@@ -131,6 +134,9 @@ func TestLateGeneration(t *testing.T) {
 			held.Release()
 			got := <-answered
 			if got.Status != http.StatusOK {
+				if got.Status != http.StatusServiceUnavailable {
+					got.Want(t, http.StatusUnauthorized, "invalid_client")
+				}
 				return
 			}
 			token := got.JSON(t)["access_token"].(string)

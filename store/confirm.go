@@ -53,19 +53,8 @@ func (s *Store) confirm(ctx context.Context, op string, revoked []Revocation, go
 // ConfirmRevoked is nil if a credential which was not found stays so: an earlier revocation may have been applied and not
 // confirmed. ours: it may have been issued here; then it is appended to the feed. ErrUnavailable if it is not known whether
 // it stays so, or if the credential is there; ErrManyUnknown if too many such revocations came within this second, from this
-// client or from all.
+// client or from all. clientID is empty for a caller who is not authenticated.
 func (s *Store) ConfirmRevoked(ctx context.Context, d Digest, ours bool, clientID string) error {
-	return s.confirmRevoked(ctx, d, ours, clientID)
-}
-
-// ConfirmUnknown is [Store.ConfirmRevoked] for a caller who is not authenticated. Such callers share confirmations of
-// their own, so that they delay no revocation by others.
-func (s *Store) ConfirmUnknown(ctx context.Context, d Digest) error {
-	return s.confirmRevoked(redisdb.Unauthenticated(ctx), d, true, "")
-}
-
-// confirmRevoked is for the client with this id; empty: for a caller who is not authenticated.
-func (s *Store) confirmRevoked(ctx context.Context, d Digest, ours bool, clientID string) error {
 	const op = "confirm a revocation"
 	var revoked []Revocation
 	if ours && s.feed != nil && !s.unknown.has(s.now(), d) {
@@ -85,6 +74,12 @@ func (s *Store) confirmRevoked(ctx context.Context, d Digest, ours bool, clientI
 		s.unknown.add(s.now(), d)
 	}
 	return err
+}
+
+// ConfirmUnknown is [Store.ConfirmRevoked] for a caller who is not authenticated. Such callers share confirmations of
+// their own, so that they delay no revocation by others.
+func (s *Store) ConfirmUnknown(ctx context.Context, d Digest) error {
+	return s.ConfirmRevoked(redisdb.Unauthenticated(ctx), d, true, "")
 }
 
 // Confirm says that everything which Redis has applied until now lasts as [Options.Durability] asks: for a caller that

@@ -54,7 +54,7 @@
 //	mk:signing-keys:claim:<rev>  string  which replica creates the next keys            as asked            ClaimKeyring
 //	mk:audit                     stream  changes; field e is an [Event]                 100,000 or 90 days  Audit, Run
 //	mk:audit:<0 to 31>           stream  users' changes of what is their own, likewise  last 3,125          Audit
-//	mk:refusals                  stream  rejections, likewise                           last 10,000         AuditRefusal
+//	mk:refusals                  stream  rejections, likewise                           last 10,000         AuditRefusals
 //	mk:guards                    hash    replica → 1: what it has heard of guards       1 minute            SaveGuards; GuardsParts clears it
 //	mk:guards:of:<replica>       string  the guards that it has heard: a [GuardsPart]   1 minute            SaveGuards
 //	mk:guards:joined:<client>    string  1: a guard has polled as this client           1 day               GuardJoined

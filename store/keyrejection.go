@@ -16,7 +16,7 @@ const (
 	// maxRejected bounds the credentials that are not active and whose rejections are counted between two flushes: what a
 	// caller makes up must not cost Redis more than so many reads.
 	maxRejected = 1_000
-	// formerKept is for how long after its revocation or expiry, or after it was disabled, a key is known by its digest.
+	// formerKept is for how long after its revocation or expiry a key is known by its digest. A disabled key is known by its record.
 	formerKept = 31 * 24 * time.Hour
 )
 

@@ -28,8 +28,16 @@ type Secret struct {
 // Never, as the new expiry of the present secret, leaves it as it is.
 var Never = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
 
+// MaxSecrets is how many active secrets a client may have.
+const MaxSecrets = 2
+
+const secretIDPrefix = "sec_"
+
 // NewSecretID names a new secret.
-func NewSecretID() string { return "sec_" + strings.ToLower(rand.Text()) }
+func NewSecretID() string { return secretIDPrefix + strings.ToLower(rand.Text()) }
+
+// IsSecretID says whether a text may be the id of a secret.
+func IsSecretID(id string) bool { return strings.HasPrefix(id, secretIDPrefix) }
 
 // ActiveAt says whether the secret may be used at that time.
 func (s Secret) ActiveAt(t time.Time) bool { return s.ExpiresAt.IsZero() || t.Before(s.ExpiresAt) }

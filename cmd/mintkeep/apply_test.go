@@ -352,3 +352,19 @@ func TestExport(t *testing.T) {
 	s.apply(t, adopting, "--adopt").want(t, exitOK)
 	mintkeep(t, s.environ(""), "", "export", "--unowned").want(t, exitUsage, "--unowned needs --owner")
 }
+
+// A declaration that is too long is read whole or not at all: without its end, pruning would delete what that declares.
+func TestApplyTooLong(t *testing.T) {
+	text := "version: 1\nowner: platform\n" + strings.Repeat("# "+strings.Repeat("x", 1022)+"\n", 16<<10) + "clients: {billing: {}}\n"
+	path := filepath.Join(t.TempDir(), "clients.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	environ := []string{"MINTKEEP_URL=http://127.0.0.1:1", "MINTKEEP_ADMIN_TOKEN=" + strings.Repeat("a", 32)}
+	for name, stdin := range map[string]string{path: "", "-": text} {
+		got := mintkeep(t, environ, stdin, "apply", "--prune", "--yes", "-f", name)
+		if got.code != exitUsage || !strings.Contains(got.stderr, "is larger than 16 MiB") {
+			t.Errorf("%s: got %+v", name, got)
+		}
+	}
+}

@@ -41,8 +41,11 @@ func (c *applyCommand) read(p process, out printer) (*declare.Declaration, error
 // declarations are the files at a path.
 func declarations(p process, path string) ([]declare.File, error) {
 	if path == "-" {
-		text, err := io.ReadAll(io.LimitReader(p.stdin, maxDeclaration))
-		return []declare.File{{Name: standardInput, Text: text}}, err
+		text, err := readAtMost(p.input)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", standardInput, err)
+		}
+		return []declare.File{{Name: standardInput, Text: text}}, nil
 	}
 	info, err := os.Stat(path)
 	if err != nil {
@@ -71,7 +74,16 @@ func readDeclaration(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxDeclaration))
+	return readAtMost(f)
+}
+
+// readAtMost reads a declaration whole, or not at all: without its end, a part would be deleted that it declares.
+func readAtMost(r io.Reader) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxDeclaration+1))
+	if err == nil && len(text) > maxDeclaration {
+		err = fmt.Errorf("is larger than %d MiB; divide it into several files", maxDeclaration>>20)
+	}
+	return text, err
 }
 
 // inDirectory are the files of a directory that are declarations, without those below it. Hidden ones are an editor's.

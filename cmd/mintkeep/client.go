@@ -127,7 +127,7 @@ func (c *clientCreate) Run(ctx context.Context, p process, admin *api, out print
 // the command line, which other users of the machine can see.
 func importedSecret(p process, path string) (config.Secret, error) {
 	if path == "-" {
-		text, err := io.ReadAll(io.LimitReader(p.stdin, maxSecret))
+		text, err := io.ReadAll(io.LimitReader(p.input, maxSecret))
 		return config.Secret(strings.TrimRight(string(text), "\r\n")), err
 	}
 	secret, _, err := config.ReadSecret(path)

@@ -16,7 +16,7 @@ func confirm(ctx context.Context, p process, what string) error {
 		return usagef("--yes is required where no terminal can ask")
 	}
 	fmt.Fprint(p.stderr, "Type yes to continue: ")
-	answer, err := bufio.NewReader(interruptible{ctx, p.stdin}).ReadString('\n')
+	answer, err := bufio.NewReader(p.input).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}

@@ -78,15 +78,15 @@ func (c *doctorCommand) server(ctx context.Context, p process) []doctor.Check {
 	if err != nil {
 		return nil // another check reports it
 	}
-	var refusal *apiError
+	var rejected *apiError
 	var other *otherServer
 	check := doctor.Check{Name: "server", State: doctor.OK, Found: local.base + " is ready"}
 	switch err := local.ready(ctx); {
 	case errors.As(err, &other):
 		check.State, check.Found = doctor.Fail, other.Error()
 		check.Fix = "stop the other server, or choose another MINTKEEP_ADDR; or run doctor with the settings of that server"
-	case errors.As(err, &refusal):
-		check.State, check.Found = doctor.Fail, local.base+" is not ready: "+refusal.Description
+	case errors.As(err, &rejected):
+		check.State, check.Found = doctor.Fail, local.base+" is not ready: "+rejected.Description
 		check.Fix = "docs/operations.md, \"When it does not work\""
 	case err != nil:
 		return nil

@@ -113,7 +113,7 @@ func (c *fenceCommand) plan(p process) (fence.Plan, error) {
 
 func (c *fenceCommand) read(p process, name string) ([]store.Event, error) {
 	if name == "-" {
-		return fence.Read(p.stdin, c.Since.Time)
+		return fence.Read(p.input, c.Since.Time)
 	}
 	f, err := os.Open(name)
 	if err != nil {

@@ -66,7 +66,7 @@ func readToken(ctx context.Context, p process, out printer) (config.Secret, erro
 	if isTerminal(p.stdin) {
 		out.note("Paste the token or the API key, then press Enter and Ctrl-D.")
 	}
-	text, err := io.ReadAll(io.LimitReader(interruptible{ctx, p.stdin}, maxSecret))
+	text, err := io.ReadAll(io.LimitReader(p.input, maxSecret))
 	if err != nil {
 		return "", err
 	}

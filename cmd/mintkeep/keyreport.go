@@ -37,7 +37,7 @@ func (c *keyReport) Run(ctx context.Context, p process, admin *api, out printer)
 		out.note("Paste the text, then press Ctrl-D.")
 	}
 	leak := report{admin: admin, seen: map[digest]bool{}}
-	if err := leak.read(ctx, p.stdin); err != nil {
+	if err := leak.read(ctx, p.input); err != nil {
 		return leak.unfinished(err)
 	}
 	return c.after(ctx, p, admin, out, leak.print)
@@ -65,7 +65,7 @@ type report struct {
 // read reports what is in the text as it comes.
 func (r *report) read(ctx context.Context, text io.Reader) error {
 	own := "" // the credential of the caller goes last: once it is revoked, so is the access
-	for found, err := range credential.Scan(interruptible{ctx, text}) {
+	for found, err := range credential.Scan(text) {
 		switch {
 		case err != nil:
 			return fmt.Errorf("reading the standard input: %w", err)

@@ -11,7 +11,7 @@ import (
 // readKeySet reads public keys from a file, or from the standard input, and returns them as a JWK set. The server says what may
 // be registered; a private key is not even sent to it.
 func readKeySet(p process, path string) (json.RawMessage, error) {
-	in := p.stdin
+	in := p.input
 	if path != "-" {
 		f, err := os.Open(path)
 		if err != nil {

@@ -33,6 +33,7 @@ type process struct {
 	args    []string // without the program's name
 	environ []string // NAME=value
 	stdin   io.Reader
+	input   io.Reader // stdin, until the command is interrupted: what commands read; run sets it
 	stdout  io.Writer
 	stderr  io.Writer
 	now     func() time.Time
@@ -80,6 +81,7 @@ With --json, an error is one JSON object on the standard error: {"error":"…","
 
 // run does what the arguments say and returns the exit code.
 func run(ctx context.Context, p process) int {
+	p.input = interruptible{ctx, p.stdin}
 	command, code := parse(ctx, p)
 	if command == nil {
 		return code

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mintkeep/mintkeep/server/adminapi"
+	"github.com/mintkeep/mintkeep/server/credential"
 )
 
 type clientRotate struct {
@@ -98,8 +99,11 @@ type clientRevokeSecret struct {
 
 // Validate keeps an empty id from becoming the path of all secrets.
 func (c *clientRevokeSecret) Validate() error {
-	if c.Secret == "" {
+	switch {
+	case c.Secret == "":
 		return errors.New("the secret's id is missing")
+	case credential.WellFormed(c.Secret):
+		return errors.New("this is a secret, and not its id: mintkeep client secrets lists the ids, and mintkeep key report revokes a secret that has leaked")
 	}
 	return c.target.Validate()
 }

@@ -269,6 +269,7 @@ func serveMetrics(cfg *config.Config, m *metrics.Metrics, logger *slog.Logger) (
 	hs := &http.Server{
 		Handler:           server.MetricsHandler(m, config.Loopback(cfg.MetricsAddr), cfg.PProf),
 		ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
 	go func() { _ = hs.Serve(listener) }()

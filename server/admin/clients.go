@@ -155,12 +155,21 @@ func (a *Admin) PatchClient(w http.ResponseWriter, r *http.Request, by audit.Act
 	case only:
 		return checked(w, registry.CheckPatch(r.Context(), id, o, condition))
 	}
-	uses, _ := a.Store.ClientUses(r.Context(), id)
+	uses := a.usesBefore(r, id)
 	c, err := registry.PatchIf(r.Context(), id, o, condition, by)
 	if err != nil {
 		return err
 	}
 	return showClient(w, http.StatusOK, a.clientView(c, uses))
+}
+
+// usesBefore are the last uses of a client's secrets and keys; none if they cannot be read. What cannot be an id is not looked up:
+// it may be a secret.
+func (a *Admin) usesBefore(r *http.Request, id string) (uses store.ClientUses) {
+	if clients.CheckID(id) == nil {
+		uses, _ = a.Store.ClientUses(r.Context(), id)
+	}
+	return uses
 }
 
 // DeleteClient answers DELETE /admin/clients/{id}. Without If-Match it works on a damaged record too.

@@ -32,7 +32,7 @@ func (a *Admin) ReplaceClient(w http.ResponseWriter, r *http.Request, by audit.A
 	case only:
 		return checked(w, registry.CheckReplace(r.Context(), id, o, condition))
 	}
-	uses, _ := a.Store.ClientUses(r.Context(), id)
+	uses := a.usesBefore(r, id)
 	c, err := registry.Replace(r.Context(), id, o, condition, by)
 	if err != nil {
 		return err

@@ -33,7 +33,7 @@ const (
 	SessionRevoked        Action = "session.ended"
 	KeyCreated            Action = "key.created"
 	KeyRotated            Action = "key.rotated"
-	KeyRenamed            Action = "key.renamed"
+	KeyRenamed            Action = "key.renamed" // of earlier versions
 	KeyUpdated            Action = "key.updated"
 	KeyEnabled            Action = "key.enabled"
 	KeyDisabled           Action = "key.disabled"

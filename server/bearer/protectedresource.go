@@ -52,11 +52,16 @@ func fromHeader(r *http.Request) (string, *web.Error) {
 	if len(headers) == 0 {
 		return "", nil
 	}
-	scheme, presented, _ := strings.Cut(headers[0], " ")
+	return Token(headers[0]), nil
+}
+
+// Token is the credential in the value of an Authorization header; empty: it has another scheme than Bearer (RFC 6750 §2.1).
+func Token(header string) string {
+	scheme, presented, _ := strings.Cut(header, " ")
 	if !strings.EqualFold(scheme, "Bearer") {
-		return "", nil
+		return ""
 	}
-	return strings.Trim(presented, " "), nil
+	return strings.Trim(presented, " ")
 }
 
 // Admit returns the principal of what was presented, if it is valid here: it must be active, have the scope that is

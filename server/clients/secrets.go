@@ -7,16 +7,18 @@ import (
 	"time"
 
 	"github.com/mintkeep/mintkeep/server/audit"
+	"github.com/mintkeep/mintkeep/server/credential"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
-
-const maxActiveSecrets = 2 // as the store has it
 
 // RevokeSecret revokes one secret of a client.
 func (g *Registry) RevokeSecret(ctx context.Context, id, secretID string, by audit.Actor) error {
 	if CheckID(id) != nil {
 		return errNoClient
+	}
+	if !store.IsSecretID(secretID) || credential.WellFormed(secretID) { // it may be the secret itself
+		return web.NotFound("Secret")
 	}
 	what := record(audit.SecretRevoked, id, map[string]string{"secret": secretID})
 	err := g.Audit.Revoke(ctx, by, what, func(ctx context.Context) error {
@@ -112,7 +114,7 @@ func (g *Registry) rotatable(ctx context.Context, id string, next store.Secret, 
 			return web.InvalidRequest("%s: is already an active secret of this client", member)
 		}
 	}
-	if active >= maxActiveSecrets {
+	if active >= store.MaxSecrets {
 		return web.Conflict("The client already has two active secrets; revoke one first")
 	}
 	return nil

@@ -235,6 +235,7 @@ func (r *reader) secrets(c *Client, others []entry) {
 			c.Secrets = r.secretFile(at, c.ID)
 		default:
 			r.wrong(at.place, "is not known: a client has no such member")
+			continue
 		}
 		if declared == 2 {
 			r.wrong(at.place, "a client has %s or %s, not both", secretsMember, secretFileMember)

@@ -57,6 +57,14 @@ func client(members string) string {
 	return head + "clients:\n  billing:\n    " + strings.ReplaceAll(strings.TrimSpace(members), "\n", "\n    ") + "\n"
 }
 
+// An unknown member behind a secret that is not used is told for itself alone.
+func TestUnknownMemberBehindASecret(t *testing.T) {
+	_, said := read(client("secret_file: good\naudiense: [https://a.example]\ntoken_endpoint_auth_method: private_key_jwt\njwks_uri: https://a.example/k"))
+	if len(said) != 2 || !strings.Contains(said[0], "secret_file: is not used") || !strings.Contains(said[1], "audiense: is not known") {
+		t.Errorf("got %q", said)
+	}
+}
+
 // TestReadMistakes: each is said with its file, its line and its path.
 func TestReadMistakes(t *testing.T) {
 	for name, tt := range map[string]struct{ text, want string }{

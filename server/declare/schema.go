@@ -1,6 +1,10 @@
 package declare
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"github.com/mintkeep/mintkeep/store"
+)
 
 // SchemaPath is where a server has the JSON Schema of the files.
 const SchemaPath = "/apply.schema.json"
@@ -12,7 +16,7 @@ func Schema() []byte {
 	client := properties(clientMembers)
 	client[secretsMember] = jsonObject{
 		"description": "Digests of secrets that you generated, at least 32 random characters each. Default: they are not declared, and the server creates one for a new client.",
-		"type":        "array", "minItems": 1, "maxItems": maxSecrets,
+		"type":        "array", "minItems": 1, "maxItems": store.MaxSecrets,
 		"items": jsonObject{
 			"type": "object", "additionalProperties": false, "required": []string{sha256Member},
 			"properties": jsonObject{sha256Member: jsonObject{"type": "string", "pattern": "^[0-9A-Fa-f]{64}$"}},

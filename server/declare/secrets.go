@@ -14,13 +14,10 @@ import (
 	"github.com/mintkeep/mintkeep/store"
 )
 
-// maxSecrets is how many active secrets a client may have.
-const maxSecrets = 2
-
 // digests reads the list of a client's secrets.
 func (r *reader) digests(e entry, clientID string) (all []string) {
 	items := e.value.Content
-	if e.value.Kind != yaml.SequenceNode || len(items) == 0 || len(items) > maxSecrets {
+	if e.value.Kind != yaml.SequenceNode || len(items) == 0 || len(items) > store.MaxSecrets {
 		r.wrong(e.place, "must be a list of 1 or 2, each with the sha256 of a secret")
 		return nil
 	}
@@ -98,7 +95,7 @@ func secretChanges(declared []string, has []adminapi.Secret) (changes []SecretCh
 		if slices.ContainsFunc(has, func(s adminapi.Secret) bool { return s.SHA256 == digest }) {
 			continue
 		}
-		for len(active) >= maxSecrets {
+		for len(active) >= store.MaxSecrets {
 			i := slices.IndexFunc(active, func(s adminapi.Secret) bool { return !wanted(s) })
 			if i < 0 {
 				return changes // the server says the rest

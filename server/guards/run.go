@@ -94,7 +94,7 @@ func (r *Registry) recordJoined(ctx context.Context) {
 			err = r.Audit.Done(ctx, by, what)
 		}
 		if err != nil {
-			r.Logger.WarnContext(ctx, "recording the first poll of a client failed", "client", p.ClientID, "error", err)
+			r.Logger.WarnContext(ctx, "recording the first poll of a client failed", "client_id", p.ClientID, "error", err)
 		}
 	}
 }

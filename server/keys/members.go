@@ -44,8 +44,8 @@ func checkMisnamed(o web.Object) error {
 	return nil
 }
 
-// CheckName trims the name of a key, 1 to 100 printable characters, and says what is wrong with it.
-func CheckName(name string) (string, error) {
+// checkName trims the name of a key, 1 to 100 printable characters, and says what is wrong with it.
+func checkName(name string) (string, error) {
 	name = strings.TrimSpace(name)
 	switch {
 	case name == "":
@@ -66,7 +66,7 @@ func readName(raw json.RawMessage) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return CheckName(name)
+	return checkName(name)
 }
 
 // readDescription reads up to 500 printable characters; null is none.

@@ -106,18 +106,3 @@ func tooMany(err error) error {
 	}
 	return err
 }
-
-// Rename gives a key that is active or disabled another name, which [CheckName] has checked.
-func (g *Registry) Rename(ctx context.Context, key *store.APIKey, name string, by audit.Actor) error {
-	if !key.Revocable() {
-		return web.Conflict("The key is no longer active")
-	}
-	if name == key.Name {
-		return nil
-	}
-	what := record(audit.KeyRenamed, key.ID, key.UserID).Changed("name", key.Name, name)
-	return g.Audit.Change(ctx, by, what, func(ctx context.Context) error {
-		_, err := g.Store.UpdateKey(ctx, key, g.Audit.Cause(by, ""), func(k *store.APIKey) error { k.Name = name; return nil })
-		return err
-	})
-}

@@ -31,8 +31,10 @@ func (s *Server) Changes(w http.ResponseWriter, r *http.Request) error {
 		s.polling.Add(-1)
 		return errTooManyPolls
 	}
-	answer, err := s.await(r, p)
-	s.polling.Add(-1)
+	answer, err := func() (*feed.Answer, error) {
+		defer s.polling.Add(-1) // after a panic too, from which the request recovers
+		return s.await(r, p)
+	}()
 	switch {
 	case err == nil:
 		return s.answerPoll(w, r, p, answer)

@@ -12,9 +12,6 @@ type bySecret struct{}
 func (bySecret) BySecret() bool              { return true }
 func (bySecret) Unpinned(*store.Client) bool { return true }
 
-// maxSecrets is how many secrets a client may have, as the store has it.
-const maxSecrets = 2
-
 // Verify compares the digest of the presented secret. Each kind of rejection costs the same: one digest, and one
 // comparison for each secret that a client may have.
 func (bySecret) Verify(_ context.Context, s *Server, c *store.Client, p Presented) (Verified, error) {
@@ -58,7 +55,7 @@ func formerSecret(c *store.Client, digest store.Digest) (lastFour string, ok boo
 }
 
 // secretsOf returns the same number of secrets for each client, an unknown one included. Those without an id pad the array.
-func secretsOf(c *store.Client) (secrets [maxSecrets]store.Secret) {
+func secretsOf(c *store.Client) (secrets [store.MaxSecrets]store.Secret) {
 	if c != nil {
 		copy(secrets[:], c.Secrets)
 	}

@@ -90,7 +90,8 @@ func onlyOf(s, characters string) bool {
 	return true
 }
 
-// printable is whether s has no control character, nor one that is invisible.
+// printable is whether s has no control character, nor one that breaks a line or reverses text. It has no tables: each token request
+// calls it.
 func printable(s string) bool {
 	for _, r := range s {
 		if r < 0x20 || 0x7f <= r && r <= 0x9f || r == utf8.RuneError || 0x2028 <= r && r <= 0x202e || 0x2066 <= r && r <= 0x2069 {

@@ -76,7 +76,7 @@ func answerOf(err error) error {
 }
 
 // ownKey is the API key of a request in which a key revokes itself: it is the bearer and the token, and there
-// is no client. Any other use of Bearer is a failed client authentication.
+// is no client. Any other use of Bearer is a 400; an access token is a 401, see revokeKey.
 func (s *Server) ownKey(r *http.Request) (string, error) {
 	bearer := bearerToken(r)
 	if bearer == "" {

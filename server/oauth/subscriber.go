@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/mintkeep/mintkeep/server/audit"
@@ -100,11 +99,7 @@ func bearerToken(r *http.Request) string {
 	if len(headers) != 1 {
 		return ""
 	}
-	scheme, token, _ := strings.Cut(headers[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return ""
-	}
-	return strings.Trim(token, " ")
+	return bearer.Token(headers[0])
 }
 
 // memberCredentials are the parameters by which a client authenticates in a body that is JSON: members of the same names.

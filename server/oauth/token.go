@@ -100,6 +100,9 @@ func (s *Server) generation(ctx context.Context, client *store.Client) error {
 	}
 	var err error
 	client.Generation, err = s.store.StartGeneration(ctx, client)
+	if errors.Is(err, store.ErrNotFound) { // deleted or disabled since it was authenticated
+		return errInvalidClient
+	}
 	return err
 }
 
