@@ -19,7 +19,7 @@ const (
 
 	maxInstance = 128
 	maxVersion  = 64
-	maxCursor   = 64 // one that the feed has issued has 32
+	maxCursor   = 64        // one that the feed has issued has 32
 	maxLease    = 3_600_000 // ms
 	maxUsed     = 256
 	maxUses     = 10_000_000 // of one key: what many polls tell in a day does not overflow the sum in Redis
