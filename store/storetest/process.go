@@ -160,10 +160,20 @@ func (p *process) await() error {
 }
 
 func (p *process) ready(ctx context.Context) error {
-	if err := p.rdb.Ping(ctx).Err(); err != nil || p.kind != cluster {
+	if err := p.rdb.Ping(ctx).Err(); err != nil {
 		return err
 	}
-	info, err := p.rdb.ClusterInfo(ctx).Result()
+	info, err := p.rdb.Info(ctx, "server").Result()
+	if err != nil {
+		return err
+	}
+	if !strings.Contains(info, fmt.Sprintf("process_id:%d\r\n", p.cmd.Process.Pid)) {
+		return fmt.Errorf("%s is another server's, which was faster", p.addr())
+	}
+	if p.kind != cluster {
+		return nil
+	}
+	info, err = p.rdb.ClusterInfo(ctx).Result()
 	switch {
 	case err != nil:
 		return err
