@@ -154,6 +154,46 @@ func TestNoConnectionWithUnreadRequestIsClosed(t *testing.T) {
 	}
 }
 
+// A request that begins while closeIdle looks at its connection keeps it open until the answer, however long that takes.
+func TestNoConnectionIsClosedWhoseRequestBeginsMeanwhile(t *testing.T) {
+	l, goOn := split(t)
+	caller, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer caller.Close()
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.ConnState(c, http.StateNew)
+	l.ConnState(c, http.StateActive)
+	l.ConnState(c, http.StateIdle)
+	const head = "GET / HTTP/1.1\r\n\r\n"
+	_, _ = io.WriteString(caller, head)
+	if _, err := io.ReadFull(c, make([]byte, len(head))); err != nil {
+		t.Fatal(err)
+	}
+	goOn()
+	now := l.conns.now
+	l.conns.now = func() time.Time { // asked when the connection has been found idle
+		l.conns.now = now
+		l.ConnState(c, http.StateActive)
+		return now()
+	}
+	for range 3 {
+		if l.conns.closeIdle() {
+			t.Fatal("a connection is closed that has a request")
+		}
+		goOn()
+	}
+	l.ConnState(c, http.StateIdle)
+	goOn()
+	if !l.conns.closeIdle() {
+		t.Error("a connection at rest is not closed")
+	}
+}
+
 // net/http closes one half of a connection after it has rejected a body, and copies to it without a buffer.
 var _ interface {
 	io.ReaderFrom

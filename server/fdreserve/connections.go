@@ -108,16 +108,16 @@ func (s *connections) changed(c net.Conn, to http.ConnState) {
 	case http.StateActive:
 		it.busy.Store(true)
 	case http.StateIdle:
-		forget(it.conn) // the server has answered it
+		it.busy.Store(false) // only here: closeFirst calls rest for a connection that may have a request by now
+		forget(it.conn)      // the server has answered it
 		s.rest(it)
 	case http.StateClosed, http.StateHijacked:
 		s.remove(it)
 	}
 }
 
-// rest puts a connection at the end of both lists: it is idle from now on.
+// rest puts a connection at the end of both lists: if it has no request, it is idle from now on.
 func (s *connections) rest(it *connection) {
-	it.busy.Store(false)
 	it.since = s.now()
 	if it.place == nil {
 		it.place, it.placeOfCaller = s.idle.PushBack(it), it.caller.idle.PushBack(it)
