@@ -35,14 +35,19 @@ type connection struct {
 
 	asked  bool   // CLIENT INFO was sent, and its answer is awaited
 	answer []byte // what came since
+	multi  bool   // MULTI was sent, and its answer is awaited
 
 	who    atomic.Pointer[identity] // nil: not known
 	readAt atomic.Int64             // when the last read ended, in nanoseconds since started
-	failed atomic.Bool              // reading or writing has failed: something may be without an answer
+	failed atomic.Bool              // something may be without an answer, or its answer is not read: nothing more is sent
 }
 
 // clientInfo is CLIENT INFO as it is sent. Each connection begins with it, see identify.
 var clientInfo = []byte("*2\r\n$6\r\nclient\r\n$4\r\ninfo\r\n")
+
+// multi is MULTI as it is sent, at the head of a transaction. In a cluster ASKING may stand before it: there go-redis itself
+// gives up the connection when one of the two is rejected.
+const multi = "*1\r\n$5\r\nmulti\r\n"
 
 var identityPattern = regexp.MustCompile(`\bid=(\d+) addr=(\S+) `)
 
@@ -66,7 +71,11 @@ func identify(ctx context.Context, conn *redis.Conn) error {
 }
 
 func (c *connection) Write(b []byte) (int, error) {
+	if c.failed.Load() {
+		return 0, net.ErrClosed
+	}
 	c.asked = c.asked || bytes.Equal(b, clientInfo)
+	c.multi = c.multi || len(b) > len(multi) && string(b[:len(multi)]) == multi
 	n, err := c.Conn.Write(b)
 	if err != nil {
 		c.failed.Store(true)
@@ -74,12 +83,15 @@ func (c *connection) Write(b []byte) (int, error) {
 	return n, err
 }
 
+// Read reads what Redis has answered. When Redis rejects MULTI, go-redis reads that line, leaves the answers to the rest of
+// the transaction unread, and keeps the connection: the next command would get one of them. So nothing more is sent on it.
 func (c *connection) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	c.readAt.Store(int64(time.Since(started)))
-	if err != nil {
+	if err != nil || c.multi && n > 0 && b[0] == '-' {
 		c.failed.Store(true)
 	}
+	c.multi = c.multi && n == 0
 	if c.asked {
 		c.listen(b[:n])
 	}
@@ -118,22 +130,28 @@ func (l *connections) isClosed() bool {
 	return errors.Is(l.client.Ping(ctx).Err(), redis.ErrClosed)
 }
 
-// checkAfter is how long after an answer the pool looks whether the server has closed the connection. Under load each
-// connection is used again sooner, and the look would cost a busy server 2 % of its processor time.
+// checkAfter is how long after an answer the pool looks at the socket: whether the server has closed the connection, and
+// whether there is an answer that was not read. Under load each connection is used again sooner, and the look would cost a
+// busy server 2 % of its processor time. Without it no command gets another's answer: Redis sends nothing unasked to a
+// connection with RESP2 that subscribes to nothing, and go-redis keeps no connection with an answer to come, but after a
+// rejected MULTI, see [connection.Read].
 const checkAfter = time.Millisecond
 
 var started = time.Now()
 
-// checkedConnection lets the pool see the socket below: it does not reuse a connection that was closed.
+// checkedConnection lets the pool see the socket below: it does not reuse a connection that has failed or was closed.
 type checkedConnection struct {
 	*connection
-	socket syscall.Conn
+	socket syscall.Conn // nil: it cannot be seen, as with TLS
 }
 
 // SyscallConn is what the pool asks for before each use of the connection.
 func (c checkedConnection) SyscallConn() (syscall.RawConn, error) {
-	if !c.failed.Load() && time.Since(started)-time.Duration(c.readAt.Load()) < checkAfter {
-		return justUsed{}, nil
+	if c.failed.Load() {
+		return nil, net.ErrClosed
+	}
+	if c.socket == nil || time.Since(started)-time.Duration(c.readAt.Load()) < checkAfter {
+		return notLookedAt{}, nil
 	}
 	_ = c.Conn.SetDeadline(time.Time{}) // that of the last use, by which the look would fail
 	return c.socket.SyscallConn()
@@ -147,12 +165,12 @@ func (c checkedConnection) SetDeadline(t time.Time) error {
 	return c.Conn.SetDeadline(t)
 }
 
-// justUsed is the socket of a connection that is not looked at.
-type justUsed struct{}
+// notLookedAt is the socket of a connection that is not looked at.
+type notLookedAt struct{}
 
-func (justUsed) Control(func(uintptr)) error    { return nil }
-func (justUsed) Read(func(uintptr) bool) error  { return nil }
-func (justUsed) Write(func(uintptr) bool) error { return nil }
+func (notLookedAt) Control(func(uintptr)) error    { return nil }
+func (notLookedAt) Read(func(uintptr) bool) error  { return nil }
+func (notLookedAt) Write(func(uintptr) bool) error { return nil }
 
 // closeAll closes all connections. A command that is under way fails as if Redis had closed them.
 func (l *connections) closeAll() {
@@ -179,10 +197,8 @@ func (l *connections) DialHook(next redis.DialHook) redis.DialHook {
 		}
 		dialled := &connection{Conn: conn, of: l}
 		l.open[dialled] = struct{}{}
-		if below, ok := conn.(syscall.Conn); ok {
-			return checkedConnection{dialled, below}, nil
-		}
-		return dialled, nil
+		below, _ := conn.(syscall.Conn)
+		return checkedConnection{dialled, below}, nil
 	}
 }
 
