@@ -23,6 +23,9 @@ const (
 // errOverloaded: more calls wait for Redis than it can answer in time.
 var errOverloaded = errors.New("too many calls are waiting for Redis")
 
+// errGaveUp: the context of a call was over before its batch was sent.
+var errGaveUp = errors.New("given up")
+
 // batcher sends the commands of concurrent requests in one pipeline. No call waits for others: it is sent at once while
 // few batches are under way, and the calls that come meanwhile share the next batch. That saves system calls here and in
 // Redis, which are most of the cost of a command.
@@ -43,12 +46,14 @@ type batcher struct {
 	waiting  []*call
 }
 
-// call is the commands of one request.
+// call is the commands of one request. Of the context it has what never changes: once do has returned, the context is its
+// caller's own again, who may change it while the batch is still to be sent.
 type call struct {
-	ctx  context.Context
-	cmds []redis.Cmder
-	done chan struct{} // closed when the commands have their answers, or err is set
-	err  error         // the commands were not sent, and their results are nothing
+	gaveUp   <-chan struct{} // closed when the context is over
+	deadline time.Time       // of the context; zero: it has none
+	cmds     []redis.Cmder
+	done     chan struct{} // closed when the commands have their answers, or err is set
+	err      error         // the commands were not sent, and their results are nothing
 }
 
 // do sends the commands and waits for the answers. With an error, their results must not be read: the batch may still
@@ -70,19 +75,23 @@ func (b *batcher) do(ctx context.Context, cmds ...redis.Cmder) error {
 		b.mu.Unlock()
 		return errOverloaded
 	}
-	c := &call{ctx: ctx, cmds: cmds, done: make(chan struct{})}
+	c := &call{gaveUp: ctx.Done(), cmds: cmds, done: make(chan struct{})}
+	c.deadline, _ = ctx.Deadline()
 	b.waiting = append(b.waiting, c)
 	b.mu.Unlock()
 	end := b.trace(ctx, cmds)
 	select {
 	case <-c.done:
+		if errors.Is(c.err, errGaveUp) {
+			c.err = ctx.Err()
+		}
 		if c.err != nil {
 			end(c.err)
 		} else {
 			end(failureOf(nil, cmds))
 		}
 		return c.err
-	case <-ctx.Done():
+	case <-c.gaveUp:
 		end(ctx.Err())
 		return ctx.Err()
 	}
@@ -147,14 +156,17 @@ func (b *batcher) together(batch []*call) {
 	cmds := make([]redis.Cmder, 0, len(batch))
 	latest := time.Time{}
 	for _, c := range batch {
-		if c.err = c.ctx.Err(); c.err != nil { // its caller has given up, or is about to
+		select {
+		case <-c.gaveUp:
+			c.err = errGaveUp
 			continue
+		default:
 		}
 		cmds = append(cmds, c.cmds...)
-		if deadline, ok := c.ctx.Deadline(); !ok {
+		if c.deadline.IsZero() {
 			latest = time.Now().Add(batchTime)
-		} else if deadline.After(latest) {
-			latest = deadline
+		} else if c.deadline.After(latest) {
+			latest = c.deadline
 		}
 	}
 	ctx, cancel := context.WithDeadline(context.Background(), latest)

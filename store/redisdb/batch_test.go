@@ -283,25 +283,20 @@ func TestDeadlinesWhileRedisIsFrozen(t *testing.T) {
 	}
 }
 
-// late is a context that has ended, which its waiter has not seen yet.
-type late struct {
-	context.Context
-	ended atomic.Bool
-}
-
-func (l *late) Done() <-chan struct{} { return nil }
-
-func (l *late) Err() error {
-	if l.ended.Load() {
-		return context.Canceled
-	}
-	return nil
-}
-
-// A request whose time is over while it waits is not sent. It must not read that as "not there", or as "saved".
+// A request whose time is over while it waits is not sent. It must not read that as "not there", or as "saved", even if it
+// learns that its batch is over before it learns that its time is.
 func TestDeadlineIsNeverAVerdict(t *testing.T) {
+	type gate struct{}
 	var c trips
-	db := with(t, "", &c)
+	db := open(t, redisdb.Options{
+		Instrument: func(client redis.UniversalClient) { client.AddHook(&c) },
+		Trace: func(ctx context.Context, r redisdb.RoundTrip) func(error) {
+			if gate, ok := ctx.Value(gate{}).(chan struct{}); ok && r.Shared {
+				<-gate
+			}
+			return nil
+		},
+	})
 	put(t, db, "a")
 	for name, ask := range map[string]func(context.Context) error{
 		"read": func(ctx context.Context) error { _, err := get(ctx, db, "a"); return err },
@@ -309,26 +304,74 @@ func TestDeadlineIsNeverAVerdict(t *testing.T) {
 			return db.Do(ctx, "set", redis.NewStatusCmd(ctx, "set", "x", "y"))
 		},
 	} {
-		before, release := c.n.Load(), c.held()
-		for range redisdb.MaxInFlight {
-			go func() { _, _ = get(t.Context(), db, "a") }()
-		}
-		for c.n.Load() < before+redisdb.MaxInFlight {
-			runtime.Gosched()
-		}
-		ctx := &late{Context: t.Context()}
-		answer := make(chan error, 1)
-		go func() { answer <- ask(ctx) }()
-		waitFor(t, db, 1)
-		ctx.ended.Store(true)
-		release()
-		if err := <-answer; !errors.Is(err, redisdb.ErrUnavailable) {
-			t.Errorf("%s: got %v, want ErrUnavailable", name, err)
-		}
-		for !db.Idle() {
-			runtime.Gosched()
+		for range 20 { // each time it learns one of the two first, by chance
+			before, release := c.n.Load(), c.held()
+			for range redisdb.MaxInFlight {
+				go func() { _, _ = get(t.Context(), db, "a") }()
+			}
+			for c.n.Load() < before+redisdb.MaxInFlight {
+				runtime.Gosched()
+			}
+			goOn := make(chan struct{})
+			ctx, cancel := context.WithCancel(context.WithValue(t.Context(), gate{}, goOn))
+			answer := make(chan error, 1)
+			go func() { answer <- ask(ctx) }()
+			waitFor(t, db, 1)
+			cancel()
+			release()
+			for !db.Idle() {
+				runtime.Gosched()
+			}
+			close(goOn)
+			if err := <-answer; !errors.Is(err, redisdb.ErrUnavailable) || !errors.Is(err, context.Canceled) {
+				t.Errorf("%s: got %v, want ErrUnavailable because the context is over", name, err)
+			}
+			if n := db.Client.Exists(t.Context(), "x").Val(); n != 0 {
+				t.Errorf("%s: it was sent", name)
+			}
 		}
 	}
+}
+
+// The caller owns its context again as soon as its call has returned, though the batch is still to be sent: server/web
+// changes that of a request. The race detector sees if the batch reads it.
+func TestContextIsTheCallersOwnAgain(t *testing.T) {
+	type own struct{ context.Context }
+	var c trips
+	db := with(t, "", &c)
+	put(t, db, "a")
+	before, release := c.n.Load(), c.held()
+	var others sync.WaitGroup
+	another := func() {
+		if _, err := get(t.Context(), db, "a"); err != nil {
+			t.Error(err)
+		}
+	}
+	for range redisdb.MaxInFlight {
+		others.Go(another)
+	}
+	for c.n.Load() < before+redisdb.MaxInFlight {
+		runtime.Gosched()
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	returned, changed := make(chan error, 1), make(chan struct{})
+	go func() {
+		x := &own{ctx}
+		_, err := get(x, db, "a")
+		returned <- err
+		x.Context = t.Context()
+		close(changed)
+	}()
+	waitFor(t, db, 1)
+	others.Go(another) // in the same batch
+	waitFor(t, db, 2)
+	cancel()
+	if err := <-returned; !errors.Is(err, redisdb.ErrUnavailable) {
+		t.Errorf("got %v, want ErrUnavailable", err)
+	}
+	release()
+	others.Wait()
+	<-changed
 }
 
 // broken fails every pipeline, and leaves its commands as if they had an empty answer.
