@@ -26,7 +26,7 @@ const atRest = 500 * time.Millisecond
 // connections are those that the server serves: how many each address has, and which of them have no request.
 type connections struct {
 	limit  func() int            // how many descriptors the process may have open
-	exempt func(netip.Addr) bool // whether this address has no share, but as many as there are
+	exempt func(netip.Addr) bool // whether this address may have any number of connections
 	now    func() time.Time
 
 	mu   sync.Mutex

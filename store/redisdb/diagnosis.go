@@ -79,10 +79,10 @@ func (db *DB) Diagnose(ctx context.Context, a Access) (*Diagnosis, error) {
 		d.Cluster, d.ClusterErr = db.clusterInfo(ctx)
 	}
 	if d.Nodes, err = db.askNodes(ctx, a); err != nil {
-		return d, Unavailable("find the masters", err)
+		return d, Unavailable("find the primaries", err)
 	}
 	if !slices.ContainsFunc(d.Nodes, Node.Answers) {
-		return d, cmp.Or(d.Trouble, Unavailable("find the masters", errors.New("there are none")))
+		return d, cmp.Or(d.Trouble, Unavailable("find the primaries", errors.New("there are none")))
 	}
 	return d, nil
 }

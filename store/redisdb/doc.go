@@ -2,7 +2,7 @@
 // that runs in this process. A [DB] dials it, sends commands to it, and says what its answers are worth. It knows
 // nothing of what is stored.
 //
-//	[Open]                 reads the URL and makes the client; whether a server answers is found out later, by Ping
+//	[Open]                 reads the URL and makes the client; whether a server answers, the first command tells
 //	[DB.Do]                commands; concurrent callers share one pipeline
 //	[DB.Apply]             deletions, with the durability barrier behind them on the same connection
 //	[DB.Barrier]           the barrier alone, for writes that were sent before

@@ -66,9 +66,9 @@ func (db *DB) fsyncShortfall(ctx context.Context, node *redis.Client) (*shortfal
 	case err != nil && prefix == "":
 		return nil, err
 	case prefix == "NOPERM":
-		return &shortfall{"the right to CONFIG GET", "refuses it", "ACL SETUSER " + cmp.Or(db.target.user, "default") + " +config|get"}, nil
+		return &shortfall{"the right to CONFIG GET", "denies it", "ACL SETUSER " + cmp.Or(db.target.user, "default") + " +config|get"}, nil
 	case prefix != "":
-		return &shortfall{"to see appendonly and appendfsync", "refuses CONFIG GET", "set it to replicas:N or ack, or use another Redis"}, nil
+		return &shortfall{"to see appendonly and appendfsync", "rejects CONFIG GET", "set it to replicas:N or ack, or use another Redis"}, nil
 	case settings.lacks() != "":
 		return &shortfall{"appendonly yes and appendfsync always", "has " + settings.lacks(), fixOf(settings.lacks())}, nil
 	}

@@ -148,8 +148,8 @@ func TestFsyncNeedsAppendfsyncAlways(t *testing.T) {
 	}{
 		{"always", always, "", nil},
 		{"every second", everysec, "appendonly yes and appendfsync always, and this Redis has appendfsync everysec: CONFIG SET appendfsync always, and write it to redis.conf", redisdb.ErrUnconfirmed},
-		{"CONFIG is forbidden", forbidden, "the right to CONFIG GET, and this Redis refuses it: ACL SETUSER default +config|get", redisdb.ErrUnconfirmed},
-		{"CONFIG is gone", "-ERR unknown command 'CONFIG'", "to see appendonly and appendfsync, and this Redis refuses CONFIG GET: set it to replicas:N or ack, or use another Redis", redisdb.ErrUnconfirmed},
+		{"CONFIG is forbidden", forbidden, "the right to CONFIG GET, and this Redis denies it: ACL SETUSER default +config|get", redisdb.ErrUnconfirmed},
+		{"CONFIG is gone", "-ERR unknown command 'CONFIG'", "to see appendonly and appendfsync, and this Redis rejects CONFIG GET: set it to replicas:N or ack, or use another Redis", redisdb.ErrUnconfirmed},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

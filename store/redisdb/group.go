@@ -17,7 +17,7 @@ const (
 	maxRounds = 4
 	// maxUnauthenticatedRounds is the same of callers who are not authenticated.
 	maxUnauthenticatedRounds = 2
-	// maxRound is how many commands a round takes, and one call more.
+	// maxRound: a round that has so many commands takes no further call.
 	maxRound = 512
 	// roundTime is what a call must have left when the round that takes it begins: the calls of a round share one
 	// barrier, which must not be cut short for one of them.
