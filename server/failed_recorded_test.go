@@ -74,6 +74,8 @@ func TestFailedIsRecorded(t *testing.T) {
 	s.Register(t, servertest.M{"client_id": "off", "scope": "read"})
 	s.Register(t, servertest.M{"client_id": "on", "scope": "read"})
 	key := s.Key(t, s.User(t, servertest.M{"email": "ada@example.com"}), servertest.M{"scope": "read"})
+	opaque := s.Register(t, servertest.M{"client_id": "opaque", "scope": "read", "access_token_format": "opaque"})
+	report := func(found ...string) servertest.M { return servertest.M{"credentials": found} }
 	s.Admin(t, http.MethodPatch, clientsPath+"/off", servertest.M{"disabled": true}).Want(t, http.StatusOK, "")
 	for _, tt := range []struct {
 		what, method, path string
@@ -84,6 +86,9 @@ func TestFailedIsRecorded(t *testing.T) {
 		{"disable", http.MethodPatch, clientsPath + "/on", servertest.M{"disabled": true}, []string{"client.disabled unknown"}},
 		{"delete", http.MethodDelete, clientsPath + "/on", nil, []string{"client.deleted unknown"}},
 		{"revoke a key", http.MethodDelete, "/admin/keys/" + key.ID, nil, []string{"key.revoked unknown"}},
+		{"report a key", http.MethodPost, "/admin/keys/report", report(key.Plain), []string{"key.leaked unknown"}},
+		{"report a secret", http.MethodPost, "/admin/keys/report", report(opaque.Secret), []string{"secret.leaked unknown"}},
+		{"report a token", http.MethodPost, "/admin/keys/report", report(s.Token(t, opaque)), []string{"token.leaked unknown"}},
 	} {
 		writable := readOnly(t, redis)
 		s.Admin(t, tt.method, tt.path, tt.body).Want(t, http.StatusServiceUnavailable, "temporarily_unavailable")

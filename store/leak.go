@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -98,6 +99,7 @@ type Leak struct {
 	KeyID, UserID      string // of a key
 	ClientID, SecretID string // of a secret
 	Claims             []byte // of an opaque token, as in its [Credential]
+	Unknown            bool   // Redis has not answered: it may be revoked
 }
 
 // The kinds of leaks.
@@ -112,7 +114,7 @@ const LeakReason = "reported as leaked"
 
 // RevokeLeaked revokes every credential that has one of the digests, and tells which there were: keys and access tokens by
 // their records, and the secret of each client that has it. It may be repeated. With an error it tells of those that were
-// revoked before it.
+// revoked before it, and of those that may be: a repeated report does not find them any more.
 func (s *Store) RevokeLeaked(ctx context.Context, digests []Digest, cause Cause) (leaks []Leak, err error) {
 	if len(digests) == 0 {
 		return nil, nil
@@ -171,10 +173,10 @@ func (s *Store) revokeLeakedSecret(ctx context.Context, d Digest, entry string, 
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return nil, nil
-	case redisdb.Failed(err):
+	case redisdb.Failed(err) && redisdb.IsUnsent(err):
 		return nil, err
 	}
-	return &Leak{Digest: d, Kind: SecretLeak, ClientID: clientID, SecretID: secretID}, err
+	return &Leak{Digest: d, Kind: SecretLeak, ClientID: clientID, SecretID: secretID, Unknown: redisdb.Failed(err)}, err
 }
 
 // revokeLeakedRecords revokes first, and finds the owners then: what cannot be read is revoked too.
@@ -192,22 +194,26 @@ func (s *Store) revokeLeakedRecords(ctx context.Context, digests []Digest, isSec
 		}
 	}
 	deleted, unconfirmed := s.revoke(ctx, "revoke leaked credentials", steps...)
-	if redisdb.Failed(unconfirmed) {
+	unknown := redisdb.Failed(unconfirmed)
+	if unknown && redisdb.IsUnsent(unconfirmed) {
 		return nil, unconfirmed
 	}
 	var ids []string
 	for n, i := range there {
 		c, err := decodeCredential(records[i])
 		switch {
-		case err != nil || deleted[n] == 0: // another report was first
+		case err != nil || !unknown && deleted[n] == 0: // another report was first
 		case c.Key != nil:
 			ids = append(ids, c.Key.ID)
-			leaks = append(leaks, Leak{Digest: digests[i], Kind: KeyLeak, KeyID: c.Key.ID, UserID: c.Key.UserID})
+			leaks = append(leaks, Leak{Digest: digests[i], Kind: KeyLeak, KeyID: c.Key.ID, UserID: c.Key.UserID, Unknown: unknown})
 		default:
-			leaks = append(leaks, Leak{Digest: digests[i], Kind: TokenLeak, Claims: c.Claims})
+			leaks = append(leaks, Leak{Digest: digests[i], Kind: TokenLeak, Claims: c.Claims, Unknown: unknown})
 		}
 	}
 	keys, err := s.keysOf(ctx, ids)
+	if unknown { // a key whose record is gone by now is revoked
+		keys = slices.DeleteFunc(keys, func(k *APIKey) bool { return k != nil && k.Revocable() })
+	}
 	if err != nil {
 		s.log.WarnContext(ctx, "reading the descriptions of leaked keys failed; their tombstones are written later", "keys", len(ids), "error", err)
 		return leaks, unconfirmed

@@ -90,6 +90,71 @@ func TestRevokeLeakedOfDisabled(t *testing.T) {
 	})
 }
 
+// Of a report whose answer was lost the caller learns what may be revoked: the repeated report finds none of it any more. A key
+// that is revoked by then is shown as leaked, also to its owner.
+func TestRevokeLeakedWithoutAnAnswer(t *testing.T) {
+	for name, drops := range map[string]bool{"the answer is lost": false, "the deletions are lost": true} {
+		t.Run(name, func(t *testing.T) {
+			h := &losesAnswer{to: "del", drops: drops}
+			b := storetest.Redis(t).Backend(t)
+			s, ctx := h.open(t, b), t.Context()
+			u := add(t, s, "a@example.com")
+			k := makeKey(t, b, s, u, "found", 0)
+			create(t, s, "a")
+			token := issue(t, b, s, "a", "token")
+			found := []store.Digest{k.Digest, token, store.DigestOf("never made")}
+			h.armed.Store(true)
+			got, err := s.RevokeLeaked(ctx, found, store.Cause{At: b.Clock.Now(), Reason: store.LeakReason})
+			wantErr(t, "the first report", err, store.ErrUnavailable)
+			want := []store.Leak{
+				{Digest: k.Digest, Kind: store.KeyLeak, KeyID: k.ID, UserID: u.ID, Unknown: true},
+				{Digest: token, Kind: store.TokenLeak, Claims: []byte{}, Unknown: true},
+			}
+			if diff := gocmp.Diff(want, got); diff != "" {
+				t.Errorf("the first report (-want +got)\n%s", diff)
+			}
+			if got := opens(t, b, s, k); got != drops {
+				t.Fatalf("after the first report the key opens %v", got)
+			}
+			got, err = s.RevokeLeaked(ctx, found, store.Cause{At: b.Clock.Now(), Reason: store.LeakReason})
+			must(t, err)
+			for i := range want {
+				want[i].Unknown = false
+			}
+			if !drops {
+				want = nil
+			}
+			if diff := gocmp.Diff(want, got); diff != "" {
+				t.Errorf("again (-want +got)\n%s", diff)
+			}
+			if got := describe(t, s, k.ID).State(b.Clock.Now()); got != store.StateLeaked {
+				t.Errorf("the key is shown as %s", got)
+			}
+			notices, err := s.KeyNotices(ctx, u.ID)
+			must(t, err)
+			if len(notices) != 1 || notices[0].State != store.StateLeaked {
+				t.Errorf("its owner is told %+v", notices)
+			}
+		})
+	}
+}
+
+// A secret that may be revoked is told as well. What follows it in the report was not tried.
+func TestRevokeLeakedSecretWithoutAnAnswer(t *testing.T) {
+	server := storetest.Redis(t)
+	b := server.Backend(t)
+	s := b.Open(t)
+	create(t, s, "a")
+	server.Do("ACL", "SETUSER", "default", "resetkeys", "%R~*")
+	got, err := s.RevokeLeaked(t.Context(), []store.Digest{store.DigestOf("secret of a")}, store.Cause{At: b.Clock.Now()})
+	server.Do("ACL", "SETUSER", "default", "~*")
+	wantErr(t, "the report", err, store.ErrUnavailable)
+	want := []store.Leak{{Digest: store.DigestOf("secret of a"), Kind: store.SecretLeak, ClientID: "a", SecretID: "sec_1", Unknown: true}}
+	if diff := gocmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
 // The index of secrets has those that are there, and no others.
 func TestSecretIndex(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {

@@ -14,8 +14,8 @@ import (
 // maxReport is how many credentials a report may have.
 const maxReport = 1_000
 
-// ReportLeaks answers POST /admin/keys/report: it revokes what was found in the wild. What was revoked is recorded even
-// if others could not be.
+// ReportLeaks answers POST /admin/keys/report: it revokes what was found in the wild. What was revoked, or may be,
+// is recorded even if others could not be.
 func (a *Admin) ReportLeaks(w http.ResponseWriter, r *http.Request, by audit.Actor) error {
 	found, err := readReport(r)
 	if err != nil {
@@ -27,12 +27,18 @@ func (a *Admin) ReportLeaks(w http.ResponseWriter, r *http.Request, by audit.Act
 		digests = append(digests, d)
 	}
 	leaks, err := a.Store.RevokeLeaked(r.Context(), digests, a.Audit.Cause(by, store.LeakReason))
-	records := make([]audit.Record, len(leaks))
+	var revoked, unknown []audit.Record
 	active := map[store.Digest]bool{}
-	for i, leak := range leaks {
-		records[i], active[leak.Digest] = a.leaked(leak, presented[leak.Digest]), true
+	for _, leak := range leaks {
+		what := a.leaked(leak, presented[leak.Digest])
+		if leak.Unknown {
+			unknown = append(unknown, what)
+		} else {
+			revoked, active[leak.Digest] = append(revoked, what), true
+		}
 	}
-	a.Audit.Revoked(r.Context(), by, records...)
+	a.Audit.Revoked(r.Context(), by, revoked...)
+	a.Audit.Attempted(r.Context(), by, unknown...)
 	if err != nil {
 		return err
 	}

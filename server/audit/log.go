@@ -76,9 +76,13 @@ func (l *Log) Failed(ctx context.Context, by Actor, what Record) {
 	l.Revoked(ctx, by, what)
 }
 
-// Attempted records a revocation whose outcome is unknown.
-func (l *Log) Attempted(ctx context.Context, by Actor, what Record) {
-	l.Revoked(ctx, by, what.with("outcome", "unknown"))
+// Attempted records revocations whose outcome is unknown.
+func (l *Log) Attempted(ctx context.Context, by Actor, what ...Record) {
+	unknown := make([]Record, len(what))
+	for i := range what {
+		unknown[i] = what[i].with("outcome", "unknown")
+	}
+	l.Revoked(ctx, by, unknown...)
 }
 
 // Done records what was done already, outside of a request.
