@@ -194,3 +194,83 @@ func TestLateAuditRecord(t *testing.T) {
 		t.Errorf("recorded are %q, want %q", got, want)
 	}
 }
+
+// Of two patches of a key at once each keeps what the other has changed, at whichever step of the first the second is answered.
+// A patch that names a member decides it, though it is as the patch has read it.
+func TestPatchesOfAKeyAtOnce(t *testing.T) {
+	t.Parallel()
+	p, _, late, other := lateReplicas(t, true)
+	u := other.User(t, servertest.M{"email": "ada@example.com"})
+	for step, watched := range map[string]string{"before the record": "mk:t:", "before the description": "mk:k:"} {
+		for what, tt := range map[string]struct {
+			first servertest.M
+			want  string
+		}{
+			"another member":        {servertest.M{"rate_limit": "10/m"}, "new"},
+			"the members as before": {servertest.M{"rate_limit": "10/m", "name": "old", "description": "old"}, "old"},
+		} {
+			k := other.Key(t, u, servertest.M{"name": "old", "description": "old", "rate_limit": "10/m"})
+			path := "/admin/keys/" + k.ID
+			held := p.Hold(storetest.Command("watch", watched))
+			answered := make(chan servertest.Response, 1)
+			go func() { answered <- late.Admin(t, http.MethodPatch, path, tt.first) }()
+			held.Await()
+			other.Admin(t, http.MethodPatch, path, servertest.M{"name": "new", "description": "new"}).Want(t, http.StatusOK, "")
+			held.Release()
+			answer := (<-answered).Want(t, http.StatusOK, "").JSON(t)
+			shown := other.Admin(t, http.MethodGet, path, nil).JSON(t)
+			found := walk(t, other, "/admin/keys", "q="+tt.want, "id")
+			record, err := other.Store.Credential(t.Context(), store.DigestOf(k.Plain))
+			if err != nil {
+				t.Fatal(err)
+			}
+			other.Admin(t, http.MethodDelete, path, nil).Want(t, http.StatusNoContent, "")
+			revoked := other.Admin(t, http.MethodGet, path, nil).JSON(t)
+			for where, got := range map[string]any{
+				"the answer's name": answer["name"], "the answer's description": answer["description"], "the name": shown["name"],
+				"the description": shown["description"], "the record's name": record.Key.Name, "the name when it is revoked": revoked["name"],
+			} {
+				if got != tt.want {
+					t.Errorf("%s, %s: %s is %v, want %s", what, step, where, got, tt.want)
+				}
+			}
+			if !slices.Contains(found, k.ID) {
+				t.Errorf("%s, %s: it is not found by its name", what, step)
+			}
+		}
+	}
+}
+
+// A rename of which only the first step was made holds: the name in the key's record is shown, and any name can be given next.
+func TestHalfARename(t *testing.T) {
+	b := storetest.Embedded(t)
+	s := servertest.New(t, b)
+	u := s.User(t, servertest.M{"email": "ada@example.com"})
+	for _, patch := range []servertest.M{{"name": "old"}, {"name": "new"}, {"name": "third"}, {"rate_limit": "10/m"}} {
+		k := s.Key(t, u, servertest.M{"name": "old"})
+		path := "/admin/keys/" + k.ID
+		before := b.Do("GET", "mk:k:"+k.ID)
+		s.Admin(t, http.MethodPatch, path, servertest.M{"name": "new"}).Want(t, http.StatusOK, "")
+		b.Do("SET", "mk:k:"+k.ID, before)
+		if got := s.Admin(t, http.MethodGet, path, nil).JSON(t)["name"]; got != "new" {
+			t.Errorf("after half a rename its name is %v", got)
+		}
+		want := "new"
+		if name, ok := patch["name"].(string); ok {
+			want = name
+		}
+		s.Admin(t, http.MethodPatch, path, patch).Want(t, http.StatusOK, "")
+		if got := walk(t, s, "/admin/keys", "q="+want, "id"); !slices.Contains(got, k.ID) {
+			t.Errorf("%v: it is not found as %s", patch, want)
+		}
+		s.Admin(t, http.MethodDelete, path, nil).Want(t, http.StatusNoContent, "")
+		if got := s.Admin(t, http.MethodGet, path, nil).JSON(t)["name"]; got != want {
+			t.Errorf("%v: its name is %v, want %s", patch, got, want)
+		}
+		for _, name := range b.Dump(t)["mk:keys:name"] {
+			if entry, is := strings.CutSuffix(name, "\x00"+k.ID); is && entry != want {
+				t.Errorf("%v: the index has it as %s", patch, entry)
+			}
+		}
+	}
+}

@@ -13,8 +13,8 @@ import (
 
 // What may be changed of a key stands in its record, by which it is used, and in its description, by which it is shown. The
 // record is written first, in one step, and decides; the description follows. If they differ because the second step failed,
-// what is shown is what the record says: see [APIKey.take]. Neither the scope nor the expiry of a record ever becomes wider, so
-// that a replay may narrow it again: see narrowing.
+// what is shown is what the record says: see [APIKey.take]. Only the text of [APIKey.Description] is not in the record. Neither
+// the scope nor the expiry of a record ever becomes wider, so that a replay may narrow it again: see narrowing.
 
 // Expires is when the key expires; zero: never, or there is no key.
 func (k *KeyRecord) Expires() time.Time {
@@ -34,6 +34,11 @@ func (k *KeyRecord) setMembers(from *APIKey) {
 	if !from.ExpiresAt.IsZero() {
 		k.ExpiresAt = from.ExpiresAt.UnixMilli()
 	}
+}
+
+// setMembers shows what may be changed of a key as its record has it.
+func (k *APIKey) setMembers(from *KeyRecord) {
+	k.Name, k.Scope, k.Metadata, k.RateLimit, k.ExpiresAt = from.Name, from.Scope, from.Metadata, from.RateLimit, from.Expires()
 }
 
 // keyChange is what a change makes of a record.
@@ -123,13 +128,15 @@ func (s *Store) narrowed(cause Cause, k *APIKey, record *KeyRecord) step {
 }
 
 // UpdateKey changes the name, the description, the scope, the expiry, the metadata and the rate limit of a key that is active or
-// disabled, as change says, and returns it. From its return on no replica accepts the key for more than that. change is called
-// again when another request changes the key at the same time, with what that one has written, so it must do nothing else; it
-// must widen neither the scope nor the expiry. ErrNotFound if the key was revoked or has expired.
+// disabled, as change says, and returns it as it is stored then. From its return on no replica accepts the key for more than
+// that. change is called for each of the two steps, and again when another request changes the key at the same time, with what
+// that one has written, so it must do nothing else; it must widen neither the scope nor the expiry. ErrNotFound if the key was
+// revoked or has expired.
 func (s *Store) UpdateKey(ctx context.Context, k *APIKey, cause Cause, change func(*APIKey) error) (*APIKey, error) {
 	var after APIKey
+	var before string // its name in the record
 	err := s.changeKey(ctx, "update key", k.Digest, func(c *Credential) (made keyChange, err error) {
-		after = *k
+		after, before = *k, c.Key.Name
 		after.take(c, s.now())
 		if err := change(&after); err != nil {
 			return made, &planError{err}
@@ -144,17 +151,45 @@ func (s *Store) UpdateKey(ctx context.Context, k *APIKey, cause Cause, change fu
 	if redisdb.Failed(err) {
 		return nil, err
 	}
-	described, e := s.redescribeKey(ctx, k.ID, func(d *APIKey) {
-		d.Name, d.Description, d.Scope, d.ExpiresAt = after.Name, after.Description, after.Scope, after.ExpiresAt
-		d.Metadata, d.RateLimit = after.Metadata, after.RateLimit
+	var names []string // what it was called in the record and in the description
+	described, e := s.redescribeKey(ctx, k.ID, func(d *APIKey) error {
+		names = []string{before, d.Name}
+		return s.follow(ctx, d, after, change)
 	})
-	if e == nil && !described.ExpiresAt.Equal(k.ExpiresAt) {
+	if e != nil {
+		return &after, redisdb.MostSevere(err, e)
+	}
+	described.Active, described.Disabled = after.Active, after.Disabled
+	if !described.ExpiresAt.Equal(k.ExpiresAt) {
 		e = s.enterKey(ctx, described)
 	}
-	if e == nil && after.Name != k.Name {
-		s.strikeNames(ctx, allKeys, k.ID, []string{k.Name}, []string{after.Name})
+	if e == nil {
+		s.strikeNames(ctx, allKeys, k.ID, names, []string{described.Name})
 	}
-	return &after, redisdb.MostSevere(err, e)
+	return described, redisdb.MostSevere(err, e)
+}
+
+// follow gives a description what the record says now: another request may have changed the record since it was as in after. The
+// text becomes what change makes of it. If the record is gone, after stands for it.
+func (s *Store) follow(ctx context.Context, d *APIKey, after APIKey, change func(*APIKey) error) error {
+	cmd := s.credentials.get(ctx, d.Digest)
+	_ = s.rdb.Process(ctx, cmd) // the command has the error
+	c, err := decodeCredential(cmd)
+	if err != nil && !isNotFound(err) {
+		return err
+	}
+	record := &KeyRecord{}
+	record.setMembers(&after)
+	if c != nil && c.Key != nil {
+		record = c.Key
+	}
+	after.Description = d.Description
+	if err := change(&after); err != nil {
+		return &planError{err}
+	}
+	d.Description = after.Description
+	d.setMembers(record)
+	return nil
 }
 
 // ExpireKey brings the expiry of an active key forward to at, because next replaces it. If at is zero or not in the future,
@@ -189,8 +224,9 @@ func (s *Store) ExpireKey(ctx context.Context, k *APIKey, at time.Time, next str
 	case err != nil:
 		return err
 	}
-	described, err := s.redescribeKey(ctx, k.ID, func(d *APIKey) {
+	described, err := s.redescribeKey(ctx, k.ID, func(d *APIKey) error {
 		d.ExpiresAt, d.RotatedTo, d.RotatedAt, d.RotatedBy = k.ExpiresAt, next, k.RotatedAt, k.RotatedBy
+		return nil
 	})
 	if err != nil {
 		return err

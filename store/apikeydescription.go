@@ -12,7 +12,7 @@ import (
 )
 
 // redescribeKey changes the description of a key, unless it was revoked: ErrNotFound then. A tombstone is not changed.
-func (s *Store) redescribeKey(ctx context.Context, id string, change func(*APIKey)) (k *APIKey, err error) {
+func (s *Store) redescribeKey(ctx context.Context, id string, change func(*APIKey) error) (k *APIKey, err error) {
 	err = s.transact(ctx, "describe key", apiKeyKey(id), func(tx *redis.Tx) (t transaction, err error) {
 		record, err := tx.Get(ctx, apiKeyKey(id)).Result()
 		if errors.Is(err, redis.Nil) {
@@ -27,7 +27,9 @@ func (s *Store) redescribeKey(ctx context.Context, id string, change func(*APIKe
 		if k.Tombstone != nil {
 			return t, ErrNotFound
 		}
-		change(k)
+		if err := change(k); err != nil {
+			return t, err
+		}
 		return write(func(p redis.Pipeliner) { _ = s.describeKey(ctx, p, k) })
 	})
 	return k, err

@@ -89,10 +89,11 @@ func (s *Store) DisableKey(ctx context.Context, k *APIKey, cause Cause) error {
 	if redisdb.Failed(err) {
 		return err
 	}
-	described, e := s.redescribeKey(ctx, k.ID, func(d *APIKey) {
+	described, e := s.redescribeKey(ctx, k.ID, func(d *APIKey) error {
 		if !before || d.Disabled == nil {
 			d.Disabled = &Disabling{At: cause.At, By: cause.Actor.Name}
 		}
+		return nil
 	})
 	k.Active, k.Disabled = false, &Disabling{}
 	if e == nil {
@@ -121,10 +122,11 @@ func (s *Store) EnableKey(ctx context.Context, k *APIKey, cause Cause) error {
 	}
 	was := k.Disabled
 	k.Active, k.Disabled = true, nil
-	_, e := s.redescribeKey(ctx, k.ID, func(d *APIKey) {
+	_, e := s.redescribeKey(ctx, k.ID, func(d *APIKey) error {
 		if d.Disabled != nil && was != nil && d.Disabled.At.Equal(was.At) { // else it was disabled once more since
 			d.Disabled = nil
 		}
+		return nil
 	})
 	return redisdb.MostSevere(err, e)
 }
@@ -137,7 +139,7 @@ func (k *APIKey) take(c *Credential, now time.Time) {
 		return
 	}
 	if k.Unreadable == nil {
-		k.Scope, k.ExpiresAt, k.Metadata, k.RateLimit = c.Key.Scope, c.Key.Expires(), c.Key.Metadata, c.Key.RateLimit
+		k.setMembers(c.Key)
 	}
 	switch {
 	case c.Key.expired(now):
