@@ -3,6 +3,7 @@ package server_test
 import (
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -117,6 +118,31 @@ func TestFailedRotationIsRecorded(t *testing.T) {
 	}
 	if tried, failed := rotations["key.rotated"], rotations["key.rotated.failed"]; tried == 0 || tried-failed != 1 {
 		t.Errorf("the audit log has %d rotations, of which %d failed; want one that did not", tried, failed)
+	}
+}
+
+// If a rotation fails, and its successor cannot be revoked either, the log names the successor: it is active, and no caller knows it.
+func TestSuccessorThatIsLeftIsLogged(t *testing.T) {
+	t.Parallel()
+	redis := storetest.Redis(t)
+	b, p := redis.Backend(t), storetest.NewLateProxy(t, redis)
+	s := servertest.New(t, b.Through(p).Patient())
+	u := s.User(t, servertest.M{"email": "ada@example.com"})
+	key := s.Key(t, u, servertest.M{"name": "k", "scope": "read"})
+	held := p.Hold(storetest.Command("watch", "mk:t:")) // the successor is there, and the old key is not replaced yet
+	answered := make(chan servertest.Response, 1)
+	go func() {
+		answered <- s.Admin(t, http.MethodPost, "/admin/keys/"+key.ID+"/rotate", servertest.M{"overlap": "1h"})
+	}()
+	held.Await()
+	writable := readOnly(t, redis)
+	held.Release()
+	(<-answered).Want(t, http.StatusServiceUnavailable, "temporarily_unavailable")
+	writable()
+	active := walk(t, s, "/admin/keys", "state=live&user="+u.ID, "id")
+	active = slices.DeleteFunc(active, func(id string) bool { return id == key.ID })
+	if len(active) != 1 || !strings.Contains(s.Log.String(), `"successor_not_revoked":"`+active[0]+`"`) {
+		t.Errorf("the log does not name the successor that is active, of %q", active)
 	}
 }
 

@@ -50,7 +50,10 @@ func (g *Registry) rotate(
 		// The successor was shown to no caller, and never will be.
 		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
-		_, _ = g.Store.RevokeKey(within, created.ID, g.Audit.Cause(by, "the rotation failed"))
+		if _, e := g.Store.RevokeKey(within, created.ID, g.Audit.Cause(by, "the rotation failed")); e != nil && !errors.Is(e, store.ErrUnconfirmed) {
+			web.Note(ctx, "successor_not_revoked", created.ID)
+			web.Note(ctx, "successor_error", e.Error())
+		}
 		g.Audit.Failed(ctx, by, what)
 		if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrConflict) {
 			return nil, web.Conflict("The key was revoked or rotated at the same time; read it again before you retry")
