@@ -64,7 +64,7 @@ func (c *applyCommand) Run(ctx context.Context, p process, admin *api, out print
 		return err
 	}
 	if asks {
-		if err := confirm(ctx, p, "This revokes what the plan says."); err != nil {
+		if err := confirm(p, "This revokes what the plan says."); err != nil {
 			return err
 		}
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +9,7 @@ import (
 )
 
 // confirm says what is about to happen, and asks the user at the terminal. Without a terminal it takes --yes.
-func confirm(ctx context.Context, p process, what string) error {
+func confirm(p process, what string) error {
 	fmt.Fprintln(p.stderr, what)
 	if !isTerminal(p.stdin) {
 		return usagef("--yes is required where no terminal can ask")

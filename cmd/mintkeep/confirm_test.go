@@ -31,7 +31,7 @@ func TestConfirmAsksATerminalAlone(t *testing.T) {
 				return
 			}
 			var stderr bytes.Buffer
-			err = confirm(t.Context(), process{stdin: f, input: f, stdout: io.Discard, stderr: &stderr}, "everything is revoked")
+			err = confirm(process{stdin: f, input: f, stdout: io.Discard, stderr: &stderr}, "everything is revoked")
 			if err == nil || !strings.Contains(err.Error(), tt.says) || strings.Contains(stderr.String(), "Type yes") {
 				t.Errorf("got %v, and %q", err, stderr.String())
 			}

@@ -139,7 +139,7 @@ func (c *fenceCommand) confirm(ctx context.Context, p process, s *store.Store, p
 	if c.Yes || c.DryRun {
 		return nil
 	}
-	return confirm(ctx, p, fmt.Sprintf("This revokes every token of %s and every session of %s in the Redis at %s, and replays %s from the audit log.",
+	return confirm(p, fmt.Sprintf("This revokes every token of %s and every session of %s in the Redis at %s, and replays %s from the audit log.",
 		counted(int64(clients), "client"), counted(int64(users), "user"), printable(s.Address()), counted(int64(len(plan.Steps)), "revocation")))
 }
 

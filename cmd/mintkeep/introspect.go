@@ -50,7 +50,7 @@ func (c *introspectCommand) Run(ctx context.Context, p process, out printer) err
 	}
 	if token == "" {
 		var err error
-		if token, err = readToken(ctx, p, out); err != nil {
+		if token, err = readToken(p, out); err != nil {
 			return err
 		}
 	}
@@ -62,7 +62,7 @@ func (c *introspectCommand) Run(ctx context.Context, p process, out printer) err
 }
 
 // readToken reads the credential from the standard input, up to what the server accepts.
-func readToken(ctx context.Context, p process, out printer) (config.Secret, error) {
+func readToken(p process, out printer) (config.Secret, error) {
 	if isTerminal(p.stdin) {
 		out.note("Paste the token or the API key, then press Enter and Ctrl-D.")
 	}

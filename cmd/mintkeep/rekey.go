@@ -48,7 +48,7 @@ func (c *rekeyCommand) Run(ctx context.Context, p process) error {
 		return usageError{err}
 	}
 	defer s.Close()
-	if err := c.confirm(ctx, p, len(cfg.MasterKeys)); err != nil {
+	if err := c.confirm(p, len(cfg.MasterKeys)); err != nil {
 		return err
 	}
 
@@ -73,7 +73,7 @@ func (c *rekeyCommand) Run(ctx context.Context, p process) error {
 }
 
 // confirm asks what cannot be checked from here: a replica that does not have the new key stops signing.
-func (c *rekeyCommand) confirm(ctx context.Context, p process, keys int) error {
+func (c *rekeyCommand) confirm(p process, keys int) error {
 	if c.Yes || c.DryRun || keys == 1 && !c.Compromised {
 		return nil
 	}
@@ -82,7 +82,7 @@ func (c *rekeyCommand) confirm(ctx context.Context, p process, keys int) error {
 	if c.Compromised {
 		what += " It replaces every signing key: services that verify offline then reject every JWT that was issued until now."
 	}
-	return confirm(ctx, p, what)
+	return confirm(p, what)
 }
 
 // rekeyReport is what the user sees of it.

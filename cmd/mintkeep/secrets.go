@@ -111,7 +111,7 @@ func (c *clientRevokeSecret) Validate() error {
 // Run revokes one secret.
 func (c *clientRevokeSecret) Run(ctx context.Context, p process, admin *api, out printer) error {
 	if older := c.older(ctx, admin); older != "" && !c.Yes {
-		err := confirm(ctx, p, fmt.Sprintf("%s is the newest secret of client %s, and the older %s stays active. After a rotation it is the older one that is to be revoked.",
+		err := confirm(p, fmt.Sprintf("%s is the newest secret of client %s, and the older %s stays active. After a rotation it is the older one that is to be revoked.",
 			printable(c.Secret), printable(c.ID), printable(older)))
 		if err != nil {
 			return err

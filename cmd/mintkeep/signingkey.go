@@ -54,7 +54,7 @@ func (c *signingKeyRotate) Run(ctx context.Context, p process, admin *api, out p
 		body["compromised"] = true
 	}
 	if len(body) > 0 && !c.Yes {
-		if err := confirm(ctx, p, what); err != nil {
+		if err := confirm(p, what); err != nil {
 			return err
 		}
 	}
