@@ -119,19 +119,25 @@ func TestNoConnectionWithRequestIsClosed(t *testing.T) {
 	}
 }
 
-// A request that the server has not begun to read keeps the connection open. What was read without an answer, as the frames
-// of HTTP/2 may be, does so for a moment.
-func TestNoConnectionWithUnreadRequestIsClosed(t *testing.T) {
-	l, goOn := split(t)
+// accepted is a connection, at its caller and as the server has accepted it.
+func accepted(t *testing.T, l net.Listener) (caller, c net.Conn) {
+	t.Helper()
 	caller, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer caller.Close()
-	c, err := l.Accept()
-	if err != nil {
+	t.Cleanup(func() { _ = caller.Close() })
+	if c, err = l.Accept(); err != nil {
 		t.Fatal(err)
 	}
+	return caller, c
+}
+
+// A request that the server has not begun to read keeps the connection open. What was read without an answer, as the frames
+// of HTTP/2 may be, does so for a moment.
+func TestNoConnectionWithUnreadRequestIsClosed(t *testing.T) {
+	l, goOn := split(t)
+	caller, c := accepted(t, l)
 	l.ConnState(c, http.StateIdle)
 	_, _ = io.WriteString(caller, "GET")
 	l.conns.await(t, func() bool { return unread(c.(*conn).TCPConn) })
@@ -157,15 +163,7 @@ func TestNoConnectionWithUnreadRequestIsClosed(t *testing.T) {
 // A request that begins while closeIdle looks at its connection keeps it open until the answer, however long that takes.
 func TestNoConnectionIsClosedWhoseRequestBeginsMeanwhile(t *testing.T) {
 	l, goOn := split(t)
-	caller, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer caller.Close()
-	c, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
+	caller, c := accepted(t, l)
 	l.ConnState(c, http.StateNew)
 	l.ConnState(c, http.StateActive)
 	l.ConnState(c, http.StateIdle)
