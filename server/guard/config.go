@@ -29,8 +29,8 @@ type Config struct {
 	// §2.2). API keys have the audience that Mintkeep is configured with.
 	Audiences []string
 
-	// MaxStale is the lease of docs/feed.md: how long after a revocation was acknowledged a check may still be answered from memory: 300 ms to 10 s.
-	// Zero: 1 s.
+	// MaxStale is how long after a revocation was acknowledged a check may still be answered from memory: the lease of
+	// docs/feed.md. 300 ms to 10 s. Zero: 1 s.
 	MaxStale time.Duration
 	// WhenStale is what happens when the feed has not answered for MaxStale. The zero Mode is [Ask].
 	WhenStale Mode
