@@ -52,7 +52,7 @@ func TestChangesBehindProxies(t *testing.T) {
 					t.Skip(name + " is not installed")
 				}
 			}
-			dir, at := t.TempDir(), freeAddress(t)
+			dir, at := t.TempDir(), storetest.FreeAddr(t)
 			file := filepath.Join(dir, "config")
 			if err := os.WriteFile(file, fmt.Appendf(nil, p.config, at, strings.TrimPrefix(s.URL, "http://"), dir), 0o600); err != nil {
 				t.Fatal(err)
@@ -84,15 +84,4 @@ func TestChangesBehindProxies(t *testing.T) {
 			}
 		})
 	}
-}
-
-// freeAddress is an address at which nothing listens.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

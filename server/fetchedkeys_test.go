@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -161,23 +160,15 @@ func TestWhenKeysAreFetched(t *testing.T) {
 	fetches("a disabled client", 0)
 }
 
-// listenBelow listens on a port below those that the system gives to others: at another address of this machine nobody has it.
-func listenBelow(t *testing.T, address string) net.Listener {
-	t.Helper()
-	for port := 20_000; port < 30_000; port++ {
-		if l, err := net.Listen("tcp", net.JoinHostPort(address, strconv.Itoa(port))); err == nil {
-			return l
-		}
-	}
-	t.Fatal("no port is free")
-	return nil
-}
-
 // A client whose keys are not known gets 503, and learns nothing of the reason.
 func TestKeysThatCannotBeFetched(t *testing.T) {
 	e := newTokenEndpoint(t, storetest.Embedded(t), "MINTKEEP_FETCH_ALLOW=127.0.0.1")
 	key := servertest.NewSigner(t, "first", "ES256")
-	private := listenBelow(t, "127.0.0.2")
+	_, port, _ := net.SplitHostPort(storetest.FreeAddr(t)) // nobody listens there at 127.0.0.1
+	private, err := net.Listen("tcp", net.JoinHostPort("127.0.0.2", port))
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer private.Close()
 	var seen atomic.Int32
 	go func() {
@@ -186,7 +177,6 @@ func TestKeysThatCannotBeFetched(t *testing.T) {
 			conn.Close()
 		}
 	}()
-	_, port, _ := net.SplitHostPort(private.Addr().String())
 	k := publish(t)
 	for id, uri := range map[string]string{"down": k.URL + "/canary-path", "local": "https://localhost:" + port + "/canary-path"} {
 		c := e.remote(t, id, uri, key)

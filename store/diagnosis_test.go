@@ -146,11 +146,12 @@ func TestDiagnoseSentinels(t *testing.T) {
 func TestDiagnoseCertificate(t *testing.T) {
 	t.Parallel()
 	cert, key := certificate(t)
-	port := freePort(t)
+	addr := storetest.FreeAddr(t)
+	_, port, _ := net.SplitHostPort(addr)
 	storetest.Redis(t, "--tls-port", port, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert,
 		"--tls-auth-clients", "no")
 	for query, trusted := range map[string]bool{"?ca=" + cert: true, "": false} {
-		s, err := store.Open(store.Options{URL: "rediss://127.0.0.1:" + port + query})
+		s, err := store.Open(store.Options{URL: "rediss://" + addr + query})
 		must(t, err)
 		d, err := s.Diagnose(t.Context())
 		if (err == nil) != trusted {

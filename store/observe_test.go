@@ -3,7 +3,6 @@ package store_test
 import (
 	"context"
 	"errors"
-	"net"
 	"slices"
 	"sync"
 	"testing"
@@ -82,15 +81,8 @@ func TestObserve(t *testing.T) {
 }
 
 func TestObserveDial(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().String()
-	ln.Close()
-
 	seen := &observed{}
-	s, err := store.Open(store.Options{URL: "redis://" + addr, Observe: seen.observe})
+	s, err := store.Open(store.Options{URL: "redis://" + storetest.FreeAddr(t), Observe: seen.observe})
 	if err != nil {
 		t.Fatal(err)
 	}

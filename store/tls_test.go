@@ -32,10 +32,11 @@ func TestTLS(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			cert, key := certificate(t)
-			port := freePort(t)
+			addr := storetest.FreeAddr(t)
+			_, port, _ := net.SplitHostPort(addr)
 			storetest.Redis(t, "--tls-port", port, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert,
 				"--tls-auth-clients", "no")
-			s, err := store.Open(store.Options{URL: "rediss://127.0.0.1:" + port + strings.ReplaceAll(tt.query, "CERT", cert)})
+			s, err := store.Open(store.Options{URL: "rediss://" + addr + strings.ReplaceAll(tt.query, "CERT", cert)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -45,17 +46,6 @@ func TestTLS(t *testing.T) {
 			}
 		})
 	}
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	_, port, _ := net.SplitHostPort(ln.Addr().String())
-	return port
 }
 
 // certificate makes a self-signed certificate for 127.0.0.1 and redis.internal, and returns its files.

@@ -79,7 +79,7 @@ var (
 		"cmd/mintkeep/deploy":         {},
 		"cmd/mintkeep/load":           {},
 		"docs/deploy/helm/test":       {}, // a module of its own
-		"cmd/mintkeep/processtest":    {},
+		"cmd/mintkeep/processtest":    {"store/storetest"},
 		"cmd/mintkeep/faults":         {},
 		"cmd/mintkeep/faults/history": {},
 		"server/tracing/tracingtest":  {},

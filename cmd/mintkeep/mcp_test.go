@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +22,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mintkeep/mintkeep/cmd/mintkeep/processtest"
+	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
 // mcpPlace is a Mintkeep with the clients of docs/mcp.md, and the address of the MCP server that they call.
@@ -38,12 +38,7 @@ type mcpPlace struct {
 func newMCPPlace(t *testing.T) *mcpPlace {
 	t.Helper()
 	p := &mcpPlace{published: startPublished(t)}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
-	listener.Close()
+	_, port, _ := net.SplitHostPort(storetest.FreeAddr(t))
 	p.document = strings.NewReplacer(documentedIssuer, p.issuer, "3000", port).Replace(text(t, "../../docs/mcp.md"))
 	p.url = "http://localhost:" + port + "/mcp"
 	p.metadata = "http://localhost:" + port + "/.well-known/oauth-protected-resource/mcp"

@@ -112,13 +112,13 @@ func newProxy(t *testing.T, name string) *proxy {
 	if err != nil {
 		missing(t, recipe.program, recipe.program+" is not installed")
 	}
-	p := &proxy{program: program, admin: freeAddr(t)}
+	p := &proxy{program: program, admin: storetest.FreeAddr(t)}
 	environ := append(processtest.OnRedis(storetest.Redis(t).URL()),
 		"MINTKEEP_ISSUER=https://"+publicHost, "MINTKEEP_TRUSTED_PROXIES=127.0.0.1",
 		"MINTKEEP_ADMIN_ADDR=127.0.0.1:0", "MINTKEEP_ADMIN_URL=https://"+operatorHost,
 	)
 	folder := t.TempDir()
-	public, operators := freeAddr(t), freeAddr(t)
+	public, operators := storetest.FreeAddr(t), storetest.FreeAddr(t)
 	replace := []string{
 		"10.0.0.1:8443", operators, "bind 10.0.0.1\n", "bind 127.0.0.1\n", "/etc/ssl/", folder + "/",
 		"listen 443 ", "listen " + public + " ", "bind :443 ", "bind " + public + " ", "localhost:2019", p.admin,
@@ -167,16 +167,6 @@ func (p *proxy) start(t *testing.T, folder string, args []string) {
 func port(addr string) string {
 	_, p, _ := net.SplitHostPort(addr)
 	return p
-}
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 // writeCertificates writes a certificate for each host, under the names that the files have, and trusts both.

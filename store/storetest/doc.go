@@ -15,7 +15,7 @@
 //
 // There are larger things to break: a [Replica], [Sentinels] over a primary and a replica, a cluster of [SixNodes],
 // and a [Proxy], which is a line to a server that can be cut, blocked and slowed down. A [LateProxy] delivers one command, or
-// one answer, late: after its sender has given up.
+// one answer, late: after its sender has given up. [FreeAddr] is for servers that are not Redis.
 //
 // Every Store opened here is watched: a command, or a MULTI block, whose keys lie in two hash slots fails
 // the test, as do commands that walk through all keys. A cluster of one node refuses only the former, and

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,8 +20,8 @@ type process struct {
 	kind kind
 	args []string // for redis-server, after ours
 	dir  string
-	port int
-	bus  int // of a cluster's nodes among themselves
+	port port
+	bus  port // of a cluster's nodes among themselves
 
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when cmd has ended
@@ -45,37 +44,22 @@ const patience = 60 * time.Second
 
 // newProcess starts a server on free ports.
 func newProcess(k kind, args ...string) (*process, error) {
-	// A port that was free may be taken before the server gets to it.
+	p := &process{kind: k, args: args}
 	var err error
-	for range 5 {
-		p := &process{kind: k, args: args}
-		if p.dir, err = workDir(); err != nil {
+	if p.dir, err = workDir(); err != nil {
+		return nil, err
+	}
+	for _, of := range []*port{&p.port, &p.bus} {
+		if *of, err = reservePort(); err != nil {
 			return nil, err
 		}
-		if p.port, p.bus, err = freePorts(); err != nil {
-			return nil, err
-		}
-		p.rdb = redis.NewClient(rawOptions(p.addr()))
-		if err = p.start(); err == nil {
-			return p, nil
-		}
+	}
+	p.rdb = redis.NewClient(rawOptions(p.addr()))
+	if err := p.start(); err != nil {
 		p.remove()
+		return nil, err
 	}
-	return nil, err
-}
-
-func freePorts() (int, int, error) {
-	a, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, 0, err
-	}
-	defer a.Close()
-	b, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, 0, err
-	}
-	defer b.Close()
-	return a.Addr().(*net.TCPAddr).Port, b.Addr().(*net.TCPAddr).Port, nil
+	return p, nil
 }
 
 // rawOptions are for a client by which a test looks at a server.
@@ -87,7 +71,7 @@ func rawOptions(addr string) *redis.Options {
 	}
 }
 
-func (p *process) addr() string  { return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.port)) }
+func (p *process) addr() string  { return p.port.addr() }
 func (p *process) running() bool { return p.cmd != nil }
 
 // start runs the server, on the port and the files that it had, and waits until it serves.
@@ -120,7 +104,7 @@ func (p *process) start() error {
 
 func (p *process) commandLine() ([]string, error) {
 	args := []string{
-		"--port", strconv.Itoa(p.port), "--bind", "127.0.0.1", "--dir", p.dir,
+		"--port", strconv.Itoa(p.port.number), "--bind", "127.0.0.1", "--dir", p.dir,
 		"--pidfile", filepath.Join(p.dir, pidFile), "--logfile", filepath.Join(p.dir, "redis.log"),
 		"--daemonize", "no",
 	}
@@ -133,7 +117,7 @@ func (p *process) commandLine() ([]string, error) {
 		}
 		return append([]string{conf, "--sentinel"}, args...), nil
 	case cluster, node:
-		args = append(args, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(p.bus), "--cluster-announce-ip", "127.0.0.1")
+		args = append(args, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(p.bus.number), "--cluster-announce-ip", "127.0.0.1")
 	}
 	// A replica gets what there is at once, and not after the 5 s in which others might come.
 	return append(append(args, "--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0"), p.args...), nil
@@ -235,4 +219,6 @@ func (p *process) remove() {
 	}
 	_ = p.rdb.Close()
 	_ = os.RemoveAll(p.dir)
+	p.port.release()
+	p.bus.release()
 }

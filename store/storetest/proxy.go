@@ -21,7 +21,7 @@ func NewProxy(t testing.TB, upstream string) *Proxy {
 	t.Helper()
 	zerolog.SetGlobalLevel(zerolog.Disabled) // the toxics do not heed the logger that they are given
 	api := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
-	p := &Proxy{t, toxiproxy.NewProxy(api, t.Name(), "127.0.0.1:0", upstream)}
+	p := &Proxy{t, toxiproxy.NewProxy(api, t.Name(), FreeAddr(t), upstream)}
 	if err := p.proxy.Start(); err != nil {
 		t.Fatal(err)
 	}

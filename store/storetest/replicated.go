@@ -69,7 +69,7 @@ func Sentinels(t testing.TB, args ...string) *Watched {
 		// A replica that follows another address than the primary's is set right after failover-timeout: not in
 		// a test.
 		w.Sentinels[i] = private(t, sentinel,
-			fmt.Sprintf("sentinel monitor mintkeep 127.0.0.1 %d 2", w.Primary.p.port),
+			fmt.Sprintf("sentinel monitor mintkeep 127.0.0.1 %d 2", w.Primary.p.port.number),
 			fmt.Sprintf("sentinel down-after-milliseconds mintkeep %d", sentinelDown.Milliseconds()),
 			"sentinel failover-timeout mintkeep 60000")
 	}
@@ -105,7 +105,7 @@ func (w *Watched) AwaitFailover() {
 	for _, s := range w.Sentinels {
 		s.Await("a failover", func(ctx context.Context, rdb *redis.Client) bool {
 			addr := rdb.Do(ctx, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mintkeep").String()
-			return strings.Contains(addr, fmt.Sprint(w.Replica.p.port))
+			return strings.Contains(addr, fmt.Sprint(w.Replica.p.port.number))
 		})
 	}
 }
@@ -114,7 +114,7 @@ func (w *Watched) AwaitFailover() {
 func (w *Watched) Rejoin() {
 	w.t.Helper()
 	w.Primary.Await("a link to the new primary", func(ctx context.Context, rdb *redis.Client) bool {
-		if err := rdb.Do(ctx, "REPLICAOF", "127.0.0.1", w.Replica.p.port).Err(); err != nil {
+		if err := rdb.Do(ctx, "REPLICAOF", "127.0.0.1", w.Replica.p.port.number).Err(); err != nil {
 			return false
 		}
 		return strings.Contains(rdb.Info(ctx, "replication").Val(), "master_link_status:up")
@@ -161,7 +161,7 @@ func (n *Nodes) join() {
 	for i, s := range n.All() {
 		s.must(s.p.rdb.Do(ctx, "CLUSTER", "SET-CONFIG-EPOCH", i+1).Err())
 		if s.p != first {
-			s.must(s.p.rdb.Do(ctx, "CLUSTER", "MEET", "127.0.0.1", first.port, first.bus).Err())
+			s.must(s.p.rdb.Do(ctx, "CLUSTER", "MEET", "127.0.0.1", first.port.number, first.bus.number).Err())
 		}
 	}
 	n.awaitAll("six nodes that know each other", func(info string) bool { return strings.Contains(info, "cluster_known_nodes:6") })

@@ -29,7 +29,7 @@ func Cluster(t testing.TB, args ...string) *Server { return private(t, cluster, 
 
 // Sentinel starts a Sentinel that watches primary, under the name "mintkeep".
 func Sentinel(t testing.TB, primary *Server) *Server {
-	return private(t, sentinel, fmt.Sprintf("sentinel monitor mintkeep 127.0.0.1 %d 1", primary.p.port))
+	return private(t, sentinel, fmt.Sprintf("sentinel monitor mintkeep 127.0.0.1 %d 1", primary.p.port.number))
 }
 
 func private(t testing.TB, k kind, args ...string) *Server {

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/mintkeep/mintkeep/cmd/mintkeep/processtest"
+	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
 // installation is a copy of docs/deploy with its secrets, as an operator has it after create-secrets.
@@ -66,12 +67,13 @@ func newStack(t *testing.T) *stack {
 	for _, program := range []string{"redis-server", "redis-cli", "haproxy", "caddy", "wget"} {
 		find(t, program)
 	}
-	proxy, redis, a, b, gateway, health := freeAddr(t), freeAddr(t), freeAddr(t), freeAddr(t), freeAddr(t), freeAddr(t)
+	free := func() string { return storetest.FreeAddr(t) }
+	proxy, redis, a, b, gateway, health := free(), free(), free(), free(), free(), free()
 	s := &stack{installation: newInstallation(t, "localhost"), made: map[string]container{}, running: map[string]*process{}}
 	s.listens = map[string]string{"mintkeep-a": a, "mintkeep-b": b, "proxy": proxy, "redis": redis, "orders-gateway": gateway}
 	s.addresses = []string{
 		"redis:6379", redis, "port 6379", "bind 127.0.0.1\nport " + portOf(redis), "mintkeep-a:8080", a, "mintkeep-b:8080", b,
-		"172.30.77.10", "127.0.0.1", "127.0.0.1:8081", health, "127.0.0.1:8181", freeAddr(t), "127.0.0.1:9000", freeAddr(t),
+		"172.30.77.10", "127.0.0.1", "127.0.0.1:8081", health, "127.0.0.1:8181", free(), "127.0.0.1:9000", free(),
 		"\n:8080 {", "\nhttp://" + gateway + " {", "bind :443", "bind " + proxy,
 	}
 	s.composition = parseComposition(t, interpolate(read(t, filepath.Join(s.dir, "compose.yaml")), map[string]string{

@@ -270,7 +270,7 @@ func TestUnitReloads(t *testing.T) {
 		return strings.Replace(redis.URL(), "://", "://mintkeep:"+password+"@", 1)
 	}
 	certificate, key := selfSigned(t)
-	addr := freeAddr(t)
+	addr := storetest.FreeAddr(t)
 	change := map[string]string{"MINTKEEP_ADDR": addr, "MINTKEEP_ISSUER": "https://localhost:" + portOf(addr), "MINTKEEP_METRICS_ADDR": ""}
 	_, proposed := variables(t, "mintkeep.env")
 	for _, name := range []string{"MINTKEEP_TLS_CERT", "MINTKEEP_TLS_KEY"} {
@@ -337,11 +337,11 @@ func TestGuardUnit(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it is left out of the step with the race detector, for its time; the other steps run it")
 	}
-	at := freeAddr(t)
+	at := storetest.FreeAddr(t)
 	m := processtest.StartReady(t, append(processtest.OnRedis(storetest.Redis(t).URL()), "MINTKEEP_ADDR="+at, "MINTKEEP_ISSUER=http://"+at)...)
 	secret := m.Admin(http.MethodPost, "/admin/clients", `{"client_id":"orders","scope":"mintkeep:introspect","grant_types":[]}`).
 		Member(t, http.StatusCreated, "client_secret")
-	addr := freeAddr(t)
+	addr := storetest.FreeAddr(t)
 	p := startUnit(t, "mintkeep-guard.service", program(t, "mintkeep-guard", processtest.Guard), map[string]string{"client-secret": secret}, map[string]string{
 		"MINTKEEP_ISSUER": m.URL, "MINTKEEP_GUARD_ADDR": addr,
 	})

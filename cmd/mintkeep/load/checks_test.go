@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -80,12 +79,7 @@ type resource struct {
 func newResource(t *testing.T, program, way string) *resource {
 	t.Helper()
 	s := newStand(t, storetest.Redis(t))
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &resource{stand: s, addr: listener.Addr().String()}
-	_ = listener.Close()
+	r := &resource{stand: s, addr: storetest.FreeAddr(t)}
 	claims := s.claims(s.tokens(1)[0])
 	id, secret, ok := basic(s.client)
 	if !ok {

@@ -1,10 +1,11 @@
 package processtest
 
 import (
-	"net"
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
 // StartQuiet runs a server that logs warnings only, as one under load would, and waits until it is ready.
@@ -19,22 +20,12 @@ func StartQuiet(tb testing.TB, program string, environ ...string) *Server {
 // LaunchQuiet is StartQuiet and waits for nothing. The ports are chosen beforehand, since the log does not tell.
 func LaunchQuiet(tb testing.TB, program string, environ ...string) *Server {
 	tb.Helper()
-	addr, metrics := freeAddr(tb), freeAddr(tb)
+	addr, metrics := storetest.FreeAddr(tb), storetest.FreeAddr(tb)
 	s := launch(tb, program, append([]string{
 		"MINTKEEP_LOG_LEVEL=warn", "MINTKEEP_ADDR=" + addr, "MINTKEEP_METRICS_ADDR=" + metrics,
 	}, environ...)...)
 	s.URL, s.metrics = "http://"+addr, "http://"+metrics
 	return s
-}
-
-func freeAddr(tb testing.TB) string {
-	tb.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
 }
 
 // Shipped builds the program as it is shipped and returns its path.

@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -77,14 +78,21 @@ func newRealAtItsIssuer(t *testing.T) *process {
 	return startReal(t, addr, "http://"+addr)
 }
 
+// ports counts the ports that were free. They lie below those that the system gives to others.
+var ports atomic.Int32
+
+// freeAddr is an address at which nothing listens, and which no other test here gets.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		addr := fmt.Sprintf("127.0.0.1:%d", 30_000+ports.Add(1))
+		if l, err := net.Listen("tcp", addr); err == nil {
+			_ = l.Close()
+			return addr
+		}
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	t.Fatal("no free port found")
+	return ""
 }
 
 func startReal(t *testing.T, addr, issuer string) *process {

@@ -120,7 +120,7 @@ func newGateway(t *testing.T, name string, change ...func(*guard.Config)) *gatew
 	certificate, key := gw.certificate()
 	gw.files = strings.NewReplacer(
 		"/run/mintkeep-guard.sock", socket, "127.0.0.1:8181", tcp, "127.0.0.1:8443", gw.freeAddr(), "127.0.0.1:8182", gw.freeAddr(),
-		"listen 8080", "listen "+gw.url, "bind :8080", "bind "+gw.url, "Listen 8080", "Listen "+gw.url, "\n:8080 {", "\nhttp://"+gw.url+" {",
+		"listen 8080", "listen "+gw.url, "bind :8080", "bind "+gw.url, "Listen 8080", "Listen "+gw.url, "\n:8080 {", "\nhttp://"+gw.url+" {\n\tbind "+gw.host,
 		"/etc/haproxy/", gw.folder+"/", "/etc/apache2/mintkeep", gw.folder+"/mintkeep", "/var/lib/caddy/", gw.folder+"/",
 		"/run/apache2.pid", gw.folder+"/apache2.pid", "/var/log/apache2/error.log", gw.folder+"/error.log",
 		"/etc/ssl/certs/ssl-cert-snakeoil.pem", certificate, "/etc/ssl/private/ssl-cert-snakeoil.key", key,
