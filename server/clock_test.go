@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/mintkeep/mintkeep/server/servertest"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
@@ -45,5 +47,46 @@ func TestClocksThatDiffer(t *testing.T) {
 			wantInactive(t, one, c, here, "what the other revoked")
 			wantInactive(t, other, c, there, "what the other revoked")
 		})
+	}
+}
+
+// A replica whose clock or issuer is another one takes a token for expired or foreign that the others call active. It can
+// be revoked there all the same, by its client alone, and reported as leaked.
+func TestRevocationByAnotherClockOrIssuer(t *testing.T) {
+	redis := storetest.Redis(t)
+	one := servertest.New(t, redis.Backend(t))
+	ahead := redis.Backend(t)
+	ahead.Clock = storetest.NewClock(t)
+	replicas := map[string]*servertest.Server{
+		"another clock":  servertest.New(t, ahead),
+		"another issuer": servertest.New(t, redis.Backend(t), "MINTKEEP_ISSUER=https://new.example.com"),
+	}
+	ahead.Clock.Advance(50 * time.Second)
+	stranger := one.Register(t, servertest.M{"scope": "read"})
+	for name, other := range replicas {
+		for _, format := range []string{"jwt", "opaque"} {
+			t.Run(name+", "+format, func(t *testing.T) {
+				c := one.Register(t, servertest.M{"scope": "read", "access_token_ttl": 40, "access_token_format": format})
+				revoked, leaked := one.Token(t, c), one.Token(t, c)
+				other.Revoke(t, stranger, revoked).Want(t, http.StatusBadRequest, "invalid_grant")
+				if !one.Active(t, c, revoked) || !one.Active(t, c, leaked) {
+					t.Fatal("a token is inactive before its revocation")
+				}
+				other.Revoke(t, c, revoked).Want(t, http.StatusOK, "")
+				wantInactive(t, one, c, revoked, "what the other revoked")
+				other.Revoke(t, c, revoked).Want(t, http.StatusOK, "")
+
+				report := servertest.M{"credentials": []string{leaked}}
+				answer := other.Admin(t, http.MethodPost, "/admin/keys/report", report).Want(t, http.StatusOK, "").JSON(t)
+				if answer["live"] != 1.0 {
+					t.Errorf("the report of the token is answered %v", answer)
+				}
+				wantInactive(t, one, c, leaked, "what was reported at the other")
+				want := []string{"client.created", "token.leaked"}
+				if diff := cmp.Diff(want, actionsOn(t, one, "client:"+c.ID)); diff != "" {
+					t.Errorf("the audit log (-want +got):\n%s", diff)
+				}
+			})
+		}
 	}
 }

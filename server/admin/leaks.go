@@ -68,7 +68,7 @@ func readReport(r *http.Request) ([]string, error) {
 func (a *Admin) plausible(found []string) map[store.Digest]bearer.Presented {
 	all := map[store.Digest]bearer.Presented{}
 	for _, text := range found {
-		switch p, plausible := a.Verifier.Parse(text); {
+		switch p, plausible := bearer.ParseShape(text); {
 		case plausible:
 			all[p.Digest] = p
 		case clients.MayBeImported(text):

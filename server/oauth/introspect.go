@@ -78,7 +78,7 @@ func (s *Server) introspect(r *http.Request) (asked inspection, principal *beare
 	if token := bearerToken(r); token != "" {
 		return s.introspectBy(r, token)
 	}
-	if asked, err = s.inspect(r); err != nil {
+	if asked, err = s.inspect(r, s.verifier.Parse); err != nil {
 		return asked, nil, err
 	}
 	if asked.ties, err = wantsTies(asked.form); err != nil {
@@ -156,14 +156,14 @@ type inspection struct {
 }
 
 // inspect authenticates the client of a request about a credential and reads its record in the same
-// round trip. What cannot be a credential of ours is not read.
-func (s *Server) inspect(r *http.Request) (asked inspection, err error) {
+// round trip. What parse rules out is not read.
+func (s *Server) inspect(r *http.Request, parse func(string) (bearer.Presented, bool)) (asked inspection, err error) {
 	form, err := web.Form(r)
 	if err != nil {
 		return asked, err
 	}
 	read := s.store.Client
-	presented, plausible := s.verifier.Parse(form.Get("token"))
+	presented, plausible := parse(form.Get("token"))
 	if plausible {
 		read = func(ctx context.Context, id string) (c *store.Client, err error) {
 			c, asked.record, err = s.store.ClientAndCredential(ctx, id, presented.Digest)

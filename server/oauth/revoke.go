@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mintkeep/mintkeep/server/audit"
+	"github.com/mintkeep/mintkeep/server/bearer"
 	"github.com/mintkeep/mintkeep/server/credential"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
@@ -32,7 +33,7 @@ func (s *Server) Revoke(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) revokeToken(r *http.Request) error {
-	asked, err := s.inspect(r)
+	asked, err := s.inspect(r, bearer.ParseShape)
 	if err != nil {
 		return err
 	}
@@ -105,7 +106,7 @@ func (s *Server) ownKey(r *http.Request) (string, error) {
 // whether it is active or not.
 func (s *Server) revokeKey(r *http.Request, key string) error {
 	tokenLike := credential.TokenLike(key, s.config.KeyPrefix)
-	t, plausible := s.verifier.Parse(key)
+	t, plausible := bearer.ParseShape(key)
 	if !plausible && !tokenLike {
 		return nil
 	}
