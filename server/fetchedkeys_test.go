@@ -53,6 +53,12 @@ func (k *keyServer) has(t *testing.T, pairs ...servertest.Signer) {
 	}
 }
 
+// hold keeps requests waiting until release is called.
+func (k *keyServer) hold() (release func()) {
+	k.mu.Lock()
+	return k.mu.Unlock
+}
+
 // remote registers a client with the URL of its keys.
 func (e tokenEndpoint) remote(t *testing.T, id, uri string, key servertest.Signer) keyed {
 	t.Helper()
@@ -213,6 +219,35 @@ func TestKeysThatCannotBeFetched(t *testing.T) {
 	if n := seen.Load(); n > 0 {
 		t.Errorf("the private address saw %d connections", n)
 	}
+}
+
+// A key server that does not answer leaves a request time for the store. The keys that are known are used meanwhile, and
+// whether another key has been published since is not known.
+func TestKeyServerThatDoesNotAnswer(t *testing.T) {
+	e := newTokenEndpoint(t, storetest.Embedded(t), "MINTKEEP_FETCH_ALLOW=127.0.0.1")
+	e.Server.Server.KeepBudget()
+	first, next := servertest.NewSigner(t, "first", "ES256"), servertest.NewSigner(t, "next", "ES256")
+	k := publish(t, first)
+	c := e.remote(t, "fetched", k.URL, first)
+	until(t, "the key is known", func() bool { return c.present(t, c.sign(t, nil, nil)).Status == http.StatusOK })
+
+	k.has(t, first, next)
+	answer := sync.OnceFunc(k.hold())
+	defer answer()
+	e.Clock.Advance(2 * time.Hour)
+	granted(t, c.present(t, c.sign(t, nil, nil)))
+	published := keyed{e, c.id, next}
+	published.present(t, published.sign(t, nil, nil)).Want(t, 503, "temporarily_unavailable")
+	if reason := lastRejection(t, e.Server)["reason"]; reason != "keys_unavailable" {
+		t.Errorf("the audit log has the reason %s", reason)
+	}
+	metrics := httptest.NewRecorder()
+	e.Metrics.Handler().ServeHTTP(metrics, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
+	if want := `mintkeep_audit_not_written_total{to="store"} 0`; !strings.Contains(metrics.Body.String(), want) {
+		t.Errorf("the metrics lack %s", want)
+	}
+	answer()
+	until(t, "the new key is known", func() bool { return published.present(t, published.sign(t, nil, nil)).Status == http.StatusOK })
 }
 
 // TestStopWhileKeysAreFetched: a slow key server does not keep the process from exiting.

@@ -111,21 +111,29 @@ func (s *Server) assertionRules(clientID string) assertion.Rules {
 func (s *Server) signer(ctx context.Context, c *store.Client, a *assertion.Assertion) (*jwks.Key, assertion.Reason, error) {
 	keys, err := s.keysOf(ctx, c)
 	if err != nil {
-		if !errors.Is(err, store.ErrUnavailable) {
-			err = fmt.Errorf("%w: %w", store.ErrUnavailable, err)
-		}
-		return nil, assertion.KeysUnavailable, fmt.Errorf("the keys of client %s: %w", c.ID, err)
+		return nil, assertion.KeysUnavailable, keysUnavailable(c, err)
 	}
 	key, reason := a.Signer(keys)
 	if c.Metadata.JWKSURI == "" || !newKeyMayFit(a, reason) {
 		return key, reason, nil
 	}
 	newer, err := s.remote.Refetch(ctx, c.Metadata.JWKSURI)
-	if err != nil || newer == keys { // the present keys have rejected it
-		return nil, reason, nil //nolint:nilerr // the fetcher has logged it
+	switch {
+	case err != nil:
+		return nil, assertion.KeysUnavailable, keysUnavailable(c, err)
+	case newer == keys: // they have rejected it
+		return nil, reason, nil
 	}
 	key, reason = a.Signer(newer)
 	return key, reason, nil
+}
+
+// keysUnavailable is the error of a client whose keys are not known, whatever the cause: it matches [store.ErrUnavailable].
+func keysUnavailable(c *store.Client, cause error) error {
+	if !errors.Is(cause, store.ErrUnavailable) {
+		cause = fmt.Errorf("%w: %w", store.ErrUnavailable, cause)
+	}
+	return fmt.Errorf("the keys of client %s: %w", c.ID, cause)
 }
 
 // newKeyMayFit is whether a key that was published since may have signed the assertion.

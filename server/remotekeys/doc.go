@@ -18,12 +18,14 @@
 //	no set                    the request waits for a fetch, with all others that need it
 //	fresh                     at once
 //	four fifths have passed   at once; a fetch in the background
-//	its time is over          the request waits for a fetch; if that fails, the set is used for up to 24 h more
-//	after that                an error, which is answered 503
+//	its time is over          the request waits for a fetch; if that fails or is slow, the set is used for up to 24 h more
+//	after that                the request waits for a fetch; if that fails or is slow: an error, which is answered 503
+//
+// A request waits until 800 ms of its time are left, which the store may need.
 //
 // A failure is remembered: until 10 s later, doubling to 5 minutes, nothing is fetched from the URL, and the present set
-// is used. An operator's refresh (the marker refreshed) makes a set old at once. [Fetcher.Refetch] is for signatures that no
-// key of the set verifies: it fetches once a minute, however many ask.
+// is used. An operator's refresh (the marker refreshed) makes a set old at once: it is not used until the fetch is over.
+// [Fetcher.Refetch] is for signatures that no key of the set verifies: it fetches once a minute, however many ask.
 //
 // A fetch belongs to no request: one that gives up does not stop the fetch that others wait for.
 package remotekeys

@@ -2,6 +2,9 @@ package remotekeys
 
 import "net/netip"
 
+// StoreTime is what a request keeps of its time.
+const StoreTime = storeTime
+
 // Sweep is what Run does every ten seconds.
 func (f *Fetcher) Sweep() { f.sweep() }
 

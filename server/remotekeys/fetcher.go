@@ -24,6 +24,8 @@ const (
 	maxWaiting = 100 // requests that wait for a new key of one set
 
 	fetchTime = 5 * time.Second
+	// storeTime is what a request that waits for a fetch keeps of its time: to write the token, or why it was rejected.
+	storeTime = 800 * time.Millisecond
 
 	// sweepEvery is how often the sets are looked through for those to renew.
 	sweepEvery = 10 * time.Second
@@ -131,8 +133,9 @@ func (f *Fetcher) Close() {
 }
 
 // Keys returns the set at uri. If it is not known, or was fetched under a marker smaller than refreshed (the time of an
-// operator's last refresh, in milliseconds), it waits for a fetch. An error matches [store.ErrUnavailable]: whether a
-// signature is valid is not known.
+// operator's last refresh, in milliseconds), it waits for a fetch. If that takes longer than ctx allows, the present set is
+// returned, unless an operator has asked for a newer one. An error matches [store.ErrUnavailable]: whether a signature is
+// valid is not known.
 func (f *Fetcher) Keys(ctx context.Context, uri string, refreshed int64) (*jwks.Set, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -149,7 +152,10 @@ func (f *Fetcher) Keys(ctx context.Context, uri string, refreshed int64) (*jwks.
 		}
 		fl := f.start(e, refreshed)
 		if !f.wait(ctx, fl) {
-			return nil, unavailable(errWaiting)
+			if e.marker < refreshed {
+				return nil, unavailable(errWaiting)
+			}
+			return e.usable(f.now())
 		}
 		if fl.marker >= refreshed {
 			return fl.outcome(e, f.now())
@@ -159,7 +165,7 @@ func (f *Fetcher) Keys(ctx context.Context, uri string, refreshed int64) (*jwks.
 
 // Refetch returns the set at uri for a signature that no key of it verifies, or whose kid it does not have: the set may have
 // changed. The first such request in a minute waits for a fetch, and those that come until it is answered. The others get
-// the present set at once.
+// the present set at once. An error says that it is not known yet whether the set has changed.
 func (f *Fetcher) Refetch(ctx context.Context, uri string) (*jwks.Set, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -56,19 +56,27 @@ func (f *Fetcher) start(e *entry, refreshed int64) *flight {
 	return fl
 }
 
-// wait releases mu until the flight is over, or ctx. It returns whether the flight is over.
+// wait releases mu until the flight is over, or as long as ctx allows: less [storeTime]. It returns whether the flight is over.
 func (f *Fetcher) wait(ctx context.Context, fl *flight) bool {
+	if end, limited := ctx.Deadline(); limited {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, end.Add(-storeTime))
+		defer cancel()
+	}
 	fl.waiting++
 	f.mu.Unlock()
-	over := true
 	select {
 	case <-fl.done:
 	case <-ctx.Done():
-		over = false
 	}
 	f.mu.Lock()
 	fl.waiting--
-	return over
+	select {
+	case <-fl.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // outcome is what a request has that waited for the flight: the set of e, new or old.

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mintkeep/mintkeep/server/remotekeys"
 	"github.com/mintkeep/mintkeep/store"
 )
 
@@ -259,6 +260,35 @@ func TestGivingUp(t *testing.T) {
 	}
 	close(release)
 	b.ask(t, server, "k", 1)
+}
+
+// A request whose time is short does not wait for a fetch that is under way. The present set is used, but not where a newer
+// one is needed.
+func TestNoTimeToWait(t *testing.T) {
+	b := local(t)
+	release := make(chan struct{})
+	server := serve(t, withKeys(keySet("old")))
+	b.ask(t, server, "old", 1)
+	fresh := withKeys(keySet("new"))
+	server.answers(func(w http.ResponseWriter, r *http.Request) { <-release; fresh(w, r) })
+	ctx, cancel := context.WithTimeout(t.Context(), remotekeys.StoreTime)
+	defer cancel()
+	b.clock.Advance(2 * time.Hour)
+	for what, tt := range map[string]struct {
+		got, want string
+	}{
+		"the set is due":             {ids(b.Keys(ctx, server.URL, 0)), "old"},
+		"no key verifies":            {ids(b.Refetch(ctx, server.URL)), "503"},
+		"an operator has refreshed":  {ids(b.Keys(ctx, server.URL, 7)), "503"},
+		"the set of another is none": {ids(b.Keys(ctx, server.URL+"/another", 0)), "503"},
+	} {
+		if tt.got != tt.want {
+			t.Errorf("%s: got %s, want %s", what, tt.got, tt.want)
+		}
+	}
+	close(release)
+	b.WaitIdle()
+	b.ask(t, server, "new", 3)
 }
 
 // The sets of more URLs than are kept do not fill the memory, and all of them are found.
