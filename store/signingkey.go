@@ -46,6 +46,9 @@ type SigningKey struct {
 	PublishedAt time.Time `json:"published_at"`
 	ActivatedAt time.Time `json:"activated_at,omitzero"`
 	RetiredAt   time.Time `json:"retired_at,omitzero"`
+	// TokenTTLMax is the longest lifetime of a token that an active key may have signed. Zero: a version wrote the record that
+	// did not keep it.
+	TokenTTLMax time.Duration `json:"token_ttl_max,omitempty"`
 	// RemoveAt is when the last token that a retired key signed has expired.
 	RemoveAt time.Time `json:"remove_at,omitzero"`
 }

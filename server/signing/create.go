@@ -87,6 +87,7 @@ func (r *Ring) createFirst(ctx context.Context) (*store.Keyring, error) {
 	}
 	// Nothing was signed before, so no resource server holds a JWKS without it.
 	active.ActivatedAt, active.PublishedAt = active.CreatedAt, active.CreatedAt
+	active.TokenTTLMax = r.options.TokenTTLMax
 	ctx, cancel := extend(ctx, time.Since(began))
 	defer cancel()
 	ring = &store.Keyring{Keys: []store.SigningKey{active, next}}

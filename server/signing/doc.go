@@ -5,8 +5,11 @@
 // signs, one that is next and only published, and the retired ones, which are published until the last
 // token that they signed has expired:
 //
-//	created ──▶ next ── rotation ──▶ active ── rotation ──▶ retired ── TokenTTLMax + 5 min ──▶ removed
+//	created ──▶ next ── rotation ──▶ active ── rotation ──▶ retired ── longest TokenTTLMax + 5 min ──▶ removed
 //	           └──── compromised ───────┴───── compromised ─────▶ removed at once
+//
+// TokenTTLMax may differ from replica to replica while it is changed. So the record of the active key has the longest one: a
+// replica whose own is longer raises it before it signs with the key.
 //
 // A resource server may hold a JWKS for its max-age, so a key is published well before it signs: every
 // replica has read a new key 30 s after it was created, and it can be promoted 10 minutes after that. Only

@@ -33,7 +33,7 @@ type Options struct {
 	Algorithm string
 	// Rotation is the age at which an active key is replaced; zero: manual rotation only.
 	Rotation time.Duration
-	// TokenTTLMax is the longest lifetime of a token: a retired key stays published at least as long.
+	// TokenTTLMax is the longest lifetime of a token that this replica issues: a retired key stays published at least as long.
 	TokenTTLMax time.Duration
 	// Now defaults to time.Now.
 	Now func() time.Time

@@ -201,7 +201,9 @@ func (r *Ring) replace(ctx context.Context, ring, next *store.Keyring) error {
 // that: here the error is the lost race. The winner may be an earlier try to drop the same compromised
 // keys, whose answer was lost: so the write is confirmed before the caller learns that they are gone.
 func (r *Ring) lost(ctx context.Context, ring *store.Keyring, how rotation) error {
-	_ = r.apply(ring)
+	if raised, err := r.raise(ctx, ring); err == nil { // else the next Tick does it
+		_ = r.apply(raised)
+	}
 	if how.compromised != NoKeys {
 		if err := r.store.Confirm(ctx); err != nil {
 			return fmt.Errorf("rotate the signing keys: %w", err)
@@ -217,13 +219,13 @@ func (r *Ring) successor(ring *store.Keyring, fresh []store.SigningKey, how rota
 	if how.compromised != NoKeys {
 		active = fresh[1]
 	}
-	active.ActivatedAt = now
+	active.ActivatedAt, active.TokenTTLMax = now, r.options.TokenTTLMax
 	keys := []store.SigningKey{active, fresh[0]}
 	if how.compromised == NoKeys {
 		// It never signs again, so its private part is not needed.
 		old := ring.Active()
 		old.Sealed = nil
-		old.RetiredAt, old.RemoveAt = now, now.Add(r.options.TokenTTLMax+retiredFor)
+		old.RetiredAt, old.RemoveAt = now, now.Add(max(old.TokenTTLMax, r.options.TokenTTLMax)+retiredFor)
 		keys = append(keys, old)
 	}
 	for _, k := range ring.Keys {
@@ -251,7 +253,7 @@ func (r *Ring) maintain(ctx context.Context, ring *store.Keyring) error {
 	return settled(r.replace(ctx, ring, &kept))
 }
 
-// settled drops the errors that need no action. After a conflict the winner has done the same, and the next
+// settled drops the errors of a write that need no action. After a conflict the winner has done the same, and the next
 // reload shows it. If a write is not confirmed and Redis loses it, a later Tick makes it again; no caller
 // waits for it.
 func settled(err error) error {

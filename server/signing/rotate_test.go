@@ -2,7 +2,9 @@ package signing_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -326,4 +328,86 @@ func TestAlgorithmOfTheNextKey(t *testing.T) {
 		b.Clock.Advance(published)
 		rotate(t, r, signing.NoKeys)
 	}
+}
+
+func tokenTTLMax(d time.Duration) change { return func(o *signing.Options) { o.TokenTTLMax = d } }
+
+// wantKeptFor wants the one retired key to stay published for so long after its retirement.
+func wantKeptFor(t *testing.T, r *signing.Ring, want time.Duration) {
+	t.Helper()
+	retired := only(t, r, store.KeyRetired)
+	if got := retired.RemoveAt.Sub(retired.RetiredAt); got != want {
+		t.Errorf("the retired key stays for %s, want %s", got, want)
+	}
+}
+
+// A retired key stays for the longest lifetime that any replica gave a token while the key was active.
+func TestLongestTokenLifetime(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		loaded(t, b, tokenTTLMax(2*time.Hour))
+		before := loaded(t, b)
+		old := sign(t, before)
+		after := loaded(t, b, tokenTTLMax(time.Hour)) // the setting was lowered
+		b.Clock.Advance(published)
+		rotate(t, after, signing.NoKeys)
+		wantKeptFor(t, after, ttlMax+5*time.Minute)
+		b.Clock.Advance(ttlMax)
+		tick(t, after)
+		mustVerify(t, after, old)
+
+		// The next key has signed for this replica alone.
+		b.Clock.Advance(time.Hour)
+		rotate(t, after, signing.NoKeys)
+		wantKeptFor(t, after, time.Hour+5*time.Minute)
+
+		// Another replica raises it before it signs with the key, also one that only learns of the key from a conflict.
+		b.Clock.Advance(2 * time.Hour)
+		tick(t, after, before)
+		rotate(t, after, signing.NoKeys)
+		if err := before.Rotate(t.Context(), signing.NoKeys); !errors.Is(err, signing.ErrConflict) {
+			t.Fatalf("got %v, want %v", err, signing.ErrConflict)
+		}
+		old = sign(t, before)
+		b.Clock.Advance(published)
+		tick(t, after)
+		rotate(t, after, signing.NoKeys)
+		b.Clock.Advance(ttlMax)
+		tick(t, after)
+		mustVerify(t, after, old)
+	})
+}
+
+// Until a replica has written its longest lifetime of a token, it signs nothing with a key that it does not know yet.
+func TestLongestTokenLifetimeIsWrittenFirst(t *testing.T) {
+	server := storetest.Redis(t)
+	b := server.Backend(t)
+	loaded(t, b, tokenTTLMax(time.Hour))
+	proxy := storetest.NewLateProxy(t, server)
+	r := newRing(t, b.Through(proxy).Patient())
+	held := proxy.Hold(storetest.Command("set", record))
+	done := make(chan error, 1)
+	go func() { done <- r.Load(t.Context()) }()
+	held.Await()
+	if err := r.Ready(); !errors.Is(err, signing.ErrNotReady) {
+		t.Errorf("Ready = %v before the write", err)
+	}
+	held.Release()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	mustVerify(t, r, sign(t, r))
+}
+
+// A record of 0.1.0 does not say it: then the setting of the replica that rotates decides, as it did there.
+func TestTokenLifetimeThatIsNotRecorded(t *testing.T) {
+	b := storetest.Embedded(t)
+	r := loaded(t, b)
+	stored := b.Do("GET", record).(string)
+	b.Do("SET", record, strings.Replace(stored, fmt.Sprintf(`,"token_ttl_max":%d`, ttlMax), "", 1))
+	if b.Do("GET", record) == stored {
+		t.Fatal("the record is unchanged")
+	}
+	b.Clock.Advance(published)
+	rotate(t, r, signing.NoKeys)
+	wantKeptFor(t, r, ttlMax+5*time.Minute)
 }

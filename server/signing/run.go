@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/mintkeep/mintkeep/store"
@@ -79,6 +80,9 @@ func (r *Ring) load(ctx context.Context) (*store.Keyring, error) {
 	if errors.Is(err, store.ErrNotFound) {
 		ring, err = r.first(ctx)
 	}
+	if err == nil {
+		ring, err = r.raise(ctx, ring)
+	}
 	switch {
 	case err == nil:
 		return ring, r.apply(ring)
@@ -88,6 +92,27 @@ func (r *Ring) load(ctx context.Context) (*store.Keyring, error) {
 		return nil, err
 	}
 	return nil, r.stop(err)
+}
+
+// raise returns ring with at least this replica's longest lifetime of a token in the record of the active key. It is written
+// before this replica signs with the key: so any replica that retires the key knows when its last token expires.
+func (r *Ring) raise(ctx context.Context, ring *store.Keyring) (*store.Keyring, error) {
+	for ring.Active().TokenTTLMax < r.options.TokenTTLMax {
+		raised := store.Keyring{Keys: slices.Clone(ring.Keys)}
+		for i := range raised.Keys {
+			if k := &raised.Keys[i]; k.State() == store.KeyActive {
+				k.TokenTTLMax = r.options.TokenTTLMax
+			}
+		}
+		err := settled(r.store.ReplaceKeyring(ctx, ring, raised))
+		if err == nil {
+			ring, err = r.store.Keyring(ctx)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return ring, nil
 }
 
 // transient is whether the store could not be reached; otherwise the record cannot be used.
