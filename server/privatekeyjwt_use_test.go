@@ -219,6 +219,54 @@ func TestPrivateKeyJWTFailuresAreLimited(t *testing.T) {
 	granted(t, c.present(t, c.sign(t, nil, nil)))
 }
 
+// A replay is not a call of the client: it leaves no count in the client's rate limit, and the key was not used.
+func TestPrivateKeyJWTReplayIsNoUse(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		e := newTokenEndpoint(t, b, behindProxy)
+		c := e.keyed(t)
+		e.Admin(t, "PATCH", "/admin/clients/"+c.id, servertest.M{"rate_limit": "2/h"}).Want(t, 200, "")
+		lastUse := func() any {
+			t.Helper()
+			if err := e.Store.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			keys := e.Admin(t, "GET", "/admin/clients/"+c.id, nil).Want(t, 200, "").JSON(t)["keys"].([]any)
+			return keys[0].(servertest.M)["last_used_at"]
+		}
+		used := c.sign(t, nil, nil)
+		granted(t, c.present(t, used))
+		want := lastUse()
+		if want == nil {
+			t.Fatal("the use of the key is not recorded")
+		}
+		e.Clock.Advance(30 * time.Second)
+		form := grantCC + "&" + servertest.AssertionForm(used)
+		var replays sync.WaitGroup
+		for i := range 20 { // at once: some of them are over the limit until others are taken back
+			replays.Go(func() {
+				if got := e.Post(t, "/oauth/token", form, address("192.0.2.%d", i)); got.Status != 401 && got.Status != 429 {
+					t.Errorf("a replay: got %d %s", got.Status, got.Body)
+				}
+			})
+		}
+		replays.Wait()
+		for range 3 {
+			refused(t, c.present(t, used, "scope=other"), 400, "invalid_scope")
+		}
+		for _, path := range []string{"/oauth/introspect", "/oauth/revoke"} {
+			refused(t, c.ask(t, path, "x", used), 401, "invalid_client")
+		}
+		if got := lastUse(); got != want {
+			t.Errorf("after replays the key was last used at %v, want %v", got, want)
+		}
+		granted(t, c.present(t, c.sign(t, nil, nil)))
+		if got := lastUse(); got == want {
+			t.Error("the next use of the key is not recorded")
+		}
+		refused(t, c.present(t, c.sign(t, nil, nil)), 429, "too_many_requests")
+	})
+}
+
 // TestPrivateKeyJWTCanary: nothing of an assertion is kept but a kid that can be read.
 func TestPrivateKeyJWTCanary(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {

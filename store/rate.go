@@ -20,10 +20,26 @@ func ParseRate(text string) (Rate, error) { return config.ParseRate(text) }
 // A window of another length is another counter, so that a rate by the second that replaces one by the hour
 // holds at once.
 func (s *Store) CountCall(ctx context.Context, id string, rate Rate) (over bool, retryAfter time.Duration, err error) {
-	l := limit{"mk:r:" + rate.Unit() + ":" + id, rate.Count, rate.Window}
+	l := callLimit(id, rate)
 	if s.Embedded() {
 		over, retryAfter = s.calls.count(s.now(), []limit{l})
 		return over, retryAfter, nil
 	}
 	return s.countShared(ctx, l, 1)
+}
+
+// UncountCall takes back what CountCall has counted.
+func (s *Store) UncountCall(ctx context.Context, id string, rate Rate) {
+	l := callLimit(id, rate)
+	if s.Embedded() {
+		s.calls.uncount(s.now(), []limit{l})
+		return
+	}
+	if _, _, err := s.countShared(ctx, l, -1); err != nil {
+		s.log.WarnContext(ctx, "a call is still counted against the rate limit", "id", id, "error", err)
+	}
+}
+
+func callLimit(id string, rate Rate) limit {
+	return limit{"mk:r:" + rate.Unit() + ":" + id, rate.Count, rate.Window}
 }

@@ -129,6 +129,8 @@ type caller struct {
 	presented Presented
 	used      *store.ReplayRecord // is to be written with what the request does; nil: nothing is
 	until     time.Time           // the presented secret expires then; zero: never, or no secret was presented
+
+	thumbprint string // of the client's key that has signed, if one has
 }
 
 // authenticate returns the client that sends the request, after one round trip.
@@ -157,7 +159,7 @@ func (s *Server) authenticateBy(r *http.Request, form url.Values,
 	case v.Rejected != "":
 		return caller{}, s.failed(r, p, c, v)
 	}
-	return caller{c, p, v.Used, v.Until}, nil
+	return caller{c, p, v.Used, v.Until, v.Thumbprint}, nil
 }
 
 // failed rejects credentials that are not those of c, which is nil for an unknown client.
@@ -169,12 +171,24 @@ func (s *Server) failed(r *http.Request, p Presented, c *store.Client, v Verifie
 	return err
 }
 
-// replayed turns [store.ErrReplayed] into the rejection of the credentials (RFC 7523 §3 item 7). Other errors pass.
-func (s *Server) replayed(r *http.Request, by caller, err error) error {
-	if !errors.Is(err, store.ErrReplayed) {
-		return err
+// used ends the use of the credentials by what the request does, which has this error. It makes of [store.ErrReplayed] the
+// rejection of the credentials (RFC 7523 §3 item 7), and records the use of the client's key if there was no error.
+func (s *Server) used(r *http.Request, by caller, err error) error {
+	switch {
+	case errors.Is(err, store.ErrReplayed):
+		return s.failed(r, by.presented, by.Client, Verified{Rejected: string(assertion.Replayed)})
+	case err == nil && by.thumbprint != "":
+		s.store.RecordClientKeyUse(by.ID, by.thumbprint)
 	}
-	return s.failed(r, by.presented, by.Client, Verified{Rejected: string(assertion.Replayed)})
+	return err
+}
+
+// use uses the assertion of the caller, if it has one, in a round trip of its own.
+func (s *Server) use(r *http.Request, by caller) error {
+	if by.used == nil {
+		return nil
+	}
+	return s.used(r, by, s.store.UseOnce(r.Context(), by.used))
 }
 
 // unverified records that the credentials of a registered client could not be verified, if the method gives a reason. That
@@ -214,8 +228,6 @@ func (s *Server) verify(ctx context.Context, p Presented, c *store.Client) (Veri
 		v.Rejected = disabledClient
 	case v.SecretID != "":
 		s.store.RecordSecretUse(c.ID, v.SecretID)
-	case v.Thumbprint != "":
-		s.store.RecordClientKeyUse(c.ID, v.Thumbprint)
 	}
 	return v, nil
 }

@@ -85,10 +85,7 @@ func (s *Server) introspect(r *http.Request) (asked inspection, principal *beare
 		return asked, nil, err
 	}
 	principal, err = s.verifier.Principal(r.Context(), asked.presented, asked.record, asked.caller.Client, asked.caller.used)
-	if err != nil {
-		return asked, nil, s.replayed(r, asked.caller, err)
-	}
-	return asked, principal, nil
+	return asked, principal, s.used(r, asked.caller, err)
 }
 
 // introspectBy is introspect for a caller with an access token, which costs up to two round trips more.

@@ -37,10 +37,8 @@ func (s *Server) revokeToken(r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if used := asked.caller.used; used != nil { // before anything is revoked by it
-		if err := s.store.UseOnce(r.Context(), used); err != nil {
-			return s.replayed(r, asked.caller, err)
-		}
+	if err := s.use(r, asked.caller); err != nil { // before anything is revoked by it
+		return err
 	}
 	switch {
 	case asked.presented.Digest == (store.Digest{}): // it cannot be one of ours

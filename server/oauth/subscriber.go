@@ -51,10 +51,8 @@ func (s *Server) subscriber(r *http.Request) (subscriber, error) {
 	if !scope.Has(client.Metadata.Scope, scope.Introspect) {
 		return subscriber{}, s.subscribers.Forbidden(scope.Introspect, "The client is not registered for the scope "+scope.Introspect)
 	}
-	if client.used != nil {
-		if err := s.store.UseOnce(r.Context(), client.used); err != nil {
-			return subscriber{}, s.replayed(r, client, err)
-		}
+	if err := s.use(r, client); err != nil {
+		return subscriber{}, err
 	}
 	return subscriber{
 		ClientID: client.ID, Depends: []feed.Handle{feed.OfAuthentication(client.ID), feed.OfClient(client.ID)},

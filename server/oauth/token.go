@@ -44,31 +44,45 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) (clientID string,
 	if err != nil {
 		return "", err
 	}
-	if err := s.limit(r.Context(), client.Client); err != nil {
+	if err := s.limit(r.Context(), client); err != nil {
 		return client.ID, err
 	}
 	g, err := s.decide(r.Context(), client.Client, form)
 	if err != nil {
+		s.unlimit(r.Context(), client)
 		return client.ID, err
 	}
 	g.used = client.used // only now: a rejected request uses nothing
-	return client.ID, s.replayed(r, client, s.issue(w, r, g))
+	err = s.issue(w, r, g)
+	if errors.Is(err, store.ErrReplayed) {
+		s.unlimit(r.Context(), client)
+	}
+	return client.ID, s.used(r, client, err)
 }
 
 // limit counts the call of a client that is registered with a rate limit, granted or not. This is a third round trip,
 // for such a client alone.
-func (s *Server) limit(ctx context.Context, client *store.Client) error {
+func (s *Server) limit(ctx context.Context, client caller) error {
 	rate := client.Metadata.RateLimit
 	if rate == (store.Rate{}) {
 		return nil
 	}
 	over, retryAfter, err := s.store.CountCall(ctx, client.ID, rate)
 	if over {
+		s.unlimit(ctx, client)
 		rejected := web.TooManyRequests(retryAfter)
 		rejected.Description = "The client's rate limit of " + rate.String() + " is exceeded; try again later"
 		return rejected
 	}
 	return err
+}
+
+// unlimit takes back the count of a call that has used no assertion, although it has presented one: it may be a replay, which
+// is not the client's call.
+func (s *Server) unlimit(ctx context.Context, client caller) {
+	if rate := client.Metadata.RateLimit; rate != (store.Rate{}) && client.used != nil {
+		s.store.UncountCall(ctx, client.ID, rate)
+	}
 }
 
 // issue has go-oauth2's manager do the decided grant, and answers with the token.
