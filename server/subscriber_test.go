@@ -62,7 +62,7 @@ func TestIntrospectionByAccessToken(t *testing.T) {
 				wantChallenge(t, other.Post(t, "/oauth/introspect", "token=x", servertest.Bearer(with)), http.StatusUnauthorized, "invalid_token", subscriberChallenge)
 			})
 			t.Run("a token in the format "+format+" that may not", func(t *testing.T) {
-				wantChallenge(t, ask(t, token, s.Token(t, rs, "scope=read&resource="+servertest.Issuer)), http.StatusForbidden, "insufficient_scope", subscriberScope)
+				wantChallenge(t, ask(t, token, s.Token(t, rs, "scope=read&resource="+servertest.Issuer)), http.StatusUnauthorized, "insufficient_scope", subscriberScope)
 				foreign := s.Token(t, rs, "scope=mintkeep:introspect&resource=https://api.example.com")
 				wantChallenge(t, ask(t, token, foreign), http.StatusUnauthorized, "invalid_token", subscriberChallenge)
 				with := subscriberToken(t, s, rs)

@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 
@@ -95,6 +96,9 @@ func (s *Server) introspectBy(r *http.Request, token string) (asked inspection, 
 		return asked, nil, err
 	}
 	who, err := s.admit(r, token, form)
+	if lacks := (*web.Error)(nil); errors.As(err, &lacks) && lacks.Status == http.StatusForbidden {
+		lacks.Status = http.StatusUnauthorized // RFC 7662 §2.3, where RFC 6750 §3.1 has 403
+	}
 	if err != nil {
 		return asked, nil, err
 	}
