@@ -70,7 +70,12 @@ type Config struct {
 
 	// Derived values follow the listener's real port (see Listening).
 	issuerDerived, audienceDerived, adminDerived bool
+
+	adminTokenDrawn bool
 }
+
+// AdminTokenDrawn is whether the admin token is a random one of this process, because none was set.
+func (c *Config) AdminTokenDrawn() bool { return c.adminTokenDrawn }
 
 // Embedded is whether no Redis is configured, so that the data is in the memory of
 // this process and lost when it exits.

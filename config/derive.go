@@ -24,7 +24,7 @@ func (c *Config) derive(src Source) {
 		c.MasterKeys = MasterKeys{key}
 	}
 	if c.Embedded() && c.AdminToken == "" {
-		c.AdminToken = Secret(rand.Text() + rand.Text())
+		c.AdminToken, c.adminTokenDrawn = Secret(rand.Text()+rand.Text()), true
 	}
 }
 

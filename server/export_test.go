@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
@@ -13,6 +14,13 @@ var Patience = patience
 
 // Hurry changes the patience of s, before Serve.
 func (s *Server) Hurry(change func(*Timeouts)) { change(&s.timeouts) }
+
+// Finish ends s as Serve does, while something runs in the background.
+func (s *Server) Finish(run func()) {
+	var running sync.WaitGroup
+	running.Go(run)
+	s.finish(&running)
+}
 
 // DrainUntil has the drain delay of s last until over is closed.
 func (s *Server) DrainUntil(over <-chan struct{}) { s.sleep = func(time.Duration) { <-over } }

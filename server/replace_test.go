@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/mintkeep/mintkeep/server/servertest"
 	"github.com/mintkeep/mintkeep/store/storetest"
@@ -163,6 +164,44 @@ func TestSecretByDigest(t *testing.T) {
 	}
 	s.Admin(t, http.MethodPost, billing+"/secrets", servertest.M{"client_secret_sha256": sha256Of(first), "keep_previous": true, "overlap": "1h"}).
 		Want(t, http.StatusBadRequest, "invalid_request")
+}
+
+// TestExpiringSecretAgain: a secret that expires and is brought again does not expire any more, and is valid all the time; the one
+// beside it expires instead, or stays. One that does not expire is no second secret.
+func TestExpiringSecretAgain(t *testing.T) {
+	s := servertest.New(t, storetest.Embedded(t))
+	first, second := strings.Repeat("first ", 8), strings.Repeat("second ", 8)
+	s.Secret(first)
+	s.Secret(second)
+	s.Admin(t, http.MethodPost, "/admin/clients", servertest.M{"client_id": "billing", "scope": "read", "client_secret_sha256": sha256Of(first)}).
+		Want(t, http.StatusCreated, "")
+	bring := func(secret string, keep bool) servertest.Response {
+		s.Clock.Advance(time.Second)
+		return s.Admin(t, http.MethodPost, billing+"/secrets", servertest.M{"client_secret_sha256": sha256Of(secret), "keep_previous": keep})
+	}
+	works := func(secret string, want bool) {
+		t.Helper()
+		answer := s.Post(t, "/oauth/token", "grant_type=client_credentials", servertest.Client{ID: "billing", Secret: secret}.Basic())
+		if got := answer.Status == http.StatusOK; got != want {
+			t.Errorf("%s: got status %d", secret, answer.Status)
+		}
+	}
+	bring(second, false).Want(t, http.StatusCreated, "")
+	bring(first, true).Want(t, http.StatusCreated, "")
+	works(first, true)
+	s.Clock.Advance(100 * time.Hour)
+	works(first, true)
+	works(second, true)
+	bring(first, true).Want(t, http.StatusBadRequest, "invalid_request")
+
+	secrets := s.Admin(t, http.MethodGet, billing, nil).JSON(t)["secrets"].([]any)
+	s.Admin(t, http.MethodDelete, billing+"/secrets/"+secrets[0].(servertest.M)["id"].(string), nil).Want(t, http.StatusNoContent, "")
+	bring(second, false).Want(t, http.StatusCreated, "")
+	bring(first, false).Want(t, http.StatusCreated, "")
+	works(second, true)
+	s.Clock.Advance(100 * time.Hour)
+	works(first, true)
+	works(second, false)
 }
 
 // TestSecretByDigestRejected: what is no digest, or is that of a secret that is guessed first.

@@ -42,9 +42,12 @@ type timeouts struct {
 	Write  time.Duration // for the answer, from the end of the head on
 	Idle   time.Duration // for a connection between requests
 
-	// Shutdown is for the requests in progress at shutdown. With the drain before it (4 s), and the last uses
-	// that are written after it (1 s), the process exits within 15 s.
+	// Shutdown is for the requests in progress at shutdown, after the drain.
 	Shutdown time.Duration
+
+	// End is for the background behind them: the last uses are written, and the replica leaves Redis. What is not done by then is
+	// left undone: Redis does not answer.
+	End time.Duration
 
 	// Certificate is how long the certificate's files are not checked again.
 	Certificate time.Duration
@@ -55,9 +58,14 @@ var patience = timeouts{
 	Read:        10 * time.Second,
 	Write:       15 * time.Second,
 	Idle:        2 * time.Minute,
-	Shutdown:    9500 * time.Millisecond,
+	Shutdown:    7 * time.Second,
+	End:         1500 * time.Millisecond,
 	Certificate: time.Second,
 }
+
+// StopTime is how long [Server.Serve] takes at most behind the drain delay. What comes before and after it must leave room: the
+// process exits within 15 s.
+func StopTime() time.Duration { return patience.Shutdown + patience.End }
 
 // Options for New. Config, Store, Ring and Logger are required.
 type Options struct {
@@ -204,7 +212,7 @@ func (s *Server) Serve(ctx context.Context, public, private net.Listener) error 
 	running.Go(func() { s.options.Store.Run(background) })
 	running.Go(func() { s.remoteKeys.Run(background) })
 	running.Go(func() { s.guards.Run(background) })
-	defer running.Wait()
+	defer s.finish(&running)
 	defer stop()
 
 	failed := make(chan error, len(s.sites))
@@ -219,6 +227,19 @@ func (s *Server) Serve(ctx context.Context, public, private net.Listener) error 
 	case <-ctx.Done():
 	}
 	return s.drain(servers)
+}
+
+// finish waits for the background to end, but not longer than all of it may take together.
+func (s *Server) finish(running *sync.WaitGroup) {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		running.Wait()
+	}()
+	select {
+	case <-ended:
+	case <-time.After(s.timeouts.End):
+	}
 }
 
 func (s *Server) httpServer(t *site) *http.Server {

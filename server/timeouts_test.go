@@ -29,7 +29,7 @@ func hurried(t *testing.T) *served {
 func TestDocumentedTimeouts(t *testing.T) {
 	want := server.Timeouts{
 		Header: 5 * time.Second, Read: 10 * time.Second, Write: 15 * time.Second, Idle: 2 * time.Minute,
-		Shutdown: 9500 * time.Millisecond, Certificate: time.Second,
+		Shutdown: 7 * time.Second, End: 1500 * time.Millisecond, Certificate: time.Second,
 	}
 	if diff := cmp.Diff(want, server.Patience); diff != "" {
 		t.Error(diff)
@@ -169,6 +169,15 @@ func TestDrain(t *testing.T) {
 	if _, err := http.Get(s.URL + "/healthz"); err == nil {
 		t.Error("it still listens")
 	}
+}
+
+// A Redis that never answers delays the end of the process by the one time that all of the background has.
+func TestEndWithoutAnAnswer(t *testing.T) {
+	s := servertest.New(t, storetest.Embedded(t))
+	s.Server.Hurry(func(p *server.Timeouts) { p.End = time.Nanosecond })
+	never := make(chan struct{})
+	defer close(never)
+	s.Server.Finish(func() { <-never }) // or the test does not end
 }
 
 // A request that never finishes does not make an orderly shutdown a failure.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -171,6 +172,57 @@ func (s *Store) EachClient(ctx context.Context, f func(*Client)) error {
 		}
 	}
 	return nil
+}
+
+// UserRecord is a user as a walk over all users meets them: an unreadable record must not stop the walk.
+type UserRecord struct {
+	ID   string
+	User *User // nil if the record cannot be read
+	Err  error // why: [ErrNewerRecord], or [ErrUnavailable] for a damaged one
+}
+
+// EachUserPage calls f with users, some at once, listed or not, in the order of their ids, and tells how many there are in all. It
+// ends with the first error of f. A user who is created or deleted while the walk is under way may be in it or not.
+func (s *Store) EachUserPage(ctx context.Context, f func(page []UserRecord, all int) error) error {
+	ids, err := s.everyID(ctx, userRecords)
+	if err != nil {
+		return err
+	}
+	for some := range slices.Chunk(ids, everyPage) {
+		page, err := s.userPage(ctx, some)
+		if err != nil {
+			return err
+		}
+		if err := f(page, len(ids)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// userPage reads users. One who does not exist is left out.
+func (s *Store) userPage(ctx context.Context, ids []string) (page []UserRecord, err error) {
+	cmds := make([]*redis.MapStringStringCmd, len(ids))
+	if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, id := range ids {
+			cmds[i] = p.HGetAll(ctx, userKey(id))
+		}
+		return nil
+	}); err != nil && redisdb.ErrorPrefix(err) != wrongType {
+		return nil, unavailable("read users", err)
+	}
+	for i, cmd := range cmds {
+		r := UserRecord{ID: ids[i]}
+		if r.Err = cmd.Err(); r.Err == nil {
+			r.User, r.Err = s.decoded.user(r.ID, cmd.Val())
+		} else {
+			r.Err = fmt.Errorf("user %s: %w", r.ID, unavailable("read", r.Err))
+		}
+		if !isNotFound(r.Err) {
+			page = append(page, r)
+		}
+	}
+	return page, nil
 }
 
 // CountRecords is how many records of clients and users there are, listed or not.

@@ -43,8 +43,9 @@ func IsSecretID(id string) bool { return strings.HasPrefix(id, secretIDPrefix) }
 func (s Secret) ActiveAt(t time.Time) bool { return s.ExpiresAt.IsZero() || t.Before(s.ExpiresAt) }
 
 // AddSecret makes next active in addition to the present secret, which then expires at oldExpires, or is revoked at once if
-// that is zero or not in the future, or stays as it is for Never. ErrConflict if two are active already. It returns the present
-// secret with its new expiry, or nil if there was none, or it stays.
+// that is zero or not in the future, or stays as it is for Never. A secret that has the digest of next is replaced by it in the
+// same step. ErrConflict if two others are active already. It returns the present secret with its new expiry, or nil if there was
+// none, or it stays.
 func (s *Store) AddSecret(ctx context.Context, id string, next Secret, oldExpires time.Time, cause Cause) (previous *Secret, err error) {
 	if err := s.indexSecrets(ctx, id, next); err != nil {
 		return nil, err
@@ -60,7 +61,7 @@ func (s *Store) AddSecret(ctx context.Context, id string, next Secret, oldExpire
 			return t, err
 		}
 		now := s.now()
-		if r, err = succeed(c.Secrets, oldExpires, now); err != nil {
+		if r, err = succeed(c.Secrets, next, oldExpires, now); err != nil {
 			return t, err
 		}
 		t.steps = r.steps(cause, id)
@@ -98,7 +99,7 @@ func (s *Store) AddSecret(ctx context.Context, id string, next Secret, oldExpire
 // succession is what becomes of a client's secrets when another is added.
 type succession struct {
 	previous *Secret  // the one that was active until now, with its new expiry
-	revoked  []Secret // those that are not active any more, previous among them if it is revoked now
+	revoked  []Secret // those that expired, or are replaced, and previous if it is revoked now
 }
 
 // steps are what the succession revokes. A secret that stays for an overlap is known to expire from now on.
@@ -120,11 +121,11 @@ func (c Cause) secretRevocation(clientID, secretID string) Revocation {
 	return r
 }
 
-// succeed says what becomes of secrets. ErrConflict if two are active already.
-func succeed(secrets []Secret, oldExpires, now time.Time) (r succession, err error) {
+// succeed says what becomes of secrets. ErrConflict if two are active already that next does not replace.
+func succeed(secrets []Secret, next Secret, oldExpires, now time.Time) (r succession, err error) {
 	for _, secret := range secrets {
 		switch {
-		case !secret.ActiveAt(now):
+		case !secret.ActiveAt(now) || secret.Digest.Equal(next.Digest):
 			r.revoked = append(r.revoked, secret)
 		case r.previous != nil:
 			return succession{}, fmt.Errorf("%w: two secrets are active already", ErrConflict)

@@ -85,7 +85,6 @@ func TestAddSecret(t *testing.T) {
 	})
 }
 
-// Of many rotations at once, as many succeed as there is room.
 // A secret that is added beside one that is to stay revokes nothing, now or later; a third is still a conflict.
 func TestAddSecretKeepsThePresent(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
@@ -106,6 +105,39 @@ func TestAddSecretKeepsThePresent(t *testing.T) {
 	})
 }
 
+// A secret that is added again takes the place of the one that expires: it does not expire any more, a report of it as leaked finds
+// it, and the one beside it expires.
+func TestAddSecretAgain(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s, ctx := b.Open(t), t.Context()
+		imported := func(id, digest string) store.Secret {
+			return store.Secret{ID: id, Digest: store.DigestOf(digest), CreatedAt: b.Clock.Now()}
+		}
+		must(t, s.CreateClient(ctx, &store.Client{ID: "a", Secrets: []store.Secret{imported("one", "A")}}))
+		add := func(next store.Secret) *store.Secret {
+			t.Helper()
+			b.Clock.Advance(time.Millisecond)
+			previous, err := s.AddSecret(ctx, "a", next, b.Clock.Now().Add(time.Hour), store.Cause{})
+			must(t, err)
+			return previous
+		}
+		add(imported("two", "B"))
+		if previous := add(imported("three", "A")); previous == nil || previous.ID != "two" {
+			t.Errorf("previous: %+v, want two", previous)
+		}
+		b.Clock.Advance(100_000 * time.Hour)
+		if got := secretIDs(t, b, s); !cmp.Equal(got, []string{"three"}) {
+			t.Errorf("active are %v, want three", got)
+		}
+		leaks, err := s.RevokeLeaked(ctx, []store.Digest{store.DigestOf("A")}, store.Cause{})
+		must(t, err)
+		if len(leaks) != 1 || leaks[0].SecretID != "three" {
+			t.Errorf("the report found %+v, want three", leaks)
+		}
+	})
+}
+
+// Of many rotations at once, as many succeed as there is room.
 func TestAddSecretTogether(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		create(t, b.Open(t), "a")

@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/mintkeep/mintkeep/config"
@@ -74,6 +76,22 @@ func (a *api) post(ctx context.Context, path string, body map[string]any) (json.
 		return a.call(ctx, http.MethodPost, path, "", nil)
 	}
 	return a.call(ctx, http.MethodPost, path, "application/json", body)
+}
+
+// create posts what is created by the request, which is not repeated. unknown is whether it may have been created although there
+// is an error.
+func (a *api) create(ctx context.Context, path string, body map[string]any) (answer json.RawMessage, unknown bool, err error) {
+	var sent atomic.Bool
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent.Store(true) }})
+	answer, err = a.post(traced, path, body)
+	return answer, err != nil && sent.Load() && !isRejection(err), err
+}
+
+// isRejection is whether the server certainly did not do what it was asked. It may have done so if the answer is 5xx, or 408,
+// which a proxy sends while the server still works.
+func isRejection(err error) bool {
+	var rejected *apiError
+	return errors.As(err, &rejected) && rejected.Status >= 300 && rejected.Status < 500 && rejected.Status != http.StatusRequestTimeout
 }
 
 func (a *api) patch(ctx context.Context, path string, body map[string]any) (json.RawMessage, error) {

@@ -31,15 +31,25 @@ func newClient(s *declare.Step) map[string]any {
 	return body
 }
 
+// createdAs creates an object, and reads the answer. unknown is whether it may be there although there is an error.
+func createdAs[T any](ctx context.Context, a *applier, s *declare.Step, body map[string]any) (created T, unknown bool, err error) {
+	answer, unknown, err := a.admin.create(ctx, a.path(s), body)
+	if err != nil {
+		return created, unknown, err
+	}
+	created, err = parsed[T](answer)
+	return created, err != nil, err
+}
+
 // createClient registers a client. It is not repeated without an answer: a second attempt would find the id taken. A secret
 // that the server creates is printed at once, so that nothing that fails later loses it.
 func (a *applier) createClient(ctx context.Context, s *declare.Step) error {
-	answer, err := a.admin.post(ctx, a.path(s), newClient(s))
-	if err != nil {
-		return err
-	}
-	created, err := parsed[adminapi.RegisteredClient](answer)
-	if err != nil {
+	created, unknown, err := createdAs[adminapi.RegisteredClient](ctx, a, s, newClient(s))
+	switch {
+	case unknown && len(s.Client.Secrets) == 0 && !s.Client.Metadata.HasKeys():
+		return fmt.Errorf("%w; the client may have been created, and its secret was not shown: "+
+			"if mintkeep client show %[2]s finds it, mintkeep client rotate %[2]s creates another", err, s.ID)
+	case err != nil:
 		return err
 	}
 	if created.Secret != "" {
@@ -122,12 +132,12 @@ func (a *applier) replace(ctx context.Context, s *declare.Step) error {
 func (a *applier) createUser(ctx context.Context, s *declare.Step) error {
 	body := members(s.User.Object)
 	body["email"] = s.ID
-	answer, err := a.admin.post(ctx, a.path(s), body)
-	if err != nil {
-		return err
-	}
-	created, err := parsed[adminapi.CreatedUser](answer)
-	if err != nil {
+	created, unknown, err := createdAs[adminapi.CreatedUser](ctx, a, s, body)
+	switch {
+	case unknown:
+		return fmt.Errorf("%w; the user may have been created, and the invite link was not shown: "+
+			"if mintkeep user show %[2]s finds the user, mintkeep user invite %[2]s creates another", err, s.ID)
+	case err != nil:
 		return err
 	}
 	a.invite(createdInvite{s.ID, created.Invite})

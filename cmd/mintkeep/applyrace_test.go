@@ -172,8 +172,37 @@ func TestApplyUnconfirmed(t *testing.T) {
 		}
 		s.apply(t, document+"users: {ada@example.com: {}}\n").want(t, exitOK)
 	}
+}
+
+// TestApplyUnconfirmedCreation: a client or a user who was created without an answer is there. What was not shown has a command
+// that creates another; a secret that is declared needs none. A creation that was rejected has not been made.
+func TestApplyUnconfirmedCreation(t *testing.T) {
+	s := newApplyServer(t)
+	const user = "version: 1\nowner: platform\nusers: {ada@example.com: {}}\n"
+	for _, tt := range []struct{ document, want, command string }{
+		{
+			declaration("other: {}"), "its secret was not shown: if mintkeep client show other finds it, mintkeep client rotate other creates another",
+			"client rotate other",
+		},
+		{
+			user, "the invite link was not shown: if mintkeep user show ada@example.com finds the user, mintkeep user invite ada@example.com creates another",
+			"user invite ada@example.com",
+		},
+	} {
+		s.lost.Store(1)
+		s.apply(t, tt.document).want(t, exitFailed, "503", tt.want, "0 of 1 object changed")
+		s.apply(t, tt.document).want(t, exitOK, "Nothing to do")
+		mintkeep(t, s.environ(""), "", strings.Fields(tt.command)...).want(t, exitOK)
+	}
 	s.lost.Store(1)
-	s.apply(t, declaration("other: {}")).want(t, exitFailed, "client other: ", "503")
+	declared := s.apply(t, declaration("other: {}", "declared: {secrets: [{sha256: "+sha256Hex("a secret of 32 random characters")+"}]}")).want(t, exitFailed, "503")
+	s.before = func(*http.Request) bool { s.Register(t, servertest.M{"client_id": "taken"}); return true }
+	taken := s.apply(t, declaration("other: {}", "declared: {}", "taken: {}")).want(t, exitFailed, "409")
+	for _, got := range []result{declared, taken} {
+		if strings.Contains(got.stderr, "was not shown") {
+			t.Errorf("got %s", got.stderr)
+		}
+	}
 }
 
 // TestApplyStops: an error stops the run, which says what was done.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -59,4 +60,61 @@ func TestApplySecrets(t *testing.T) {
 	s.Clock.Advance(25 * time.Hour)
 	s.Post(t, "/oauth/token", "grant_type=client_credentials", servertest.Client{ID: "billing", Secret: second}.Basic()).Want(t, http.StatusUnauthorized, "invalid_client")
 	s.apply(t, document(sha256Hex(first)), "--dry-run").want(t, exitOK)
+}
+
+// TestApplyTakesARotationBack: a declared secret that expires does not expire any more, whoever had it expire, and no request with it
+// is rejected meanwhile. Nothing is revoked, so nothing is asked.
+func TestApplyTakesARotationBack(t *testing.T) {
+	s := newApplyServer(t)
+	first, second := strings.Repeat("first ", 8), strings.Repeat("second ", 8)
+	s.Secret(first)
+	s.Secret(second)
+	document := func(digests ...string) string {
+		return declaration("billing: {scope: [read], secrets: [{sha256: " + strings.Join(digests, "}, {sha256: ") + "}]}")
+	}
+	works := func(secret string, want bool) {
+		t.Helper()
+		answer := s.Post(t, "/oauth/token", "grant_type=client_credentials", servertest.Client{ID: "billing", Secret: secret}.Basic())
+		if got := answer.Status == http.StatusOK; got != want {
+			t.Errorf("%s: got status %d", secret, answer.Status)
+		}
+	}
+	a, b := sha256Hex(first), sha256Hex(second)
+	for name, tt := range map[string]struct {
+		then     func() // the client has the first secret
+		declared []string
+		second   bool // is valid afterwards
+	}{
+		"by the file":            {func() { s.apply(t, document(b)).want(t, exitOK) }, []string{a}, false},
+		"by the file, both then": {func() { s.apply(t, document(b)).want(t, exitOK) }, []string{a, b}, true},
+		"by an operator":         {func() { s.rotate(t, "billing") }, []string{a}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s.Admin(t, http.MethodDelete, "/admin/clients/billing", nil)
+			s.apply(t, document(a)).want(t, exitOK)
+			s.Clock.Advance(time.Minute)
+			tt.then()
+			s.Clock.Advance(time.Hour)
+			s.before = func(*http.Request) bool { works(first, true); return true }
+			s.apply(t, document(tt.declared...)).want(t, exitOK, "secrets sha256 "+a[:8]+"… expiring → sha256 "+a[:8]+"…\n")
+			s.before = nil
+			s.Clock.Advance(100 * time.Hour)
+			s.apply(t, document(tt.declared...), "--dry-run").want(t, exitOK, "Nothing to do")
+			works(first, true)
+			works(second, tt.second)
+		})
+	}
+}
+
+// rotate is what an operator does manually.
+func (s *applyServer) rotate(t *testing.T, id string) {
+	t.Helper()
+	got := mintkeep(t, s.environ(""), "", "client", "rotate", id, "--json").want(t, exitOK)
+	var rotated struct {
+		Secret string `json:"client_secret"`
+	}
+	if err := json.Unmarshal([]byte(got.stdout), &rotated); err != nil {
+		t.Fatal(err)
+	}
+	s.Secret(rotated.Secret)
 }

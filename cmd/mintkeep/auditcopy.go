@@ -42,7 +42,7 @@ func openAuditCopy(cfg *config.Config, stdout io.Writer, log *slog.Logger, lost 
 	if err != nil {
 		return nil, usageError{fmt.Errorf("MINTKEEP_AUDIT_LOG: %w; the folder must exist and be writable", err)}
 	}
-	c.to = file
+	c.to, c.torn = file, cutShort(file)
 	return c, nil
 }
 
@@ -52,7 +52,23 @@ func (c *auditCopy) open() (*os.File, error) {
 	if info, err := os.Stat(c.path); err == nil && !info.Mode().IsRegular() {
 		return nil, &fs.PathError{Op: "open", Path: c.path, Err: errors.New("not a regular file")}
 	}
-	return os.OpenFile(c.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	file, err := os.OpenFile(c.path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	if errors.Is(err, fs.ErrPermission) { // it may be one that this user may only write
+		file, err = os.OpenFile(c.path, os.O_WRONLY|os.O_APPEND, 0o600)
+	}
+	return file, err
+}
+
+// cutShort is whether the last line of a file has no end, as after a power loss. If that cannot be read it is taken for so: an
+// empty line does no harm.
+func cutShort(file *os.File) bool {
+	info, err := file.Stat()
+	if err != nil || info.Size() == 0 {
+		return err != nil
+	}
+	var last [1]byte
+	_, err = file.ReadAt(last[:], info.Size()-1)
+	return err != nil || last[0] != '\n'
 }
 
 // sink is where the events are written; closing it waits a little for the last of them.
@@ -86,7 +102,7 @@ func (c *auditCopy) Write(lines []byte) (int, error) {
 		if previous, ok := c.to.(io.Closer); ok {
 			_ = previous.Close()
 		}
-		c.to, c.torn = fresh, false
+		c.to, c.torn = fresh, cutShort(fresh)
 	}
 	n, err := 0, error(nil)
 	if c.torn { // or the next line would be part of it

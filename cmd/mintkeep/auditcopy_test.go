@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mintkeep/mintkeep/cmd/mintkeep/processtest"
+	"github.com/mintkeep/mintkeep/config"
 	"github.com/mintkeep/mintkeep/server/fence"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
@@ -53,7 +54,7 @@ func TestAuditCopy(t *testing.T) {
 	if strings.Contains(strings.Join(lines, ""), "canary-secret") {
 		t.Error("the file has a secret")
 	}
-	if events, err := fence.Read(strings.NewReader(strings.Join(lines, "")), time.Time{}); err != nil || len(events) != 2 || events[0].ID == "" {
+	if events, _, err := fence.Read(strings.NewReader(strings.Join(lines, "")), time.Time{}); err != nil || len(events) != 2 || events[0].ID == "" {
 		t.Errorf("fence reads %+v, %v", events, err)
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
@@ -151,5 +152,62 @@ func TestAuditCopyOnAFullDisk(t *testing.T) {
 	}
 	if lines := strings.Count(log.String(), "\n"); lines != 1 || !strings.Contains(log.String(), "no space left") {
 		t.Errorf("want one line in the log, got\n%s", &log)
+	}
+}
+
+// A file whose last line was cut short, by a power loss or a full disk, gets the next event in a line of its own, after a restart and
+// after SIGHUP. One that ends with a line is continued as it is.
+func TestAuditCopyAfterALineCutShort(t *testing.T) {
+	t.Parallel()
+	const event = "{\"a\":1}\n"
+	for name, tt := range map[string]struct {
+		has  string
+		mode os.FileMode
+		want string
+	}{
+		"cut short":               {event + `{"b"`, 0o600, event + `{"b"` + "\n" + event},
+		"whole":                   {event, 0o600, event + event},
+		"empty":                   {"", 0o600, event},
+		"it must not be read":     {event, 0o200, event + "\n" + event},
+		"new":                     {"", 0, event},
+		"cut short by many zeros": {event + "\x00\x00", 0o600, event + "\x00\x00\n" + event},
+	} {
+		if name == "it must not be read" && os.Geteuid() == 0 {
+			continue // root may read all
+		}
+		for _, how := range []string{"restart", "SIGHUP"} {
+			t.Run(name+", "+how, func(t *testing.T) {
+				path := filepath.Join(t.TempDir(), "audit.jsonl")
+				write := func() {
+					if tt.mode == 0 {
+						return
+					}
+					if err := os.WriteFile(path, []byte(tt.has), tt.mode); err != nil {
+						t.Fatal(err)
+					}
+				}
+				write()
+				c, err := openAuditCopy(&config.Config{AuditLog: path}, nil, slog.New(slog.DiscardHandler), func(int) {})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if how == "SIGHUP" {
+					if err := os.Remove(path); err != nil {
+						t.Fatal(err)
+					}
+					write()
+					if err := c.Reopen(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if _, err := c.Write([]byte(event)); err != nil {
+					t.Fatal(err)
+				}
+				_ = os.Chmod(path, 0o600)
+				if got, err := os.ReadFile(path); err != nil || string(got) != tt.want {
+					t.Errorf("the file has %q, %v; want %q", got, err, tt.want)
+				}
+			})
+		}
 	}
 }

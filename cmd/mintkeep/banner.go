@@ -27,7 +27,7 @@ const (
 func welcome(ctx context.Context, cfg *config.Config, address net.Addr, s *store.Store, w io.Writer) error {
 	const keep = "All data is in memory and is lost on exit. To keep it, set MINTKEEP_REDIS_URL."
 	if !cfg.Loopback() {
-		_, err := fmt.Fprintf(w, remoteBanner, cfg.Issuer, cfg.AdminToken.Reveal(), firstOperator, keep)
+		_, err := fmt.Fprintf(w, remoteBanner, cfg.Issuer, shownAdminToken(cfg), firstOperator, keep)
 		return err
 	}
 	secret := credential.NewSecret(cfg.KeyPrefix)
@@ -59,8 +59,16 @@ func welcome(ctx context.Context, cfg *config.Config, address net.Addr, s *store
 	if cfg.SeparateAdmin() {
 		dashboard = cfg.AdminURL
 	}
-	_, err = fmt.Fprintf(w, banner, here, cfg.Issuer, fetch, curl, fetch, here, dashboard, demoOperator, password, cfg.AdminToken.Reveal(), keep)
+	_, err = fmt.Fprintf(w, banner, here, cfg.Issuer, fetch, curl, fetch, here, dashboard, demoOperator, password, shownAdminToken(cfg), keep)
 	return err
+}
+
+// shownAdminToken is the admin token if it was drawn here, and else where the operator has set it.
+func shownAdminToken(cfg *config.Config) string {
+	if cfg.AdminTokenDrawn() {
+		return cfg.AdminToken.Reveal()
+	}
+	return "as set by MINTKEEP_ADMIN_TOKEN or MINTKEEP_ADMIN_TOKEN_FILE"
 }
 
 // localURL is the one name that the banner has for the server: the issuer if that is this server on localhost, else the

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -47,10 +46,11 @@ func (c *fenceCommand) Run(ctx context.Context, p process) error {
 	if err != nil {
 		return usageError{err}
 	}
-	plan, err := c.plan(p)
+	plan, unread, err := c.plan(p)
 	if err != nil {
 		return err
 	}
+	warn(p, unread.lines())
 	s, err := store.Open(store.Options{
 		URL: cfg.RedisURL.Reveal(), Durability: cfg.RevokeDurability, Feed: cfg.Feed, Logger: slog.New(slog.DiscardHandler),
 	})
@@ -75,7 +75,7 @@ func (c *fenceCommand) Run(ctx context.Context, p process) error {
 	}
 	called.add(ctx, s, lookedAt(result)...)
 	called.fill(plan.Names())
-	report := fenceReport{Result: result, names: called, at: s.Address(), replayed: len(c.Audit) > 0, dry: c.DryRun}
+	report := fenceReport{Result: result, names: called, at: s.Address(), replayed: len(c.Audit) > 0, dry: c.DryRun, unread: unread}
 	if c.JSON {
 		err = report.json(p)
 	} else {
@@ -99,19 +99,22 @@ func lookedAt(result fence.Result) (subjects []string) {
 }
 
 // plan reads the exports.
-func (c *fenceCommand) plan(p process) (fence.Plan, error) {
+func (c *fenceCommand) plan(p process) (plan fence.Plan, unread unreadLines, err error) {
 	var events []store.Event
 	for _, name := range c.Audit {
-		read, err := c.read(p, name)
+		read, lines, err := c.read(p, name)
 		if err != nil {
-			return fence.Plan{}, usagef("--audit %s: %w", name, err)
+			return plan, nil, usagef("--audit %s: %w", name, err)
 		}
 		events = append(events, read...)
+		for _, line := range lines {
+			unread = append(unread, unreadLine{name, line})
+		}
 	}
-	return fence.Make(events, time.Now()), nil
+	return fence.Make(events, time.Now()), unread, nil
 }
 
-func (c *fenceCommand) read(p process, name string) ([]store.Event, error) {
+func (c *fenceCommand) read(p process, name string) (events []store.Event, unreadable []int, err error) {
 	if name == "-" {
 		return fence.Read(p.input, c.Since.Time)
 	}
@@ -121,10 +124,34 @@ func (c *fenceCommand) read(p process, name string) ([]store.Event, error) {
 		if errors.As(err, &path) {
 			err = path.Err
 		}
-		return nil, err
+		return nil, nil, err
 	}
 	defer f.Close()
-	return fence.Read(bufio.NewReader(f), c.Since.Time)
+	return fence.Read(f, c.Since.Time)
+}
+
+// unreadLine is a line of an export that cannot be read.
+type unreadLine struct {
+	File string `json:"file"`
+	Line int    `json:"line"`
+}
+
+type unreadLines []unreadLine
+
+// lines are a warning for each.
+func (u unreadLines) lines() (warnings []string) {
+	for _, l := range u {
+		warnings = append(warnings, fmt.Sprintf("--audit %s: line %d cannot be read; if it is a revocation, it is not replayed", printable(l.File), l.Line))
+	}
+	return warnings
+}
+
+// err is that they may have been revocations.
+func (u unreadLines) err() error {
+	if len(u) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s of the export could not be read, see above: revoke manually what they revoked", counted(int64(len(u)), "line"))
 }
 
 // confirm shows what will be done, and asks the user.

@@ -214,7 +214,7 @@ func TestFenceMistakes(t *testing.T) {
 		says    string
 	}{
 		{nil, []string{"--yes"}, exitUsage, "MINTKEEP_REDIS_URL"},
-		{[]string{url}, []string{"--yes", "--audit", bad}, exitUsage, "object 1 is not an event"},
+		{[]string{url}, []string{"--yes", "--audit", bad}, exitUsage, "line 1 is not an event"},
 		{[]string{url}, []string{"--yes", "--audit", bad + ".not"}, exitUsage, "no such file"},
 		{[]string{url}, []string{"--yes", "--since", "yesterday"}, exitUsage, "2027-01-31"},
 		{[]string{"MINTKEEP_REDIS_URL=redis://:canary@127.0.0.1:1"}, []string{"--yes"}, exitFailed, "127.0.0.1:1"},
@@ -223,6 +223,44 @@ func TestFenceMistakes(t *testing.T) {
 		if got.code != tt.code || !strings.Contains(got.stderr, tt.says) || strings.Contains(got.stderr+got.stdout, "canary") {
 			t.Errorf("%q: got %+v, want code %d and %q", tt.args, got, tt.code, tt.says)
 		}
+	}
+}
+
+// A line of the export that was cut short is named, and the others are replayed. The exit code is that of a revocation that could
+// not be replayed.
+func TestFenceOfAnUnreadableLine(t *testing.T) {
+	t.Parallel()
+	redis := storetest.Redis(t)
+	r := processtest.StartReady(t, processtest.OnRedis(redis.URL())...)
+	r.Register(t, `{"client_id":"billing"}`)
+	export := filepath.Join(t.TempDir(), "audit.jsonl")
+	lines := `{"id":"1-1","at":"2027-01-02T03:04:05Z","action":"client.dele` + "\n" +
+		`{"id":"2-1","at":"2099-01-02T03:04:06Z","action":"client.disabled","target":"client:billing"}` + "\n"
+	if err := os.WriteFile(export, []byte(lines), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fence := func(args ...string) result {
+		return mintkeep(t, []string{"MINTKEEP_REDIS_URL=" + redis.URL()}, "", append([]string{"fence", "--audit", export}, args...)...)
+	}
+	const failed = "1 line of the export could not be read, see above: revoke manually what they revoked"
+	got := fence("--yes")
+	for _, want := range []string{"warning: --audit " + export + ": line 1 cannot be read; if it is a revocation, it is not replayed", failed} {
+		if got.code != exitFailed || !strings.Contains(got.stderr, want) || !strings.Contains(got.stdout, "Fenced") {
+			t.Errorf("got %+v, want %q", got, want)
+		}
+	}
+	if client := ask(t, r, http.MethodGet, "/admin/clients/billing", "", http.StatusOK); client["disabled"] != true {
+		t.Errorf("got %v, want the client disabled", client)
+	}
+	var report struct {
+		Unreadable []struct {
+			File string
+			Line int
+		}
+	}
+	inJSON := fence("--dry-run", "--json")
+	if err := json.Unmarshal([]byte(inJSON.stdout), &report); err != nil || len(report.Unreadable) != 1 || report.Unreadable[0].Line != 1 || !strings.Contains(inJSON.stderr, failed) {
+		t.Errorf("got %+v, %v", inJSON, err)
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -18,6 +19,7 @@ type fenceReport struct {
 	replayed bool // there was an export
 	dry      bool
 	names    subjectNames // of what it names
+	unread   unreadLines
 }
 
 func (r fenceReport) print(p process) error {
@@ -123,10 +125,11 @@ func (r fenceReport) err() error {
 			failed++
 		}
 	}
+	var err error
 	if failed > 0 {
-		return fmt.Errorf("%s could not be replayed, see above: revoke them manually", counted(int64(failed), "revocation"))
+		err = fmt.Errorf("%s could not be replayed, see above: revoke them manually", counted(int64(failed), "revocation"))
 	}
-	return nil
+	return errors.Join(err, r.unread.err())
 }
 
 // json prints the result for a script.
@@ -143,19 +146,20 @@ func (r fenceReport) json(p process) error {
 		Why     string    `json:"why,omitempty"`
 	}
 	report := struct {
-		Redis   string   `json:"redis"`
-		DryRun  bool     `json:"dry_run"`
-		Clients int      `json:"clients"`
-		People  int      `json:"people"`
-		Steps   []line   `json:"replayed"`
-		Looks   []line   `json:"look_at"`
-		Lost    []line   `json:"lost"`
-		Locked  []string `json:"no_active_secret"`
-		Listed  int      `json:"listed_again"`
-		Fence   int64    `json:"fence,omitempty"`
+		Redis   string       `json:"redis"`
+		DryRun  bool         `json:"dry_run"`
+		Clients int          `json:"clients"`
+		People  int          `json:"people"`
+		Steps   []line       `json:"replayed"`
+		Looks   []line       `json:"look_at"`
+		Lost    []line       `json:"lost"`
+		Locked  []string     `json:"no_active_secret"`
+		Listed  int          `json:"listed_again"`
+		Unread  []unreadLine `json:"unreadable"`
+		Fence   int64        `json:"fence,omitempty"`
 	}{
 		Redis: r.at, DryRun: r.dry, Clients: r.Clients, People: r.Users, Steps: []line{}, Looks: []line{}, Lost: []line{},
-		Locked: append([]string{}, r.Locked...), Listed: r.Listed, Fence: r.Fence,
+		Locked: append([]string{}, r.Locked...), Listed: r.Listed, Unread: append([]unreadLine{}, r.unread...), Fence: r.Fence,
 	}
 	lineOf := func(e store.Event) line {
 		return line{Action: e.Action, Target: e.Target, Name: r.names[e.Target], Secret: e.Detail["secret"], At: e.At, Actor: e.Actor}

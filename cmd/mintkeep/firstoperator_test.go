@@ -1,12 +1,17 @@
 package main
 
 import (
+	"crypto/rand"
+	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/mintkeep/mintkeep/cmd/mintkeep/processtest"
+	"github.com/mintkeep/mintkeep/config"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
@@ -53,6 +58,38 @@ func TestBannerNamesOneServer(t *testing.T) {
 		for _, origin := range regexp.MustCompile(`https?://[^/\s]+`).FindAllString(withoutIssuer, -1) {
 			if origin != server {
 				t.Errorf("%s: the banner names %s and %s:\n%s", name, server, origin, banner)
+			}
+		}
+	}
+}
+
+// The banner shows the admin token that the server has generated, and none that the operator has set.
+func TestBannerShowsTheAdminTokenThatItGenerated(t *testing.T) {
+	token := strings.Repeat("t", 20) + rand.Text()
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		environ []string
+		want    string
+	}{
+		"it is generated": {nil, `[A-Z2-7]{52}`},
+		"set":             {[]string{"MINTKEEP_ADMIN_TOKEN=" + token}, "as set by MINTKEEP_ADMIN_TOKEN or MINTKEEP_ADMIN_TOKEN_FILE"},
+		"in a file":       {[]string{"MINTKEEP_ADMIN_TOKEN_FILE=" + file}, "as set by MINTKEEP_ADMIN_TOKEN or MINTKEEP_ADMIN_TOKEN_FILE"},
+	} {
+		for _, address := range []string{"127.0.0.1:0", "0.0.0.0:0"} {
+			cfg, _, err := config.Load(config.Source{Environ: append(tt.environ, "MINTKEEP_ADDR="+address)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var banner strings.Builder
+			if err := welcome(t.Context(), cfg, &net.TCPAddr{Port: 8080}, storetest.Embedded(t).Open(t), &banner); err != nil {
+				t.Fatal(err)
+			}
+			got := banner.String()
+			if !regexp.MustCompile(`(?m)^Admin token   `+tt.want+`$`).MatchString(got) || strings.Contains(got, token) {
+				t.Errorf("%s, at %s: got\n%s", name, address, got)
 			}
 		}
 	}

@@ -9,12 +9,9 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/http/httptrace"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 
 	"github.com/go-jose/go-jose/v4"
 
@@ -84,12 +81,10 @@ func (c *clientCreate) withNewKey(ctx context.Context, admin *api, out printer, 
 	if c.AuthMethod == nil {
 		members["token_endpoint_auth_method"] = store.PrivateKeyJWT
 	}
-	var sent atomic.Bool
-	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent.Store(true) }})
-	body, err := admin.post(traced, "/admin/clients", members)
+	body, unknown, err := admin.create(ctx, "/admin/clients", members)
 	switch {
 	case err == nil:
-	case sent.Load() && !isRejection(err):
+	case unknown:
 		return fmt.Errorf("%w; it is unknown whether the client was registered, so the private key is kept in %s: "+
 			"look for a client with the key %s, and remove the file if there is none", err, path, key.KeyID)
 	default:
@@ -110,13 +105,6 @@ func (c *clientCreate) withNewKey(ctx context.Context, admin *api, out printer, 
 		out.note("    mintkeep token --id " + shellWord(created.ID) + " --key-file " + shellWord(path))
 	}
 	return nil
-}
-
-// isRejection is whether the server certainly did not register the client. It may have done so if the answer is 5xx, or 408,
-// which a proxy sends while the server still works.
-func isRejection(err error) bool {
-	var rejected *apiError
-	return errors.As(err, &rejected) && rejected.Status >= 300 && rejected.Status < 500 && rejected.Status != http.StatusRequestTimeout
 }
 
 // shellWord is a word to paste into a shell.

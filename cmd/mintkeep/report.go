@@ -61,8 +61,8 @@ func (p process) report(err error) {
 	switch {
 	case errors.As(err, &answered):
 		report.Code, report.Status = cmp.Or(answered.Code, report.Code), answered.Status
-		if report.Description = answered.Description; report.Description == "" {
-			report.Description = http.StatusText(answered.Status)
+		if report.Description == answered.Error() { // the command adds nothing
+			report.Description = cmp.Or(answered.Description, http.StatusText(answered.Status))
 		}
 	case errors.As(err, &usage):
 		report.Code = "usage"

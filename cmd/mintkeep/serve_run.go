@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -167,18 +168,23 @@ func assemble(cfg *config.Config, stdout io.Writer, logger *slog.Logger) (*parts
 	return a, err
 }
 
-// closeTimeout is how long the last spans may take to be exported. With the last events of the audit log, which may take as long,
-// the process still exits within 15 s.
-const closeTimeout = time.Second
+// closeTimeout is how long the last spans may take to be exported.
+const closeTimeout = logSinkWait
 
-// close waits a little for the last spans and the last events of the audit log to be written.
+// stopTime is how long the process takes at most from the signal on: it drains, ends, exports spans and writes the audit log at
+// once, and then the log.
+func stopTime() time.Duration { return drainDelay + server.StopTime() + closeTimeout + logSinkWait }
+
+// close waits a little for the last spans and the last events of the audit log to be written, at once.
 func (a *parts) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
-	a.tracer.Close(ctx)
+	var closing sync.WaitGroup
+	closing.Go(func() { a.tracer.Close(ctx) })
 	if a.sink != nil {
-		a.sink.Close()
+		closing.Go(a.sink.Close)
 	}
+	closing.Wait()
 }
 
 // feedState is the state of the feed for the metrics; nil: there is none.

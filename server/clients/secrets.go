@@ -37,7 +37,8 @@ type Rotated struct {
 	Previous *store.Secret
 }
 
-// RotateSecret gives a client a second secret. The present one stays valid for the overlap.
+// RotateSecret gives a client a second secret. The present one stays valid for the overlap. A secret that expires, and is brought
+// again, does not expire any more.
 func (g *Registry) RotateSecret(ctx context.Context, id string, o web.Object, by audit.Actor) (*Rotated, error) {
 	next, overlap, err := g.readRotation(o, id)
 	if err != nil {
@@ -106,12 +107,13 @@ func (g *Registry) rotatable(ctx context.Context, id string, next store.Secret, 
 	}
 	active, now := 0, g.Now()
 	for _, s := range c.Secrets {
-		if !s.ActiveAt(now) {
-			continue
-		}
-		active++
-		if s.Digest.Equal(next.Digest) { // to revoke one of the two would revoke neither
+		same := s.Digest.Equal(next.Digest)
+		switch {
+		case !s.ActiveAt(now) || same && !s.ExpiresAt.IsZero(): // next replaces it
+		case same:
 			return web.InvalidRequest("%s: is already an active secret of this client", member)
+		default:
+			active++
 		}
 	}
 	if active >= store.MaxSecrets {

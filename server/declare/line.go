@@ -50,6 +50,9 @@ func (s *Step) lines() (lines []Line) {
 		switch {
 		case c.Revoke != "":
 			of.Before, of.Revokes = c.Revoke, []string{"1 secret"}
+		case c.Renew:
+			of.After = "sha256 " + c.Add[:8] + "…"
+			of.Before = of.After + " expiring"
 		default:
 			of.After = "sha256 " + c.Add[:8] + "…"
 		}

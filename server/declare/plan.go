@@ -248,6 +248,8 @@ func clientChanges(c *Client, live *LiveClient) (changes []MemberChange) {
 			m.Revokes = "its tokens"
 		case m.Name == "jwks":
 			m.Revokes = keysRemoved(m.Before, m.After)
+		case m.Name == "jwks_uri" && m.Before != "":
+			m.Revokes = "the keys at " + m.Before
 		}
 		changes = append(changes, m)
 	}

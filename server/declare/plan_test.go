@@ -52,7 +52,12 @@ func TestPlanSecrets(t *testing.T) {
 		"an imported one in its place":         {[]string{digestA}, []adminapi.Secret{imported}, []declare.SecretChange{{Add: digestA}}},
 		"another one in the place of one of 2": {[]string{digestA, digestB}, []adminapi.Secret{a, other}, []declare.SecretChange{{Revoke: "3"}, {Add: digestB, Keep: true}}},
 		"another one in the place of 2":        {[]string{digestA}, []adminapi.Secret{other, b}, []declare.SecretChange{{Revoke: "3"}, {Add: digestA}}},
-		"a declared one that expires":          {[]string{digestA}, []adminapi.Secret{expiring(a)}, nil},
+		"a declared one that expires":          {[]string{digestA}, []adminapi.Secret{expiring(a)}, []declare.SecretChange{{Add: digestA, Renew: true, Keep: true}}},
+		"both expire":                          {[]string{digestA, digestB}, []adminapi.Secret{expiring(a), expiring(b)}, []declare.SecretChange{{Add: digestA, Renew: true, Keep: true}, {Add: digestB, Renew: true, Keep: true}}},
+		"one of both expires":                  {[]string{digestA, digestB}, []adminapi.Secret{expiring(a), b}, []declare.SecretChange{{Add: digestA, Renew: true, Keep: true}}},
+		"the other way round":                  {[]string{digestB, digestA}, []adminapi.Secret{expiring(a), b}, []declare.SecretChange{{Add: digestA, Renew: true, Keep: true}}},
+		"a replacement is taken back":          {[]string{digestA}, []adminapi.Secret{expiring(a), b}, []declare.SecretChange{{Add: digestA, Renew: true}}},
+		"taken back, while the other expires":  {[]string{digestA}, []adminapi.Secret{a, expiring(b)}, nil},
 		"beside two, of which one expires":     {[]string{digestA}, []adminapi.Secret{expiring(other), b}, []declare.SecretChange{{Revoke: "3"}, {Add: digestA}}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -87,6 +92,36 @@ func TestPlanKeys(t *testing.T) {
 		if got := declare.KeysRemoved(tt.before, tt.after); got != tt.want {
 			t.Errorf("%s: %q, want %q", name, got, tt.want)
 		}
+	}
+}
+
+// TestPlanKeySetURL: without the URL at which its keys are, a client cannot authenticate by them any more.
+func TestPlanKeySetURL(t *testing.T) {
+	const from, to = "https://a.example/jwks.json", "https://b.example/jwks.json"
+	for name, tt := range map[string]struct{ live, declared, want string }{
+		"it is removed":  {from, "", "~ change client billing: jwks_uri " + from + " → none (revokes the keys at " + from + ")"},
+		"it is replaced": {from, to, "~ change client billing: jwks_uri " + from + " → " + to + " (revokes the keys at " + from + ")"},
+		"it is new":      {"", to, "~ change client billing: jwks_uri none → " + to},
+	} {
+		t.Run(name, func(t *testing.T) {
+			member := ""
+			if tt.declared != "" {
+				member = "jwks_uri: " + tt.declared
+			}
+			d, said := read(client(member))
+			has := live(t)
+			has.Clients[0].Metadata.JWKSURI = tt.live
+			plan, mistakes := declare.NewPlan(d, has, declare.Policy{})
+			if len(said)+len(mistakes) > 0 {
+				t.Fatal(said, mistakes)
+			}
+			if got := plan.Lines(); len(got) != 1 || got[0].String() != tt.want {
+				t.Errorf("got %v, want %s", got, tt.want)
+			}
+			if want := tt.live != ""; plan.Revoking() != want {
+				t.Errorf("the plan revokes: %t, want %t", plan.Revoking(), want)
+			}
+		})
 	}
 }
 

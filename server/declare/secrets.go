@@ -75,12 +75,14 @@ func (r *reader) secretFile(e entry, clientID string) []string {
 // SecretChange is one change of a client's secrets: one is added, or one is revoked.
 type SecretChange struct {
 	Add    string // the SHA-256
+	Renew  bool   // the client has it already, and it expires
 	Keep   bool   // the secret beside it stays; else it expires after the overlap
 	Revoke string // the id
 }
 
-// secretChanges are what makes a client have the secrets that are declared, in this order. A secret that is not declared is
-// given an expiry by the one that takes its place; else it is revoked. One that expires anyway is left to expire.
+// secretChanges are what makes a client have the secrets that are declared, in this order. A declared secret that expires is
+// added again, by which it does not expire any more. A secret that is not declared is given an expiry by the one that takes its
+// place; else it is revoked. One that expires anyway is left to expire.
 func secretChanges(declared []string, has []adminapi.Secret) (changes []SecretChange) {
 	if declared == nil {
 		return nil
@@ -92,8 +94,12 @@ func secretChanges(declared []string, has []adminapi.Secret) (changes []SecretCh
 		active = slices.Delete(active, i, i+1)
 	}
 	for _, digest := range declared {
-		if slices.ContainsFunc(has, func(s adminapi.Secret) bool { return s.SHA256 == digest }) {
+		same := slices.IndexFunc(active, func(s adminapi.Secret) bool { return s.SHA256 == digest })
+		if same >= 0 && active[same].ExpiresAt == nil {
 			continue
+		}
+		if same >= 0 {
+			active = slices.Delete(active, same, same+1)
 		}
 		for len(active) >= store.MaxSecrets {
 			i := slices.IndexFunc(active, func(s adminapi.Secret) bool { return !wanted(s) })
@@ -103,7 +109,7 @@ func secretChanges(declared []string, has []adminapi.Secret) (changes []SecretCh
 			revoke(i)
 		}
 		keep := len(active) == 0 || wanted(active[0]) || active[0].ExpiresAt != nil
-		changes = append(changes, SecretChange{Add: digest, Keep: keep})
+		changes = append(changes, SecretChange{Add: digest, Renew: same >= 0, Keep: keep})
 		if !keep {
 			active[0].ExpiresAt = &overlapEnds
 		}

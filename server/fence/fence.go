@@ -11,6 +11,7 @@ import (
 	"github.com/mintkeep/mintkeep/server/invite"
 	"github.com/mintkeep/mintkeep/server/scope"
 	"github.com/mintkeep/mintkeep/store"
+	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
 // actor is who fences.
@@ -119,21 +120,45 @@ func (r *run) revokeAll() (err error) {
 func (r *run) replay() error {
 	for i, step := range r.Plan.Steps {
 		done := Done{Step: step, Outcome: Revoked}
-		switch err := step.replay(r, step.Event); {
+		switch err := r.try(step); {
 		case errors.Is(err, store.ErrNotFound):
 			done.Outcome = Absent
 		case errors.Is(err, errNewer):
 			done.Outcome = Newer
+		case unanswered(err):
+			return err
 		case err != nil:
-			if unreachable := r.Store.Ping(r.ctx); unreachable != nil {
-				return err
-			}
 			done.Outcome, done.Err = "", err
 		}
 		r.result.Steps = append(r.result.Steps, done)
 		r.Progress(i+1, "revocations replayed")
 	}
 	return nil
+}
+
+// tries is how often a step is tried that gets no answer.
+const tries = 3
+
+// try replays a step, and again while it gets no answer although Redis answers: one connection may have broken. A step may be
+// repeated; what a repetition does not find any more was revoked by the attempt before.
+func (r *run) try(step Step) (err error) {
+	for n := range tries {
+		err = step.replay(r, step.Event)
+		if n > 0 && errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		if !unanswered(err) || r.Store.Ping(r.ctx) != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// unanswered is whether it is unknown what the store holds, and not because of the record: then what was to be revoked may be
+// active, and there must be no fence.
+func unanswered(err error) bool {
+	return errors.Is(err, store.ErrUnavailable) && redisdb.ErrorPrefix(err) == "" &&
+		!errors.Is(err, redisdb.ErrDamaged) && !errors.Is(err, store.ErrNewerRecord)
 }
 
 // fence records itself first: from then on replicas serve.

@@ -16,9 +16,9 @@ import (
 // planned is the plan for an export: "do target", and "look action target".
 func planned(t *testing.T, now time.Time, export string) []string {
 	t.Helper()
-	events, err := fence.Read(strings.NewReader(export), time.Time{})
-	if err != nil {
-		t.Fatal(err)
+	events, unreadable, err := fence.Read(strings.NewReader(export), time.Time{})
+	if err != nil || len(unreadable) > 0 {
+		t.Fatal(err, unreadable)
 	}
 	p := fence.Make(events, now)
 	got := []string{}
@@ -110,14 +110,43 @@ func reviewOf(t *testing.T, action string) string {
 
 func TestReadMistakes(t *testing.T) {
 	for export, says := range map[string]string{
-		"x": "object 1", `{"at":"2026-01-02T03:04:05Z"}`: "object 1", event(1, "key.revoked", "key:k", "") + "{": "object 2",
+		"x": "line 1 ", "\n{": "line 2 ", `{"at":"2026-01-02T03:04:05Z"}`: "line 1 ", event(1, "key.revoked", "key:k", "") + "{}": "line 2 ",
 	} {
-		if _, err := fence.Read(strings.NewReader(export), time.Time{}); err == nil || !strings.Contains(err.Error(), says) {
+		if _, _, err := fence.Read(strings.NewReader(export), time.Time{}); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%q: got %v, want it to name %s", export, err, says)
 		}
 	}
-	events, err := fence.Read(strings.NewReader(event(1, "key.revoked", "key:k", "")+event(9, "key.revoked", "key:l", "")), time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
+	events, _, err := fence.Read(strings.NewReader(event(1, "key.revoked", "key:k", "")+event(9, "key.revoked", "key:l", "")), time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
 	if err != nil || len(events) != 1 || events[0].Target != "key:l" {
 		t.Errorf("since: got %v, %v", events, err)
+	}
+}
+
+// TestReadCutShort: a line that was cut short, wherever, costs the events of this line and no others, and is named.
+func TestReadCutShort(t *testing.T) {
+	before, cut, after := event(1, "key.revoked", "key:a", ""), event(2, "key.revoked", "key:b", `"reason":"x"`), event(3, "key.revoked", "key:c", "")
+	for end := 1; end < len(cut)-1; end++ {
+		for _, tt := range []struct {
+			export string
+			want   []string
+		}{
+			{before + cut[:end], []string{"key:a"}},
+			{before + cut[:end] + "\n" + after, []string{"key:a", "key:c"}},
+			{before + cut[:end] + after + after, []string{"key:a", "key:c"}}, // on the same line, which is lost as a whole
+			{before + cut[:end] + strings.Repeat("\x00", 100) + "\n" + after, []string{"key:a", "key:c"}},
+		} {
+			events, unreadable, err := fence.Read(strings.NewReader(tt.export), time.Time{})
+			var got []string
+			for _, e := range events {
+				got = append(got, e.Target)
+			}
+			if err != nil || !cmp.Equal(got, tt.want) || !cmp.Equal(unreadable, []int{2}) {
+				t.Fatalf("%q: got %v, the unreadable lines %v, %v", tt.export, got, unreadable, err)
+			}
+		}
+	}
+	pages := "{\n\"items\": [\n" + strings.TrimSpace(before) + "\n]\n}\n{\"items\":[" + strings.TrimSpace(after) + "]}"
+	if events, unreadable, err := fence.Read(strings.NewReader(pages), time.Time{}); err != nil || len(events) != 2 || len(unreadable) > 0 {
+		t.Errorf("pages: got %v, %v, %v", events, unreadable, err)
 	}
 }

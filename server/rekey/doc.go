@@ -11,6 +11,8 @@
 // or a new password of that moment is never undone: the first writer wins, and the walk reads again. The result is
 // final only if no replica seals under the old key any more; Redis cannot show that.
 //
+// The walk goes through all keys of Redis, and so finds a user whom the list of users lacks.
+//
 // If an old master key has leaked, all signing keys are replaced as well: who has that key and a copy of Redis has them.
 //
 // What opens under no key of the list is reported and left as it is, and so is a record that cannot be read.

@@ -26,7 +26,7 @@ type Options struct {
 	DryRun bool
 	// Now defaults to time.Now.
 	Now func() time.Time
-	// Progress is told how many users are done, of how many, as far as is known. May be nil.
+	// Progress is told how many users are done, of how many. May be nil.
 	Progress func(done, all int64)
 }
 
@@ -176,34 +176,23 @@ func (w *walk) dropSigningKeys(ctx context.Context) error {
 	return err
 }
 
-// pageSize is how many users are read at once.
-const pageSize = 200
-
+// users goes through all users, also those that the list of users lacks: an old master key is removed because of it.
 func (w *walk) users(ctx context.Context) error {
-	totals, err := w.Store.Totals(ctx)
-	if err != nil {
-		return err
-	}
-	all, done := totals.Users, int64(0)
-	for after, first := "", true; first || after != ""; first = false {
-		page, next, err := w.Store.UserRecords(ctx, after, pageSize)
-		if err != nil {
-			return stopped(done, all, err)
-		}
+	done := int64(0)
+	err := w.Store.EachUserPage(ctx, func(page []store.UserRecord, all int) error {
 		for _, r := range page {
 			if err := w.user(ctx, r); err != nil {
-				return stopped(done, all, err)
+				return err
 			}
 			done++
 		}
-		after = next
-		w.Progress(done, max(all, done))
+		w.Progress(done, int64(all))
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("stopped after %d users: %w", done, err)
 	}
 	return nil
-}
-
-func stopped(done, all int64, err error) error {
-	return fmt.Errorf("stopped after %d of %d users: %w", done, max(all, done), err)
 }
 
 // user reseals a password, and tries again if another was set at the same time: that one may have been sealed by a
