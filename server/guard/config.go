@@ -140,6 +140,9 @@ func (c *Config) complete() error {
 	return errors.Join(mistakes...)
 }
 
+// lease is for how long after what it knows a guard may answer from memory.
+func (c *Config) lease() time.Duration { return c.MaxStale + c.WhenStale.grace }
+
 func (c *Config) setDefaults() {
 	if c.MaxStale == 0 {
 		c.MaxStale = defaultMaxStale

@@ -369,6 +369,14 @@ func TestThousandCallersAskOnce(t *testing.T) {
 	})
 }
 
+// Mintkeep takes the longest lease that a guard may be configured with.
+func TestLongestLease(t *testing.T) {
+	each(t, func(t *testing.T, b backend) {
+		g := b.Guard(guard.Config{Audiences: []string{orders}, MaxStale: 10 * time.Second, WhenStale: guard.Grace(time.Hour)})
+		settle(t, g)
+	})
+}
+
 // Two guards of one process, for two services, have no influence on each other.
 func TestTwoGuardsOfOneProcess(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
