@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
 	"net/url"
 	"strings"
@@ -84,7 +85,7 @@ const (
 	Shut          State = "closed"        // after Close: every check is 503
 )
 
-// state is the state, and how long ago it had every void.
+// state is the state, and how long ago it had every void: for ever, if no poll was answered yet.
 func (g *Guard) state(now instant) (State, time.Duration) {
 	if g.closed.Load() {
 		return Shut, 0
@@ -92,9 +93,9 @@ func (g *Guard) state(now instant) (State, time.Duration) {
 	known := g.known.Load()
 	if known == nil {
 		if g.misconfigured.Load() {
-			return Misconfigured, 0
+			return Misconfigured, math.MaxInt64
 		}
-		return Blind, 0
+		return Blind, math.MaxInt64
 	}
 	age, agree := known.age(now)
 	switch {
@@ -104,6 +105,11 @@ func (g *Guard) state(now instant) (State, time.Duration) {
 		return Misconfigured, age
 	}
 	return Stale, age
+}
+
+// inGrace is whether a guard that is not current answers from memory still, as [Grace] says.
+func (g *Guard) inGrace(age time.Duration) bool {
+	return g.config.WhenStale.grace > 0 && age <= g.config.lease()
 }
 
 // Ready is nil while the guard is current, for a readiness probe that wants it.
@@ -182,7 +188,7 @@ func (g *Guard) fromMemory(d digest, now instant, strict bool) (*verdict, *Refus
 	case state == Current:
 	case mode.closed:
 		return nil, unavailable("stale")
-	case mode.grace > 0 && state != Blind && age <= g.config.MaxStale+mode.grace:
+	case g.inGrace(age):
 		may = !strict
 	}
 	if !may {

@@ -67,8 +67,8 @@ func (m *mintkeep) close() {
 	}
 }
 
-// authorize authenticates a request.
-func (m *mintkeep) authorize(ctx context.Context, r *http.Request) error {
+// authorize authenticates a request, with this secret unless the client has none.
+func (m *mintkeep) authorize(ctx context.Context, r *http.Request, secret string) error {
 	if m.config.Token != nil {
 		token, err := m.config.Token(ctx)
 		if err != nil {
@@ -77,43 +77,52 @@ func (m *mintkeep) authorize(ctx context.Context, r *http.Request) error {
 		r.Header.Set("Authorization", "Bearer "+token)
 		return nil
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	pair := url.QueryEscape(m.config.ClientID) + ":" + url.QueryEscape(m.secret) // RFC 6749 §2.3.1
+	pair := url.QueryEscape(m.config.ClientID) + ":" + url.QueryEscape(secret) // RFC 6749 §2.3.1
 	r.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(pair)))
 	return nil
 }
 
-// renew reads the secret again after it was rejected, and tells whether it is another.
-func (m *mintkeep) renew() bool {
-	if m.config.ClientSecretFile == "" {
-		return false
-	}
-	secret, err := readSecret(m.config.ClientSecretFile)
+// current is the secret that was read last.
+func (m *mintkeep) current() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err != nil || secret == m.secret {
-		return false
+	return m.secret
+}
+
+// renew reads the secret again after one was rejected, and tells whether there is another now. Another request may have read it
+// before.
+func (m *mintkeep) renew(rejected string) (secret string, another bool) {
+	if m.config.ClientSecretFile == "" {
+		return "", false
 	}
+	secret, err := readSecret(m.config.ClientSecretFile)
+	if err != nil {
+		return "", false
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.secret = secret
-	return true
+	return secret, secret != rejected
 }
 
 // post sends a request and reads the JSON object of its answer into result.
 func (m *mintkeep) post(ctx context.Context, path, contentType string, body []byte, result any) error {
-	err := m.postOnce(ctx, path, contentType, body, result)
-	if errors.Is(err, errRejected) && m.renew() {
-		err = m.postOnce(ctx, path, contentType, body, result)
+	secret := m.current()
+	err := m.postOnce(ctx, path, contentType, body, secret, result)
+	if errors.Is(err, errRejected) {
+		if secret, another := m.renew(secret); another {
+			err = m.postOnce(ctx, path, contentType, body, secret, result)
+		}
 	}
 	return err
 }
 
-func (m *mintkeep) postOnce(ctx context.Context, path, contentType string, body []byte, result any) error {
+func (m *mintkeep) postOnce(ctx context.Context, path, contentType string, body []byte, secret string, result any) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, m.base+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
-	if err := m.authorize(ctx, r); err != nil {
+	if err := m.authorize(ctx, r, secret); err != nil {
 		return err
 	}
 	r.Header.Set("Content-Type", contentType)

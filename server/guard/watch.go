@@ -55,7 +55,7 @@ func (g *Guard) still(ctx context.Context, v *verdict) (*verdict, error) {
 		return nil, ErrStale
 	case v.expired(now):
 		return nil, ErrExpired
-	case state == Current, mode.grace > 0 && state != Blind && age <= g.config.MaxStale+mode.grace:
+	case state == Current, g.inGrace(age):
 		if g.memory.stillHolds(v) {
 			return v, nil
 		}
