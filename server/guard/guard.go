@@ -164,8 +164,9 @@ func (g *Guard) check(ctx context.Context, p Presented, need *requirements) (*Cr
 	d := digestOf(text)
 	now := g.clock() // first the clock, then what is known, then the verdict: a pause in between makes it older, not newer
 	v, refusal := g.fromMemory(d, now, need.strict)
+	counted := false // by Mintkeep, when it was asked
 	if v == nil && refusal == nil {
-		v, refusal = g.ask(ctx, text, d, need.strict)
+		v, counted, refusal = g.ask(ctx, text, d, need.strict)
 	}
 	if refusal != nil {
 		return nil, refusal
@@ -173,7 +174,9 @@ func (g *Guard) check(ctx context.Context, p Presented, need *requirements) (*Cr
 	if refusal := g.allows(v, need); refusal != nil {
 		return nil, refusal
 	}
-	g.used.note(v)
+	if !counted {
+		g.used.note(v)
+	}
 	return &v.credential, nil
 }
 

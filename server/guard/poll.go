@@ -161,7 +161,7 @@ func (p *poller) once(ctx context.Context, cursor string, wait time.Duration) po
 	a := polled{}
 	request := pollRequest{
 		After: cursor, Wait: wait.Milliseconds(), Nonce: nonce, Instance: p.instance, Lease: g.config.lease().Milliseconds(),
-		Used: g.used.take(g.clock()), Served: g.counts.served.Load(), Refused: g.counts.refused.Load(),
+		Used: g.used.take(), Served: g.counts.served.Load(), Refused: g.counts.refused.Load(),
 		Entries: g.memory.len(), Version: p.version,
 	}
 	body, err := json.Marshal(request)
