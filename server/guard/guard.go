@@ -24,11 +24,12 @@ type Guard struct {
 	used    used
 
 	confirming confirming
+	streams    streams
 
 	known         atomic.Pointer[instant] // up to then it has every void; nil: blind
 	misconfigured atomic.Bool             // Mintkeep rejects this guard's own client
 	closed        atomic.Bool
-	hinted        atomic.Int64 // when hint logged last, by the monotonic clock, plus one
+	hinted        minutely
 	counts        counts
 
 	life    context.Context // until Close
@@ -146,8 +147,7 @@ func (g *Guard) hint(reason string) {
 	if reason != "issuer" && reason != "audience" {
 		return
 	}
-	now, last := int64(g.clock().mono)+1, g.hinted.Load()
-	if (last == 0 || now-last > int64(time.Minute)) && g.hinted.CompareAndSwap(last, now) {
+	if g.hinted.may(g.clock()) {
 		g.config.Logger.Warn("guard: a credential of another issuer, or for another service, is rejected; if all are, compare the configuration with the credential",
 			"reason", reason, "issuer", g.config.Issuer, "audiences", g.config.Audiences)
 	}

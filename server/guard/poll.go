@@ -61,7 +61,7 @@ type poller struct {
 	retry    time.Duration // until the next poll after an error
 	nulls    int           // answers without fresh in a row
 	keys     string
-	lastLog  time.Duration
+	failures minutely
 	resetAt  time.Duration
 	failing  bool          // the last poll was not answered
 	state    State         // that Config.Observe was told of
@@ -70,7 +70,7 @@ type poller struct {
 
 // poll polls until ctx is done.
 func (g *Guard) poll(ctx context.Context) {
-	p := &poller{g: g, instance: instanceName(), version: ownVersion(), lastLog: -time.Hour, resetAt: -time.Hour, state: Blind}
+	p := &poller{g: g, instance: instanceName(), version: ownVersion(), resetAt: -time.Hour, state: Blind}
 	defer p.noteState()
 	for ctx.Err() == nil {
 		answer := p.hedged(ctx)
@@ -267,8 +267,7 @@ func (p *poller) failed(err error) {
 	}
 	p.g.mint.close()
 	p.failing = true
-	if now := p.g.clock(); now.mono-p.lastLog > time.Minute {
-		p.lastLog = now.mono
+	if p.failures.may(p.g.clock()) {
 		p.g.config.Logger.Warn("guard: the feed of revocations does not answer", "error", err.Error())
 	}
 }
