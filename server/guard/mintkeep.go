@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -20,6 +21,7 @@ const (
 	questionTime = 2500 * time.Millisecond
 	keysTime     = 5 * time.Second
 	maxAnswer    = 1 << 20
+	changesPath  = "/oauth/changes"
 )
 
 // errRejected: Mintkeep rejects the guard's own client.
@@ -38,7 +40,9 @@ type mintkeep struct {
 	config *Config
 	base   string
 	client *http.Client
-	own    bool // the connections are the guard's own
+	polls  *http.Client   // as client, with connections of its own if it can have them: to close them ends no question
+	own    []*http.Client // the ones whose connections are the guard's own
+	leave  atomic.Bool    // the next poll is the last one on its connection
 
 	mu     sync.Mutex
 	secret string
@@ -47,24 +51,57 @@ type mintkeep struct {
 func newMintkeep(c *Config) *mintkeep {
 	m := &mintkeep{config: c, base: strings.TrimSuffix(c.Issuer, "/"), client: c.HTTPClient, secret: c.ClientSecret}
 	if m.client == nil {
-		t := http.DefaultTransport.(*http.Transport).Clone()
-		t.MaxIdleConnsPerHost = maxQuestions
-		m.client, m.own = &http.Client{
-			Transport:     t,
+		m.client = m.withOwnConnections(&http.Client{
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		}, true
+		})
 	}
+	m.polls = m.withOwnConnections(m.client)
 	if c.ClientSecretFile != "" {
 		m.secret, _ = readSecret(c.ClientSecretFile) // complete has read it
 	}
 	return m
 }
 
-// close closes idle connections, so that the next request has a new one: a load balancer may choose another replica.
-func (m *mintkeep) close() {
-	if m.own {
-		m.client.CloseIdleConnections()
+// withOwnConnections is a client with the settings of another. It is the other one if the program has put a transport of its own around
+// that of net/http.
+func (m *mintkeep) withOwnConnections(as *http.Client) *http.Client {
+	transport := as.Transport
+	if transport == nil {
+		transport = http.DefaultTransport
 	}
+	t, ok := transport.(*http.Transport)
+	if !ok {
+		return as
+	}
+	t = t.Clone()
+	t.MaxIdleConnsPerHost = max(t.MaxIdleConnsPerHost, maxQuestions)
+	own := *as
+	own.Transport = t
+	m.own = append(m.own, &own)
+	return &own
+}
+
+// close closes the guard's idle connections.
+func (m *mintkeep) close() {
+	for _, c := range m.own {
+		c.CloseIdleConnections()
+	}
+}
+
+// leaveReplica has the next poll open a new connection: a load balancer may choose another replica. Where the connections are not the
+// guard's own it is the poll after the next one.
+func (m *mintkeep) leaveReplica() {
+	m.leave.Store(true)
+	m.close()
+}
+
+// sender is the client that sends a request.
+func (m *mintkeep) sender(r *http.Request) *http.Client {
+	if !strings.HasSuffix(r.URL.Path, changesPath) {
+		return m.client
+	}
+	r.Close = m.leave.Load() // over HTTP/2 too, where the other requests of the connection go on
+	return m.polls
 }
 
 // authorize authenticates a request, with this secret unless the client has none.
@@ -131,7 +168,7 @@ func (m *mintkeep) postOnce(ctx context.Context, path, contentType string, body 
 }
 
 func (m *mintkeep) do(r *http.Request, result any) error {
-	answer, err := m.client.Do(r)
+	answer, err := m.sender(r).Do(r)
 	if err != nil {
 		var e *url.Error
 		if errors.As(err, &e) {

@@ -172,7 +172,7 @@ func (p *poller) once(ctx context.Context, cursor string, wait time.Duration) po
 	timed, cancel := context.WithTimeout(ctx, wait+questionTime)
 	defer cancel()
 	a.sent = g.clock()
-	a.err = g.mint.post(timed, "/oauth/changes", "application/json", body, &a.changes)
+	a.err = g.mint.post(timed, changesPath, "application/json", body, &a.changes)
 	if a.err != nil && ctx.Err() == nil { // one that was cancelled has arrived, as a rule
 		g.used.again(request.Used)
 	}
@@ -222,11 +222,12 @@ func (p *poller) process(ctx context.Context, a polled) {
 	}
 	if a.changes.Fresh == nil || *a.changes.Fresh < 0 {
 		if p.nulls++; p.nulls >= 2 {
-			g.mint.close()
+			g.mint.leaveReplica()
 		}
 		return
 	}
 	p.nulls = 0
+	g.mint.leave.Store(false)
 	known := a.sent.add(time.Duration(*a.changes.Fresh) * time.Millisecond)
 	if before := g.known.Load(); before == nil || known.mono > before.mono {
 		g.known.Store(&known)
@@ -265,7 +266,7 @@ func (p *poller) failed(err error) {
 	if errors.Is(err, errRejected) {
 		p.g.misconfigure(err)
 	}
-	p.g.mint.close()
+	p.g.mint.leaveReplica()
 	p.failing = true
 	if p.failures.may(p.g.clock()) {
 		p.g.config.Logger.Warn("guard: the feed of revocations does not answer", "error", err.Error())
