@@ -102,11 +102,11 @@ func (s *stream) holds(now instant, byFeed bool) bool {
 func (s *stream) take(now instant) error {
 	c := s.asked
 	s.asked = nil
-	switch {
-	case c.err != nil:
+	if c.kept == nil {
+		if c.err == nil {
+			return ErrRevoked
+		}
 		return nil
-	case c.kept == nil:
-		return ErrRevoked
 	}
 	s.v, s.allowed = c.kept, c.sent.add(s.g.config.MaxStale)
 	if s.allowed.mono > now.mono {
