@@ -179,6 +179,7 @@ func TestChangesBadRequests(t *testing.T) {
 		"an invisible instance":    {servertest.M{"instance": "a\x00b"}, "instance"},
 		"a long version":           {servertest.M{"version": strings.Repeat("1", 65)}, "version"},
 		"a negative lease":         {servertest.M{"lease": -1}, "lease"},
+		"a lease that is too long": {servertest.M{"lease": 3_610_001}, "lease"},
 		"negative entries":         {servertest.M{"entries": -1}, "entries"},
 		"served in parts":          {servertest.M{"served": 1.5}, "served"},
 		"refused as a text":        {servertest.M{"refused": "1"}, "refused"},

@@ -10,7 +10,8 @@ import (
 
 const (
 	guardsKey = "mk:guards" // a hash: replica → 1
-	// guardsLifetime is how long the list of a replica is kept. A guard is known for as long.
+	// guardsLifetime is how long the list of a replica is kept, which writes it more often. When a replica has stopped, the guards that
+	// it alone has heard are known for as long.
 	guardsLifetime = time.Minute
 	// joinedLifetime is for how long a client is known to have polled.
 	joinedLifetime = 24 * time.Hour

@@ -84,39 +84,41 @@ func (f *flights) end(d digest, q *question) {
 	close(q.done)
 }
 
-// ask asks Mintkeep, or waits for the answer to a question that another caller asks.
-func (g *Guard) ask(ctx context.Context, text string, d digest, strict bool) (*verdict, *Refusal) {
+// ask asks Mintkeep, or waits for the answer to a question that another caller asks. own is whether the answer is to a question of
+// this caller's own.
+func (g *Guard) ask(ctx context.Context, text string, d digest, strict bool) (v *verdict, own bool, refusal *Refusal) {
 	if !g.memory.has(d) { // a known credential has passed the check before
 		if refusal := g.precheck(ctx, text); refusal != nil {
-			return nil, refusal
+			return nil, false, refusal
 		}
 	}
 	for {
 		state, _ := g.state(g.clock())
 		if state == Shut {
-			return nil, unavailable("closed")
+			return nil, false, unavailable("closed")
 		}
 		q, lead, sent := g.flights.join(d, !strict && state == Current)
 		if q == nil {
-			return nil, unavailable("too_many")
+			return nil, false, unavailable("too_many")
 		}
-		switch now := g.clock(); {
-		case !lead:
-		case !strict && state == Current && g.memory.find(d, now) != nil: // another question has just ended
-			q.verdict = g.memory.find(d, now)
-			g.flights.end(d, q)
-		default:
+		if lead {
+			if !strict && state == Current {
+				if v := g.memory.find(d, g.clock()); v != nil { // another question has just ended
+					g.flights.end(d, q) // unanswered: who has joined it may be strict
+					return v, false, nil
+				}
+			}
 			go g.carry(text, d, q)
 		}
 		select {
 		case <-q.done:
 		case <-ctx.Done():
-			return nil, unavailable("cancelled")
+			return nil, false, unavailable("cancelled")
 		}
 		if sent && !g.sharable(q) || q.verdict == nil && q.refusal == nil {
 			continue
 		}
-		return q.verdict, q.refusal
+		return q.verdict, lead, q.refusal
 	}
 }
 

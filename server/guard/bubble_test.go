@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -153,6 +155,71 @@ func equal[T comparable](a, b []T) bool {
 		}
 	}
 	return true
+}
+
+// A guard of which no poll was ever answered knows of no revocation. In the mode Grace it asks too, also if its polls are rejected.
+func TestGraceNeedsAnAnswer(t *testing.T) {
+	for name, status := range map[string]int{"401": 401, "403": 403, "503": 503} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := guardtest.NewLocal(t)
+				network := &faults{next: m.Transport(), by: map[string]func(*http.Request) (*http.Response, error){}, count: map[string]int{}}
+				network.set(feed, answering(status, ""))
+				token := m.Token("billing", orders, "read")
+				s := serviceOf(t, m, m.Guard(guard.Config{
+					Audiences: []string{orders}, WhenStale: guard.Grace(10 * time.Second), HTTPClient: &http.Client{Transport: network},
+				}))
+				synctest.Wait()
+				s.want("/read", token, http.StatusOK)
+				m.Revoke(token)
+				s.want("/read", token, http.StatusUnauthorized)
+				if state := s.g.Stats().State; (state == guard.Misconfigured) != (status != 503) {
+					t.Errorf("the state is %s", state)
+				}
+			})
+		})
+	}
+}
+
+// Two questions that are under way when the guard's secret is replaced are both answered.
+func TestSecretIsReplaced(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "secret")
+	save := func(secret string) {
+		if err := os.WriteFile(file, []byte(secret), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	save(guardtest.ClientSecret + "-of-old")
+	synctest.Test(t, func(t *testing.T) {
+		m := guardtest.NewLocal(t)
+		rejected := make(chan struct{})
+		network := &faults{next: m.Transport(), by: map[string]func(*http.Request) (*http.Response, error){}, count: map[string]int{}}
+		network.set(asking, func(r *http.Request) (*http.Response, error) {
+			if _, secret, _ := r.BasicAuth(); secret == guardtest.ClientSecret {
+				return nil, nil
+			}
+			<-rejected
+			return answering(http.StatusUnauthorized, "")(r)
+		})
+		network.set(feed, answering(http.StatusServiceUnavailable, ""))
+		s := serviceOf(t, m, m.Guard(guard.Config{Audiences: []string{orders}, ClientSecretFile: file, HTTPClient: &http.Client{Transport: network}}))
+		codes := make(chan int, 2)
+		for range cap(codes) {
+			token := m.Token("billing", orders, "read")
+			go func() { codes <- s.get("/read", token).Code }()
+		}
+		synctest.Wait()
+		save(guardtest.ClientSecret)
+		close(rejected)
+		for range cap(codes) {
+			if code := <-codes; code != http.StatusOK {
+				t.Errorf("got %d", code)
+			}
+		}
+		if n := network.requests(asking); n != 4 {
+			t.Errorf("asked %d times, want twice with each secret", n)
+		}
+	})
 }
 
 // A guard that starts before Mintkeep does not wait for it, and works when it is there.

@@ -111,22 +111,29 @@ func TestRefusalsOfOneQuestion(t *testing.T) {
 	})
 }
 
-// Each use of an API key that memory answered is reported once, also if the feed was away meanwhile.
+// reported counts the uses that Mintkeep is told of in polls that it answers.
+func reported(network *faults) *int {
+	n := new(int)
+	network.set(feed, func(r *http.Request) (*http.Response, error) {
+		body, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		answer, err := network.next.RoundTrip(r)
+		var q struct{ Used [][]any }
+		if err == nil && answer.StatusCode == http.StatusOK && json.Unmarshal(body, &q) == nil {
+			for _, used := range q.Used {
+				*n += int(used[1].(float64))
+			}
+		}
+		return answer, err
+	})
+	return n
+}
+
+// Each use of an API key counts once: Mintkeep counts it when it is asked, and the guard reports the others, also if the feed was
+// away meanwhile.
 func TestUsesAreReported(t *testing.T) {
 	bubble(t, func(t *testing.T, s *service, network *faults) {
-		reported := 0
-		network.set(feed, func(r *http.Request) (*http.Response, error) {
-			body, _ := io.ReadAll(r.Body)
-			r.Body = io.NopCloser(bytes.NewReader(body))
-			answer, err := network.next.RoundTrip(r)
-			var q struct{ Used [][]any }
-			if err == nil && answer.StatusCode == http.StatusOK && json.Unmarshal(body, &q) == nil {
-				for _, used := range q.Used {
-					reported += int(used[1].(float64))
-				}
-			}
-			return answer, err
-		})
+		reported := reported(network)
 		key := s.m.Key("ada", orders, "read")
 		use := func() { s.want("/read", key, http.StatusOK); time.Sleep(20 * time.Millisecond) }
 		for range 100 {
@@ -140,10 +147,62 @@ func TestUsesAreReported(t *testing.T) {
 		s.m.Settle(s.g)
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if reported != 200 {
-			t.Errorf("%d uses of 200 were reported", reported)
+		if asked := s.m.Asked(key); asked+*reported != 200 {
+			t.Errorf("of 200 uses %d were asked about and %d reported", asked, *reported)
 		}
 	})
+}
+
+// Callers who share one question are one use at Mintkeep. The guard reports the others.
+func TestUsesOfOneQuestion(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service, network *faults) {
+		reported, key := reported(network), s.m.Key("ada", orders, "read")
+		release, codes := s.m.Hold(), make(chan int, 10)
+		for range cap(codes) {
+			go func() { codes <- s.get("/read", key).Code }()
+		}
+		synctest.Wait()
+		release()
+		for range cap(codes) {
+			if code := <-codes; code != http.StatusOK {
+				t.Errorf("got %d", code)
+			}
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if asked := s.m.Asked(key); asked != 1 || *reported != cap(codes)-1 {
+			t.Errorf("of %d uses %d were asked about and %d reported", cap(codes), asked, *reported)
+		}
+	})
+}
+
+// More keys than may wait to be reported: the uses of the others are reported later.
+func TestUsesOfManyKeys(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service, network *faults) {
+		const more = 100
+		keys := make([]string, guard.MaxUsed+more)
+		for i := range keys {
+			keys[i] = s.m.Key("ada", orders, "read")
+			s.want("/read", keys[i], http.StatusOK)
+		}
+		reported := reported(network)
+		use := func(keys []string) {
+			for _, key := range keys {
+				s.want("/read", key, http.StatusOK)
+			}
+		}
+		s.m.FeedDown()
+		use(keys)
+		time.Sleep(2 * time.Second)
+		s.m.Up()
+		time.Sleep(time.Minute)
+		use(keys[guard.MaxUsed:])
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if want := len(keys) + more; *reported != want {
+			t.Errorf("%d uses of %d were reported", *reported, want)
+		}
+	}, func(c *guard.Config) { c.WhenStale = guard.Grace(time.Hour) })
 }
 
 // A credential that is bound to a key of its client is rejected: this version cannot check the proof of possession.

@@ -1,6 +1,9 @@
 package guard
 
-import "time"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // instant is a moment by two clocks. The monotonic one is not set, and may stand still while the machine is suspended. The
 // wall clock goes on, and may be set.
@@ -19,6 +22,14 @@ func newClock() clock {
 		now := time.Now()
 		return instant{now.Sub(base), now.Round(0).Sub(wall)}
 	}
+}
+
+// minutely is for what is logged at most once a minute.
+type minutely struct{ last atomic.Int64 } // by the monotonic clock, plus one; zero: it was not logged yet
+
+func (m *minutely) may(now instant) bool {
+	next, last := int64(now.mono)+1, m.last.Load()
+	return (last == 0 || next-last > int64(time.Minute)) && m.last.CompareAndSwap(last, next)
 }
 
 // suspension is by how much the clocks may differ before the machine counts as suspended, or its wall clock as set.

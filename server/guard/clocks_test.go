@@ -3,6 +3,9 @@
 package guard_test
 
 import (
+	"bytes"
+	"encoding/json"
+	"io"
 	"net/http"
 	"sync"
 	"testing"
@@ -29,6 +32,30 @@ func TestGraceEnds(t *testing.T) {
 			t.Error("503 without Retry-After")
 		}
 	}, func(c *guard.Config) { c.WhenStale = guard.Grace(10 * time.Second) })
+}
+
+// A guard tells for how long it may answer from memory: an operator who waits until every guard knows of a revocation waits for it.
+func TestLeaseIsTold(t *testing.T) {
+	for name, c := range map[string]struct {
+		mode guard.Mode
+		want int64
+	}{"ask": {guard.Ask, 1_000}, "closed": {guard.Closed, 1_000}, "grace": {guard.Grace(time.Minute), 61_000}} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, s *service, network *faults) {
+				var poll struct{ Lease int64 }
+				network.set(feed, func(r *http.Request) (*http.Response, error) {
+					body, _ := io.ReadAll(r.Body)
+					r.Body = io.NopCloser(bytes.NewReader(body))
+					return nil, json.Unmarshal(body, &poll)
+				})
+				s.m.Settle(s.g)
+				synctest.Wait()
+				if poll.Lease != c.want {
+					t.Errorf("the lease is %d ms, want %d", poll.Lease, c.want)
+				}
+			}, func(config *guard.Config) { config.WhenStale = c.mode })
+		})
+	}
 }
 
 // A known credential is served for the lease after the last answer, and no longer.

@@ -46,8 +46,8 @@ type Config struct {
 	// Refuse writes a refusal. Nil: as RFC 6750 §3 says, with a JSON object.
 	Refuse func(http.ResponseWriter, *http.Request, *Refusal)
 
-	// HTTPClient sends the requests to Mintkeep, for proxies and certificates of your own. Its Timeout must be zero. Nil:
-	// one with the guard's own connections.
+	// HTTPClient sends the requests to Mintkeep, for proxies and certificates of your own. Its Timeout must be zero. Polls have
+	// connections of their own if its Transport is an *http.Transport. Nil: one with the guard's own connections.
 	HTTPClient *http.Client
 	Logger     *slog.Logger // nil: slog.Default
 	// Observe is told what happens, for metrics. It must not block. Nil: nothing is told.
@@ -139,6 +139,9 @@ func (c *Config) complete() error {
 	}
 	return errors.Join(mistakes...)
 }
+
+// lease is for how long after what it knows a guard may answer from memory.
+func (c *Config) lease() time.Duration { return c.MaxStale + c.WhenStale.grace }
 
 func (c *Config) setDefaults() {
 	if c.MaxStale == 0 {

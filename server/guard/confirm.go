@@ -4,7 +4,8 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"slices"
+	"errors"
+	"net/http"
 	"sync/atomic"
 	"time"
 )
@@ -12,14 +13,34 @@ import (
 const (
 	// confirmAge is after how long a verdict is confirmed, whatever the feed says.
 	confirmAge = 10 * time.Minute
-	// confirmAtOnce is how many verdicts one request confirms; Mintkeep takes 1,000.
+	// confirmAtOnce and confirmBytes are how many verdicts one request confirms, and how long it is; Mintkeep takes 1,000 and 64 KiB.
 	confirmAtOnce = 500
+	confirmBytes  = 60 << 10
+	// confirmLength is that of one verdict in a group of its own, without the name of its owner.
+	confirmLength = 100
 	// confirmAfterReset is how many verdicts are confirmed after a reset at most: those that were used lately.
 	confirmAfterReset = 10_000
 )
 
 // confirming is whether verdicts are being confirmed.
-type confirming struct{ busy atomic.Bool }
+type confirming struct {
+	busy   atomic.Bool
+	failed minutely
+}
+
+// batches cuts verdicts into parts that one request confirms.
+func batches(all []*verdict) (parts [][]*verdict) {
+	from, bytes := 0, 0
+	for i, v := range all {
+		length := confirmLength + len(v.credential.owner())
+		if i-from == confirmAtOnce || bytes+length > confirmBytes {
+			parts = append(parts, all[from:i])
+			from, bytes = i, 0
+		}
+		bytes += length
+	}
+	return append(parts, all[from:])
+}
 
 // startConfirming confirms verdicts in the background, unless others are being confirmed.
 func (g *Guard) startConfirming(ctx context.Context, all []*verdict) {
@@ -30,10 +51,8 @@ func (g *Guard) startConfirming(ctx context.Context, all []*verdict) {
 	go func() {
 		defer g.running.Done()
 		defer g.confirming.busy.Store(false)
-		for part := range slices.Chunk(all, confirmAtOnce) {
-			if _, err := g.confirm(ctx, part); err != nil {
-				return // they are asked about when they are used
-			}
+		for _, part := range batches(all) {
+			_, _ = g.confirm(ctx, part) // without an answer, they are asked about when they are used
 		}
 	}()
 }
@@ -49,11 +68,25 @@ type confirmGroup struct {
 }
 
 // confirm asks which credentials are active and as they were, keeps those, and drops the others. It asks by digest: a guard has
-// no credential.
-func (g *Guard) confirm(ctx context.Context, all []*verdict) (kept []*verdict, err error) {
+// no credential. A failure is logged, at most once a minute. What Mintkeep does not take is dropped too: it would not take it later.
+func (g *Guard) confirm(ctx context.Context, all []*verdict) (kept map[*verdict]*verdict, err error) {
+	kept, err = g.confirmed(ctx, all)
+	var status *statusError
+	if errors.As(err, &status) && (status.status == http.StatusBadRequest || status.status == http.StatusRequestEntityTooLarge) {
+		for _, v := range all {
+			g.memory.forget(v)
+		}
+	}
+	if err != nil && g.life.Err() == nil && g.confirming.failed.may(g.clock()) {
+		g.config.Logger.Warn("guard: credentials cannot be confirmed", "error", err.Error())
+	}
+	return kept, err
+}
+
+// groupsOf are the verdicts by their owners. Those without a state cannot be confirmed.
+func groupsOf(all []*verdict) (groups []*confirmGroup) {
 	type owner struct{ client, user string }
 	by := map[owner]*confirmGroup{}
-	var groups []*confirmGroup
 	for _, v := range all {
 		if v.state == (state{}) {
 			continue
@@ -72,6 +105,12 @@ func (g *Guard) confirm(ctx context.Context, all []*verdict) (kept []*verdict, e
 		group.States = append(group.States, base64.RawURLEncoding.EncodeToString(v.state[:]))
 		group.of = append(group.of, v)
 	}
+	return groups
+}
+
+// confirmed is [Guard.confirm], but for what it does about an error.
+func (g *Guard) confirmed(ctx context.Context, all []*verdict) (kept map[*verdict]*verdict, err error) {
+	groups := groupsOf(all)
 	if len(groups) == 0 {
 		return nil, nil
 	}
@@ -88,6 +127,7 @@ func (g *Guard) confirm(ctx context.Context, all []*verdict) (kept []*verdict, e
 	if err := g.mint.post(ctx, "/oauth/confirm", "application/json", body, &answer); err != nil {
 		return nil, err
 	}
+	kept = map[*verdict]*verdict{}
 	for i, group := range groups {
 		var bits []byte
 		if i < len(answer.Active) {
@@ -100,7 +140,7 @@ func (g *Guard) confirm(ctx context.Context, all []*verdict) (kept []*verdict, e
 			}
 			again := v.again(stamp, sent)
 			g.memory.keep(again) // not if something was voided meanwhile: then it is not usable either
-			kept = append(kept, again)
+			kept[v] = again
 		}
 	}
 	return kept, nil

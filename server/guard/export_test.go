@@ -18,6 +18,7 @@ func NewWithClocks(c Config, now func() (mono, wall time.Duration)) (*Guard, err
 const (
 	MaxQuestions = maxQuestions
 	MaxWaiting   = maxWaiting
+	MaxUsed      = maxUsed
 )
 
 // HandleOf is the handle of a credential.

@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
 	"net/url"
 	"strings"
@@ -23,11 +24,12 @@ type Guard struct {
 	used    used
 
 	confirming confirming
+	streams    streams
 
 	known         atomic.Pointer[instant] // up to then it has every void; nil: blind
 	misconfigured atomic.Bool             // Mintkeep rejects this guard's own client
 	closed        atomic.Bool
-	hinted        atomic.Int64 // when hint logged last, by the monotonic clock, plus one
+	hinted        minutely
 	counts        counts
 
 	life    context.Context // until Close
@@ -84,7 +86,7 @@ const (
 	Shut          State = "closed"        // after Close: every check is 503
 )
 
-// state is the state, and how long ago it had every void.
+// state is the state, and how long ago it had every void: for ever, if no poll was answered yet.
 func (g *Guard) state(now instant) (State, time.Duration) {
 	if g.closed.Load() {
 		return Shut, 0
@@ -92,9 +94,9 @@ func (g *Guard) state(now instant) (State, time.Duration) {
 	known := g.known.Load()
 	if known == nil {
 		if g.misconfigured.Load() {
-			return Misconfigured, 0
+			return Misconfigured, math.MaxInt64
 		}
-		return Blind, 0
+		return Blind, math.MaxInt64
 	}
 	age, agree := known.age(now)
 	switch {
@@ -104,6 +106,11 @@ func (g *Guard) state(now instant) (State, time.Duration) {
 		return Misconfigured, age
 	}
 	return Stale, age
+}
+
+// inGrace is whether a guard that is not current answers from memory still, as [Grace] says.
+func (g *Guard) inGrace(age time.Duration) bool {
+	return g.config.WhenStale.grace > 0 && age <= g.config.lease()
 }
 
 // Ready is nil while the guard is current, for a readiness probe that wants it.
@@ -140,8 +147,7 @@ func (g *Guard) hint(reason string) {
 	if reason != "issuer" && reason != "audience" {
 		return
 	}
-	now, last := int64(g.clock().mono)+1, g.hinted.Load()
-	if (last == 0 || now-last > int64(time.Minute)) && g.hinted.CompareAndSwap(last, now) {
+	if g.hinted.may(g.clock()) {
 		g.config.Logger.Warn("guard: a credential of another issuer, or for another service, is rejected; if all are, compare the configuration with the credential",
 			"reason", reason, "issuer", g.config.Issuer, "audiences", g.config.Audiences)
 	}
@@ -158,8 +164,9 @@ func (g *Guard) check(ctx context.Context, p Presented, need *requirements) (*Cr
 	d := digestOf(text)
 	now := g.clock() // first the clock, then what is known, then the verdict: a pause in between makes it older, not newer
 	v, refusal := g.fromMemory(d, now, need.strict)
+	counted := false // by Mintkeep, when it was asked
 	if v == nil && refusal == nil {
-		v, refusal = g.ask(ctx, text, d, need.strict)
+		v, counted, refusal = g.ask(ctx, text, d, need.strict)
 	}
 	if refusal != nil {
 		return nil, refusal
@@ -167,7 +174,9 @@ func (g *Guard) check(ctx context.Context, p Presented, need *requirements) (*Cr
 	if refusal := g.allows(v, need); refusal != nil {
 		return nil, refusal
 	}
-	g.used.note(v)
+	if !counted {
+		g.used.note(v)
+	}
 	return &v.credential, nil
 }
 
@@ -182,7 +191,7 @@ func (g *Guard) fromMemory(d digest, now instant, strict bool) (*verdict, *Refus
 	case state == Current:
 	case mode.closed:
 		return nil, unavailable("stale")
-	case mode.grace > 0 && state != Blind && age <= g.config.MaxStale+mode.grace:
+	case g.inGrace(age):
 		may = !strict
 	}
 	if !may {

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -20,6 +21,7 @@ const (
 	questionTime = 2500 * time.Millisecond
 	keysTime     = 5 * time.Second
 	maxAnswer    = 1 << 20
+	changesPath  = "/oauth/changes"
 )
 
 // errRejected: Mintkeep rejects the guard's own client.
@@ -38,7 +40,9 @@ type mintkeep struct {
 	config *Config
 	base   string
 	client *http.Client
-	own    bool // the connections are the guard's own
+	polls  *http.Client   // as client, with connections of its own if it can have them: to close them ends no question
+	own    []*http.Client // the ones whose connections are the guard's own
+	leave  atomic.Bool    // the next poll is the last one on its connection
 
 	mu     sync.Mutex
 	secret string
@@ -47,28 +51,61 @@ type mintkeep struct {
 func newMintkeep(c *Config) *mintkeep {
 	m := &mintkeep{config: c, base: strings.TrimSuffix(c.Issuer, "/"), client: c.HTTPClient, secret: c.ClientSecret}
 	if m.client == nil {
-		t := http.DefaultTransport.(*http.Transport).Clone()
-		t.MaxIdleConnsPerHost = maxQuestions
-		m.client, m.own = &http.Client{
-			Transport:     t,
+		m.client = m.withOwnConnections(&http.Client{
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		}, true
+		})
 	}
+	m.polls = m.withOwnConnections(m.client)
 	if c.ClientSecretFile != "" {
 		m.secret, _ = readSecret(c.ClientSecretFile) // complete has read it
 	}
 	return m
 }
 
-// close closes idle connections, so that the next request has a new one: a load balancer may choose another replica.
+// withOwnConnections is a client with the settings of another. It is the other one if the program has put a transport of its own around
+// that of net/http.
+func (m *mintkeep) withOwnConnections(as *http.Client) *http.Client {
+	transport := as.Transport
+	if transport == nil {
+		transport = http.DefaultTransport
+	}
+	t, ok := transport.(*http.Transport)
+	if !ok {
+		return as
+	}
+	t = t.Clone()
+	t.MaxIdleConnsPerHost = max(t.MaxIdleConnsPerHost, maxQuestions)
+	own := *as
+	own.Transport = t
+	m.own = append(m.own, &own)
+	return &own
+}
+
+// close closes the guard's idle connections.
 func (m *mintkeep) close() {
-	if m.own {
-		m.client.CloseIdleConnections()
+	for _, c := range m.own {
+		c.CloseIdleConnections()
 	}
 }
 
-// authorize authenticates a request.
-func (m *mintkeep) authorize(ctx context.Context, r *http.Request) error {
+// leaveReplica has the next poll open a new connection: a load balancer may choose another replica. Where the connections are not the
+// guard's own it is the poll after the next one.
+func (m *mintkeep) leaveReplica() {
+	m.leave.Store(true)
+	m.close()
+}
+
+// sender is the client that sends a request.
+func (m *mintkeep) sender(r *http.Request) *http.Client {
+	if !strings.HasSuffix(r.URL.Path, changesPath) {
+		return m.client
+	}
+	r.Close = m.leave.Load() // over HTTP/2 too, where the other requests of the connection go on
+	return m.polls
+}
+
+// authorize authenticates a request, with this secret unless the client has none.
+func (m *mintkeep) authorize(ctx context.Context, r *http.Request, secret string) error {
 	if m.config.Token != nil {
 		token, err := m.config.Token(ctx)
 		if err != nil {
@@ -77,43 +114,52 @@ func (m *mintkeep) authorize(ctx context.Context, r *http.Request) error {
 		r.Header.Set("Authorization", "Bearer "+token)
 		return nil
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	pair := url.QueryEscape(m.config.ClientID) + ":" + url.QueryEscape(m.secret) // RFC 6749 §2.3.1
+	pair := url.QueryEscape(m.config.ClientID) + ":" + url.QueryEscape(secret) // RFC 6749 §2.3.1
 	r.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(pair)))
 	return nil
 }
 
-// renew reads the secret again after it was rejected, and tells whether it is another.
-func (m *mintkeep) renew() bool {
-	if m.config.ClientSecretFile == "" {
-		return false
-	}
-	secret, err := readSecret(m.config.ClientSecretFile)
+// current is the secret that was read last.
+func (m *mintkeep) current() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err != nil || secret == m.secret {
-		return false
+	return m.secret
+}
+
+// renew reads the secret again after one was rejected, and tells whether there is another now. Another request may have read it
+// before.
+func (m *mintkeep) renew(rejected string) (secret string, another bool) {
+	if m.config.ClientSecretFile == "" {
+		return "", false
 	}
+	secret, err := readSecret(m.config.ClientSecretFile)
+	if err != nil {
+		return "", false
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.secret = secret
-	return true
+	return secret, secret != rejected
 }
 
 // post sends a request and reads the JSON object of its answer into result.
 func (m *mintkeep) post(ctx context.Context, path, contentType string, body []byte, result any) error {
-	err := m.postOnce(ctx, path, contentType, body, result)
-	if errors.Is(err, errRejected) && m.renew() {
-		err = m.postOnce(ctx, path, contentType, body, result)
+	secret := m.current()
+	err := m.postOnce(ctx, path, contentType, body, secret, result)
+	if errors.Is(err, errRejected) {
+		if secret, another := m.renew(secret); another {
+			err = m.postOnce(ctx, path, contentType, body, secret, result)
+		}
 	}
 	return err
 }
 
-func (m *mintkeep) postOnce(ctx context.Context, path, contentType string, body []byte, result any) error {
+func (m *mintkeep) postOnce(ctx context.Context, path, contentType string, body []byte, secret string, result any) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, m.base+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
-	if err := m.authorize(ctx, r); err != nil {
+	if err := m.authorize(ctx, r, secret); err != nil {
 		return err
 	}
 	r.Header.Set("Content-Type", contentType)
@@ -122,7 +168,7 @@ func (m *mintkeep) postOnce(ctx context.Context, path, contentType string, body 
 }
 
 func (m *mintkeep) do(r *http.Request, result any) error {
-	answer, err := m.client.Do(r)
+	answer, err := m.sender(r).Do(r)
 	if err != nil {
 		var e *url.Error
 		if errors.As(err, &e) {

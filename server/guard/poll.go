@@ -61,7 +61,7 @@ type poller struct {
 	retry    time.Duration // until the next poll after an error
 	nulls    int           // answers without fresh in a row
 	keys     string
-	lastLog  time.Duration
+	failures minutely
 	resetAt  time.Duration
 	failing  bool          // the last poll was not answered
 	state    State         // that Config.Observe was told of
@@ -70,7 +70,7 @@ type poller struct {
 
 // poll polls until ctx is done.
 func (g *Guard) poll(ctx context.Context) {
-	p := &poller{g: g, instance: instanceName(), version: ownVersion(), lastLog: -time.Hour, resetAt: -time.Hour, state: Blind}
+	p := &poller{g: g, instance: instanceName(), version: ownVersion(), resetAt: -time.Hour, state: Blind}
 	defer p.noteState()
 	for ctx.Err() == nil {
 		answer := p.hedged(ctx)
@@ -160,8 +160,8 @@ func (p *poller) once(ctx context.Context, cursor string, wait time.Duration) po
 	nonce := rand.Text()
 	a := polled{}
 	request := pollRequest{
-		After: cursor, Wait: wait.Milliseconds(), Nonce: nonce, Instance: p.instance, Lease: g.config.MaxStale.Milliseconds(),
-		Used: g.used.take(g.clock()), Served: g.counts.served.Load(), Refused: g.counts.refused.Load(),
+		After: cursor, Wait: wait.Milliseconds(), Nonce: nonce, Instance: p.instance, Lease: g.config.lease().Milliseconds(),
+		Used: g.used.take(), Served: g.counts.served.Load(), Refused: g.counts.refused.Load(),
 		Entries: g.memory.len(), Version: p.version,
 	}
 	body, err := json.Marshal(request)
@@ -172,7 +172,7 @@ func (p *poller) once(ctx context.Context, cursor string, wait time.Duration) po
 	timed, cancel := context.WithTimeout(ctx, wait+questionTime)
 	defer cancel()
 	a.sent = g.clock()
-	a.err = g.mint.post(timed, "/oauth/changes", "application/json", body, &a.changes)
+	a.err = g.mint.post(timed, changesPath, "application/json", body, &a.changes)
 	if a.err != nil && ctx.Err() == nil { // one that was cancelled has arrived, as a rule
 		g.used.again(request.Used)
 	}
@@ -222,11 +222,12 @@ func (p *poller) process(ctx context.Context, a polled) {
 	}
 	if a.changes.Fresh == nil || *a.changes.Fresh < 0 {
 		if p.nulls++; p.nulls >= 2 {
-			g.mint.close()
+			g.mint.leaveReplica()
 		}
 		return
 	}
 	p.nulls = 0
+	g.mint.leave.Store(false)
 	known := a.sent.add(time.Duration(*a.changes.Fresh) * time.Millisecond)
 	if before := g.known.Load(); before == nil || known.mono > before.mono {
 		g.known.Store(&known)
@@ -265,10 +266,9 @@ func (p *poller) failed(err error) {
 	if errors.Is(err, errRejected) {
 		p.g.misconfigure(err)
 	}
-	p.g.mint.close()
+	p.g.mint.leaveReplica()
 	p.failing = true
-	if now := p.g.clock(); now.mono-p.lastLog > time.Minute {
-		p.lastLog = now.mono
+	if p.failures.may(p.g.clock()) {
 		p.g.config.Logger.Warn("guard: the feed of revocations does not answer", "error", err.Error())
 	}
 }

@@ -13,30 +13,31 @@ var (
 	ErrStale   = errors.New("guard: it is not known whether the credential is still active")
 )
 
-// watchTime is how often a watched credential is looked at.
-const watchTime = 100 * time.Millisecond
+// watchTime is how often a watched credential is looked at, and how long after one request to confirm such credentials the next one is
+// sent.
+const watchTime = 50 * time.Millisecond
 
 // Watch is for a long stream, such as a WebSocket. The context that it returns is cancelled when the credential of the stream is
 // revoked or expires: at most Config.MaxStale and 100 ms after the revocation. If Mintkeep does not answer, it may be 2.5 s more;
 // with [Grace], also as long as that says. The cause is [ErrRevoked], [ErrExpired] or [ErrStale]; the last one if Mintkeep cannot be
-// asked, or at once with [Closed]. The caller calls stop at the end. A credential that no guard has checked is ErrStale.
+// asked for so long, or at once with [Closed]. The caller calls stop at the end. A credential that no guard has checked is ErrStale.
 func (g *Guard) Watch(ctx context.Context, c *Credential) (watched context.Context, stop context.CancelFunc) {
 	watched, cancel := context.WithCancelCause(ctx)
-	var v *verdict
+	s := &stream{g: g, allowed: g.clock()}
 	if c != nil {
-		v = c.verdict
+		s.v = c.verdict
 	}
 	go func() {
 		tick := time.NewTicker(watchTime)
 		defer tick.Stop()
 		for {
-			var cause error
-			if v, cause = g.still(watched, v); cause != nil {
+			if cause := s.look(); cause != nil {
 				cancel(cause)
 				return
 			}
 			select {
 			case <-tick.C:
+			case <-s.asked.answered():
 			case <-watched.Done():
 				return
 			}
@@ -45,27 +46,71 @@ func (g *Guard) Watch(ctx context.Context, c *Credential) (watched context.Conte
 	return watched, func() { cancel(context.Canceled) }
 }
 
-// still is the verdict by which a stream may go on, or why it may not.
-func (g *Guard) still(ctx context.Context, v *verdict) (*verdict, error) {
-	now := g.clock()
-	state, age := g.state(now)
-	mode := g.config.WhenStale
+// stream is what a context of [Guard.Watch] depends on.
+type stream struct {
+	g       *Guard
+	v       *verdict
+	allowed instant       // when it might go on without a question last
+	asked   *confirmation // that it waits for; nil: none
+}
+
+// look is why the stream ends. nil: it goes on, also for as long as one question may take.
+func (s *stream) look() error {
+	now := s.g.clock()
+	state, age := s.g.state(now)
 	switch {
-	case v == nil, state == Shut, state != Current && mode.closed:
-		return nil, ErrStale
-	case v.expired(now):
-		return nil, ErrExpired
-	case state == Current, mode.grace > 0 && state != Blind && age <= g.config.MaxStale+mode.grace:
-		if g.memory.stillHolds(v) {
-			return v, nil
+	case s.v == nil, state == Shut, state != Current && s.g.config.WhenStale.closed:
+		return ErrStale
+	case s.v.expired(now):
+		return ErrExpired
+	case s.holds(now, state == Current || s.g.inGrace(age)):
+		s.allowed, s.asked = now, nil
+		return nil
+	case s.asked == nil:
+		s.asked = s.g.confirmSoon(s.v)
+	}
+	select {
+	case <-s.asked.done:
+		if cause := s.take(now); cause != nil {
+			return cause
 		}
+	default:
 	}
-	kept, err := g.confirm(ctx, []*verdict{v})
-	switch {
-	case err != nil:
-		return nil, ErrStale
-	case len(kept) == 0:
-		return nil, ErrRevoked
+	if since, _ := s.allowed.age(now); since > questionTime {
+		return ErrStale
 	}
-	return kept[0], nil
+	return nil
+}
+
+// holds is whether the stream may go on by what it knows, or by what the memory has learned of its credential since: it was not voided,
+// and the feed says so, or it was confirmed lately.
+func (s *stream) holds(now instant, byFeed bool) bool {
+	_, agree := s.allowed.age(now) // or the machine was suspended
+	lately := func(v *verdict) bool { return byFeed || agree && now.mono-v.sent <= s.g.config.MaxStale }
+	if lately(s.v) && s.g.memory.stillHolds(s.v) {
+		return true
+	}
+	newer := s.g.memory.find(s.v.digest, now)
+	if newer == nil || newer.state != s.v.state || newer.state == (state{}) || !lately(newer) {
+		return false
+	}
+	s.v = newer
+	return true
+}
+
+// take takes in the answer. After an error there is another question at the next look.
+func (s *stream) take(now instant) error {
+	c := s.asked
+	s.asked = nil
+	if c.kept == nil {
+		if c.err == nil {
+			return ErrRevoked
+		}
+		return nil
+	}
+	s.v, s.allowed = c.kept, c.sent.add(s.g.config.MaxStale)
+	if s.allowed.mono > now.mono {
+		s.allowed = now
+	}
+	return nil
 }

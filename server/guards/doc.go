@@ -4,7 +4,7 @@
 //	[Registry.Asked]   a poll has arrived: the guard has read everything before its cursor
 //	[Registry.Heard]   a poll was answered
 //	[Registry.Run]     writes what this replica has heard, every 10 s, for the other replicas
-//	[Registry.List]    the guards heard of within the last minute, at any replica
+//	[Registry.List]    the guards heard of within the last minute, or within their lease, at any replica
 //	[Registry.Probe]   appends an entry to the feed that voids nothing, and
 //	[Registry.Passed]  tells which guards have read it since, and which are silent
 //

@@ -26,7 +26,7 @@ type Guard struct {
 	Late bool
 }
 
-// List are the guards heard of within the last minute.
+// List are the guards heard of within the last minute, or within their lease.
 type List struct {
 	Guards []Guard // by client, then by instance
 	// Full: there were too many, and some are missing.
@@ -112,7 +112,7 @@ func (r *Registry) all(ctx context.Context) (all map[name]*known, full bool, par
 			if h.Heard += p.Age; late && h.Known >= 0 {
 				h.Known += p.Age
 			}
-			if h.Heard > Remembered {
+			if !isRemembered(h.Heard, h.Lease) {
 				continue
 			}
 			id := name{h.ClientID, h.Instance}
@@ -134,12 +134,12 @@ func isLate(h store.HeardGuard) bool { return h.Known < 0 || h.Known > leaseOf(h
 // leaseOf is for how long a guard may answer from memory after what it knows.
 func leaseOf(told time.Duration) time.Duration {
 	if told <= 0 {
-		return MaxLease
+		return AssumedLease
 	}
 	return told
 }
 
-// part is what this replica has heard within the last minute.
+// part is what this replica has heard, of the guards that it remembers.
 func (r *Registry) part(now time.Time) store.GuardsPart {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -15,10 +15,10 @@ import (
 const (
 	// MaxGuards is how many instances are known at once. Others are not listed, and known to be missing.
 	MaxGuards = 10_000
-	// Remembered is for how long a guard is known after its last poll.
+	// Remembered is for how long a guard is known after its last poll, or for its lease, if that is longer.
 	Remembered = time.Minute
-	// MaxLease is the longest lease of a guard. One that does not tell its lease is taken to have it.
-	MaxLease = 10 * time.Second
+	// AssumedLease is that of a guard that does not tell it.
+	AssumedLease = 10 * time.Second
 	// Doctor is the instance as which mintkeep doctor polls. It keeps no answer, and is not listed.
 	Doctor = "mintkeep doctor"
 
@@ -56,7 +56,7 @@ type Poll struct {
 	Lag time.Duration
 }
 
-// Registry has the guards that this replica has heard of within the last minute. It is safe for concurrent use.
+// Registry has the guards that this replica has heard of within the last minute, or within their lease. It is safe for concurrent use.
 type Registry struct {
 	Options
 	replica string              // a random name of this process
@@ -151,14 +151,17 @@ func (r *Registry) makeRoom(now time.Time) bool {
 	return len(r.heard) < MaxGuards
 }
 
-// forget drops the guards that were not heard of for a minute. The caller holds the lock.
+// forget drops the guards that are not remembered any longer. The caller holds the lock.
 func (r *Registry) forget(now time.Time) {
 	for id, g := range r.heard {
-		if now.Sub(g.At) > Remembered {
+		if !isRemembered(now.Sub(g.At), g.Lease) {
 			delete(r.heard, id)
 		}
 	}
 }
+
+// isRemembered is whether a guard is known so long after its last poll: it may still answer from memory then.
+func isRemembered(silence, lease time.Duration) bool { return silence <= max(Remembered, lease) }
 
 // join has Run look up whether this is the first poll of the client within a day. The caller holds the lock.
 func (r *Registry) join(p Poll) {

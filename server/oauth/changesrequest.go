@@ -20,7 +20,7 @@ const (
 	maxInstance = 128
 	maxVersion  = 64
 	maxCursor   = 64        // one that the feed has issued has 32
-	maxLease    = 3_600_000 // ms
+	maxLease    = 3_610_000 // ms: MaxStale and Grace of server/guard at most
 	maxUsed     = 256
 	maxUses     = 10_000_000 // of one key: what many polls tell in a day does not overflow the sum in Redis
 	maxUsedAgo  = 86_400     // s

@@ -85,6 +85,11 @@ func (s *Server) introspect(r *http.Request) (asked inspection, principal *beare
 	if asked.ties, err = wantsTies(asked.form); err != nil {
 		return asked, nil, err
 	}
+	if asked.ties {
+		if err := s.mayKeep(asked.caller.Client); err != nil {
+			return asked, nil, err
+		}
+	}
 	principal, err = s.verifier.Principal(r.Context(), asked.presented, asked.record, asked.caller.Client, asked.caller.used)
 	return asked, principal, s.used(r, asked.caller, err)
 }

@@ -48,8 +48,8 @@ func (s *Server) subscriber(r *http.Request) (subscriber, error) {
 	if err != nil {
 		return subscriber{}, err
 	}
-	if !scope.Has(client.Metadata.Scope, scope.Introspect) {
-		return subscriber{}, s.subscribers.Forbidden(scope.Introspect, "The client is not registered for the scope "+scope.Introspect)
+	if err := s.mayKeep(client.Client); err != nil {
+		return subscriber{}, err
 	}
 	if err := s.use(r, client); err != nil {
 		return subscriber{}, err
@@ -58,6 +58,15 @@ func (s *Server) subscriber(r *http.Request) (subscriber, error) {
 		ClientID: client.ID, Depends: []feed.Handle{feed.OfAuthentication(client.ID), feed.OfClient(client.ID)},
 		Until: client.until, Once: client.used != nil,
 	}, nil
+}
+
+// mayKeep rejects a client that is not registered for mintkeep:introspect. A service that keeps answers is told so, and not that a
+// credential is inactive: its callers would be rejected for a mistake of the service.
+func (s *Server) mayKeep(c *store.Client) error {
+	if scope.Has(c.Metadata.Scope, scope.Introspect) {
+		return nil
+	}
+	return s.subscribers.Forbidden(scope.Introspect, "The client is not registered for the scope "+scope.Introspect)
 }
 
 // subscriberResource checks the access token of a subscriber.

@@ -243,6 +243,13 @@ func (b *process) RevokeTokens(client string) {
 	b.call("POST", "/admin/clients/"+client+"/revoke-tokens", "", 204)
 }
 
+// Entitle registers the client of the guards for mintkeep:introspect, or takes that scope away.
+func (b *process) Entitle(entitled bool) {
+	b.t.Helper()
+	scope := map[bool]string{true: "mintkeep:introspect", false: "read"}[entitled]
+	b.call("PATCH", "/admin/clients/guard", `{"scope":"`+scope+`"}`, 200)
+}
+
 func (b *process) RotateSigningKey(compromised bool) {
 	b.t.Helper()
 	b.call("POST", "/admin/signing-keys/rotate", fmt.Sprintf(`{"compromised":%v}`, compromised), 201)

@@ -32,6 +32,7 @@ type backend interface {
 	RevokeTokens(client string)
 	DisableUser(user string, disabled bool)
 	RotateSigningKey(compromised bool)
+	Entitle(entitled bool)
 	// Guard has the HTTPClient of the Config for a network with faults.
 	Guard(c guard.Config) *guard.Guard
 	Address() string
@@ -144,6 +145,36 @@ func TestGuard(t *testing.T) {
 		want(t, g, "an old token of a client that was enabled again", disabled, 401, read)
 		want(t, g, "a new token of that client", b.Token("reports", orders, "read"), 200, read)
 		want(t, g, "a new token after all were revoked", b.Token("sales", orders, "read"), 200, read)
+	})
+}
+
+// A guard whose client lacks mintkeep:introspect is misconfigured. No caller is told that its credential is bad, whether the guard
+// starts so or the scope is taken away.
+func TestGuardWithoutTheScope(t *testing.T) {
+	each(t, func(t *testing.T, b backend) {
+		c := guard.Config{Audiences: []string{orders, b.KeyAudience()}, MaxStale: 300 * time.Millisecond}
+		token, key := b.Token("billing", orders, "read"), b.Key("ada", "read")
+		misconfigured := func(g *guard.Guard, credential string, o ...guard.Option) {
+			t.Helper()
+			if status, reason := check(t, g, credential, o...); status != 503 || reason != "misconfigured" {
+				t.Errorf("%d %s, want 503 misconfigured", status, reason)
+			}
+		}
+		b.Entitle(false)
+		g := b.Guard(c)
+		for _, credential := range []string{token, key, guardtest.Checksummed("mkt_")} {
+			misconfigured(g, credential)
+		}
+		eventually(t, "the poll is rejected", func() bool { return g.Stats().State == guard.Misconfigured })
+		misconfigured(g, token)
+		b.Entitle(true)
+		settle(t, g)
+		want(t, g, "with the scope", token, 200, read)
+		b.Entitle(false)
+		misconfigured(g, key)
+		misconfigured(g, token, guard.Strict)
+		eventually(t, "the poll is rejected again", func() bool { return g.Stats().State == guard.Misconfigured })
+		misconfigured(g, token)
 	})
 }
 
@@ -335,6 +366,14 @@ func TestThousandCallersAskOnce(t *testing.T) {
 		if asked := n.requests("/oauth/introspect") - before; asked != 1 {
 			t.Errorf("asked %d times", asked)
 		}
+	})
+}
+
+// Mintkeep takes the longest lease that a guard may be configured with.
+func TestLongestLease(t *testing.T) {
+	each(t, func(t *testing.T, b backend) {
+		g := b.Guard(guard.Config{Audiences: []string{orders}, MaxStale: 10 * time.Second, WhenStale: guard.Grace(time.Hour)})
+		settle(t, g)
 	})
 }
 

@@ -38,11 +38,18 @@ func (s *Server) isDown() bool {
 	return s.down
 }
 
-func isGuard(w http.ResponseWriter, r *http.Request) bool {
-	if id, secret, ok := r.BasicAuth(); ok && id == ClientID && secret == ClientSecret {
+func (s *Server) isGuard(w http.ResponseWriter, r *http.Request) bool {
+	s.mu.Lock()
+	withoutScope := s.withoutScope
+	s.mu.Unlock()
+	switch id, secret, ok := r.BasicAuth(); {
+	case !ok || id != ClientID || secret != ClientSecret:
+		w.WriteHeader(http.StatusUnauthorized)
+	case withoutScope:
+		w.WriteHeader(http.StatusForbidden)
+	default:
 		return true
 	}
-	w.WriteHeader(http.StatusUnauthorized)
 	return false
 }
 
@@ -51,7 +58,7 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) {
 		unavailable(w)
 		return
 	}
-	if !isGuard(w, r) {
+	if !s.isGuard(w, r) {
 		return
 	}
 	text := r.PostFormValue("token")
@@ -100,7 +107,7 @@ func (s *Server) confirm(w http.ResponseWriter, r *http.Request) {
 	case s.isDown():
 		unavailable(w)
 		return
-	case !isGuard(w, r):
+	case !s.isGuard(w, r):
 		return
 	case err != nil:
 		w.WriteHeader(http.StatusBadRequest)
@@ -129,7 +136,7 @@ func (s *Server) confirm(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) changes(w http.ResponseWriter, r *http.Request) {
 	arrived := time.Now()
-	if !isGuard(w, r) {
+	if !s.isGuard(w, r) {
 		return
 	}
 	var q struct {

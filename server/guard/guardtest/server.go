@@ -46,6 +46,8 @@ type Server struct {
 	feedDown    bool
 	asked       map[string]int
 	held        chan struct{} // introspections wait until it is closed; nil: they do not
+
+	withoutScope bool // the client of the guards is not registered for mintkeep:introspect
 }
 
 // signingKey signs tokens, until the next one does.
@@ -293,6 +295,9 @@ func (s *Server) Down() { s.set(func() { s.down = true }) }
 
 // FeedDown answers the polls with 503, until Up.
 func (s *Server) FeedDown() { s.set(func() { s.feedDown = true }) }
+
+// Entitle registers the client of the guards for mintkeep:introspect, or takes that scope away. It has it at first.
+func (s *Server) Entitle(entitled bool) { s.set(func() { s.withoutScope = !entitled }) }
 
 // Up answers again.
 func (s *Server) Up() { s.set(func() { s.down, s.feedDown = false, false }) }
