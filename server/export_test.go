@@ -3,6 +3,8 @@ package server
 import (
 	"context"
 	"time"
+
+	"github.com/gin-gonic/gin"
 )
 
 // Timeouts are the patience of a server with the network.
@@ -22,3 +24,6 @@ func (s *Server) KeepBudget() { s.public.adapter.StoreBudget = 0 }
 
 // RunGuards has s write what it hears of guards, as Serve does.
 func (s *Server) RunGuards(ctx context.Context) { s.guards.Run(ctx) }
+
+// Routes are those of the public listener.
+func (s *Server) Routes() gin.RoutesInfo { return s.public.engine.Routes() }
