@@ -35,7 +35,7 @@ func TestCardinality(t *testing.T) {
 
 	got := scrape(t, m)
 	for prefix, limit := range map[string]int{
-		"mintkeep_http_requests_total":                 4001,
+		"mintkeep_http_requests_total":                 5001,
 		"mintkeep_http_request_duration_seconds_count": 201,
 		"mintkeep_tokens_issued_total":                 3,
 		"mintkeep_tokens_refused_total":                11,

@@ -11,10 +11,10 @@ import (
 // unmatched is the route of a request that no pattern of the server's table matches.
 const unmatched = "unmatched"
 
-// Limits above what the server's own routes need (some 100 patterns, with 170 methods in all and up to 20 statuses each; a
+// Limits above what the server's own routes need (some 100 patterns, with 200 methods in all and up to 20 statuses each; a
 // test of server holds them to the routes): they bound memory if a caller passes a raw path.
 const (
-	maxRequestSeries = 4000
+	maxRequestSeries = 5000
 	maxRoutes        = 200
 )
 
