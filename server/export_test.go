@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/gin-gonic/gin"
 )
 
 // Timeouts are the patience of a server with the network.
@@ -30,3 +32,6 @@ func (s *Server) KeepBudget() { s.public.adapter.StoreBudget = 0 }
 
 // RunGuards has s write what it hears of guards, as Serve does.
 func (s *Server) RunGuards(ctx context.Context) { s.guards.Run(ctx) }
+
+// Routes are those of the public listener.
+func (s *Server) Routes() gin.RoutesInfo { return s.public.engine.Routes() }

@@ -201,7 +201,7 @@ func (*Server) operatorRoutes(r pageRouter) {
 	operator := r.pages.OperatorOnly
 	r.see("/operator", operator(r.pages.Overview))
 	r.see("/operator/clients", operator(r.pages.Clients))
-	r.see("/operator/clients/new", operator(r.pages.NewClientPage))
+	r.see("/operator/register-client", operator(r.pages.NewClientPage))
 	r.page("POST", "/operator/clients", web.FormBody, operator(r.pages.RegisterClient))
 	r.see("/operator/clients/:id", operator(r.pages.ClientPage))
 	r.page("POST", "/operator/clients/:id", web.FormBody, operator(r.pages.ChangeClient))

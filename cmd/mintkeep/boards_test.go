@@ -43,12 +43,12 @@ func promtool(t *testing.T, args ...string) {
 
 // alertRules are the rules of alerts.yaml.
 type alertRules struct {
-	Groups []struct {
-		Rules []struct {
-			Record, Alert, Expr string
-			Labels, Annotations map[string]string
-		}
-	}
+	Groups []struct{ Rules []alertRule }
+}
+
+type alertRule struct {
+	Record, Alert, Expr string
+	Labels, Annotations map[string]string
 }
 
 func readYAML(t *testing.T, path string, into any) {
@@ -111,11 +111,13 @@ type board struct {
 		}
 	}
 	Annotations struct{ List []struct{ Expr string } }
-	Panels      []struct {
-		Type, Title, Description string
-		FieldConfig              struct{ Defaults struct{ Unit string } }
-		Targets                  []struct{ Expr string }
-	}
+	Panels      []boardPanel
+}
+
+type boardPanel struct {
+	Type, Title, Description string
+	FieldConfig              struct{ Defaults struct{ Unit string } }
+	Targets                  []struct{ Expr string }
 }
 
 func readBoard(t *testing.T) (b board, exprs []string) {
@@ -166,6 +168,24 @@ func TestBoard(t *testing.T) {
 		t.Fatal(err)
 	}
 	promtool(t, "check", "rules", path)
+}
+
+// The panel of failed revocations shows what the alert is about.
+func TestBoardShowsTheFailedRevocations(t *testing.T) {
+	t.Parallel()
+	var rules alertRules
+	readYAML(t, alertsFile, &rules)
+	rule := slices.IndexFunc(rules.Groups[0].Rules, func(r alertRule) bool { return r.Record == "mintkeep:revocations_failed:increase5m" })
+	b, _ := readBoard(t)
+	panel := slices.IndexFunc(b.Panels, func(p boardPanel) bool { return p.Title == "Failed revocations" })
+	if rule < 0 || panel < 0 {
+		t.Fatalf("there is no rule %d or no panel %d", rule, panel)
+	}
+	closeUp := strings.NewReplacer(" ", "", "\n", "", `job=~"$job",instance=~"$instance",`, "")
+	got, want := closeUp.Replace(b.Panels[panel].Targets[0].Expr), closeUp.Replace(rules.Groups[0].Rules[rule].Expr)
+	if got != want {
+		t.Errorf("the panel has\n%s\nand the rule\n%s", got, want)
+	}
 }
 
 // Each metric that the dashboard and the alerts name is in a scrape.

@@ -130,6 +130,38 @@ func TestFewFilesIdle(t *testing.T) {
 	}
 }
 
+// Idle connections to the public listener keep no operator out of a listener of their own, nor the other way round.
+func TestFewFilesIdleOtherListener(t *testing.T) {
+	if testing.Short() {
+		t.Skip("server/fdreserve is tested with the race detector, and TestFewFiles too")
+	}
+	r := startWithFewFiles(t, append(processtest.OnRedis(storetest.Redis(t).URL()), "MINTKEEP_METRICS_ADDR=",
+		"MINTKEEP_ADMIN_ADDR=127.0.0.1:0", "MINTKEEP_ADMIN_URL=https://"+operatorHost)...)
+	at := operatorListener.FindStringSubmatch(r.Log.String())
+	if at == nil {
+		t.Fatalf("no listener for operators: %s", r.Log)
+	}
+	public, operators := r.Caller, r.Caller
+	operators.URL = "http://" + at[1]
+	for _, tt := range []struct {
+		name        string
+		idle, other processtest.Caller
+		path        string
+		status      int
+	}{
+		{"operators", public, operators, "/admin/clients", http.StatusUnauthorized},
+		{"callers", operators, public, "/api/v1/users/me", http.StatusUnauthorized},
+	} {
+		for range 150 { // more than there are descriptors; each stays
+			idle := stay(t, r, false)
+			idle.URL = tt.idle.URL
+			processtest.Eventually(t, processtest.Patience, func() bool { return idle.Get("/healthz").Is(http.StatusOK) }, r.Log.String)
+		}
+		processtest.Eventually(t, processtest.Patience, func() bool { return tt.other.Get(tt.path).Is(tt.status) },
+			func() string { return tt.name + " are rejected\n" + r.Log.String() })
+	}
+}
+
 // Two thousand connections of one trusted proxy are served; while half of the descriptors are in use, an address that is
 // not one has its oldest idle ones closed.
 func TestFewFilesTrustedProxy(t *testing.T) {

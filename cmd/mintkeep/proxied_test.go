@@ -26,6 +26,8 @@ func TestProxies(t *testing.T) {
 			t.Run("listeners", p.listeners)
 			t.Run("rejections", p.rejections)
 			t.Run("address", p.address)
+			t.Run("out of memory", p.outOfMemory)
+			t.Run("an answer is lost", func(t *testing.T) { p.lostAnswer(t, proxies[name].repeats) })
 			t.Run("reload", func(t *testing.T) { p.reloads(t, name) })
 		})
 	}

@@ -27,21 +27,22 @@ import (
 // proxies are the files of docs/deploy/proxies. Only their addresses, and the paths of their certificates, are changed.
 var proxies = map[string]struct {
 	file, program string
+	repeats       bool // sends a request that was answered 503 to the other server, where that is safe
 	args          func(config string) []string
 	reload        func(t *testing.T, p *proxy) // as the documentation of the proxy says
 }{
 	"nginx": {
-		"nginx.conf", "nginx", func(config string) []string {
+		"nginx.conf", "nginx", true, func(config string) []string {
 			return []string{"-c", config, "-g", "daemon off; pid " + filepath.Dir(config) + "/nginx.pid; error_log stderr;"}
 		},
 		func(t *testing.T, p *proxy) { p.signal(t, syscall.SIGHUP) },
 	},
 	"haproxy": {
-		"haproxy.cfg", "haproxy", func(config string) []string { return []string{"-W", "-f", config} },
+		"haproxy.cfg", "haproxy", true, func(config string) []string { return []string{"-W", "-f", config} },
 		func(t *testing.T, p *proxy) { p.signal(t, syscall.SIGUSR2) },
 	},
 	"caddy": {
-		"Caddyfile", "caddy", func(config string) []string { return []string{"run", "--adapter", "caddyfile", "--config", config} },
+		"Caddyfile", "caddy", false, func(config string) []string { return []string{"run", "--adapter", "caddyfile", "--config", config} },
 		func(t *testing.T, p *proxy) {
 			out, err := exec.CommandContext(t.Context(), p.program, "reload", "--force", "--adapter", "caddyfile", "--config", p.config, "--address", p.admin).CombinedOutput()
 			if err != nil {
@@ -61,6 +62,8 @@ type proxy struct {
 	processtest.Caller // of the public host
 
 	operators processtest.Caller
+	redis     *storetest.Server
+	late      *storetest.LateProxy // between both servers and redis
 	public    *behind
 	program   string
 	config    string
@@ -112,8 +115,9 @@ func newProxy(t *testing.T, name string) *proxy {
 	if err != nil {
 		missing(t, recipe.program, recipe.program+" is not installed")
 	}
-	p := &proxy{program: program, admin: storetest.FreeAddr(t)}
-	environ := append(processtest.OnRedis(storetest.Redis(t).URL()),
+	p := &proxy{program: program, admin: storetest.FreeAddr(t), redis: storetest.Redis(t)}
+	p.late = storetest.NewLateProxy(t, p.redis)
+	environ := append(processtest.OnRedis(p.late.URL(p.redis.URL())),
 		"MINTKEEP_ISSUER=https://"+publicHost, "MINTKEEP_TRUSTED_PROXIES=127.0.0.1",
 		"MINTKEEP_ADMIN_ADDR=127.0.0.1:0", "MINTKEEP_ADMIN_URL=https://"+operatorHost,
 	)
@@ -121,6 +125,7 @@ func newProxy(t *testing.T, name string) *proxy {
 	public, operators := storetest.FreeAddr(t), storetest.FreeAddr(t)
 	replace := []string{
 		"10.0.0.1:8443", operators, "bind 10.0.0.1\n", "bind 127.0.0.1\n", "/etc/ssl/", folder + "/",
+		"worker_processes auto", "worker_processes 1", // which remembers the failures of all requests
 		"listen 443 ", "listen " + public + " ", "bind :443 ", "bind " + public + " ", "localhost:2019", p.admin,
 		publicHost + ":443", publicHost + ":" + port(public), operatorHost + ":8443", operatorHost + ":" + port(operators),
 	}

@@ -90,18 +90,20 @@ func (l *Log) Done(ctx context.Context, by Actor, what Record) error {
 	return l.record(ctx, l.Store.AuditAll, []store.Event{what.Event(l.Now(), by)})
 }
 
-// Revoked records revocations that hold already. If it cannot, the request's line in the log has them.
+// Revoked records revocations that hold already. If it cannot, the request's line in the log has them: a warning, in a
+// flood too.
 func (l *Log) Revoked(ctx context.Context, by Actor, what ...Record) {
 	if len(what) == 0 {
 		return
 	}
+	web.NeverSample(ctx)
 	events, now := make([]store.Event, len(what)), l.Now()
 	for i := range what {
 		events[i] = what[i].Event(now, by)
 	}
 	if err := l.record(ctx, l.Store.AuditAll, events); err != nil {
 		for i := range what {
-			web.Note(ctx, "not_audited", string(what[i].Action)+" "+what[i].Target)
+			web.Warn(ctx, "not_audited", string(what[i].Action)+" "+what[i].Target)
 		}
 		web.Note(ctx, "audit_error", err.Error())
 	}

@@ -28,18 +28,31 @@ import (
 // inRequest calls do in a request to /r/hunter2, whose route is /r/*rest.
 func inRequest(t *testing.T, do func(ctx context.Context)) {
 	t.Helper()
+	send := requests(slog.DiscardHandler, func(ctx context.Context) error {
+		do(ctx)
+		return nil
+	})
+	if got := send(); got != http.StatusNoContent {
+		t.Fatalf("got %d", got)
+	}
+}
+
+// requests sends requests to /r/hunter2, whose route is /r/*rest and whose handler calls do. It returns the status.
+func requests(log slog.Handler, do func(ctx context.Context) error) (send func() int) {
 	gin.SetMode(gin.ReleaseMode)
-	engine, adapter := gin.New(), &web.Adapter{Logger: slog.New(slog.DiscardHandler)}
+	engine, adapter := gin.New(), &web.Adapter{Logger: slog.New(log)}
 	engine.GET("/r/*rest", adapter.Handle(web.NoBody, func(w http.ResponseWriter, r *http.Request) error {
-		do(r.Context())
+		if err := do(r.Context()); err != nil {
+			return err
+		}
 		return web.NoContent(w)
 	}))
-	r := httptest.NewRequest(http.MethodGet, "/r/hunter2", http.NoBody)
-	r.Header.Set("X-Request-Id", "r-1")
-	w := httptest.NewRecorder()
-	engine.ServeHTTP(w, r)
-	if w.Code != http.StatusNoContent {
-		t.Fatalf("got %d %s", w.Code, w.Body)
+	return func() int {
+		r := httptest.NewRequest(http.MethodGet, "/r/hunter2", http.NoBody)
+		r.Header.Set("X-Request-Id", "r-1")
+		w := httptest.NewRecorder()
+		engine.ServeHTTP(w, r)
+		return w.Code
 	}
 }
 
@@ -128,6 +141,44 @@ func TestRecordFails(t *testing.T) {
 			t.Errorf("revoked %v, %v", revoked, err)
 		}
 	})
+}
+
+// The log has each revocation that Redis could not record, and each that has failed, as a warning and in a flood too.
+func TestRevocationsAreLogged(t *testing.T) {
+	const n = 100
+	for _, tt := range []struct {
+		name   string
+		err    error
+		record bool // whether Redis takes records
+		status int
+		want   string
+	}{
+		{"applied and not recorded", nil, false, 204, `"not_audited":"key.revoked key:k"`},
+		{"not confirmed and not recorded", store.ErrUnconfirmed, false, 503, `"not_audited":"key.revoked key:k"`},
+		{"of unknown outcome and not recorded", store.ErrUnavailable, false, 503, `"not_audited":"key.revoked key:k"`},
+		{"not confirmed", fmt.Errorf("the cause: %w", store.ErrUnconfirmed), true, 503, `"error":"the cause: `},
+		{"of unknown outcome", fmt.Errorf("the cause: %w", store.ErrUnavailable), true, 503, `"error":"the cause: `},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			log, s := newLog(t)
+			if !tt.record {
+				s.Close()
+			}
+			var lines bytes.Buffer
+			send := requests(slog.NewJSONHandler(&lines, &slog.HandlerOptions{Level: slog.LevelWarn}), func(ctx context.Context) error {
+				what := audit.Record{Action: audit.KeyRevoked, Target: audit.KeyTarget("k")}
+				return log.Revoke(ctx, audit.AdminToken(ctx), what, func(context.Context) error { return tt.err })
+			})
+			for range n {
+				if got := send(); got != tt.status {
+					t.Fatalf("got %d, want %d", got, tt.status)
+				}
+			}
+			if got := strings.Count(lines.String(), tt.want); got != n {
+				t.Errorf("%d of %d lines have %s", got, n, tt.want)
+			}
+		})
+	}
 }
 
 // The copy has what Redis has, with its id, and also what Redis could not record, which is counted.

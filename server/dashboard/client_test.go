@@ -66,6 +66,18 @@ func TestManagedBy(t *testing.T) {
 	}
 }
 
+// A client may be called as a part of the pages' addresses: its page is there all the same.
+func TestClientWithAnyName(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, storetest.Embedded(t))
+	v, _ := chief(t, s)
+	for _, id := range []string{"new", "register-client", "secrets", "delete", "revoke"} {
+		v.submit(v.get("/operator/register-client"), "/operator/clients", "client_id", id, "scope", "read").want(http.StatusOK)
+		page := v.get("/operator/clients/" + id).want(http.StatusOK)
+		v.submit(page, "/operator/clients/"+id, "client_name", "The client "+id).wantTo("/operator/clients/" + id + "?done=client-saved")
+	}
+}
+
 // What is wrong is said at the field, in the words of its label, and what was typed stays.
 func TestClientFieldProblems(t *testing.T) {
 	t.Parallel()
@@ -85,7 +97,7 @@ func TestClientFieldProblems(t *testing.T) {
 		{"rate_limit", "many", "Rate limit must"},
 		{"token_endpoint_auth_method", "none", "Client authentication method none is not supported"},
 	} {
-		for page, action := range map[string]string{at: at, "/operator/clients/new": "/operator/clients"} {
+		for page, action := range map[string]string{at: at, "/operator/register-client": "/operator/clients"} {
 			p := v.submit(v.get(page), action, tt.field, tt.text).want(http.StatusBadRequest)
 			p.saysAt(tt.field, tt.says)
 			if got := p.form(action).Get(tt.field); got != tt.text && tt.field != "token_endpoint_auth_method" {
@@ -93,7 +105,7 @@ func TestClientFieldProblems(t *testing.T) {
 			}
 		}
 	}
-	p := v.submit(v.get("/operator/clients/new"), "/operator/clients", "client_id", "billing", "scope", "read").want(http.StatusConflict)
+	p := v.submit(v.get("/operator/register-client"), "/operator/clients", "client_id", "billing", "scope", "read").want(http.StatusConflict)
 	if p.saysAt("client_id", "Client ID is taken."); p.value("scope") != "read" {
 		t.Error("the scopes are lost")
 	}

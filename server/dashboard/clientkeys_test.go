@@ -67,7 +67,7 @@ func TestClientKeys(t *testing.T) {
 	first, second := newPasted(t, ""), newPasted(t, "2026-02")
 	at := "/operator/clients/billing"
 
-	v.submit(v.get("/operator/clients/new"), "/operator/clients", "client_id", "billing", "scope", "read", "jwks", first.public).
+	v.submit(v.get("/operator/register-client"), "/operator/clients", "client_id", "billing", "scope", "read", "jwks", first.public).
 		wantTo(at + "?done=client-registered")
 	v.get(at).says(first.thumbprint, "ES256", "never", "No secret is active. The client authenticates with its key.")
 
@@ -103,7 +103,7 @@ func TestClientKeySetURL(t *testing.T) {
 	s := servertest.New(t, storetest.Embedded(t))
 	v, _ := chief(t, s)
 	at, uri := "/operator/clients/reports", "https://reports.example/keys"
-	v.submit(v.get("/operator/clients/new"), "/operator/clients", "client_id", "reports", "jwks_uri", " "+uri+" ", "unfetched", "yes").wantTo(at + "?done=client-registered")
+	v.submit(v.get("/operator/register-client"), "/operator/clients", "client_id", "reports", "jwks_uri", " "+uri+" ", "unfetched", "yes").wantTo(at + "?done=client-registered")
 	v.get(at).says(uri, "No key of the set was used yet.")
 	key := newPasted(t, "")
 	s.Store.RecordClientKeyUse("reports", key.thumbprint)
@@ -159,7 +159,7 @@ func TestClientKeyProblems(t *testing.T) {
 		{"http", "jwks_uri", "http://a.example/keys", "Key set URL must begin with https://"},
 		{"an algorithm without a key", "token_endpoint_auth_signing_alg", "ES256", "Signing algorithm needs a key"},
 	} {
-		for page, action := range map[string]string{"/operator/clients/billing/keys": "/operator/clients/billing/keys", "/operator/clients/new": "/operator/clients"} {
+		for page, action := range map[string]string{"/operator/clients/billing/keys": "/operator/clients/billing/keys", "/operator/register-client": "/operator/clients"} {
 			p := v.submit(v.get(page), action, test.field, test.value).want(http.StatusBadRequest)
 			p.saysAt(test.field, test.says)
 			if test.field == "jwks" && p.form(action).Get("jwks") != "" {
@@ -167,11 +167,11 @@ func TestClientKeyProblems(t *testing.T) {
 			}
 		}
 	}
-	for page, action := range map[string]string{"/operator/clients/billing/keys": "/operator/clients/billing/keys", "/operator/clients/new": "/operator/clients"} {
+	for page, action := range map[string]string{"/operator/clients/billing/keys": "/operator/clients/billing/keys", "/operator/register-client": "/operator/clients"} {
 		v.submit(v.get(page), action, "jwks", key.public, "jwks_uri", "https://a.example/keys").want(http.StatusBadRequest).
 			saysAt("jwks_uri", "Key set URL must be empty if a key is pasted")
 	}
-	p := v.submit(v.get("/operator/clients/new"), "/operator/clients", "client_id", "two words", "jwks", key.public).want(http.StatusBadRequest)
+	p := v.submit(v.get("/operator/register-client"), "/operator/clients", "client_id", "two words", "jwks", key.public).want(http.StatusBadRequest)
 	if !strings.Contains(p.form("/operator/clients").Get("jwks"), strings.Split(key.public, "\n")[1]) {
 		t.Error("a public key is lost with the mistake in another field")
 	}
@@ -181,7 +181,7 @@ func TestClientKeyProblems(t *testing.T) {
 		"in the field of the URL":         {"jwks_uri", oneLine},
 		"as a JWK, likewise":              {"jwks_uri", strings.Replace(key.jwk, `"x"`, `"d":"`+strings.Split(key.private, "\n")[1]+`","x"`, 1)},
 	} {
-		p := v.submit(v.get("/operator/clients/new"), "/operator/clients", append(fields, "client_id", "reports")...).want(http.StatusBadRequest)
+		p := v.submit(v.get("/operator/register-client"), "/operator/clients", append(fields, "client_id", "reports")...).want(http.StatusBadRequest)
 		if strings.Contains(p.Body, strings.Split(key.private, "\n")[1]) {
 			t.Errorf("a private key %s comes back", name)
 		}
@@ -196,7 +196,7 @@ func TestKeyUnderTwoKids(t *testing.T) {
 	key, other := newPasted(t, "first"), newPasted(t, "other")
 	again := strings.Replace(key.jwk, `"first"`, `"again"`, 1)
 	at := "/operator/clients/billing"
-	v.submit(v.get("/operator/clients/new"), "/operator/clients", "client_id", "billing", "jwks", `{"keys":[`+key.jwk+","+again+","+other.jwk+`]}`).
+	v.submit(v.get("/operator/register-client"), "/operator/clients", "client_id", "billing", "jwks", `{"keys":[`+key.jwk+","+again+","+other.jwk+`]}`).
 		wantTo(at + "?done=client-registered")
 	remove := at + "/keys/" + key.thumbprint + "/remove"
 	v.submit(v.get(remove), remove).wantTo(at + "?done=key-removed")

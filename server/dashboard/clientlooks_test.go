@@ -26,7 +26,7 @@ func (g *gallery) clients() {
 	g.press("main a[href='/operator/signing-keys/rotate']")
 	g.inspect("signing-keys-rotate")
 	g.look("clients", "/operator/clients")
-	g.look("client-new", "/operator/clients/new")
+	g.look("client-new", "/operator/register-client")
 	g.fill("#client_id", "two words")
 	g.press("main button[type=submit]")
 	g.inspect("client-new-refused")

@@ -87,7 +87,7 @@ type clientNew struct {
 	Once string
 }
 
-// NewClientPage answers GET /operator/clients/new.
+// NewClientPage answers GET /operator/register-client.
 func (d *Dashboard) NewClientPage(w http.ResponseWriter, r *http.Request, in *session) error {
 	return d.showClientForm(w, r, in, http.StatusOK, url.Values{"grant": d.clients.Offers.GrantTypes[:1]}, nil)
 }

@@ -146,7 +146,7 @@ func TestSecretsHaveALabel(t *testing.T) {
 	user := "/operator/users/" + bob.ID
 	for want, p := range map[string]page{
 		"API key":       v.submit(v.get("/settings/keys/new"), "/settings/keys", "name", "one"),
-		"Client secret": v.submit(v.get("/operator/clients/new"), "/operator/clients", "client_id", "billing"),
+		"Client secret": v.submit(v.get("/operator/register-client"), "/operator/clients", "client_id", "billing"),
 		"Password link": v.submit(v.get(user), user+"/invite"),
 	} {
 		plain := p.want(http.StatusOK).value("secret")

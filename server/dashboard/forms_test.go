@@ -171,7 +171,7 @@ func TestGetIsSafe(t *testing.T) {
 	}
 	pages := []string{
 		"/", "/login", "/settings", "/settings/keys/new", key, "/settings/profile", "/docs", link[strings.Index(link, "/invite/"):],
-		"/operator", "/operator/clients", "/operator/clients/new", "/operator/clients/c", "/operator/users", "/operator/users/" + u.ID,
+		"/operator", "/operator/clients", "/operator/register-client", "/operator/clients/c", "/operator/users", "/operator/users/" + u.ID,
 		"/operator/keys", "/operator/keys/" + key[len("/settings/keys/"):], "/operator/audit", "/operator/audit.jsonl",
 	}
 	for _, path := range pages {

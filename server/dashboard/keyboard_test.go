@@ -51,7 +51,7 @@ func TestKeyboard(t *testing.T) {
 	b.says("API keys")
 	for _, path := range []string{
 		"/settings", "/settings/keys/new", "/settings/keys/" + key.ID, "/settings/keys/" + key.ID + "/revoke", "/settings/profile",
-		"/operator", "/operator/clients/new", "/operator/clients/billing", "/operator/audit",
+		"/operator", "/operator/register-client", "/operator/clients/billing", "/operator/audit",
 	} {
 		b.open(path)
 		b.settle()

@@ -52,7 +52,7 @@ func TestOthersKeys(t *testing.T) {
 				same(http.StatusForbidden, path, "/operator/keys/none/revoke", form)
 			}
 		}
-		for _, path := range []string{"/operator", "/operator/clients", "/operator/clients/new", "/operator/users", "/operator/keys", "/operator/audit", "/operator/audit.jsonl"} {
+		for _, path := range []string{"/operator", "/operator/clients", "/operator/register-client", "/operator/users", "/operator/keys", "/operator/audit", "/operator/audit.jsonl"} {
 			same(http.StatusForbidden, path, "/operator/clients/none", nil)
 		}
 		for _, n := range victim.get("/settings/profile").all("button") { // nor can another user's session be signed out

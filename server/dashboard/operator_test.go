@@ -32,7 +32,7 @@ func TestOperatorFormOnce(t *testing.T) {
 			page, action string
 			fields       []string
 		}{
-			{"/operator/clients/new", "/operator/clients", []string{"client_name", "made here", "scope", "read"}},
+			{"/operator/register-client", "/operator/clients", []string{"client_name", "made here", "scope", "read"}},
 			{"/operator/users", "/operator/users", []string{"email", "carol@example.com", "role", "developer"}},
 			{"/operator/users/" + bob.ID, "/operator/users/" + bob.ID + "/invite", nil},
 		} {

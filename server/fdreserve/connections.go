@@ -23,11 +23,11 @@ const (
 // away, or from a busy machine.
 const atRest = 500 * time.Millisecond
 
-// connections are those that the server serves: how many each address has, and which of them have no request.
+// connections are those that the process serves, of all its listeners: how many each address has, and which of them have no
+// request.
 type connections struct {
-	limit  func() int            // how many descriptors the process may have open
-	exempt func(netip.Addr) bool // whether this address may have any number of connections
-	now    func() time.Time
+	limit func() int // how many descriptors the process may have open
+	now   func() time.Time
 
 	mu   sync.Mutex
 	open map[net.Conn]*connection
@@ -52,14 +52,18 @@ type connection struct {
 	place, placeOfCaller *list.Element
 }
 
+func newConnections() *connections {
+	return &connections{limit: descriptorLimit, now: time.Now, open: map[net.Conn]*connection{}, from: map[netip.Prefix]*caller{}}
+}
+
 // add takes c in, after it has closed an idle connection of the same address if that has its share. It is an error when
-// the share is used up and none is at rest.
-func (s *connections) add(c net.Conn) error {
+// the share is used up and none is at rest. An address that exempt names may have any number.
+func (s *connections) add(c net.Conn, exempt func(netip.Addr) bool) error {
 	address := addressOf(c)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	from := s.caller(address)
-	if limit := s.limit(); 2*len(s.open) >= limit && from.open >= max(limit/shareOfAddress, leastShare) && !s.exempt(address) {
+	if limit := s.limit(); 2*len(s.open) >= limit && from.open >= max(limit/shareOfAddress, leastShare) && !exempt(address) {
 		if !s.closeFirst(&from.idle) {
 			return fmt.Errorf("%v has %d connections, its share while half of the file descriptors are in use: if it is a proxy, "+
 				"name it in MINTKEEP_TRUSTED_PROXIES", from.address, from.open)

@@ -33,16 +33,18 @@ func table() *connections {
 		// It is later by atRest each time that it is asked, so that every idle connection is at rest.
 		now:   func() time.Time { ticks += atRest; return time.Unix(0, 0).Add(ticks) },
 		limit: func() int { return 1000 }, open: map[net.Conn]*connection{}, from: map[netip.Prefix]*caller{},
-		exempt: func(a netip.Addr) bool { return a == netip.MustParseAddr("10.0.0.1") },
 	}
 }
+
+// exempt is an address without a limit.
+func exempt(a netip.Addr) bool { return a == netip.MustParseAddr("10.0.0.1") }
 
 // fill adds n connections of an address, each with a request, and fails the test if one is rejected.
 func (s *connections) fill(t *testing.T, address string, n int) (added []*from) {
 	t.Helper()
 	for range n {
 		c := &from{address: address}
-		if err := s.add(c); err != nil {
+		if err := s.add(c, exempt); err != nil {
 			t.Fatal(err)
 		}
 		s.changed(c, http.StateActive)
@@ -60,12 +62,12 @@ func TestShareOfAddress(t *testing.T) {
 	} {
 		s := table()
 		crowd := s.fill(t, test.crowd, 500) // up to a half there is no bound
-		err := s.add(&from{address: test.same})
+		err := s.add(&from{address: test.same}, exempt)
 		if err == nil || !strings.Contains(err.Error(), "500 connections") || !strings.Contains(err.Error(), "MINTKEEP_TRUSTED_PROXIES") {
 			t.Errorf("%s: over its share: %v", test.crowd, err)
 		}
 		s.fill(t, test.other, 125)
-		if err := s.add(&from{address: test.other}); err == nil {
+		if err := s.add(&from{address: test.other}, exempt); err == nil {
 			t.Errorf("%s has more than an eighth", test.other)
 		}
 		s.fill(t, "10.0.0.1", 2000)
@@ -85,7 +87,7 @@ func TestShareOfAddressIdle(t *testing.T) {
 	}
 	s.changed(crowd[3], http.StateActive)
 	s.fill(t, "192.0.2.1", 2)
-	if err := s.add(&from{address: "192.0.2.1"}); err == nil {
+	if err := s.add(&from{address: "192.0.2.1"}, exempt); err == nil {
 		t.Error("none is idle, and it gets another")
 	}
 	for i, c := range crowd {
@@ -106,7 +108,7 @@ func TestNoConnectionInUseIsClosed(t *testing.T) {
 	crowd := s.fill(t, "192.0.2.1", 500)
 	s.changed(crowd[0], http.StateIdle)
 	now = now.Add(atRest - 1)
-	if s.closeIdle() || s.add(&from{address: "192.0.2.1"}) == nil || crowd[0].closed {
+	if s.closeIdle() || s.add(&from{address: "192.0.2.1"}, exempt) == nil || crowd[0].closed {
 		t.Error("a connection is closed that was in use a moment before")
 	}
 	now = now.Add(1)

@@ -16,14 +16,12 @@ const rejectionLimit = time.Second
 
 // Split divides the connections of l. Those of admitted may be served. Those of rejected use a descriptor of the reserve:
 // they are to be answered and closed, and are closed anyway after a second. rejected delivers while admitted is served;
-// the caller closes both. The addresses that exempt names may have any number of connections.
+// the caller closes both. The addresses that exempt names may have any number of connections. All listeners of a reserve
+// close idle connections for each other, and an address has one share of them all.
 func (r *Reserve) Split(l net.Listener, exempt func(netip.Addr) bool) (admitted *Listener, rejected net.Listener) {
 	h := &handover{addr: l.Addr(), conns: make(chan net.Conn)}
 	h.done, h.stop = context.WithCancel(context.Background())
-	conns := &connections{
-		limit: descriptorLimit, exempt: exempt, now: time.Now, open: map[net.Conn]*connection{}, from: map[netip.Prefix]*caller{},
-	}
-	return &Listener{l, r, conns, h}, h
+	return &Listener{l, r, r.conns, exempt, h}, h
 }
 
 // Listener accepts connections even if the process has no descriptor for them: it closes idle connections for them, or,
@@ -32,6 +30,7 @@ type Listener struct {
 	net.Listener
 	reserve  *Reserve
 	conns    *connections
+	exempt   func(netip.Addr) bool
 	rejected *handover
 }
 
@@ -60,7 +59,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 
 // admit is whether c may be served; otherwise it is rejected.
 func (l *Listener) admit(c net.Conn) bool {
-	if err := l.conns.add(c); err != nil {
+	if err := l.conns.add(c, l.exempt); err != nil {
 		if l.reserve.lend() {
 			l.rejected.give(newRejectedConn(c, l.reserve, err))
 		} else {

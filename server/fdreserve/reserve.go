@@ -31,6 +31,7 @@ const (
 // the callers' part is complete.
 type Reserve struct {
 	fresh func() (*os.File, error) // opens one
+	conns *connections
 
 	mu       sync.Mutex
 	files    []*os.File
@@ -44,7 +45,10 @@ type Reserve struct {
 // New creates an empty reserve. It opens its descriptors when the first connection is accepted, and has no more after
 // [Reserve.Close].
 func New() *Reserve {
-	return &Reserve{fresh: func() (*os.File, error) { return os.Open(os.DevNull) }, returned: make(chan struct{}, 1)}
+	return &Reserve{
+		fresh: func() (*os.File, error) { return os.Open(os.DevNull) },
+		conns: newConnections(), returned: make(chan struct{}, 1),
+	}
 }
 
 // release gives a descriptor up, so that the next connection can be accepted. If there is none for callers, it waits

@@ -195,16 +195,13 @@ func (a *Adapter) record(c *gin.Context, x *request, err error) {
 	if a.Count != nil {
 		a.Count(c.FullPath(), c.Request.Method, status, took)
 	}
-	level := levelOf(status)
-	if x.routine && status < http.StatusBadRequest || status == statusGone {
-		level = slog.LevelDebug
-	}
+	level := x.level(status)
 	if !a.Logger.Enabled(c, level) {
 		return
 	}
 	dropped := 0
-	if kind, ok := x.sampled(status); ok {
-		if dropped, ok = a.noise.allow(kind, x.start); !ok {
+	if kind, ok := x.sampled(c.Request.Method, status); ok {
+		if dropped, ok = a.noise.allow(kind, x.start.Add(took)); !ok {
 			return
 		}
 	}
@@ -232,12 +229,14 @@ func (a *Adapter) record(c *gin.Context, x *request, err error) {
 	a.Logger.LogAttrs(c, level, "request", attrs...)
 }
 
-func levelOf(status int) slog.Level {
+func (x *request) level(status int) slog.Level {
 	switch {
-	case status == http.StatusServiceUnavailable:
-		return slog.LevelWarn
-	case status >= http.StatusInternalServerError:
+	case status >= http.StatusInternalServerError && status != http.StatusServiceUnavailable:
 		return slog.LevelError
+	case x.warns, status == http.StatusServiceUnavailable:
+		return slog.LevelWarn
+	case x.routine && status < http.StatusBadRequest, status == statusGone:
+		return slog.LevelDebug
 	}
 	return slog.LevelInfo
 }

@@ -33,6 +33,8 @@ type request struct {
 	notes         []slog.Attr
 	kept          map[any]any // see Keep
 	sampleSuccess bool        // the log may leave it out
+	neverSample   bool        // the log has it in a flood too
+	warns         bool        // its line is a warning, though the request may succeed
 	routine       bool        // the log has its success at debug alone
 	start         time.Time
 	budget        time.Duration // of store time
@@ -93,6 +95,14 @@ func Path(r *http.Request, name string) string { return from(r.Context()).params
 func Note(ctx context.Context, key, value string) {
 	if x, ok := ctx.Value(requestKey{}).(*request); ok {
 		x.notes = append(x.notes, slog.String(key, value))
+	}
+}
+
+// Warn is Note of what has failed although the request may succeed. The line is a warning, or an error.
+func Warn(ctx context.Context, key, value string) {
+	Note(ctx, key, value)
+	if x, ok := ctx.Value(requestKey{}).(*request); ok {
+		x.warns = true
 	}
 }
 

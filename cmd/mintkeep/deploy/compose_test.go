@@ -193,3 +193,20 @@ func TestComposeRights(t *testing.T) {
 		}
 	}
 }
+
+// Both files for HAProxy repeat the same requests. TestProxies runs the one that is not for Compose.
+func TestComposeProxyRepeats(t *testing.T) {
+	const begins, ends = "    # A request that failed", "    server "
+	var parts []string
+	for _, file := range []string{"/haproxy.cfg", "/proxies/haproxy.cfg"} {
+		_, part, found := strings.Cut(read(t, recipes+file), begins)
+		if !found {
+			t.Fatalf("%s does not say what is repeated", file)
+		}
+		part, _, _ = strings.Cut(part, ends)
+		parts = append(parts, part)
+	}
+	if parts[0] != parts[1] {
+		t.Errorf("one has\n%s\nand the other\n%s", parts[0], parts[1])
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"helm.sh/helm/v3/pkg/lint"
 	"helm.sh/helm/v3/pkg/lint/support"
 	core "k8s.io/api/core/v1"
+	policy "k8s.io/api/policy/v1"
 )
 
 var files = []string{"values-redis.yaml", "values-sentinel.yaml", "values-cluster.yaml"}
@@ -222,6 +223,16 @@ func TestSelectors(t *testing.T) {
 		}
 		if !slices.Equal(scraped, []string{"mintkeep-metrics"}) {
 			t.Errorf("%s: the monitor scrapes %v", file, scraped)
+		}
+	}
+}
+
+// A node drain evicts no replica while too few are ready: a new process does not know what Redis has lost.
+func TestEvictionWhileNotReady(t *testing.T) {
+	for _, file := range files {
+		spec := mustRender(t, file, "podDisruptionBudget.enabled=true").budget.Spec
+		if spec.UnhealthyPodEvictionPolicy == nil || *spec.UnhealthyPodEvictionPolicy != policy.IfHealthyBudget {
+			t.Errorf("%s: unhealthyPodEvictionPolicy is not IfHealthyBudget", file)
 		}
 	}
 }
