@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"reflect"
 	"time"
 )
 
@@ -22,3 +23,11 @@ func (s *Server) KeepBudget() { s.public.adapter.StoreBudget = 0 }
 
 // RunGuards has s write what it hears of guards, as Serve does.
 func (s *Server) RunGuards(ctx context.Context) { s.guards.Run(ctx) }
+
+// Hashers are what hashes passwords at each listener of s.
+func (s *Server) Hashers() (hashers []uintptr) {
+	for _, site := range s.sites {
+		hashers = append(hashers, reflect.ValueOf(site.pages).Elem().FieldByName("passwords").Pointer())
+	}
+	return hashers
+}
