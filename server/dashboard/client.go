@@ -67,7 +67,7 @@ func (d *Dashboard) client(r *http.Request) (*store.Client, error) {
 // showClient fills in all of the page but what its forms have.
 func (d *Dashboard) showClient(w http.ResponseWriter, r *http.Request, in *session, c *store.Client, status int, p clientPage) (err error) {
 	p.operatorPage, p.Client, p.Once = operatorPage{"clients"}, c, rand.Text()
-	p.Seen, p.ByKey = seenOf(c), d.byKey(&c.Metadata)
+	p.Seen, p.ByKey = seenOf(fieldsOf(c)), d.byKey(&c.Metadata)
 	p.BySecret, p.Lifetime = d.clients.Offers.BySecret(c.Metadata.AuthMethod), d.lifetime(c)
 	for _, o := range overlaps {
 		p.Overlaps = append(p.Overlaps, choice{o.value, o.label, "", o.value == "24h"})
@@ -144,7 +144,7 @@ func (d *Dashboard) ChangeClient(w http.ResponseWriter, r *http.Request, in *ses
 	if err != nil {
 		return err
 	}
-	if form.Get("seen") != seenOf(c) {
+	if form.Get("seen") != seenOf(fieldsOf(c)) {
 		return d.showChanged(w, r, in, c)
 	}
 	if form.Has(backField) {
@@ -187,7 +187,7 @@ func (d *Dashboard) patch(r *http.Request, in *session, c *store.Client, form ur
 		return err
 	}
 	unchanged := func(c *store.Client) error {
-		if form.Get("seen") != seenOf(c) {
+		if form.Get("seen") != seenOf(fieldsOf(c)) {
 			return errChanged
 		}
 		return nil
