@@ -45,15 +45,15 @@ func sessionsOf(userID string) string { return "mk:ps:" + userID }
 // revoked.
 const sessionField = "sess"
 
-// CreateSession signs a user in. verified is the sealed hash that the presented password matched. ErrNotFound if the
-// user is deleted, or disabled, or has another password by now.
-func (s *Store) CreateSession(ctx context.Context, sess *Session, verified []byte) error {
+// CreateSession signs a user in. verified is the user as read when the presented password was found to match. ErrNotFound
+// if the user is deleted, or disabled, or has another password by now.
+func (s *Store) CreateSession(ctx context.Context, sess *Session, verified *User) error {
 	err := s.change(redisdb.WithoutBarrier(ctx), "create session", userKey(sess.UserID), func(fields map[string]string) (t transaction, err error) {
 		u, err := s.decoded.user(sess.UserID, fields)
 		switch {
 		case err != nil:
 			return t, err
-		case !u.Enabled || !bytes.Equal(u.Password, verified):
+		case !u.Enabled || !u.hasPasswordOf(verified):
 			return t, ErrNotFound
 		}
 		if sess.Generation = u.Sessions; sess.Generation != (Generation{}) {
@@ -216,16 +216,16 @@ func (s *Store) Sessions(ctx context.Context, u *User) ([]*Session, error) {
 }
 
 // SetPassword changes a user's password, signs them out everywhere and revokes their invite, in one step. before is
-// the stored hash that their presented password matched, in the session sess. ErrNotFound if either is not theirs any
-// more: another request came first, and must not be undone.
-func (s *Store) SetPassword(ctx context.Context, sess *Session, before, sealed []byte) error {
+// the user as read when their presented password was found to match, in the session sess. ErrNotFound if the password or
+// the session is not theirs any more: another request came first, and must not be undone.
+func (s *Store) SetPassword(ctx context.Context, sess *Session, before *User, sealed []byte) error {
 	userID := sess.UserID
 	err := s.change(ctx, "set password", userKey(userID), func(fields map[string]string) (t transaction, err error) {
 		u, err := s.decoded.user(userID, fields)
 		if err != nil {
 			return t, err
 		}
-		if !u.Enabled || !bytes.Equal(u.Password, before) || !sess.Generation.Matches(u.Sessions) {
+		if !u.Enabled || !u.hasPasswordOf(before) || !sess.Generation.Matches(u.Sessions) {
 			return t, ErrNotFound
 		}
 		t.steps = passwordSteps(userID, fields, s.now())

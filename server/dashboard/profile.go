@@ -96,7 +96,7 @@ func (d *Dashboard) ChangePassword(w http.ResponseWriter, r *http.Request, in *s
 	}
 	what := in.about(audit.UserPasswordSet, map[string]string{"by": "profile"})
 	err = d.audit.Change(r.Context(), in.Actor, what, func(ctx context.Context) error {
-		return d.store.SetPassword(ctx, in.Session, known.Password, sealed)
+		return d.store.SetPassword(ctx, in.Session, known, sealed)
 	})
 	if errors.Is(err, store.ErrNotFound) { // another password was set, or the session revoked, at this moment
 		return d.toLogin(w, r)
@@ -104,8 +104,8 @@ func (d *Dashboard) ChangePassword(w http.ResponseWriter, r *http.Request, in *s
 	if err != nil {
 		return err
 	}
-	in.User.Password = sealed
-	if err := d.signIn(w, r, in.User); err != nil {
+	known.Password = sealed
+	if err := d.signIn(w, r, known); err != nil {
 		return err
 	}
 	return seeOther(w, "/settings/profile", "password")

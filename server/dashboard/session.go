@@ -115,7 +115,7 @@ func (d *Dashboard) signIn(w http.ResponseWriter, r *http.Request, user *store.U
 	err := d.store.CreateSession(r.Context(), &store.Session{
 		Digest: d.place.session(cookie), UserID: user.ID,
 		Address: web.Address(r).String(), Agent: agent(r),
-	}, user.Password)
+	}, user)
 	if err != nil {
 		return err
 	}
