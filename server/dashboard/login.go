@@ -90,13 +90,15 @@ func (d *Dashboard) wrong(w http.ResponseWriter, r *http.Request, l login) error
 // recognise finds the user with this email and password, or nil. A guess is counted before it is hashed; what turns out to
 // be none is taken back.
 func (d *Dashboard) recognise(r *http.Request, email, plain string) (*store.User, error) {
-	ctx, name := r.Context(), store.FoldEmail(email)
-	if over, retryAfter := d.store.CountFailure(ctx, store.SignInFailures, name, web.Address(r)); over {
+	over, retryAfter, uncount := d.store.CountAttempt(r.Context(), store.SignInFailures, store.FoldEmail(email), web.Address(r))
+	if over {
 		return nil, web.TooManyRequests(retryAfter)
 	}
 	user, err := d.verify(r, email, plain)
 	if user != nil || err != nil {
-		d.store.UncountFailure(ctx, store.SignInFailures, name, web.Address(r))
+		ctx, cancel := web.CleanUp(r.Context())
+		defer cancel()
+		uncount(ctx)
 	}
 	return user, err
 }
