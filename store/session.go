@@ -18,7 +18,7 @@ const (
 	// SessionIdle is after how long without use a session expires, and SessionLife its longest lifetime.
 	SessionIdle = 12 * time.Hour
 	SessionLife = 7 * 24 * time.Hour
-	// MaxSessions is how many a user may have. One more revokes the oldest.
+	// MaxSessions is how many a user may have: see [Store.SurplusSessions].
 	MaxSessions = 100
 	// useRecordedEvery is how exactly the last use of a session is recorded.
 	useRecordedEvery = time.Minute
@@ -68,25 +68,20 @@ func (s *Store) CreateSession(ctx context.Context, sess *Session, verified *User
 	now := s.now().UTC()
 	sess.CreatedAt, sess.SeenAt = now, now
 	key := sessionsOf(sess.UserID)
-	var oldest *redis.StringSliceCmd
 	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.ZRemRangeByScore(ctx, key, "-inf", strconv.FormatInt(now.UnixMilli(), 10))
 		p.ZAdd(ctx, key, redis.Z{Member: string(sess.Digest[:]), Score: scoreOf(now.Add(SessionLife))})
 		p.PExpire(ctx, key, SessionLife)
 		p.Set(ctx, sessionKey(sess.Digest), encodeRecord(sess), SessionIdle)
-		oldest = p.ZRange(ctx, key, 0, -MaxSessions-1)
 		return nil
 	})
-	if err != nil {
-		return unavailable("create session", err)
-	}
-	cause := Cause{At: now, Actor: UserActor(sess.UserID), Reason: "too many sessions"}
-	for _, d := range digestsOf(oldest.Val()) {
-		if err := s.RevokeSession(ctx, sess.UserID, d, cause); err != nil {
-			return err
-		}
-	}
-	return nil
+	return unavailable("create session", err)
+}
+
+// SurplusSessions are the oldest sessions of a user who has more than [MaxSessions]. The caller revokes them.
+func (s *Store) SurplusSessions(ctx context.Context, userID string) ([]Digest, error) {
+	oldest, err := s.rdb.ZRange(ctx, sessionsOf(userID), 0, -MaxSessions-1).Result()
+	return digestsOf(oldest), unavailable("list sessions", err)
 }
 
 // Session reads a session and its user, in two round trips. ErrNotFound if it is not valid. That it

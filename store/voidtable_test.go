@@ -2,7 +2,6 @@ package store_test
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"os"
 	"regexp"
@@ -217,17 +216,6 @@ var rows = map[string]row{
 	"RevokeSessions": onUser("hdel", 0, true, func(ctx context.Context, sc *scene, u *store.User, _ *store.Session) error {
 		return sc.s.RevokeSessions(ctx, u.ID, store.Cause{})
 	}),
-	"CreateSession": {func(sc *scene, name string) (string, func(context.Context) error) {
-		u, _ := sc.user(name)
-		for i := range store.MaxSessions - 1 {
-			sess := &store.Session{Digest: store.DigestOf(fmt.Sprint(name, i)), UserID: u.ID}
-			must(sc.t, sc.s.CreateSession(sc.t.Context(), sess, u))
-		}
-		return u.ID, func(ctx context.Context) error {
-			sc.b.Clock.Advance(time.Millisecond) // the sessions before are older
-			return sc.s.CreateSession(ctx, &store.Session{Digest: store.DigestOf(name), UserID: u.ID}, u)
-		}
-	}, "del", 0, true},
 }
 
 // table is the methods of doc.go, and the kinds of each.
