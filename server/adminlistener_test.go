@@ -118,3 +118,11 @@ func TestServeOnTwoListeners(t *testing.T) {
 		}
 	}
 }
+
+// Sign-ins at both listeners together use at most half of the processors.
+func TestListenersShareOneHasher(t *testing.T) {
+	s := servertest.New(t, storetest.Embedded(t), withPrivate()...)
+	if h := s.Server.Hashers(); len(h) != 2 || h[0] != h[1] {
+		t.Errorf("the listeners hash passwords with %v, want one hasher for both", h)
+	}
+}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"reflect"
 	"sync"
 	"time"
 
@@ -35,3 +36,11 @@ func (s *Server) RunGuards(ctx context.Context) { s.guards.Run(ctx) }
 
 // Routes are those of the public listener.
 func (s *Server) Routes() gin.RoutesInfo { return s.public.engine.Routes() }
+
+// Hashers are what hashes passwords at each listener of s.
+func (s *Server) Hashers() (hashers []uintptr) {
+	for _, site := range s.sites {
+		hashers = append(hashers, reflect.ValueOf(site.pages).Elem().FieldByName("passwords").Pointer())
+	}
+	return hashers
+}

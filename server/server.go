@@ -29,6 +29,7 @@ import (
 	"github.com/mintkeep/mintkeep/server/signingkeys"
 	"github.com/mintkeep/mintkeep/server/tracing"
 	"github.com/mintkeep/mintkeep/server/users"
+	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
 )
 
@@ -173,7 +174,7 @@ func New(o Options) (*Server, error) {
 	})
 	err = s.addSites(dashboard.Options{
 		Config: o.Config, Store: o.Store, Ring: o.Ring, Vault: vault, Audit: log, Clients: clientRegistry, Users: userRegistry, Keys: keyRegistry, Guards: s.guards, Now: o.Now,
-		SigningKeys: rotator, PasswordCost: o.PasswordCost,
+		SigningKeys: rotator, Passwords: password.New(password.Options{Vault: vault, From: web.AddressOf, Cost: o.PasswordCost}),
 	})
 	if err != nil {
 		return nil, err

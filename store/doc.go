@@ -140,7 +140,6 @@
 //	SetPassword         invite, password, session   a transaction
 //	RevokeSession       session                     DEL  mk:s:<digest>; then its entry
 //	RevokeSessions      session                     HDEL mk:p:<id> sess; the next sign-in draws the next generation
-//	CreateSession       session                     as RevokeSession, for the oldest of more than [MaxSessions]
 //	RevokeAllTokens     all                         HDEL mk:c:<id> gen of each client, listed or not
 //	RevokeAllSessions   all                         HDEL mk:p:<id> sess of each user, likewise
 //

@@ -46,7 +46,7 @@ func revocations(t *testing.T, b *storetest.Backend, s *store.Store) map[string]
 	_, err := made.AddSecret(t.Context(), "leaked", leakedSecret, b.Clock.Now().Add(time.Hour), store.Cause{})
 	must(t, err)
 	session := &store.Session{Digest: store.DigestOf("session"), UserID: people["one"].ID}
-	must(t, made.CreateSession(t.Context(), session, people["one"].Password))
+	must(t, made.CreateSession(t.Context(), session, people["one"]))
 	must(t, made.ReplaceKeyring(t.Context(), nil, keyring("a")))
 	at, found := ended(b, "test"), []store.Digest{keys["leaked"].Digest, leakedSecret.Digest}
 	ends := map[string]func(context.Context) error{

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/netip"
 	"time"
+
+	"github.com/mintkeep/mintkeep/store/redisdb"
 )
 
 // The limits on failed authentications, in a window of a minute that the first failure opens. Only
@@ -32,36 +34,57 @@ const (
 //
 // What is over the limit of its address is not counted by name: a caller who changes names fills Redis no further.
 func (s *Store) CountFailure(ctx context.Context, b FailureBucket, name string, address netip.Addr) (over bool, retryAfter time.Duration) {
-	return s.countLimits(ctx, failureLimits(b, name, address))
+	c := s.countLimits(ctx, failureLimits(b, name, address))
+	return c.over, c.retryAfter
 }
 
-func (s *Store) countLimits(ctx context.Context, limits []limit) (over bool, retryAfter time.Duration) {
+// CountAttempt is CountFailure before it is known whether the authentication fails. uncount takes back what was counted,
+// because it did not fail.
+func (s *Store) CountAttempt(ctx context.Context, b FailureBucket, name string, address netip.Addr) (over bool, retryAfter time.Duration, uncount func(context.Context)) {
+	c := s.countLimits(ctx, failureLimits(b, name, address))
+	return c.over, c.retryAfter, func(ctx context.Context) { s.uncount(ctx, c) }
+}
+
+// counted is where a failure was counted, and what came of it.
+type counted struct {
+	shared     []limit // in Redis, or perhaps: the answer was lost
+	own        []limit // in this process
+	over       bool
+	retryAfter time.Duration
+}
+
+func (s *Store) countLimits(ctx context.Context, limits []limit) (c counted) {
 	if s.Embedded() {
-		return s.failures.count(s.now(), limits)
+		return s.countOwn(c, limits)
 	}
-	for _, l := range limits {
+	for i, l := range limits {
 		over, retryAfter, err := s.countShared(ctx, l, 1)
+		if err == nil || redisdb.IsUncertain(err) {
+			c.shared = limits[:i+1]
+		}
 		if err != nil {
 			s.log.WarnContext(ctx, "counting a failed authentication in Redis failed; this replica counts on its own", "error", err)
-			return s.failures.count(s.now(), limits)
+			return s.countOwn(c, limits)
 		}
 		if over {
-			return true, retryAfter
+			c.over, c.retryAfter = true, retryAfter
+			return c
 		}
 	}
-	return false, 0
+	return c
 }
 
-// UncountFailure takes back what CountFailure has counted beforehand, because the authentication did not fail.
-func (s *Store) UncountFailure(ctx context.Context, b FailureBucket, name string, address netip.Addr) {
-	limits := failureLimits(b, name, address)
-	if s.Embedded() {
-		s.failures.uncount(s.now(), limits)
-		return
-	}
-	for _, l := range limits {
+func (s *Store) countOwn(c counted, limits []limit) counted {
+	c.own = limits
+	c.over, c.retryAfter = s.failures.count(s.now(), limits)
+	return c
+}
+
+func (s *Store) uncount(ctx context.Context, c counted) {
+	s.failures.uncount(s.now(), c.own)
+	for _, l := range c.shared {
 		if _, _, err := s.countShared(ctx, l, -1); err != nil {
-			s.log.WarnContext(ctx, "a successful authentication is still counted as failed", "error", err)
+			s.log.WarnContext(ctx, "an authentication that did not fail is still counted as failed", "error", err)
 			return
 		}
 	}
@@ -70,9 +93,8 @@ func (s *Store) UncountFailure(ctx context.Context, b FailureBucket, name string
 // CountRejection counts a rejection of a caller who is authenticated, and says whether the audit log has enough of them
 // for the moment. It guesses nothing, and counts for no address.
 func (s *Store) CountRejection(ctx context.Context, principal string) (over bool) {
-	counted := DigestOf(principal)
-	over, _ = s.countLimits(ctx, []limit{{"mk:f:rejected:" + string(counted[:16]), failuresPerPair, failureWindow}})
-	return over
+	name := DigestOf(principal)
+	return s.countLimits(ctx, []limit{{"mk:f:rejected:" + string(name[:16]), failuresPerPair, failureWindow}}).over
 }
 
 // failureLimits are the limit of the address and, behind it, that of the name.

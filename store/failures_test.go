@@ -180,22 +180,44 @@ func TestFailureBuckets(t *testing.T) {
 }
 
 // A success takes back what was counted before it.
-func TestUncountFailure(t *testing.T) {
+func TestCountAttempt(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, from := b.Open(t), netip.MustParseAddr("192.0.2.1")
 		for i := range 320 {
-			if over, _ := s.CountFailure(t.Context(), store.SignInFailures, "ada", from); over {
+			over, _, uncount := s.CountAttempt(t.Context(), store.SignInFailures, "ada", from)
+			if over {
 				t.Fatalf("success %d is over the limit", i)
 			}
-			s.UncountFailure(t.Context(), store.SignInFailures, "ada", from)
+			if i == 319 {
+				b.Clock.Advance(time.Minute) // later than its window
+			}
+			uncount(t.Context())
 		}
-		b.Clock.Advance(time.Minute)
-		s.UncountFailure(t.Context(), store.SignInFailures, "ada", from) // later than its window
 		b.Clock.Advance(time.Minute)
 		if keys := b.Dump(t).Keys(); len(keys) > 0 {
 			t.Errorf("left behind: %v", keys)
 		}
 	})
+}
+
+// What was counted while Redis did not answer is taken back where it was counted: in this process. Failures stay counted.
+func TestCountAttemptWithoutRedis(t *testing.T) {
+	t.Parallel()
+	redis := storetest.Redis(t)
+	s, from := redis.Backend(t).Open(t), netip.MustParseAddr("192.0.2.1")
+	redis.Stop()
+	for i := range 20 {
+		over, _, uncount := s.CountAttempt(t.Context(), store.SignInFailures, "ada", from)
+		if over {
+			t.Fatalf("success %d is over the limit", i)
+		}
+		uncount(t.Context())
+	}
+	for i := range 11 {
+		if over, _ := s.CountFailure(t.Context(), store.SignInFailures, "ada", from); over != (i == 10) {
+			t.Errorf("failure %d: over %v", i+1, over)
+		}
+	}
 }
 
 // An address that is over its limit leaves no counter for each name that it tries.

@@ -14,7 +14,8 @@ const idempotencyLifetime = time.Hour
 func idempotencyKey(d Digest) string { return "mk:o:" + string(d[:16]) }
 
 // ClaimIdempotencyKey says whether a form is submitted for the first time: of two requests that claim the same digest
-// within an hour, one is the first, and the other gets what [Store.CompleteIdempotencyKey] has left.
+// within an hour, one is the first, and the other gets what [Store.CompleteIdempotencyKey] has left. Nothing is left while
+// the first is under way, or if its outcome is unknown: after an error the claim may stand all the same.
 func (s *Store) ClaimIdempotencyKey(ctx context.Context, d Digest) (first bool, left string, err error) {
 	first, err = s.rdb.SetNX(ctx, idempotencyKey(d), "", idempotencyLifetime).Result()
 	if err != nil || first {

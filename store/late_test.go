@@ -109,7 +109,7 @@ func TestLateDuplicate(t *testing.T) {
 			return credential{
 				key: "mk:s:" + string(d[:]),
 				create: func(ctx context.Context) error {
-					return r.late.CreateSession(ctx, &store.Session{Digest: d, UserID: u.ID}, u.Password)
+					return r.late.CreateSession(ctx, &store.Session{Digest: d, UserID: u.ID}, u)
 				},
 				revoke: func(ctx context.Context) error { return r.other.RevokeSession(ctx, u.ID, d, store.Cause{}) },
 				active: func(t *testing.T, s *store.Store) bool { return in(t, s, d) },

@@ -102,7 +102,7 @@ func (m made) write(t *testing.T, b *storetest.Backend, s *store.Store) *nouns {
 	must(t, s.DisableUser(ctx, eveID, store.Cause{}))
 	must(t, s.CreateSession(ctx, &store.Session{
 		Digest: store.DigestOf(adaCookie), UserID: adaID, Address: recordFrom.String(), Agent: "a browser",
-	}, n.ada.Password))
+	}, n.ada))
 	for digest, token := range m.tokens(n.billing.Generation) {
 		must(t, s.SaveToken(ctx, digest, token, recordFar, nil))
 	}

@@ -182,7 +182,7 @@ var writingMethods = map[string]methodOf{
 		return s.DeleteUser(ctx, u.ID, store.Cause{})
 	}),
 	"CreateSession": byUser(func(ctx context.Context, s *store.Store, u *store.User) error {
-		return s.CreateSession(ctx, &store.Session{Digest: store.DigestOf(u.ID), UserID: u.ID}, u.Password)
+		return s.CreateSession(ctx, &store.Session{Digest: store.DigestOf(u.ID), UserID: u.ID}, u)
 	}),
 	"CreateKey": byKey(false, func(ctx context.Context, s *store.Store, k *store.APIKey, u *store.User) error {
 		return s.CreateKey(ctx, k, u)

@@ -18,7 +18,7 @@ const (
 	// SessionIdle is after how long without use a session expires, and SessionLife its longest lifetime.
 	SessionIdle = 12 * time.Hour
 	SessionLife = 7 * 24 * time.Hour
-	// MaxSessions is how many a user may have. One more revokes the oldest.
+	// MaxSessions is how many a user may have: see [Store.SurplusSessions].
 	MaxSessions = 100
 	// useRecordedEvery is how exactly the last use of a session is recorded.
 	useRecordedEvery = time.Minute
@@ -45,15 +45,15 @@ func sessionsOf(userID string) string { return "mk:ps:" + userID }
 // revoked.
 const sessionField = "sess"
 
-// CreateSession signs a user in. verified is the sealed hash that the presented password matched. ErrNotFound if the
-// user is deleted, or disabled, or has another password by now.
-func (s *Store) CreateSession(ctx context.Context, sess *Session, verified []byte) error {
+// CreateSession signs a user in. verified is the user as read when the presented password was found to match. ErrNotFound
+// if the user is deleted, or disabled, or has another password by now.
+func (s *Store) CreateSession(ctx context.Context, sess *Session, verified *User) error {
 	err := s.change(redisdb.WithoutBarrier(ctx), "create session", userKey(sess.UserID), func(fields map[string]string) (t transaction, err error) {
 		u, err := s.decoded.user(sess.UserID, fields)
 		switch {
 		case err != nil:
 			return t, err
-		case !u.Enabled || !bytes.Equal(u.Password, verified):
+		case !u.Enabled || !u.hasPasswordOf(verified):
 			return t, ErrNotFound
 		}
 		if sess.Generation = u.Sessions; sess.Generation != (Generation{}) {
@@ -68,25 +68,20 @@ func (s *Store) CreateSession(ctx context.Context, sess *Session, verified []byt
 	now := s.now().UTC()
 	sess.CreatedAt, sess.SeenAt = now, now
 	key := sessionsOf(sess.UserID)
-	var oldest *redis.StringSliceCmd
 	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.ZRemRangeByScore(ctx, key, "-inf", strconv.FormatInt(now.UnixMilli(), 10))
 		p.ZAdd(ctx, key, redis.Z{Member: string(sess.Digest[:]), Score: scoreOf(now.Add(SessionLife))})
 		p.PExpire(ctx, key, SessionLife)
 		p.Set(ctx, sessionKey(sess.Digest), encodeRecord(sess), SessionIdle)
-		oldest = p.ZRange(ctx, key, 0, -MaxSessions-1)
 		return nil
 	})
-	if err != nil {
-		return unavailable("create session", err)
-	}
-	cause := Cause{At: now, Actor: UserActor(sess.UserID), Reason: "too many sessions"}
-	for _, d := range digestsOf(oldest.Val()) {
-		if err := s.RevokeSession(ctx, sess.UserID, d, cause); err != nil {
-			return err
-		}
-	}
-	return nil
+	return unavailable("create session", err)
+}
+
+// SurplusSessions are the oldest sessions of a user who has more than [MaxSessions]. The caller revokes them.
+func (s *Store) SurplusSessions(ctx context.Context, userID string) ([]Digest, error) {
+	oldest, err := s.rdb.ZRange(ctx, sessionsOf(userID), 0, -MaxSessions-1).Result()
+	return digestsOf(oldest), unavailable("list sessions", err)
 }
 
 // Session reads a session and its user, in two round trips. ErrNotFound if it is not valid. That it
@@ -216,16 +211,16 @@ func (s *Store) Sessions(ctx context.Context, u *User) ([]*Session, error) {
 }
 
 // SetPassword changes a user's password, signs them out everywhere and revokes their invite, in one step. before is
-// the stored hash that their presented password matched, in the session sess. ErrNotFound if either is not theirs any
-// more: another request came first, and must not be undone.
-func (s *Store) SetPassword(ctx context.Context, sess *Session, before, sealed []byte) error {
+// the user as read when their presented password was found to match, in the session sess. ErrNotFound if the password or
+// the session is not theirs any more: another request came first, and must not be undone.
+func (s *Store) SetPassword(ctx context.Context, sess *Session, before *User, sealed []byte) error {
 	userID := sess.UserID
 	err := s.change(ctx, "set password", userKey(userID), func(fields map[string]string) (t transaction, err error) {
 		u, err := s.decoded.user(userID, fields)
 		if err != nil {
 			return t, err
 		}
-		if !u.Enabled || !bytes.Equal(u.Password, before) || !sess.Generation.Matches(u.Sessions) {
+		if !u.Enabled || !u.hasPasswordOf(before) || !sess.Generation.Matches(u.Sessions) {
 			return t, ErrNotFound
 		}
 		t.steps = passwordSteps(userID, fields, s.now())

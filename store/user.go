@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
@@ -30,14 +31,20 @@ import (
 //	invite      the digest of the one link that sets a password, and its expiry
 //	w           a random value, there while the record may be changed; each revocation deletes it: see changeField
 type User struct {
-	ID         string
-	Metadata   UserMetadata
-	Enabled    bool
-	Generation Generation
-	Operator   Generation // none: a developer
-	Sessions   Generation // none: no session is valid
-	Password   []byte     // as package password sealed it; empty: none was set
-	Invite     *Invite    // nil: there is none
+	ID           string
+	Metadata     UserMetadata
+	Enabled      bool
+	Generation   Generation
+	Operator     Generation // none: a developer
+	Sessions     Generation // none: no session is valid
+	Password     []byte     // as package password sealed it; empty: none was set
+	PasswordLife string     // drawn with each password; empty: an earlier version set it
+	Invite       *Invite    // nil: there is none
+}
+
+// hasPasswordOf is whether u has the password that other was read with. It may have been hashed or sealed again since.
+func (u *User) hasPasswordOf(other *User) bool {
+	return bytes.Equal(u.Password, other.Password) || u.PasswordLife != "" && u.PasswordLife == other.PasswordLife
 }
 
 // UserMetadata is what is known of a user.
@@ -105,7 +112,8 @@ func (s *Store) CreateUser(ctx context.Context, u *User) error {
 		fields = append(fields, operatorField, u.Operator[:])
 	}
 	if len(u.Password) > 0 {
-		fields = append(fields, passwordField, u.Password, passwordLifeField, randomValue())
+		u.PasswordLife = randomValue()
+		fields = append(fields, passwordField, u.Password, passwordLifeField, u.PasswordLife)
 	}
 	if u.Invite != nil {
 		fields = append(fields, inviteField, encodeInvite(*u.Invite))
@@ -243,7 +251,7 @@ func (d *decoded) user(id string, fields map[string]string) (*User, error) {
 	}
 	_, u.Enabled = fields[onField]
 	u.Generation, u.Operator = generationOf(fields[genField]), generationOf(fields[operatorField])
-	u.Sessions = generationOf(fields[sessionField])
+	u.Sessions, u.PasswordLife = generationOf(fields[sessionField]), fields[passwordLifeField]
 	if invite, there := fields[inviteField]; there {
 		i, err := decodeInvite(invite)
 		if err != nil {

@@ -2,7 +2,6 @@ package store_test
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"os"
 	"regexp"
@@ -54,7 +53,7 @@ func (sc *scene) user(name string) (u *store.User, sess *store.Session) {
 	u.Invite.ExpiresAt = sc.b.Clock.Now().Add(time.Hour)
 	must(sc.t, sc.s.CreateUser(sc.t.Context(), u))
 	sess = &store.Session{Digest: store.DigestOf("session of " + name), UserID: u.ID}
-	must(sc.t, sc.s.CreateSession(sc.t.Context(), sess, u.Password))
+	must(sc.t, sc.s.CreateSession(sc.t.Context(), sess, u))
 	return u, sess
 }
 
@@ -209,7 +208,7 @@ var rows = map[string]row{
 		return sc.s.RedeemInvite(ctx, u.ID, u.Invite.Digest, []byte("new"))
 	}),
 	"SetPassword": onUser("multi", 0, true, func(ctx context.Context, sc *scene, u *store.User, sess *store.Session) error {
-		return sc.s.SetPassword(ctx, sess, u.Password, []byte("new"))
+		return sc.s.SetPassword(ctx, sess, u, []byte("new"))
 	}),
 	"RevokeSession": onUser("del", 0, true, func(ctx context.Context, sc *scene, u *store.User, sess *store.Session) error {
 		return sc.s.RevokeSession(ctx, u.ID, sess.Digest, store.Cause{})
@@ -217,17 +216,6 @@ var rows = map[string]row{
 	"RevokeSessions": onUser("hdel", 0, true, func(ctx context.Context, sc *scene, u *store.User, _ *store.Session) error {
 		return sc.s.RevokeSessions(ctx, u.ID, store.Cause{})
 	}),
-	"CreateSession": {func(sc *scene, name string) (string, func(context.Context) error) {
-		u, _ := sc.user(name)
-		for i := range store.MaxSessions - 1 {
-			sess := &store.Session{Digest: store.DigestOf(fmt.Sprint(name, i)), UserID: u.ID}
-			must(sc.t, sc.s.CreateSession(sc.t.Context(), sess, u.Password))
-		}
-		return u.ID, func(ctx context.Context) error {
-			sc.b.Clock.Advance(time.Millisecond) // the sessions before are older
-			return sc.s.CreateSession(ctx, &store.Session{Digest: store.DigestOf(name), UserID: u.ID}, u.Password)
-		}
-	}, "del", 0, true},
 }
 
 // table is the methods of doc.go, and the kinds of each.

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mintkeep/mintkeep/server/servertest"
+	"github.com/mintkeep/mintkeep/store"
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
@@ -17,21 +18,52 @@ func TestSessionsAreAudited(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s := servertest.New(t, b)
 		v, u := newcomer(t, s, "a@example.com")
+		created, ended := 0, 0
+		want := func(what string, begins, ends int) {
+			t.Helper()
+			created, ended = created+begins, ended+ends
+			trail := s.Admin(t, http.MethodGet, "/admin/audit?limit=200&target=user:"+u.ID, nil).Want(t, http.StatusOK, "")
+			for action, want := range map[string]int{"session.created": created, "session.ended": ended} {
+				if got := strings.Count(trail.Body, `"action":"`+action+`"`); got != want {
+					t.Fatalf("%s: %d events of %s, want %d", what, got, action, want)
+				}
+			}
+		}
+		want("an invite", 1, 0)
 		v.submit(v.get("/settings"), "/logout").wantTo("/login?done=signed-out")
-		v.signIn("a@example.com", secret).wantTo("/settings")
+		want("a sign-out", 0, 1)
+		v.signIn(u.Email, secret).wantTo("/settings")
 		other := visit(t, s)
-		other.signIn("a@example.com", secret).wantTo("/settings")
+		other.signIn(u.Email, secret).wantTo("/settings")
+		want("two sign-ins", 2, 0)
 		v.submit(v.get("/settings/profile"), "/settings/sessions/end", "session", sessionOf(v.get("/settings/profile"))).
 			wantTo("/settings/profile?done=session")
 		other.get("/settings").wantTo("/login?next=%2Fsettings")
-
-		trail := s.Admin(t, http.MethodGet, "/admin/audit?target=user:"+u.ID, nil).Want(t, http.StatusOK, "")
-		for action, want := range map[string]int{"session.created": 2, "session.ended": 2} {
-			if got := strings.Count(trail.Body, `"action":"`+action+`"`); got != want {
-				t.Errorf("%s: %d events, want %d", action, got, want)
-			}
-		}
+		want("a session that is signed out elsewhere", 0, 1)
+		v.signIn(u.Email, secret).wantTo("/settings")
+		want("another sign-in in the same browser", 1, 1)
+		v.submit(v.get("/settings/profile"), "/settings/password", "present", secret, "password", secret+"!", "again", secret+"!").
+			wantTo("/settings/profile?done=password")
+		s.Secret(secret + "!")
+		want("another password", 1, 0) // whose own event says that the sessions are revoked
 	})
+}
+
+// One session too many revokes the oldest, which the audit log has.
+func TestSurplusSessionsAreAudited(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, storetest.Embedded(t))
+	first, u := newcomer(t, s, "a@example.com")
+	for range store.MaxSessions {
+		first.get("/settings").want(http.StatusOK)
+		s.Clock.Advance(10 * time.Second) // eleven sign-ins in a minute are too many
+		visit(t, s).signIn(u.Email, secret).wantTo("/settings")
+	}
+	first.get("/settings").wantTo("/login?next=%2Fsettings")
+	trail := s.Admin(t, http.MethodGet, "/admin/audit?limit=200&target=user:"+u.ID, nil).Want(t, http.StatusOK, "")
+	if got := strings.Count(trail.Body, `"action":"session.ended"`); got != 1 {
+		t.Errorf("%d events of session.ended, want 1", got)
+	}
 }
 
 // The audit log says what users change, from what, and why a sign-in or a page was rejected.

@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"crypto/rand"
+	"errors"
 	"net/http"
 	"net/url"
 	"time"
@@ -66,7 +67,7 @@ func (d *Dashboard) client(r *http.Request) (*store.Client, error) {
 // showClient fills in all of the page but what its forms have.
 func (d *Dashboard) showClient(w http.ResponseWriter, r *http.Request, in *session, c *store.Client, status int, p clientPage) (err error) {
 	p.operatorPage, p.Client, p.Once = operatorPage{"clients"}, c, rand.Text()
-	p.Seen, p.ByKey = seenOf(c), d.byKey(&c.Metadata)
+	p.Seen, p.ByKey = seenOf(fieldsOf(c)), d.byKey(&c.Metadata)
 	p.BySecret, p.Lifetime = d.clients.Offers.BySecret(c.Metadata.AuthMethod), d.lifetime(c)
 	for _, o := range overlaps {
 		p.Overlaps = append(p.Overlaps, choice{o.value, o.label, "", o.value == "24h"})
@@ -143,9 +144,8 @@ func (d *Dashboard) ChangeClient(w http.ResponseWriter, r *http.Request, in *ses
 	if err != nil {
 		return err
 	}
-	if form.Get("seen") != seenOf(c) {
-		p := clientPage{clientFields: d.clientFields(fieldsOf(c), problems{"": "The client was changed after this page was loaded, and nothing was saved. The form shows its present settings."})}
-		return d.showClient(w, r, in, c, http.StatusConflict, p)
+	if form.Get("seen") != seenOf(fieldsOf(c)) {
+		return d.showChanged(w, r, in, c)
 	}
 	if form.Has(backField) {
 		p := clientPage{clientFields: d.clientFields(form, nil), Notice: "Nothing is saved yet. The settings below have your changes."}
@@ -155,6 +155,12 @@ func (d *Dashboard) ChangeClient(w http.ResponseWriter, r *http.Request, in *ses
 		return err
 	}
 	err = d.patch(r, in, c, form)
+	if errors.Is(err, errChanged) {
+		if c, err = d.client(r); err != nil {
+			return err
+		}
+		return d.showChanged(w, r, in, c)
+	}
 	if answered, ok := fixable(err); ok {
 		fields := d.clientFields(form, clientLabels.problems(answered.Description))
 		return d.showClient(w, r, in, c, answered.Status, clientPage{clientFields: fields})
@@ -165,12 +171,28 @@ func (d *Dashboard) ChangeClient(w http.ResponseWriter, r *http.Request, in *ses
 	return seeOther(w, clientURL(c.ID), "client-saved")
 }
 
+// errChanged: the registration is not any more as the form had it.
+var errChanged = errors.New("the client was changed after the form was filled in")
+
+// showChanged shows the present settings in answer to a form that was filled in from others.
+func (d *Dashboard) showChanged(w http.ResponseWriter, r *http.Request, in *session, c *store.Client) error {
+	p := clientPage{clientFields: d.clientFields(fieldsOf(c), problems{"": "The client was changed after this page was loaded, and nothing was saved. The form shows its present settings."})}
+	return d.showClient(w, r, in, c, http.StatusConflict, p)
+}
+
+// patch changes the client, or returns errChanged.
 func (d *Dashboard) patch(r *http.Request, in *session, c *store.Client, form url.Values) error {
 	o, err := clientPatch(form)
 	if err != nil {
 		return err
 	}
-	_, err = d.clients.Patch(r.Context(), c.ID, o, in.Actor)
+	unchanged := func(c *store.Client) error {
+		if form.Get("seen") != seenOf(fieldsOf(c)) {
+			return errChanged
+		}
+		return nil
+	}
+	_, err = d.clients.PatchIf(r.Context(), c.ID, o, unchanged, in.Actor)
 	return err
 }
 

@@ -73,10 +73,10 @@ func fieldsOf(c *store.Client) url.Values {
 	return fields
 }
 
-// seenOf tells one state of a registration from another. A form that was filled in from another state, or by a version
+// seenOf tells one state of what a form shows from another. A form that was filled in from another state, or by a version
 // that has fewer fields, would take back what was changed since.
-func seenOf(c *store.Client) string {
-	digest := sha256.Sum256([]byte(fieldsOf(c).Encode()))
+func seenOf(shown url.Values) string {
+	digest := sha256.Sum256([]byte(shown.Encode()))
 	return hex.EncodeToString(digest[:16])
 }
 

@@ -35,11 +35,11 @@ type Options struct {
 
 	SigningKeys *signingkeys.Rotator
 
+	// Passwords is one for all listeners: it bounds how many hashes the process computes at once.
+	Passwords *password.Hasher
+
 	// ForOperators: these are the pages of the listener for operators, MINTKEEP_ADMIN_ADDR.
 	ForOperators bool
-
-	// PasswordCost is that of a new hash. Zero: the recommended one.
-	PasswordCost password.Cost
 }
 
 // Dashboard has the handlers of the pages as its methods.
@@ -68,7 +68,7 @@ type Dashboard struct {
 func New(o Options) (*Dashboard, error) {
 	d := &Dashboard{
 		config: o.Config, store: o.Store, ring: o.Ring, audit: o.Audit, clients: o.Clients, users: o.Users, keys: o.Keys, guards: o.Guards, rotator: o.SigningKeys, now: o.Now,
-		passwords: password.New(password.Options{Vault: o.Vault, From: web.AddressOf, Cost: o.PasswordCost}),
+		passwords: o.Passwords,
 		forms:     formTokens{o.Vault},
 		origins:   http.NewCrossOriginProtection(),
 		cursors:   web.NewCursors(o.Vault),

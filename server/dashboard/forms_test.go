@@ -135,10 +135,10 @@ func TestForgedForms(t *testing.T) {
 		}
 
 		// Our own forms pass, with whatever Host the proxy sends.
-		rename := url.Values{"form_token": {token}, "name": {"two"}, "scope": {"read"}}
-		v.post(key+"/edit", rename, header("Origin", servertest.Issuer)).wantTo(key + "?done=key-saved")
-		v.post(key+"/edit", rename, header("Sec-Fetch-Site", "same-origin")).wantTo(key + "?done=key-saved")
-		v.post(key+"/edit", rename).wantTo(key + "?done=key-saved")
+		rename := url.Values{"form_token": {token}, "name": {"Ada"}}
+		v.post("/settings/profile", rename, header("Origin", servertest.Issuer)).wantTo("/settings/profile?done=saved")
+		v.post("/settings/profile", rename, header("Sec-Fetch-Site", "same-origin")).wantTo("/settings/profile?done=saved")
+		v.post("/settings/profile", rename).wantTo("/settings/profile?done=saved")
 		v.submit(v.get("/settings"), "/logout").wantTo("/login?done=signed-out")
 		v.post("/settings/keys", url.Values{"form_token": {token}}).wantTo("/login")
 	})

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mintkeep/mintkeep/server/audit"
 	"github.com/mintkeep/mintkeep/server/scope"
 	"github.com/mintkeep/mintkeep/server/web"
 	"github.com/mintkeep/mintkeep/store"
@@ -16,7 +17,8 @@ import (
 // keyEdit is the page that changes a key. Its scopes are those that the key has, and may lose.
 type keyEdit struct {
 	apiKeyFields
-	Key *store.APIKey
+	Key  *store.APIKey
+	Seen string // the state of the key that the form was filled in from
 }
 
 // EditKey answers GET and POST /settings/keys/{id}/edit: the form, and the change. A change that takes something away from
@@ -35,6 +37,10 @@ func (d *Dashboard) EditKey(w http.ResponseWriter, r *http.Request, in *session)
 	form, err := in.form(r, "scope")
 	if err != nil {
 		return err
+	}
+	if key.Revocable() && form.Get("seen") != seenOfKey(key) {
+		wrong := problems{"": "The key was changed after this page was loaded, and nothing was saved. The form shows its present settings."}
+		return d.showKeyEdit(w, r, in, key, http.StatusConflict, nil, wrong)
 	}
 	if form.Has(backField) {
 		return d.showKeyEdit(w, r, in, key, http.StatusOK, form, nil)
@@ -62,13 +68,25 @@ func (d *Dashboard) EditKey(w http.ResponseWriter, r *http.Request, in *session)
 // showKeyEdit shows the form as it was sent; nil: as the key is.
 func (d *Dashboard) showKeyEdit(w http.ResponseWriter, r *http.Request, in *session, key *store.APIKey, status int, sent url.Values, wrong problems) error {
 	if sent == nil {
-		sent = url.Values{"name": {key.Name}, "description": {key.Description}, "rate_limit": {key.RateLimit.String()}, "scope": strings.Fields(key.Scope)}
+		sent = fieldsOfKey(key)
 	}
-	content := keyEdit{apiKeyFields{Sent: sent, Problems: wrong}, key}
+	content := keyEdit{apiKeyFields{Sent: sent, Problems: wrong}, key, seenOfKey(key)}
 	for token := range strings.FieldsSeq(key.Scope) {
 		content.Scopes = append(content.Scopes, choice{token, token, d.keys.Description(token), slices.Contains(sent["scope"], token)})
 	}
 	return d.show(w, status, "keyedit", in.page(r, "Edit "+key.Name, "keys", content))
+}
+
+// fieldsOfKey is a key as its form has it.
+func fieldsOfKey(key *store.APIKey) url.Values {
+	return url.Values{"name": {key.Name}, "description": {key.Description}, "rate_limit": {key.RateLimit.String()}, "scope": strings.Fields(key.Scope)}
+}
+
+// seenOfKey is what seenOf makes of a key. Its form shows the expiry beside the field for a new one.
+func seenOfKey(key *store.APIKey) string {
+	shown := fieldsOfKey(key)
+	shown.Set("expires_at", audit.Moment(key.ExpiresAt))
+	return seenOf(shown)
 }
 
 // keyChanges are the members of the patch that a form asks for: what it says otherwise than the key.

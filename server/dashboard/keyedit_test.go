@@ -83,6 +83,33 @@ func TestEditKey(t *testing.T) {
 	v.post(edit, form).want(http.StatusBadRequest).says("Date and time cannot be later than")
 }
 
+// A form that was loaded before another change of the key does not take that back.
+func TestStaleKeyForm(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, storetest.Embedded(t))
+	v, u := newcomer(t, s, "ada@example.com")
+	key := s.Key(t, u, servertest.M{"name": "deploy", "scope": "read write"})
+	path := "/settings/keys/" + key.ID
+	edit := path + "/edit"
+	for member, changed := range map[string]any{
+		"name": "release", "description": "of the shop", "rate_limit": "600/m", "scope": "read",
+		"expires_at": s.Clock.Now().Add(time.Hour).Format(time.RFC3339),
+	} {
+		form := v.get(edit).form(edit)
+		form.Set("name", "typed")
+		s.Admin(t, http.MethodPatch, "/admin/keys/"+key.ID, servertest.M{member: changed}).Want(t, http.StatusOK, "")
+		before := s.Admin(t, http.MethodGet, "/admin/keys/"+key.ID, nil).Body
+		p := v.post(edit, form).want(http.StatusConflict).says("The key was changed after this page was loaded, and nothing was saved.")
+		if after := s.Admin(t, http.MethodGet, "/admin/keys/"+key.ID, nil).Body; after != before {
+			t.Errorf("a form from before a change of %s: got %s, want %s", member, after, before)
+		}
+		if again := p.form(edit); member == "name" && again.Get("name") != changed {
+			t.Errorf("the form shows %v", again)
+		}
+		v.submit(p, edit, "name", "typed").wantTo(path + "?done=key-saved")
+	}
+}
+
 // TestDisableKey: a disabled key is rejected everywhere until it is enabled, by its owner or an operator; each is asked first.
 func TestDisableKey(t *testing.T) {
 	t.Parallel()

@@ -1,9 +1,9 @@
 package dashboard
 
 import (
-	"context"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/mintkeep/mintkeep/server/keys"
 	"github.com/mintkeep/mintkeep/server/web"
@@ -30,7 +30,10 @@ func (d *Dashboard) showKey(w http.ResponseWriter, r *http.Request, in *session,
 }
 
 // repeated is the page for a form that comes a second time.
-type repeated struct{ Where string }
+type repeated struct {
+	Where string // the result; empty: the first time is under way, or its outcome is unknown
+	List  string // where a result would be listed
+}
 
 // once does what a form asks for, if it comes for the first time: a reload, a second click or another tab creates no
 // second key. do returns the path of the result; empty if there is none.
@@ -44,9 +47,24 @@ func (d *Dashboard) once(w http.ResponseWriter, r *http.Request, in *session, fo
 		return err
 	}
 	if !first {
-		return d.show(w, http.StatusConflict, "already", in.page(r, "Already created", in.section(r), repeated{where}))
+		title := "Already created"
+		if where == "" {
+			title = "Already submitted"
+		}
+		return d.show(w, http.StatusConflict, "already", in.page(r, title, in.section(r), repeated{where, listOf(r)}))
 	}
 	where, err = do()
-	d.store.CompleteIdempotencyKey(context.WithoutCancel(r.Context()), idempotencyKey, where)
+	ctx, cancel := web.CleanUp(r.Context())
+	defer cancel()
+	d.store.CompleteIdempotencyKey(ctx, idempotencyKey, where)
 	return err
+}
+
+// listOf is the list that has what a form creates.
+func listOf(r *http.Request) string {
+	if kind, operator := strings.CutPrefix(r.URL.Path, "/operator/"); operator {
+		kind, _, _ = strings.Cut(kind, "/")
+		return "/operator/" + kind
+	}
+	return "/settings"
 }

@@ -20,6 +20,12 @@ func TestOthersKeys(t *testing.T) {
 		s := servertest.New(t, b)
 		victim, _ := newcomer(t, s, "victim@example.com")
 		plain, key := victim.makeKey("one")
+		elsewhere := visit(t, s)
+		elsewhere.signIn("victim@example.com", secret).wantTo("/settings")
+		sessions := []string{sessionOf(victim.get("/settings/profile")), sessionOf(elsewhere.get("/settings/profile"))}
+		if sessions[0] == "" || sessions[1] == "" || sessions[0] == sessions[1] {
+			t.Fatalf("the handles of two sessions are %q", sessions)
+		}
 		v, _ := newcomer(t, s, "mallory@example.com")
 		token := v.get("/settings").form("/logout").Get("form_token")
 		before := stored(t, b)
@@ -55,13 +61,15 @@ func TestOthersKeys(t *testing.T) {
 		for _, path := range []string{"/operator", "/operator/clients", "/operator/register-client", "/operator/users", "/operator/keys", "/operator/audit", "/operator/audit.jsonl"} {
 			same(http.StatusForbidden, path, "/operator/clients/none", nil)
 		}
-		for _, n := range victim.get("/settings/profile").all("button") { // nor can another user's session be signed out
-			v.post("/settings/sessions/end", url.Values{"form_token": {token}, "session": {attribute(n, "value") + "0"}})
+		for _, session := range sessions { // nor is another user's session signed out
+			v.post("/settings/sessions/end", url.Values{"form_token": {token}, "session": {session}}).wantTo("/settings/profile?done=session")
 		}
 		if after := stored(t, b); after != before {
 			t.Errorf("something was changed:\n%s\n%s", before, after)
 		}
 		s.Me(t, plain).Want(t, http.StatusOK, "")
+		victim.get("/settings").want(http.StatusOK)
+		elsewhere.get("/settings").want(http.StatusOK)
 		v.get("/settings").says("You have no API key yet")
 		v.get("/settings?state=all&q=one").says("No key matches")
 	})
@@ -95,7 +103,7 @@ func TestFormOnce(t *testing.T) {
 					plain = p.value("secret")
 					s.Secret(plain)
 				case http.StatusConflict:
-					p.says("Already created")
+					p.says("This form was submitted before.")
 					for _, link := range p.all("a") {
 						if href := attribute(link, "href"); strings.HasPrefix(href, "/settings/keys/") {
 							where = href
@@ -140,6 +148,41 @@ func TestFormOnce(t *testing.T) {
 		b.Clock.Advance(24 * time.Hour)
 		v.get(key).want(http.StatusSeeOther)
 	})
+}
+
+// A form whose outcome is unknown is not called done: the page says how to find out, and how to go on.
+func TestFormOfUnknownOutcome(t *testing.T) {
+	t.Parallel()
+	redis := storetest.Redis(t)
+	p, b := storetest.NewLateProxy(t, redis), redis.Backend(t)
+	other, late := servertest.New(t, b), servertest.New(t, b.Through(p))
+	v, _ := chief(t, other)
+	for path, tt := range map[string]struct{ at, name, list string }{
+		"/settings/keys":    {"/settings/keys/new", "name", "/settings"},
+		"/operator/clients": {"/operator/clients/new", "client_id", "/operator/clients"},
+	} {
+		form := v.get(tt.at).form(path)
+		form.Set(tt.name, "one")
+		held := p.HoldAnswer(storetest.Command("set", "mk:o:")) // Redis has the form, and its answer is lost
+		for arrived := false; !arrived; {                       // on a busy machine an earlier answer may be late
+			if got := v.at(late).post(path, form).Status; got != http.StatusServiceUnavailable && got != http.StatusConflict {
+				t.Fatalf("%s: got %d, want 503", path, got)
+			}
+			select {
+			case <-held.Arrived():
+				arrived = true
+			default:
+			}
+		}
+		again := v.post(path, form).want(http.StatusConflict).says("This form was submitted before.", "its outcome is unknown", "reload it and submit it again")
+		if again.link("View the list") != tt.list || strings.Contains(again.Body, "Already created") || strings.Contains(again.Body, "Nothing was created") {
+			t.Errorf("%s: the page says %s", path, again.visible())
+		}
+		held.Release()
+		form = v.get(tt.at).form(path)
+		form.Set(tt.name, "one")
+		other.Secret(v.post(path, form).want(http.StatusOK).value("secret"))
+	}
 }
 
 // TestRevoke is the way of a key that is in use: its name has to be typed.

@@ -45,6 +45,22 @@ func TestSignInIsCountedApart(t *testing.T) {
 	signIn(secret).want(http.StatusTooManyRequests)
 }
 
+// While Redis is away, a sign-in is 503, however often it is tried: it has not failed, and is not counted.
+func TestUnansweredSignInIsNotCounted(t *testing.T) {
+	t.Parallel()
+	redis := storetest.Redis(t)
+	s := servertest.New(t, redis.Backend(t).Impatient())
+	_, ada := newcomer(t, s, "ada@example.com")
+	v := visit(t, s)
+	form := v.get("/login").form("/login")
+	form.Set("email", ada.Email)
+	form.Set("password", secret)
+	redis.Stop()
+	for range 12 {
+		v.post("/login", form).want(http.StatusServiceUnavailable)
+	}
+}
+
 // The pages of operators reject a developer each time, and the audit log has some of it: those of others stay there.
 func TestRejectedPagesAreBounded(t *testing.T) {
 	t.Parallel()

@@ -70,8 +70,7 @@ func (d *Dashboard) Login(w http.ResponseWriter, r *http.Request) error {
 	if d.place.only && user.Role() != store.Operator {
 		return d.rejectDeveloper(r, audit.User(r.Context(), user.ID))
 	}
-	what := audit.Record{Action: audit.SessionCreated, Target: audit.UserTarget(user.ID)}
-	err = d.audit.Change(r.Context(), audit.User(r.Context(), user.ID), what, func(context.Context) error { return d.signIn(w, r, user) })
+	err = d.signIn(w, r, user)
 	if errors.Is(err, store.ErrNotFound) { // disabled, or given another password, at this moment
 		return d.wrong(w, r, l)
 	}
@@ -90,13 +89,15 @@ func (d *Dashboard) wrong(w http.ResponseWriter, r *http.Request, l login) error
 // recognise finds the user with this email and password, or nil. A guess is counted before it is hashed; what turns out to
 // be none is taken back.
 func (d *Dashboard) recognise(r *http.Request, email, plain string) (*store.User, error) {
-	ctx, name := r.Context(), store.FoldEmail(email)
-	if over, retryAfter := d.store.CountFailure(ctx, store.SignInFailures, name, web.Address(r)); over {
+	over, retryAfter, uncount := d.store.CountAttempt(r.Context(), store.SignInFailures, store.FoldEmail(email), web.Address(r))
+	if over {
 		return nil, web.TooManyRequests(retryAfter)
 	}
 	user, err := d.verify(r, email, plain)
 	if user != nil || err != nil {
-		d.store.UncountFailure(ctx, store.SignInFailures, name, web.Address(r))
+		ctx, cancel := web.CleanUp(r.Context())
+		defer cancel()
+		uncount(ctx)
 	}
 	return user, err
 }
@@ -167,7 +168,7 @@ func (d *Dashboard) Logout(w http.ResponseWriter, r *http.Request, in *session) 
 	if _, err := in.form(r); err != nil {
 		return err
 	}
-	if err := d.revokeSession(r.Context(), in, in.Digest); err != nil {
+	if err := d.revokeSession(r.Context(), in.UserID, in.Digest, "signed out"); err != nil {
 		return err
 	}
 	d.setCookie(w, sessionCookie, "")
@@ -183,7 +184,7 @@ type invitation struct {
 
 var errInvite = &web.Error{
 	Status: http.StatusNotFound, Code: "not_found",
-	Description: "This link was used, has expired or was replaced by a newer link. Ask an operator for a new link.",
+	Description: "This link was used, has expired or was replaced by a newer link. If you have set a password, sign in with it. Otherwise ask an operator for a new link.",
 }
 
 // InvitePage answers GET /invite/{code}.
@@ -225,11 +226,14 @@ func (d *Dashboard) Redeem(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	plain := form.Get("password")
 	user, err := d.invited(r)
+	if errors.Is(err, errInvite) {
+		return d.redeemAgain(w, r, plain)
+	}
 	if err != nil {
 		return err
 	}
-	plain := form.Get("password")
 	if wrong := checkPassword("Password", plain, form.Get("again"), user); wrong != nil {
 		return d.showInvite(w, r, http.StatusBadRequest, invitation{Email: user.Metadata.Email, Problems: wrong})
 	}
@@ -247,11 +251,34 @@ func (d *Dashboard) Redeem(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	user.Password = sealed
-	if err := d.signIn(w, r, user); err != nil {
+	return d.signInAfter(w, r, &store.User{ID: user.ID, Password: sealed}, "/settings", "")
+}
+
+// redeemAgain answers a form whose link is not valid any more. Its own first attempt may have spent the link, and have been
+// answered 503: then the user has this password. That it lasts is confirmed before the answer says so.
+func (d *Dashboard) redeemAgain(w http.ResponseWriter, r *http.Request, plain string) error {
+	id, _, ok := invite.Parse(web.Path(r, "code"))
+	if !ok {
+		return errInvite
+	}
+	named, err := d.store.User(r.Context(), id)
+	if errors.Is(err, store.ErrNotFound) {
+		return errInvite
+	}
+	if err != nil {
 		return err
 	}
-	return seeOther(w, "/settings", "")
+	user, err := d.recognise(r, named.Metadata.Email, plain)
+	if err != nil {
+		return err
+	}
+	if user == nil || user.ID != id {
+		return errInvite
+	}
+	if err := d.store.Confirm(r.Context()); err != nil {
+		return err
+	}
+	return d.signInAfter(w, r, user, "/settings", "")
 }
 
 // checkPassword says what is wrong with a new password, under its label on the page.

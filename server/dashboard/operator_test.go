@@ -54,7 +54,7 @@ func TestOperatorFormOnce(t *testing.T) {
 					once := p.value("secret")
 					s.Secret(once[max(0, len(once)-26):])
 				case http.StatusConflict:
-					p.says("Already created")
+					p.says("This form was submitted before.")
 				default:
 					t.Errorf("%s: %d: %s", form.action, p.Status, p.visible())
 				}

@@ -96,7 +96,7 @@ func (d *Dashboard) ChangePassword(w http.ResponseWriter, r *http.Request, in *s
 	}
 	what := in.about(audit.UserPasswordSet, map[string]string{"by": "profile"})
 	err = d.audit.Change(r.Context(), in.Actor, what, func(ctx context.Context) error {
-		return d.store.SetPassword(ctx, in.Session, known.Password, sealed)
+		return d.store.SetPassword(ctx, in.Session, known, sealed)
 	})
 	if errors.Is(err, store.ErrNotFound) { // another password was set, or the session revoked, at this moment
 		return d.toLogin(w, r)
@@ -104,11 +104,7 @@ func (d *Dashboard) ChangePassword(w http.ResponseWriter, r *http.Request, in *s
 	if err != nil {
 		return err
 	}
-	in.User.Password = sealed
-	if err := d.signIn(w, r, in.User); err != nil {
-		return err
-	}
-	return seeOther(w, "/settings/profile", "password")
+	return d.signInAfter(w, r, &store.User{ID: in.UserID, Password: sealed}, "/settings/profile", "password")
 }
 
 // RevokeSession answers POST /settings/sessions/end: one session of the user's.
@@ -125,7 +121,7 @@ func (d *Dashboard) RevokeSession(w http.ResponseWriter, r *http.Request, in *se
 		if handle(s) != form.Get("session") {
 			continue
 		}
-		if err := d.revokeSession(r.Context(), in, s.Digest); err != nil {
+		if err := d.revokeSession(r.Context(), in.UserID, s.Digest, "signed out"); err != nil {
 			return err
 		}
 		return seeOther(w, "/settings/profile", "session")
@@ -135,12 +131,6 @@ func (d *Dashboard) RevokeSession(w http.ResponseWriter, r *http.Request, in *se
 		return err
 	}
 	return seeOther(w, "/settings/profile", "session")
-}
-
-func (d *Dashboard) revokeSession(ctx context.Context, in *session, session store.Digest) error {
-	return d.audit.Revoke(ctx, in.Actor, in.about(audit.SessionRevoked, nil), func(ctx context.Context) error {
-		return d.store.RevokeSession(ctx, in.UserID, session, d.audit.Cause(in.Actor, "signed out"))
-	})
 }
 
 // RevokeSessions answers GET and POST /settings/sessions/revoke-all: the question, and the revocation of all sessions.

@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"net/http"
@@ -109,36 +110,68 @@ func (in *session) about(action audit.Action, detail map[string]string) audit.Re
 	return audit.Record{Action: action, Target: audit.UserTarget(in.UserID), Detail: detail}
 }
 
-// signIn creates a session under a new random cookie, and revokes the one that the browser had.
-func (d *Dashboard) signIn(w http.ResponseWriter, r *http.Request, user *store.User) error {
-	cookie := rand.Text() + rand.Text()
-	err := d.store.CreateSession(r.Context(), &store.Session{
-		Digest: d.place.session(cookie), UserID: user.ID,
-		Address: web.Address(r).String(), Agent: agent(r),
-	}, user.Password)
+// signIn creates a session under a new random cookie. It revokes the session that the browser had, and the oldest of too
+// many. verified is the user as read when the presented password was found to match.
+func (d *Dashboard) signIn(w http.ResponseWriter, r *http.Request, verified *store.User) error {
+	ctx, cookie := r.Context(), rand.Text()+rand.Text()
+	what := audit.Record{Action: audit.SessionCreated, Target: audit.UserTarget(verified.ID)}
+	err := d.audit.Change(ctx, audit.User(ctx, verified.ID), what, func(ctx context.Context) error {
+		return d.store.CreateSession(ctx, &store.Session{
+			Digest: d.place.session(cookie), UserID: verified.ID,
+			Address: web.Address(r).String(), Agent: agent(r),
+		}, verified)
+	})
 	if err != nil {
 		return err
 	}
-	d.revokePrevious(r)
+	if err := errors.Join(d.revokePrevious(r), d.revokeSurplus(ctx, verified.ID)); err != nil {
+		web.Note(ctx, "session_left", err.Error())
+	}
 	d.setCookie(w, sessionCookie, cookie)
 	d.setCookie(w, visitCookie, "")
 	return nil
 }
 
+// signInAfter signs in a user who has just set a password, and leads to a page. If the sign-in fails, the password is set
+// all the same, and the user signs in with it.
+func (d *Dashboard) signInAfter(w http.ResponseWriter, r *http.Request, verified *store.User, location, done string) error {
+	if err := d.signIn(w, r, verified); err != nil {
+		web.Note(r.Context(), "not_signed_in", err.Error())
+		return seeOther(w, "/login", "password-set")
+	}
+	return seeOther(w, location, done)
+}
+
 // revokePrevious revokes the session that a browser comes with, if it has one.
-func (d *Dashboard) revokePrevious(r *http.Request) {
+func (d *Dashboard) revokePrevious(r *http.Request) error {
 	cookie := d.cookie(r, sessionCookie)
 	if cookie == "" {
-		return
+		return nil
 	}
-	ctx := r.Context()
-	before, _, err := d.store.Session(ctx, d.place.session(cookie))
-	if err == nil {
-		err = d.store.RevokeSession(ctx, before.UserID, before.Digest, d.audit.Cause(audit.User(ctx, before.UserID), "signed in again"))
+	before, _, err := d.store.Session(r.Context(), d.place.session(cookie))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
 	}
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		web.Note(ctx, "session_left", err.Error())
+	if err != nil {
+		return err
 	}
+	return d.revokeSession(r.Context(), before.UserID, before.Digest, "signed in again")
+}
+
+// revokeSurplus revokes a user's oldest sessions, if they have more than a user may have.
+func (d *Dashboard) revokeSurplus(ctx context.Context, userID string) error {
+	surplus, err := d.store.SurplusSessions(ctx, userID)
+	for _, session := range surplus {
+		err = errors.Join(err, d.revokeSession(ctx, userID, session, "too many sessions"))
+	}
+	return err
+}
+
+func (d *Dashboard) revokeSession(ctx context.Context, userID string, session store.Digest, reason string) error {
+	by := audit.User(ctx, userID)
+	return d.audit.Revoke(ctx, by, audit.Record{Action: audit.SessionRevoked, Target: audit.UserTarget(userID)}, func(ctx context.Context) error {
+		return d.store.RevokeSession(ctx, userID, session, d.audit.Cause(by, reason))
+	})
 }
 
 // agent is what the browser calls itself, cut to a line.

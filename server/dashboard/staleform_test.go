@@ -47,6 +47,36 @@ func TestStaleClientForm(t *testing.T) {
 	v.submit(p, at, "client_name", "Accounts").wantTo(at + "?done=client-saved")
 }
 
+// Nor does a form take back a change that is made while the form is being saved.
+func TestClientFormOvertaken(t *testing.T) {
+	t.Parallel()
+	redis := storetest.Redis(t)
+	p, b := storetest.NewLateProxy(t, redis), redis.Backend(t)
+	slow, other := servertest.New(t, b.Through(p).Patient()), servertest.New(t, b)
+	v, _ := chief(t, slow)
+	other.Register(t, servertest.M{"client_id": "billing", "client_name": "Billing", "scope": "read write"})
+	at := "/operator/clients/billing"
+	form := v.get(at).form(at)
+	form.Set("client_name", "Accounts")
+	held := p.Hold(storetest.Command("xadd", "")) // its record in the audit log, behind every read but that of the transaction
+	answer := make(chan page, 1)
+	go func() { answer <- v.post(at, form) }()
+	held.Await()
+	other.Admin(t, http.MethodPatch, "/admin/clients/billing", servertest.M{"scope": "read"}).Want(t, http.StatusOK, "")
+	held.Release()
+	again := (<-answer).want(http.StatusConflict).says("The client was changed after this page was loaded, and nothing was saved.").form(at)
+	if again.Get("scope") != "read" || again.Get("client_name") != "Billing" {
+		t.Errorf("the form shows %v", again)
+	}
+	got := other.Admin(t, http.MethodGet, "/admin/clients/billing", nil).JSON(t)
+	if got["scope"] != "read" || got["client_name"] != "Billing" {
+		t.Errorf("stored is %v", got)
+	}
+	form = v.get(at).form(at)
+	form.Set("client_name", "Accounts")
+	v.post(at, form).wantTo(at + "?done=client-saved")
+}
+
 // A client whose record cannot be read is named by its id among the busiest.
 func TestOverviewWithUnreadableClient(t *testing.T) {
 	t.Parallel()

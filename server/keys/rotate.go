@@ -48,7 +48,7 @@ func (g *Registry) rotate(
 	}
 	if err := g.replace(ctx, old, created.ID, at, by); err != nil {
 		// The successor was shown to no caller, and never will be.
-		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		within, cancel := web.CleanUp(ctx)
 		defer cancel()
 		if _, e := g.Store.RevokeKey(within, created.ID, g.Audit.Cause(by, "the rotation failed")); e != nil && !errors.Is(e, store.ErrUnconfirmed) {
 			web.Note(ctx, "successor_not_revoked", created.ID)

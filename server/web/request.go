@@ -55,6 +55,15 @@ func RenewBudget(ctx context.Context) {
 	}
 }
 
+// cleanUpTime is the store time of a clean-up.
+const cleanUpTime = time.Second
+
+// CleanUp is the context for what must be undone or settled in the store at the end of a request, which may have used up
+// its own store time by then.
+func CleanUp(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
+}
+
 type requestKey struct{}
 
 func (x *request) Value(key any) any {
