@@ -159,7 +159,7 @@ func TestFormOfUnknownOutcome(t *testing.T) {
 	v, _ := chief(t, other)
 	for path, tt := range map[string]struct{ at, name, list string }{
 		"/settings/keys":    {"/settings/keys/new", "name", "/settings"},
-		"/operator/clients": {"/operator/clients/new", "client_id", "/operator/clients"},
+		"/operator/clients": {"/operator/register-client", "client_id", "/operator/clients"},
 	} {
 		form := v.get(tt.at).form(path)
 		form.Set(tt.name, "one")
