@@ -231,6 +231,26 @@ func TestAuditOfUsers(t *testing.T) {
 	})
 }
 
+// One request may record what is an operator's own and what is others'. Of what Redis rejects it is known which.
+func TestAuditOfSeveralStreams(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s, ctx := b.Open(t), t.Context()
+		own := store.Event{Action: "own", Actor: "user:usr_1", Target: "key:1", Detail: map[string]string{"user": "usr_1"}}
+		other := store.Event{Action: "other", Actor: "user:usr_1", Target: "key:2", Detail: map[string]string{"user": "usr_2"}}
+		must(t, s.AuditAll(ctx, []store.Event{own, other, own}))
+		if diff := cmp.Diff([]string{"other", "own", "own"}, sorted(events(t, s, store.EventFilter{}))); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+		b.Do("DEL", "mk:audit")
+		b.Do("SET", "mk:audit", "no stream")
+		some := []store.Event{own, other, own}
+		wantErr(t, "some", s.AuditAll(ctx, some), store.ErrUnavailable)
+		if some[0].ID == "" || some[1].ID != "" || some[2].ID == "" {
+			t.Errorf("recorded as %q, %q and %q", some[0].ID, some[1].ID, some[2].ID)
+		}
+	})
+}
+
 // sorted is a copy in order: Redis numbers the events of a millisecond in each stream by itself.
 func sorted(list []string) []string {
 	list = slices.Clone(list)
