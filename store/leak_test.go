@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -136,6 +137,31 @@ func TestRevokeLeakedWithoutAnAnswer(t *testing.T) {
 				t.Errorf("its owner is told %+v", notices)
 			}
 		})
+	}
+}
+
+// Of a report of which Redis has applied a part the caller learns which.
+func TestRevokeLeakedInPart(t *testing.T) {
+	server := storetest.Redis(t)
+	b := server.Backend(t)
+	s := b.Open(t)
+	create(t, s, "a")
+	kept := issue(t, b, s, "a", "kept")
+	token := 0
+	for strings.ContainsAny(recordKey(store.DigestOf(fmt.Sprint(token))), "\x00 *?[\\\t\n\v\f\r") { // what means something in an ACL
+		token++
+	}
+	revoked := issue(t, b, s, "a", fmt.Sprint(token))
+	server.Do("ACL", "SETUSER", "default", "resetkeys", "%R~*", "~"+recordKey(revoked))
+	got, err := s.RevokeLeaked(t.Context(), []store.Digest{revoked, kept}, store.Cause{At: b.Clock.Now()})
+	server.Do("ACL", "SETUSER", "default", "~*")
+	wantErr(t, "the report", err, store.ErrUnavailable)
+	want := []store.Leak{
+		{Digest: revoked, Kind: store.TokenLeak, Claims: []byte{}},
+		{Digest: kept, Kind: store.TokenLeak, Claims: []byte{}, Unknown: true},
+	}
+	if diff := gocmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
 
