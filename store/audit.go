@@ -78,8 +78,8 @@ type EventFilter struct {
 // pages and goes on with the next.
 const eventsScanned = 5_000
 
-// clockSkew is how far the clocks of two replicas may be apart, at most: events are in the order in which
-// they arrived, while each has the time of the replica that sent it.
+// clockSkew is how far the clock of a replica may be ahead of that of Redis, at most: events are in the order in which they
+// arrived, while each has the time of the replica that sent it.
 const clockSkew = 2 * time.Minute
 
 func (f EventFilter) wants(e Event) bool {
