@@ -284,3 +284,25 @@ func TestImportedByAnEarlierVersion(t *testing.T) {
 		}
 	})
 }
+
+// An owner of many leaked keys is told of the last ones, and no entry stays longer than 30 days.
+func TestNoticesOfManyLeaks(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s, u := b.Open(t), add(t, b.Open(t), "a@example.com")
+		k, now := makeKey(t, b, s, u, "found", 0), b.Clock.Now()
+		for i := range 100 {
+			b.Do("ZADD", "mk:kl:"+u.ID, now.Add(-time.Hour).UnixMilli(), fmt.Sprint("key_", i))
+		}
+		b.Do("ZADD", "mk:kl:"+u.ID, now.Add(-31*24*time.Hour).UnixMilli(), "key_old")
+		_, err := s.RevokeLeaked(t.Context(), []store.Digest{k.Digest}, store.Cause{At: now, Reason: store.LeakReason})
+		must(t, err)
+		notices, err := s.KeyNotices(t.Context(), u.ID)
+		must(t, err)
+		if len(notices) != 1 || notices[0].KeyID != k.ID {
+			t.Errorf("the owner is told %+v", notices)
+		}
+		if n := b.Do("ZCARD", "mk:kl:"+u.ID); n != int64(101) {
+			t.Errorf("%v reports are kept, want 101", n)
+		}
+	})
+}
