@@ -179,11 +179,24 @@ func (s *Store) UpdateClientIf(ctx context.Context, id string, cause Cause, chan
 // EnableClient lets a client work again, under a new generation: its old tokens stay revoked. One that is enabled stays
 // so, even if a disabling of unknown outcome is applied later.
 func (s *Store) EnableClient(ctx context.Context, id string, cause Cause) error {
+	return s.enableClient(ctx, id, cause, false)
+}
+
+// KeepClientEnabled is EnableClient for a caller who has read the client as enabled, and so has not recorded that it is enabled.
+// ErrConflict if it was disabled since.
+func (s *Store) KeepClientEnabled(ctx context.Context, id string, cause Cause) error {
+	return s.enableClient(ctx, id, cause, true)
+}
+
+func (s *Store) enableClient(ctx context.Context, id string, cause Cause, wasEnabled bool) error {
 	on := randomValue()
 	return s.change(ctx, "enable client", clientKey(id), func(fields map[string]string) (transaction, error) {
 		c, err := s.decoded.client(id, fields)
 		if err != nil {
 			return transaction{}, err
+		}
+		if wasEnabled && !c.Enabled {
+			return transaction{}, &planError{ErrConflict}
 		}
 		g := NewGeneration()
 		return transaction{
