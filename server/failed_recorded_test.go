@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/mintkeep/mintkeep/server/servertest"
 	"github.com/mintkeep/mintkeep/store"
@@ -159,4 +160,31 @@ func TestUnconfirmedRotationIsRepeated(t *testing.T) {
 	rotate(unsure).Want(t, http.StatusServiceUnavailable, "temporarily_unavailable")
 	s.Me(t, s.NewKey(t, rotate(s).Want(t, http.StatusCreated, "")).Plain).Want(t, http.StatusOK, "")
 	rotate(s).Want(t, http.StatusConflict, "conflict")
+}
+
+// A rotation that was applied and not confirmed has not failed: mintkeep fence would take it back.
+func TestUnconfirmedRotationIsNoFailure(t *testing.T) {
+	b := storetest.Redis(t).Backend(t)
+	s, unsure := servertest.New(t, b), servertest.New(t, b, "MINTKEEP_REVOKE_DURABILITY=replicas:1")
+	u := s.User(t, servertest.M{"email": "ada@example.com"})
+	for _, overlap := range []string{"0s", "1h"} {
+		key := s.Key(t, u, servertest.M{"name": overlap, "scope": "read"})
+		unsure.Admin(t, http.MethodPost, "/admin/keys/"+key.ID+"/rotate", servertest.M{"overlap": overlap}).Want(t, http.StatusServiceUnavailable, "temporarily_unavailable")
+		if got := actionsOn(t, s, "key:"+key.ID); !slices.Contains(got, "key.rotated") || slices.Contains(got, "key.rotated.failed") {
+			t.Errorf("an overlap of %s: the audit log has %v", overlap, got)
+		}
+	}
+}
+
+// The successor of a rotation that is repeated has the expiry of the one before. If that has passed, there is none.
+func TestRotationIsRepeatedTooLate(t *testing.T) {
+	b := storetest.Redis(t).Backend(t)
+	s, unsure := servertest.New(t, b), servertest.New(t, b, "MINTKEEP_REVOKE_DURABILITY=replicas:1")
+	u := s.User(t, servertest.M{"email": "ada@example.com"})
+	key := s.Key(t, u, servertest.M{"name": "k", "scope": "read"})
+	keeper := s.Key(t, u, servertest.M{"name": "keeper", "scope": "read mintkeep:keys", "expires_at": b.Clock.Now().Add(2 * time.Hour)})
+	unsure.API(t, http.MethodPost, apiKeysPath+"/"+key.ID+"/rotate", keeper.Plain, servertest.M{"overlap": "24h"}).Want(t, http.StatusServiceUnavailable, "temporarily_unavailable")
+	b.Clock.Advance(3 * time.Hour)
+	s.Admin(t, http.MethodPost, "/admin/keys/"+key.ID+"/rotate", servertest.M{"overlap": "24h"}).Want(t, http.StatusConflict, "conflict")
+	s.Me(t, key.Plain).Want(t, http.StatusOK, "")
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -135,14 +136,18 @@ func (s *Store) narrowed(cause Cause, k *APIKey, record *KeyRecord) step {
 func (s *Store) UpdateKey(ctx context.Context, k *APIKey, cause Cause, change func(*APIKey) error) (*APIKey, error) {
 	var after APIKey
 	var before string // its name in the record
-	err := s.changeKey(ctx, "update key", k.Digest, func(c *Credential) (made keyChange, err error) {
+	entered, err := s.enterForeseen(ctx, k, change)
+	if err != nil {
+		return nil, err
+	}
+	err = s.changeKey(ctx, "update key", k.Digest, func(c *Credential) (made keyChange, err error) {
 		after, before = *k, c.Key.Name
 		after.take(c, s.now())
 		if err := change(&after); err != nil {
 			return made, &planError{err}
 		}
-		if err := allKeys.enter(ctx, s.rdb, k.ID, after.Name); err != nil { // the entry before the name
-			return made, err
+		if after.Name != before && after.Name != entered { // another request has changed it as well
+			return made, s.entering(ctx, allKeys, k.ID, &entered, after.Name)
 		}
 		c.Key.setMembers(&after)
 		made.steps = []step{s.narrowed(cause, k, c.Key)}
@@ -151,11 +156,7 @@ func (s *Store) UpdateKey(ctx context.Context, k *APIKey, cause Cause, change fu
 	if redisdb.Failed(err) {
 		return nil, err
 	}
-	var names []string // what it was called in the record and in the description
-	described, e := s.redescribeKey(ctx, k.ID, func(d *APIKey) error {
-		names = []string{before, d.Name}
-		return s.follow(ctx, d, after, change)
-	})
+	described, names, e := s.describeUpdate(ctx, after, change)
 	if e != nil {
 		return &after, redisdb.MostSevere(err, e)
 	}
@@ -164,32 +165,60 @@ func (s *Store) UpdateKey(ctx context.Context, k *APIKey, cause Cause, change fu
 		e = s.enterKey(ctx, described)
 	}
 	if e == nil {
-		s.strikeNames(ctx, allKeys, k.ID, names, []string{described.Name})
+		s.strikeNames(ctx, allKeys, k.ID, append(names, before), []string{described.Name})
 	}
 	return described, redisdb.MostSevere(err, e)
 }
 
-// follow gives a description what the record says now: another request may have changed the record since it was as in after. The
-// text becomes what change makes of it. If the record is gone, after stands for it.
-func (s *Store) follow(ctx context.Context, d *APIKey, after APIKey, change func(*APIKey) error) error {
-	cmd := s.credentials.get(ctx, d.Digest)
-	_ = s.rdb.Process(ctx, cmd) // the command has the error
-	c, err := decodeCredential(cmd)
-	if err != nil && !isNotFound(err) {
-		return err
+// enterForeseen enters the name that a change will give to a key, if that is another one than it had when it was read: the entry
+// comes before the name. It returns what it has entered; empty: nothing.
+func (s *Store) enterForeseen(ctx context.Context, k *APIKey, change func(*APIKey) error) (string, error) {
+	next := *k
+	if err := change(&next); err != nil || next.Name == k.Name { // the transaction finds out whether it is an error
+		return "", nil
 	}
-	record := &KeyRecord{}
+	return next.Name, allKeys.enter(ctx, s.rdb, k.ID, next.Name)
+}
+
+// describeUpdate describes a key as its record is after a change, and the text as the change makes it. names are those that the
+// description had before. It reads the record behind the description, and describes the key again if another request has changed
+// it: so the last description is that of the last record.
+func (s *Store) describeUpdate(ctx context.Context, after APIKey, change func(*APIKey) error) (described *APIKey, names []string, err error) {
+	var record KeyRecord
 	record.setMembers(&after)
-	if c != nil && c.Key != nil {
-		record = c.Key
+	for range maxTries {
+		described, err = s.redescribeKey(ctx, after.ID, func(d *APIKey) error {
+			names = append(names, d.Name)
+			after.Description = d.Description
+			if err := change(&after); err != nil {
+				return &planError{err}
+			}
+			d.Description = after.Description
+			d.setMembers(&record)
+			return nil
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+		c, err := s.Credential(ctx, after.Digest)
+		switch {
+		case isNotFound(err): // revoked meanwhile, or expired
+			return described, names, nil
+		case err != nil:
+			return nil, nil, err
+		case c.Key == nil || described.isAsIn(c.Key):
+			return described, names, nil
+		}
+		record = *c.Key
 	}
-	after.Description = d.Description
-	if err := change(&after); err != nil {
-		return &planError{err}
-	}
-	d.Description = after.Description
-	d.setMembers(record)
-	return nil
+	return nil, nil, fmt.Errorf("describe key: %w", ErrConflict)
+}
+
+// isAsIn is whether a description shows what may be changed of a key as its record has it.
+func (k *APIKey) isAsIn(record *KeyRecord) bool {
+	shown := *k
+	shown.setMembers(record)
+	return encodeRecord(&shown) == encodeRecord(k)
 }
 
 // ExpireKey brings the expiry of an active key forward to at, because next replaces it. If at is zero or not in the future,

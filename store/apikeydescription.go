@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -160,6 +161,44 @@ func (s *Store) findActive(ctx context.Context, keys []*APIKey) error {
 		keys[i].Active = keys[i].Active || err != nil && !isNotFound(err) // a newer version may accept it
 	}
 	return nil
+}
+
+// tidyAfter is how old, by this clock, what a creation or an expiry has left must be before it is tidied up. The clocks of two
+// replicas may differ by that.
+const tidyAfter = time.Hour
+
+// withoutRecord are those of the keys that are not active and of which Redis has no record. A key that has expired by this clock
+// alone has one. It leaves out keys of which another clock may say something else: those that were created within tidyAfter,
+// whose creation may be under way, and those that expire within it and may have expired.
+func (s *Store) withoutRecord(ctx context.Context, keys []*APIKey) (gone []*APIKey, err error) {
+	now := s.now()
+	candidates := slices.DeleteFunc(slices.Clone(keys), func(k *APIKey) bool {
+		if k == nil || k.Revocable() {
+			return true
+		}
+		left := k.ExpiresAt.Sub(now)
+		return k.Tombstone == nil && (now.Sub(k.CreatedAt) <= tidyAfter || left > 0 && left <= tidyAfter)
+	})
+	if len(candidates) == 0 {
+		return nil, nil
+	}
+	records, p := make([]*redis.StringCmd, len(candidates)), s.rdb.Pipeline()
+	for i, k := range candidates {
+		records[i] = s.credentials.get(ctx, k.Digest)
+		_ = p.Process(ctx, records[i])
+	}
+	if _, err := p.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return nil, unavailable("read keys", err)
+	}
+	for i, k := range candidates {
+		switch err := records[i].Err(); {
+		case k.Tombstone != nil, errors.Is(err, redis.Nil):
+			gone = append(gone, k)
+		case err != nil:
+			return nil, unavailable("read keys", err)
+		}
+	}
+	return gone, nil
 }
 
 func present[T any](things []*T) []*T {

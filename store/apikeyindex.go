@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -135,14 +136,14 @@ func (s *Store) reserveKey(ctx context.Context, k *APIKey) error {
 			return transaction{}, &planError{ErrTooManyKeys}
 		}
 		return write(func(p redis.Pipeliner) {
-			p.ZRemRangeByScore(ctx, key, "-inf", now)
+			p.ZRemRangeByScore(ctx, key, "-inf", scoreText(s.now().Add(-tidyAfter)))
 			p.ZAdd(ctx, key, redis.Z{Member: k.ID, Score: scoreOf(k.ExpiresAt)})
 		})
 	})
 }
 
-// recountKeys drops what is counted and not active, which creations and revocations left that stopped half-way, but for
-// what is being created at this moment.
+// recountKeys drops what is counted and has no record, which creations and revocations left that stopped half-way, but for
+// what may be being created at this moment.
 func (s *Store) recountKeys(ctx context.Context, userID string) error {
 	ids, err := s.rdb.ZRange(ctx, activeKeysOf(userID), 0, -1).Result()
 	if err != nil {
@@ -152,9 +153,13 @@ func (s *Store) recountKeys(ctx context.Context, userID string) error {
 	if err != nil {
 		return err
 	}
+	gone, err := s.withoutRecord(ctx, keys)
+	if err != nil {
+		return err
+	}
 	var inactive []any
 	for i, k := range keys {
-		if k == nil || !k.Revocable() && s.now().Sub(k.CreatedAt) > unfinished {
+		if k == nil || slices.Contains(gone, k) {
 			inactive = append(inactive, ids[i])
 		}
 	}

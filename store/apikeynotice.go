@@ -12,7 +12,7 @@ import (
 const (
 	// leakNoted is how long its owner is told that a key was reported as leaked.
 	leakNoted = 30 * 24 * time.Hour
-	// maxNotices is how many keys of each kind a user is told of.
+	// maxNotices is how many keys of each kind a user is told of: the last that were reported, and the first to expire.
 	maxNotices = 100
 )
 
@@ -37,6 +37,7 @@ func (s *Store) noteLeaked(ctx context.Context, keys []*APIKey, at time.Time) {
 				continue
 			}
 			p.ZAdd(ctx, leakedKeysOf(k.UserID), redis.Z{Member: k.ID, Score: scoreOf(at)})
+			p.ZRemRangeByScore(ctx, leakedKeysOf(k.UserID), "-inf", "("+scoreText(at.Add(-leakNoted)))
 			p.PExpire(ctx, leakedKeysOf(k.UserID), leakNoted)
 		}
 		return nil
@@ -51,7 +52,9 @@ func (s *Store) KeyNotices(ctx context.Context, userID string) (notices []KeyNot
 	now := s.now()
 	var leaked, expiring *redis.StringSliceCmd
 	if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		leaked = p.ZRangeByScore(ctx, leakedKeysOf(userID), &redis.ZRangeBy{Min: scoreText(now.Add(-leakNoted)), Max: "+inf", Count: maxNotices})
+		leaked = p.ZRangeArgs(ctx, redis.ZRangeArgs{
+			Key: leakedKeysOf(userID), Start: "+inf", Stop: scoreText(now.Add(-leakNoted)), ByScore: true, Rev: true, Count: maxNotices,
+		})
 		expiring = p.ZRangeByScore(ctx, activeKeysOf(userID), &redis.ZRangeBy{
 			Min: "(" + scoreText(now), Max: scoreText(now.Add(ExpiresSoon)), Count: maxNotices,
 		})

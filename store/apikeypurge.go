@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	"github.com/redis/go-redis/v9"
@@ -40,6 +41,10 @@ func (s *Store) purgeOldestKeys(ctx context.Context, userID string) error {
 	if err != nil {
 		return err
 	}
+	gone, err := s.withoutRecord(ctx, keys)
+	if err != nil {
+		return err
+	}
 	var oldest []*APIKey
 	for i, k := range keys {
 		if int64(len(oldest)) == excess {
@@ -47,11 +52,11 @@ func (s *Store) purgeOldestKeys(ctx context.Context, userID string) error {
 		}
 		if k == nil {
 			k = &APIKey{ID: ids[i]}
+		} else if !slices.Contains(gone, k) {
+			continue
 		}
-		if k.Tombstone != nil || !k.Revocable() && s.now().Sub(k.CreatedAt) > unfinished { // else it may be under way
-			k.UserID = userID
-			oldest = append(oldest, k)
-		}
+		k.UserID = userID
+		oldest = append(oldest, k)
 	}
 	return s.dropKeys(ctx, oldest)
 }

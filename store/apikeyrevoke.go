@@ -133,7 +133,7 @@ func (s *Store) writeTombstone(ctx context.Context, p redis.Pipeliner, k *APIKey
 }
 
 // sweepKeys writes the tombstones that could not be written: of keys that stand among the active ones, have no record,
-// and are not being created at this moment. It looks at some of them each time, and enters the words of the active ones:
+// and cannot be being created at this moment. It looks at some of them each time, and enters the words of the active ones:
 // version 0.1.0 entered none.
 func (s *Store) sweepKeys(ctx context.Context) error {
 	const some = 500
@@ -149,13 +149,13 @@ func (s *Store) sweepKeys(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var revoked []*APIKey
+	revoked, err := s.withoutRecord(ctx, keys)
+	if err != nil {
+		return err
+	}
 	for i, k := range keys {
-		switch {
-		case k == nil: // its description has expired, or was never finished
+		if k == nil { // its description has expired, or was never finished
 			revoked = append(revoked, &APIKey{ID: ids[i], Unreadable: redisdb.ErrDamaged})
-		case !k.Revocable() && s.now().Sub(k.CreatedAt) > unfinished:
-			revoked = append(revoked, k)
 		}
 	}
 	_ = s.writeTombstones(ctx, revoked, Cause{At: s.now().UTC(), Reason: "not recorded"})

@@ -63,7 +63,7 @@ func TestRevocationIsDescribedOnceThereIsMemory(t *testing.T) {
 		t.Fatalf("got %v, %v", wasLive, err)
 	}
 	server.Config("maxmemory", "0")
-	b.Clock.Advance(2 * time.Minute)
+	b.Clock.Advance(2 * time.Hour)
 	must(t, store.SweepKeys(ctx, s))
 	got, err := s.Key(ctx, k.ID)
 	must(t, err)
@@ -103,6 +103,40 @@ func TestEmailBackAndForth(t *testing.T) {
 			if found, err := s.UserByEmail(ctx, email); err != nil || found.ID != u.ID {
 				t.Fatalf("%s: got %v, %v", email, found, err)
 			}
+		}
+	})
+}
+
+// A replica whose clock is ahead tidies up nothing of a key that Redis still has: neither its record nor its entries.
+func TestSweepsOfAClockThatIsAhead(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		if b.Server == nil {
+			t.Skip("one process has one clock")
+		}
+		ctx := t.Context()
+		s, ahead := b.Open(t), b.Open(t, func(o *store.Options) { o.Now = func() time.Time { return b.Clock.Now().Add(10 * time.Minute) } })
+		u := add(t, s, "a@example.com")
+		k := makeKey(t, b, s, u, "expires", 2*time.Hour)
+		b.Clock.Advance(115 * time.Minute)
+		for i := range store.MaxActiveKeys { // so that the owner's keys are counted again
+			b.Do("ZADD", "mk:pl:"+u.ID, "+inf", fmt.Sprint("key_", i))
+		}
+		must(t, ahead.RoomForKey(ctx, u.ID))
+		makeKey(t, b, ahead, u, "another", 0)
+		must(t, store.SweepKeys(ctx, ahead))
+		must(t, ahead.SweepExpired(ctx))
+		if !opens(t, b, s, k) {
+			t.Error("the key is not active before it expires")
+		}
+		for _, entries := range []string{"mk:keys:live", "mk:pl:" + u.ID} {
+			if b.Do("ZSCORE", entries, k.ID) == nil {
+				t.Errorf("its entry in %s is gone", entries)
+			}
+		}
+		b.Clock.Advance(2 * time.Hour)
+		must(t, ahead.SweepExpired(ctx))
+		if got := describe(t, s, k.ID); got.State(b.Clock.Now()) != store.StateExpired || b.Do("ZSCORE", "mk:keys:live", k.ID) != nil {
+			t.Errorf("afterwards it is %s, and among the active ones", got.State(b.Clock.Now()))
 		}
 	})
 }

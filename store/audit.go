@@ -37,14 +37,16 @@ func (s *Store) AuditRefusals(ctx context.Context, events []Event) error {
 	return s.record(ctx, func(Event) stream { return rejections }, events)
 }
 
-// AuditAll records many changes in one round trip. It fills in the ID of each event, and the time if there is none.
+// AuditAll records many changes in one round trip. It fills in the ID of each event, and the time if there is none. With an error
+// those that have an ID are recorded, and of the others it is not known.
 func (s *Store) AuditAll(ctx context.Context, events []Event) error {
 	return s.record(ctx, s.streamOf, events)
 }
 
+// record adds each event to its stream. In a cluster the streams are on several servers, so there is no transaction.
 func (s *Store) record(ctx context.Context, streamOf func(Event) stream, events []Event) error {
 	ids := make([]*redis.StringCmd, len(events))
-	_, err := s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i := range events {
 			e := &events[i]
 			if e.At.IsZero() {
@@ -55,13 +57,10 @@ func (s *Store) record(ctx context.Context, streamOf func(Event) stream, events 
 		}
 		return nil
 	})
-	if err != nil {
-		return unavailable("audit", err)
-	}
 	for i := range events {
 		events[i].ID = ids[i].Val()
 	}
-	return nil
+	return unavailable("audit", err)
 }
 
 // EventFilter says which events are wanted. The zero value wants all changes.
@@ -79,8 +78,8 @@ type EventFilter struct {
 // pages and goes on with the next.
 const eventsScanned = 5_000
 
-// clockSkew is how far the clocks of two replicas may be apart, at most: events are in the order in which
-// they arrived, while each has the time of the replica that sent it.
+// clockSkew is how far the clock of a replica may be ahead of that of Redis, at most: events are in the order in which they
+// arrived, while each has the time of the replica that sent it.
 const clockSkew = 2 * time.Minute
 
 func (f EventFilter) wants(e Event) bool {

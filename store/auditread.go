@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -11,6 +12,7 @@ type eventReader struct {
 	key     string
 	number  int
 	from    string // where the next part begins
+	to      string // where the stream ends for this reader
 	chunk   int64  // how many it has
 	entries []redis.XMessage
 	done    bool // nothing is left behind the entries
@@ -26,7 +28,7 @@ func (f EventFilter) readers() ([]*eventReader, error) {
 	streams := f.streams()
 	share := int64(f.Limit/len(streams) + 1)
 	for i, st := range streams {
-		all = append(all, &eventReader{key: st.key, number: i, from: "+", chunk: min(share, eventChunk)})
+		all = append(all, &eventReader{key: st.key, number: i, from: "+", to: f.oldest(), chunk: min(share, eventChunk)})
 	}
 	if f.After == "" {
 		return all, nil
@@ -41,6 +43,15 @@ func (f EventFilter) readers() ([]*eventReader, error) {
 		}
 	}
 	return all, nil
+}
+
+// oldest is the ID at which a listing ends. An ID has the time of Redis, in whose order the events are; the time in an event is that
+// of its replica, whose clock may be behind.
+func (f EventFilter) oldest() string {
+	if f.Since.IsZero() {
+		return "-"
+	}
+	return strconv.FormatInt(max(f.Since.Add(-clockSkew).UnixMilli(), 0), 10)
 }
 
 // Events lists events of all streams, newest first. next is empty behind the last page; a page may be short, even
@@ -64,10 +75,6 @@ func (s *Store) Events(ctx context.Context, f EventFilter) (page []Event, next s
 		e, err := decodeEvent(r.entries[0])
 		if err != nil {
 			return nil, "", err
-		}
-		if e.At.Before(f.Since.Add(-clockSkew)) {
-			r.entries, r.done = nil, true
-			continue
 		}
 		r.entries, r.from, next = r.entries[1:], "("+e.ID, at.String()
 		if f.wants(e) {
@@ -93,7 +100,7 @@ func (s *Store) fillEvents(ctx context.Context, readers []*eventReader) error {
 	}
 	if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for r := range cmds {
-			cmds[r] = p.XRevRangeN(ctx, r.key, r.from, "-", r.chunk)
+			cmds[r] = p.XRevRangeN(ctx, r.key, r.from, r.to, r.chunk)
 		}
 		return nil
 	}); err != nil {

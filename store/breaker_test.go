@@ -138,6 +138,13 @@ func sample(ctx context.Context, b *storetest.Backend, t reflect.Type) reflect.V
 		return reflect.ValueOf("a").Convert(t)
 	case t.Kind() == reflect.Int:
 		return reflect.ValueOf(1).Convert(t)
+	case t.Kind() == reflect.Func: // it does nothing
+		return reflect.MakeFunc(t, func([]reflect.Value) (zero []reflect.Value) {
+			for i := range t.NumOut() {
+				zero = append(zero, reflect.Zero(t.Out(i)))
+			}
+			return zero
+		})
 	}
 	return reflect.Zero(t)
 }

@@ -129,7 +129,7 @@ func (s *Store) UpdateClient(ctx context.Context, id string, cause Cause, change
 // the transaction has read it, and changes the metadata alone.
 func (s *Store) UpdateClientIf(ctx context.Context, id string, cause Cause, change func(*Client) (revokeTokens bool, err error)) (*Client, error) {
 	var c *Client
-	var oldName string
+	var oldName, entered string
 	err := s.change(ctx, "update client", clientKey(id), func(fields map[string]string) (t transaction, err error) {
 		if c, err = s.decoded.client(id, fields); err != nil {
 			return t, err
@@ -155,10 +155,8 @@ func (s *Store) UpdateClientIf(ctx context.Context, id string, cause Cause, chan
 			c.Generation = NewGeneration()
 			write = append(write, genField, c.Generation[:])
 		}
-		if c.Metadata.Name != oldName {
-			if err := clients.enter(ctx, s.rdb, id, c.Metadata.Name); err != nil {
-				return t, err
-			}
+		if c.Metadata.Name != oldName && c.Metadata.Name != entered { // the entry before the name
+			return t, s.entering(ctx, clients, id, &entered, c.Metadata.Name)
 		}
 		t.write = func(p redis.Pipeliner) {
 			p.HSet(ctx, clientKey(id), write...)
@@ -181,11 +179,24 @@ func (s *Store) UpdateClientIf(ctx context.Context, id string, cause Cause, chan
 // EnableClient lets a client work again, under a new generation: its old tokens stay revoked. One that is enabled stays
 // so, even if a disabling of unknown outcome is applied later.
 func (s *Store) EnableClient(ctx context.Context, id string, cause Cause) error {
+	return s.enableClient(ctx, id, cause, false)
+}
+
+// KeepClientEnabled is EnableClient for a caller who has read the client as enabled, and so has not recorded that it is enabled.
+// ErrConflict if it was disabled since.
+func (s *Store) KeepClientEnabled(ctx context.Context, id string, cause Cause) error {
+	return s.enableClient(ctx, id, cause, true)
+}
+
+func (s *Store) enableClient(ctx context.Context, id string, cause Cause, wasEnabled bool) error {
 	on := randomValue()
 	return s.change(ctx, "enable client", clientKey(id), func(fields map[string]string) (transaction, error) {
 		c, err := s.decoded.client(id, fields)
 		if err != nil {
 			return transaction{}, err
+		}
+		if wasEnabled && !c.Enabled {
+			return transaction{}, &planError{ErrConflict}
 		}
 		g := NewGeneration()
 		return transaction{

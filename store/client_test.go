@@ -269,3 +269,29 @@ func TestClientHoldsNoSecret(t *testing.T) {
 		}
 	})
 }
+
+// Who has read a client or a user as enabled, or a user as an operator, has recorded nothing: what was taken away since stays so.
+func TestKeepsOnlyWhatIsSoStill(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s, ctx := b.Open(t), t.Context()
+		create(t, s, "a")
+		u := add(t, s, "a@example.com")
+		must(t, s.KeepClientEnabled(ctx, "a", store.Cause{}))
+		must(t, s.KeepUserEnabled(ctx, u.ID, store.Cause{}))
+		must(t, s.PromoteUser(ctx, u.ID, store.Cause{}))
+		must(t, s.KeepUserPromoted(ctx, u.ID, store.Cause{}))
+
+		must(t, s.DisableClient(ctx, "a", store.Cause{}))
+		must(t, s.DisableUser(ctx, u.ID, store.Cause{}))
+		must(t, s.DemoteUser(ctx, u.ID, store.Cause{}))
+		wantErr(t, "the client", s.KeepClientEnabled(ctx, "a", store.Cause{}), store.ErrConflict)
+		wantErr(t, "the user", s.KeepUserEnabled(ctx, u.ID, store.Cause{}), store.ErrConflict)
+		wantErr(t, "the operator", s.KeepUserPromoted(ctx, u.ID, store.Cause{}), store.ErrConflict)
+		if c, err := s.Client(ctx, "a"); err != nil || c.Enabled {
+			t.Errorf("the client is %+v, %v", c, err)
+		}
+		if now := read(t, s, u.ID); now.Enabled || now.Role() != store.Developer {
+			t.Errorf("the user is %+v", now)
+		}
+	})
+}

@@ -97,6 +97,14 @@ func (d directory) enter(ctx context.Context, rdb redis.UniversalClient, id stri
 	return unavailable("enter in a directory", err)
 }
 
+// entering is the error of a plan that has not entered the next name of a thing yet. entered is the name that was.
+func (s *Store) entering(ctx context.Context, d directory, id string, entered *string, next string) error {
+	return &prerequisite{func() error {
+		*entered = next
+		return d.enter(ctx, s.rdb, id, next)
+	}}
+}
+
 // enterNames adds those of its names and their words.
 func (d directory) enterNames(ctx context.Context, p redis.Pipeliner, id string, names ...string) {
 	if entries := nameEntries(id, names); len(entries) > 0 {

@@ -86,6 +86,8 @@
 //     revocation visible to a change that is on its way, even if it has nothing else to delete: see change.
 //   - The indexes are written before the client and cleared after it. A listing skips an entry too many; a request that
 //     wrote or cleared an entry reads it again afterwards, so that none goes missing in a race.
+//   - A change sends its commands through the connection of its WATCH alone. What it needs beside the record, such as the index
+//     entry of a new name, comes before: so many changes at once do not wait for each other's connections.
 //   - A token is one record, which expires by itself. It is valid while it is there and has the generation that
 //     its client has. So no list of a client's tokens is needed to revoke them all, and none is kept.
 //   - A user with their state, generations, password and invite is one hash, changed likewise. Of two requests that redeem

@@ -42,19 +42,22 @@ func (s *Store) UserByEmail(ctx context.Context, email string) (*User, error) {
 // claimEmail takes an email for a user who is there. ErrExists if it is another user's; one that was
 // left by a user who is not there any more is free, because ids are not used again.
 func (s *Store) claimEmail(ctx context.Context, email, id string) error {
-	key := emailKey(email)
-	return s.transact(ctx, "claim email", key, func(tx *redis.Tx) (t transaction, err error) {
+	const op = "claim email"
+	key, gone := emailKey(email), "" // a user who is not there any more, and never will be again
+	return s.transact(ctx, op, key, func(tx *redis.Tx) (t transaction, err error) {
 		owner, err := tx.Get(ctx, key).Result()
 		if err != nil && !errors.Is(err, redis.Nil) {
 			return t, err
 		}
-		if owner != "" && owner != id {
-			switch there, err := s.rdb.HExists(ctx, userKey(owner), metaField).Result(); {
-			case err != nil:
-				return t, err
-			case there:
-				return t, ErrExists
-			}
+		if owner != "" && owner != id && owner != gone {
+			return t, &prerequisite{func() error {
+				there, err := s.rdb.HExists(ctx, userKey(owner), metaField).Result()
+				if err == nil && there {
+					return ErrExists
+				}
+				gone = owner
+				return unavailable(op, err)
+			}}
 		}
 		// Written even if it is theirs already, so that a request that is about to give it back sees that it is wanted.
 		return write(func(p redis.Pipeliner) { p.Set(ctx, key, id, 0) })
@@ -62,8 +65,12 @@ func (s *Store) claimEmail(ctx context.Context, email, id string) error {
 }
 
 // releaseEmail gives an email back that is kept for this user and not theirs any more. It tidies up and cannot
-// fail what it comes after: an email that stays behind when its user is gone is free, see claimEmail.
+// fail what it comes after: an email that stays behind when its user is gone is free, see claimEmail. The user is read while the
+// email is watched: they may have claimed it again just before. So it holds two connections, as no other plan does, and only one
+// at a time does so.
 func (s *Store) releaseEmail(ctx context.Context, email, id string) {
+	s.releasing.Lock()
+	defer s.releasing.Unlock()
 	key := emailKey(email)
 	err := s.transact(redisdb.WithoutBarrier(ctx), "release email", key, func(tx *redis.Tx) (t transaction, err error) {
 		owner, err := tx.Get(ctx, key).Result()

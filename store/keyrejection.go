@@ -144,7 +144,7 @@ func (s *Store) keysByDigest(ctx context.Context, digests []Digest) ([]string, e
 }
 
 // sweepExpired takes keys that have expired out of the active ones, and remembers them by their digests, at most 200 in a
-// call. What has just expired by this clock may be active by another.
+// call. What has expired by this clock alone still has a record.
 func (s *Store) sweepExpired(ctx context.Context) error {
 	const some = 200
 	ids, err := s.rdb.ZRangeByScore(ctx, activeKeys, &redis.ZRangeBy{
@@ -157,11 +157,9 @@ func (s *Store) sweepExpired(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var expired []*APIKey
-	for _, k := range keys {
-		if k != nil && k.Unreadable == nil && !k.Active {
-			expired = append(expired, k)
-		}
+	expired, err := s.withoutRecord(ctx, slices.DeleteFunc(keys, func(k *APIKey) bool { return k != nil && k.Unreadable != nil }))
+	if err != nil {
+		return err
 	}
 	return s.writeTombstones(ctx, expired, Cause{At: s.now().UTC(), Reason: "expired"})
 }

@@ -194,13 +194,14 @@ func (s *Store) revokeLeakedRecords(ctx context.Context, digests []Digest, isSec
 		}
 	}
 	deleted, unconfirmed := s.revoke(ctx, "revoke leaked credentials", steps...)
-	unknown := redisdb.Failed(unconfirmed)
-	if unknown && redisdb.IsUnsent(unconfirmed) {
+	failed := redisdb.Failed(unconfirmed)
+	if failed && redisdb.IsUnsent(unconfirmed) {
 		return nil, unconfirmed
 	}
 	var ids []string
 	for n, i := range there {
 		c, err := decodeCredential(records[i])
+		unknown := failed && deleted[n] == 0
 		switch {
 		case err != nil || !unknown && deleted[n] == 0: // another report was first
 		case c.Key != nil:
@@ -211,7 +212,7 @@ func (s *Store) revokeLeakedRecords(ctx context.Context, digests []Digest, isSec
 		}
 	}
 	keys, err := s.keysOf(ctx, ids)
-	if unknown { // a key whose record is gone by now is revoked
+	if failed { // a key whose record is gone by now is revoked
 		keys = slices.DeleteFunc(keys, func(k *APIKey) bool { return k != nil && k.Revocable() })
 	}
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -139,6 +140,31 @@ func TestRevokeLeakedWithoutAnAnswer(t *testing.T) {
 	}
 }
 
+// Of a report of which Redis has applied a part the caller learns which.
+func TestRevokeLeakedInPart(t *testing.T) {
+	server := storetest.Redis(t)
+	b := server.Backend(t)
+	s := b.Open(t)
+	create(t, s, "a")
+	kept := issue(t, b, s, "a", "kept")
+	token := 0
+	for strings.ContainsAny(recordKey(store.DigestOf(fmt.Sprint(token))), "\x00 *?[\\\t\n\v\f\r") { // what means something in an ACL
+		token++
+	}
+	revoked := issue(t, b, s, "a", fmt.Sprint(token))
+	server.Do("ACL", "SETUSER", "default", "resetkeys", "%R~*", "~"+recordKey(revoked))
+	got, err := s.RevokeLeaked(t.Context(), []store.Digest{revoked, kept}, store.Cause{At: b.Clock.Now()})
+	server.Do("ACL", "SETUSER", "default", "~*")
+	wantErr(t, "the report", err, store.ErrUnavailable)
+	want := []store.Leak{
+		{Digest: revoked, Kind: store.TokenLeak, Claims: []byte{}},
+		{Digest: kept, Kind: store.TokenLeak, Claims: []byte{}, Unknown: true},
+	}
+	if diff := gocmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
 // A secret that may be revoked is told as well. What follows it in the report was not tried.
 func TestRevokeLeakedSecretWithoutAnAnswer(t *testing.T) {
 	server := storetest.Redis(t)
@@ -255,6 +281,28 @@ func TestImportedByAnEarlierVersion(t *testing.T) {
 		must(t, store.SweepSecrets(ctx, s))
 		if got := leaked(t, b, s, first, last); len(got) != 1 || got[0].ClientID != "c500" {
 			t.Errorf("after all: %+v", got)
+		}
+	})
+}
+
+// An owner of many leaked keys is told of the last ones, and no entry stays longer than 30 days.
+func TestNoticesOfManyLeaks(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+		s, u := b.Open(t), add(t, b.Open(t), "a@example.com")
+		k, now := makeKey(t, b, s, u, "found", 0), b.Clock.Now()
+		for i := range 100 {
+			b.Do("ZADD", "mk:kl:"+u.ID, now.Add(-time.Hour).UnixMilli(), fmt.Sprint("key_", i))
+		}
+		b.Do("ZADD", "mk:kl:"+u.ID, now.Add(-31*24*time.Hour).UnixMilli(), "key_old")
+		_, err := s.RevokeLeaked(t.Context(), []store.Digest{k.Digest}, store.Cause{At: now, Reason: store.LeakReason})
+		must(t, err)
+		notices, err := s.KeyNotices(t.Context(), u.ID)
+		must(t, err)
+		if len(notices) != 1 || notices[0].KeyID != k.ID {
+			t.Errorf("the owner is told %+v", notices)
+		}
+		if n := b.Do("ZCARD", "mk:kl:"+u.ID); n != int64(101) {
+			t.Errorf("%v reports are kept, want 101", n)
 		}
 	})
 }

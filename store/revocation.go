@@ -59,7 +59,8 @@ type step struct {
 }
 
 // revoke applies the deletions of steps, and tells how much the first deletion of each step deleted: nothing, if it was
-// revoked before. With ErrUnconfirmed all of them are applied, and it tells as well; with another error, some may be.
+// revoked before. With ErrUnconfirmed all of them are applied, and it tells as well; with another error, some may be, and it tells
+// of those whose answer came.
 func (s *Store) revoke(ctx context.Context, op string, steps ...step) ([]int64, error) {
 	if len(steps) == 0 {
 		return nil, nil
@@ -78,20 +79,21 @@ func (s *Store) revoke(ctx context.Context, op string, steps ...step) ([]int64, 
 	voids := s.voidsOf(steps)
 	appends := s.appends(ctx, voids)
 	err := s.db.Apply(ctx, op, cmds, appends...)
+	deleted := make([]int64, len(steps))
+	for i, cmd := range first {
+		if cmd.Err() == nil {
+			deleted[i] = cmd.Val()
+		}
+	}
 	if redisdb.Failed(err) { // the caller may try again, find nothing to delete, and so leave nothing to remember
 		s.noteUnacknowledged(entriesOf(steps, voids, false), cmds, err)
-		return nil, err
+		return deleted, err
 	}
 	notAppended := s.appended(ctx, op, appends)
 	if notAppended != nil {
 		s.appendLater(voids...)
 	}
-	err = redisdb.MostSevere(err, s.note(op, entriesOf(steps, voids, notAppended == nil)...), notAppended)
-	deleted := make([]int64, len(steps))
-	for i, cmd := range first {
-		deleted[i] = cmd.Val()
-	}
-	return deleted, err
+	return deleted, redisdb.MostSevere(err, s.note(op, entriesOf(steps, voids, notAppended == nil)...), notAppended)
 }
 
 // errNoRoom is why a revocation is not confirmed while Redis is out of memory and the redo log is full.
@@ -109,8 +111,8 @@ func (s *Store) note(op string, entries ...rollback.Entry) error {
 	return fmt.Errorf("%s: %w: %w", op, ErrUnconfirmed, errNoRoom)
 }
 
-// noteUnacknowledged remembers the deletions that may have been applied: those that were sent, and that Redis has not
-// rejected.
+// noteUnacknowledged remembers the deletions that may have been applied, if any was sent: those that Redis has not rejected. In a
+// cluster a part of them may not have been sent; the next heartbeat applies it as well.
 func (s *Store) noteUnacknowledged(entries []rollback.Entry, cmds []*redis.IntCmd, err error) {
 	if s.monitor == nil || redisdb.IsUnsent(err) {
 		return

@@ -102,7 +102,7 @@ func TestWordsOfEarlierRecords(t *testing.T) {
 			must(t, err)
 			must(t, store.SweepKeys(t.Context(), s))
 		},
-		"written again": func(t *testing.T, s *store.Store, c *store.Client, u *store.User, k *store.APIKey) {
+		"another name": func(t *testing.T, s *store.Store, c *store.Client, u *store.User, k *store.APIKey) {
 			_, err := s.UpdateClient(t.Context(), c.ID, store.Cause{}, func(m *store.ClientMetadata) (bool, error) {
 				m.Name = "Client blue"
 				return false, nil
@@ -110,7 +110,7 @@ func TestWordsOfEarlierRecords(t *testing.T) {
 			must(t, err)
 			_, err = s.UpdateUser(t.Context(), u.ID, store.Cause{}, func(*store.UserMetadata) error { return nil })
 			must(t, err)
-			must(t, renameKey(t.Context(), s, k, k.Name))
+			must(t, renameKey(t.Context(), s, k, "Key_blue"))
 		},
 	} {
 		t.Run(how, func(t *testing.T) {

@@ -66,6 +66,7 @@ type Store struct {
 	sweptClient string         // how far sweepSecrets has come; likewise
 	sweptWords  [2]string      // how far sweepDirectories has come with clients and with users; likewise
 	creating    [32]sync.Mutex // by the last character of the id of the user whose key is created
+	releasing   sync.Mutex     // of an email, see releaseEmail
 	unknown     unknownLimit   // of revocations of what is not found
 	failures    counters       // of authentications, and
 	calls       counters       // of clients with a rate, where Redis does not count them

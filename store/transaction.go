@@ -29,6 +29,13 @@ type transaction struct {
 // arrives, and whichever replica sent it.
 const changeField = "w"
 
+// prerequisite is the error of a plan that needs something beside the watched key first. do is called once the connection of the
+// WATCH is free, and then the plan is called again. A plan itself sends commands through its tx alone: if each of
+// many plans holds a connection and waits for a second one, none of them gets it.
+type prerequisite struct{ do func() error }
+
+func (*prerequisite) Error() string { return "something else comes before the transaction" }
+
 // errUnmarked: the record has no changeField.
 var errUnmarked = errors.New("the record has no field " + changeField)
 
@@ -58,7 +65,8 @@ func (s *Store) change(ctx context.Context, op, key string, plan func(fields map
 const maxTries = 10
 
 // transact is the one way by which records change, other than by a deletion. plan reads under WATCH on key and says what
-// to write in one MULTI, again when another transaction wrote in between: of two at once, the second sees the first.
+// to write in one MULTI, again when another transaction wrote in between: of two at once, the second sees the first. It uses
+// nothing but its tx: see prerequisite.
 // ErrConflict after maxTries. What was written is confirmed as a revocation is: ErrUnconfirmed if it cannot be.
 func (s *Store) transact(ctx context.Context, op, key string, plan func(*redis.Tx) (transaction, error)) error {
 	release, err := s.db.AcquireBarrier(ctx, op)
@@ -89,9 +97,18 @@ func (s *Store) transact(ctx context.Context, op, key string, plan func(*redis.T
 			}
 			return applied(op, s.sendBehind(ctx, op, tx, appends))
 		}, key)
+		if !redisdb.Failed(err) {
+			err = redisdb.MostSevere(err, applied(op, s.sendApart(ctx, op, appends)))
+		}
 		var verdict *planError
+		var first *prerequisite
 		switch {
 		case errors.Is(err, redis.TxFailedErr), errors.Is(err, errUnmarked):
+			continue
+		case errors.As(err, &first):
+			if err := first.do(); err != nil {
+				return err
+			}
 			continue
 		case errors.As(err, &verdict):
 			return verdict.error
@@ -113,12 +130,20 @@ func applied(op string, err error) error {
 	return err
 }
 
-// sendBehind sends the appends and the barrier behind a transaction. In a cluster the feed may lie on another server.
+// sendBehind sends the appends and the barrier behind a transaction. In a cluster sendApart sends the appends.
 func (s *Store) sendBehind(ctx context.Context, op string, tx *redis.Tx, appends []redis.Cmder) error {
-	if !s.db.IsCluster() || len(appends) == 0 {
-		return s.db.SendBehind(ctx, op, tx, appends...)
+	if s.db.IsCluster() {
+		appends = nil
 	}
-	return redisdb.MostSevere(s.db.SendBehind(ctx, op, tx), s.db.ApplyBehind(ctx, op, appends...))
+	return s.db.SendBehind(ctx, op, tx, appends...)
+}
+
+// sendApart sends the appends of a transaction in a cluster, where the feed may lie on another server.
+func (s *Store) sendApart(ctx context.Context, op string, appends []redis.Cmder) error {
+	if !s.db.IsCluster() || len(appends) == 0 {
+		return nil
+	}
+	return s.db.ApplyBehind(ctx, op, appends...)
 }
 
 // transacted remembers what came of a transaction. If it may have been applied, a heartbeat finds that out.

@@ -178,10 +178,24 @@ func (s *Store) DisableUser(ctx context.Context, id string, cause Cause) error {
 // EnableUser enables a user, and thereby the keys that have neither expired nor been revoked. One who is enabled stays so, even if a
 // disabling of unknown outcome is applied later.
 func (s *Store) EnableUser(ctx context.Context, id string, cause Cause) error {
+	return s.enableUser(ctx, id, cause, false)
+}
+
+// KeepUserEnabled is EnableUser for a caller who has read the user as enabled, and so has not recorded that they are enabled.
+// ErrConflict if they were disabled since.
+func (s *Store) KeepUserEnabled(ctx context.Context, id string, cause Cause) error {
+	return s.enableUser(ctx, id, cause, true)
+}
+
+func (s *Store) enableUser(ctx context.Context, id string, cause Cause, wasEnabled bool) error {
 	on := randomValue()
 	return s.change(ctx, "enable user", userKey(id), func(fields map[string]string) (transaction, error) {
-		if _, err := s.decoded.user(id, fields); err != nil {
+		u, err := s.decoded.user(id, fields)
+		if err != nil {
 			return transaction{}, err
+		}
+		if wasEnabled && !u.Enabled {
+			return transaction{}, &planError{ErrConflict}
 		}
 		return transaction{
 			write:   func(p redis.Pipeliner) { p.HSet(ctx, userKey(id), onField, on) },
@@ -194,14 +208,27 @@ func (s *Store) EnableUser(ctx context.Context, id string, cause Cause) error {
 // PromoteUser makes an operator of a user. For one who is an operator already it changes nothing, and appends to the feed once
 // more.
 func (s *Store) PromoteUser(ctx context.Context, id string, cause Cause) error {
+	return s.promoteUser(ctx, id, cause, false)
+}
+
+// KeepUserPromoted is PromoteUser for a caller who has read the user as an operator, and so has not recorded that they are
+// promoted. ErrConflict if they were demoted since.
+func (s *Store) KeepUserPromoted(ctx context.Context, id string, cause Cause) error {
+	return s.promoteUser(ctx, id, cause, true)
+}
+
+func (s *Store) promoteUser(ctx context.Context, id string, cause Cause, wasOperator bool) error {
 	return s.change(ctx, "promote user", userKey(id), func(fields map[string]string) (t transaction, err error) {
 		u, err := s.decoded.user(id, fields)
 		if err != nil {
 			return t, err
 		}
 		t.steps = []step{{Revocation: cause.userRevocation(UserRevoked, id)}}
-		if u.Role() == Operator {
+		switch {
+		case u.Role() == Operator:
 			return t, nil
+		case wasOperator:
+			return transaction{}, &planError{ErrConflict}
 		}
 		g := NewGeneration()
 		t.write = func(p redis.Pipeliner) { p.HSet(ctx, userKey(id), operatorField, g[:]) }

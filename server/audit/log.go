@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/mintkeep/mintkeep/server/metrics"
@@ -103,7 +104,9 @@ func (l *Log) Revoked(ctx context.Context, by Actor, what ...Record) {
 	}
 	if err := l.record(ctx, l.Store.AuditAll, events); err != nil {
 		for i := range what {
-			web.Warn(ctx, "not_audited", string(what[i].Action)+" "+what[i].Target)
+			if events[i].ID == "" {
+				web.Warn(ctx, "not_audited", string(what[i].Action)+" "+what[i].Target)
+			}
 		}
 		web.Note(ctx, "audit_error", err.Error())
 	}
@@ -123,7 +126,8 @@ func (l *Log) Reject(ctx context.Context, by Actor, what Action, detail map[stri
 func (l *Log) record(ctx context.Context, to func(context.Context, []store.Event) error, events []store.Event) error {
 	err := to(ctx, events)
 	if err != nil {
-		l.Metrics.AuditNotWritten(metrics.AuditStore, len(events))
+		lost := slices.DeleteFunc(slices.Clone(events), func(e store.Event) bool { return e.ID != "" })
+		l.Metrics.AuditNotWritten(metrics.AuditStore, len(lost))
 	}
 	l.copied(events)
 	return err

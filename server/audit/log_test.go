@@ -281,3 +281,25 @@ func TestActors(t *testing.T) {
 		t.Errorf("recorded at %v", got)
 	}
 }
+
+// Of several revocations those are counted that Redis has not recorded.
+func TestSomeAreRecorded(t *testing.T) {
+	b := storetest.Embedded(t)
+	log := &audit.Log{Store: b.Open(t), Now: b.Clock.Now, Metrics: metrics.New(metrics.Sources{})}
+	b.Do("SET", "mk:audit", "no stream")
+	revoked := func(id, owner string) audit.Record {
+		return audit.Record{Action: audit.KeyRevoked, Target: audit.KeyTarget(id), Detail: map[string]string{"user": owner}}
+	}
+	inRequest(t, func(ctx context.Context) {
+		log.Revoked(ctx, audit.User(ctx, "usr_1"), revoked("key_1", "usr_1"), revoked("key_2", "usr_2"))
+	})
+	b.Do("DEL", "mk:audit")
+	if got := events(t, log.Store, store.EventFilter{}); len(got) != 1 || got[0].Target != audit.KeyTarget("key_1") {
+		t.Errorf("recorded: %+v", got)
+	}
+	w := httptest.NewRecorder()
+	log.Metrics.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
+	if !strings.Contains(w.Body.String(), `mintkeep_audit_not_written_total{to="store"} 1`) {
+		t.Error("the one event that is not recorded is not counted")
+	}
+}

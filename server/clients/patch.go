@@ -92,13 +92,18 @@ func (g *Registry) disable(ctx context.Context, id string, c *store.Client, by a
 }
 
 // enable enables a client. One that is enabled already is written again and not recorded: a disabling of unknown outcome
-// is settled by it.
+// is settled by it. But one that was disabled since it was read stays so.
 func (g *Registry) enable(ctx context.Context, c *store.Client, by audit.Actor) error {
-	enable := func(ctx context.Context) error { return g.Store.EnableClient(ctx, c.ID, g.Audit.Cause(by, "")) }
+	cause := g.Audit.Cause(by, "")
 	if c.Enabled {
-		return enable(ctx)
+		err := g.Store.KeepClientEnabled(ctx, c.ID, cause)
+		if errors.Is(err, store.ErrConflict) {
+			return web.Conflict("The client was disabled at the same time; read it again before you retry")
+		}
+		return err
 	}
-	err := g.Audit.Change(ctx, by, record(audit.ClientEnabled, c.ID, nil).Changed("disabled", "true", "false"), enable)
+	what := record(audit.ClientEnabled, c.ID, nil).Changed("disabled", "true", "false")
+	err := g.Audit.Change(ctx, by, what, func(ctx context.Context) error { return g.Store.EnableClient(ctx, c.ID, cause) })
 	c.Enabled = err == nil
 	return err
 }

@@ -34,6 +34,9 @@ func (g *Registry) rotate(
 	if err != nil {
 		return nil, err
 	}
+	if !granted.ExpiresAt.IsZero() && !granted.ExpiresAt.After(g.Now()) { // that of a successor, see takeBack
+		return nil, web.Conflict("A successor of the key would have expired; create a new one")
+	}
 	if err := count(); err != nil {
 		return nil, err
 	}
@@ -47,20 +50,30 @@ func (g *Registry) rotate(
 		at = time.Time{} // now, whatever the clock says by then
 	}
 	if err := g.replace(ctx, old, created.ID, at, by); err != nil {
-		// The successor was shown to no caller, and never will be.
-		within, cancel := web.CleanUp(ctx)
-		defer cancel()
-		if _, e := g.Store.RevokeKey(within, created.ID, g.Audit.Cause(by, "the rotation failed")); e != nil && !errors.Is(e, store.ErrUnconfirmed) {
-			web.Note(ctx, "successor_not_revoked", created.ID)
-			web.Note(ctx, "successor_error", e.Error())
-		}
-		g.Audit.Failed(ctx, by, what)
-		if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrConflict) {
-			return nil, web.Conflict("The key was revoked or rotated at the same time; read it again before you retry")
-		}
-		return nil, err
+		return nil, g.notReplaced(ctx, created, what, by, err)
 	}
 	return created, nil
+}
+
+// notReplaced revokes the successor of a key whose rotation ended with err: it was shown to no caller, and never will be. One that
+// was applied and not confirmed has not failed: the old key expires as it is recorded.
+func (g *Registry) notReplaced(ctx context.Context, created *Created, what audit.Record, by audit.Actor, err error) error {
+	const reason = "the rotation failed"
+	within, cancel := web.CleanUp(ctx)
+	defer cancel()
+	if _, e := g.Store.RevokeKey(within, created.ID, g.Audit.Cause(by, reason)); e != nil && !errors.Is(e, store.ErrUnconfirmed) {
+		web.Note(ctx, "successor_not_revoked", created.ID)
+		web.Note(ctx, "successor_error", e.Error())
+	}
+	if errors.Is(err, store.ErrUnconfirmed) {
+		g.Audit.Revoked(ctx, by, revoking(created.APIKey, reason))
+		return err
+	}
+	g.Audit.Failed(ctx, by, what)
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrConflict) {
+		return web.Conflict("The key was revoked or rotated at the same time; read it again before you retry")
+	}
+	return err
 }
 
 // rotatable rejects the rotation of a key that is revoked or was rotated. A rotation whose answer was lost, or that was

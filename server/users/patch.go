@@ -124,22 +124,32 @@ func (g *Registry) admit(ctx context.Context, u *store.User, p spec, by audit.Ac
 			return err
 		}
 	}
-	enable := func(ctx context.Context) error { return g.Store.EnableUser(ctx, u.ID, g.Audit.Cause(by, "")) }
+	cause := g.Audit.Cause(by, "")
 	switch {
 	case !p.enables():
 		return nil
 	case u.Enabled: // nothing to record, but a disabling of unknown outcome is settled by it
-		return enable(ctx)
+		return conflict(g.Store.KeepUserEnabled(ctx, u.ID, cause), "disabled")
 	}
-	return g.Audit.Change(ctx, by, record(audit.UserEnabled, u.ID, nil).Changed("disabled", "true", "false"), enable)
+	what := record(audit.UserEnabled, u.ID, nil).Changed("disabled", "true", "false")
+	return g.Audit.Change(ctx, by, what, func(ctx context.Context) error { return g.Store.EnableUser(ctx, u.ID, cause) })
 }
 
 // promote promotes a user. For one who is an operator already there is nothing to record, but an earlier attempt may not be
 // in the feed.
 func (g *Registry) promote(ctx context.Context, u *store.User, by audit.Actor) error {
-	promote := func(ctx context.Context) error { return g.Store.PromoteUser(ctx, u.ID, g.Audit.Cause(by, "")) }
+	cause := g.Audit.Cause(by, "")
 	if u.Role() == store.Operator {
-		return promote(ctx)
+		return conflict(g.Store.KeepUserPromoted(ctx, u.ID, cause), "demoted")
 	}
-	return g.Audit.Change(ctx, by, record(audit.UserPromoted, u.ID, nil).Changed("role", store.Developer, store.Operator), promote)
+	what := record(audit.UserPromoted, u.ID, nil).Changed("role", store.Developer, store.Operator)
+	return g.Audit.Change(ctx, by, what, func(ctx context.Context) error { return g.Store.PromoteUser(ctx, u.ID, cause) })
+}
+
+// conflict answers that a user is not any more as they were read.
+func conflict(err error, became string) error {
+	if errors.Is(err, store.ErrConflict) {
+		return web.Conflict("The user was %s at the same time; read them again before you retry", became)
+	}
+	return err
 }

@@ -28,19 +28,38 @@ func (unconfirmedError) Is(target error) bool { return target == ErrUnavailable 
 // Failed is whether err says that a write was not applied, or perhaps not.
 func Failed(err error) bool { return err != nil && !errors.Is(err, ErrUnconfirmed) }
 
-// MostSevere is the error of several that says least of what holds: one that [Failed] before one that is unconfirmed.
+// MostSevere is the error of several that says least of what holds: one that [Failed] before one that is unconfirmed. It is
+// unsent only if all are: nil is a part that was applied.
 func MostSevere(errs ...error) error {
-	var unconfirmed error
+	var unsent, unconfirmed error
+	isSent := false
 	for _, err := range errs {
 		switch {
-		case Failed(err):
+		case Failed(err) && !IsUnsent(err):
 			return err
+		case Failed(err):
+			unsent = err
+			continue
 		case err != nil:
 			unconfirmed = err
 		}
+		isSent = true
 	}
-	return unconfirmed
+	switch {
+	case unsent == nil:
+		return unconfirmed
+	case isSent:
+		return partlyUnsentError{unsent}
+	}
+	return unsent
 }
+
+// partlyUnsentError is an error of a part that was not sent, while another part was.
+type partlyUnsentError struct{ err error }
+
+func (e partlyUnsentError) Error() string { return e.err.Error() }
+
+func (e partlyUnsentError) Is(target error) bool { return errors.Is(e.err, target) }
 
 // Unavailable says that op got no answer from Redis: the result matches [ErrUnavailable] and keeps the cause for the
 // log. Nil stays nil, and an error that matches already stays itself.

@@ -49,3 +49,28 @@ func TestUnavailableQuotesNoArguments(t *testing.T) {
 		t.Errorf("the password is in %q", got)
 	}
 }
+
+// Of several parts the error tells what holds of all of them: nothing was applied only if nothing was sent.
+func TestMostSevere(t *testing.T) {
+	unsent, other := Unavailable("revoke", Unsent(errOverloaded)), Unavailable("revoke", io.EOF)
+	unconfirmed := fmt.Errorf("revoke: %w", ErrUnconfirmed)
+	for name, test := range map[string]struct {
+		errs         []error
+		failed, sent bool
+	}{
+		"all applied":                 {[]error{nil, nil}, false, true},
+		"one not confirmed":           {[]error{nil, unconfirmed}, false, true},
+		"none sent":                   {[]error{unsent, unsent}, true, false},
+		"one applied, one not sent":   {[]error{unsent, nil}, true, true},
+		"one not confirmed, likewise": {[]error{unconfirmed, unsent}, true, true},
+		"one without an answer":       {[]error{unsent, other}, true, true},
+	} {
+		err := MostSevere(test.errs...)
+		if Failed(err) != test.failed || IsUnsent(err) == test.sent {
+			t.Errorf("%s: failed %v, unsent %v: %v", name, Failed(err), IsUnsent(err), err)
+		}
+		if test.failed && (!errors.Is(err, ErrUnavailable) || errors.Is(err, ErrUnconfirmed)) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
