@@ -61,8 +61,10 @@ func TestPlan(t *testing.T) {
 		{"of a change that failed it is not known", event(1, "client.updated", "client:a", "") + event(2, "client.updated.failed", "client:a", ""), []string{"look client.updated client:a"}},
 		{"whether it ended is not known", event(1, "client.deleted", "client:a", `"outcome":"unknown"`), []string{"delete client client:a"}},
 		{"two secrets", event(1, "secret.ended", "client:a", `"secret":"s1"`) + event(2, "secret.leaked", "client:a", `"secret":"s2"`), []string{"revoke secret client:a", "revoke secret client:a"}},
-		{"rotated and not confirmed", event(1, "key.rotated", "key:k", `"overlap":"0s","successor":"n"`) + event(2, "key.revoked", "key:n", `"reason":"the rotation failed"`),
-			[]string{"revoke key key:k", "revoke key key:n"}},
+		{
+			"rotated and not confirmed", event(1, "key.rotated", "key:k", `"overlap":"0s","successor":"n"`) + event(2, "key.revoked", "key:n", `"reason":"the rotation failed"`),
+			[]string{"revoke key key:k", "revoke key key:n"},
+		},
 		{"rotated, over", event(1, "key.rotated", "key:k", `"overlap":"1m0s"`), []string{"revoke key key:k"}},
 		{"rotated, not over", event(1, "secret.rotated", "client:a", `"secret":"s","overlap":"24h0m0s"`), []string{"look secret.rotated client:a"}},
 		{"narrowed", event(1, "client.updated", "client:a", `"changed":"scope"`), []string{"look client.updated client:a"}},
