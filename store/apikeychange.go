@@ -174,7 +174,8 @@ func (s *Store) UpdateKey(ctx context.Context, k *APIKey, cause Cause, change fu
 // comes before the name. It returns what it has entered; empty: nothing.
 func (s *Store) enterForeseen(ctx context.Context, k *APIKey, change func(*APIKey) error) (string, error) {
 	next := *k
-	if err := change(&next); err != nil || next.Name == k.Name { // the transaction finds out whether it is an error
+	isNew := change(&next) == nil && next.Name != k.Name // the transaction finds out what an error means
+	if !isNew {
 		return "", nil
 	}
 	return next.Name, allKeys.enter(ctx, s.rdb, k.ID, next.Name)
