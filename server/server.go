@@ -46,8 +46,8 @@ type timeouts struct {
 	// Shutdown is for the requests in progress at shutdown, after the drain.
 	Shutdown time.Duration
 
-	// End is for the background behind them: the last uses are written, and the replica leaves Redis. What is not done by then is
-	// left undone: Redis does not answer.
+	// End is how long the background may take after that: it writes the last uses, and the replica leaves Redis. What is not done
+	// then, because Redis does not answer, is dropped.
 	End time.Duration
 
 	// Certificate is how long the certificate's files are not checked again.
@@ -64,7 +64,7 @@ var patience = timeouts{
 	Certificate: time.Second,
 }
 
-// StopTime is how long [Server.Serve] takes at most behind the drain delay. What comes before and after it must leave room: the
+// StopTime is how long [Server.Serve] takes at most after the drain delay. What comes before and after it must leave room: the
 // process exits within 15 s.
 func StopTime() time.Duration { return patience.Shutdown + patience.End }
 

@@ -182,7 +182,7 @@ func (s *Store) EnableClient(ctx context.Context, id string, cause Cause) error 
 	return s.enableClient(ctx, id, cause, false)
 }
 
-// KeepClientEnabled is EnableClient for a caller who has read the client as enabled, and so has not recorded that it is enabled.
+// KeepClientEnabled is EnableClient for a caller who read the client as enabled and therefore recorded no event.
 // ErrConflict if it was disabled since.
 func (s *Store) KeepClientEnabled(ctx context.Context, id string, cause Cause) error {
 	return s.enableClient(ctx, id, cause, true)

@@ -42,10 +42,9 @@ func IsSecretID(id string) bool { return strings.HasPrefix(id, secretIDPrefix) }
 // ActiveAt says whether the secret may be used at that time.
 func (s Secret) ActiveAt(t time.Time) bool { return s.ExpiresAt.IsZero() || t.Before(s.ExpiresAt) }
 
-// AddSecret makes next active in addition to the present secret, which then expires at oldExpires, or is revoked at once if
-// that is zero or not in the future, or stays as it is for Never. A secret that has the digest of next is replaced by it in the
-// same step. ErrConflict if two others are active already. It returns the present secret with its new expiry, or nil if there was
-// none, or it stays.
+// AddSecret makes next active beside the present secret. That one expires at oldExpires. If oldExpires is zero or not in the future,
+// it is revoked at once; if it is Never, it stays as it is. A secret with the digest of next is replaced in the same step. ErrConflict
+// if two others are active. It returns the present secret with its new expiry; nil if there was none or it stays.
 func (s *Store) AddSecret(ctx context.Context, id string, next Secret, oldExpires time.Time, cause Cause) (previous *Secret, err error) {
 	if err := s.indexSecrets(ctx, id, next); err != nil {
 		return nil, err

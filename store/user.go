@@ -181,7 +181,7 @@ func (s *Store) EnableUser(ctx context.Context, id string, cause Cause) error {
 	return s.enableUser(ctx, id, cause, false)
 }
 
-// KeepUserEnabled is EnableUser for a caller who has read the user as enabled, and so has not recorded that they are enabled.
+// KeepUserEnabled is EnableUser for a caller who read the user as enabled and therefore recorded no event.
 // ErrConflict if they were disabled since.
 func (s *Store) KeepUserEnabled(ctx context.Context, id string, cause Cause) error {
 	return s.enableUser(ctx, id, cause, true)
@@ -211,8 +211,8 @@ func (s *Store) PromoteUser(ctx context.Context, id string, cause Cause) error {
 	return s.promoteUser(ctx, id, cause, false)
 }
 
-// KeepUserPromoted is PromoteUser for a caller who has read the user as an operator, and so has not recorded that they are
-// promoted. ErrConflict if they were demoted since.
+// KeepUserPromoted is PromoteUser for a caller who read the user as an operator and therefore recorded no event.
+// ErrConflict if they were demoted since.
 func (s *Store) KeepUserPromoted(ctx context.Context, id string, cause Cause) error {
 	return s.promoteUser(ctx, id, cause, true)
 }

@@ -47,8 +47,8 @@ func (a *applier) createClient(ctx context.Context, s *declare.Step) error {
 	created, unknown, err := createdAs[adminapi.RegisteredClient](ctx, a, s, newClient(s))
 	switch {
 	case unknown && len(s.Client.Secrets) == 0 && !s.Client.Metadata.HasKeys():
-		return fmt.Errorf("%w; the client may have been created, and its secret was not shown: "+
-			"if mintkeep client show %[2]s finds it, mintkeep client rotate %[2]s creates another", err, s.ID)
+		return fmt.Errorf("%w; the client may have been created, but its secret was not shown: "+
+			"if mintkeep client show %[2]s finds the client, run mintkeep client rotate %[2]s for a new secret", err, s.ID)
 	case err != nil:
 		return err
 	}
@@ -135,8 +135,8 @@ func (a *applier) createUser(ctx context.Context, s *declare.Step) error {
 	created, unknown, err := createdAs[adminapi.CreatedUser](ctx, a, s, body)
 	switch {
 	case unknown:
-		return fmt.Errorf("%w; the user may have been created, and the invite link was not shown: "+
-			"if mintkeep user show %[2]s finds the user, mintkeep user invite %[2]s creates another", err, s.ID)
+		return fmt.Errorf("%w; the user may have been created, but the invite link was not shown: "+
+			"if mintkeep user show %[2]s finds the user, run mintkeep user invite %[2]s for a new link", err, s.ID)
 	case err != nil:
 		return err
 	}

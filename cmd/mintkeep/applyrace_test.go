@@ -181,11 +181,11 @@ func TestApplyUnconfirmedCreation(t *testing.T) {
 	const user = "version: 1\nowner: platform\nusers: {ada@example.com: {}}\n"
 	for _, tt := range []struct{ document, want, command string }{
 		{
-			declaration("other: {}"), "its secret was not shown: if mintkeep client show other finds it, mintkeep client rotate other creates another",
+			declaration("other: {}"), "its secret was not shown: if mintkeep client show other finds the client, run mintkeep client rotate other for a new secret",
 			"client rotate other",
 		},
 		{
-			user, "the invite link was not shown: if mintkeep user show ada@example.com finds the user, mintkeep user invite ada@example.com creates another",
+			user, "the invite link was not shown: if mintkeep user show ada@example.com finds the user, run mintkeep user invite ada@example.com for a new link",
 			"user invite ada@example.com",
 		},
 	} {

@@ -62,7 +62,7 @@ func TestApplySecrets(t *testing.T) {
 	s.apply(t, document(sha256Hex(first)), "--dry-run").want(t, exitOK)
 }
 
-// TestApplyTakesARotationBack: a declared secret that expires does not expire any more, whoever had it expire, and no request with it
+// TestApplyTakesARotationBack: a declared secret that expires does not expire any more, no matter who set the expiry, and no request with it
 // is rejected meanwhile. Nothing is revoked, so nothing is asked.
 func TestApplyTakesARotationBack(t *testing.T) {
 	s := newApplyServer(t)

@@ -54,7 +54,9 @@ func (c *auditCopy) open() (*os.File, error) {
 	}
 	file, err := os.OpenFile(c.path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if errors.Is(err, fs.ErrPermission) { // it may be one that this user may only write
-		file, err = os.OpenFile(c.path, os.O_WRONLY|os.O_APPEND, 0o600)
+		if writable, e := os.OpenFile(c.path, os.O_WRONLY|os.O_APPEND, 0o600); e == nil {
+			return writable, nil
+		}
 	}
 	return file, err
 }

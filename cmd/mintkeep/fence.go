@@ -151,7 +151,7 @@ func (u unreadLines) err() error {
 	if len(u) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s of the export could not be read, see above: revoke manually what they revoked", counted(int64(len(u)), "line"))
+	return fmt.Errorf("%s of the export could not be read, see above: revoke manually what was revoked there", counted(int64(len(u)), "line"))
 }
 
 // confirm shows what will be done, and asks the user.

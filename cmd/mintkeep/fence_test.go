@@ -242,7 +242,7 @@ func TestFenceOfAnUnreadableLine(t *testing.T) {
 	fence := func(args ...string) result {
 		return mintkeep(t, []string{"MINTKEEP_REDIS_URL=" + redis.URL()}, "", append([]string{"fence", "--audit", export}, args...)...)
 	}
-	const failed = "1 line of the export could not be read, see above: revoke manually what they revoked"
+	const failed = "1 line of the export could not be read, see above: revoke manually what was revoked there"
 	got := fence("--yes")
 	for _, want := range []string{"warning: --audit " + export + ": line 1 cannot be read; if it is a revocation, it is not replayed", failed} {
 		if got.code != exitFailed || !strings.Contains(got.stderr, want) || !strings.Contains(got.stdout, "Fenced") {

@@ -9,7 +9,7 @@ import (
 
 // guardCommand shows the guards to operators.
 type guardCommand struct {
-	List guardList `cmd:"" help:"List the guards heard of within the last minute, or within their lease, with the age of what each knows."`
+	List guardList `cmd:"" help:"List the guards that have polled within the last minute, or within their lease if that is longer, with the age of what each knows."`
 
 	output
 }

@@ -44,8 +44,10 @@ func (l *Log) Change(ctx context.Context, by Actor, what Record, change func(con
 		}
 		return err
 	}
-	err = change(ctx)
-	if err != nil && !errors.Is(err, store.ErrUnconfirmed) {
+	switch err = change(ctx); {
+	case errors.Is(err, store.ErrUnconfirmed): // it may have taken something away
+		web.NeverSample(ctx)
+	case err != nil:
 		l.Failed(ctx, by, what)
 	}
 	return err

@@ -171,7 +171,7 @@ func (d *Dashboard) ChangeClient(w http.ResponseWriter, r *http.Request, in *ses
 	return seeOther(w, clientURL(c.ID), "client-saved")
 }
 
-// errChanged: the registration is not any more as the form had it.
+// errChanged: the client was changed after the form was loaded.
 var errChanged = errors.New("the client was changed after the form was filled in")
 
 // showChanged shows the present settings in answer to a form that was filled in from others.

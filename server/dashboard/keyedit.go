@@ -38,17 +38,21 @@ func (d *Dashboard) EditKey(w http.ResponseWriter, r *http.Request, in *session)
 	if err != nil {
 		return err
 	}
-	if key.Revocable() && form.Get("seen") != seenOfKey(key) {
+	changes, err := keyChanges(key, form)
+	repeated := err == nil && len(changes) == 0 // the key is as the form wants it
+	if key.Revocable() && form.Get("seen") != seenOfKey(key) && !repeated {
 		wrong := problems{"": "The key was changed after this page was loaded, and nothing was saved. The form shows its present settings."}
 		return d.showKeyEdit(w, r, in, key, http.StatusConflict, nil, wrong)
 	}
 	if form.Has(backField) {
 		return d.showKeyEdit(w, r, in, key, http.StatusOK, form, nil)
 	}
-	changes, err := keyChanges(key, form)
 	effects := d.narrowings(key, changes)
 	if err == nil && len(effects) > 0 && !form.Has(confirmedField) {
 		return d.askToNarrow(w, r, in, key, form, effects)
+	}
+	if repeated { // perhaps after a change that was applied and answered 503: the record is written again, and confirmed
+		changes["name"] = key.Name
 	}
 	if err == nil {
 		_, err = d.keys.Patch(r.Context(), key, web.ObjectOf(changes), in.Actor)
@@ -114,7 +118,9 @@ func keyChanges(key *store.APIKey, form url.Values) (map[string]any, error) {
 		if err != nil {
 			return nil, err
 		}
-		changes["expires_at"] = at.Format(time.RFC3339)
+		if !at.Equal(key.ExpiresAt) {
+			changes["expires_at"] = at.Format(time.RFC3339)
+		}
 	}
 	return changes, nil
 }

@@ -96,7 +96,7 @@ func TestStaleKeyForm(t *testing.T) {
 		"expires_at": s.Clock.Now().Add(time.Hour).Format(time.RFC3339),
 	} {
 		form := v.get(edit).form(edit)
-		form.Set("name", "typed")
+		form.Set("name", "typed beside "+member)
 		s.Admin(t, http.MethodPatch, "/admin/keys/"+key.ID, servertest.M{member: changed}).Want(t, http.StatusOK, "")
 		before := s.Admin(t, http.MethodGet, "/admin/keys/"+key.ID, nil).Body
 		p := v.post(edit, form).want(http.StatusConflict).says("The key was changed after this page was loaded, and nothing was saved.")
@@ -171,4 +171,33 @@ func TestNoticesOfKeys(t *testing.T) {
 	if got := v.get(v.get("/settings").says("not used for 90 days").link("See which, and revoke what is no longer needed")).keyNames(); !slices.Equal(got, []string{"unused"}) {
 		t.Errorf("unused are %q", got)
 	}
+}
+
+// A change of a key that was applied and not confirmed is confirmed by the same form again.
+func TestUnconfirmedKeyFormIsRetried(t *testing.T) {
+	t.Parallel()
+	redis := storetest.Redis(t)
+	replica := storetest.Replica(t, redis.Addr())
+	redis.AwaitReplicas(1)
+	s := servertest.New(t, redis.Backend(t), "MINTKEEP_REVOKE_DURABILITY=replicas:1")
+	v, u := newcomer(t, s, "ada@example.com")
+	key := s.Key(t, u, servertest.M{"name": "deploy", "scope": "read write"})
+	path := "/settings/keys/" + key.ID
+	edit := path + "/edit"
+	form := v.get(edit).form(edit)
+	form["scope"] = []string{"read"}
+	form.Set("expires_at", s.Clock.Now().UTC().Add(time.Hour).Format("2006-01-02T15:04"))
+	confirmed := v.post(edit, form).want(http.StatusOK).form(edit)
+	confirmed.Set("confirmed", "yes")
+
+	replica.Freeze()
+	for range 2 {
+		v.post(edit, confirmed).want(http.StatusServiceUnavailable).says("could not be confirmed")
+	}
+	replica.Thaw()
+	p := v.post(edit, confirmed)
+	for p.Status == http.StatusServiceUnavailable { // the replica has to catch up
+		p = v.post(edit, confirmed)
+	}
+	p.wantTo(path + "?done=key-saved")
 }

@@ -108,7 +108,7 @@ func groupsOf(all []*verdict) (groups []*confirmGroup) {
 	return groups
 }
 
-// confirmed is [Guard.confirm], but for what it does about an error.
+// confirmed is [Guard.confirm] without its handling of errors.
 func (g *Guard) confirmed(ctx context.Context, all []*verdict) (kept map[*verdict]*verdict, err error) {
 	groups := groupsOf(all)
 	if len(groups) == 0 {

@@ -62,8 +62,8 @@ func newMintkeep(c *Config) *mintkeep {
 	return m
 }
 
-// withOwnConnections is a client with the settings of another. It is the other one if the program has put a transport of its own around
-// that of net/http.
+// withOwnConnections returns a copy of as with a connection pool of its own. It returns as itself if its transport is not an
+// *http.Transport.
 func (m *mintkeep) withOwnConnections(as *http.Client) *http.Client {
 	transport := as.Transport
 	if transport == nil {

@@ -19,8 +19,9 @@ const watchTime = 50 * time.Millisecond
 
 // Watch is for a long stream, such as a WebSocket. The context that it returns is cancelled when the credential of the stream is
 // revoked or expires: at most Config.MaxStale and 100 ms after the revocation. If Mintkeep does not answer, it may be 2.5 s more;
-// with [Grace], also as long as that says. The cause is [ErrRevoked], [ErrExpired] or [ErrStale]; the last one if Mintkeep cannot be
-// asked for so long, or at once with [Closed]. The caller calls stop at the end. A credential that no guard has checked is ErrStale.
+// with [Grace], its duration more. The cause is [ErrRevoked], [ErrExpired] or [ErrStale]. ErrStale means that Mintkeep did not answer in
+// that time, that the guard is stale with [Closed], that the guard was closed, or that no guard has checked the credential. The caller
+// calls stop at the end.
 func (g *Guard) Watch(ctx context.Context, c *Credential) (watched context.Context, stop context.CancelFunc) {
 	watched, cancel := context.WithCancelCause(ctx)
 	s := &stream{g: g, allowed: g.clock()}

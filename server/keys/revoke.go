@@ -36,6 +36,7 @@ func (g *Registry) Revoke(ctx context.Context, key *store.APIKey, reason string,
 		return err
 	})
 	if errors.Is(err, errRevokedBefore) {
+		web.NeverSample(ctx)
 		return before
 	}
 	return err

@@ -35,7 +35,7 @@ func (g *Registry) rotate(
 		return nil, err
 	}
 	if !granted.ExpiresAt.IsZero() && !granted.ExpiresAt.After(g.Now()) { // that of a successor, see takeBack
-		return nil, web.Conflict("A successor of the key would have expired; create a new one")
+		return nil, web.Conflict("A successor of the key would already have expired; create a new key")
 	}
 	if err := count(); err != nil {
 		return nil, err

@@ -171,8 +171,8 @@ func (s *Server) failed(r *http.Request, p Presented, c *store.Client, v Verifie
 	return err
 }
 
-// used ends the use of the credentials by what the request does, which has this error. It makes of [store.ErrReplayed] the
-// rejection of the credentials (RFC 7523 §3 item 7), and records the use of the client's key if there was no error.
+// used is called when the request has used the caller's credentials; err is the result. It turns [store.ErrReplayed] into a rejection
+// of the credentials (RFC 7523 §3 item 7). Without an error it records the use of the client's key.
 func (s *Server) used(r *http.Request, by caller, err error) error {
 	switch {
 	case errors.Is(err, store.ErrReplayed):

@@ -40,6 +40,7 @@ func (s *Server) revokeToken(r *http.Request) error {
 	if err := s.use(r, asked.caller); err != nil { // before anything is revoked by it
 		return err
 	}
+	web.NeverSample(r.Context())
 	switch {
 	case asked.presented.Digest == (store.Digest{}): // it cannot be one of ours
 		return nil

@@ -61,7 +61,7 @@ func (s *Server) subscriber(r *http.Request) (subscriber, error) {
 }
 
 // mayKeep rejects a client that is not registered for mintkeep:introspect. A service that keeps answers is told so, and not that a
-// credential is inactive: its callers would be rejected for a mistake of the service.
+// credential is inactive: its callers would be rejected for a configuration error of the service.
 func (s *Server) mayKeep(c *store.Client) error {
 	if scope.Has(c.Metadata.Scope, scope.Introspect) {
 		return nil

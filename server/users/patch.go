@@ -146,7 +146,7 @@ func (g *Registry) promote(ctx context.Context, u *store.User, by audit.Actor) e
 	return g.Audit.Change(ctx, by, what, func(ctx context.Context) error { return g.Store.PromoteUser(ctx, u.ID, cause) })
 }
 
-// conflict answers that a user is not any more as they were read.
+// conflict answers that the user was changed after it was read.
 func conflict(err error, became string) error {
 	if errors.Is(err, store.ErrConflict) {
 		return web.Conflict("The user was %s at the same time; read them again before you retry", became)

@@ -28,8 +28,8 @@ func (unconfirmedError) Is(target error) bool { return target == ErrUnavailable 
 // Failed is whether err says that a write was not applied, or perhaps not.
 func Failed(err error) bool { return err != nil && !errors.Is(err, ErrUnconfirmed) }
 
-// MostSevere is the error of several that says least of what holds: one that [Failed] before one that is unconfirmed. It is
-// unsent only if all are: nil is a part that was applied.
+// MostSevere returns the most severe of the errors of several parts: one that [Failed] before one that is unconfirmed. The result is
+// unsent only if every part is unsent; a nil error is a part that was applied.
 func MostSevere(errs ...error) error {
 	var unsent, unconfirmed error
 	isSent := false
