@@ -4,10 +4,13 @@ package guard_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,43 +80,53 @@ func TestLeaseEnds(t *testing.T) {
 	}
 }
 
-// A wall clock that is set changes no answer. A token still expires when it should.
+// wallClock runs a test as bubble does. The test moves the wall clock of the guard by as much as it says. A suspension moves it forward too:
+// the monotonic clock stands still meanwhile.
+func wallClock(t *testing.T, f func(t *testing.T, s *service, network *faults, move func(time.Duration))) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		m := guardtest.NewLocal(t)
+		network := &faults{next: m.Transport(), by: map[string]func(*http.Request) (*http.Response, error){}, count: map[string]int{}}
+		var moved atomic.Int64
+		began := time.Now()
+		g, err := guard.NewWithClocks(guard.Config{
+			Issuer: m.URL, ClientID: guardtest.ClientID, ClientSecret: guardtest.ClientSecret, Audiences: []string{orders},
+			HTTPClient: &http.Client{Transport: network},
+		}, func() (mono, wall time.Duration) {
+			return time.Since(began), time.Since(began) + time.Duration(moved.Load())
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = g.Close() }()
+		m.Settle(g)
+		f(t, serviceOf(t, m, g), network, func(by time.Duration) { moved.Store(int64(by)) })
+	})
+}
+
+// A wall clock that is set changes no answer, and ends no stream. A token still expires when it should.
 func TestWallClockIsSet(t *testing.T) {
 	for name, step := range map[string]time.Duration{"forward": time.Hour, "back": -time.Hour} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				m := guardtest.NewLocal(t)
-				var mu sync.Mutex
-				var offset time.Duration
-				began := time.Now()
-				g, err := guard.NewWithClocks(guard.Config{
-					Issuer: m.URL, ClientID: guardtest.ClientID, ClientSecret: guardtest.ClientSecret, Audiences: []string{orders},
-					HTTPClient: &http.Client{Transport: m.Transport()},
-				}, func() (mono, wall time.Duration) {
-					mu.Lock()
-					defer mu.Unlock()
-					return time.Since(began), time.Since(began) + offset
-				})
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer func() { _ = g.Close() }()
-				s := serviceOf(t, m, g)
-				m.Settle(g)
+			wallClock(t, func(t *testing.T, s *service, _ *faults, move func(time.Duration)) {
+				m := s.m
 				token, gone, soon := m.Token("billing", orders, "read"), m.Token("billing", orders, "read"), m.TokenFor(10*time.Minute, "billing", orders, "read")
 				for _, c := range []string{token, gone, soon} {
 					s.want("/read", c, http.StatusOK)
 				}
 				m.Revoke(gone)
-				m.Settle(g)
-				mu.Lock()
-				offset = step
-				mu.Unlock()
+				m.Settle(s.g)
+				stream := s.watch(token)
+				synctest.Wait()
+				move(step)
 				for range 40 {
 					s.want("/read", token, http.StatusOK)
 					s.want("/read", soon, http.StatusOK)
 					s.want("/read", gone, http.StatusUnauthorized)
 					time.Sleep(50 * time.Millisecond)
+				}
+				if cause := context.Cause(stream); cause != nil {
+					t.Errorf("the stream ended with %v", cause)
 				}
 				asked := m.AskedInAll()
 				s.want("/read", token, http.StatusOK)
@@ -126,6 +139,38 @@ func TestWallClockIsSet(t *testing.T) {
 				time.Sleep(3 * time.Second)
 				s.want("/read", soon, http.StatusUnauthorized)
 				s.want("/read", token, http.StatusOK)
+			})
+		})
+	}
+}
+
+// A machine is suspended while the question of a stream is under way. The answer is from before, and the guard asks again: the stream goes
+// on, or ends at once if its credential was revoked meanwhile.
+func TestStreamOfASuspendedMachine(t *testing.T) {
+	for name, want := range map[string]error{"active": nil, "revoked": guard.ErrRevoked} {
+		t.Run(name, func(t *testing.T) {
+			wallClock(t, func(t *testing.T, s *service, network *faults, move func(time.Duration)) {
+				token := s.m.Token("billing", orders, "read")
+				stream := s.watch(token)
+				held, wake := make(chan struct{}), make(chan struct{})
+				network.set(confirming, func(r *http.Request) (*http.Response, error) {
+					network.set(confirming, nil)
+					answer, err := network.next.RoundTrip(r)
+					close(held)
+					<-wake
+					return answer, err
+				})
+				s.m.FeedDown()
+				<-held
+				if want != nil {
+					s.m.Revoke(token)
+				}
+				move(10 * time.Minute)
+				close(wake)
+				time.Sleep(4 * 50 * time.Millisecond) // it looks, and sends a question, every 50 ms
+				if cause := context.Cause(stream); !errors.Is(cause, want) {
+					t.Errorf("after the suspension the stream has the cause %v, want %v", cause, want)
+				}
 			})
 		})
 	}

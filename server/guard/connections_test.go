@@ -3,6 +3,7 @@
 package guard_test
 
 import (
+	"crypto/x509"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -19,14 +20,24 @@ import (
 // again. It does so with the program's HTTPClient too, and with HTTP/2, and ends no question that is under way.
 func TestBadReplicaIsLeft(t *testing.T) {
 	for name, c := range map[string]struct {
-		http2, wrapped bool
-	}{"HTTP/1.1": {}, "HTTP/2": {http2: true}, "HTTP/1.1, a transport of the program's own": {wrapped: true}, "HTTP/2, a transport of the program's own": {true, true}} {
+		http2, wrapped, plain bool
+	}{
+		"HTTP/1.1": {},
+		"HTTP/2":   {http2: true},
+		"HTTP/1.1, a transport of the program's own": {wrapped: true},
+		"HTTP/2, a transport of the program's own":   {http2: true, wrapped: true},
+		"HTTP/1.1, a transport without settings":     {plain: true},
+		"HTTP/2, a transport without settings":       {http2: true, plain: true},
+	} {
 		t.Run(name, func(t *testing.T) {
 			m := guardtest.NewServer(t)
 			balancer, bad := newBalancer(t, m, c.http2)
 			client := balancer.Client()
 			if c.wrapped {
 				client = &http.Client{Transport: wrapped{client.Transport}}
+			}
+			if c.plain {
+				client = &http.Client{Transport: withoutSettings(balancer)}
 			}
 			g, err := guard.New(guard.Config{
 				Issuer: balancer.URL, ClientID: guardtest.ClientID, ClientSecret: guardtest.ClientSecret, Audiences: []string{orders}, HTTPClient: client,
@@ -42,7 +53,7 @@ func TestBadReplicaIsLeft(t *testing.T) {
 				time.Sleep(time.Millisecond)
 			}
 			settle(t, g)
-			if !bad.met {
+			if !bad.wasMet() {
 				t.Error("no poll was rejected")
 			}
 			release()
@@ -73,6 +84,13 @@ func (b *replica) rejects(r *http.Request) bool {
 	return b.addr == r.RemoteAddr
 }
 
+// wasMet is whether it rejected a poll.
+func (b *replica) wasMet() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.met
+}
+
 // newBalancer passes each request on to m, but for the polls of the bad replica's connection.
 func newBalancer(t *testing.T, m *guardtest.Server, http2 bool) (*httptest.Server, *replica) {
 	t.Helper()
@@ -92,6 +110,16 @@ func newBalancer(t *testing.T, m *guardtest.Server, http2 bool) (*httptest.Serve
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	return server, bad
+}
+
+// withoutSettings is a transport without settings, but that it trusts a server: net/http lets it use HTTP/2.
+func withoutSettings(server *httptest.Server) *http.Transport {
+	trusted := x509.NewCertPool()
+	trusted.AddCert(server.Certificate())
+	t := &http.Transport{}
+	t.Clone() // has net/http set up HTTP/2: it does not once there is a TLSClientConfig
+	t.TLSClientConfig.RootCAs = trusted
+	return t
 }
 
 // wrapped is a transport that a program has put its own around.

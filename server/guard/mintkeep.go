@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -74,6 +75,9 @@ func (m *mintkeep) withOwnConnections(as *http.Client) *http.Client {
 		return as
 	}
 	t = t.Clone()
+	if t.TLSNextProto == nil && t.TLSClientConfig != nil && slices.Contains(t.TLSClientConfig.NextProtos, "h2") {
+		t.ForceAttemptHTTP2 = true // else the clone offers HTTP/2 and does not speak it
+	}
 	t.MaxIdleConnsPerHost = max(t.MaxIdleConnsPerHost, maxQuestions)
 	own := *as
 	own.Transport = t

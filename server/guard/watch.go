@@ -77,7 +77,7 @@ func (s *stream) look() error {
 		}
 	default:
 	}
-	if since, _ := s.allowed.age(now); since > questionTime {
+	if now.mono-s.allowed.mono > questionTime { // the wall clock may have been set
 		return ErrStale
 	}
 	return nil
@@ -99,7 +99,8 @@ func (s *stream) holds(now instant, byFeed bool) bool {
 	return true
 }
 
-// take takes in the answer. After an error there is another question at the next look.
+// take takes in the answer. After an error there is another question at the next look, and also if the clocks disagree: the answer may be
+// from before a suspension.
 func (s *stream) take(now instant) error {
 	c := s.asked
 	s.asked = nil
@@ -107,6 +108,9 @@ func (s *stream) take(now instant) error {
 		if c.err == nil {
 			return ErrRevoked
 		}
+		return nil
+	}
+	if _, agree := c.sent.age(now); !agree {
 		return nil
 	}
 	s.v, s.allowed = c.kept, c.sent.add(s.g.config.MaxStale)
