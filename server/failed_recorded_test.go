@@ -176,6 +176,20 @@ func TestUnconfirmedRotationIsNoFailure(t *testing.T) {
 	}
 }
 
+// The successor of an unconfirmed rotation is revoked. If Redis does not answer that, the audit log does not say that it is.
+func TestSuccessorIsNotRevoked(t *testing.T) {
+	redis := storetest.Redis(t)
+	b, p := redis.Backend(t), storetest.NewLateProxy(t, redis)
+	unsure := servertest.New(t, b.Through(p).Patient(), "MINTKEEP_REVOKE_DURABILITY=replicas:1")
+	s := servertest.New(t, b)
+	key := s.Key(t, s.User(t, servertest.M{"email": "ada@example.com"}), servertest.M{"name": "k", "scope": "read"})
+	held := p.Hold(storetest.Command("del", "mk:t:"))
+	unsure.Admin(t, http.MethodPost, "/admin/keys/"+key.ID+"/rotate", servertest.M{"overlap": "1h"}).
+		Want(t, http.StatusServiceUnavailable, "temporarily_unavailable")
+	held.Await()
+	wantLast(t, "not answered", s, "key.revoked unknown", "key.rotated")
+}
+
 // The successor of a rotation that is repeated has the expiry of the one before. If that has passed, there is none.
 func TestRotationIsRepeatedTooLate(t *testing.T) {
 	b := storetest.Redis(t).Backend(t)

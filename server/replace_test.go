@@ -186,16 +186,23 @@ func TestExpiringSecretAgain(t *testing.T) {
 			t.Errorf("%s: got status %d", secret, answer.Status)
 		}
 	}
+	secrets := func() []any { return s.Admin(t, http.MethodGet, billing, nil).JSON(t)["secrets"].([]any) }
+	earlier := secrets()[0].(servertest.M)["id"]
 	bring(second, false).Want(t, http.StatusCreated, "")
+	if got, ok := lastEvent(t, s, false)["replaces"]; ok {
+		t.Errorf("the audit log has that %v was replaced", got)
+	}
 	bring(first, true).Want(t, http.StatusCreated, "")
+	if got := lastEvent(t, s, false)["replaces"]; got != earlier {
+		t.Errorf("the audit log has that %v was replaced, want %v", got, earlier)
+	}
 	works(first, true)
 	s.Clock.Advance(100 * time.Hour)
 	works(first, true)
 	works(second, true)
 	bring(first, true).Want(t, http.StatusBadRequest, "invalid_request")
 
-	secrets := s.Admin(t, http.MethodGet, billing, nil).JSON(t)["secrets"].([]any)
-	s.Admin(t, http.MethodDelete, billing+"/secrets/"+secrets[0].(servertest.M)["id"].(string), nil).Want(t, http.StatusNoContent, "")
+	s.Admin(t, http.MethodDelete, billing+"/secrets/"+secrets()[0].(servertest.M)["id"].(string), nil).Want(t, http.StatusNoContent, "")
 	bring(second, false).Want(t, http.StatusCreated, "")
 	bring(first, false).Want(t, http.StatusCreated, "")
 	works(second, true)

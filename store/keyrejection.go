@@ -143,12 +143,12 @@ func (s *Store) keysByDigest(ctx context.Context, digests []Digest) ([]string, e
 	return ids, nil
 }
 
-// sweepExpired takes keys that have expired out of the active ones, and remembers them by their digests, at most 200 in a
-// call. What has expired by this clock alone still has a record.
+// sweepExpired remembers keys that have expired by their digests, and takes them out of the active ones, at most 200 in a call. It
+// leaves those among the active ones that another clock may call active; the next call begins behind them.
 func (s *Store) sweepExpired(ctx context.Context) error {
 	const some = 200
 	ids, err := s.rdb.ZRangeByScore(ctx, activeKeys, &redis.ZRangeBy{
-		Min: "-inf", Max: strconv.FormatInt(s.now().Add(-unfinished).UnixMilli(), 10), Count: some,
+		Min: "-inf", Max: strconv.FormatInt(s.now().Add(-unfinished).UnixMilli(), 10), Offset: s.sweptLate, Count: some,
 	}).Result()
 	if err != nil {
 		return unavailable("look for expired keys", err)
@@ -157,9 +157,17 @@ func (s *Store) sweepExpired(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	expired, err := s.withoutRecord(ctx, slices.DeleteFunc(keys, func(k *APIKey) bool { return k != nil && k.Unreadable != nil }))
+	keys = slices.DeleteFunc(present(keys), func(k *APIKey) bool { return k.Unreadable != nil })
+	for _, k := range keys {
+		s.rejected.noteFormer(k.Digest, k.ID)
+	}
+	expired, err := s.withoutRecord(ctx, keys)
 	if err != nil {
 		return err
+	}
+	s.sweptLate += int64(len(ids) - len(expired))
+	if len(ids) < some {
+		s.sweptLate = 0
 	}
 	return s.writeTombstones(ctx, expired, Cause{At: s.now().UTC(), Reason: "expired"})
 }

@@ -63,6 +63,7 @@ type Store struct {
 	clientCounts clientCounts
 
 	swept       int64          // how far sweepKeys has come; only Run's
+	sweptLate   int64          // how many expired keys sweepExpired has left among the active ones; likewise
 	sweptClient string         // how far sweepSecrets has come; likewise
 	sweptWords  [2]string      // how far sweepDirectories has come with clients and with users; likewise
 	creating    [32]sync.Mutex // by the last character of the id of the user whose key is created

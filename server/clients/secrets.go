@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/mintkeep/mintkeep/server/audit"
@@ -44,7 +45,8 @@ func (g *Registry) RotateSecret(ctx context.Context, id string, o web.Object, by
 	if err != nil {
 		return nil, err
 	}
-	if err := g.rotatable(ctx, id, next.Secret, broughtBy(o)); err != nil {
+	replaced, err := g.rotatable(ctx, id, next.Secret, broughtBy(o))
+	if err != nil {
 		return nil, err
 	}
 	var expires time.Time // zero: now, whatever the clock says by then
@@ -55,7 +57,7 @@ func (g *Registry) RotateSecret(ctx context.Context, id string, o web.Object, by
 	case overlap > 0:
 		expires = g.instant().Add(overlap)
 	}
-	what := record(audit.SecretRotated, id, detail)
+	what := record(audit.SecretRotated, id, detail).Granted("replaces", strings.Join(replaced, " "))
 	err = g.Audit.Change(ctx, by, what, func(ctx context.Context) (err error) {
 		next.Previous, err = g.Store.AddSecret(ctx, id, next.Secret, expires, g.Audit.Cause(by, ""))
 		return err
@@ -96,28 +98,29 @@ func readOverlap(o web.Object) (time.Duration, error) {
 	return web.ReadOverlap(o)
 }
 
-// rotatable says beforehand what would keep the client from having this secret too, which the member may have brought.
-func (g *Registry) rotatable(ctx context.Context, id string, next store.Secret, member string) error {
+// rotatable says beforehand what would keep the client from having this secret too, which the member may have brought. It
+// returns the ids under which the client has the secret already: next replaces them.
+func (g *Registry) rotatable(ctx context.Context, id string, next store.Secret, member string) (replaced []string, err error) {
 	c, err := g.Client(ctx, id)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if method := c.Metadata.AuthMethod; !g.Offers.BySecret(method) {
-		return web.InvalidRequest("The client authenticates by %s and uses no secret; change its %s first, for example to null", method, methodMember)
+		return nil, web.InvalidRequest("The client authenticates by %s and uses no secret; change its %s first, for example to null", method, methodMember)
 	}
 	active, now := 0, g.Now()
 	for _, s := range c.Secrets {
-		same := s.Digest.Equal(next.Digest)
-		switch {
-		case !s.ActiveAt(now) || same && !s.ExpiresAt.IsZero(): // next replaces it
-		case same:
-			return web.InvalidRequest("%s: is already an active secret of this client", member)
-		default:
+		switch isActive := s.ActiveAt(now); {
+		case s.Digest.Equal(next.Digest) && isActive && s.ExpiresAt.IsZero():
+			return nil, web.InvalidRequest("%s: is already an active secret of this client", member)
+		case s.Digest.Equal(next.Digest):
+			replaced = append(replaced, s.ID)
+		case isActive:
 			active++
 		}
 	}
 	if active >= store.MaxSecrets {
-		return web.Conflict("The client already has two active secrets; revoke one first")
+		return nil, web.Conflict("The client already has two active secrets; revoke one first")
 	}
-	return nil
+	return replaced, nil
 }

@@ -46,7 +46,7 @@ type Result struct {
 type Done struct {
 	Step
 	Outcome string // Planned, Revoked, Absent or Newer
-	Err     error  // it could not be replayed, although Redis answers
+	Err     error  // it could not be replayed because of the record
 }
 
 // What comes of a step.
@@ -155,9 +155,9 @@ func (r *run) try(step Step) (err error) {
 }
 
 // unanswered is whether it is unknown what the store holds, and not because of the record: then what was to be revoked may be
-// active, and there must be no fence.
+// active, and there must be no fence. Any other error of Redis, such as LOADING or READONLY, is no answer about the record.
 func unanswered(err error) bool {
-	return errors.Is(err, store.ErrUnavailable) && redisdb.ErrorPrefix(err) == "" &&
+	return errors.Is(err, store.ErrUnavailable) && redisdb.ErrorPrefix(err) != "WRONGTYPE" &&
 		!errors.Is(err, redisdb.ErrDamaged) && !errors.Is(err, store.ErrNewerRecord)
 }
 

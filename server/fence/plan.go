@@ -1,6 +1,7 @@
 package fence
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -125,6 +126,7 @@ func (p *Plan) add(e store.Event, now time.Time) {
 	switch {
 	case revokes:
 		p.step(step, e)
+		p.earlierIDs(step, e)
 	case rotates(action):
 		p.rotated(e, now)
 	case action == audit.KeyUpdated:
@@ -162,6 +164,25 @@ func (p *Plan) step(s Step, e store.Event) {
 	p.Steps = append(p.Steps, s)
 }
 
+// earlierIDs adds a step for each earlier id of a secret that was revoked: it was brought again under a new one, and a backup may
+// have it under the old one.
+func (p *Plan) earlierIDs(step Step, e store.Event) {
+	ids := []string{e.Detail["secret"]}
+	for _, rotation := range slices.Backward(p.events) {
+		action, _ := audit.Action(rotation.Action).CutFailed()
+		if action != audit.SecretRotated || rotation.Target != e.Target || !slices.Contains(ids, rotation.Detail["secret"]) {
+			continue
+		}
+		for _, id := range strings.Fields(rotation.Detail["replaces"]) {
+			was := e
+			was.Detail = maps.Clone(e.Detail)
+			was.Detail["secret"] = id
+			p.step(step, was)
+			ids = append(ids, id)
+		}
+	}
+}
+
 // drop takes back a step, and the reviews of its event. It returns the event.
 func (p *Plan) drop(do, target string) (was store.Event, ok bool) {
 	i := slices.IndexFunc(p.Steps, func(s Step) bool { return s.Do == do && s.Event.Target == target })
@@ -196,7 +217,7 @@ func rotates(action audit.Action) bool {
 // the successor not be in the backup.
 func (p *Plan) rotated(e store.Event, now time.Time) {
 	if e.Detail["overlap"] == "unlimited" {
-		return // it has replaced nothing
+		return // the previous secret stays as it is
 	}
 	overlap, err := time.ParseDuration(e.Detail["overlap"])
 	switch {

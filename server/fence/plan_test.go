@@ -90,6 +90,30 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// A secret that was brought again has another id. A backup may have it under each that it ever had, so its revocation is
+// replayed under each. One that another secret replaced is left alone.
+func TestPlanRevokesEarlierIDs(t *testing.T) {
+	rotated := func(id int, client, secret, replaces string) string {
+		return event(id, "secret.rotated", "client:"+client, fmt.Sprintf(`"overlap":"unlimited","secret":%q,"replaces":%q`, secret, replaces))
+	}
+	export := rotated(1, "a", "sec_2", "sec_1") + rotated(2, "a", "sec_3", "sec_2") + rotated(3, "a", "sec_8", "sec_7") +
+		rotated(4, "b", "sec_3", "sec_9")
+	for _, action := range []string{"secret.ended", "secret.leaked"} {
+		events, _, err := fence.Read(strings.NewReader(export+event(5, action, "client:a", `"secret":"sec_3"`)), time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, s := range fence.Make(events, time.Now()).Steps {
+			got = append(got, s.Do+" "+s.Event.Target+" "+s.Event.Detail["secret"])
+		}
+		want := []string{"revoke secret client:a sec_3", "revoke secret client:a sec_2", "revoke secret client:a sec_1"}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", action, diff)
+		}
+	}
+}
+
 // Each action of the audit log has its place in the plan.
 func TestEveryActionIsKnown(t *testing.T) {
 	for _, action := range audit.Actions() {

@@ -76,3 +76,68 @@ func TestReplayIsNotAnswered(t *testing.T) {
 		})
 	}
 }
+
+// Redis rejects the replay of one revocation, for a reason that is over soon: a failover, too few replicas. The secret may be
+// active, so there is no fence. The same command revokes it afterwards.
+func TestReplayIsRejected(t *testing.T) {
+	for name, tt := range map[string]struct{ begin, end [][]any }{
+		"READONLY": {
+			begin: [][]any{{"REPLICAOF", "127.0.0.1", "1"}},
+			end:   [][]any{{"REPLICAOF", "NO", "ONE"}},
+		},
+		"MASTERDOWN": {
+			begin: [][]any{{"CONFIG", "SET", "replica-serve-stale-data", "no"}, {"REPLICAOF", "127.0.0.1", "1"}},
+			end:   [][]any{{"REPLICAOF", "NO", "ONE"}},
+		},
+		"NOREPLICAS": {
+			begin: [][]any{{"CONFIG", "SET", "min-replicas-to-write", "1"}},
+			end:   [][]any{{"CONFIG", "SET", "min-replicas-to-write", "0"}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			redis := storetest.Redis(t)
+			s := redis.Backend(t).Open(t)
+			do := func(commands [][]any) {
+				for _, c := range commands {
+					if _, err := redis.Do(c...); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+			now := time.Now().UTC().Truncate(time.Second)
+			var events []store.Event
+			for _, id := range []string{"first", "second"} {
+				secret := store.Secret{ID: "sec_" + id, Digest: store.DigestOf(id), CreatedAt: now}
+				err := s.CreateClient(t.Context(), &store.Client{
+					ID: id, Metadata: store.ClientMetadata{CreatedAt: now}, Secrets: []store.Secret{secret},
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				events = append(events, store.Event{
+					Action: "secret.ended", Target: "client:" + id, At: now, Detail: map[string]string{"secret": secret.ID},
+				})
+			}
+			o := fence.Options{Store: s, Plan: fence.Make(events, now), Progress: func(done int, what string) {
+				switch {
+				case what == "revocations replayed" && done == 1:
+					do(tt.begin)
+				case what == "revocations replayed":
+					do(tt.end)
+				}
+			}}
+			if got, err := fence.Run(t.Context(), o); !errors.Is(err, store.ErrUnavailable) || got.Fence != 0 {
+				t.Errorf("got fence %d, %v; want none, and %v", got.Fence, err, store.ErrUnavailable)
+			}
+			do(tt.end)
+			o.Progress = nil
+			if got, err := fence.Run(t.Context(), o); err != nil || got.Fence == 0 {
+				t.Errorf("repeated: got fence %d, %v", got.Fence, err)
+			}
+			if c, err := s.Client(t.Context(), "second"); err != nil || len(c.Secrets) != 0 {
+				t.Errorf("got %+v, %v; want that the secret is revoked", c, err)
+			}
+		})
+	}
+}

@@ -61,12 +61,14 @@ func (g *Registry) notReplaced(ctx context.Context, created *Created, what audit
 	const reason = "the rotation failed"
 	within, cancel := web.CleanUp(ctx)
 	defer cancel()
+	recorded := g.Audit.Revoked
 	if _, e := g.Store.RevokeKey(within, created.ID, g.Audit.Cause(by, reason)); e != nil && !errors.Is(e, store.ErrUnconfirmed) {
 		web.Note(ctx, "successor_not_revoked", created.ID)
 		web.Note(ctx, "successor_error", e.Error())
+		recorded = g.Audit.Attempted
 	}
 	if errors.Is(err, store.ErrUnconfirmed) {
-		g.Audit.Revoked(ctx, by, revoking(created.APIKey, reason))
+		recorded(ctx, by, revoking(created.APIKey, reason))
 		return err
 	}
 	g.Audit.Failed(ctx, by, what)

@@ -9,7 +9,8 @@
 //	           └──── compromised ───────┴───── compromised ─────▶ removed at once
 //
 // TokenTTLMax may differ from replica to replica while it is changed. So the record of the active key has the longest one: a
-// replica whose own is longer raises it before it signs with the key.
+// replica whose own is longer raises it before it signs with the key. If Redis takes no writes, it serves all the same and raises
+// it within 10 s after Redis takes them again. Another replica that rotates in these 10 s keeps the key by the shorter lifetime.
 //
 // A resource server may hold a JWKS for its max-age, so a key is published well before it signs: every
 // replica has read a new key 30 s after it was created, and it can be promoted 10 minutes after that. Only

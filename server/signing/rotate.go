@@ -201,9 +201,7 @@ func (r *Ring) replace(ctx context.Context, ring, next *store.Keyring) error {
 // that: here the error is the lost race. The winner may be an earlier try to drop the same compromised
 // keys, whose answer was lost: so the write is confirmed before the caller learns that they are gone.
 func (r *Ring) lost(ctx context.Context, ring *store.Keyring, how rotation) error {
-	if raised, err := r.raise(ctx, ring); err == nil { // else the next Tick does it
-		_ = r.apply(raised)
-	}
+	_, _ = r.takeOver(ctx, ring)
 	if how.compromised != NoKeys {
 		if err := r.store.Confirm(ctx); err != nil {
 			return fmt.Errorf("rotate the signing keys: %w", err)

@@ -398,6 +398,42 @@ func TestLongestTokenLifetimeIsWrittenFirst(t *testing.T) {
 	mustVerify(t, r, sign(t, r))
 }
 
+// A Redis that is out of memory takes revocations, and no other write. A replica that starts then is ready, and one that runs takes
+// over a rotation. The longest lifetime of a token is written once there is memory again.
+func TestLongestTokenLifetimeOutOfMemory(t *testing.T) {
+	server := storetest.Redis(t)
+	b := server.Backend(t)
+	shorter := loaded(t, b, tokenTTLMax(time.Hour))
+	running := loaded(t, b)
+	b.Clock.Advance(published)
+	rotate(t, shorter, signing.NoKeys)
+	server.Config("maxmemory-policy", "noeviction")
+	server.Config("maxmemory", "1")
+	starting := newRing(t, b)
+	if err := starting.Load(t.Context()); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("Load = %v, want %v", err, store.ErrUnavailable)
+	}
+	if err := running.Tick(t.Context()); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("Tick = %v, want %v", err, store.ErrUnavailable)
+	}
+	for name, r := range map[string]*signing.Ring{"starting": starting, "running": running} {
+		if err := r.Ready(); err != nil {
+			t.Errorf("%s: Ready = %v", name, err)
+			continue
+		}
+		if diff := cmp.Diff(shorter.Keys(), r.Keys()); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", name, diff)
+		}
+		mustVerify(t, shorter, sign(t, r))
+	}
+
+	server.Config("maxmemory", "0")
+	b.Clock.Advance(ttlMax + 5*time.Minute) // the key that was rotated before is gone
+	tick(t, starting)
+	rotate(t, shorter, signing.NoKeys)
+	wantKeptFor(t, shorter, ttlMax+5*time.Minute)
+}
+
 // A record of 0.1.0 does not say it: then the setting of the replica that rotates decides, as it did there.
 func TestTokenLifetimeThatIsNotRecorded(t *testing.T) {
 	b := storetest.Embedded(t)

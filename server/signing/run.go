@@ -1,6 +1,7 @@
 package signing
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -80,12 +81,9 @@ func (r *Ring) load(ctx context.Context) (*store.Keyring, error) {
 	if errors.Is(err, store.ErrNotFound) {
 		ring, err = r.first(ctx)
 	}
-	if err == nil {
-		ring, err = r.raise(ctx, ring)
-	}
 	switch {
 	case err == nil:
-		return ring, r.apply(ring)
+		return r.takeOver(ctx, ring)
 	case transient(err) && r.Ready() == nil:
 		// Tokens cannot be recorded either while the store is unreachable, so it does no harm to sign with
 		// what may be an old key.
@@ -94,8 +92,21 @@ func (r *Ring) load(ctx context.Context) (*store.Keyring, error) {
 	return nil, r.stop(err)
 }
 
-// raise returns ring with at least this replica's longest lifetime of a token in the record of the active key. It is written
-// before this replica signs with the key: so any replica that retires the key knows when its last token expires.
+// takeOver raises a ring that was read, and makes it the one that requests see. If Redis takes no writes, the ring is used as it
+// was read, and a later Tick raises it: no token can be recorded meanwhile either, and revocations need a replica that is ready.
+func (r *Ring) takeOver(ctx context.Context, ring *store.Keyring) (*store.Keyring, error) {
+	raised, err := r.raise(ctx, ring)
+	switch {
+	case err == nil:
+		return raised, r.apply(raised)
+	case transient(err):
+		return nil, cmp.Or(r.apply(ring), err)
+	}
+	return nil, r.stop(err)
+}
+
+// raise returns ring with at least this replica's longest lifetime of a token in the record of the active key. It is tried
+// before this replica signs with the key: so a replica that retires the key knows when its last token expires.
 func (r *Ring) raise(ctx context.Context, ring *store.Keyring) (*store.Keyring, error) {
 	for ring.Active().TokenTTLMax < r.options.TokenTTLMax {
 		raised := store.Keyring{Keys: slices.Clone(ring.Keys)}
