@@ -149,6 +149,7 @@ func TestSuccessorThatIsLeftIsLogged(t *testing.T) {
 
 // A rotation that was applied, and answered 503 because it could not be confirmed, may be repeated.
 func TestUnconfirmedRotationIsRepeated(t *testing.T) {
+	t.Parallel()
 	b := storetest.Redis(t).Backend(t)
 	s, unsure := servertest.New(t, b), servertest.New(t, b, "MINTKEEP_REVOKE_DURABILITY=replicas:1")
 	u := s.User(t, servertest.M{"email": "ada@example.com"})
@@ -164,6 +165,7 @@ func TestUnconfirmedRotationIsRepeated(t *testing.T) {
 
 // A rotation that was applied and not confirmed has not failed: mintkeep fence would take it back.
 func TestUnconfirmedRotationIsNoFailure(t *testing.T) {
+	t.Parallel()
 	b := storetest.Redis(t).Backend(t)
 	s, unsure := servertest.New(t, b), servertest.New(t, b, "MINTKEEP_REVOKE_DURABILITY=replicas:1")
 	u := s.User(t, servertest.M{"email": "ada@example.com"})
@@ -178,6 +180,7 @@ func TestUnconfirmedRotationIsNoFailure(t *testing.T) {
 
 // The successor of an unconfirmed rotation is revoked. If Redis does not answer that, the audit log does not say that it is.
 func TestSuccessorIsNotRevoked(t *testing.T) {
+	t.Parallel()
 	redis := storetest.Redis(t)
 	b, p := redis.Backend(t), storetest.NewLateProxy(t, redis)
 	unsure := servertest.New(t, b.Through(p).Patient(), "MINTKEEP_REVOKE_DURABILITY=replicas:1")
@@ -192,6 +195,7 @@ func TestSuccessorIsNotRevoked(t *testing.T) {
 
 // The successor of a rotation that is repeated has the expiry of the one before. If that has passed, there is none.
 func TestRotationIsRepeatedTooLate(t *testing.T) {
+	t.Parallel()
 	b := storetest.Redis(t).Backend(t)
 	s, unsure := servertest.New(t, b), servertest.New(t, b, "MINTKEEP_REVOKE_DURABILITY=replicas:1")
 	u := s.User(t, servertest.M{"email": "ada@example.com"})

@@ -224,6 +224,7 @@ func TestKeysThatCannotBeFetched(t *testing.T) {
 // A key server that does not answer leaves a request time for the store. The keys that are known are used meanwhile, and
 // whether another key has been published since is not known.
 func TestKeyServerThatDoesNotAnswer(t *testing.T) {
+	t.Parallel()
 	e := newTokenEndpoint(t, storetest.Embedded(t), "MINTKEEP_FETCH_ALLOW=127.0.0.1")
 	e.Server.Server.KeepBudget()
 	first, next := servertest.NewSigner(t, "first", "ES256"), servertest.NewSigner(t, "next", "ES256")

@@ -248,6 +248,7 @@ func TestTraceparent(t *testing.T) {
 
 // A collector that is gone, hangs, or wants less costs the spans and one line in the log, and no request waits for it.
 func TestCollectorFails(t *testing.T) {
+	t.Parallel()
 	release := make(chan struct{})
 	for name, answer := range map[string]http.HandlerFunc{
 		"gone": nil,

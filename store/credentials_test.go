@@ -10,6 +10,7 @@ import (
 
 // New connections authenticate by the new password. What is open stays, and what Redis rejects is not taken.
 func TestReplaceCredentials(t *testing.T) {
+	t.Parallel()
 	for name, start := range map[string]func(testing.TB, ...string) *storetest.Server{"single": storetest.Redis, "cluster": storetest.Cluster} {
 		t.Run(name, func(t *testing.T) {
 			srv := start(t)

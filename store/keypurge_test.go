@@ -14,6 +14,7 @@ func TestInactiveKeysAreBounded(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it is one call after another: the race detector sees nothing in it")
 	}
+	t.Parallel()
 	b := storetest.Redis(t).Backend(t)
 	s, ctx := b.Open(t), t.Context()
 	ada := add(t, s, "ada@example.com")
@@ -49,6 +50,7 @@ func TestDeveloperFillsNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it is one call after another: the race detector sees nothing in it")
 	}
+	t.Parallel()
 	n := 4_000
 	if *stored > 5_000 { // the long form
 		n = 12_000

@@ -78,37 +78,36 @@ func TestRejectedUses(t *testing.T) {
 // A key that was created to be valid for minutes is known soon after its expiry, however many others of the kind there are. It is
 // still listed among the active ones: by the clock of another replica it may be one.
 func TestRejectedUsesOfShortLivedKeys(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
-		s, other, ctx := b.Open(t), b.Open(t), t.Context()
-		u := add(t, s, "ada@example.com")
-		var keys []*store.APIKey
-		for range 201 {
-			keys = append(keys, makeKey(t, b, s, u, "short", 5*time.Minute))
+	b := storetest.Embedded(t)
+	s, other, ctx := b.Open(t), b.Open(t), t.Context()
+	u := add(t, s, "ada@example.com")
+	var keys []*store.APIKey
+	for range 201 {
+		keys = append(keys, makeKey(t, b, s, u, "short", 5*time.Minute))
+	}
+	b.Clock.Advance(7 * time.Minute)
+	s.Age()
+	must(t, s.SweepExpired(ctx))
+	must(t, s.SweepExpired(ctx))
+	must(t, s.Flush(ctx))
+	first, last := keys[0], keys[200]
+	for _, k := range []*store.APIKey{first, last} {
+		other.RecordRejection(k.Digest)
+		must(t, other.Flush(ctx))
+		if uses, rejected := dayTotals(t, s, k.ID); uses != 0 || rejected != 1 {
+			t.Errorf("%s: got %d uses and %d rejected, want 0 and 1", k.ID, uses, rejected)
 		}
-		b.Clock.Advance(7 * time.Minute)
-		s.Age()
+		if b.Do("ZSCORE", "mk:keys:live", k.ID) == nil {
+			t.Errorf("%s is no longer among the active keys", k.ID)
+		}
+	}
+	b.Clock.Advance(2 * time.Hour)
+	for range 3 {
 		must(t, s.SweepExpired(ctx))
-		must(t, s.SweepExpired(ctx))
-		must(t, s.Flush(ctx))
-		first, last := keys[0], keys[200]
-		for _, k := range []*store.APIKey{first, last} {
-			other.RecordRejection(k.Digest)
-			must(t, other.Flush(ctx))
-			if uses, rejected := dayTotals(t, s, k.ID); uses != 0 || rejected != 1 {
-				t.Errorf("%s: got %d uses and %d rejected, want 0 and 1", k.ID, uses, rejected)
-			}
-			if b.Do("ZSCORE", "mk:keys:live", k.ID) == nil {
-				t.Errorf("%s is no longer among the active keys", k.ID)
-			}
-		}
-		b.Clock.Advance(2 * time.Hour)
-		for range 3 {
-			must(t, s.SweepExpired(ctx))
-		}
-		if n := b.Do("ZCARD", "mk:keys:live"); n != int64(0) {
-			t.Errorf("%v expired keys are among the active ones", n)
-		}
-	})
+	}
+	if n := b.Do("ZCARD", "mk:keys:live"); n != int64(0) {
+		t.Errorf("%v expired keys are among the active ones", n)
+	}
 }
 
 // Whatever callers make up, memory and the work of a flush are bounded.
