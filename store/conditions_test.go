@@ -42,10 +42,10 @@ func TestRollbackOfAPassword(t *testing.T) {
 			return s.RedeemInvite(ctx, sess.UserID, invite.Digest, []byte("new"))
 		},
 		"rehashed and set": func(ctx context.Context, s *store.Store, sess *store.Session, _ store.Invite) error {
-			if err := s.RehashPassword(ctx, sess.UserID, []byte("old"), []byte("old, hashed anew")); err != nil {
+			if err := s.RehashPassword(ctx, sess.UserID, []byte("old"), []byte("old, hashed again")); err != nil {
 				return err
 			}
-			return s.SetPassword(ctx, sess, &store.User{Password: []byte("old, hashed anew")}, []byte("new"))
+			return s.SetPassword(ctx, sess, &store.User{Password: []byte("old, hashed again")}, []byte("new"))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -31,7 +31,7 @@ func (p *proxy) outOfMemory(t *testing.T) {
 	}
 }
 
-// lostAnswer: a request whose answer from Redis is lost is sent to the other server only if it may be carried out twice. An
+// lostAnswer: a request whose answer from Redis is lost is sent to the other server only if it may be executed twice. An
 // assertion may not: its client is answered 503, never 401.
 func (p *proxy) lostAnswer(t *testing.T, repeats bool) {
 	bySecret := p.operators.Register(t, `{"client_id":"secret","scope":"read mintkeep:introspect"}`)
