@@ -170,7 +170,7 @@ func TestWhenKeysAreFetched(t *testing.T) {
 func TestKeysThatCannotBeFetched(t *testing.T) {
 	e := newTokenEndpoint(t, storetest.Embedded(t), "MINTKEEP_FETCH_ALLOW=127.0.0.1")
 	key := servertest.NewSigner(t, "first", "ES256")
-	_, port, _ := net.SplitHostPort(storetest.FreeAddr(t)) // nobody listens there at 127.0.0.1
+	_, port, _ := net.SplitHostPort(storetest.FreeAddr(t)) // no program listens there at 127.0.0.1
 	private, err := net.Listen("tcp", net.JoinHostPort("127.0.0.2", port))
 	if err != nil {
 		t.Fatal(err)

@@ -26,7 +26,7 @@ type port struct {
 	claim  net.PacketConn
 }
 
-// The system gives ports from 32768 on to whoever asks for any, and to each outgoing connection: none of those may be relied on.
+// The system gives ports from 32768 on to programs that ask for any, and to outgoing connections: a test cannot rely on those.
 // The claim to a port is the UDP port that is as many below it: of all processes one can have it, and it ends with the process.
 const (
 	firstPort = 20_000

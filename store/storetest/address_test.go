@@ -2,7 +2,7 @@ package storetest
 
 import "testing"
 
-// A port that is reserved is given to nobody else, also while nothing listens there.
+// A port that is reserved is not given to another test, also while nothing listens there.
 func TestReservedPorts(t *testing.T) {
 	given := map[int]bool{}
 	for range 400 {
