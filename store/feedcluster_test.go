@@ -55,6 +55,7 @@ func TestFeedShardFailsOver(t *testing.T) {
 	g.catchUp()
 	revoke("not read")
 	shard := shardOf(feedKey)
+	nodes.ExpectFailure()
 	nodes.Masters[shard].Kill()
 	g.wantNoAnswer("the master of the feed was killed")
 	nodes.Replicas[shard].Promoted()
@@ -108,7 +109,7 @@ func TestFeedShardIsDown(t *testing.T) {
 		t.Skip("starts six servers")
 	}
 	t.Parallel()
-	nodes := storetest.SixNodes(t, "--cluster-node-timeout", "60000") // no replica takes over
+	nodes := storetest.SixNodes(t)
 	b := nodes.Masters[0].Backend(t).Impatient()
 	s := runFeed(t, b, func(o *store.Options) { o.URL = nodes.URL() })
 	d := elsewhere(t, b, s, "a")

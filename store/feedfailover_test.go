@@ -173,7 +173,7 @@ func TestFeedFailover(t *testing.T) {
 	together(t, map[string]failover{
 		"planned": {(*storetest.Watched).Failover, 1},
 		// A replica that has seen nothing for seconds resets them once more.
-		"the primary is killed": {func(w *storetest.Watched) { w.Primary.Kill() }, 2},
+		"the primary is killed": {func(w *storetest.Watched) { w.ExpectFailure(); w.Primary.Kill() }, 2},
 	}, func(t *testing.T, _ string, f failover) {
 		w := storetest.Sentinels(t)
 		b := w.Primary.Backend(t)

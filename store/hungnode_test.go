@@ -18,7 +18,7 @@ func TestHungNodeDelaysNoOtherNode(t *testing.T) {
 		t.Skip("starts six servers")
 	}
 	t.Parallel()
-	nodes := storetest.SixNodes(t, "--cluster-node-timeout", "60000") // no replica takes over
+	nodes := storetest.SixNodes(t)
 	s := nodes.Masters[0].Backend(t).Open(t, func(o *store.Options) { o.URL = nodes.URL() })
 	var on [3]string // a client on each master
 	for i := 0; on[0] == "" || on[1] == "" || on[2] == ""; i++ {

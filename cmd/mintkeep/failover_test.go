@@ -23,13 +23,15 @@ func TestSentinelFailover(t *testing.T) {
 	replicated := storetest.Redis(t, "--replicaof", host+" "+port)
 	awaitInfo(t, replicated, "replication", "master_link_status:up")
 	sentinel := storetest.Sentinel(t, primary)
-	do(t, sentinel, "SENTINEL", "SET", "mintkeep", "down-after-milliseconds", "200")
 	processtest.Eventually(t, processtest.Patience, func() bool {
 		replicas, _ := do(t, sentinel, "SENTINEL", "REPLICAS", "mintkeep").([]any)
 		return len(replicas) == 1
 	}, func() string { return "the Sentinel knows of no replica" })
 
-	survives(t, sentinel.URL(), primary, replicated, func() {})
+	survives(t, sentinel.URL(), primary, replicated, func() {
+		do(t, sentinel, "SENTINEL", "SET", "mintkeep", "down-after-milliseconds", "200") // not before: nothing else is a failure
+		primary.Kill()
+	})
 }
 
 // The same with a cluster, of which one node has every slot and another is its replica. A single node is no majority,
@@ -58,19 +60,19 @@ func TestClusterFailover(t *testing.T) {
 		return strings.Contains(do(t, replica, "CLUSTER", "INFO").(string), "cluster_slots_ok:16384")
 	}, func() string { return "the replica does not know of the slots" })
 	survives(t, "redis+cluster://"+primary.Addr()+","+replica.Addr(), primary, replica, func() {
+		primary.Kill()
 		do(t, replica, "CLUSTER", "FAILOVER", "TAKEOVER")
 	})
 }
 
-// survives starts a server, kills the primary, and wants the server to go on with the same data.
-func survives(t *testing.T, url string, primary, replica *storetest.Server, takeOver func()) {
+// survives starts a server, has the replica take over from the primary, and wants the server to go on with the same data.
+func survives(t *testing.T, url string, primary, replica *storetest.Server, fail func()) {
 	t.Helper()
 	r := processtest.StartReady(t, processtest.OnRedis(url)...)
 	client := r.Register(t, `{"scope":"read"}`)
 	token := r.Token(t, client)
 	processtest.Eventually(t, processtest.Patience, func() bool { return offset(t, primary) == offset(t, replica) }, func() string { return "the replica lags" })
-	primary.Kill()
-	takeOver()
+	fail()
 
 	began := time.Now()
 	processtest.Eventually(t, processtest.Patience, func() bool {

@@ -46,6 +46,13 @@ func await(t testing.TB, what string, ok func(context.Context) bool) {
 	}
 }
 
+// A server without an answer is down after noticeable, once a test expects it, and else after patient: no replica takes over
+// because a busy machine held up a primary, which would lose what it has acknowledged.
+const (
+	noticeable = 700 * time.Millisecond
+	patient    = time.Minute
+)
+
 // Watched is a primary with one replica, and three Sentinels of which two decide.
 type Watched struct {
 	Primary, Replica *Server
@@ -55,9 +62,6 @@ type Watched struct {
 
 	t testing.TB
 }
-
-// sentinelDown is after how long a server without an answer is down.
-const sentinelDown = 700 * time.Millisecond
 
 // Sentinels starts a primary, a replica and three Sentinels, under the name "mintkeep". args are for both servers.
 func Sentinels(t testing.TB, args ...string) *Watched {
@@ -70,7 +74,7 @@ func Sentinels(t testing.TB, args ...string) *Watched {
 		// a test.
 		w.Sentinels[i] = private(t, sentinel,
 			fmt.Sprintf("sentinel monitor mintkeep 127.0.0.1 %d 2", w.Primary.p.port.number),
-			fmt.Sprintf("sentinel down-after-milliseconds mintkeep %d", sentinelDown.Milliseconds()),
+			fmt.Sprintf("sentinel down-after-milliseconds mintkeep %d", patient.Milliseconds()),
 			"sentinel failover-timeout mintkeep 60000")
 	}
 	for _, s := range w.Sentinels {
@@ -91,6 +95,16 @@ func (w *Watched) URL() string {
 	return "redis+sentinel://" + strings.Join(addrs, ",") + "/mintkeep"
 }
 
+// ExpectFailure comes before a fault of the primary, until [Watched.AwaitFailover]: the Sentinels replace a server that is down.
+func (w *Watched) ExpectFailure() { w.t.Helper(); w.setDownAfter(noticeable) }
+
+func (w *Watched) setDownAfter(d time.Duration) {
+	w.t.Helper()
+	for _, s := range w.Sentinels {
+		s.must(s.p.rdb.Do(context.Background(), "SENTINEL", "SET", "mintkeep", "down-after-milliseconds", d.Milliseconds()).Err())
+	}
+}
+
 // Failover has the Sentinels promote the replica while both are well.
 func (w *Watched) Failover() {
 	w.t.Helper()
@@ -99,9 +113,11 @@ func (w *Watched) Failover() {
 	})
 }
 
-// AwaitFailover waits until the Sentinels name the replica.
+// AwaitFailover waits until the replica is the primary and the Sentinels name it.
 func (w *Watched) AwaitFailover() {
 	w.t.Helper()
+	w.Replica.Promoted()
+	w.setDownAfter(patient)
 	for _, s := range w.Sentinels {
 		s.Await("a failover", func(ctx context.Context, rdb *redis.Client) bool {
 			addr := rdb.Do(ctx, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mintkeep").String()
@@ -133,7 +149,7 @@ func SixNodes(t testing.TB, args ...string) *Nodes {
 	t.Helper()
 	n := &Nodes{t: t}
 	args = append([]string{
-		"--cluster-node-timeout", "1000", "--cluster-replica-validity-factor", "0",
+		"--cluster-node-timeout", fmt.Sprint(patient.Milliseconds()), "--cluster-replica-validity-factor", "0",
 		"--cluster-allow-replica-migration", "no",
 	}, args...)
 	for i := range n.Masters {
@@ -145,6 +161,17 @@ func SixNodes(t testing.TB, args ...string) *Nodes {
 
 // All are the six nodes.
 func (n *Nodes) All() []*Server { return slices.Concat(n.Masters[:], n.Replicas[:]) }
+
+// ExpectFailure comes before a fault of a master, until [Nodes.AwaitWell]: the replica of a master that is down takes over.
+func (n *Nodes) ExpectFailure() { n.setTimeout(noticeable) }
+
+func (n *Nodes) setTimeout(d time.Duration) {
+	for _, s := range n.All() {
+		if s.p.running() {
+			s.must(s.p.rdb.ConfigSet(context.Background(), "cluster-node-timeout", fmt.Sprint(d.Milliseconds())).Err())
+		}
+	}
+}
 
 // URL is what MINTKEEP_REDIS_URL would be.
 func (n *Nodes) URL() string {
@@ -173,9 +200,11 @@ func (n *Nodes) join() {
 	n.AwaitWell()
 }
 
-// AwaitWell waits until every node that runs finds the cluster well and every replica follows its master.
+// AwaitWell waits until every node that runs finds the cluster well and every replica follows its master. No other replica
+// takes over after that.
 func (n *Nodes) AwaitWell() {
 	n.t.Helper()
+	defer n.setTimeout(patient)
 	n.awaitAll("a cluster that is well", func(info string) bool { return strings.Contains(info, "cluster_state:ok") })
 	for _, s := range n.All() {
 		if s.p.running() {

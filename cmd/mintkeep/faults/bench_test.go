@@ -190,6 +190,9 @@ func (s *scene) report(f fault, v history.Result, more holdings) {
 	if len(s.writes) > 0 && len(v.Violations) > 0 {
 		s.t.Errorf("violations by the writes that were late:%s", s.blame(v.Violations))
 	}
+	if len(v.Violations) > 0 {
+		s.t.Errorf("%d violations (%s); the fault lasted from %v to %v", len(v.Violations), kinds(v.Violations), s.began, s.lifted)
+	}
 	for _, violation := range v.Violations[:min(3, len(v.Violations))] {
 		s.t.Errorf("a violation: %v", violation)
 	}

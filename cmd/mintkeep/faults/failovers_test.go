@@ -18,12 +18,12 @@ var failovers = []fault{
 	},
 	{
 		name: "sentinel-primary-killed", form: short, on: sentinels(), environ: confirmed, unavailable: some, forgets: true,
-		inject: func(s *scene) { s.watched.Primary.Kill() },
+		inject: func(s *scene) { s.watched.ExpectFailure(); s.watched.Primary.Kill() },
 		lift:   func(s *scene) { s.watched.Replica.Promoted(); s.rejoin(); s.watched.AwaitFailover() },
 	},
 	{
 		name: "sentinel-primary-frozen", form: long, on: sentinels(), environ: confirmed, unavailable: some, forgets: true,
-		inject: func(s *scene) { s.watched.Primary.Freeze() },
+		inject: func(s *scene) { s.watched.ExpectFailure(); s.watched.Primary.Freeze() },
 		lift: func(s *scene) {
 			s.watched.AwaitFailover()
 			time.Sleep(time.Second)
@@ -33,12 +33,12 @@ var failovers = []fault{
 	},
 	{
 		name: "replica-link-cut", form: short, on: sentinels(), environ: confirmed, unavailable: some, forgets: true,
-		inject: func(s *scene) { s.watched.Link.Block(); time.Sleep(time.Second); s.watched.Primary.Kill() },
+		inject: func(s *scene) { s.cutLink(); s.watched.Primary.Kill() },
 		lift:   func(s *scene) { s.watched.Replica.Promoted(); s.rejoin(); s.watched.AwaitFailover() },
 	},
 	{
 		name: "replica-link-cut-ack", form: short, on: sentinels(), unavailable: some, forgets: true, control: asynchronous,
-		inject: func(s *scene) { s.watched.Link.Block(); time.Sleep(time.Second); s.watched.Primary.Kill() },
+		inject: func(s *scene) { s.cutLink(); s.watched.Primary.Kill() },
 		lift:   func(s *scene) { s.watched.AwaitFailover() },
 	},
 	{
@@ -49,18 +49,25 @@ var failovers = []fault{
 	},
 	{
 		name: "cluster-primary-killed", form: short, on: sixNodes(), unavailable: some, forgets: true, control: asynchronous,
-		inject: func(s *scene) { s.nodes.Masters[1].Kill() },
+		inject: func(s *scene) { s.nodes.ExpectFailure(); s.nodes.Masters[1].Kill() },
 		lift:   func(s *scene) { s.nodes.Replicas[1].Promoted(); s.nodes.AwaitWell() },
 	},
 	{
 		name: "cluster-primary-returns", form: long, on: sixNodes(), environ: confirmed, unavailable: some, forgets: true,
-		inject: func(s *scene) { s.nodes.Masters[1].Kill() },
+		inject: func(s *scene) { s.nodes.ExpectFailure(); s.nodes.Masters[1].Kill() },
 		lift: func(s *scene) {
 			s.nodes.Replicas[1].Promoted()
 			s.nodes.Masters[1].Start()
 			s.nodes.AwaitWell()
 		},
 	},
+}
+
+// cutLink cuts the replica off for a second, and has the Sentinels expect the end of the primary.
+func (s *scene) cutLink() {
+	s.watched.Link.Block()
+	time.Sleep(time.Second)
+	s.watched.ExpectFailure()
 }
 
 // rejoin starts the old primary as a replica of the new one, as the Sentinels would: without one, no revocation can be
