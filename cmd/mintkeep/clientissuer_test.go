@@ -6,7 +6,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
 	"maps"
@@ -161,11 +160,9 @@ var forgeries = map[string]func(*forgery){
 	"an unknown kid":          func(f *forgery) { f.header["kid"] = "unknown" },
 	"no signature":            func(f *forgery) { f.algorithm = "none" },
 	"another algorithm": func(f *forgery) {
-		f.algorithm, f.key, f.header["kid"] = jose.RS256, rsaKey, "of another algorithm"
+		f.algorithm, f.key, f.header["kid"] = jose.RS256, testKeys().rsa, "of another algorithm"
 	},
 }
-
-var rsaKey, _ = rsa.GenerateKey(rand.Reader, 2048)
 
 func newECDSA() crypto.Signer {
 	key, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -185,7 +182,7 @@ func newForgery(t *testing.T, iss string) *forgery {
 		},
 		published: []jose.JSONWebKey{
 			{Key: key.Public(), KeyID: "of the test", Algorithm: "ES256", Use: "sig"},
-			{Key: rsaKey.Public(), KeyID: "of another algorithm", Algorithm: "RS256", Use: "sig"},
+			{Key: testKeys().rsa.Public(), KeyID: "of another algorithm", Algorithm: "RS256", Use: "sig"},
 		},
 	}
 }

@@ -273,7 +273,7 @@ func mcpGoPrograms(t *testing.T, p *mcpPlace) (server, client string) {
 func testMCPPython(t *testing.T, p *mcpPlace) {
 	keys, err := json.Marshal(map[string]any{
 		"client_id": "python", "scope": "weather", "audience": []string{p.url},
-		"jwks": jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: rsaKey.Public()}}},
+		"jwks": jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: testKeys().rsa.Public()}}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -283,7 +283,7 @@ func testMCPPython(t *testing.T, p *mcpPlace) {
 	}
 	for version, audience := range map[string]string{"1.29": p.issuer + "/", "2.3": p.issuer} {
 		now := time.Now().Unix()
-		assertion := signPyJWT(t, rsaKey, map[string]any{
+		assertion := signPyJWT(t, testKeys().rsa, map[string]any{
 			"iss": "python", "sub": "python", "aud": audience, "exp": now + 300, "iat": now, "jti": rand.Text(),
 		})
 		form := "grant_type=client_credentials&client_assertion=" + assertion +

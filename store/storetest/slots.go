@@ -81,44 +81,66 @@ func (w slotWatch) check(cmds ...redis.Cmder) {
 // keysOf returns the keys that a command names. A command that it does not know is an error, so that none
 // goes unchecked, and so is one that visits all keys: no request path of the store has any.
 func keysOf(args []any) ([]string, error) {
-	words := make([]string, len(args))
-	for i, a := range args {
-		words[i] = fmt.Sprint(a)
-	}
-	name := strings.ToLower(words[0])
-	switch {
-	case contains(keyless, name):
+	name := strings.ToLower(fmt.Sprint(args[0]))
+	switch kinds[name] {
+	case keyless:
 		return nil, nil
-	case contains(allKeys, name):
-		return words[1:], nil
-	case contains(oneKey, name) && len(words) > 1:
-		return words[1:2], nil
-	case contains(keyAfterVerb, name) && len(words) > 2:
-		return words[2:3], nil
-	case contains(twoKeys, name) && len(words) > 2:
-		return words[1:3], nil
-	case contains(countedKeys, name) && len(words) > 2:
-		n, err := strconv.Atoi(words[2])
-		if err == nil && n >= 0 && 3+n <= len(words) {
-			return words[3 : 3+n], nil
+	case allKeys:
+		return texts(args[1:]), nil
+	case oneKey:
+		if len(args) > 1 {
+			return texts(args[1:2]), nil
 		}
-	case name == "mset" || name == "msetnx":
+	case keyAfterVerb:
+		if len(args) > 2 {
+			return texts(args[2:3]), nil
+		}
+	case twoKeys:
+		if len(args) > 2 {
+			return texts(args[1:3]), nil
+		}
+	case countedKeys:
+		if len(args) > 2 {
+			n, err := strconv.Atoi(fmt.Sprint(args[2]))
+			if err == nil && n >= 0 && 3+n <= len(args) {
+				return texts(args[3 : 3+n]), nil
+			}
+		}
+	case keysAndValues:
 		var keys []string
-		for i := 1; i < len(words); i += 2 {
-			keys = append(keys, words[i])
+		for i := 1; i < len(args); i += 2 {
+			keys = append(keys, fmt.Sprint(args[i]))
 		}
 		return keys, nil
-	case name == "xread" || name == "xreadgroup":
+	case streams:
+		words := texts(args)
 		if i := slices.IndexFunc(words, func(s string) bool { return strings.EqualFold(s, "streams") }); i > 0 {
 			return words[i+1 : i+1+(len(words)-i-1)/2], nil
 		}
-	case contains(forbidden, name):
+	case forbidden:
 		return nil, fmt.Errorf("%s visits all keys", name)
 	}
 	return nil, fmt.Errorf("%s is not a command whose keys this test knows; see store/storetest", name)
 }
 
-func contains(list, name string) bool { return slices.Contains(strings.Fields(list), name) }
+func texts(args []any) []string {
+	words := make([]string, len(args))
+	for i, a := range args {
+		words[i] = fmt.Sprint(a)
+	}
+	return words
+}
+
+// kinds is where the commands have their keys.
+var kinds = func() map[string]string {
+	kinds := map[string]string{}
+	for _, list := range []string{keyless, allKeys, oneKey, keyAfterVerb, twoKeys, countedKeys, keysAndValues, streams, forbidden} {
+		for _, name := range strings.Fields(list) {
+			kinds[name] = list
+		}
+	}
+	return kinds
+}()
 
 const (
 	forbidden = `keys scan randomkey flushall flushdb swapdb`
@@ -135,7 +157,9 @@ const (
 		zadd zrem zrange zrangebyscore zrangebylex zrevrange zrevrangebyscore zrevrangebylex zcard zcount zlexcount zscore
 		zmscore zrank zrevrank zincrby zpopmin zpopmax zremrangebyscore zremrangebyrank zremrangebylex zscan zrandmember
 		xadd xdel xlen xrange xrevrange xtrim xack xpending xclaim xautoclaim pfadd geoadd spublish`
-	keyAfterVerb = `object xinfo xgroup memory`
-	twoKeys      = `rename renamenx copy smove lmove rpoplpush zrangestore`
-	countedKeys  = `eval evalsha eval_ro evalsha_ro fcall fcall_ro`
+	keyAfterVerb  = `object xinfo xgroup memory`
+	twoKeys       = `rename renamenx copy smove lmove rpoplpush zrangestore`
+	countedKeys   = `eval evalsha eval_ro evalsha_ro fcall fcall_ro`
+	keysAndValues = `mset msetnx`
+	streams       = `xread xreadgroup`
 )
