@@ -141,6 +141,7 @@ func declaration(clients ...string) string {
 
 // TestApplyMany: a second run sends nothing that changes anything, and the audit log has one event a change.
 func TestApplyMany(t *testing.T) {
+	t.Parallel()
 	s := newApplyServer(t)
 	var clients []string
 	for i := range *declaredClients {
@@ -355,6 +356,7 @@ func TestExport(t *testing.T) {
 
 // A declaration that is too long is read whole or not at all: without its end, pruning would delete what that declares.
 func TestApplyTooLong(t *testing.T) {
+	t.Parallel()
 	text := "version: 1\nowner: platform\n" + strings.Repeat("# "+strings.Repeat("x", 1022)+"\n", 16<<10) + "clients: {billing: {}}\n"
 	path := filepath.Join(t.TempDir(), "clients.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {

@@ -178,6 +178,7 @@ func checkAssertion(t *testing.T, assertion string, public crypto.PublicKey, alg
 // TestKeyFileRejected: what cannot be used as a key is an error of the command line, which says why and has nothing of the
 // content.
 func TestKeyFileRejected(t *testing.T) {
+	t.Parallel()
 	keys := testKeys()
 	ec := pkcs8(t, keys.ec)
 	small, err := rsa.GenerateKey(rand.Reader, 1024)

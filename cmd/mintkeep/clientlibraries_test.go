@@ -43,6 +43,7 @@ func TestClientPrograms(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it starts many programs, and the race detector looks into none of them")
 	}
+	t.Parallel()
 	document := text(t, "../../docs/clients.md")
 	want := blocks(document, "text")[0]
 	for _, program := range []struct {

@@ -18,6 +18,7 @@ func leastRights() string { return "on >hunter2 " + storetest.DocumentedRights("
 
 // With the least rights a server serves, and doctor finds nothing wrong with them; on one server, and on a cluster.
 func TestLeastRights(t *testing.T) {
+	t.Parallel()
 	for name, begin := range map[string]func() *storetest.Server{
 		"redis":   func() *storetest.Server { return storetest.Redis(t, "--appendonly", "yes") },
 		"cluster": func() *storetest.Server { return storetest.Cluster(t, "--appendonly", "yes") },

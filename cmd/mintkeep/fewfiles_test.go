@@ -30,6 +30,7 @@ const answerLimit = 15 * time.Second
 // While callers use all the file descriptors of the server, it answers all others at once, with 503, burns no processor,
 // and serves again when they have left.
 func TestFewFiles(t *testing.T) {
+	t.Parallel()
 	for _, scheme := range []string{"http", "https"} {
 		t.Run(scheme, func(t *testing.T) {
 			environ := append(processtest.OnRedis(storetest.Redis(t).URL()), "MINTKEEP_METRICS_ADDR=")
@@ -70,6 +71,7 @@ func TestFewFiles(t *testing.T) {
 
 // Redis is restarted while callers use all descriptors, and more come: they are served again all the same.
 func TestFewFilesRedisRestarts(t *testing.T) {
+	t.Parallel()
 	for kind, start := range map[string]func(testing.TB, ...string) *storetest.Server{
 		"redis": storetest.Redis, "sentinel": storetest.Redis, "cluster": storetest.Cluster,
 	} {
@@ -108,6 +110,7 @@ func TestFewFilesIdle(t *testing.T) {
 	if testing.Short() {
 		t.Skip("server/fdreserve is tested with the race detector, and TestFewFiles too")
 	}
+	t.Parallel()
 	for _, scheme := range []string{"http", "h2"} {
 		t.Run(scheme, func(t *testing.T) {
 			environ := append(processtest.OnRedis(storetest.Redis(t).URL()), "MINTKEEP_METRICS_ADDR=")
@@ -135,6 +138,7 @@ func TestFewFilesIdleOtherListener(t *testing.T) {
 	if testing.Short() {
 		t.Skip("server/fdreserve is tested with the race detector, and TestFewFiles too")
 	}
+	t.Parallel()
 	r := startWithFewFiles(t, append(processtest.OnRedis(storetest.Redis(t).URL()), "MINTKEEP_METRICS_ADDR=",
 		"MINTKEEP_ADMIN_ADDR=127.0.0.1:0", "MINTKEEP_ADMIN_URL=https://"+operatorHost)...)
 	at := operatorListener.FindStringSubmatch(r.Log.String())
@@ -168,6 +172,7 @@ func TestFewFilesTrustedProxy(t *testing.T) {
 	if testing.Short() {
 		t.Skip("server/fdreserve is tested with the race detector, and TestFewFiles too")
 	}
+	t.Parallel()
 	const n = 2000
 	for _, trusted := range []bool{true, false} {
 		t.Run(fmt.Sprint(trusted), func(t *testing.T) {
@@ -216,6 +221,7 @@ func statusOn(c net.Conn) int {
 
 // Who speaks HTTP/2 and HTTP/1.1 is rejected by HTTP/1.1: an HTTP/2 connection would keep its descriptor.
 func TestFewFilesRejectHTTP2(t *testing.T) {
+	t.Parallel()
 	r := startWithFewFiles(t, append(processtest.OnRedis(storetest.Redis(t).URL()), secure(t)...)...)
 	caller := stay(t, r, true)
 	processtest.Eventually(t, processtest.Patience, func() bool {
@@ -226,6 +232,7 @@ func TestFewFilesRejectHTTP2(t *testing.T) {
 
 // A slow caller, and one whose request was sent twice on the way, get the whole rejection too.
 func TestFewFilesSlowCaller(t *testing.T) {
+	t.Parallel()
 	r := startWithFewFiles(t, processtest.OnRedis(storetest.Redis(t).URL())...)
 	processtest.Eventually(t, processtest.Patience, func() bool { // the machine may be late as well
 		crowd(t, address(r), 60)

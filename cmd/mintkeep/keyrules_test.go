@@ -109,6 +109,7 @@ func entropy(s string) float64 {
 }
 
 func TestKeyRules(t *testing.T) {
+	t.Parallel()
 	for _, brand := range []string{"mk", "no", "abcdefg8"} {
 		for format, r := range parsedRules(t, brand) {
 			if format != "regex" && (r.name != "mintkeep-"+brand || r.description == "") {

@@ -45,6 +45,7 @@ func TestLogSink(t *testing.T) {
 
 // Close does not wait for ever either.
 func TestLogSinkClose(t *testing.T) {
+	t.Parallel()
 	w := &stuck{free: make(chan struct{})}
 	defer close(w.free)
 	s := newLogSink(w)

@@ -17,7 +17,7 @@ import (
 // The test binary is mintkeep under that name: in the scripts, and in the processes that the tests start.
 func TestMain(m *testing.M) {
 	processtest.UseCommand("mintkeep")
-	_ = flag.Set("test.parallel", "4") // unless -parallel says otherwise: the processes mostly wait
+	_ = flag.Set("test.parallel", "6") // unless -parallel says otherwise: the processes mostly wait
 	testscript.Main(m, map[string]func(){"mintkeep": main})
 }
 

@@ -182,6 +182,7 @@ func TestMCP(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it starts many programs, and the race detector looks into none of them")
 	}
+	t.Parallel()
 	p := newMCPPlace(t)
 	want := blocks(p.document, "text")[0]
 	t.Run("TypeScript, by secret and by private key", func(t *testing.T) {

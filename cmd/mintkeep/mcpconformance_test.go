@@ -24,6 +24,7 @@ func TestMCPConformance(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it starts many programs, and the race detector looks into none of them")
 	}
+	t.Parallel()
 	suite := nodeProgram(t, text(t, "testdata/node/conformance.mjs"))
 	t.Run("authorization server metadata: all but the response type code", func(t *testing.T) {
 		p := startPublished(t)

@@ -128,6 +128,7 @@ func TestPrivateKeyPrograms(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it starts many programs, and the race detector looks into none of them")
 	}
+	t.Parallel()
 	part := section(t, text(t, "../../docs/clients.md"), "## Private keys")
 	want, commands := blocks(part, "text")[0], blocks(part, "sh")
 	p := startPublished(t)

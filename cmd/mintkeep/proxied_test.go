@@ -18,6 +18,7 @@ func TestProxies(t *testing.T) {
 	if testing.Short() {
 		t.Skip("for its time: the step with -race leaves it out, all others run it")
 	}
+	t.Parallel()
 	for name := range proxies {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

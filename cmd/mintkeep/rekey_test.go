@@ -120,6 +120,7 @@ func TestRekey(t *testing.T) {
 
 // What no replica has may be lost with the primary. The old key is kept until the replicas have what the new one sealed.
 func TestRekeyConfirms(t *testing.T) {
+	t.Parallel()
 	p := thePast(t)
 	replica := storetest.Replica(t, p.redis.Addr())
 	p.redis.AwaitReplicas(1)

@@ -55,6 +55,7 @@ func TestErrorsAsJSON(t *testing.T) {
 
 // What a command adds to an error of the server is in both forms: what was done before it, and how to go on.
 func TestErrorsHaveTheWholeText(t *testing.T) {
+	t.Parallel()
 	const unavailable = `{"error":"temporarily_unavailable","error_description":"Store unavailable"}`
 	folder := t.TempDir()
 	for _, tt := range []struct {

@@ -78,6 +78,7 @@ func probedGuard(instance, state string, heard int) string {
 
 // The line about the guards, and the exit code.
 func TestWaitSaysWhichGuardsDoNotKnow(t *testing.T) {
+	t.Parallel()
 	var seven []string
 	for i := range 7 {
 		seven = append(seven, probedGuard(fmt.Sprintf("orders-%d", i), "waiting", 200))

@@ -70,6 +70,7 @@ func TestPlainWords(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it is one call after another: the race detector sees nothing in it")
 	}
+	t.Parallel()
 	eachText(t, func(name string, text []byte) {
 		var places []string
 		var err error
@@ -147,6 +148,7 @@ func TestWords(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it is one call after another: the race detector sees nothing in it")
 	}
+	t.Parallel()
 	found := map[string][]string{}
 	eachText(t, func(name string, text []byte) {
 		places := []string{string(text)}
