@@ -14,7 +14,6 @@ import (
 
 // TestAdminAccess is who may call /admin.
 func TestAdminAccess(t *testing.T) {
-	t.Parallel()
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s := servertest.New(t, b)
 		try := func(t *testing.T, token string) servertest.Response {
@@ -122,6 +121,7 @@ func TestAdminAccess(t *testing.T) {
 // TestSecretsDoNotLeak: secrets are in no metric, label, audit event or command to Redis. servertest checks the log and
 // Redis itself at the end of every test.
 func TestSecretsDoNotLeak(t *testing.T) {
+	t.Parallel()
 	b := storetest.Redis(t).Backend(t)
 	s := servertest.New(t, b)
 	seen := monitor(t, b.Server)

@@ -215,7 +215,6 @@ func TestAdminKeyList(t *testing.T) {
 
 // TestAdminKeyLimit: an operator cannot create the 1,001st active key of a user; a revoked one makes room.
 func TestAdminKeyLimit(t *testing.T) {
-	t.Parallel()
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, other := servertest.New(t, b), servertest.New(t, b)
 		u := s.User(t, servertest.M{"email": "many@example.com"})

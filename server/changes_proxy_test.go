@@ -39,6 +39,7 @@ var proxies = map[string]struct {
 
 // A poll is an ordinary request: proxies with their defaults hold it no longer than the server does, and pass a void on.
 func TestChangesBehindProxies(t *testing.T) {
+	t.Parallel()
 	s := watchedServer(t, storetest.Embedded(t))
 	s.Register(t, servertest.M{"client_id": "billing"})
 	for name, p := range proxies {

@@ -271,6 +271,7 @@ func TestChangesForgetsAuthentications(t *testing.T) {
 
 // The authentication is remembered: a poll sends no command to Redis. Those of the heartbeats and the looks go on.
 func TestChangesCostNoCommand(t *testing.T) {
+	t.Parallel()
 	const callers, polls = 25, 20
 	s := watchedServer(t, storetest.Redis(t).Backend(t))
 	after := s.first(t)

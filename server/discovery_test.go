@@ -23,6 +23,7 @@ const (
 
 // TestJWKS is the published key set (RFC 7517 §5).
 func TestJWKS(t *testing.T) {
+	t.Parallel()
 	type shape struct{ kty, crv string }
 	for alg, want := range map[string]shape{"ES256": {"EC", "P-256"}, "EdDSA": {"OKP", "Ed25519"}, "RS256": {"RSA", ""}} {
 		t.Run("published keys for "+alg, func(t *testing.T) {

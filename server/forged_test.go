@@ -107,6 +107,7 @@ func (f *forge) signed(t *testing.T, claims any) string {
 
 // TestForgedTokens: a token is valid by its record, so each forged one must be rejected, even with a true signature.
 func TestForgedTokens(t *testing.T) {
+	t.Parallel()
 	f := newForge(t, storetest.Embedded(t))
 	// The tokens expire in hours here, since the clock moves between the attempts.
 	f.claim = with(f.claim, servertest.M{"exp": f.s.Clock.Now().Add(100 * time.Hour).Unix()})

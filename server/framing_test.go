@@ -36,6 +36,7 @@ func (v *served) once(t *testing.T, what, raw string, statuses ...int) servertes
 }
 
 func TestFraming(t *testing.T) {
+	t.Parallel()
 	s := serve(t, servertest.New(t, storetest.Embedded(t)))
 	c := s.Register(t, servertest.M{"scope": "read"})
 	head := tokenHead(c)
@@ -160,6 +161,7 @@ func noEvil(t *testing.T, r servertest.Response) {
 
 // A body over the limit is rejected before all of it has arrived.
 func TestSizeLimits(t *testing.T) {
+	t.Parallel()
 	s := serve(t, servertest.New(t, storetest.Embedded(t)))
 	c := s.Register(t, servertest.M{"scope": "read"})
 	head := tokenHead(c)

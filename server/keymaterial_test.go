@@ -66,6 +66,7 @@ func otherLetter(c byte) byte {
 }
 
 func TestKeyMaterial(t *testing.T) {
+	t.Parallel()
 	s := servertest.New(t, storetest.Embedded(t))
 	u, _ := users(t, s)
 	t.Run("a key is shown once", func(t *testing.T) {

@@ -21,6 +21,7 @@ func TestProperty(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it is left out of the step with the race detector, for its time; the other steps run it")
 	}
+	t.Parallel()
 	for _, backend := range []struct {
 		name      string
 		open      func(t testing.TB) *storetest.Backend

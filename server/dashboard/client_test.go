@@ -216,7 +216,6 @@ func (p page) cancelsTo(path string) bool {
 
 // The pages show what became of a client's token requests, and why the last one was rejected.
 func TestClientActivity(t *testing.T) {
-	t.Parallel()
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, replica := servertest.New(t, b), servertest.New(t, b)
 		v, _ := chief(t, s)
@@ -290,7 +289,6 @@ func firstOf(n *html.Node, tag string) *html.Node {
 
 // An operator rotates the signing keys on the page, once the next key may sign.
 func TestRotateSigningKeysOnPage(t *testing.T) {
-	t.Parallel()
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s := servertest.New(t, b)
 		v, u := chief(t, s)

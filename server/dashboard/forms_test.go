@@ -58,7 +58,6 @@ func stored(t testing.TB, b *storetest.Backend) string {
 
 // TestForgedForms sends what another site, or a page of another user, could have made a browser send.
 func TestForgedForms(t *testing.T) {
-	t.Parallel()
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s := servertest.New(t, b)
 		s.Register(t, servertest.M{"client_id": "c", "scope": "read"})

@@ -38,7 +38,6 @@ func (p page) link(words string) string {
 
 // TestList is a user's list of many keys, whose names are as long as names get.
 func TestList(t *testing.T) {
-	t.Parallel()
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s := servertest.New(t, b)
 		v, u := newcomer(t, s, "ada@example.com")

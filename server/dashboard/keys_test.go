@@ -15,7 +15,6 @@ import (
 
 // TestOthersKeys: another user's key is answered as one that does not exist.
 func TestOthersKeys(t *testing.T) {
-	t.Parallel()
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s := servertest.New(t, b)
 		victim, _ := newcomer(t, s, "victim@example.com")
@@ -77,7 +76,6 @@ func TestOthersKeys(t *testing.T) {
 
 // TestFormOnce: one form creates one key, however often it is sent, and shows it once.
 func TestFormOnce(t *testing.T) {
-	t.Parallel()
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, replica := servertest.New(t, b), servertest.New(t, b)
 		v, _ := newcomer(t, s, "ada@example.com")

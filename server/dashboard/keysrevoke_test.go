@@ -13,7 +13,6 @@ import (
 
 // TestRevokeSeveral is the way of keys that are selected in the list: what each is used for, and then all at once.
 func TestRevokeSeveral(t *testing.T) {
-	t.Parallel()
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, replica := servertest.New(t, b), servertest.New(t, b)
 		v, u := newcomer(t, s, "ada@example.com")

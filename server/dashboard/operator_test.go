@@ -23,7 +23,6 @@ func chief(t *testing.T, s *servertest.Server) (*userAgent, servertest.User) {
 
 // TestOperatorFormOnce: one form of an operator creates one secret or invite, and shows it once.
 func TestOperatorFormOnce(t *testing.T) {
-	t.Parallel()
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, replica := servertest.New(t, b), servertest.New(t, b)
 		v, _ := chief(t, s)
@@ -71,7 +70,6 @@ func TestOperatorFormOnce(t *testing.T) {
 
 // TestOperator is what an operator does to others, and may not do to themselves.
 func TestOperator(t *testing.T) {
-	t.Parallel()
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, replica := servertest.New(t, b), servertest.New(t, b)
 		v, u := chief(t, s)

@@ -110,7 +110,6 @@ func TestNamesForIDs(t *testing.T) {
 
 // A new installation says how its first user is created, until there is one.
 func TestFirstOperator(t *testing.T) {
-	t.Parallel()
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s := servertest.New(t, b)
 		v := visit(t, s)

@@ -12,7 +12,6 @@ import (
 
 // TestSessionRevocation: a revoked or expired session is rejected at once, at every replica.
 func TestSessionRevocation(t *testing.T) {
-	t.Parallel()
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, replica := servertest.New(t, b), servertest.New(t, b)
 		u := s.User(t, servertest.M{"email": "ada@example.com"})
@@ -108,7 +107,6 @@ func TestSessionRevocation(t *testing.T) {
 
 // TestInvite is the link by which a password is set.
 func TestInvite(t *testing.T) {
-	t.Parallel()
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, replica := servertest.New(t, b), servertest.New(t, b)
 		u := s.User(t, servertest.M{"email": "ada@example.com", "name": "Ada King-Noel"})

@@ -94,7 +94,6 @@ func TestNext(t *testing.T) {
 
 // TestGuessing: guessing passwords and invites is limited, and reveals no account.
 func TestGuessing(t *testing.T) {
-	t.Parallel()
 	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 		s, replica := servertest.New(t, b), servertest.New(t, b)
 		ada := s.User(t, servertest.M{"email": "ada@example.com"})

@@ -35,12 +35,13 @@ func newBackend(t testing.TB, name string) *Backend {
 	return &Backend{Name: name, Clock: NewClock(t), t: t}
 }
 
-// Each runs f on every backend, as the subtests "embedded", "redis" and "cluster".
+// Each runs f on every backend, as the subtests "embedded", "redis" and "cluster". The test becomes parallel.
 //
 // The latter two are shared by the whole test binary: their subtests wait for one another, and each begins with
 // nothing stored. f must leave the server as it found it; see [Server.Config].
 func Each(t *testing.T, f func(t *testing.T, b *Backend)) {
 	t.Helper()
+	t.Parallel()
 	go sharedCluster.start() // while the others are at work
 	t.Run("embedded", func(t *testing.T) { f(t, Embedded(t)) })
 	t.Run("redis", func(t *testing.T) { f(t, sharedRedis.backend(t)) })
