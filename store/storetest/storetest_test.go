@@ -15,12 +15,14 @@ import (
 )
 
 func TestEachBeginsWithNothing(t *testing.T) {
-	for range 2 {
-		storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
-			if got := b.Dump(t); len(got) != 0 {
-				t.Errorf("there is %v", got)
-			}
-			b.Do("SET", "left behind", "x")
+	for _, turn := range []string{"the first", "the second"} {
+		t.Run(turn, func(t *testing.T) {
+			storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+				if got := b.Dump(t); len(got) != 0 {
+					t.Errorf("there is %v", got)
+				}
+				b.Do("SET", "left behind", "x")
+			})
 		})
 	}
 }
