@@ -11,6 +11,6 @@ import (
 // and mostly waits for it or for a timeout.
 func TestMain(m *testing.M) {
 	debug.SetGCPercent(400) // for time, not for memory
-	_ = flag.Set("test.parallel", "8")
+	_ = flag.Set("test.parallel", "12")
 	os.Exit(m.Run())
 }

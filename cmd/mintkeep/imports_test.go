@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -226,13 +227,21 @@ func (f sourceFile) livesIn(homes []string) bool {
 	})
 }
 
-// sourceFiles parses the module. It does so itself rather than by asking go list, because the cache of
-// test results knows which files this process has opened, and not what a child of it has.
+// sourceFiles is the module, parsed once.
 func sourceFiles(t *testing.T) []sourceFile {
 	t.Helper()
+	files, err := parsedModule()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// parsedModule parses the module. It does so itself rather than by asking go list, because the cache of
+// test results knows which files this process has opened, and not what a child of it has.
+var parsedModule = sync.OnceValues(func() (files []sourceFile, err error) {
 	const root = "../.."
-	var files []sourceFile
-	err := fs.WalkDir(os.DirFS(root), ".", func(name string, d fs.DirEntry, err error) error {
+	err = fs.WalkDir(os.DirFS(root), ".", func(name string, d fs.DirEntry, err error) error {
 		hidden := name != "." && strings.HasPrefix(d.Name(), ".")
 		switch {
 		case err != nil:
@@ -246,8 +255,5 @@ func sourceFiles(t *testing.T) []sourceFile {
 		files = append(files, sourceFile{name: name, pkg: path.Dir(name), syntax: syntax})
 		return err
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return files
-}
+	return files, err
+})
