@@ -17,10 +17,14 @@ import (
 	"github.com/mintkeep/mintkeep/store/storetest"
 )
 
-var screenshots = flag.Bool("screenshots", false, "leave a picture of every page, in every look, in testdata/screenshots")
+var (
+	everyLook   = flag.Bool("every-look", false, "have axe look at every page in the dark and on a phone too, as .ci/run does")
+	screenshots = flag.Bool("screenshots", false, "leave a picture of every page, in every look, in testdata/screenshots")
+)
 
-// looks are how every page is looked at, each with the rules of axe that may come out otherwise than in the first. The dark
-// has other colours and the same sizes, so in the dark a phone shows nothing that no other look has: it is for the pictures.
+// looks are how every page is looked at, each with the rules of axe that may come out otherwise than in the first, which alone
+// is not left out. The dark has other colours and the same sizes, so in the dark a phone shows nothing that no other look has:
+// it is for the pictures.
 var looks = []struct {
 	look
 	rules string
@@ -31,7 +35,7 @@ var looks = []struct {
 	{look{"phone-dark", 390, 844, true, false}, ""},
 }
 
-// TestLooks opens every page, and looks at it on a desk and a phone, in light and dark: axe finds nothing wrong
+// TestLooks opens every page, and looks at it on a desk and a phone, with -every-look in light and dark: axe finds nothing wrong
 // with it, and nothing has to be scrolled sideways.
 func TestLooks(t *testing.T) {
 	needChromium(t)
@@ -268,7 +272,7 @@ func (g *gallery) inspect(name string) {
 	g.t.Helper()
 	run(g.tab, chromedp.Evaluate[any](axe))
 	for _, l := range looks {
-		if l.rules == "" && !*screenshots {
+		if left := l.rules == "" || l != looks[0] && !*everyLook; left && !*screenshots {
 			continue
 		}
 		g.become(l.look)
