@@ -49,7 +49,7 @@ func TestContextIsHonoured(t *testing.T) {
 
 // A Store must leave nothing running behind, whatever it was doing.
 func TestCloseStopsGoroutines(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
+	storetest.EachAlone(t, func(t *testing.T, b *storetest.Backend) {
 		before := runtime.NumGoroutine()
 		for range 5 {
 			var rdb redis.UniversalClient

@@ -42,6 +42,12 @@ func newBackend(t testing.TB, name string) *Backend {
 func Each(t *testing.T, f func(t *testing.T, b *Backend)) {
 	t.Helper()
 	t.Parallel()
+	EachAlone(t, f)
+}
+
+// EachAlone is Each for a test that measures the process, such as its goroutines: no other test runs meanwhile.
+func EachAlone(t *testing.T, f func(t *testing.T, b *Backend)) {
+	t.Helper()
 	go sharedCluster.start() // while the others are at work
 	t.Run("embedded", func(t *testing.T) { f(t, Embedded(t)) })
 	t.Run("redis", func(t *testing.T) { f(t, sharedRedis.backend(t)) })
