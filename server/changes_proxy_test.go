@@ -77,7 +77,7 @@ func TestChangesBehindProxies(t *testing.T) {
 				t.Errorf("without a change: %+v", c)
 			}
 			answered := make(chan changes, 1)
-			go func() { answered <- s.poll(t, servertest.M{"after": after, "wait": 2000}, s.guard.Basic(), through) }()
+			go func() { answered <- s.nextVoid(t, after, s.guard.Basic(), through) }()
 			waiting(t, s.Server, 1)
 			s.Admin(t, http.MethodPost, "/admin/clients/billing/revoke-tokens", nil).Want(t, http.StatusNoContent, "")
 			if c := <-answered; c.Reset || len(c.Void) == 0 || c.Void[0] != feed.OfClient("billing").String() {

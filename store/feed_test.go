@@ -239,7 +239,7 @@ func TestFeed(t *testing.T) {
 		g.remember(billing)
 		must(t, s.DisableClient(t.Context(), "billing", store.Cause{}))
 		g.acks.revoked(billing)
-		g.poll(time.Second)
+		g.pollUntil("a void", time.Second, func(*feed.Answer) bool { return len(g.void) > 0 })
 		g.wantVoid("disabled", billing)
 		g.catchUp()
 		g.wantReset("at last", 1)

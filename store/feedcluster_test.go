@@ -65,6 +65,7 @@ func TestFeedShardFailsOver(t *testing.T) {
 	}
 	nodes.Masters[shard].Start() // as a replica of the new master
 	nodes.Replicas[shard].AwaitReplicas(1)
+	nodes.AwaitWell()
 	revoke("after the failover")
 	g.catchUp()
 

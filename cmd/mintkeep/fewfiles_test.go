@@ -297,7 +297,7 @@ func fill(t *testing.T, r *processtest.Server) (first processtest.Caller) {
 // late, because the machine is busy, it asks again.
 func answered(t *testing.T, r *processtest.Server, path string) (got processtest.Answer) {
 	t.Helper()
-	for range 5 {
+	for deadline := time.Now().Add(processtest.Patience); time.Now().Before(deadline); {
 		if got = r.Get(path); got.Err == nil {
 			return got
 		}

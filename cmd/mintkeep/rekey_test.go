@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -138,7 +139,12 @@ func TestRekeyConfirms(t *testing.T) {
 	mintkeep(t, environ[:2], "", "rekey", "--yes") // without waiting for replicas
 	refused("nothing is left to do, and the replica does not have it", rekey())
 	replica.Thaw()
-	if got := rekey(); got.code != exitOK || !strings.Contains(got.stdout, may) {
+	var got result
+	processtest.Eventually(t, processtest.Patience, func() bool {
+		got = rekey()
+		return got.code == exitOK
+	}, func() string { return fmt.Sprintf("the replica is back: got %+v", got) })
+	if !strings.Contains(got.stdout, may) {
 		t.Errorf("the replica is back: got %+v, want %q", got, may)
 	}
 }

@@ -19,12 +19,12 @@ import (
 
 var (
 	everyLook   = flag.Bool("every-look", false, "have axe look at every page in the dark and on a phone too, as .ci/run does")
-	screenshots = flag.Bool("screenshots", false, "leave a picture of every page, in every look, in testdata/screenshots")
+	screenshots = flag.Bool("screenshots", false, "leave a picture of every page, in every look, in testdata/screenshots; it implies -every-look")
 )
 
-// looks are how every page is looked at, each with the rules of axe that may come out otherwise than in the first, which alone
-// is not left out. The dark has other colours and the same sizes, so in the dark a phone shows nothing that no other look has:
-// it is for the pictures.
+// looks are how every page is looked at, each with the rules of axe that may come out otherwise than in the first. Without
+// -every-look there is only the first. The dark has other colours and the same sizes, so in the dark a phone shows nothing that
+// no other look has: it is for the pictures.
 var looks = []struct {
 	look
 	rules string
@@ -35,8 +35,8 @@ var looks = []struct {
 	{look{"phone-dark", 390, 844, true, false}, ""},
 }
 
-// TestLooks opens every page, and looks at it on a desk and a phone, with -every-look in light and dark: axe finds nothing wrong
-// with it, and nothing has to be scrolled sideways.
+// TestLooks opens every page: axe finds nothing wrong with it, on a desk, and with -every-look in the dark and on a phone too.
+// Nothing has to be scrolled sideways, not on a phone either.
 func TestLooks(t *testing.T) {
 	needChromium(t)
 	t.Parallel()

@@ -46,11 +46,11 @@ func await(t testing.TB, what string, ok func(context.Context) bool) {
 	}
 }
 
-// A server without an answer is down after noticeable, once a test expects it, and else after patient: no replica takes over
-// because a busy machine held up a primary, which would lose what it has acknowledged.
+// A server without an answer is down after failureTimeout once a test expects a failure, and after idleTimeout otherwise. A busy
+// machine may hold up a primary for a second: if a replica took over then, what it does not have yet would be lost.
 const (
-	noticeable = 700 * time.Millisecond
-	patient    = time.Minute
+	failureTimeout = 700 * time.Millisecond
+	idleTimeout    = time.Minute
 )
 
 // Watched is a primary with one replica, and three Sentinels of which two decide.
@@ -74,7 +74,7 @@ func Sentinels(t testing.TB, args ...string) *Watched {
 		// a test.
 		w.Sentinels[i] = private(t, sentinel,
 			fmt.Sprintf("sentinel monitor mintkeep 127.0.0.1 %d 2", w.Primary.p.port.number),
-			fmt.Sprintf("sentinel down-after-milliseconds mintkeep %d", patient.Milliseconds()),
+			fmt.Sprintf("sentinel down-after-milliseconds mintkeep %d", idleTimeout.Milliseconds()),
 			"sentinel failover-timeout mintkeep 60000")
 	}
 	for _, s := range w.Sentinels {
@@ -96,7 +96,7 @@ func (w *Watched) URL() string {
 }
 
 // ExpectFailure comes before a fault of the primary, until [Watched.AwaitFailover]: the Sentinels replace a server that is down.
-func (w *Watched) ExpectFailure() { w.t.Helper(); w.setDownAfter(noticeable) }
+func (w *Watched) ExpectFailure() { w.t.Helper(); w.setDownAfter(failureTimeout) }
 
 func (w *Watched) setDownAfter(d time.Duration) {
 	w.t.Helper()
@@ -113,11 +113,11 @@ func (w *Watched) Failover() {
 	})
 }
 
-// AwaitFailover waits until the replica is the primary and the Sentinels name it.
+// AwaitFailover waits until the replica is the primary and the Sentinels name it. From then on no failure is expected.
 func (w *Watched) AwaitFailover() {
 	w.t.Helper()
 	w.Replica.Promoted()
-	w.setDownAfter(patient)
+	w.setDownAfter(idleTimeout)
 	for _, s := range w.Sentinels {
 		s.Await("a failover", func(ctx context.Context, rdb *redis.Client) bool {
 			addr := rdb.Do(ctx, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mintkeep").String()
@@ -149,7 +149,7 @@ func SixNodes(t testing.TB, args ...string) *Nodes {
 	t.Helper()
 	n := &Nodes{t: t}
 	args = append([]string{
-		"--cluster-node-timeout", fmt.Sprint(patient.Milliseconds()), "--cluster-replica-validity-factor", "0",
+		"--cluster-node-timeout", fmt.Sprint(idleTimeout.Milliseconds()), "--cluster-replica-validity-factor", "0",
 		"--cluster-allow-replica-migration", "no",
 	}, args...)
 	for i := range n.Masters {
@@ -163,7 +163,7 @@ func SixNodes(t testing.TB, args ...string) *Nodes {
 func (n *Nodes) All() []*Server { return slices.Concat(n.Masters[:], n.Replicas[:]) }
 
 // ExpectFailure comes before a fault of a master, until [Nodes.AwaitWell]: the replica of a master that is down takes over.
-func (n *Nodes) ExpectFailure() { n.setTimeout(noticeable) }
+func (n *Nodes) ExpectFailure() { n.setTimeout(failureTimeout) }
 
 func (n *Nodes) setTimeout(d time.Duration) {
 	for _, s := range n.All() {
@@ -200,11 +200,11 @@ func (n *Nodes) join() {
 	n.AwaitWell()
 }
 
-// AwaitWell waits until every node that runs finds the cluster well and every replica follows its master. No other replica
-// takes over after that.
+// AwaitWell waits until every node that runs finds the cluster well and every replica follows its master. From then on no
+// failure is expected.
 func (n *Nodes) AwaitWell() {
 	n.t.Helper()
-	defer n.setTimeout(patient)
+	defer n.setTimeout(idleTimeout)
 	n.awaitAll("a cluster that is well", func(info string) bool { return strings.Contains(info, "cluster_state:ok") })
 	for _, s := range n.All() {
 		if s.p.running() {

@@ -15,8 +15,8 @@ import (
 )
 
 func TestEachBeginsWithNothing(t *testing.T) {
-	for _, turn := range []string{"the first", "the second"} {
-		t.Run(turn, func(t *testing.T) {
+	for _, name := range []string{"one", "another"} {
+		t.Run(name, func(t *testing.T) {
 			storetest.Each(t, func(t *testing.T, b *storetest.Backend) {
 				if got := b.Dump(t); len(got) != 0 {
 					t.Errorf("there is %v", got)

@@ -191,7 +191,7 @@ func (s *scene) report(f fault, v history.Result, more holdings) {
 		s.t.Errorf("violations by the writes that were late:%s", s.blame(v.Violations))
 	}
 	if len(v.Violations) > 0 {
-		s.t.Errorf("%d violations (%s); the fault lasted from %v to %v", len(v.Violations), kinds(v.Violations), s.began, s.lifted)
+		s.t.Errorf("violations: %sthe fault lasted from %v to %v", kinds(v.Violations), s.began, s.lifted)
 	}
 	for _, violation := range v.Violations[:min(3, len(v.Violations))] {
 		s.t.Errorf("a violation: %v", violation)

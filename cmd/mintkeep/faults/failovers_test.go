@@ -63,7 +63,7 @@ var failovers = []fault{
 	},
 }
 
-// cutLink cuts the replica off for a second, and has the Sentinels expect the end of the primary.
+// cutLink cuts the replica off, a second before the fault of the primary, which the Sentinels are to notice.
 func (s *scene) cutLink() {
 	s.watched.Link.Block()
 	time.Sleep(time.Second)
