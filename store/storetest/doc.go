@@ -10,9 +10,9 @@
 //	}
 //
 // [Each] runs its subtests on the embedded store, on a redis-server and on a cluster of one node. The two
-// servers are started once for the test binary and emptied for each subtest. The test becomes parallel; [EachAlone] is for one
-// that cannot be. A test that stops, kills,
-// freezes or reconfigures its Redis starts its own, with [Redis] or [Cluster].
+// servers are started once for the test binary and emptied for each subtest. The test becomes parallel; [EachAlone]
+// is for one that cannot be. A test that stops, kills, freezes or reconfigures its Redis starts its own, with [Redis]
+// or [Cluster].
 //
 // There are larger things to break: a [Replica], [Sentinels] over a primary and a replica, a cluster of [SixNodes],
 // and a [Proxy], which is a line to a server that can be cut, blocked and slowed down. A [LateProxy] delivers one command, or
